@@ -1,0 +1,64 @@
+# One command for each job. Everything goes into .venv; nothing is installed outside the repository.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: $(VENV)/.core ## Run the team on the penguins that the repository ships: no key, no Docker, no network
+	$(BIN)/mlteam run evals/data/penguins.csv --target Sex --time 45s --sandbox auto
+
+.PHONY: install
+install: $(VENV)/.all ## Make .venv with everything that the project can use
+
+.PHONY: test
+test: $(VENV)/.all ## Run the tests, offline, and show what they cover
+	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered
+
+.PHONY: lint
+lint: $(VENV)/.all ## Check style, types and the arrows between packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/.all ## Put the code into its standard format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(VENV)/.all ## Measure what the framework costs beside models and tools
+	$(BIN)/python -m evals.framework_cost
+
+.PHONY: showcase
+showcase: $(VENV)/.all ## Run the datasets that scikit-learn bundles and print a table of the results
+	$(BIN)/python -m evals.showcase
+
+.PHONY: pins
+pins: ## Settle the pinned set anew (a maintainer's job: needs the network)
+	rm -rf build/pins && $(PYTHON) -m venv build/pins
+	build/pins/bin/pip install --quiet '.[all,dev]'
+	build/pins/bin/pip freeze --exclude mlteam | sed 's/+cpu$$//' | LC_ALL=C sort -f > constraints.txt
+
+.PHONY: clean
+clean: ## Remove .venv and everything that tools left
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps make a second call quick: they are older than what they depend on only when that has changed.
+$(VENV)/.core: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.all: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	touch $(VENV)/.core $@

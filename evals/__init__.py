@@ -1,0 +1,1 @@
+"""Measurements of the project itself: what the bundled datasets give, what the framework costs."""

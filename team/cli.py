@@ -1,0 +1,175 @@
+"""The command line: parse, call, print. Progress goes to stderr, results to stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="mlteam",
+    help="A team of language-model roles that does a whole machine-learning experiment, honestly.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run directories.")]
+Run = Annotated[str, typer.Argument(help="Run directory, the beginning of its name, or `last`.")]
+
+
+@app.command()
+def run(
+    source: Annotated[str, typer.Argument(help="CSV or Parquet file, http(s) URL, or sklearn:NAME.")],
+    target: Annotated[str | None, typer.Option(help="Column to predict; left out, the team chooses.")] = None,
+    goal: Annotated[str | None, typer.Option(help="The wish in your own words.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Metric that decides; left out, the usual one of the problem type.")] = None,
+    time: Annotated[str | None, typer.Option(help="Time for the search, such as 60s, 10m, 1h.  [default: 10m]")] = None,
+    trials: Annotated[int | None, typer.Option(help="Tuning trials in all, so that equal seeds give equal results.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model of the roles: playbook, or openai:MODEL[@URL].  [default: playbook]")] = None,
+    sandbox: Annotated[str | None, typer.Option(help="auto, bubblewrap or unsafe-local.  [default: auto]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder that gets the run directory.  [default: runs]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of splits and estimators.  [default: 0]")] = None,
+    holdout: Annotated[float | None, typer.Option(help="Share of the rows that is sealed.  [default: 0.2]")] = None,
+    folds: Annotated[int | None, typer.Option(help="Cross-validation folds.  [default: 5]")] = None,
+    group: Annotated[str | None, typer.Option(help="Column whose values must stay on one side of a split.")] = None,
+    time_column: Annotated[str | None, typer.Option(help="Column that orders the rows in time.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
+    as_json: Json = False,
+) -> None:
+    """From a dataset to a model, a report and a score on rows that nobody has seen."""
+    # Every option but these two is a setting of the same name.
+    given = {name: value for name, value in locals().items() if name not in ("config", "as_json")}
+    from team.settings import load_settings
+
+    settings = load_settings(given, config)
+    from team.console import LiveView
+    from team.run import start
+
+    with LiveView(sys.stderr) as view:
+        summary = start(settings, [view])
+    if as_json:
+        _print_json(summary)
+    else:
+        from team.overview import overview
+
+        print(overview(summary))
+
+
+@app.command()
+def predict(
+    run: Run,
+    rows: Annotated[Path, typer.Argument(help="CSV or Parquet file with the rows to predict.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="CSV file that gets one row per input row.")],
+    out: Out = Path("runs"),
+    sandbox: Annotated[str, typer.Option(help="auto, bubblewrap or unsafe-local.")] = "auto",
+) -> None:
+    """Predict new rows with a run's packaged model."""
+    from team.predict import predict as predict_rows
+    from team.rundir import open_run
+
+    count = predict_rows(open_run(run, out), rows, output, sandbox=sandbox)
+    print(f"{count} rows predicted to {output}", file=sys.stderr)
+
+
+@app.command()
+def show(run: Run = "last", out: Out = Path("runs"), as_json: Json = False) -> None:
+    """Show how a run went."""
+    from team.overview import overview
+    from team.rundir import open_run
+    from team.summary import read_summary
+
+    summary = read_summary(open_run(run, out))
+    if as_json:
+        _print_json(summary)
+    else:
+        print(overview(summary))
+
+
+@app.command()
+def runs(out: Out = Path("runs"), as_json: Json = False) -> None:
+    """List the runs."""
+    from team.overview import listing
+    from team.rundir import list_runs
+    from team.summary import read_summary
+
+    summaries = [read_summary(run) for run in list_runs(out)]
+    if as_json:
+        _print_json(summaries)
+    else:
+        print(listing(summaries, out))
+
+
+@app.command()
+def report(run: Run = "last", out: Out = Path("runs")) -> None:
+    """Build a run's report and notebook again and print where they are."""
+    from reports.html import write_report
+    from reports.notebook import write_notebook
+    from team.rundir import open_run
+
+    found = open_run(run, out)
+    print(write_report(found.path))
+    print(write_notebook(found.path))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check what works on this machine and say how to get what does not."""
+    from team.doctor import check, describe
+
+    checks = check()
+    if as_json:
+        _print_json([c.__dict__ for c in checks])
+    else:
+        print(describe(checks))
+    if not all(c.works for c in checks if c.needed):
+        raise typer.Exit(4)
+
+
+@app.command()
+def tools(as_json: Json = False) -> None:
+    """List the tools of the team."""
+    from team.overview import tool_listing, tool_schemas
+
+    if as_json:
+        _print_json(tool_schemas())
+    else:
+        print(tool_listing())
+
+
+def _print_json(document: Any) -> None:
+    print(json.dumps(document, indent=1, ensure_ascii=False))
+
+
+def main() -> None:
+    """Entry point: every expected failure is one message and its exit code, never a traceback."""
+    from team.errors import MlteamError
+
+    try:
+        code = app(standalone_mode=False)
+    except MlteamError as error:
+        print(f"mlteam: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        print("mlteam: stopped.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader went away, as `mlteam runs | head` does; there is nobody left to tell.
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        print(f"mlteam: {error.format_message()} `mlteam --help` lists the commands.", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(code if isinstance(code, int) else 0)

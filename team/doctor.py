@@ -1,0 +1,101 @@
+"""What works on this machine, and the exact command for what does not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    works: bool
+    needed: bool
+    """Whether a run is impossible without it."""
+    facts: str
+    fix: str = ""
+
+
+def check() -> list[Check]:
+    """Look at everything a run may use. Sandboxes are really tried."""
+    checks = [
+        Check("python", sys.version_info >= (3, 11), True, platform.python_version(), "install Python 3.11 or newer"),
+        _cores(),
+        _disk(),
+        *_sandboxes(),
+        *(
+            _package(name, module, extra)
+            for name, module, extra in (
+                ("torch", "torch", "torch"),
+                ("openai", "autogen_ext.models.openai", "openai"),
+                ("mlflow page", "mlflow.server", "mlflow"),
+            )
+        ),
+        _key("OPENAI_API_KEY"),
+    ]
+    return checks
+
+
+def describe(checks: list[Check]) -> str:
+    """The checks as lines; what does not work is followed by its fix."""
+    lines = []
+    for c in checks:
+        mark = "ok" if c.works else ("MISSING" if c.needed else "absent")
+        lines.append(f"{mark:8} {c.name:22} {c.facts}")
+        if not c.works and c.fix:
+            lines.append(f"{'':8} {'':22} fix: {c.fix}")
+    return "\n".join(lines)
+
+
+def _cores() -> Check:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Check(
+        "machine",
+        memory.available > 1 << 30,
+        False,
+        f"{cores} cores, {memory.available / 2**30:.1f} GiB of memory free",
+        "end other programs",
+    )
+
+
+def _disk() -> Check:
+    free = shutil.disk_usage(Path.cwd()).free
+    return Check("disk", free > 1 << 29, True, f"{free / 2**30:.1f} GiB free here", "free some space, or use --out DIR on another disk")
+
+
+def _sandboxes() -> list[Check]:
+    from team.sandbox.choose import report
+
+    found = report()
+    any_works = any(r.works for r in found)
+    return [Check(f"sandbox {r.name}", r.works, not any_works, r.why, r.fix) for r in found]
+
+
+def _package(name: str, module: str, extra: str) -> Check:
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        found = False
+    facts = "installed" if found else "not installed"
+    if found:
+        try:
+            facts = importlib.metadata.version(module.partition(".")[0])
+        except importlib.metadata.PackageNotFoundError:
+            facts = "installed"
+    return Check(name, found, False, facts, f"pip install 'mlteam[{extra}]'")
+
+
+def _key(name: str) -> Check:
+    known = bool(os.environ.get(name))
+    return Check(name, known, False, "set" if known else "not set: the playbook needs none", f"export {name}=...")

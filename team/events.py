@@ -1,0 +1,234 @@
+"""Everything that is said and done in a run, as one union of event types told apart by `kind`.
+
+Console, reports, tracker and traces are views of these. Times are seconds since the epoch, durations seconds.
+Changing the meaning or the order of fields means raising `SCHEMA_VERSION`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+SCHEMA_VERSION = 1
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    seq: int = -1
+    """Position in the log, from 0; set when the event is appended."""
+    at: float = 0.0
+    """Wall-clock time of the append, seconds since the epoch."""
+
+
+class RunStarted(_Event):
+    kind: Literal["run_started"] = "run_started"
+    schema_version: int = SCHEMA_VERSION
+    run: str
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    """Versions of Python, mlteam and the libraries that decide results."""
+
+
+class SandboxChosen(_Event):
+    kind: Literal["sandbox_chosen"] = "sandbox_chosen"
+    sandbox: str
+    why: str
+
+
+class StageEntered(_Event):
+    kind: Literal["stage_entered"] = "stage_entered"
+    stage: str
+    visit: int
+
+
+class StageEnded(_Event):
+    kind: Literal["stage_ended"] = "stage_ended"
+    stage: str
+    visit: int
+    outcome: str
+    """Which fact ended the stage, in words."""
+    seconds: float
+    search_seconds: float
+    """Part of the seconds that counted against `--time`."""
+
+
+class TurnStarted(_Event):
+    kind: Literal["turn_started"] = "turn_started"
+    turn: int
+    role: str
+    stage: str
+    briefing: str
+
+
+class MessageSpoken(_Event):
+    kind: Literal["message_spoken"] = "message_spoken"
+    turn: int
+    role: str
+    text: str
+
+
+class TurnEnded(_Event):
+    kind: Literal["turn_ended"] = "turn_ended"
+    turn: int
+    role: str
+    status: Literal["ok", "failed"]
+    seconds: float
+    error: str | None = None
+
+
+class ModelCalled(_Event):
+    kind: Literal["model_called"] = "model_called"
+    turn: int
+    role: str
+    provider: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    usd: float | None
+    """Dollars, or None when the price is not known."""
+    seconds: float
+    finish_reason: str
+    error: str | None = None
+
+
+class ToolCalled(_Event):
+    kind: Literal["tool_called"] = "tool_called"
+    call: str
+    turn: int
+    role: str
+    tool: str
+    where: Literal["kernel", "host"]
+    arguments: dict[str, Any]
+
+
+class ToolReturned(_Event):
+    kind: Literal["tool_returned"] = "tool_returned"
+    call: str
+    tool: str
+    status: Literal["ok", "refused", "error", "timeout", "died"]
+    seconds: float
+    search_seconds: float = 0.0
+    result: dict[str, Any] | None = None
+    """The validated result; None for free-form cells and for failures."""
+    text: str = ""
+    """What the role was shown, head and tail."""
+
+
+class CellExecuted(_Event):
+    kind: Literal["cell_executed"] = "cell_executed"
+    call: str
+    cell: int
+    """Position in `cells.jsonl`, from 0."""
+    status: Literal["ok", "error", "timeout", "died"]
+    seconds: float
+    cause: str | None = None
+
+
+class KernelChanged(_Event):
+    kind: Literal["kernel_changed"] = "kernel_changed"
+    change: str
+    facts: dict[str, Any] = {}
+
+
+class ProgressMade(_Event):
+    kind: Literal["progress_made"] = "progress_made"
+    call: str
+    facts: dict[str, Any]
+
+
+class CandidateScored(_Event):
+    """The host scored a candidate's out-of-fold predictions."""
+
+    kind: Literal["candidate_scored"] = "candidate_scored"
+    name: str
+    family: str
+    score: float
+    std_error: float
+    """Standard deviation of the fold scores over the square root of their number."""
+    fold_scores: list[float]
+    stage: str
+    seconds: float
+    """Fit time of all folds as the kernel measured it."""
+
+
+class RoundEnded(_Event):
+    """One round of the optimise loop."""
+
+    kind: Literal["round_ended"] = "round_ended"
+    round: int
+    gain: float
+    """Improvement of the best candidate over the round, positive is better."""
+    noise: float
+    """Standard error of that improvement, paired over folds."""
+
+
+class Reviewed(_Event):
+    kind: Literal["reviewed"] = "reviewed"
+    stage: str
+    verdict: Literal["accept", "send_back"]
+    findings: list[str]
+    back_to: str | None = None
+
+
+class HoldoutScored(_Event):
+    kind: Literal["holdout_scored"] = "holdout_scored"
+    candidate: str
+    metric: str
+    score: float
+    low: float
+    high: float
+    level: float
+    n: int
+    looks: int
+
+
+class FellBack(_Event):
+    """The playbook took over from a model, or something optional was left out."""
+
+    kind: Literal["fell_back"] = "fell_back"
+    stage: str
+    role: str
+    reason: str
+
+
+class DocumentWritten(_Event):
+    kind: Literal["document_written"] = "document_written"
+    path: str
+    sha256: str
+
+
+class RunEnded(_Event):
+    kind: Literal["run_ended"] = "run_ended"
+    status: Literal["done", "failed", "stopped_by_budget", "interrupted"]
+    reason: str = ""
+    seconds: float
+    summary: dict[str, Any] = {}
+
+
+Event = Annotated[
+    RunStarted
+    | SandboxChosen
+    | StageEntered
+    | StageEnded
+    | TurnStarted
+    | MessageSpoken
+    | TurnEnded
+    | ModelCalled
+    | ToolCalled
+    | ToolReturned
+    | CellExecuted
+    | KernelChanged
+    | ProgressMade
+    | CandidateScored
+    | RoundEnded
+    | Reviewed
+    | HoldoutScored
+    | FellBack
+    | DocumentWritten
+    | RunEnded,
+    Field(discriminator="kind"),
+]
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)

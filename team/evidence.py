@@ -1,0 +1,164 @@
+"""Turn what a tool did into facts of the run's state, by checking the artefacts it left.
+
+A kernel's word is not taken: candidates are scored here from their prediction files, and a file that breaks the
+contract makes the call an error.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from team.events import CandidateScored, Event, HoldoutScored, Reviewed, RoundEnded
+from team.rundir import RunDir, write_atomic
+from team.stages import CandidateFact, HoldoutFact, ReviewFact, RoundFact, Stage, State
+from team.vault import Vault
+from tools.candidates import Candidate
+from tools.files import read_regular
+from tools.predictions import PredictionError
+
+CANDIDATE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
+MAX_RECORD_BYTES = 1 << 20
+MOST_CANDIDATES = 2000
+
+
+class Evidence:
+    """Collects facts for one run."""
+
+    def __init__(self, run: RunDir, vault: Vault, emit: Callable[[Event], Event]) -> None:
+        self._run = run
+        self._vault = vault
+        self._emit = emit
+        self._rejected: set[str] = set()
+
+    def of_candidates(self, state: State) -> tuple[State, list[str]]:
+        """Score candidates that are new below `work/candidates/`.
+
+        Returns:
+            The state with them on its leaderboard, and one line for each that was rejected, with the reason.
+        """
+        known = {c.name for c in state.candidates} | self._rejected
+        folder = self._run.work / "candidates"
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        new = [name for name in names if CANDIDATE_NAME.fullmatch(name) and name not in known][:MOST_CANDIDATES]
+        facts, problems = [], []
+        for name in new:
+            try:
+                facts.append(self._score(name, state))
+            except (PredictionError, ValueError, OSError) as error:
+                self._rejected.add(name)
+                problems.append(f"candidate {name!r} is rejected: {error}")
+        for fact in facts:
+            self._emit(CandidateScored(**fact.model_dump()))
+        if not facts:
+            return state, problems
+        state = state.model_copy(update={"candidates": [*state.candidates, *facts]})
+        self._write_leaderboard(state)
+        return state, problems
+
+    def _score(self, name: str, state: State) -> CandidateFact:
+        assert state.stage is not None
+        folder = self._run.work / "candidates" / name
+        record = Candidate.model_validate_json(read_regular(folder / "candidate.json", MAX_RECORD_BYTES, self._run.work))
+        pooled, by_fold = self._vault.score_out_of_fold(folder / "oof.parquet")
+        spread = _std(by_fold) / math.sqrt(len(by_fold)) if len(by_fold) > 1 else 0.0
+        return CandidateFact(
+            name=name,
+            family=record.family[:40],
+            score=pooled,
+            std_error=spread,
+            fold_scores=by_fold,
+            stage=state.stage,
+            seconds=max(0.0, record.fit_seconds),
+        )
+
+    def _write_leaderboard(self, state: State) -> None:
+        contract = self._vault.contract
+        order = sorted(state.candidates, key=lambda c: c.score, reverse=contract.direction == "maximize")
+        rows = ",\n ".join(c.model_dump_json() for c in order)
+        write_atomic(
+            self._run.leaderboard, f'{{"metric": "{contract.metric}", "direction": "{contract.direction}", "candidates": [\n {rows}\n]}}'
+        )
+
+    def of_result(self, state: State, tool: str, result: dict[str, Any]) -> State:
+        """The state after a tool gave a good result.
+
+        Raises:
+            PredictionError: when the predictions that the result speaks of break the contract.
+        """
+        update: dict[str, Any] = {"results": {**state.results, tool: result}}
+        match tool:
+            case "record_plan":
+                update["planned"] = True
+            case "seal_holdout":
+                update["sealed"] = True
+            case "profile_table":
+                update["profiled"] = True
+            case "prepare":
+                update["prepared"] = True
+            case "evaluate":
+                name = str(result["candidate"])
+                if not CANDIDATE_NAME.fullmatch(name):
+                    raise PredictionError(f"{name!r} is no candidate name")
+                self._vault.check_holdout(self._run.work / "predictions" / f"{name}.parquet")
+                update["evaluated"] = [*(n for n in state.evaluated if n != name), name]
+            case "review":
+                update["reviews"] = [*state.reviews, self._review(state, result)]
+            case "score_holdout":
+                update["holdout"] = HoldoutFact(**result)
+                self._emit(HoldoutScored(**result))
+            case "write_section":
+                update["sections"] = sorted({*state.sections, str(result["slot"])})
+            case "build_report":
+                update["reported"] = True
+            case "finish":
+                update["refitted"] = str(result["candidate"])
+            case "package_model":
+                update["packaged"] = True
+            case "track_run":
+                update["tracked"] = True
+        return state.model_copy(update=update)
+
+    def _review(self, state: State, result: dict[str, Any]) -> ReviewFact:
+        assert state.stage is not None
+        fact = ReviewFact(
+            stage=state.stage,
+            visit=state.visit,
+            verdict=result["verdict"],
+            findings=result["findings"],
+            back_to=Stage(result["back_to"]) if result["back_to"] else None,
+        )
+        self._emit(Reviewed(stage=fact.stage, verdict=fact.verdict, findings=fact.findings, back_to=fact.back_to))
+        return fact
+
+    def of_round(self, before: State, after: State, families: list[str]) -> State:
+        """Close a round of the optimise loop: what it gained, and the noise of that.
+
+        The gain is the difference of the best scores; its noise is the standard error of the fold-wise differences of
+        the two candidates (a paired comparison over the same folds).
+        """
+        contract = self._vault.contract
+        sign = 1.0 if contract.direction == "maximize" else -1.0
+        old, new = _best(before, sign), _best(after, sign)
+        gain = noise = 0.0
+        if old is not None and new is not None and old.name != new.name:
+            gain = sign * (new.score - old.score)
+            differences = [a - b for a, b in zip(new.fold_scores, old.fold_scores, strict=False)]
+            noise = _std(differences) / math.sqrt(len(differences)) if len(differences) > 1 else 0.0
+        fact = RoundFact(round=len(after.rounds) + 1, visit=after.visit, gain=gain, noise=noise, families=families)
+        self._emit(RoundEnded(round=fact.round, gain=gain, noise=noise))
+        return after.model_copy(update={"rounds": [*after.rounds, fact]})
+
+
+def _best(state: State, sign: float) -> CandidateFact | None:
+    return max(state.candidates, key=lambda c: sign * c.score, default=None)
+
+
+def _std(values: list[float]) -> float:
+    """Sample standard deviation; 0 for fewer than two values."""
+    if len(values) < 2:
+        return 0.0
+    mean = sum(values) / len(values)
+    return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))

@@ -1,0 +1,105 @@
+"""The group chat: six AutoGen agents in one SelectorGroupChat, one turn at a time.
+
+AutoGen's own state is never kept: after an exception the whole group is thrown away, and a new one is told what was
+said last. That is all it needs, because a turn opens with a briefing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from autogen_agentchat.agents import AssistantAgent
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, TextMessage, ThoughtEvent, ToolCallSummaryMessage
+from autogen_agentchat.teams import SelectorGroupChat
+from autogen_core import CancellationToken
+from autogen_core.models import ChatCompletionClient
+
+from team.briefing import CONDUCTOR, OLD_MESSAGES, BriefingContext
+from team.roles import roles
+from team.workbench import RoleWorkbench, Toolroom
+
+MAX_CALLS_A_TURN = 16
+"""Model calls of one turn, each of which may call tools."""
+
+Spoken = Callable[[str, str], None]
+"""Told of everything a role says: its name and the text."""
+
+
+class Group:
+    """The team of one run.
+
+    Args:
+        clients: a model client for each role.
+        room: the shared door to the tools.
+        spoken: called for each thought and message of the role whose turn it is.
+        thread: what was said before, as (role, text), for a group that takes over.
+    """
+
+    def __init__(
+        self, clients: Mapping[str, ChatCompletionClient], room: Toolroom, spoken: Spoken, thread: list[tuple[str, str]] | None = None
+    ) -> None:
+        self._clients, self._room, self._spoken = clients, room, spoken
+        self.thread: deque[tuple[str, str]] = deque(thread or [], maxlen=OLD_MESSAGES)
+        self._speaker = ""
+        self._team: SelectorGroupChat | None = None
+
+    async def turn(self, speaker: str, briefing: str) -> str:
+        """Let one role speak once, with as many tool calls as it needs, and return its last words.
+
+        Raises:
+            RuntimeError: when the model client fails; AutoGen gives every failure this type.
+        """
+        self._speaker = speaker
+        fresh = self._team is None
+        team = self._team = self._team or self._build()
+        task: list[BaseChatMessage] = [TextMessage(content=text, source=role) for role, text in self.thread] if fresh else []
+        task.append(TextMessage(content=briefing, source=CONDUCTOR))
+        last = ""
+        try:
+            async for message in team.run_stream(task=task, cancellation_token=CancellationToken(), output_task_messages=False):
+                if isinstance(message, (BaseAgentEvent, BaseChatMessage)):
+                    last = self._tell(message) or last
+        except BaseException:
+            self._team = None
+            raise
+        self.thread.append((speaker, last))
+        return last
+
+    def _tell(self, message: BaseAgentEvent | BaseChatMessage) -> str:
+        if message.source != self._speaker:
+            return ""
+        if isinstance(message, ThoughtEvent):
+            self._spoken(self._speaker, message.content)
+            return message.content
+        if isinstance(message, ToolCallSummaryMessage):
+            return "The turn ended in the middle of its tool calls."
+        if isinstance(message, TextMessage) and message.content.strip():
+            self._spoken(self._speaker, message.content)
+            return message.content
+        return ""
+
+    def _build(self) -> SelectorGroupChat:
+        # Fifteen spans a turn, each with a whole message, would drown the run's own trace.
+        os.environ.setdefault("AUTOGEN_DISABLE_RUNTIME_TRACING", "true")
+        # A failing client is reported by the conductor, once; AutoGen would log it for every participant.
+        logging.getLogger("autogen_core").setLevel(logging.CRITICAL)
+        agents: list[Any] = [
+            AssistantAgent(
+                name,
+                model_client=self._clients[name],
+                workbench=RoleWorkbench(role, self._room),
+                model_context=BriefingContext(),
+                system_message=role.system_message,
+                description=role.title,
+                max_tool_iterations=MAX_CALLS_A_TURN,
+                reflect_on_tool_use=False,
+            )
+            for name, role in roles().items()
+        ]
+        # The stage machine chooses the speaker; the client is asked for by the constructor and never called.
+        chooser = next(iter(self._clients.values()))
+        return SelectorGroupChat(agents, model_client=chooser, selector_func=lambda _: self._speaker, max_turns=1)

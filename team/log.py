@@ -1,0 +1,91 @@
+"""The event log: append, read back, and tell whoever subscribed.
+
+One JSON document a line. A line is written with one `write` call and flushed; `sync` forces it to the disk and is
+called when a step ends. Values of secret-looking environment variables never reach the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from team.errors import MlteamError
+from team.events import EVENT, Event
+
+Subscriber = Callable[[Event], None]
+
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL)", re.IGNORECASE)
+_SHORTEST_SECRET = 8
+
+
+class EventLog:
+    """Append-only log of one run.
+
+    Subscribers are called after the line is written, in the order they subscribed; what they raise is not caught,
+    since a broken view is a bug.
+    """
+
+    def __init__(self, path: Path) -> None:
+        _drop_torn_line(path)
+        self._file = path.open("ab")
+        self._next = sum(1 for _ in read_events(path))
+        self._subscribers: list[Subscriber] = []
+        self._redact = _redactor()
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        self._subscribers.append(subscriber)
+
+    def append(self, event: Event) -> Event:
+        """Write `event` with its place and time filled in, and return it so."""
+        event = event.model_copy(update={"seq": self._next, "at": time.time()})
+        self._file.write(self._redact(event.model_dump_json()).encode() + b"\n")
+        self._file.flush()
+        self._next += 1
+        for subscriber in self._subscribers:
+            subscriber(event)
+        return event
+
+    def sync(self) -> None:
+        """Force everything appended so far to the disk."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """Events of a log in order. What follows the last newline, as a crash may leave it, is passed over.
+
+    Raises:
+        MlteamError: when a line is damaged, naming it.
+    """
+    complete = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    for number, line in enumerate(complete, 1):
+        try:
+            yield EVENT.validate_json(line)
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            raise MlteamError(f"{path}, line {number}: {problem}. The log is damaged or was written by another version.") from None
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off what a crash left behind the last newline, so that the next event starts on a line of its own."""
+    content = path.read_bytes() if path.exists() else b""
+    if content and not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
+def _redactor() -> Callable[[str], str]:
+    """A function that replaces the values of secret-looking environment variables, also as JSON writes them."""
+    secrets = {value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET}
+    secrets |= {json.dumps(value)[1:-1] for value in secrets}
+    if not secrets:
+        return lambda text: text
+    pattern = re.compile("|".join(re.escape(secret) for secret in sorted(secrets, key=len, reverse=True)))
+    return lambda text: pattern.sub("[redacted]", text)

@@ -1,0 +1,100 @@
+"""Summaries as text for a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def overview(summary: dict[str, Any]) -> str:
+    """One run: the score first, then where to look."""
+    lines = [f"status     {summary['status']}" + (f": {summary['reason']}" if summary["reason"] else "")]
+    if summary["task"]:
+        lines.append(f"task       {summary['task']}, target {summary['target']}, {summary['metric']} ({summary['direction']})")
+    holdout = summary["holdout"]
+    if holdout:
+        looks = "looked at once" if holdout["looks"] == 1 else f"looked at {holdout['looks']} times"
+        lines.append(
+            f"holdout    {figure(holdout['score'])}   {holdout['level']:.0%} interval {figure(holdout['low'])} to {figure(holdout['high'])}"
+            f"   {holdout['n']:,} rows, {looks}"
+        )
+    if summary["cv"]:
+        lines.append(f"cv         {figure(summary['cv']['score'])} ± {summary['cv']['std_error']:.2g}")
+    if summary["baseline"]:
+        lines.append(f"baseline   {figure(summary['baseline']['score'])} ({summary['baseline']['name']})")
+    if summary["model"]:
+        lines.append(f"model      {summary['model']}, the best of {summary['candidates']} candidates")
+    seconds, cost = summary["seconds"], summary["cost"]
+    lines.append(f"time       {seconds['total']:.0f} s, {seconds['search']:.0f} s of them search")
+    usd = "unknown price" if cost["usd"] is None else f"${cost['usd']:.2f}"
+    lines.append(f"cost       {usd}, {cost['input_tokens'] + cost['output_tokens']:,} tokens")
+    lines.extend(f"fallback   {reason}" for reason in summary["fallbacks"])
+    lines.append(f"run        {summary['run']}")
+    if summary["report"]:
+        lines.append(f"report     {summary['report']}")
+    if summary["status"] == "done":
+        lines.append(f"predict    mlteam predict {summary['run']} ROWS.csv -o predictions.csv")
+    return "\n".join(lines)
+
+
+def listing(summaries: list[dict[str, Any]], out: Path) -> str:
+    """All runs, a line each."""
+    if not summaries:
+        return f"no runs in {str(out)!r} yet. `mlteam run FILE.csv --target COLUMN` makes one."
+    rows = [("run", "status", "target", "metric", "holdout", "model", "seconds")]
+    for s in summaries:
+        score = figure(s["holdout"]["score"]) if s["holdout"] else ""
+        rows.append(
+            (
+                Path(s["run"]).name,
+                s["status"],
+                s["target"] or "",
+                s["metric"] or "",
+                score,
+                s["model"] or "",
+                f"{s['seconds']['total']:.0f}",
+            )
+        )
+    return _columns(rows)
+
+
+def tool_listing() -> str:
+    """The tools by the role that may call them."""
+    from team.roles import roles
+    from tools.spec import registry
+
+    specs = registry()
+    lines = []
+    for role in roles().values():
+        lines.append(f"{role.title}")
+        mine = [specs[name] for name in specs if name in role.tools]
+        lines += [f"  {spec.name:16} {spec.where:7} {spec.description}" for spec in mine]
+    return "\n".join(lines)
+
+
+def tool_schemas() -> list[dict[str, Any]]:
+    """Every tool as a model is shown it, with where it runs and who may call it."""
+    from team.roles import roles
+    from tools.spec import registry
+
+    return [
+        {
+            "name": spec.name,
+            "description": spec.description,
+            "where": spec.where,
+            "roles": [role.name for role in roles().values() if spec.name in role.tools],
+            "timeout_s": spec.timeout_s,
+            "parameters": spec.schema(),
+        }
+        for spec in registry().values()
+    ]
+
+
+def figure(value: float) -> str:
+    """A score with four significant digits, thousands separated when it is large."""
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def _columns(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)

@@ -1,0 +1,68 @@
+"""What the data scientist of the playbook does: fetch, fix the contract, profile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from team.playbook.transcript import Call, Decision, Say, Transcript
+
+TARGET_NAMES = ("target", "label", "class", "outcome", "y", "response")
+
+
+def decide(t: Transcript) -> Decision:
+    if t.failure:
+        return Say(f"{t.failure.tool} did not work: {t.failure.result.get('detail')}")
+    return _acquire(t) if t.stage == "acquire" else _analyse(t)
+
+
+def _acquire(t: Transcript) -> Decision:
+    fetched = t.last("fetch_data")
+    if fetched is None and "fetch_data" not in t.facts:
+        return Call("fetch_data", {}, f"The source is {t.facts['wish']['source']}; it comes first, whole and with its hash.")
+    table = fetched.result if fetched else t.facts["fetch_data"]
+    sealed = t.last("seal_holdout")
+    if sealed is None:
+        arguments, why = _contract(t, table)
+        return Call("seal_holdout", arguments, why)
+    c = sealed.result
+    left_out = f" {c['rows_without_target']} rows have no target and are left out." if c["rows_without_target"] else ""
+    positive = f" The positive class is {c['positive']!r}." if c["positive"] else ""
+    return Say(
+        f"{table['rows']:,} rows, {table['columns']} columns.{left_out} The problem is {c['task']}, judged by {c['metric']}"
+        f" ({c['direction']}).{positive} {c['rows_holdout']:,} rows are sealed by a {c['split']} split;"
+        f" {c['rows_train']:,} remain to learn from, in {c['folds']} folds."
+    )
+
+
+def _contract(t: Transcript, table: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    wish = t.facts["wish"]
+    if wish["target"]:
+        return {}, f"The user named the target, {wish['target']!r}; problem type and metric follow from its values."
+    names = [column["name"] for column in table["table"]]
+    named = next((n for n in names if n.strip().lower() in TARGET_NAMES), None)
+    if named:
+        return {"target": named}, f"No target was named; {named!r} is called like one, so it is taken with high confidence."
+    last = names[-1]
+    return {
+        "target": last
+    }, f"No target was named and no column is called like one; the last column, {last!r}, is taken by custom. Name another with --target."
+
+
+def _analyse(t: Transcript) -> Decision:
+    done = t.last("profile_table")
+    if done is None:
+        return Call("profile_table", {}, "Kinds, gaps and single-column strength decide how to prepare and which families can help.")
+    p = done.result
+    kinds: dict[str, int] = {}
+    for column in p.get("columns_profile", []):
+        kinds[column["kind"]] = kinds.get(column["kind"], 0) + 1
+    gaps = [c for c in p.get("columns_profile", []) if c.get("missing", 0) > 0]
+    parts = [", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda item: -item[1])) + " columns."]
+    if gaps:
+        worst = max(gaps, key=lambda c: c["missing"])
+        parts.append(f"{len(gaps)} have missing values, most in {worst['name']!r} ({worst['missing']:.0%}).")
+    else:
+        parts.append("No value is missing.")
+    warnings = p.get("warnings", [])
+    parts.append(f"Warnings: {'; '.join(warnings[:3])}." if warnings else "Nothing in the profile looks like a leak.")
+    return Say(" ".join(parts))

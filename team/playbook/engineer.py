@@ -1,0 +1,214 @@
+"""What the engineer of the playbook does, stage by stage: decided by what the tools reported."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from team.playbook.transcript import Call, Decision, Say, Transcript
+from team.playbook.wording import plus_minus, score
+
+BASELINES = ("dummy", "linear", "tree")
+TUNABLE = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "mlp")
+MANY_ROWS = 100_000
+"""Beyond this, forests of deep trees cost more than they bring."""
+FEW_ROWS = 300
+"""Below this, a neural network has too little to learn from."""
+TRAIN_SHARE = 0.5
+"""Share of the search time left that the first look at all families gets."""
+RESERVE_SHARE = 0.12
+"""Share of the whole search time kept for the ensemble."""
+LEAST_TUNING_S = 4.0
+MOST_TUNED_A_ROUND = 2
+
+
+def decide(t: Transcript) -> Decision:
+    match t.stage:
+        case "prepare":
+            return _prepare(t)
+        case "baseline":
+            return _baseline(t)
+        case "train":
+            return _train(t)
+        case "optimise":
+            return _optimise(t)
+        case _:
+            return _select(t)
+
+
+def _failed(t: Transcript) -> Say:
+    assert t.failure is not None
+    return Say(f"{t.failure.tool} did not work: {t.failure.result.get('detail')}")
+
+
+def _prepare(t: Transcript) -> Decision:
+    if t.failure:
+        return _failed(t)
+    done = t.last("prepare")
+    if done is None:
+        return Call("prepare", {}, "Every family prepares raw rows inside its own folds; here it is settled which columns take part.")
+    p = done.result
+    dropped = p.get("dropped", [])
+    why = "; ".join(f"{d['column']!r}: {d['reason']}" for d in dropped[:4])
+    left_out = f" Left out: {why}{f' and {len(dropped) - 4} more' if len(dropped) > 4 else ''}." if dropped else " No column is left out."
+    return Say(
+        f"The preparation is validated on training rows: {p.get('columns_in')} columns in, {p.get('columns_out')} features out.{left_out}"
+    )
+
+
+def _baseline(t: Transcript) -> Decision:
+    if t.failure:
+        return _failed(t)
+    done = t.last("train_baselines")
+    if done is None:
+        seconds = max(2.0, 0.15 * t.seconds_left) if t.facts["budget"]["trials"] is None else t.seconds_left * 0.2
+        return Call(
+            "train_baselines", {"time_s": round(seconds, 1)}, "A dummy, a linear model and a small tree say what any model must beat."
+        )
+    return Say(f"Baselines: {_listed(done.result['candidates'])}.{_skips(done.result)}")
+
+
+def _train(t: Transcript) -> Decision:
+    if t.failure:
+        return _failed(t)
+    done = t.last("train")
+    if done is None:
+        families = _families(t)
+        if not families or t.seconds_left < 1:
+            return Say("There is no time left for another family.")
+        seconds = t.seconds_left * TRAIN_SHARE
+        return Call("train", {"families": families, "time_s": round(seconds, 1)}, _why_families(t, families))
+    return Say(f"Trained on the same folds: {_listed(done.result['candidates'])}.{_skips(done.result)}")
+
+
+def _families(t: Transcript) -> list[str]:
+    rows = t.facts["contract"]["rows_train"]
+    families = ["lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "mlp"]
+    if rows > MANY_ROWS:
+        families = [f for f in families if f not in ("extra_trees", "random_forest")]
+    if rows < FEW_ROWS:
+        # Averages of many trees and strong regularisation hold up best on few rows.
+        families = ["catboost", "extra_trees", "random_forest", "lightgbm", "xgboost"]
+    if t.facts["visit"] > 1:
+        tried = t.facts.get("best_of_family", {})
+        families = [f for f in families if f not in tried] or families
+    return families
+
+
+def _why_families(t: Transcript, families: list[str]) -> str:
+    rows = t.facts["contract"]["rows_train"]
+    left_out = [f for f in TUNABLE if f not in families and f not in BASELINES]
+    skipped = f" {', '.join(left_out)} cannot help on {rows:,} rows." if left_out and t.facts["visit"] == 1 else ""
+    return f"{len(families)} families on {rows:,} rows, the quick ones first, half of the time that is left.{skipped}"
+
+
+def _optimise(t: Transcript) -> Decision:
+    tuned = [d for d in t.done if d.tool == "tune"]
+    if t.failure and not any(d.ok for d in tuned):
+        return _failed(t)
+    budget = t.facts["budget"]
+    by_trials = budget["trials"] is not None
+    usable = t.seconds_left - RESERVE_SHARE * budget["search_seconds"]
+    leaders = _leaders(t)
+    if not tuned and (usable < LEAST_TUNING_S or not leaders):
+        return Say(f"{t.seconds_left:.0f} s of search are left, which the ensemble needs; nothing is tuned in this round.")
+    if t.failure or len(tuned) >= len(leaders):
+        return Say(_tuned(t, tuned))
+    family = leaders[len(tuned)]
+    remaining = len(leaders) - len(tuned)
+    # Later rounds are worth less than this one, but not nothing.
+    seconds = usable / remaining * (1.0 if by_trials else 0.6)
+    arguments: dict[str, Any] = {"family": family, "time_s": round(max(1.0, seconds), 1)}
+    if by_trials:
+        used = sum(int(d.result.get("trials_done") or 0) for d in tuned)
+        left = (budget["trials_left"] or 0) - used
+        if left <= 0:
+            return Say(_tuned(t, tuned))
+        arguments["trials"] = max(1, math.ceil(left / (2 * remaining))) if left > 2 * remaining else left
+    return Call("tune", arguments, _why_tune(t, family))
+
+
+def _leaders(t: Transcript) -> list[str]:
+    """Families worth tuning: the best one, and another that is not clearly worse."""
+    best = {f: row for f, row in t.facts.get("best_of_family", {}).items() if f in TUNABLE}
+    if not best:
+        return []
+    order = list(best)
+    top = best[order[0]]
+    close = [f for f in order if abs(best[f]["score"] - top["score"]) <= 2 * max(top["std_error"], best[f]["std_error"])]
+    return close[:MOST_TUNED_A_ROUND]
+
+
+def _why_tune(t: Transcript, family: str) -> str:
+    row = t.facts["best_of_family"][family]
+    metric = t.facts["contract"]["metric"]
+    others = [f for f in t.facts["best_of_family"] if f not in _leaders(t) and f in TUNABLE]
+    behind = f" {', '.join(others[:3])} are more than two standard errors behind or third at best." if others else ""
+    return f"{family} leads with {metric} {plus_minus(row['score'], row['std_error'])}, so its settings are worth searching.{behind}"
+
+
+def _tuned(t: Transcript, tuned: list[Any]) -> str:
+    metric = t.facts["contract"]["metric"]
+    parts = []
+    for d in tuned:
+        if not d.ok:
+            parts.append(f"{d.arguments['family']} could not be tuned")
+            continue
+        r = d.result
+        gain = r.get("gain")
+        gained = "no better than before" if not gain or gain <= 0 else f"{score(gain)} better than before"
+        parts.append(
+            f"{r['family']}: {r['trials_done']} trials, best {metric} {score(r['best_score'])}, {gained}"
+            if r.get("best_score") is not None
+            else f"{r['family']}: no trial was finished"
+        )
+    return "; ".join(parts) + "."
+
+
+def _select(t: Transcript) -> Decision:
+    blend = t.last("ensemble")
+    if blend is None and t.seconds_left >= 1 and len(t.facts.get("best_of_family", {})) > 1:
+        return Call(
+            "ensemble",
+            {"time_s": round(min(30.0, t.seconds_left), 1)},
+            "A weighted blend of candidates that err differently is usually better than the best of them.",
+        )
+    chosen, why = _chosen(t)
+    done = t.last("evaluate")
+    if done is None:
+        return Call("evaluate", {"candidate": chosen}, why)
+    if not done.ok:
+        best = t.facts["leaderboard"][0]["name"]
+        if done.arguments["candidate"] != best:
+            return Call(
+                "evaluate", {"candidate": best}, f"{done.arguments['candidate']} could not be evaluated, so the best single candidate is."
+            )
+        return _failed(t)
+    return Say(f"{why} Its predictions for the sealed rows are written; nobody has compared them with anything yet.")
+
+
+def _chosen(t: Transcript) -> tuple[str, str]:
+    best = t.facts["leaderboard"][0]
+    metric = t.facts["contract"]["metric"]
+    blend = t.last("ensemble")
+    if blend is None or not blend.ok or not blend.result.get("candidate"):
+        return best["name"], f"{best['name']} has the best {metric}, {plus_minus(best['score'], best['std_error'])}."
+    r = blend.result
+    maximize = t.facts["contract"]["direction"] == "maximize"
+    better = r["score"] > best["score"] if maximize else r["score"] < best["score"]
+    if better:
+        members = ", ".join(f"{name} {weight:.2f}" for name, weight in list(r.get("members", {}).items())[:6])
+        return r[
+            "candidate"
+        ], f"The blend ({members}) reaches {metric} {score(r['score'])} against {score(best['score'])} of {best['name']} alone."
+    return best["name"], f"The blend is no better than {best['name']} alone ({metric} {score(best['score'])}), so the single model is kept."
+
+
+def _listed(candidates: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{c['name']} {plus_minus(c['score'], c['std_error'])}" for c in candidates) or "none was finished"
+
+
+def _skips(result: dict[str, Any]) -> str:
+    skipped = result.get("skipped", [])
+    named = "; ".join(f"{s['name']} ({s['reason']})" for s in skipped[:4])
+    return f" Skipped: {named}." if skipped else ""

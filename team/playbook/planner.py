@@ -1,0 +1,59 @@
+"""What the planner of the playbook does: a plan from the wish and the budget."""
+
+from __future__ import annotations
+
+from team.playbook.transcript import Call, Decision, Say, Transcript
+
+TIGHT_S = 30.0
+"""Below this search time there is little room to tune."""
+
+
+def decide(t: Transcript) -> Decision:
+    if t.failure:
+        return Say(f"The plan could not be recorded: {t.failure.result.get('detail')}")
+    if t.called("record_plan"):
+        return Say(_spoken(t))
+    wish, budget = t.facts["wish"], t.facts["budget"]
+    target = f"column {wish['target']!r}" if wish["target"] else "a target that the data scientist will name"
+    metric = wish["metric"] or "the usual metric of the problem type"
+    seconds = budget["search_seconds"]
+    tight = seconds < TIGHT_S and budget["trials"] is None
+    families = (
+        ["lightgbm", "catboost", "extra_trees", "linear"]
+        if tight
+        else ["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "mlp"]
+    )
+    tuning = (
+        "no time for more than a little tuning"
+        if tight
+        else "tuning of the families that lead, round by round, while gains exceed their noise"
+    )
+    approach = (
+        f"Predict {target} of {wish['source']}, judged by {metric} on rows that nobody has seen."
+        f" The search has {seconds:g} seconds: baselines first, then {len(families)} model families on the same folds, then {tuning}."
+    )
+    steps = [
+        "Fetch the data, fix the contract and seal the holdout before anybody looks at a row.",
+        "Profile the training rows: kinds of columns, missing values, columns that give the answer away.",
+        "Score a dummy, a linear model and a small tree, so that it is known what any model must beat.",
+        "Train the families with settings that are good on most tables, all on the same folds.",
+        f"Then {tuning}.",
+        "Blend the best by their out-of-fold predictions, and keep the blend only if it is better.",
+        "Look at the holdout once, write the report, refit on all rows and package the model.",
+    ]
+    risks = [
+        "A column that is known only after the outcome would make every score too good; the profile scores each column alone.",
+        "If rows belong together, by person or by time, a random split flatters; name such a column with --group or --time-column.",
+    ]
+    if tight:
+        risks.append(f"{seconds:g} seconds leave the slower families unexplored.")
+    return Call(
+        "record_plan",
+        {"approach": approach, "steps": steps, "families": families, "risks": risks},
+        "Nobody has seen the data, so the plan rests on the wish and the budget alone.",
+    )
+
+
+def _spoken(t: Transcript) -> str:
+    done = t.last("record_plan")
+    return done.result["approach"] if done else ""

@@ -1,0 +1,29 @@
+"""What the release manager of the playbook does: open, refit, package, track, in this order."""
+
+from __future__ import annotations
+
+from team.playbook.transcript import Call, Decision, Say, Transcript
+
+
+def decide(t: Transcript) -> Decision:
+    candidate = t.facts["holdout"]["candidate"]
+    if t.failure and t.failure.tool == "track_run":
+        return Say(f"The model is packaged, but the tracker did not take the run: {t.failure.result.get('detail')}")
+    if t.failure:
+        return Say(f"{t.failure.tool} did not work: {t.failure.result.get('detail')}")
+    if not t.called("open_holdout"):
+        return Call("open_holdout", {}, "The final score is in the ledger, so the sealed rows may now teach the model too.")
+    if not t.called("finish"):
+        return Call(
+            "finish",
+            {"candidate": candidate},
+            f"The candidate that was scored, {candidate}, is refitted on all rows, with the same settings.",
+        )
+    if not t.called("package_model"):
+        return Call("package_model", {}, "The refitted pipeline takes raw rows, so it can be packaged as it is.")
+    if not t.called("track_run"):
+        return Call("track_run", {}, "Parameters and scores go on record, a child run for every candidate.")
+    opened, tracked = t.last("open_holdout"), t.last("track_run")
+    rows = f"{opened.result['rows']:,}" if opened else "all"
+    store = tracked.result["store"] if tracked else "the tracker"
+    return Say(f"{candidate} is refitted on all {rows} rows and packaged in model/. The run is on record in {store}.")

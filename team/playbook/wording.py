@@ -1,0 +1,17 @@
+"""Figures as the playbook says them."""
+
+from __future__ import annotations
+
+
+def score(value: float) -> str:
+    """A score with four significant digits, or thousands separated when it is large."""
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def plus_minus(value: float, std_error: float) -> str:
+    return f"{score(value)} ± {std_error:.2g}"
+
+
+def joined(items: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

@@ -1,0 +1,141 @@
+"""What the writer of the playbook does: five sections from the facts, then the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from team.playbook.transcript import Call, Decision, Say, Transcript
+from team.playbook.wording import joined, plus_minus, score
+
+MEANING = {
+    "roc_auc": "the chance that a random positive row is ranked above a random negative one",
+    "average_precision": "the area under the precision-recall curve",
+    "log_loss": "how surprised the predicted probabilities are by the truth, lower is better",
+    "brier": "the mean squared error of the probabilities, lower is better",
+    "accuracy": "the share of rows whose class is right",
+    "balanced_accuracy": "the share of right classes, averaged over classes",
+    "rmse": "the typical size of an error, large errors weighing more, in units of the target",
+    "mae": "the mean size of an error, in units of the target",
+    "r2": "the share of the target's variance that is explained",
+}
+
+
+def decide(t: Transcript) -> Decision:
+    if t.failure:
+        return Say(f"{t.failure.tool} did not work: {t.failure.result.get('detail')}")
+    written = {d.arguments["slot"] for d in t.done if d.tool == "write_section"}
+    for slot, text in _sections(t).items():
+        if slot not in written:
+            return Call("write_section", {"slot": slot, "text": text}, f"The {slot} section, from the facts of the run.")
+    if not t.called("build_report"):
+        return Call("build_report", {}, "All sections are written.")
+    return Say(_sections(t)["summary"])
+
+
+def _sections(t: Transcript) -> dict[str, str]:
+    return {
+        "summary": _summary(t.facts),
+        "data": _data(t.facts),
+        "method": _method(t.facts),
+        "result": _result(t.facts),
+        "limitations": _limitations(t.facts),
+    }
+
+
+def _summary(f: dict[str, Any]) -> str:
+    c, h = f["contract"], f["holdout"]
+    meaning = f", {MEANING[c['metric']]}" if c["metric"] in MEANING else ""
+    text = (
+        f"On {h['n']:,} rows that nobody had seen, predicting {c['target']!r} reaches {c['metric']} {score(h['score'])}"
+        f" ({h['level']:.0%} interval {score(h['low'])} to {score(h['high'])}){meaning}."
+    )
+    dummy = f["best_of_family"].get("dummy")
+    if dummy:
+        text += f" A model that ignores the columns has {score(dummy['score'])}."
+    simple = f["best_of_family"].get("linear")
+    top = next(iter(f["best_of_family"].items()))
+    if simple and top[0] != "linear":
+        near = abs(top[1]["score"] - simple["score"]) <= 2 * max(top[1]["std_error"], simple["std_error"])
+        text += f" A linear model has {score(simple['score'])} in cross-validation, " + (
+            "which the best candidate does not clearly beat: most of what these columns tell is simple."
+            if near
+            else f"clearly behind {score(top[1]['score'])} of the best candidate: there is structure that a line cannot follow."
+        )
+    return text
+
+
+def _data(f: dict[str, Any]) -> str:
+    c, p = f["contract"], f.get("profile_table", {})
+    kinds: dict[str, int] = {}
+    for column in p.get("columns_profile", []):
+        kinds[column["kind"]] = kinds.get(column["kind"], 0) + 1
+    text = (
+        f"{c['rows_train']:,} rows were used to learn and {c['rows_holdout']:,} were sealed by a {c['split']['kind']} split"
+        " before anybody saw a row."
+    )
+    if kinds:
+        text += f" The {c['features']} columns beside the target hold {joined([f'{n} {kind}' for kind, n in kinds.items()])} columns."
+    gaps = sorted((x for x in p.get("columns_profile", []) if x.get("missing", 0) > 0), key=lambda x: -x["missing"])
+    if gaps:
+        named = joined([f"{x['name']!r} ({x['missing']:.0%})" for x in gaps[:3]])
+        text += f" Values are missing in {len(gaps)} of them, most in {named}."
+    for warning in f.get("data_warnings", [])[:5]:
+        text += f"\n\nThe profile warned: {warning}"
+    return text
+
+
+def _method(f: dict[str, Any]) -> str:
+    c = f["contract"]
+    families = [name for name in f["best_of_family"] if name not in ("dummy", "ensemble")]
+    text = (
+        f"Every candidate was trained on the same {c['folds']} folds of the training rows and scored by its out-of-fold predictions;"
+        f" the score was computed outside the kernel that trained it. {len(families)} families were tried: {joined(families)}."
+    )
+    tuned = [r for r in f.get("rounds", []) if r["families"]]
+    if tuned:
+        last = tuned[-1]
+        ended = "real, so the budget ended the search" if last["gain"] > last["noise"] else "inside its noise, so tuning stopped there"
+        rounds = f"{len(tuned)} round{'s' if len(tuned) > 1 else ''}"
+        text += f" {rounds} of tuning followed; the last gained {score(last['gain'])} ± {last['noise']:.2g}, {ended}."
+    else:
+        text += " No time was left for tuning."
+    skipped = f.get("skipped", [])
+    if skipped:
+        named = [f"{s['name']} ({s['reason']})" for s in skipped[:4]]
+        text += f" Not trained: {joined(named)}."
+    return text
+
+
+def _result(f: dict[str, Any]) -> str:
+    c, h = f["contract"], f["holdout"]
+    best = [row for row in f["leaderboard"] if row["name"] == h["candidate"]]
+    text = f"{h['candidate']} was selected."
+    if best:
+        inside = h["low"] <= best[0]["score"] <= h["high"]
+        text += f" Its cross-validated {c['metric']} is {plus_minus(best[0]['score'], best[0]['std_error'])}, " + (
+            "inside the holdout's interval, so the selection did not flatter itself."
+            if inside
+            else "outside the holdout's interval: trust the holdout."
+        )
+    members = f.get("ensemble", {}).get("members") or {}
+    if h["candidate"] == f.get("ensemble", {}).get("candidate") and members:
+        text += f" It is a weighted average of {joined([f'{name} ({weight:.2f})' for name, weight in members.items()])}."
+    looks = "once" if h["looks"] == 1 else f"{h['looks']} times"
+    return text + f" The holdout was looked at {looks}."
+
+
+def _limitations(f: dict[str, Any]) -> str:
+    c, h = f["contract"], f["holdout"]
+    together = "if rows belong together, by person, place or time, the score is too good for new ones."
+    text = {
+        "random": f"The split is random: {together}",
+        "stratified": f"The split is random within classes: {together}",
+        "group": f"The split keeps {c['split']['column']!r} apart, so the score speaks for new values of it, not for later times.",
+        "time": f"The holdout is the latest part by {c['split']['column']!r}, so the score speaks for the time right after it.",
+    }[c["split"]["kind"]]
+    wide = abs(h["high"] - h["low"])
+    text += f" With {h['n']:,} rows in the holdout the interval is {score(wide)} wide; differences smaller than that mean nothing here."
+    if strongest := f.get("strongest_columns"):
+        names = joined([repr(s["name"]) if isinstance(s, dict) else repr(s) for s in strongest[:3]])
+        text += f" The model leans on {names}: make sure that they are known at the moment of prediction."
+    return text + " The packaged model is refitted on all rows after this score was taken, so its own score was never measured."

@@ -1,0 +1,336 @@
+"""The conductor: start a run, go from turn to turn, keep the checkpoint, end it in every case."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from team.briefing import brief
+from team.budget import Limits, Meter, Usage
+from team.cells import CellJournal
+from team.errors import Interrupted, MlteamError, UsageError
+from team.events import (
+    Event,
+    FellBack,
+    KernelChanged,
+    MessageSpoken,
+    ModelCalled,
+    RunEnded,
+    RunStarted,
+    SandboxChosen,
+    StageEnded,
+    StageEntered,
+    TurnEnded,
+    TurnStarted,
+)
+from team.evidence import Evidence
+from team.group import Group
+from team.host import Host
+from team.log import EventLog
+from team.models import make_client
+from team.models.metering import MeteredClient, ModelCall
+from team.roles import NAMES
+from team.rundir import RunDir, create_run, write_atomic
+from team.sandbox import Kernel, open_kernel
+from team.sandbox import Limits as KernelLimits
+from team.sandbox.choose import choose
+from team.settings import Settings
+from team.stages import MAX_TURNS_A_VISIT, Stage, State, after_turn, outcome, skip, speaker, stuck
+from team.summary import summarise
+from team.telemetry import Tracer
+from team.vault import Vault
+from team.workbench import Toolroom
+
+VERSIONED = (
+    "mlteam",
+    "autogen-agentchat",
+    "scikit-learn",
+    "lightgbm",
+    "xgboost-cpu",
+    "xgboost",
+    "catboost",
+    "torch",
+    "optuna",
+    "skrub",
+    "pandas",
+    "numpy",
+)
+PLAYBOOK = "playbook"
+
+Subscriber = Callable[[Event], None]
+
+
+def start(settings: Settings, subscribers: Sequence[Subscriber] = ()) -> dict[str, Any]:
+    """Make a run directory, run the team to its end, and return the summary.
+
+    Raises:
+        UsageError: for input that cannot be used; the run directory is removed again.
+        MlteamError: when the run fails; the run directory is kept and named.
+    """
+    return asyncio.run(astart(settings, subscribers))
+
+
+async def astart(settings: Settings, subscribers: Sequence[Subscriber] = ()) -> dict[str, Any]:
+    """Like `start`, inside a running event loop."""
+    preflight(settings)
+    made_out = not settings.out.exists()
+    run = create_run(settings.out, settings.source.rpartition("/")[2].partition(".")[0].replace("sklearn:", ""))
+    with run.lock():
+        conductor = None
+        try:
+            conductor = Conductor(run, settings, subscribers)
+            return await conductor.go()
+        except (UsageError, OSError) as error:
+            unused = conductor is None or not conductor.vault.sealed
+            if conductor is not None:
+                conductor.log.close()
+            if unused:
+                run.remove()
+                if made_out and not any(settings.out.iterdir()):
+                    settings.out.rmdir()
+            if isinstance(error, UsageError):
+                raise
+            raise _disk_error(error, settings.out) from error
+
+
+def preflight(settings: Settings) -> None:
+    """Check what can be checked before anything is made.
+
+    Raises:
+        UsageError: for an unknown metric or model, or a local source that cannot be read.
+        PrerequisiteMissing: for a model or a sandbox that needs something first.
+    """
+    from tools.metrics import METRICS, metric_for
+
+    if settings.metric is not None and settings.metric not in METRICS:
+        try:
+            metric_for(settings.metric, "binary")
+        except ValueError as error:
+            raise UsageError(f"{error} Change --metric.") from None
+    make_client(settings.model)
+    choose(settings.sandbox.kind, trusted_code=settings.model == PLAYBOOK)
+
+
+class Conductor:
+    """Runs one team in one run directory."""
+
+    def __init__(self, run: RunDir, settings: Settings, subscribers: Sequence[Subscriber]) -> None:
+        self.run_dir, self.settings = run, settings
+        self.log = EventLog(run.events)
+        self.log.subscribe(Tracer(run.traces))
+        for subscriber in subscribers:
+            self.log.subscribe(subscriber)
+        self.vault = Vault(run)
+        self.meter = Meter(Limits(search_s=settings.time, trials=settings.trials), Usage())
+        self.turns = 0
+        self._stack = AsyncExitStack()
+        self._kernel: Kernel | None = None
+        self._began = time.time()
+        self._stage_began, self._stage_searched = time.perf_counter(), 0.0
+        self._takeover = False
+        host = Host(run, settings, self.vault, lambda: self.room.state)
+        self.room = Toolroom(
+            host=host,
+            evidence=Evidence(run, self.vault, self.log.append),
+            meter=self.meter,
+            cells=CellJournal(run.cells),
+            emit=self.log.append,
+            kernel=self._open_kernel,
+            state=State(trials_spent=settings.trials == 0),
+        )
+        self._groups: dict[str, Group] = {}
+
+    async def go(self) -> dict[str, Any]:
+        """From the first stage to the last; whatever happens, the log says how it ended."""
+        try:
+            async with self._stack:
+                await self._begin()
+                while self.room.state.stage is not None:
+                    await self._step()
+            return self._end("done", "")
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            self._end("interrupted", "stopped by the user")
+            raise Interrupted(f"stopped. What is finished is in {self.run_dir.path}.") from None
+        except UsageError:
+            raise
+        except MlteamError as error:
+            self._end("failed", str(error))
+            raise type(error)(f"{error} The run is in {self.run_dir.path}.") if type(error) is MlteamError else error from None
+
+    async def _begin(self) -> None:
+        write_atomic(self.run_dir.settings, self.settings.to_yaml())
+        versions = {"python": platform.python_version(), **_versions()}
+        self.log.append(RunStarted(run=self.run_dir.name, settings=self.settings.model_dump(mode="json"), versions=versions))
+        chosen = choose(self.settings.sandbox.kind, trusted_code=self.settings.model == PLAYBOOK)
+        self._sandbox = chosen.kind
+        self.log.append(SandboxChosen(sandbox=chosen.kind, why=chosen.why))
+        self.log.append(StageEntered(stage=Stage.PLAN, visit=1))
+
+    async def _step(self) -> None:
+        """One turn, and what follows from it."""
+        before = self.room.state
+        assert before.stage is not None
+        role = speaker(before)
+        self.turns += 1
+        self.room.begin_turn(self.turns)
+        contract = self.vault.contract if self.vault.sealed else None
+        briefing = brief(before, self.room.host.wish, self.meter, contract, self.run_dir.name)
+        self.log.append(TurnStarted(turn=self.turns, role=role, stage=before.stage, briefing=briefing))
+        await self._speak(role, briefing, before.stage)
+        state = self.room.state
+        if before.stage is Stage.OPTIMISE:
+            state = self.room.evidence.of_round(before, state, self.room.tuned)
+        self._advance(before, state)
+        self.run_dir.write_checkpoint(
+            {
+                "schema_version": 1,
+                "state": self.room.state.model_dump(mode="json"),
+                "usage": {**asdict(self.meter.usage), "usd": None if self.meter.usage.usd is None else str(self.meter.usage.usd)},
+                "turns": self.turns,
+                "thread": list(self._group(self._model(before.stage)).thread),
+            }
+        )
+        self.log.sync()
+
+    async def _speak(self, role: str, briefing: str, stage: Stage) -> None:
+        """The role's turn; when its model fails, the playbook takes it over."""
+        model = self._model(stage)
+        begun = time.perf_counter()
+        try:
+            await self._group(model).turn(role, briefing)
+        except Exception as error:
+            self._raise_fatal()
+            reason = str(error).strip().splitlines()[-1][:300] if str(error).strip() else type(error).__name__
+            self.log.append(TurnEnded(turn=self.turns, role=role, status="failed", seconds=time.perf_counter() - begun, error=reason))
+            if model == PLAYBOOK:
+                raise MlteamError(f"the {role} failed in stage {stage}: {reason}") from error
+            self.log.append(FellBack(stage=stage, role=role, reason=f"model {model} failed: {reason}"))
+            begun = time.perf_counter()
+            await self._group(PLAYBOOK).turn(role, briefing)
+        self._raise_fatal()
+        self.log.append(TurnEnded(turn=self.turns, role=role, status="ok", seconds=time.perf_counter() - begun))
+
+    def _raise_fatal(self) -> None:
+        """Raise what a tool call met that no role can mend."""
+        if self.room.fatal is not None:
+            raise self.room.fatal
+
+    def _advance(self, before: State, state: State) -> None:
+        assert before.stage is not None
+        ended = outcome(state)
+        after = after_turn(state)
+        if ended is None and stuck(after):
+            if self._model(before.stage) != PLAYBOOK:
+                self._takeover = True
+                reason = f"{MAX_TURNS_A_VISIT} turns brought no fact that ends the stage"
+                self.log.append(FellBack(stage=before.stage, role=speaker(before), reason=reason))
+                after = after.model_copy(update={"turns_in_visit": 0})
+            else:
+                ended, after = self._give_up(after)
+        self.room.state = after
+        if after.stage != before.stage or after.visit != before.visit:
+            self._takeover = False
+            searched = self.meter.usage.search_s - self._stage_searched
+            now = time.perf_counter()
+            self.log.append(
+                StageEnded(
+                    stage=before.stage,
+                    visit=before.visit,
+                    outcome=ended or "",
+                    seconds=now - self._stage_began,
+                    search_seconds=searched,
+                )
+            )
+            self._stage_began, self._stage_searched = now, self.meter.usage.search_s
+            if after.stage is not None:
+                self.log.append(StageEntered(stage=after.stage, visit=after.visit))
+
+    def _give_up(self, state: State) -> tuple[str, State]:
+        """Leave a stage without its facts where the run can still end well.
+
+        Raises:
+            MlteamError: where it cannot, with the last thing that failed.
+        """
+        assert state.stage is not None
+        if state.stage in (Stage.TRAIN, Stage.OPTIMISE) and state.candidates:
+            self.log.append(FellBack(stage=state.stage, role=PLAYBOOK, reason="nothing more could be trained; the best so far is used"))
+            return "nothing more could be trained", skip(state)
+        said = self._group(PLAYBOOK).thread
+        raise MlteamError(f"stage {state.stage} cannot be ended: {said[-1][1] if said else 'nothing was done'}")
+
+    def _model(self, stage: Stage) -> str:
+        return PLAYBOOK if self._takeover else self.settings.model
+
+    def _group(self, model: str) -> Group:
+        if model not in self._groups:
+            thread = [line for group in self._groups.values() for line in group.thread]
+            clients = {role: MeteredClient(make_client(model), role, model, self._record_call) for role in NAMES}
+            self._groups[model] = Group(clients, self.room, self._spoken, thread)
+        return self._groups[model]
+
+    def _spoken(self, role: str, text: str) -> None:
+        self.log.append(MessageSpoken(turn=self.turns, role=role, text=text))
+
+    def _record_call(self, call: ModelCall) -> None:
+        self.meter.charge_model(call.input_tokens, call.output_tokens, call.usd)
+        facts = asdict(call) | {"usd": None if call.usd is None else float(call.usd)}
+        self.log.append(ModelCalled(turn=self.turns, **facts))
+
+    async def _open_kernel(self) -> Kernel:
+        if self._kernel is None:
+            limits = KernelLimits(memory_mb=self.settings.sandbox.memory_mb, cpus=self.settings.sandbox.cpus)
+            opened = open_kernel(
+                self._sandbox,
+                work=self.run_dir.work,
+                data=self.run_dir.data,
+                limits=limits,
+                on_event=lambda change, facts: self.log.append(KernelChanged(change=change, facts=facts)),
+            )
+            self._kernel = await self._stack.enter_async_context(opened)
+        return self._kernel
+
+    def _end(self, status: str, reason: str) -> dict[str, Any]:
+        seconds = time.time() - self._began
+        summary = summarise(self.run_dir, self.room.state, self.meter.usage, status, reason, seconds)
+        self.log.append(RunEnded(status=status, reason=reason, seconds=seconds, summary=summary))  # type: ignore[arg-type]  # one of its literals
+        self.log.sync()
+        self.log.close()
+        if self.vault.sealed:
+            self._write_documents()
+        total = time.time() - self._began
+        summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}
+        return summary
+
+    def _write_documents(self) -> None:
+        """The report and the notebook once more, now that everything that happened is in the log."""
+        from reports.html import write_report
+        from reports.notebook import write_notebook
+
+        for write in (write_report, write_notebook):
+            write(self.run_dir.path)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _disk_error(error: OSError, out: Path) -> MlteamError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UsageError(f"the disk of {str(out)!r} is full. Free some space, or name another folder with --out DIR.")
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return UsageError(f"cannot write {error.filename or str(out)!r}: {error.strerror}. Name a folder you may write to with --out DIR.")
+    return MlteamError(f"{type(error).__name__}: {error}")

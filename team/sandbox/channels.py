@@ -1,0 +1,119 @@
+"""The host's side of the Jupyter protocol with one kernel, over Unix sockets in a shared folder."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import zmq
+import zmq.asyncio
+from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.channels import AsyncZMQSocketChannel
+
+from team.sandbox.contract import Limits
+from team.sandbox.outputs import Outputs
+
+_PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "hb_port": 4, "control_port": 5}
+_CONNECTED = ("shell_port", "iopub_port", "control_port")
+_QUEUED = 32
+"""Messages of one channel that wait in the host's memory; the kernel's own memory holds the rest."""
+_SLICE_SECONDS = 0.01
+"""How long a flood of output may keep the event loop from other tasks."""
+_ASK_AGAIN_SECONDS = 0.1
+
+Message = dict[str, Any]
+
+
+class Channels:
+    """Shell, iopub and control channel of one kernel.
+
+    Each message is authenticated, but the key is known to the code in the sandbox, so its content is checked like any
+    input from outside, and one that cannot be read is skipped.
+
+    Attributes:
+        received: output messages read so far, those of other cells included.
+    """
+
+    def __init__(self, folder: Path, inside: PurePosixPath, limits: Limits) -> None:
+        """Choose a key and write `folder/kernel.json`, the connection file for a kernel that sees `folder` as `inside`."""
+        self.received = 0
+        self._folder = folder
+        info = {**_PORTS, "transport": "ipc", "ip": f"{inside}/k", "key": secrets.token_hex(32), "signature_scheme": "hmac-sha256"}
+        (folder / "kernel.json").write_text(json.dumps(info), encoding="utf-8")
+        context = zmq.asyncio.Context()
+        context.setsockopt(zmq.RCVHWM, _QUEUED)
+        context.setsockopt(zmq.MAXMSGSIZE, 16 * 2**20 + 2 * limits.rich_output_bytes)
+        self._context = context
+        self._client = AsyncKernelClient(context=context)
+        self._client.load_connection_info({**info, "ip": str(folder / "k")})
+
+    def bound(self) -> bool:
+        """Whether the kernel has made all its sockets."""
+        return all((self._folder / f"k-{_PORTS[name]}").exists() for name in _CONNECTED)
+
+    async def connect(self) -> None:
+        """Connect and wait until the kernel answers and its output arrives; the caller sets a limit on the wait."""
+        self._client.start_channels(stdin=False, hb=False)
+        self._client.kernel_info()
+        await self._message(self._client.shell_channel)
+        # A subscription takes effect some time after the connection; what was published before is lost.
+        while not await self._client.iopub_channel.socket.poll(_ASK_AGAIN_SECONDS * 1000):
+            self._client.kernel_info()
+
+    def execute(self, code: str) -> str:
+        """Send one cell; returns the id that its reply and its outputs carry."""
+        return str(self._client.execute(code, allow_stdin=False, stop_on_error=False))
+
+    async def reply(self, cell: str) -> Message:
+        """Wait for the reply to a cell."""
+        while True:
+            message = await self._message(self._client.shell_channel)
+            if message["msg_type"] == "execute_reply" and message["parent_header"].get("msg_id") == cell:
+                return message
+
+    async def outputs(self, cell: str, outputs: Outputs) -> None:
+        """Feed a cell's outputs to `outputs` until the kernel says that there are no more."""
+        slice_end = time.monotonic() + _SLICE_SECONDS
+        while True:
+            message = await self._message(self._client.iopub_channel)
+            self.received += 1
+            if message["parent_header"].get("msg_id") == cell:
+                if message["msg_type"] == "status":
+                    if message["content"].get("execution_state") == "idle":
+                        return
+                else:
+                    outputs.feed(message["msg_type"], message["content"])
+            # Receiving does not suspend while messages are waiting, and the deadline must get its turn.
+            if time.monotonic() >= slice_end:
+                await asyncio.sleep(0)
+                slice_end = time.monotonic() + _SLICE_SECONDS
+
+    async def interrupt(self) -> None:
+        """Have KeyboardInterrupt raised in the cell; returns when the kernel has sent itself the signal."""
+        request = self._client.session.msg("interrupt_request", {})
+        self._client.control_channel.send(request)
+        while True:
+            message = await self._message(self._client.control_channel)
+            if message["parent_header"].get("msg_id") == request["header"]["msg_id"]:
+                return
+
+    def close(self) -> None:
+        """Close all sockets at once, dropping what was not sent."""
+        self._client.stop_channels()
+        self._context.destroy(linger=0)
+
+    async def _message(self, channel: AsyncZMQSocketChannel) -> Message:
+        """The next readable message of a channel."""
+        while True:
+            frames = await channel.socket.recv_multipart()
+            try:
+                message: Message = channel.session.deserialize(channel.session.feed_identities(frames)[1])
+            except Exception:  # noqa: BLE001, S112  # a forged message can fail in any way that parsing can
+                continue
+            parts = (message.get("content"), message.get("parent_header"), message.get("metadata"))
+            if isinstance(message.get("msg_type"), str) and all(isinstance(part, dict) for part in parts):
+                return message

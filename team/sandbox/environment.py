@@ -1,0 +1,67 @@
+"""What every launcher gives a kernel: the same few variables, the same command, and the `tools` package by itself."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+
+from team.sandbox.contract import Limits
+
+START = Path(__file__).with_name("start.py")
+"""The kernel program, shown to the sandbox as a single file."""
+
+
+def tools_package() -> Path:
+    """The folder of the `tools` package, wherever it is installed."""
+    spec = importlib.util.find_spec("tools")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).resolve().parent
+
+
+def available_cpus() -> int:
+    """Cores that this process may run on."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def kernel_command(start: PurePath, connection: PurePath, limits: Limits) -> list[str]:
+    """The command that starts the kernel, as seen from inside the sandbox."""
+    # -P keeps the folder of the program and the working folder off the front of sys.path.
+    return [sys.executable, "-P", str(start), str(connection / "kernel.json"), str(limits.rich_output_bytes)]
+
+
+def kernel_environment(
+    *, home: PurePath, code: PurePath, work: PurePath, data: PurePath | None, limits: Limits, extra: Mapping[str, str]
+) -> dict[str, str]:
+    """The whole environment of a kernel. Nothing is taken from the caller's but the time zone.
+
+    Args:
+        home: a folder that ends with the kernel.
+        code: the folder that holds the `tools` package.
+        extra: variables that the caller asked for by name; they win.
+    """
+    threads = str(min(limits.cpus or available_cpus(), available_cpus()))
+    env = {
+        "PATH": f"{Path(sys.prefix) / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(code),
+        "PYTHONUNBUFFERED": "1",
+        "IPYTHONDIR": str(home / "ipython"),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MPLCONFIGDIR": str(home / "matplotlib"),
+        "MLTEAM_WORK": str(work),
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+    }
+    if data is not None:
+        env["MLTEAM_DATA"] = str(data)
+    if "TZ" in os.environ:
+        env["TZ"] = os.environ["TZ"]
+    return env | dict(extra)

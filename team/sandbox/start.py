@@ -1,0 +1,150 @@
+"""The program that runs inside every sandbox: an IPython kernel with what we do not need left out.
+
+    python start.py CONNECTION_FILE RICH_OUTPUT_BYTES
+
+This one file is shown to the sandbox alone, so it imports nothing of this project. It runs no cell and leaves no name
+behind: the first cell of a session finds the namespace that a fresh notebook has. It differs from
+`python -m ipykernel_launcher` in this:
+
+- no history database, no debugger and no comm to a person (`input()` is refused with a message that says what to do);
+- a message is never large: long text is sent in pieces, a display over the limit is replaced by a note, so that the
+  host need not receive what it would throw away;
+- every execute reply names the user's variables, so that the host can say what a crash lost;
+- a crash in compiled code writes the Python traceback to stderr, where the host finds it;
+- the work folder is importable, but after the installed packages: a file `random.py` that a cell wrote must not keep
+  the next kernel from starting.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import sys
+from typing import Any
+
+sys.modules["debugpy"] = None  # type: ignore[assignment]  # importing it takes a third of the start-up; nobody attaches
+
+import zmq  # noqa: E402
+from ipykernel.iostream import OutStream  # noqa: E402
+from ipykernel.ipkernel import IPythonKernel  # noqa: E402
+from ipykernel.kernelapp import IPKernelApp  # noqa: E402
+from ipykernel.kernelbase import Kernel  # noqa: E402
+from jupyter_client.session import Session  # noqa: E402
+from traitlets.config import Config  # noqa: E402
+
+_PIECE = 1_000_000
+"""Most characters of one stream message, and of an exception's message or traceback."""
+_NAMES = 200
+"""Most variable names that a reply carries."""
+_DISPLAYS = ("display_data", "update_display_data", "execute_result")
+
+
+class NoInput(RuntimeError):
+    """Raised by `input()` and `getpass()`."""
+
+
+class QuietSession(Session):  # type: ignore[misc]  # jupyter_client's classes are untyped
+    """Keeps each outgoing message small."""
+
+    rich_output_bytes = 0
+
+    def send(self, stream: Any, msg_or_type: Any, content: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(msg_or_type, dict):
+            kind, body = msg_or_type["msg_type"], msg_or_type["content"]
+        else:
+            kind, body = msg_or_type, content
+        if kind == "stream" and len(body["text"]) > _PIECE:
+            return self._send_pieces(stream, msg_or_type, **kwargs)
+        if kind in _DISPLAYS:
+            body["data"] = self._cut_display(body["data"])
+        elif kind in ("error", "execute_reply") and body.get("status", "error") == "error":
+            body["evalue"] = _cut(body["evalue"])
+            body["traceback"] = _cut("\n".join(body["traceback"])).split("\n")
+        return super().send(stream, msg_or_type, content, *args, **kwargs)
+
+    def _send_pieces(self, stream: Any, msg: dict[str, Any], **kwargs: Any) -> None:
+        text = msg["content"]["text"]
+        for start in range(0, len(text), _PIECE):
+            content = {"name": msg["content"]["name"], "text": text[start : start + _PIECE]}
+            super().send(stream, self.msg("stream", content, parent=msg["parent_header"]), **kwargs)
+
+    def _cut_display(self, data: dict[str, Any]) -> dict[str, Any]:
+        size = {mime: len(value) if isinstance(value, str) else len(repr(value)) for mime, value in data.items()}
+        if sum(size.values()) <= self.rich_output_bytes:
+            return data
+        kept, left = {}, self.rich_output_bytes
+        for mime in sorted(size, key=size.__getitem__):
+            left -= size[mime]
+            if left >= 0:
+                kept[mime] = data[mime]
+        cut = ", ".join(f"{mime} of {size[mime]:,} bytes" for mime in data if mime not in kept)
+        note = f"[left out of this display: {cut}; at most {self.rich_output_bytes:,} bytes are kept]"
+        return {**kept, "text/plain": f"{kept['text/plain']}\n{note}" if "text/plain" in kept else note}
+
+
+class QuietKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel's classes are untyped
+    """IPython's kernel without debugger and stdin."""
+
+    def start(self) -> None:
+        self.shell.exit_now = False
+        Kernel.start(self)  # IPythonKernel.start would wait for a debugger
+
+    def raw_input(self, prompt: str = "") -> str:
+        raise NoInput(f"input({prompt!r}) cannot be answered: nobody types into this kernel. Write the value into the code.")
+
+    def getpass(self, prompt: str = "", stream: Any = None, **_: Any) -> str:
+        raise NoInput(f"getpass({prompt!r}) cannot be answered: nobody types into this kernel, and it is given no secrets.")
+
+    def finish_metadata(self, parent: Any, metadata: dict[str, Any], reply_content: Any) -> dict[str, Any]:
+        hidden = self.shell.user_ns_hidden
+        names = [name for name in self.shell.user_ns if isinstance(name, str) and name[:1] != "_" and name not in hidden]
+        metadata["names"] = names[:_NAMES]
+        return dict(super().finish_metadata(parent, metadata, reply_content))
+
+
+class QuietApp(IPKernelApp):  # type: ignore[misc]
+    """Wires the two above together."""
+
+    def _session_default(self) -> QuietSession:
+        return QuietSession(parent=self)
+
+    def init_iopub(self, context: Any) -> None:
+        # A publisher drops messages at its high-water mark, the cell's end included. Unsent output counts against the
+        # memory limit of the sandbox instead.
+        context.setsockopt(zmq.SNDHWM, 0)
+        super().init_iopub(context)
+
+    def init_pdb(self) -> None:
+        """Left out: there is no terminal to debug at."""
+
+    def init_path(self) -> None:
+        sys.path.append("")
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _PIECE:
+        return text
+    half = _PIECE // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters cut ...]\n{text[-half:]}"
+
+
+def main() -> None:
+    """Start the kernel described by the connection file and serve until it is ended."""
+    connection_file, rich_output_bytes = sys.argv[1], int(sys.argv[2])
+    sys.argv = [""]
+    sys.path = [entry for entry in sys.path if entry != sys.path[0]]  # the folder of this file
+    OutStream.flush_interval = 0.05  # what a cell printed this long before a crash is not lost with it
+    QuietSession.rich_output_bytes = rich_output_bytes
+    faulthandler.enable(file=open(2, "wb", buffering=0, closefd=False))  # noqa: SIM115  # lives as long as the process
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.HistoryManager.hist_file = ":memory:"
+    config.InteractiveShell.colors = "nocolor"
+    config.Completer.use_jedi = False
+    config.IPKernelApp.log_level = "CRITICAL"
+    app = QuietApp.instance(config=config, kernel_class=QuietKernel, connection_file=connection_file)
+    app.initialize([])
+    app.start()
+
+
+if __name__ == "__main__":
+    main()

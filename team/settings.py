@@ -1,0 +1,168 @@
+"""Settings of a run, from the command line, MLTEAM_* environment variables and a YAML file, in this order.
+
+Unknown keys are refused with the nearest known one. The settled values are written to `settings.yaml`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from team.errors import UsageError
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def parse_seconds(value: Any) -> Any:
+    """Seconds from `90`, `"90s"`, `"10m"`, `"1.5h"`; anything else is returned for pydantic to refuse."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*(s|m|min|h)?\s*", value)
+        if match is None:
+            raise ValueError("expected a duration such as 60s, 10m or 1h")
+        return float(match[1]) * _UNITS[match[2] or ""]
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(parse_seconds)]
+
+
+class _Sandbox(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    memory_mb: int = Field(4096, gt=0)
+    """Memory of the kernel and its children in MiB."""
+    cpus: int | None = Field(None, gt=0)
+    """Cores the kernel may use; None means all of them."""
+
+
+class AutoSandbox(_Sandbox):
+    """Bubblewrap where it works; else unsafe-local, which is allowed only while the playbook alone writes the code."""
+
+    kind: Literal["auto"] = "auto"
+
+
+class BubblewrapSandbox(_Sandbox):
+    """Namespaces by bubblewrap: no network, read-only root, only the work folder writable."""
+
+    kind: Literal["bubblewrap"]
+
+
+class LocalSandbox(_Sandbox):
+    """A plain child process: no isolation at all."""
+
+    kind: Literal["unsafe-local"]
+
+
+def _sandbox(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+Sandbox = Annotated[
+    Annotated[AutoSandbox | BubblewrapSandbox | LocalSandbox, Field(discriminator="kind")],
+    BeforeValidator(_sandbox),
+]
+
+
+class Settings(BaseSettings):
+    """What one run was asked to do."""
+
+    model_config = SettingsConfigDict(env_prefix="MLTEAM_", env_nested_delimiter="__", extra="forbid", env_ignore_empty=True)
+
+    source: str
+    """A file, an http(s) URL, or sklearn:NAME."""
+    target: str | None = None
+    """Column to predict; None lets the team choose."""
+    goal: str | None = None
+    """The wish in the user's own words."""
+    metric: str | None = None
+    """Metric that decides; None lets the team choose by problem type."""
+    time: Duration = Field(600.0, gt=0)
+    """Seconds of search (train, tune, ensemble)."""
+    trials: int | None = Field(None, ge=0)
+    """Tuning trials in all; None means the clock alone decides. With trials, set a time that is ample."""
+    model: str = "playbook"
+    """Model client of all roles, playbook or openai:MODEL[@URL]."""
+    sandbox: Sandbox = AutoSandbox()
+    """Where code runs."""
+    out: Path = Path("runs")
+    """Folder that gets the run directory."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Seed of the split, the folds and every estimator."""
+    holdout: float = Field(0.2, gt=0, lt=1)
+    """Share of the rows that is sealed as holdout."""
+    folds: int = Field(5, ge=2, le=20)
+    """Cross-validation folds."""
+    group: str | None = None
+    """Column whose values must not be on both sides of a split."""
+    time_column: str | None = None
+    """Column that orders the rows in time; the holdout is then the latest part."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings
+
+    def to_yaml(self) -> str:
+        """The settled values as a document that `load_settings` reads back."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load_settings(overrides: dict[str, Any], config: Path | None = None) -> Settings:
+    """Merge `overrides` (values that are None are left out), MLTEAM_* variables and the YAML file `config`.
+
+    Raises:
+        UsageError: naming every setting that is wrong, its value and what was expected.
+    """
+    from pydantic_settings import InitSettingsSource
+
+    file = _read_yaml(config) if config else {}
+
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(cls, settings_cls, init_settings, env_settings, **_: Any):  # type: ignore[no-untyped-def,override]  # the base's sources, fewer of them
+            return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=file)
+
+    try:
+        layered = Layered(**{key: value for key, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        raise UsageError("\n".join(_problem(detail) for detail in error.errors())) from None
+    return Settings.model_construct(**dict(layered))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read settings file {str(path)!r}: {error.strerror}. Give an existing YAML file to --config.") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"settings file {str(path)!r} is not YAML: {str(error).splitlines()[0]}. Write one 'key: value' a line.") from None
+    if not isinstance(document, dict):
+        raise UsageError(f"settings file {str(path)!r} holds {type(document).__name__}, expected 'key: value' lines.")
+    return document
+
+
+def _problem(detail: Any) -> str:
+    where = ".".join(str(part) for part in detail["loc"] if part not in ("auto", "bubblewrap", "unsafe-local"))
+    if detail["type"] == "extra_forbidden":
+        known = sorted([*Settings.model_fields, *(f"sandbox.{name}" for name in AutoSandbox.model_fields)])
+        near = difflib.get_close_matches(where, known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"unknown setting {where!r}.{hint} Known settings: {', '.join(known)}."
+    if detail["type"] == "missing":
+        return f"setting {where!r} is missing."
+    if detail["type"] == "union_tag_invalid":
+        return f"sandbox={detail['input'].get('kind')!r}: expected auto, bubblewrap or unsafe-local. `mlteam doctor` shows what works here."
+    flag = "--" + where.replace("_", "-")
+    return f"{where}={detail['input']!r}: {detail['msg'].removeprefix('Value error, ')}. Change {flag}."

@@ -1,0 +1,78 @@
+"""What `run --json` prints, and what `show` and `runs` read: one document about one run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from team.budget import Usage
+from team.events import FellBack, RunEnded, RunStarted, SandboxChosen, StageEnded
+from team.log import read_events
+from team.rundir import RunDir
+from team.stages import CandidateFact, State
+from tools.contract import Contract
+
+
+def summarise(run: RunDir, state: State, usage: Usage, status: str, reason: str, seconds: float) -> dict[str, Any]:
+    """The summary of a run from its state, its contract and its events."""
+    contract = Contract.model_validate_json(run.contract.read_text(encoding="utf-8")) if run.contract.exists() else None
+    events = list(read_events(run.events))
+    by_stage: dict[str, float] = {}
+    for event in events:
+        if isinstance(event, StageEnded):
+            by_stage[event.stage] = round(by_stage.get(event.stage, 0.0) + event.seconds, 2)
+    chosen = next((e for e in events if isinstance(e, SandboxChosen)), None)
+    selected = _selected(state)
+    holdout = state.holdout
+    return {
+        "run": str(run.path),
+        "status": status,
+        "reason": reason,
+        "task": contract.task if contract else None,
+        "target": contract.target if contract else None,
+        "metric": contract.metric if contract else None,
+        "direction": contract.direction if contract else None,
+        "holdout": holdout.model_dump(include={"score", "low", "high", "level", "n", "looks"}) if holdout else None,
+        "cv": {"score": selected.score, "std_error": selected.std_error} if selected else None,
+        "baseline": _baseline(state),
+        "model": selected.name if selected else None,
+        "candidates": len(state.candidates),
+        "rounds": len(state.rounds),
+        "seconds": {**by_stage, "search": round(usage.search_s, 2), "total": round(seconds, 2)},
+        "cost": {
+            "usd": None if usage.usd is None else float(usage.usd),
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "model_calls": usage.model_calls,
+        },
+        "sandbox": chosen.sandbox if chosen else None,
+        "fallbacks": [e.reason for e in events if isinstance(e, FellBack)],
+        "report": str(run.report) if run.report.exists() else None,
+    }
+
+
+def read_summary(run: RunDir) -> dict[str, Any]:
+    """The summary of a run on disk; one that did not end has status `unfinished`."""
+    events = list(read_events(run.events))
+    ended = next((e for e in reversed(events) if isinstance(e, RunEnded)), None)
+    if ended is not None and ended.summary:
+        return {**ended.summary, "run": str(run.path)}
+    started = next((e for e in events if isinstance(e, RunStarted)), None)
+    state, usage = State(), Usage()
+    if run.checkpoint.exists():
+        document = run.read_checkpoint()
+        state, usage = State.model_validate(document["state"]), Usage(**document["usage"])
+    seconds = events[-1].at - started.at if started and events else 0.0
+    return summarise(run, state, usage, "unfinished", f"it is running or was cut off in stage {state.stage}", seconds)
+
+
+def _selected(state: State) -> CandidateFact | None:
+    name = state.holdout.candidate if state.holdout else (state.evaluated[-1] if state.evaluated else None)
+    return next((c for c in state.candidates if c.name == name), None)
+
+
+def _baseline(state: State) -> dict[str, Any] | None:
+    for family in ("dummy", "linear", "tree"):
+        for candidate in state.candidates:
+            if candidate.family == family:
+                return {"name": candidate.name, "score": candidate.score}
+    return None

@@ -1,0 +1,207 @@
+"""The vault: split before any role sees a row, keep the holdout's labels, score predictions, count every look.
+
+Labels lie in `vault/`, which no sandbox mounts. Kernel code hands over prediction files; what they are worth is
+computed here, by code that the sandbox cannot reach.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from team.errors import MlteamError
+from team.rundir import RunDir, write_atomic
+from tools.contract import Contract, TableSchema
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from tools.metrics import Interval
+
+
+class Look(BaseModel):
+    """One line of the ledger: a file was scored against the holdout's labels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: float
+    candidate: str
+    score: float
+    low: float
+    high: float
+    level: float
+    n: int
+    final: bool
+
+
+class Vault:
+    """Sealed labels and the score contract of one run."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self._train_codes: np.ndarray | None = None
+        self._folds: np.ndarray | None = None
+
+    @property
+    def contract(self) -> Contract:
+        return Contract.model_validate_json(self._run.contract.read_text(encoding="utf-8"))
+
+    @property
+    def sealed(self) -> bool:
+        return self._run.contract.exists()
+
+    @property
+    def looks(self) -> list[Look]:
+        path = self._run.vault / "ledger.jsonl"
+        return [Look.model_validate_json(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @property
+    def closed(self) -> bool:
+        """Whether the final score is in the ledger, after which no look is possible."""
+        return any(look.final for look in self.looks)
+
+    def seal(self, train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract, schema: TableSchema) -> None:
+        """Write what the sandbox may see to `data/`, the labels to `vault/`, and the contract, last, to both.
+
+        Args:
+            train: features and target of the training rows.
+            holdout: features and target of the holdout rows; only the features leave the vault.
+            contract: fixed from here on.
+            schema: feature columns, known from the training rows alone.
+
+        Raises:
+            MlteamError: when a contract is already sealed.
+        """
+        if self.sealed:
+            raise MlteamError(f"run {self._run.name!r} has a sealed contract already; it cannot be changed.")
+        target = contract.target
+        train.to_parquet(self._run.data / "train.parquet", index=False)
+        holdout.drop(columns=[target]).to_parquet(self._run.data / "holdout.parquet", index=False)
+        holdout[[target]].to_parquet(self._run.vault / "holdout_labels.parquet", index=False)
+        document = contract.model_dump_json(indent=1)
+        write_atomic(self._run.data / "schema.json", schema.model_dump_json(indent=1))
+        write_atomic(self._run.data / "contract.json", document)
+        write_atomic(self._run.contract, document)
+
+    def score_out_of_fold(self, predictions: Path) -> tuple[float, list[float]]:
+        """Score a candidate's out-of-fold predictions: all rows pooled, and fold by fold.
+
+        The folds are the contract's own, made again here; the file's fold column is not believed.
+
+        Returns:
+            The pooled score and one score a fold, in the metric's own direction.
+
+        Raises:
+            PredictionError: when the file breaks the prediction schema.
+        """
+        import numpy as np
+
+        from tools.metrics import score
+        from tools.predictions import read_predictions
+
+        contract = self.contract
+        labels, folds = self._training_labels(contract)
+        values = read_predictions(predictions, contract, contract.rows_train, partial=bool((folds < 0).any()), inside=self._run.work)
+        scored = folds >= 0
+        pooled = score(contract.metric, contract.task, labels[scored], values[scored])
+        by_fold = []
+        for fold in np.unique(folds[scored]):
+            rows = folds == fold
+            try:
+                by_fold.append(score(contract.metric, contract.task, labels[rows], values[rows]))
+            except ValueError:  # a fold without both classes has no score of its own
+                continue
+        return pooled, by_fold
+
+    def check_holdout(self, predictions: Path) -> None:
+        """Check a prediction file against the contract without looking at the labels.
+
+        Raises:
+            PredictionError: when the file breaks the prediction schema.
+        """
+        from tools.predictions import read_predictions
+
+        read_predictions(predictions, self.contract, self.contract.rows_holdout, inside=self._run.work)
+
+    def score_holdout(self, candidate: str, predictions: Path, *, final: bool = True) -> tuple[Interval, int]:
+        """Score a prediction file against the sealed labels and enter the look into the ledger.
+
+        Returns:
+            The score with its bootstrap interval, and the number of looks so far, this one counted.
+
+        Raises:
+            PredictionError: when the file breaks the prediction schema; no look is made then.
+            MlteamError: when the final score was taken already.
+        """
+        import pandas as pd
+
+        from tools.metrics import bootstrap_interval
+        from tools.predictions import read_predictions
+
+        if self.closed:
+            raise MlteamError("the final score is in the ledger: the holdout is not looked at again.")
+        contract = self.contract
+        values = read_predictions(predictions, contract, contract.rows_holdout, inside=self._run.work)
+        labels = codes(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
+        interval = bootstrap_interval(contract.metric, contract.task, labels, values, seed=contract.seed)
+        look = Look(
+            at=time.time(),
+            candidate=candidate,
+            score=interval.score,
+            low=interval.low,
+            high=interval.high,
+            level=interval.level,
+            n=len(labels),
+            final=final,
+        )
+        with (self._run.vault / "ledger.jsonl").open("a", encoding="utf-8") as ledger:
+            ledger.write(look.model_dump_json() + "\n")
+        return interval, len(self.looks)
+
+    def open(self) -> int:
+        """Give all rows with their labels to the sandbox for the refit; return their number.
+
+        Raises:
+            MlteamError: before the final score is in the ledger.
+        """
+        import pandas as pd
+
+        if not self.closed:
+            raise MlteamError("the holdout stays sealed until the final score is in the ledger.")
+        train = pd.read_parquet(self._run.data / "train.parquet")
+        holdout = pd.read_parquet(self._run.data / "holdout.parquet")
+        labels = pd.read_parquet(self._run.vault / "holdout_labels.parquet")
+        rows = pd.concat([train, holdout.assign(**labels)[train.columns]], ignore_index=True)
+        temporary = self._run.vault / "all.parquet.tmp"
+        rows.to_parquet(temporary, index=False)
+        temporary.replace(self._run.data / "all.parquet")
+        return len(rows)
+
+    def _training_labels(self, contract: Contract) -> tuple[np.ndarray, np.ndarray]:
+        if self._train_codes is None or self._folds is None:
+            import pandas as pd
+
+            from tools.folds import make_folds
+
+            train = pd.read_parquet(self._run.data / "train.parquet")
+            self._train_codes = codes(train[contract.target], contract)
+            self._folds = make_folds(train, contract)
+        return self._train_codes, self._folds
+
+
+def codes(target: pd.Series, contract: Contract) -> np.ndarray:
+    """The target as class codes into `contract.classes` (int64), or as float64 for regression."""
+    import pandas as pd
+
+    if contract.task == "regression":
+        return target.to_numpy(dtype="float64")
+    return pd.Categorical(target, categories=contract.classes).codes.astype("int64")
+
+
+def write_manifest(run: RunDir, facts: dict[str, Any]) -> None:
+    write_atomic(run.manifest, json.dumps(facts, indent=1))

@@ -1,0 +1,260 @@
+"""The one door for tool calls: an AutoGen workbench that never raises.
+
+In order: the role may call it, the arguments are valid, budget and deadline are left, the call is logged, it runs, its
+artefacts are checked, the observation is cut to head and tail, the result is logged. AutoGen hangs when a workbench
+raises in mid call, so whatever goes wrong becomes an error result; what must end the run is kept in `fatal`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal
+
+from autogen_core import CancellationToken
+from autogen_core.tools import ParametersSchema, TextResultContent, ToolResult, ToolSchema, Workbench
+from pydantic import BaseModel, ValidationError
+
+from team.budget import Meter
+from team.cells import CellJournal
+from team.errors import BudgetExceeded, MlteamError, UsageError
+from team.events import CellExecuted, Event, ProgressMade, ToolCalled, ToolReturned
+from team.evidence import Evidence
+from team.host import Host
+from team.roles import Role
+from team.sandbox import CellResult, Kernel
+from team.stages import Stage, State
+from tools.predictions import PredictionError
+from tools.show import PROGRESS_MIME
+from tools.spec import InputRefused, ToolArgumentError, ToolRefused, ToolSpec, registry
+
+OBSERVATION_CHARS = 12_000
+"""What a role is shown of one result."""
+SEARCH_GRACE_S = 2.0
+"""Beyond its own `time_s` a search call gets this long, and a twentieth of it, before the cell is interrupted."""
+
+Status = Literal["ok", "refused", "error", "timeout", "died"]
+
+
+class Outcome(BaseModel):
+    """How a call ended, before it is told to anybody."""
+
+    status: Status
+    text: str
+    result: dict[str, Any] | None = None
+
+
+class Toolroom:
+    """What all roles' workbenches share: the run's services, its state, and the turn that is going on."""
+
+    def __init__(
+        self,
+        *,
+        host: Host,
+        evidence: Evidence,
+        meter: Meter,
+        cells: CellJournal,
+        emit: Callable[[Event], Event],
+        kernel: Callable[[], Awaitable[Kernel]],
+        state: State,
+    ) -> None:
+        self.host, self.evidence, self.meter, self.cells, self.emit, self.kernel = host, evidence, meter, cells, emit, kernel
+        self.state = state
+        self.turn = 0
+        self.fatal: BaseException | None = None
+        self.tuned: list[str] = []
+        """Families that were tuned in this turn."""
+        self._specs = registry()
+
+    def spec(self, name: str) -> ToolSpec | None:
+        return self._specs.get(name)
+
+    def begin_turn(self, turn: int) -> None:
+        self.turn, self.tuned = turn, []
+
+    async def call(self, role: Role, name: str, arguments: Mapping[str, Any]) -> Outcome:
+        """Run one call from check to log."""
+        call = uuid.uuid4().hex[:12]
+        spec = self.spec(name)
+        self.emit(
+            ToolCalled(
+                call=call, turn=self.turn, role=role.name, tool=name, where=spec.where if spec else "host", arguments=dict(arguments)
+            )
+        )
+        start = time.perf_counter()
+        try:
+            outcome = await self._checked(call, role, spec, name, arguments)
+        except (ToolArgumentError, ToolRefused, BudgetExceeded, MlteamError) as error:
+            if isinstance(error, InputRefused):
+                self.fatal = UsageError(str(error))
+            outcome = Outcome(status="refused", text=str(error))
+        seconds = time.perf_counter() - start
+        searched = seconds if spec is not None and spec.searches and outcome.status != "refused" else 0.0
+        if searched:
+            self.meter.charge_search(searched, int((outcome.result or {}).get("trials_done") or 0))
+            trials_left = self.meter.trials_left
+            self.state = self.state.model_copy(update={"search_spent": self.meter.search_spent, "trials_spent": trials_left == 0})
+        outcome.text = cut(outcome.text)
+        self.emit(
+            ToolReturned(
+                call=call,
+                tool=name,
+                status=outcome.status,
+                seconds=seconds,
+                search_seconds=searched,
+                result=outcome.result,
+                text=outcome.text if outcome.result is None else "",
+            )
+        )
+        return outcome
+
+    async def _checked(self, call: str, role: Role, spec: ToolSpec | None, name: str, arguments: Mapping[str, Any]) -> Outcome:
+        assert self.state.stage is not None
+        allowed = role.tools_in(self.state.stage)
+        if spec is None or name not in allowed:
+            raise ToolRefused(
+                f"{name!r} is no tool of the {role.name} in stage {self.state.stage}; there are: {', '.join(sorted(allowed))}."
+            )
+        values = spec.validate(arguments)
+        if spec.searches:
+            self.meter.check_search()
+            values = self._within_budget(values)
+        outcome = await (self._on_host(spec, values) if spec.where == "host" else self._in_kernel(call, role, spec, values))
+        return self._recorded(spec, values, outcome)
+
+    def _within_budget(self, values: dict[str, Any]) -> dict[str, Any]:
+        left = self.meter.trials_left
+        if "time_s" in values:
+            values["time_s"] = round(min(float(values["time_s"]), self.meter.search_left_s), 2)
+        if left is not None and "trials" in values:
+            if left == 0:
+                raise BudgetExceeded("trials", self.meter.usage.trials, self.meter.limits.trials or 0, "trials")
+            values["trials"] = left if values["trials"] is None else min(int(values["trials"]), left)
+        return values
+
+    async def _on_host(self, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
+        try:
+            result = await asyncio.wait_for(asyncio.to_thread(spec.function, self.host, **values), spec.timeout_s)
+        except TimeoutError:
+            return Outcome(status="timeout", text=f"{spec.name} took longer than its {spec.timeout_s:g} s.")
+        facts = json.loads(result.model_dump_json())
+        return Outcome(status="ok", text=json.dumps(facts, ensure_ascii=False), result=facts)
+
+    async def _in_kernel(self, call: str, role: Role, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
+        deadline = spec.timeout_s
+        if "time_s" in values:
+            deadline = min(deadline, float(values["time_s"]) * 1.05 + SEARCH_GRACE_S)
+        if not spec.searches:
+            deadline = spec.timeout_s
+        code = spec.cell(values)
+
+        def on_output(output: dict[str, Any]) -> None:
+            facts = output.get("data", {}).get(PROGRESS_MIME)
+            if isinstance(facts, dict):
+                self.emit(ProgressMade(call=call, facts=_small(facts)))
+
+        cell = await (await self.kernel()).execute(code, timeout_s=deadline, on_output=on_output)
+        assert self.state.stage is not None
+        number = self.cells.add(call, role.name, self.state.stage, spec.name, code, cell)
+        self.emit(CellExecuted(call=call, cell=number, status=cell.status, seconds=cell.seconds, cause=cell.cause))
+        return _read(spec, cell)
+
+    def _recorded(self, spec: ToolSpec, values: dict[str, Any], outcome: Outcome) -> Outcome:
+        """Take over what the call left, also when it was cut short: a finished candidate counts."""
+        if spec.where == "kernel" and spec.searches:
+            self.state, problems = self.evidence.of_candidates(self.state)
+            if problems:
+                outcome.text += "\n" + "\n".join(problems)
+            if spec.name == "tune":
+                self.tuned.append(str(values["family"]))
+        if outcome.status == "ok" and outcome.result is not None:
+            try:
+                self.state = self.evidence.of_result(self.state, spec.name, outcome.result)
+            except PredictionError as error:
+                return Outcome(status="error", text=f"{spec.name} left predictions that break the contract: {error}")
+        return outcome
+
+
+class RoleWorkbench(Workbench):
+    """The toolroom as one role sees it: the tools of its stage, and nothing else."""
+
+    component_provider_override = "team.workbench.RoleWorkbench"
+
+    def __init__(self, role: Role, room: Toolroom) -> None:
+        self._role = role
+        self._room = room
+
+    async def list_tools(self) -> list[ToolSchema]:
+        stage = self._room.state.stage or Stage.RELEASE
+        specs = [spec for name in sorted(self._role.tools_in(stage)) if (spec := self._room.spec(name))]
+        return [_schema(spec) for spec in specs]
+
+    async def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        cancellation_token: CancellationToken | None = None,
+        call_id: str | None = None,
+    ) -> ToolResult:
+        try:
+            outcome = await self._room.call(self._role, name, arguments if isinstance(arguments, Mapping) else {})
+        except Exception as error:  # AutoGen would hang; the conductor raises it after the turn
+            self._room.fatal = error
+            outcome = Outcome(status="error", text=f"{type(error).__name__}: {error}")
+        text = outcome.text if outcome.status == "ok" else json.dumps({"error": outcome.status, "detail": outcome.text}, ensure_ascii=False)
+        return ToolResult(name=name, result=[TextResultContent(content=text)], is_error=outcome.status != "ok")
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def reset(self) -> None: ...
+    async def save_state(self) -> Mapping[str, Any]:
+        return {}
+
+    async def load_state(self, state: Mapping[str, Any]) -> None: ...
+
+
+def cut(text: str, limit: int = OBSERVATION_CHARS) -> str:
+    """Head and tail of a long text, and how much is missing between them."""
+    if len(text) <= limit:
+        return text
+    head, tail = text[: limit * 2 // 3], text[-limit // 3 :]
+    return f"{head}\n… {len(text) - len(head) - len(tail)} characters left out …\n{tail}"
+
+
+def _read(spec: ToolSpec, cell: CellResult) -> Outcome:
+    """Validate what a cell gave back. A call that was interrupted but still showed a good result is good."""
+    if spec.result is None:
+        return Outcome(status=cell.status, text=cell.text if cell.status == "ok" else _failure(cell))
+    if cell.result is not None:
+        try:
+            facts = json.loads(spec.result.model_validate(cell.result).model_dump_json())
+        except ValidationError as error:
+            return Outcome(status="error", text=f"{spec.name} gave a result of the wrong shape: {error.errors()[0]['msg']}")
+        return Outcome(status="ok", text=json.dumps(facts, ensure_ascii=False), result=facts)
+    if cell.ename == "ToolRefused":
+        return Outcome(status="refused", text=cell.evalue or "refused")
+    return Outcome(
+        status="error" if cell.status == "ok" else cell.status, text=_failure(cell) if cell.status != "ok" else "no result was shown"
+    )
+
+
+def _failure(cell: CellResult) -> str:
+    lines = [f"the cell ended as {cell.status}" + (f" ({cell.cause})" if cell.cause else "")]
+    if cell.lost_variables:
+        lines.append(f"variables lost with the kernel: {', '.join(cell.lost_variables[:20])}")
+    return "\n".join([*lines, cell.text, cell.traceback or ""]).strip()
+
+
+def _schema(spec: ToolSpec) -> ToolSchema:
+    schema = spec.schema()
+    parameters = ParametersSchema(type="object", properties=schema["properties"], required=schema["required"], additionalProperties=False)
+    return ToolSchema(name=spec.name, description=spec.description, parameters=parameters, strict=False)
+
+
+def _small(facts: dict[str, Any]) -> dict[str, Any]:
+    """Progress as an event: short texts and numbers only, since the kernel can send anything."""
+    kept = {str(k)[:40]: v if isinstance(v, (int, float, bool)) else str(v)[:80] for k, v in list(facts.items())[:12]}
+    return {k: v for k, v in kept.items() if not (isinstance(v, float) and v != v)}

@@ -1,0 +1,43 @@
+"""What all tests share: nothing reaches the network, and what a machine lacks is a reason, not a silence."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("bubblewrap") is not None:
+        from team.sandbox.choose import report
+
+        found = next(r for r in report() if r.name == "bubblewrap")
+        if not found.works:
+            reason = f"bubblewrap does not work here: {found.why}. {found.fix}"
+            pytest.fail(reason) if IN_CI else pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _no_keys_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test can spend no money and is not steered by the machine's own settings."""
+    for name in [n for n in os.environ if n.startswith("MLTEAM_") or n.endswith("_API_KEY")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _loopback_only() -> Iterator[None]:
+    """Refuse connections to any address that is not on this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and str(address[0]) not in ("127.0.0.1", "::1", "localhost"):
+            raise ConnectionRefusedError(f"tests reach no network: {address!r}")
+        connect(self, address)  # type: ignore[arg-type]  # whatever the caller gave
+
+    socket.socket.connect = guarded  # type: ignore[method-assign]  # the one seam that every client goes through
+    yield
+    socket.socket.connect = connect  # type: ignore[method-assign]

@@ -1,0 +1,175 @@
+"""Candidates: what was fitted, how it scored out of fold, and where that is written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from tools.spec import ToolRefused
+from tools.workspace import Workspace, write_text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tools.problem import Problem
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+ENSEMBLE = "ensemble"
+"""Family name of weighted averages."""
+
+
+class CandidateSpec(BaseModel):
+    """Everything that determines a candidate, apart from the data and the seed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    family: str
+    params: dict[str, Any]
+    preparation: str
+
+
+class Member(BaseModel):
+    """A candidate inside an ensemble."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    weight: float
+    """Above 0; the members' weights sum to 1."""
+
+
+class Candidate(BaseModel):
+    """`candidate.json` in a candidate's folder, beside `oof.parquet` with its out-of-fold predictions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    family: str
+    params: dict[str, Any]
+    preparation: str
+    metric: str
+    score: float
+    """The contract's metric of the pooled out-of-fold predictions."""
+    std_error: float
+    """Standard deviation of the fold scores over the square root of their number."""
+    fold_scores: list[float]
+    n_folds: int
+    fit_seconds: float
+    """Seconds to fit all folds."""
+    predict_ms_per_row: float
+    iterations: list[int] = []
+    """Best iteration of each fold, for iterative families."""
+    cut_short: bool = False
+    """Whether the deadline ended an iterative fit before it had converged."""
+    members: list[Member] = []
+
+    @property
+    def spec(self) -> CandidateSpec:
+        return CandidateSpec(name=self.name, family=self.family, params=self.params, preparation=self.preparation)
+
+
+class CandidateFacts(BaseModel):
+    """A candidate in a tool's result."""
+
+    name: str
+    family: str
+    score: float
+    std_error: float
+    seconds: float
+    cut_short: bool
+
+
+class Skipped(BaseModel):
+    """A family or configuration that was not trained, and why."""
+
+    name: str
+    reason: str
+
+
+def facts(candidate: Candidate) -> CandidateFacts:
+    return CandidateFacts(
+        name=candidate.name,
+        family=candidate.family,
+        score=candidate.score,
+        std_error=candidate.std_error,
+        seconds=round(candidate.fit_seconds, 2),
+        cut_short=candidate.cut_short,
+    )
+
+
+def standard_error(scores: list[float]) -> float:
+    """Standard deviation over the square root of the number; 0 for fewer than two."""
+    if len(scores) < 2:
+        return 0.0
+    mean = sum(scores) / len(scores)
+    return float((sum((s - mean) ** 2 for s in scores) / (len(scores) - 1) / len(scores)) ** 0.5)
+
+
+def paired_error(new: list[float], old: list[float]) -> float:
+    """Standard error of the fold-wise differences of two candidates over the same folds."""
+    return standard_error([a - b for a, b in zip(new, old, strict=False)])
+
+
+def write_candidate(space: Workspace, candidate: Candidate, problem: Problem, oof: Array) -> None:
+    """Write a candidate's folder under a temporary name and rename it, replacing one of the same name.
+
+    Args:
+        oof: out-of-fold predictions, (n, k) or (n,), NaN in rows that no fold validates.
+    """
+    from tools.predictions import write_predictions
+
+    staging = space.candidates / f".{candidate.name}.tmp"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    write_predictions(staging / "oof.parquet", problem.contract, oof, problem.folds)
+    write_text(staging / "candidate.json", candidate.model_dump_json(indent=1))
+    final = space.candidates / candidate.name
+    if final.exists():
+        shutil.rmtree(final)
+    os.replace(staging, final)
+
+
+def load_candidate(space: Workspace, name: str) -> Candidate:
+    """The record of a candidate.
+
+    Raises:
+        ToolRefused: when there is none of that name, naming those there are.
+    """
+    path = space.candidates / name / "candidate.json"
+    if path.parent.parent != space.candidates or not path.is_file():
+        there = ", ".join(c.name for c in leaderboard(space)) or "none; call train_baselines or train first"
+        raise ToolRefused(f"no candidate {name!r}; candidates here: {there}.")
+    return Candidate.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def load_oof(space: Workspace, name: str, problem: Problem) -> Array:
+    """Out-of-fold predictions of a candidate, NaN in rows that no fold validates."""
+    from tools.predictions import read_predictions
+
+    partial = bool((problem.folds < 0).any())
+    return read_predictions(space.candidates / name / "oof.parquet", problem.contract, problem.n_rows, partial=partial)
+
+
+def leaderboard(space: Workspace) -> list[Candidate]:
+    """All candidates, the best first; equal scores by name."""
+    records = [Candidate.model_validate_json(path.read_text(encoding="utf-8")) for path in _records(space.candidates)]
+    sign = -1.0 if space.contract.direction == "maximize" else 1.0
+    return sorted(records, key=lambda c: (sign * c.score, c.name))
+
+
+def _records(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*/candidate.json") if not path.parent.name.startswith("."))
+
+
+def free_name(space: Workspace, stem: str) -> str:
+    """`<stem>-<n>` with the smallest n from 1 that no candidate has."""
+    n = 1
+    while (space.candidates / f"{stem}-{n}").exists():
+        n += 1
+    return f"{stem}-{n}"

@@ -1,0 +1,82 @@
+"""The score contract and the table schema: fixed once by the host, read by everything that scores or fits."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Task = Literal["binary", "multiclass", "regression"]
+Direction = Literal["maximize", "minimize"]
+ColumnKind = Literal["numeric", "boolean", "categorical", "text", "datetime"]
+
+
+class Split(BaseModel):
+    """How the holdout was taken from the rows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["random", "stratified", "group", "time"]
+    column: str | None = None
+    """Group or time column, for the kinds that use one."""
+    holdout_fraction: float
+    seed: int
+
+
+class Contract(BaseModel):
+    """What a candidate must predict and how it is scored. Written once, never changed.
+
+    Predictions are a table with one row per input row, in input order, with the columns of `prediction_columns`:
+    `prediction` for regression, one `proba_<class>` per class for classification.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = 1
+    task: Task
+    target: str
+    metric: str
+    direction: Direction
+    classes: list[str] = []
+    """Class labels as text, in the order of the probability columns; empty for regression."""
+    positive: str | None = None
+    """The positive class of a binary task (always the second of `classes`)."""
+    split: Split
+    folds: int
+    """Number of cross-validation folds over the training rows."""
+    rows_train: int
+    rows_holdout: int
+    features: list[str]
+    seed: int
+
+    @property
+    def prediction_columns(self) -> list[str]:
+        return ["prediction"] if self.task == "regression" else [f"proba_{label}" for label in self.classes]
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether score `a` is strictly better than `b`."""
+        return a > b if self.direction == "maximize" else a < b
+
+
+class Column(BaseModel):
+    """What is known of one feature column, from the training rows alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: ColumnKind
+    missing: float
+    """Share of missing values, 0 to 1."""
+    unique: int
+    """Number of distinct values, missing ones not counted."""
+
+
+class TableSchema(BaseModel):
+    """The feature columns in table order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    columns: list[Column]
+
+    def of_kind(self, *kinds: ColumnKind) -> list[str]:
+        return [column.name for column in self.columns if column.kind in kinds]

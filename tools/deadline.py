@@ -1,0 +1,71 @@
+"""Wall-clock deadlines for searches and fits."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class DeadlineReached(Exception):
+    """The time for a piece of work is over; what was finished before stands."""
+
+
+class Deadline:
+    """A moment after which work should stop.
+
+    Args:
+        seconds: from now, wall clock; None for no deadline.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._start = time.monotonic()
+        self._end = math.inf if seconds is None else self._start + seconds
+
+    def remaining(self) -> float:
+        """Seconds left, never below 0; infinite without a deadline."""
+        return max(0.0, self._end - time.monotonic())
+
+    def elapsed(self) -> float:
+        """Seconds since this deadline was made."""
+        return time.monotonic() - self._start
+
+    def expired(self) -> bool:
+        return time.monotonic() >= self._end
+
+    def check(self) -> None:
+        """Raise `DeadlineReached` when the time is over."""
+        if self.expired():
+            raise DeadlineReached("the time is over")
+
+    def share(self, seconds: float) -> Deadline:
+        """A deadline `seconds` from now that is never later than this one."""
+        left = self.remaining()
+        return Deadline(None if math.isinf(min(left, seconds)) else max(0.0, min(left, seconds)))
+
+    @contextmanager
+    def alarm(self, grace: float = 0.0) -> Iterator[None]:
+        """Raise `DeadlineReached` inside the block when it runs `grace` seconds past the deadline.
+
+        The last guard for code that never asks. It works in the main thread of systems with POSIX signals and does
+        nothing elsewhere; compiled code is interrupted only when it returns to Python.
+        """
+        usable = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+        if not usable or math.isinf(self._end):
+            yield
+            return
+
+        def strike(_number: int, _frame: FrameType | None) -> None:
+            raise DeadlineReached("the time is over")
+
+        before = signal.signal(signal.SIGALRM, strike)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, self.remaining() + grace))
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)

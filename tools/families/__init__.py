@@ -1,0 +1,47 @@
+"""Model families by name. A family's library is imported only when the family is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+
+from tools.families.base import Family
+
+# In the order in which a search takes them: quick and telling ones first.
+MODULES = {
+    "dummy": ("tools.families.dummy", "sklearn"),
+    "linear": ("tools.families.linear", "sklearn"),
+    "tree": ("tools.families.tree", "sklearn"),
+    "lightgbm": ("tools.families.lightgbm", "lightgbm"),
+    "catboost": ("tools.families.catboost", "catboost"),
+    "xgboost": ("tools.families.xgboost", "xgboost"),
+    "extra_trees": ("tools.families.forests", "sklearn"),
+    "random_forest": ("tools.families.forests", "sklearn"),
+    "mlp": ("tools.families.mlp", "torch"),
+}
+NAMES = list(MODULES)
+
+
+class FamilyUnavailable(Exception):
+    """The family exists, but its library is not installed; the message says which."""
+
+
+@cache
+def family(name: str) -> Family:
+    """The family called `name`.
+
+    Raises:
+        ValueError: when there is none of that name; names the nearest and all.
+        FamilyUnavailable: when its library is not installed.
+    """
+    if name not in MODULES:
+        near = difflib.get_close_matches(name.lower(), NAMES, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown family {name!r}.{hint} Families: {', '.join(NAMES)}.")
+    module, library = MODULES[name]
+    if find_spec(library) is None:
+        raise FamilyUnavailable(f"{library} is not installed; `pip install {library}` adds the family {name!r}")
+    found: dict[str, Family] = import_module(module).FAMILIES
+    return found[name]

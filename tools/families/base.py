@@ -1,0 +1,242 @@
+"""What a model family is: configurations to try, a search space, and a fit that ends in time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from tools.contract import Column
+from tools.deadline import Deadline
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Params = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What does not change between the folds and trials of a search."""
+
+    columns: list[Column]
+    """Columns that the preparation uses."""
+    n_rows: int
+    n_classes: int
+    """0 for regression."""
+    metric: str
+    text: bool = True
+    dates: bool = True
+    seed: int = 0
+    threads: int = 1
+    target_min: float = 0.0
+    target_skew: float = 0.0
+    """Skewness of the target's values, 0 for classes."""
+
+    @property
+    def absolute_loss(self) -> bool:
+        """Whether the metric asks for the median rather than the mean."""
+        return self.metric in ("mae", "median_ae", "mape")
+
+    @property
+    def log_target(self) -> bool:
+        """Whether the target is learnt best on the scale log(1 + value)."""
+        return self.n_classes == 0 and self.target_min >= 0 and (self.metric == "rmsle" or (self.metric == "mape" and self.target_skew > 1))
+
+
+@dataclass
+class FitContext:
+    """What one fit is given beside its rows."""
+
+    deadline: Deadline = field(default_factory=Deadline)
+    """An iterative fit stops adding iterations here and keeps what it has."""
+    iterations: int | None = None
+    """Exact number of iterations, for refits; None lets early stopping decide."""
+    seed: int = 0
+
+
+class Predictor(Protocol):
+    """A fitted model: probabilities (n, k) over the classes it was shown, or values (n,)."""
+
+    def predict(self, X: pd.DataFrame) -> Array: ...
+
+
+@dataclass
+class Fitted:
+    """A fitted model over the contract's classes. It can be pickled and used from threads."""
+
+    predictor: Predictor
+    classes: Array
+    """Codes of the classes that the predictor knows; empty for regression."""
+    n_classes: int
+    log_target: bool = False
+    low: float = -np.inf
+    high: float = np.inf
+    """Range that predicted values are kept in, for models that could run away on unseen rows."""
+    iterations: int | None = None
+    cut_short: bool = False
+    importance: dict[str, float] = field(default_factory=dict)
+    """Share of each source column in the model's own importance, where it has one."""
+    pace: float | None = None
+    """Seconds per iteration, for iterative families."""
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        """Probabilities (n, n_classes) with rows summing to 1, or values (n,). float64."""
+        if len(X) == 0:
+            return np.empty(0) if self.n_classes == 0 else np.empty((0, self.n_classes))
+        raw = np.asarray(self.predictor.predict(X), dtype=np.float64)
+        if self.n_classes == 0:
+            values = np.expm1(np.minimum(raw, 700.0)) if self.log_target else raw
+            return np.clip(values, self.low, self.high)
+        proba = np.zeros((len(X), self.n_classes))
+        proba[:, self.classes] = np.clip(raw, 0.0, 1.0)
+        # Classes that this fold never saw keep a sliver, so that the log loss stays finite.
+        proba = np.clip(proba, 1e-7, None)
+        normalised: Array = proba / proba.sum(axis=1, keepdims=True)
+        return normalised
+
+
+@dataclass
+class Constant:
+    """Predicts the same for every row."""
+
+    value: Array
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        return np.repeat(self.value[None], len(X), axis=0)
+
+
+@dataclass
+class Raw:
+    """What a family's own fit returns."""
+
+    predictor: Predictor
+    iterations: int | None = None
+    cut_short: bool = False
+    importance: dict[str, float] = field(default_factory=dict)
+    pace: float | None = None
+
+
+class Family(ABC):
+    """One kind of model. Subclasses describe configurations and fit; this class handles what all of them share:
+    classes that a fold lacks, targets learnt on the log scale, predictions kept in a sane range.
+    """
+
+    name: str
+    iterative: bool = False
+    """Whether a fit adds iterations one by one, stops early on validation rows and can end at a deadline."""
+    weight: float = 1.0
+    """Share of a search's time that this family is worth, relative to others."""
+    bags: int = 1
+    """How many seeds a final fit averages at most; 1 where seeds change nothing."""
+
+    @abstractmethod
+    def default(self, setting: Setting) -> list[Params]:
+        """Good configurations, the most valuable first."""
+
+    @abstractmethod
+    def space(self, trial: optuna.Trial, setting: Setting) -> Params:
+        """A complete configuration drawn from the search space, which contains the first default."""
+
+    def paced(self, params: Params, pace: float, seconds: float) -> Params:
+        """The configuration made fit for `seconds` a fit, at `pace` seconds an iteration. Unchanged by default."""
+        return params
+
+    @abstractmethod
+    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+        """Fit on rows whose classes are coded 0..k-1 without gaps, k = setting.n_classes."""
+
+    def fit(
+        self,
+        X: pd.DataFrame,
+        y: Array,
+        X_valid: pd.DataFrame | None,
+        y_valid: Array | None,
+        params: Params,
+        setting: Setting,
+        context: FitContext,
+    ) -> Fitted:
+        """Fit on rows in the schema's dtypes.
+
+        Args:
+            y: class codes (int64) or values (float64), shape (n,).
+            X_valid, y_valid: rows for early stopping, or None.
+
+        Raises:
+            DeadlineReached: when the time ended before there was anything to keep.
+        """
+        params = dict(params)
+        if setting.n_classes == 0:
+            return self._fit_values(X, y, X_valid, y_valid, params, setting, context)
+        params.pop("log_target", None)
+        present, dense = np.unique(y, return_inverse=True)
+        if len(present) == 1:
+            return Fitted(Constant(np.ones(1)), present, setting.n_classes)
+        valid = None
+        if X_valid is not None and y_valid is not None:
+            known = np.isin(y_valid, present)
+            if known.any():
+                valid = (X_valid[known], np.searchsorted(present, y_valid[known]))
+        inner = _with_classes(setting, len(present))
+        raw = self._fit(X, dense.astype(np.int64), valid, params, inner, context)
+        return Fitted(
+            raw.predictor,
+            present,
+            setting.n_classes,
+            iterations=raw.iterations,
+            cut_short=raw.cut_short,
+            importance=raw.importance,
+            pace=raw.pace,
+        )
+
+    def _fit_values(
+        self,
+        X: pd.DataFrame,
+        y: Array,
+        X_valid: pd.DataFrame | None,
+        y_valid: Array | None,
+        params: Params,
+        setting: Setting,
+        context: FitContext,
+    ) -> Fitted:
+        log_target = bool(params.pop("log_target", False)) and float(y.min()) >= 0
+        low, high = float(y.min()), float(y.max())
+        margin = 0.25 * (high - low)
+        if high == low:
+            return Fitted(Constant(np.asarray(low)), np.empty(0, dtype=np.int64), 0)
+        shaped = np.log1p(y) if log_target else y
+        valid = None
+        if X_valid is not None and y_valid is not None and len(y_valid):
+            valid = (X_valid, np.log1p(np.maximum(y_valid, 0)) if log_target else y_valid)
+        raw = self._fit(X, shaped, valid, params, setting, context)
+        return Fitted(
+            raw.predictor,
+            np.empty(0, dtype=np.int64),
+            0,
+            log_target=log_target,
+            low=max(low - margin, 0.0) if low >= 0 else low - margin,
+            high=high + margin,
+            iterations=raw.iterations,
+            cut_short=raw.cut_short,
+            importance=raw.importance,
+            pace=raw.pace,
+        )
+
+
+def _with_classes(setting: Setting, n_classes: int) -> Setting:
+    from dataclasses import replace
+
+    return setting if setting.n_classes == n_classes else replace(setting, n_classes=n_classes)
+
+
+def shares(importance: Array, sources: list[tuple[str, int, int]]) -> dict[str, float]:
+    """Sum an importance per matrix column over the source columns, as shares of the whole."""
+    totals = {name: 0.0 for name, _, _ in sources}
+    for name, start, stop in sources:
+        totals[name] += float(np.abs(importance[start:stop]).sum())
+    whole = sum(totals.values())
+    return {name: value / whole for name, value in totals.items()} if whole > 0 else {}

@@ -1,0 +1,62 @@
+"""What the boosting families share: when to stop, and how fast to learn in the time there is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from tools.deadline import Deadline
+from tools.families.base import Params
+
+# Learning rate times iterations at which boosting has usually converged.
+ENOUGH_LEARNING = 25.0
+FASTEST_RATE = 0.25
+
+
+@dataclass
+class Watch:
+    """Follows a boosting run: the best iteration so far, whether to stop, seconds per iteration.
+
+    Args:
+        patience: iterations without improvement after which to stop; 0 never stops.
+    """
+
+    deadline: Deadline
+    patience: int = 0
+    best: float = float("inf")
+    best_iteration: int = 0
+    """Number of iterations of the best model, 0 before the first."""
+    cut_short: bool = False
+    times: list[float] = field(default_factory=list)
+
+    def stop(self, iteration: int, loss: float | None) -> bool:
+        """Whether to stop after `iteration` iterations, the last of which left the validation loss `loss`."""
+        self.times.append(time.monotonic())
+        if loss is not None and loss < self.best:
+            self.best, self.best_iteration = loss, iteration
+        if loss is not None and self.patience and iteration - self.best_iteration >= self.patience:
+            return True
+        if self.deadline.expired():
+            self.cut_short = True
+            return True
+        return False
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds per iteration, the first not counted, since it holds the set-up."""
+        if len(self.times) < 3:
+            return None
+        return (self.times[-1] - self.times[0]) / (len(self.times) - 1)
+
+
+def paced(params: Params, pace: float, seconds: float) -> Params:
+    """The same configuration with a learning rate that can converge within `seconds` a fit.
+
+    Args:
+        pace: seconds per iteration.
+        seconds: for one fit.
+    """
+    rate = float(params["learning_rate"])
+    possible = max(1.0, seconds / max(pace, 1e-9))
+    needed = min(FASTEST_RATE, ENOUGH_LEARNING / possible)
+    return params if needed <= rate else {**params, "learning_rate": round(needed, 4)}

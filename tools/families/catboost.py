@@ -1,0 +1,165 @@
+"""CatBoost (Prokhorenkova et al. 2018): symmetric trees with ordered target statistics for categories."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
+from tools.families.boosting import Watch, paced
+from tools.families.matrix import column_shares
+from tools.features import TableEncoder
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+MOST_ITERATIONS = 3000
+MISSING = "\x00missing"
+
+
+@dataclass
+class CatBoostModel:
+    encoder: TableEncoder
+    categorical: list[str]
+    booster: Any
+    n_classes: int
+    threads: int
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        pool = _pool(self.encoder, self.categorical, X, None)
+        if self.n_classes:
+            return np.asarray(self.booster.predict_proba(pool, thread_count=self.threads))
+        return np.asarray(self.booster.predict(pool, thread_count=self.threads))
+
+
+def _pool(encoder: TableEncoder, categorical: list[str], X: pd.DataFrame, y: Array | None) -> Any:
+    """Numbers by position, then categories as text."""
+    from catboost import FeaturesData, Pool
+
+    numeric = np.ascontiguousarray(encoder.transform(X), dtype=np.float32)
+    texts = None
+    if categorical:
+        frame = X[categorical]
+        filled = frame.astype(object).where(frame.notna(), MISSING)
+        texts = np.array([[str(value).encode("utf-8", "replace") for value in filled[name]] for name in categorical], dtype=object).T
+        texts = np.ascontiguousarray(texts.reshape(len(X), len(categorical)))
+    return Pool(FeaturesData(num_feature_data=numeric, cat_feature_data=texts), label=y)
+
+
+def learning_rate(setting: Setting) -> float:
+    """CatBoost's own default for 1,000 iterations with a validation set, spelt out so that refits keep it.
+
+    The constants are those of the library's `catboost/libs/train_lib/options_helper.cpp`.
+    """
+    if setting.n_classes == 0:
+        slope, shift = 0.157, -4.062
+    elif setting.n_classes == 2:
+        slope, shift = 0.246, -5.127
+    else:
+        slope, shift = 0.02, -2.364
+    return round(min(0.5, math.exp(slope * math.log(max(setting.n_rows, 2)) + shift)), 4)
+
+
+class CatBoost(Family):
+    """Gradient-boosted symmetric trees of the CatBoost library."""
+
+    name = "catboost"
+    iterative = True
+    weight = 2.2
+    bags = 4
+
+    def default(self, setting: Setting) -> list[Params]:
+        base: Params = {
+            "learning_rate": learning_rate(setting),
+            "depth": 6,
+            "l2_leaf_reg": 3.0,
+            "random_strength": 1.0,
+            "bagging_temperature": 1.0,
+            "one_hot_max_size": 2,
+            "max_ctr_complexity": 4 if setting.n_rows < 10_000 else 2,
+            "log_target": setting.log_target,
+        }
+        deep = {**base, "depth": 8, "l2_leaf_reg": 5.0, "learning_rate": min(0.05, base["learning_rate"]), "max_ctr_complexity": 2}
+        shallow = {**base, "depth": 4, "one_hot_max_size": 10, "max_ctr_complexity": 1}
+        return [base, deep, shallow] if setting.n_rows >= 1500 else [base, shallow, deep]
+
+    def space(self, trial: optuna.Trial, setting: Setting) -> Params:
+        return {
+            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.25, log=True),
+            "depth": trial.suggest_int("depth", 3, 9),
+            "l2_leaf_reg": trial.suggest_float("l2_leaf_reg", 0.3, 30.0, log=True),
+            "random_strength": trial.suggest_float("random_strength", 0.1, 10.0, log=True),
+            "bagging_temperature": trial.suggest_float("bagging_temperature", 0.0, 2.0),
+            "one_hot_max_size": trial.suggest_categorical("one_hot_max_size", [2, 10, 40]),
+            "max_ctr_complexity": trial.suggest_int("max_ctr_complexity", 1, 4),
+            "log_target": setting.log_target,
+        }
+
+    def paced(self, params: Params, pace: float, seconds: float) -> Params:
+        return paced(params, pace, seconds)
+
+    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+        from catboost import CatBoostClassifier, CatBoostError, CatBoostRegressor
+
+        categorical = [c.name for c in setting.columns if c.kind == "categorical"]
+        encoder = TableEncoder([c for c in setting.columns if c.kind != "categorical"], "target", text=setting.text, dates=setting.dates, seed=setting.seed)
+        encoder.fit_transform(X, y)
+        train = _pool(encoder, categorical, X, y)
+        eval_pool = _pool(encoder, categorical, valid[0], valid[1]) if valid else None
+        rate = float(params["learning_rate"])
+        watch = Watch(context.deadline, patience=int(np.clip(4 / rate, 30, 200)) if valid else 0)
+
+        class Follow:
+            def after_iteration(self, info: Any) -> bool:
+                loss = next(iter(info.metrics["validation"].values()))[-1] if valid else None
+                return not watch.stop(info.iteration, loss)
+
+        kind = CatBoostClassifier if setting.n_classes else CatBoostRegressor
+        booster = kind(**params, **_fixed(setting, context), use_best_model=valid is not None)
+        try:
+            booster.fit(train, eval_set=eval_pool, callbacks=[Follow()])
+        except CatBoostError as error:
+            # All columns constant in these rows: nothing to split on.
+            if "All features are either constant or ignored" not in str(error):
+                raise
+            from tools.families.dummy import Dummy
+
+            return Dummy()._fit(X, y, valid, {}, setting, context)
+        importance = _importance(encoder, categorical, booster)
+        model = CatBoostModel(encoder, categorical, booster, setting.n_classes, setting.threads)
+        return Raw(model, iterations=int(booster.tree_count_), cut_short=watch.cut_short, importance=importance, pace=watch.pace)
+
+
+def _fixed(setting: Setting, context: FitContext) -> Params:
+    if setting.n_classes == 0:
+        loss = "MAE" if setting.absolute_loss else "RMSE"
+    else:
+        loss = "Logloss" if setting.n_classes == 2 else "MultiClass"
+    return {
+        "loss_function": loss,
+        "iterations": context.iterations or MOST_ITERATIONS,
+        "bootstrap_type": "Bayesian",
+        "random_seed": context.seed,
+        "thread_count": setting.threads,
+        "allow_writing_files": False,
+        "logging_level": "Silent",
+    }
+
+
+def _importance(encoder: TableEncoder, categorical: list[str], booster: Any) -> dict[str, float]:
+    values = np.asarray(booster.get_feature_importance())
+    width = len(values) - len(categorical)
+    total = float(values.sum())
+    if total <= 0:
+        return {}
+    numeric = column_shares(encoder, values[:width])
+    share = float(values[:width].sum()) / total
+    found = {name: value * share for name, value in numeric.items()}
+    return {**found, **{name: float(value) / total for name, value in zip(categorical, values[width:], strict=True)}}
+
+
+FAMILIES = {"catboost": CatBoost()}

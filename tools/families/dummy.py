@@ -1,0 +1,34 @@
+"""The floor: class shares, or the mean (the median where the metric asks for it)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tools.families.base import Array, Constant, Family, FitContext, Params, Raw, Setting
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+
+class Dummy(Family):
+    """Ignores the features. Every other candidate must beat it."""
+
+    name = "dummy"
+    weight = 0.05
+
+    def default(self, setting: Setting) -> list[Params]:
+        return [{}]
+
+    def space(self, trial: optuna.Trial, setting: Setting) -> Params:
+        return {}
+
+    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+        if setting.n_classes:
+            return Raw(Constant(np.bincount(y, minlength=setting.n_classes) / len(y)))
+        return Raw(Constant(np.asarray(np.median(y) if setting.absolute_loss else np.mean(y))))
+
+
+FAMILIES = {"dummy": Dummy()}

@@ -1,0 +1,67 @@
+"""Random forests and extremely randomised trees, grown in batches until they are large enough or time is over."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
+from tools.families.matrix import MatrixModel, column_shares, encoder_for
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+FEWEST_TREES = 20
+BATCH = 50
+
+
+class Forest(Family):
+    """Breiman 2001 and Geurts et al. 2006, scikit-learn."""
+
+    iterative = True
+    weight = 0.8
+
+    def __init__(self, name: str, classifier: str, regressor: str) -> None:
+        self.name = name
+        self._kinds = (regressor, classifier)
+
+    def default(self, setting: Setting) -> list[Params]:
+        leaf = 1 if setting.n_classes == 0 else 2
+        features = 0.4 if setting.n_classes == 0 else "sqrt"
+        first = {"n_estimators": 300, "min_samples_leaf": leaf, "max_features": features}
+        return [first, {"n_estimators": 300, "min_samples_leaf": 5, "max_features": 0.6}]
+
+    def space(self, trial: optuna.Trial, setting: Setting) -> Params:
+        return {
+            "n_estimators": 300,
+            "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 40, log=True),
+            "max_features": trial.suggest_categorical("max_features", ["sqrt", 0.2, 0.4, 0.6, 0.8, 1.0]),
+        }
+
+    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+        from sklearn import ensemble
+
+        encoder = encoder_for(setting, "target")
+        matrix = encoder.fit_transform(X, y)
+        params = {**params}
+        wanted = context.iterations or params.pop("n_estimators")
+        params.pop("n_estimators", None)
+        kind: Any = getattr(ensemble, self._kinds[bool(setting.n_classes)])
+        forest = kind(n_estimators=0, warm_start=True, random_state=context.seed, n_jobs=setting.threads, **params)
+        grown = 0
+        with warnings.catch_warnings():
+            # scikit-learn speaks of class weights at each batch; none are set.
+            warnings.simplefilter("ignore", UserWarning)
+            while grown < wanted and (grown < FEWEST_TREES or not context.deadline.expired()):
+                grown = min(wanted, grown + BATCH)
+                forest.set_params(n_estimators=grown)
+                forest.fit(matrix, y)
+        importance = column_shares(encoder, forest.feature_importances_)
+        return Raw(MatrixModel(encoder, forest, setting.n_classes), iterations=grown, cut_short=grown < wanted, importance=importance)
+
+
+FAMILIES = {
+    "random_forest": Forest("random_forest", "RandomForestClassifier", "RandomForestRegressor"),
+    "extra_trees": Forest("extra_trees", "ExtraTreesClassifier", "ExtraTreesRegressor"),
+}

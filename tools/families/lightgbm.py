@@ -1,0 +1,123 @@
+"""LightGBM (Ke et al. 2017): leaf-wise boosting with native categories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
+from tools.families.boosting import Watch, paced
+from tools.families.matrix import column_shares, encoder_for
+from tools.features import TableEncoder
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+MOST_ITERATIONS = 5000
+
+
+@dataclass
+class LightGBMModel:
+    encoder: TableEncoder
+    booster: Any
+    iterations: int
+    n_classes: int
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        values = np.asarray(self.booster.predict(self.encoder.transform(X), num_iteration=self.iterations))
+        return np.column_stack([1 - values, values]) if self.n_classes == 2 else values
+
+
+class LightGBM(Family):
+    """Gradient-boosted trees of the LightGBM library, deterministic for a seed and a number of threads."""
+
+    name = "lightgbm"
+    iterative = True
+    weight = 1.6
+    bags = 4
+
+    def default(self, setting: Setting) -> list[Params]:
+        leaf = max(3, min(20, setting.n_rows // 60))
+        base: Params = {
+            "learning_rate": 0.05,
+            "num_leaves": 31 if setting.n_rows >= 1500 else 15,
+            "min_data_in_leaf": leaf,
+            "feature_fraction": 0.7,
+            "bagging_fraction": 0.8,
+            "lambda_l2": 1.0,
+            "lambda_l1": 0.0,
+            "extra_trees": False,
+            "cat_smooth": 10.0,
+            "log_target": setting.log_target,
+        }
+        small = {**base, "extra_trees": True, "num_leaves": 31, "feature_fraction": 0.9}
+        large = {**base, "learning_rate": 0.03, "num_leaves": 127, "feature_fraction": 0.9, "min_data_in_leaf": max(2, leaf // 2)}
+        shallow = {**base, "num_leaves": 7, "lambda_l2": 5.0, "feature_fraction": 0.5}
+        return [base, small, large, shallow] if setting.n_rows >= 1500 else [small, shallow, base]
+
+    def space(self, trial: optuna.Trial, setting: Setting) -> Params:
+        return {
+            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.25, log=True),
+            "num_leaves": trial.suggest_int("num_leaves", 4, 255, log=True),
+            "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 2, 100, log=True),
+            "feature_fraction": trial.suggest_float("feature_fraction", 0.3, 1.0),
+            "bagging_fraction": trial.suggest_float("bagging_fraction", 0.5, 1.0),
+            "lambda_l2": trial.suggest_float("lambda_l2", 1e-3, 50.0, log=True),
+            "lambda_l1": 0.0,
+            "extra_trees": trial.suggest_categorical("extra_trees", [False, True]),
+            "cat_smooth": trial.suggest_float("cat_smooth", 1.0, 100.0, log=True),
+            "log_target": setting.log_target,
+        }
+
+    def paced(self, params: Params, pace: float, seconds: float) -> Params:
+        return paced(params, pace, seconds)
+
+    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+        import lightgbm as lgb
+
+        encoder = encoder_for(setting, "codes")
+        matrix = encoder.fit_transform(X, y)
+        options = {**params, **_fixed(setting, context)}
+        data_options = {"categorical_feature": encoder.categorical_positions, "params": options, "free_raw_data": True}
+        train = lgb.Dataset(matrix, y, **data_options)
+        valid_sets = [lgb.Dataset(encoder.transform(valid[0]), valid[1], reference=train, **data_options)] if valid else []
+        rate = float(params["learning_rate"])
+        watch = Watch(context.deadline, patience=int(np.clip(4 / rate, 30, 200)) if valid else 0)
+
+        def follow(env: Any) -> None:
+            loss = env.evaluation_result_list[0][2] if env.evaluation_result_list else None
+            if watch.stop(env.iteration + 1, loss):
+                raise lgb.callback.EarlyStopException(env.iteration, env.evaluation_result_list or [])
+
+        rounds = context.iterations or MOST_ITERATIONS
+        booster = lgb.train(options, train, num_boost_round=rounds, valid_sets=valid_sets, callbacks=[follow])
+        iterations = watch.best_iteration or booster.current_iteration()
+        importance = column_shares(encoder, booster.feature_importance("gain", iteration=iterations))
+        model = LightGBMModel(encoder, booster, iterations, setting.n_classes)
+        return Raw(model, iterations=iterations, cut_short=watch.cut_short, importance=importance, pace=watch.pace)
+
+
+def _fixed(setting: Setting, context: FitContext) -> Params:
+    if setting.n_classes == 0:
+        objective = {"objective": "mae" if setting.absolute_loss else "rmse", "metric": "mae" if setting.absolute_loss else "rmse"}
+    elif setting.n_classes == 2:
+        objective = {"objective": "binary", "metric": "binary_logloss"}
+    else:
+        objective = {"objective": "multiclass", "metric": "multi_logloss", "num_class": setting.n_classes}
+    return {
+        **objective,
+        "bagging_freq": 1,
+        "min_data_per_group": max(5, min(100, setting.n_rows // 50)),
+        "seed": context.seed,
+        "num_threads": setting.threads,
+        "deterministic": True,
+        "force_row_wise": True,
+        "feature_pre_filter": False,
+        "verbosity": -1,
+    }
+
+
+FAMILIES = {"lightgbm": LightGBM()}

@@ -1,0 +1,37 @@
+"""A predictor made of a table encoder and an estimator over its matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.families.base import Array, Setting, shares
+from tools.features import Style, TableEncoder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass
+class MatrixModel:
+    """`encoder` then `estimator`, which is any scikit-learn classifier or regressor."""
+
+    encoder: TableEncoder
+    estimator: Any
+    n_classes: int
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        matrix = self.encoder.transform(X)
+        values = self.estimator.predict_proba(matrix) if self.n_classes else self.estimator.predict(matrix)
+        return np.asarray(values, dtype=np.float64)
+
+
+def encoder_for(setting: Setting, style: Style) -> TableEncoder:
+    return TableEncoder(setting.columns, style, text=setting.text, dates=setting.dates, n_classes=setting.n_classes, seed=setting.seed)
+
+
+def column_shares(encoder: TableEncoder, importance: Array) -> dict[str, float]:
+    """Importance of matrix columns summed over source columns, as shares."""
+    return shares(np.asarray(importance, dtype=np.float64), [(b.source, b.start, b.stop) for b in encoder.blocks_])

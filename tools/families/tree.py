@@ -1,0 +1,39 @@
+"""One small decision tree: a baseline that a person can read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
+from tools.families.matrix import MatrixModel, column_shares, encoder_for
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+
+class Tree(Family):
+    """CART (Breiman et al. 1984), scikit-learn. Missing values go to the better side of each split."""
+
+    name = "tree"
+    weight = 0.3
+
+    def default(self, setting: Setting) -> list[Params]:
+        leaf = max(2, min(50, setting.n_rows // 60))
+        return [{"max_depth": 6, "min_samples_leaf": leaf}]
+
+    def space(self, trial: optuna.Trial, setting: Setting) -> Params:
+        return {"max_depth": trial.suggest_int("max_depth", 2, 16), "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 200, log=True)}
+
+    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+        from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+        encoder = encoder_for(setting, "target")
+        matrix = encoder.fit_transform(X, y)
+        context.deadline.check()
+        kind = DecisionTreeClassifier if setting.n_classes else DecisionTreeRegressor
+        estimator = kind(**params, random_state=context.seed).fit(matrix, y)
+        return Raw(MatrixModel(encoder, estimator, setting.n_classes), importance=column_shares(encoder, estimator.feature_importances_))
+
+
+FAMILIES = {"tree": Tree()}

@@ -1,0 +1,114 @@
+"""XGBoost (Chen and Guestrin 2016): histogram boosting with native categories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
+from tools.families.boosting import Watch, paced
+from tools.families.matrix import column_shares, encoder_for
+from tools.features import TableEncoder
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+MOST_ITERATIONS = 5000
+
+
+@dataclass
+class XGBoostModel:
+    encoder: TableEncoder
+    booster: Any
+    iterations: int
+    n_classes: int
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        import xgboost as xgb
+
+        matrix = xgb.DMatrix(self.encoder.transform(X), feature_types=_types(self.encoder), enable_categorical=True)
+        values = np.asarray(self.booster.predict(matrix, iteration_range=(0, self.iterations)))
+        return np.column_stack([1 - values, values]) if self.n_classes == 2 else values
+
+
+class XGBoost(Family):
+    """Gradient-boosted trees of the XGBoost library."""
+
+    name = "xgboost"
+    iterative = True
+    weight = 1.2
+    bags = 4
+
+    def default(self, setting: Setting) -> list[Params]:
+        base: Params = {
+            "learning_rate": 0.05,
+            "max_depth": 6 if setting.n_rows >= 1500 else 4,
+            "min_child_weight": 2.0,
+            "subsample": 0.8,
+            "colsample_bytree": 0.7,
+            "reg_lambda": 2.0,
+            "log_target": setting.log_target,
+        }
+        deep = {**base, "max_depth": 9, "colsample_bytree": 0.5, "min_child_weight": 1.0, "reg_lambda": 5.0, "learning_rate": 0.03}
+        return [base, deep]
+
+    def space(self, trial: optuna.Trial, setting: Setting) -> Params:
+        return {
+            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.25, log=True),
+            "max_depth": trial.suggest_int("max_depth", 2, 11),
+            "min_child_weight": trial.suggest_float("min_child_weight", 0.5, 50.0, log=True),
+            "subsample": trial.suggest_float("subsample", 0.5, 1.0),
+            "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 1.0),
+            "reg_lambda": trial.suggest_float("reg_lambda", 0.01, 50.0, log=True),
+            "log_target": setting.log_target,
+        }
+
+    def paced(self, params: Params, pace: float, seconds: float) -> Params:
+        return paced(params, pace, seconds)
+
+    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+        import xgboost as xgb
+
+        encoder = encoder_for(setting, "codes")
+        matrix = encoder.fit_transform(X, y)
+        shape = {"feature_types": _types(encoder), "enable_categorical": True, "nthread": setting.threads}
+        train = xgb.QuantileDMatrix(matrix, y, **shape)
+        evals = [(xgb.QuantileDMatrix(encoder.transform(valid[0]), valid[1], ref=train, **shape), "valid")] if valid else []
+        rate = float(params["learning_rate"])
+        watch = Watch(context.deadline, patience=int(np.clip(4 / rate, 30, 200)) if valid else 0)
+
+        class Follow(xgb.callback.TrainingCallback):  # type: ignore[misc]
+            def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+                loss = next(iter(evals_log["valid"].values()))[-1] if evals_log else None
+                return watch.stop(epoch + 1, loss)
+
+        options = {**params, **_fixed(setting, context)}
+        rounds = context.iterations or MOST_ITERATIONS
+        booster = xgb.train(options, train, num_boost_round=rounds, evals=evals, callbacks=[Follow()], verbose_eval=False)
+        iterations = watch.best_iteration or booster.num_boosted_rounds()
+        gains = booster.get_score(importance_type="total_gain")
+        importance = np.array([gains.get(f"f{i}", 0.0) for i in range(matrix.shape[1])])
+        model = XGBoostModel(encoder, booster, iterations, setting.n_classes)
+        return Raw(model, iterations=iterations, cut_short=watch.cut_short, importance=column_shares(encoder, importance), pace=watch.pace)
+
+
+def _types(encoder: TableEncoder) -> list[str]:
+    width = encoder.blocks_[-1].stop if encoder.blocks_ else 1
+    return ["c" if i in encoder.categorical_positions else "q" for i in range(width)]
+
+
+def _fixed(setting: Setting, context: FitContext) -> Params:
+    if setting.n_classes == 0:
+        loss = "mae" if setting.absolute_loss else "rmse"
+        objective: Params = {"objective": "reg:absoluteerror" if setting.absolute_loss else "reg:squarederror", "eval_metric": loss}
+    elif setting.n_classes == 2:
+        objective = {"objective": "binary:logistic", "eval_metric": "logloss"}
+    else:
+        objective = {"objective": "multi:softprob", "eval_metric": "mlogloss", "num_class": setting.n_classes}
+    return {**objective, "tree_method": "hist", "seed": context.seed, "nthread": setting.threads, "verbosity": 0}
+
+
+FAMILIES = {"xgboost": XGBoost()}

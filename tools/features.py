@@ -1,0 +1,297 @@
+"""Turn rows in their schema into number matrices for models.
+
+All styles share one reading of the columns. Columns are addressed by position, so names of any kind are harmless.
+Missing values and infinities are NaN; categories that were not there in fitting count as missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+
+from tools.contract import Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+Style = Literal["codes", "target", "dense"]
+LARGEST = 1e30
+"""Numbers beyond this are clipped: libraries compute in float32."""
+TEXT_COMPONENTS = 24
+TEXT_WORDS = 40
+ONE_HOT_UP_TO = 10
+"""Categories up to this many are one column each where categories become numbers for forests."""
+
+
+def numbers(values: pd.Series) -> Array:
+    """Float64 with NaN for infinities, clipped to what float32 computes with."""
+    array = values.to_numpy(dtype=np.float64, copy=True)
+    array[~np.isfinite(array)] = np.nan
+    return np.clip(array, -LARGEST, LARGEST)
+
+
+def date_parts(values: pd.Series) -> tuple[Array, list[str]]:
+    """Days since 1970, year, month, day of month, day of week, day of year and hour, shape (n, 7)."""
+    import pandas as pd
+
+    stamps = pd.to_datetime(values)
+    parts = stamps.dt
+    days = (stamps - pd.Timestamp(0)) / pd.Timedelta(days=1)
+    hour = parts.hour + parts.minute / 60
+    columns = [days, parts.year, parts.month, parts.day, parts.dayofweek, parts.dayofyear, hour]
+    names = ["days", "year", "month", "day", "weekday", "day of year", "hour"]
+    return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns]), names
+
+
+@dataclass
+class _Recent:
+    """The last few results by key: folds and configurations share texts, and analysing them is slow."""
+
+    size: int = 24
+    entries: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
+
+    def get(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key not in self.entries:
+            self.entries[key] = make()
+            while len(self.entries) > self.size:
+                self.entries.popitem(last=False)
+        self.entries.move_to_end(key)
+        return self.entries[key]
+
+
+_FITTED = _Recent()
+_TRANSFORMED = _Recent()
+
+
+def text_features(values: pd.Series, seed: int) -> TextFeatures:
+    """`TextFeatures` fitted to a column, from memory when the same texts were fitted a moment ago."""
+    return cast("TextFeatures", _FITTED.get((_digest(values), seed), lambda: TextFeatures(seed=seed).fit(values)))
+
+
+def _digest(values: pd.Series) -> bytes:
+    import pandas as pd
+
+    hashes = pd.util.hash_pandas_object(values.astype("str"), index=False).to_numpy()
+    return hashlib.blake2b(hashes.tobytes(), digest_size=16).digest()
+
+
+class TextFeatures:
+    """Latent semantic analysis of character n-grams, the commonest words, and lengths, for one text column.
+
+    Deerwester et al. 1990; the same method as `skrub.StringEncoder`, with words beside it.
+    """
+
+    def __init__(self, components: int = TEXT_COMPONENTS, words: int = TEXT_WORDS, seed: int = 0) -> None:
+        self.components = components
+        self.words = words
+        self.seed = seed
+
+    def fit(self, values: pd.Series) -> TextFeatures:
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+
+        texts = self._texts(values)
+        sample = texts if len(texts) <= 50_000 else list(np.random.default_rng(self.seed).choice(texts, 50_000, replace=False))
+        floor = 2 if len(sample) >= 50 else 1
+        self.grams_ = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), min_df=floor, max_features=20_000, sublinear_tf=True)
+        self.count_ = CountVectorizer(token_pattern=r"(?u)\b\w+\b", min_df=max(floor, round(len(sample) * 0.01)), max_features=self.words, binary=True)
+        self.svd_: TruncatedSVD | None = None
+        self.key_ = uuid.uuid4().hex
+        self.scale_ = 1.0
+        try:
+            matrix = self.grams_.fit_transform(sample)
+        except ValueError:  # no n-gram is left: blank or wholly different texts
+            self.grams_ = None
+        else:
+            rank = min(self.components, matrix.shape[1] - 1, matrix.shape[0] - 1)
+            if rank >= 1:
+                self.svd_ = TruncatedSVD(rank, random_state=self.seed).fit(matrix)
+                self.scale_ = float(np.sqrt(self.svd_.explained_variance_.sum())) or 1.0
+        try:
+            self.count_.fit(sample)
+        except ValueError:
+            self.count_ = None
+        return self
+
+    def transform(self, values: pd.Series) -> Array:
+        """Shape (n, width), float64. The array may be shared: do not write to it."""
+        return cast("Array", _TRANSFORMED.get((self.key_, _digest(values)), lambda: self._transform(values)))
+
+    def _transform(self, values: pd.Series) -> Array:
+        texts = self._texts(values)
+        lengths = np.array([[len(text), text.count(" ") + 1 if text else 0] for text in texts], dtype=np.float64).reshape(-1, 2)
+        blocks = [lengths]
+        if self.svd_ is not None and texts:
+            blocks.append(self.svd_.transform(self.grams_.transform(texts)) / self.scale_)
+        elif self.svd_ is not None:
+            blocks.append(np.empty((0, self.svd_.n_components)))
+        if self.count_ is not None:
+            blocks.append(self.count_.transform(texts).toarray() if texts else np.empty((0, len(self.count_.vocabulary_))))
+        return np.hstack(blocks)
+
+    @property
+    def width(self) -> int:
+        return 2 + (self.svd_.n_components if self.svd_ is not None else 0) + (len(self.count_.vocabulary_) if self.count_ is not None else 0)
+
+    @staticmethod
+    def _texts(values: pd.Series) -> list[str]:
+        return ["" if value is None or value != value else str(value) for value in values]
+
+
+@dataclass
+class Block:
+    """What one source column became: which columns of the matrix."""
+
+    source: str
+    start: int
+    stop: int
+
+
+class TableEncoder:
+    """Rows in their schema as a float matrix.
+
+    Args:
+        columns: the columns to use.
+        style: `codes`: one integer code per category column, marked as categorical, for boosters that split on sets;
+            `target`: few categories one column each, many replaced by the mean target of the category, cross-fitted
+            (Micci-Barreca 2001; `sklearn.preprocessing.TargetEncoder`), for forests; `dense`: as `target` with all
+            columns imputed, marked where missing, and scaled, for linear models.
+        text: whether text columns are used.
+        dates: whether date columns are used.
+        n_classes: 0 for regression.
+    """
+
+    def __init__(self, columns: list[Column], style: Style, *, text: bool = True, dates: bool = True, n_classes: int = 0, seed: int = 0) -> None:
+        self.style = style
+        self.n_classes = n_classes
+        self.seed = seed
+        self.numeric = [c.name for c in columns if c.kind in ("numeric", "boolean")]
+        self.categorical = [c.name for c in columns if c.kind == "categorical"]
+        self.texts = [c.name for c in columns if c.kind == "text"] if text else []
+        self.dates = [c.name for c in columns if c.kind == "datetime"] if dates else []
+
+    def fit_transform(self, X: pd.DataFrame, y: Array) -> Array:
+        """Learn from training rows and give their matrix, shape (n, width), float32. `y` is used by `target` and `dense`."""
+        self.levels_ = {name: self._levels(X[name]) for name in self.categorical}
+        self.text_ = {name: text_features(X[name], self.seed) for name in self.texts}
+        self.wide_ = [name for name in self.categorical if self.style != "codes" and len(self.levels_[name]) > ONE_HOT_UP_TO]
+        encoded = self._fit_target(X, y) if self.wide_ else None
+        matrix = self._assemble(X, encoded)
+        if self.style == "dense":
+            self.scaler_ = DenseScaler()
+            matrix = self.scaler_.fit(matrix).transform(matrix)
+        return matrix.astype(np.float32)
+
+    def transform(self, X: pd.DataFrame) -> Array:
+        """The matrix of other rows, shape (n, width), float32."""
+        encoded = self.target_.transform(self._code_table(X, self.wide_)) if self.wide_ and len(X) else None
+        if self.wide_ and not len(X):
+            encoded = np.empty((0, self.target_width_))
+        matrix = self._assemble(X, encoded)
+        return (self.scaler_.transform(matrix) if self.style == "dense" else matrix).astype(np.float32)
+
+    @property
+    def categorical_positions(self) -> list[int]:
+        """Positions of code columns in the matrix of style `codes`."""
+        return list(range(len(self.categorical))) if self.style == "codes" else []
+
+    def _levels(self, values: pd.Series) -> dict[str, int]:
+        counts = values.value_counts()
+        return {str(level): code for code, level in enumerate(sorted(counts.index, key=lambda v: (-counts[v], v)))}
+
+    def _codes(self, values: pd.Series, name: str) -> Array:
+        return values.map(self.levels_[name]).to_numpy(dtype=np.float64, na_value=np.nan)
+
+    def _code_table(self, X: pd.DataFrame, names: list[str]) -> Array:
+        """Codes with -1 for missing and unseen, shape (n, len(names))."""
+        return np.column_stack([np.nan_to_num(self._codes(X[name], name), nan=-1.0) for name in names])
+
+    def _fit_target(self, X: pd.DataFrame, y: Array) -> Array:
+        from sklearn.preprocessing import TargetEncoder
+
+        kind = "continuous" if self.n_classes == 0 else "binary" if self.n_classes == 2 else "multiclass"
+        rarest = len(y) if self.n_classes == 0 else int(np.bincount(y.astype(int))[np.unique(y.astype(int))].min())
+        # A class of one row cannot be dealt over folds: then plain cross-fitting would fail.
+        self.target_ = TargetEncoder(target_type=kind, random_state=self.seed, cv=max(2, min(5, rarest)))
+        table = self._code_table(X, self.wide_)
+        if rarest < 2:
+            encoded = self.target_.fit(table, y).transform(table)
+        else:
+            encoded = self.target_.fit_transform(table, y)
+        self.target_width_ = encoded.shape[1]
+        return np.asarray(encoded)
+
+    def _assemble(self, X: pd.DataFrame, encoded: Array | None) -> Array:
+        n = len(X)
+        parts: list[Array] = []
+        self.blocks_: list[Block] = []
+        width = 0
+
+        def add(source: str, part: Array) -> None:
+            nonlocal width
+            parts.append(part)
+            self.blocks_.append(Block(source, width, width + part.shape[1]))
+            width += part.shape[1]
+
+        for name in self.categorical:
+            codes = self._codes(X[name], name)
+            if self.style == "codes":
+                add(name, codes[:, None])
+            elif name not in self.wide_:
+                add(name, (codes[:, None] == np.arange(len(self.levels_[name]))).astype(np.float64))
+        if encoded is not None:
+            each = encoded.shape[1] // len(self.wide_)
+            for i, name in enumerate(self.wide_):
+                add(name, encoded[:, i * each : (i + 1) * each])
+        for name in self.numeric:
+            add(name, numbers(X[name])[:, None])
+        for name in self.dates:
+            add(name, date_parts(X[name])[0])
+        for name in self.texts:
+            add(name, self.text_[name].transform(X[name]))
+        return np.hstack(parts) if parts else np.zeros((n, 1))
+
+
+@dataclass
+class DenseScaler:
+    """Impute by the median, mark what was missing, scale robustly and squash outliers.
+
+    Each column is centred by its median, scaled by its interquartile range and squashed smoothly to within 3
+    (Holzmüller et al. 2024, "Better by default", section 3).
+    """
+
+    limit: float = 3.0
+    median_: Array = field(default_factory=lambda: np.empty(0))
+    scale_: Array = field(default_factory=lambda: np.empty(0))
+    marked_: Array = field(default_factory=lambda: np.empty(0))
+
+    def fit(self, matrix: Array) -> DenseScaler:
+        present = ~np.isnan(matrix)
+        filled = np.where(present, matrix, 0.0)
+        known = present.any(axis=0)
+        quartiles = np.zeros((3, matrix.shape[1]))
+        quartiles[:, known] = np.nanquantile(matrix[:, known], [0.25, 0.5, 0.75], axis=0)
+        self.median_ = quartiles[1]
+        spread = quartiles[2] - quartiles[0]
+        reach = np.where(known, np.nanmax(np.where(present, matrix, -np.inf), axis=0) - np.nanmin(np.where(present, matrix, np.inf), axis=0), 0.0)
+        # A column whose quartiles agree (0/1, counts of mostly 0) is scaled by its range instead.
+        spread = np.where(spread > 0, spread, np.where(np.isfinite(reach), reach / 2, 0.0))
+        self.scale_ = np.where(spread > 0, spread, 1.0)
+        share = 1 - present.mean(axis=0)
+        self.marked_ = np.flatnonzero((share > 0) & (share < 1))
+        del filled
+        return self
+
+    def transform(self, matrix: Array) -> Array:
+        missing = np.isnan(matrix)
+        scaled = (np.where(missing, self.median_, matrix) - self.median_) / self.scale_
+        squashed = scaled / np.sqrt(1 + (scaled / self.limit) ** 2)
+        return np.hstack([squashed, missing[:, self.marked_].astype(np.float64)])

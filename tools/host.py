@@ -1,0 +1,91 @@
+"""What a host tool may touch: the run's wish, paths and services, and nothing else.
+
+The conductor provides the real thing; a test provides a folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from tools.contract import Contract, TableSchema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tools.metrics import Interval
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user fixed. A role chooses only what is None here."""
+
+    source: str
+    target: str | None = None
+    goal: str | None = None
+    metric: str | None = None
+    seed: int = 0
+    holdout: float = 0.2
+    folds: int = 5
+    group: str | None = None
+    time_column: str | None = None
+
+
+class RunPaths(Protocol):
+    """The files of a run directory that host tools read and write."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def plan(self) -> Path: ...
+    @property
+    def manifest(self) -> Path: ...
+    @property
+    def vault(self) -> Path: ...
+    @property
+    def work(self) -> Path: ...
+    @property
+    def model(self) -> Path: ...
+    @property
+    def sections(self) -> Path: ...
+    @property
+    def tracking(self) -> Path: ...
+
+
+class Sealer(Protocol):
+    """The vault, as tools see it: nothing here gives a label away."""
+
+    @property
+    def contract(self) -> Contract: ...
+    @property
+    def sealed(self) -> bool: ...
+    def seal(self, train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract, schema: TableSchema) -> None: ...
+    def score_holdout(self, candidate: str, predictions: Path, *, final: bool = True) -> tuple[Interval, int]: ...
+    def open(self) -> int: ...
+
+
+class HostContext(Protocol):
+    """Handed to every host tool as its first argument, hidden from the schema that models see."""
+
+    @property
+    def wish(self) -> Wish: ...
+    @property
+    def run(self) -> RunPaths: ...
+    @property
+    def vault(self) -> Sealer: ...
+
+    def send_back_to(self) -> list[str]:
+        """Stages that a review may send the work back to now."""
+
+    def accepted(self) -> bool:
+        """Whether the critic has accepted the work of the current stage."""
+
+    def build_report(self) -> Path:
+        """Write the report from the run directory and return its path."""
+
+    def tracked_facts(self) -> dict[str, Any]:
+        """Parameters, candidates and final metrics of the run, for a tracker."""
+
+
+Verdict = Literal["accept", "send_back"]

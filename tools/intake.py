@@ -1,0 +1,65 @@
+"""Host tool: fetch the user's source into the vault and say what columns it has."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel
+
+from tools.host import HostContext
+from tools.spec import InputRefused, ToolRefused, tool
+from tools.workspace import write_json
+
+MOST_COLUMNS_TOLD = 200
+
+
+class FetchedColumn(BaseModel):
+    name: str
+    type: str
+    unique: int
+    missing: int
+
+
+class DataFetched(BaseModel):
+    """Facts of the source. No cell is shown: the holdout is not split off yet."""
+
+    source: str
+    rows: int
+    columns: int
+    bytes: int
+    sha256: str
+    licence: str | None
+    table: list[FetchedColumn]
+
+
+@tool(where="host", timeout_s=3600)
+def fetch_data(
+    ctx: HostContext,
+    source: Annotated[str | None, "Leave out: the user's own source is fetched."] = None,
+) -> DataFetched:
+    """Fetch the user's data to disk and describe its columns. Run this before seal_holdout."""
+    from tools.sources import fetch
+    from tools.tables import TableError, read_table
+
+    if source is not None and source != ctx.wish.source:
+        raise ToolRefused(f"only the user's own source is fetched: {ctx.wish.source!r}. Leave `source` out.")
+    fetched = fetch(ctx.wish.source, ctx.run.vault)
+    try:
+        frame = read_table(fetched.path)
+    except TableError as error:
+        # The copy in the vault is an inner matter: the user knows the source by their own name for it.
+        raise InputRefused(str(error).replace(str(fetched.path), ctx.wish.source)) from None
+    facts = DataFetched(
+        source=ctx.wish.source,
+        rows=len(frame),
+        columns=frame.shape[1],
+        bytes=fetched.bytes,
+        sha256=fetched.sha256,
+        licence=fetched.licence,
+        table=[
+            FetchedColumn(name=str(name), type=str(column.dtype), unique=int(column.nunique(dropna=True)), missing=int(column.isna().sum()))
+            for name, column in list(frame.items())[:MOST_COLUMNS_TOLD]
+        ],
+    )
+    write_json(ctx.run.manifest, {**facts.model_dump(exclude={"table"}), "file": fetched.path.name})
+    return facts

@@ -1,0 +1,192 @@
+"""Kernel tool: decide which columns go into models, and prove the choice by running it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict
+
+from tools.contract import Column
+from tools.spec import ToolRefused, tool
+from tools.workspace import Workspace, workspace, write_text
+
+if TYPE_CHECKING:
+    from tools.problem import Problem
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+SAMPLE_ROWS = 5000
+
+
+class Dropped(BaseModel):
+    """A column that is left out, and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    column: str
+    reason: str
+
+
+class Preparation(BaseModel):
+    """Which columns models see. How a column becomes numbers is each family's own affair."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    columns: list[Column]
+    dropped: list[Dropped]
+    text: bool
+    dates: bool
+
+
+class PreparationResult(BaseModel):
+    """A validated preparation."""
+
+    name: str
+    columns_in: int
+    columns_used: int
+    features_out: int
+    """Width of the number matrix that the generic encoder made of a sample."""
+    kinds: dict[str, int]
+    """Number of used columns of each kind."""
+    dropped: list[Dropped]
+    file: str
+
+
+@tool(where="kernel", timeout_s=600)
+def prepare(
+    name: Annotated[str, "Name of the preparation, to be given to train and tune."] = "default",
+    drop: Annotated[list[str], "Columns to leave out, such as leaks."] = [],  # noqa: B006
+    text: Annotated[bool, "Whether text columns are used."] = True,
+    dates: Annotated[bool, "Whether date columns are used."] = True,
+) -> PreparationResult:
+    """Choose the columns that models see and check that they can be turned into numbers.
+
+    Constant, wholly missing and identifier-like columns are left out with the reason told; nothing else is unless asked.
+    """
+    from tools.problem import load_problem
+
+    space = workspace()
+    if not NAME.fullmatch(name):
+        raise ToolRefused(f"preparation name {name!r} must be lower-case letters, digits, - and _, at most 40.")
+    problem = load_problem(space)
+    preparation = choose_columns(problem, name=name, drop=drop, text=text, dates=dates)
+    width = _try(problem, preparation)
+    path = space.preparations / f"{name}.json"
+    write_text(path, preparation.model_dump_json(indent=1))
+    kinds: dict[str, int] = {}
+    for column in preparation.columns:
+        kinds[column.kind] = kinds.get(column.kind, 0) + 1
+    return PreparationResult(
+        name=name,
+        columns_in=len(problem.schema.columns),
+        columns_used=len(preparation.columns),
+        features_out=width,
+        kinds=kinds,
+        dropped=preparation.dropped,
+        file=f"preparations/{name}.json",
+    )
+
+
+def choose_columns(problem: Problem, *, name: str, drop: list[str], text: bool, dates: bool) -> Preparation:
+    """Decide column by column, from the training rows.
+
+    Raises:
+        ToolRefused: when `drop` names columns that are not there, or nothing would be left.
+    """
+    known = [column.name for column in problem.schema.columns]
+    strange = [column for column in drop if column not in known]
+    if strange:
+        raise ToolRefused(f"no column {', '.join(map(repr, strange))}; columns: {', '.join(known[:60])}.")
+    used, dropped = [], []
+    for column in problem.schema.columns:
+        reason = _reason(column, problem, drop, text, dates)
+        if reason:
+            dropped.append(Dropped(column=column.name, reason=reason))
+        else:
+            used.append(column)
+    if not used:
+        told = "; ".join(f"{d.column}: {d.reason}" for d in dropped[:10])
+        raise ToolRefused(f"no column is left to learn from ({told}). Leave fewer out.")
+    return Preparation(name=name, columns=used, dropped=dropped, text=text, dates=dates)
+
+
+def _reason(column: Column, problem: Problem, drop: list[str], text: bool, dates: bool) -> str | None:
+    if column.name in drop:
+        return "asked"
+    if column.kind == "text" and not text:
+        return "text columns are off"
+    if column.kind == "datetime" and not dates:
+        return "date columns are off"
+    split = problem.contract.split
+    if split.kind == "group" and split.column == column.name:
+        return "the group column of the split: its values do not come again"
+    values = problem.X[column.name]
+    if values.isna().all():
+        return "all missing"
+    distinct = values.nunique()
+    if distinct == 1 and not values.isna().any():
+        return "constant"
+    if looks_like_identifier(column, problem):
+        return "identifier-like: a different value in every row"
+    return None
+
+
+def looks_like_identifier(column: Column, problem: Problem) -> bool:
+    """Whether a column only numbers or names the rows.
+
+    Categories without two rows alike; or whole numbers that are all different, count up in steps of one, and say
+    nothing of the target (Spearman correlation within chance).
+    """
+    import numpy as np
+    from scipy.stats import spearmanr
+
+    values = problem.X[column.name].dropna()
+    if len(values) < 30:
+        return False
+    if column.kind == "categorical":
+        return bool(values.nunique() >= 0.99 * len(values))
+    if column.kind != "numeric" or values.nunique() < len(values):
+        return False
+    numbers = values.to_numpy()
+    whole = bool((numbers % 1 == 0).all())
+    # The holdout's rows leave gaps in a running number, so its range is only nearly filled.
+    dense = np.ptp(numbers) < 2.5 * len(numbers)
+    if not (whole and dense):
+        return False
+    y = problem.y[values.index.to_numpy()]
+    correlation = abs(float(np.nan_to_num(spearmanr(numbers, y).statistic)))
+    return correlation < 3 / np.sqrt(len(numbers))
+
+
+def _try(problem: Problem, preparation: Preparation) -> int:
+    """Fit the generic encoder on two thirds of a sample, transform the rest; give the matrix width."""
+    import numpy as np
+
+    from tools.features import TableEncoder
+
+    rows = np.random.default_rng(problem.contract.seed).permutation(problem.n_rows)[:SAMPLE_ROWS]
+    cut = max(1, 2 * len(rows) // 3)
+    encoder = TableEncoder(preparation.columns, "dense", text=preparation.text, dates=preparation.dates, n_classes=problem.n_classes)
+    encoder.fit_transform(problem.X.iloc[rows[:cut]], problem.y[rows[:cut]])
+    unseen = encoder.transform(problem.X.iloc[rows[cut:]])
+    if not np.isfinite(unseen).all():
+        raise ToolRefused(f"preparation {preparation.name!r} left numbers that are not finite in {int((~np.isfinite(unseen)).any(axis=0).sum())} columns.")
+    return int(unseen.shape[1])
+
+
+def load_preparation(space: Workspace, name: str, problem: Problem) -> Preparation:
+    """Read a preparation; `default` is made when nobody has.
+
+    Raises:
+        ToolRefused: when there is none of that name, naming those there are.
+    """
+    path = space.preparations / f"{name}.json"
+    if NAME.fullmatch(name) and path.is_file():
+        return Preparation.model_validate_json(path.read_text(encoding="utf-8"))
+    if name == "default":
+        preparation = choose_columns(problem, name=name, drop=[], text=True, dates=True)
+        write_text(path, preparation.model_dump_json(indent=1))
+        return preparation
+    there = ", ".join(sorted(p.stem for p in space.preparations.glob("*.json"))) or "none; call prepare first"
+    raise ToolRefused(f"no preparation {name!r}; preparations here: {there}.")

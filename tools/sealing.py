@@ -1,0 +1,195 @@
+"""Host tool: fix the score contract, split the rows, seal the holdout."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel
+
+from tools.contract import Contract, Split, Task
+from tools.host import HostContext, Wish
+from tools.spec import InputRefused, ToolRefused, tool
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AFFIRMATIVE = {"1", "true", "yes", "y", "t", "positive", "pos"}
+NEGATIVE = {"0", "false", "no", "n", "f", "negative", "neg", "-1"}
+
+
+class ContractSealed(BaseModel):
+    """The contract, as every later step must keep it."""
+
+    task: Task
+    target: str
+    metric: str
+    direction: str
+    classes: list[str]
+    positive: str | None
+    split: str
+    rows_train: int
+    rows_holdout: int
+    rows_without_target: int
+    """Rows that were left out because their target is missing."""
+    folds: int
+    features: int
+
+
+@tool(where="host", timeout_s=3600)
+def seal_holdout(
+    ctx: HostContext,
+    target: Annotated[str | None, "Column to predict. Leave out when the user named one."] = None,
+    task: Annotated[Literal["binary", "multiclass", "regression"] | None, "Problem type; leave out to infer it from the target."] = None,
+    metric: Annotated[
+        str | None, "Metric that decides. Leave out when the user named one, or for the usual one of the problem type."
+    ] = None,
+    split: Annotated[
+        Literal["stratified", "random", "group", "time"] | None, "How the holdout is taken; leave out for the fitting one."
+    ] = None,
+    column: Annotated[str | None, "Group or time column of such a split."] = None,
+) -> ContractSealed:
+    """Fix target, metric and split for good, and seal the holdout's labels. Nothing is shown before this is done."""
+    from tools.folds import make_folds
+    from tools.metrics import default_metric, metric_for
+    from tools.splitting import check_target, infer_task, split_rows
+    from tools.tables import infer_schema, label_text, read_table
+
+    if ctx.vault.sealed:
+        raise ToolRefused("the contract is sealed already and cannot be changed.")
+    if not ctx.run.manifest.exists():
+        raise ToolRefused("there is no data yet: call fetch_data first.")
+    wish = ctx.wish
+    target = _agreed("target", wish.target, target)
+    frame = read_table(next(ctx.run.vault.glob("source.*")))
+    if target is None:
+        raise ToolRefused(f"name the target. Columns: {', '.join(map(str, frame.columns[:60]))}.")
+    _check_columns(frame, wish, target, column)
+    known = frame[target].notna()
+    rows = frame[known].reset_index(drop=True)
+    task = task or infer_task(frame[target])
+    check_target(frame[target], task, wish.folds)
+    if task != "regression":
+        rows[target] = label_text(rows[target]).astype(object)
+    wanted = _agreed("metric", wish.metric, metric) or default_metric(task)
+    try:
+        chosen = metric_for(wanted, task)
+    except ValueError as error:
+        raise (InputRefused if wish.metric else ToolRefused)(str(error)) from None
+
+    kind, by = _split_kind(wish, task, split, column)
+    plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed)
+    train_at, holdout_at = split_rows(rows, target, task, plan)
+    train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
+    classes = [] if task == "regression" else _ordered_classes(rows[target], task)
+    contract = Contract(
+        task=task,
+        target=target,
+        metric=wanted,
+        direction=chosen.direction,
+        classes=classes,
+        positive=classes[1] if task == "binary" else None,
+        split=plan,
+        folds=wish.folds,
+        rows_train=len(train),
+        rows_holdout=len(holdout),
+        features=[str(name) for name in rows.columns if name != target],
+        seed=wish.seed,
+    )
+    if not contract.features:
+        raise InputRefused(f"the table has no column beside the target {target!r}; a model needs at least one.")
+    _check_both_sides(train, holdout, contract)
+    make_folds(train, contract)
+    ctx.vault.seal(train, holdout, contract, infer_schema(train, target))
+    return ContractSealed(
+        task=task,
+        target=target,
+        metric=wanted,
+        direction=contract.direction,
+        classes=classes[:50],
+        positive=contract.positive,
+        split=kind if by is None else f"{kind} by {by}",
+        rows_train=len(train),
+        rows_holdout=len(holdout),
+        rows_without_target=int((~known).sum()),
+        folds=contract.folds,
+        features=len(contract.features),
+    )
+
+
+def _agreed(what: str, fixed: str | None, proposed: str | None) -> str | None:
+    if fixed is not None and proposed is not None and proposed != fixed:
+        raise ToolRefused(f"the user fixed {what}={fixed!r}; it cannot be {proposed!r}. Leave `{what}` out.")
+    return fixed if fixed is not None else proposed
+
+
+def _check_columns(frame: pd.DataFrame, wish: Wish, target: str, column: str | None) -> None:
+    names = [str(name) for name in frame.columns]
+    for what, name, mine in (
+        ("target", target, wish.target),
+        ("group column", wish.group, wish.group),
+        ("time column", wish.time_column, wish.time_column),
+        ("column", column, None),
+    ):
+        if name is None or name in names:
+            continue
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        near += [n for n in names if n.lower() == name.lower() and n not in near]
+        hint = f"Nearest: {', '.join(near)}." if near else f"Columns: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}."
+        raise (InputRefused if mine else ToolRefused)(f"{what} {name!r} is not in the table. {hint}")
+
+
+def _split_kind(
+    wish: Wish, task: Task, split: str | None, column: str | None
+) -> tuple[Literal["stratified", "random", "group", "time"], str | None]:
+    if wish.group and wish.time_column:
+        raise InputRefused("--group and --time-column cannot be combined; choose the one that matters when the model is used.")
+    if wish.group:
+        return "group", wish.group
+    if wish.time_column:
+        return "time", wish.time_column
+    if split == "group" or split == "time":
+        if column is None:
+            raise ToolRefused(f"a split by {split} needs `column`.")
+        return ("group", column) if split == "group" else ("time", column)
+    if split == "random" or task == "regression":
+        return "random", None
+    return "stratified", None
+
+
+def _ordered_classes(labels: pd.Series, task: Task) -> list[str]:
+    """Class labels in a stable order: numbers by value, text by letter; of two, the positive one last.
+
+    Positive is the affirmative word (1, yes, true) or, failing that, the rarer class.
+    """
+    counts = labels.value_counts()
+    names = [str(name) for name in counts.index]
+    if task == "binary":
+        words = [name.strip().lower() for name in names]
+        affirmative = [n for n, w in zip(names, words, strict=True) if w in AFFIRMATIVE]
+        negative = [n for n, w in zip(names, words, strict=True) if w in NEGATIVE]
+        if len(affirmative) == 1:
+            return [next(n for n in names if n != affirmative[0]), affirmative[0]]
+        if len(negative) == 1:
+            return [negative[0], next(n for n in names if n != negative[0])]
+        return sorted(names, key=lambda name: (-counts[name], name))
+    try:
+        return sorted(names, key=float)
+    except ValueError:
+        return sorted(names)
+
+
+def _check_both_sides(train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract) -> None:
+    """A group or time split can leave one side without what scoring needs."""
+    for side, rows in (("training", train), ("holdout", holdout)):
+        found = rows[contract.target].nunique()
+        if contract.task != "regression" and found < 2:
+            raise InputRefused(
+                f"the {contract.split.kind} split leaves one class of {contract.target!r} in the {side} rows; expected at least two."
+                " Use another --group or --time-column, or a larger --holdout."
+            )
+    if len(train) < 2 * contract.folds:
+        raise InputRefused(
+            f"the split leaves {len(train)} training rows for {contract.folds} folds; expected at least {2 * contract.folds}."
+            " Bring more rows, or use fewer --folds or a smaller --holdout."
+        )

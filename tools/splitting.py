@@ -1,0 +1,132 @@
+"""Take the holdout from the rows: stratified, at random, by group, or the latest in time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tools.contract import Split, Task
+from tools.spec import InputRefused
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+MOST_CLASSES = 200
+FEW_VALUES = 20
+"""An integer target with at most this many distinct values, each of them common, is a class label."""
+
+
+def infer_task(target: pd.Series) -> Task:
+    """Binary, multiclass or regression, from the values of the target.
+
+    Text and booleans are classes. Numbers are classes when they are whole, at most `FEW_VALUES` differ, and rows are
+    at least ten times as many as values.
+    """
+    import pandas as pd
+
+    values = target.dropna()
+    distinct = values.nunique()
+    if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
+        return "binary" if distinct == 2 else "multiclass"
+    if distinct == 2:
+        return "binary"
+    whole = bool((values % 1 == 0).all())
+    if whole and distinct <= FEW_VALUES and len(values) >= 10 * distinct:
+        return "multiclass"
+    return "regression"
+
+
+def check_target(target: pd.Series, task: Task, folds: int) -> None:
+    """Refuse a target that cannot be learnt or scored.
+
+    Raises:
+        InputRefused: naming the column, what was found and what was expected.
+    """
+    values = target.dropna()
+    name = target.name
+    if values.empty:
+        raise InputRefused(f"target {name!r} is missing in every row; choose another column with --target.")
+    if values.nunique() < 2:
+        raise InputRefused(f"target {name!r} has one value only ({values.iloc[0]!r}); a model needs at least two. Choose another --target.")
+    if len(values) < 2 * folds:
+        raise InputRefused(
+            f"{len(values)} rows with a target for {folds} folds; expected at least {2 * folds} rows."
+            f" Bring more rows{f', or try --folds {len(values) // 2}' if len(values) >= 4 else ''}."
+        )
+    if task == "regression":
+        import numpy as np
+        import pandas as pd
+
+        if not pd.api.types.is_numeric_dtype(values):
+            raise InputRefused(f"target {name!r} is text ({values.iloc[0]!r}), expected numbers for regression.")
+        if not np.isfinite(values.to_numpy(dtype="float64")).all():
+            raise InputRefused(f"target {name!r} holds infinite values; replace them or drop those rows.")
+        return
+    counts = values.value_counts()
+    if len(counts) > MOST_CLASSES:
+        raise InputRefused(
+            f"target {name!r} has {len(counts)} distinct values, more than the {MOST_CLASSES} classes a classifier is given."
+            " If it is a number, store it as one; if it is an identifier, choose another --target."
+        )
+    if task == "binary" and len(counts) != 2:
+        raise InputRefused(f"target {name!r} has {len(counts)} classes, expected two for a binary task.")
+    if counts.iloc[-1] < 2 and len(counts) == 2:
+        raise InputRefused(
+            f"class {counts.index[-1]!r} of target {name!r} has one row; at least two are needed, one to learn from and one to score."
+        )
+
+
+def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the training and of the holdout rows, both int64 and ascending.
+
+    `stratified` keeps class shares, and gives every class with two rows or more at least one row on each side where
+    the counts allow; `group` keeps each value of `split.column` on one side; `time` takes the latest rows, and never
+    parts rows of the same moment.
+
+    Raises:
+        InputRefused: when the column of a group or time split does not serve.
+    """
+    import numpy as np
+    from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+    n = len(frame)
+    positions = np.arange(n)
+    size = max(1, round(n * split.holdout_fraction))
+    if split.kind == "time":
+        holdout = _latest(frame, split, size)
+    elif split.kind == "group":
+        groups = frame[split.column].astype(str)
+        if groups.nunique() < 2:
+            raise InputRefused(f"group column {split.column!r} has one value; a split by group needs at least two.")
+        chooser = GroupShuffleSplit(n_splits=1, test_size=split.holdout_fraction, random_state=split.seed)
+        holdout = next(chooser.split(positions, groups=groups))[1]
+    elif split.kind == "stratified":
+        labels = frame[target].to_numpy()
+        values, counts = np.unique(labels.astype(str), return_counts=True)
+        alone = np.isin(labels.astype(str), values[counts < 2])
+        common = positions[~alone]
+        classes = len(values) - int((counts < 2).sum())
+        size = min(max(size, classes), len(common) - classes)
+        holdout = train_test_split(common, test_size=size, random_state=split.seed, stratify=labels[~alone].astype(str))[1]
+    else:
+        holdout = train_test_split(positions, test_size=size, random_state=split.seed)[1]
+    holdout = np.sort(holdout)
+    return np.setdiff1d(positions, holdout), holdout
+
+
+def _latest(frame: pd.DataFrame, split: Split, size: int) -> np.ndarray:
+    import numpy as np
+    import pandas as pd
+
+    column = frame[split.column]
+    moments = column if pd.api.types.is_numeric_dtype(column) else pd.to_datetime(column, errors="coerce", format="mixed", utc=True)
+    if moments.isna().any():
+        raise InputRefused(
+            f"time column {split.column!r} has {int(moments.isna().sum())} values that are no moment; clean it, or leave --time-column out."
+        )
+    ordered = moments.sort_values(kind="stable")
+    first = ordered.iloc[len(ordered) - size]
+    holdout = np.flatnonzero((moments >= first).to_numpy())
+    if len(holdout) == len(frame):
+        raise InputRefused(f"time column {split.column!r} has one moment for too many rows to split by; leave --time-column out.")
+    return holdout

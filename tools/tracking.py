@@ -1,0 +1,62 @@
+"""Host tool of the release manager: put the run into MLflow, one parent run with a child run per candidate."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pydantic import BaseModel
+
+from tools.host import HostContext
+from tools.spec import tool
+
+
+class RunTracked(BaseModel):
+    store: str
+    experiment: str
+    run_id: str
+    candidates: int
+
+
+@tool(where="host", timeout_s=300)
+def track_run(ctx: HostContext) -> RunTracked:
+    """Record parameters, scores and artefacts of the run and of every candidate in its MLflow store."""
+    facts = ctx.tracked_facts()
+    store = f"sqlite:///{ctx.run.tracking}"
+    artefacts = (ctx.run.path / "mlartifacts").as_uri()
+    run_id = _record(facts, store, artefacts)
+    return RunTracked(store=ctx.run.tracking.name, experiment=facts["experiment"], run_id=run_id, candidates=len(facts["candidates"]))
+
+
+def _record(facts: dict[str, Any], store: str, artefacts: str) -> str:
+    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.tracking import MlflowClient
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    client = MlflowClient(tracking_uri=store)
+    found = client.get_experiment_by_name(facts["experiment"])
+    experiment = found.experiment_id if found else client.create_experiment(facts["experiment"], artifact_location=artefacts)
+    parent = client.create_run(experiment, run_name=facts["run"], tags={"mlteam.kind": "run"}).info.run_id
+
+    def log(run_id: str, metrics: dict[str, float], params: dict[str, Any], at_ms: int) -> None:
+        client.log_batch(
+            run_id,
+            metrics=[Metric(key, float(value), at_ms, 0) for key, value in metrics.items() if value is not None],
+            params=[Param(key, str(value)[:500]) for key, value in params.items() if value is not None],
+        )
+
+    log(parent, facts["metrics"], facts["params"], facts["at_ms"])
+    for candidate in facts["candidates"]:
+        child = client.create_run(
+            experiment, run_name=candidate["name"], tags={"mlflow.parentRunId": parent, "mlteam.kind": "candidate"}
+        ).info.run_id
+        log(child, candidate["metrics"], candidate["params"], candidate["at_ms"])
+        for fold, score in enumerate(candidate["fold_scores"]):
+            client.log_metric(child, "fold_score", score, step=fold, timestamp=candidate["at_ms"])
+        client.set_terminated(child)
+    for path in facts["artefacts"]:
+        client.log_artifact(parent, path)
+    for key, value in facts["tags"].items():
+        client.log_batch(parent, tags=[RunTag(key, str(value))])
+    client.set_terminated(parent)
+    return parent
