@@ -96,7 +96,7 @@ def _summaries(state: State) -> dict[str, Any]:
     if ensemble := state.results.get("ensemble"):
         summary["ensemble"] = ensemble
     if tuned := state.results.get("tune"):
-        summary["last_tuning"] = {key: tuned[key] for key in ("family", "trials_done", "trials_pruned", "best_score") if key in tuned}
+        summary["last_tuning"] = {key: tuned[key] for key in ("candidate", "trials_done", "trials_pruned", "gain", "gain_std_error")}
     return summary
 
 

@@ -173,3 +173,7 @@ def main() -> None:
         print(f"mlteam: {error.format_message()} `mlteam --help` lists the commands.", file=sys.stderr)
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,6 @@ contract makes the call an error.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,7 @@ from team.events import CandidateScored, Event, HoldoutScored, Reviewed, RoundEn
 from team.rundir import RunDir, write_atomic
 from team.stages import CandidateFact, HoldoutFact, ReviewFact, RoundFact, Stage, State
 from team.vault import Vault
-from tools.candidates import Candidate
+from tools.candidates import Candidate, paired_error, standard_error
 from tools.files import read_regular
 from tools.predictions import PredictionError
 
@@ -63,12 +62,11 @@ class Evidence:
         folder = self._run.work / "candidates" / name
         record = Candidate.model_validate_json(read_regular(folder / "candidate.json", MAX_RECORD_BYTES, self._run.work))
         pooled, by_fold = self._vault.score_out_of_fold(folder / "oof.parquet")
-        spread = _std(by_fold) / math.sqrt(len(by_fold)) if len(by_fold) > 1 else 0.0
         return CandidateFact(
             name=name,
             family=record.family[:40],
             score=pooled,
-            std_error=spread,
+            std_error=standard_error(by_fold),
             fold_scores=by_fold,
             stage=state.stage,
             seconds=max(0.0, record.fit_seconds),
@@ -145,8 +143,7 @@ class Evidence:
         gain = noise = 0.0
         if old is not None and new is not None and old.name != new.name:
             gain = sign * (new.score - old.score)
-            differences = [a - b for a, b in zip(new.fold_scores, old.fold_scores, strict=False)]
-            noise = _std(differences) / math.sqrt(len(differences)) if len(differences) > 1 else 0.0
+            noise = paired_error(new.fold_scores, old.fold_scores)
         fact = RoundFact(round=len(after.rounds) + 1, visit=after.visit, gain=gain, noise=noise, families=families)
         self._emit(RoundEnded(round=fact.round, gain=gain, noise=noise))
         return after.model_copy(update={"rounds": [*after.rounds, fact]})
@@ -154,11 +151,3 @@ class Evidence:
 
 def _best(state: State, sign: float) -> CandidateFact | None:
     return max(state.candidates, key=lambda c: sign * c.score, default=None)
-
-
-def _std(values: list[float]) -> float:
-    """Sample standard deviation; 0 for fewer than two values."""
-    if len(values) < 2:
-        return 0.0
-    mean = sum(values) / len(values)
-    return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))

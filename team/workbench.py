@@ -94,7 +94,7 @@ class Toolroom:
         seconds = time.perf_counter() - start
         searched = seconds if spec is not None and spec.searches and outcome.status != "refused" else 0.0
         if searched:
-            self.meter.charge_search(searched, int((outcome.result or {}).get("trials_done") or 0))
+            self.meter.charge_search(searched, _trials(outcome))
             trials_left = self.meter.trials_left
             self.state = self.state.model_copy(update={"search_spent": self.meter.search_spent, "trials_spent": trials_left == 0})
         outcome.text = cut(outcome.text)
@@ -246,6 +246,11 @@ def _failure(cell: CellResult) -> str:
     if cell.lost_variables:
         lines.append(f"variables lost with the kernel: {', '.join(cell.lost_variables[:20])}")
     return "\n".join([*lines, cell.text, cell.traceback or ""]).strip()
+
+
+def _trials(outcome: Outcome) -> int:
+    facts = outcome.result or {}
+    return int(facts.get("trials_done", 0)) + int(facts.get("trials_pruned", 0))
 
 
 def _schema(spec: ToolSpec) -> ToolSchema:

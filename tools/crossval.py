@@ -153,7 +153,7 @@ def _paced(model_family: Family, params: dict[str, Any], problem: Problem, X: pd
     """A few iterations on the first fold tell how many the deadline has room for."""
     fold = problem.fold_ids[0]
     learn, check = fit_rows(problem.folds, fold, problem.contract), np.flatnonzero(problem.folds == fold)
-    short = {**params, "epochs": 1} if "epochs" in params else params
+    short = {**params, "epochs": 3} if "epochs" in params else params
     context = FitContext(deadline=deadline.share(deadline.remaining() / 8), iterations=PILOT_ITERATIONS, seed=setting.seed)
     started = time.monotonic()
     fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], short, setting, context)
@@ -162,7 +162,7 @@ def _paced(model_family: Family, params: dict[str, Any], problem: Problem, X: pd
     done = fitted.iterations or 1
     setup = max(0.0, time.monotonic() - started - fitted.pace * (done if "epochs" in params else PILOT_ITERATIONS))
     seconds = max(0.0, deadline.remaining() * 0.93 / len(problem.fold_ids) - setup)
-    return model_family.paced(params, fitted.pace, seconds)
+    return model_family.paced(params, fitted.pace, seconds, setting)
 
 
 def refit(candidate: Candidate, problem: Problem, preparation: Preparation, deadline: Deadline) -> list[Fitted]:

@@ -48,7 +48,7 @@ def fetch_data(
         frame = read_table(fetched.path)
     except TableError as error:
         # The copy in the vault is an inner matter: the user knows the source by their own name for it.
-        raise InputRefused(str(error).replace(str(fetched.path), ctx.wish.source)) from None
+        raise InputRefused(str(error).replace(str(fetched.path), ctx.wish.source).replace(fetched.path.name, ctx.wish.source)) from None
     facts = DataFetched(
         source=ctx.wish.source,
         rows=len(frame),

@@ -47,7 +47,7 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
     if values.empty:
         raise InputRefused(f"target {name!r} is missing in every row; choose another column with --target.")
     if values.nunique() < 2:
-        raise InputRefused(f"target {name!r} has one value only ({values.iloc[0]!r}); a model needs at least two. Choose another --target.")
+        raise InputRefused(f"target {name!r} has one value only ({str(values.iloc[0])!r}); a model needs at least two. Choose another --target.")
     if len(values) < 2 * folds:
         raise InputRefused(
             f"{len(values)} rows with a target for {folds} folds; expected at least {2 * folds} rows."
@@ -58,7 +58,7 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
         import pandas as pd
 
         if not pd.api.types.is_numeric_dtype(values):
-            raise InputRefused(f"target {name!r} is text ({values.iloc[0]!r}), expected numbers for regression.")
+            raise InputRefused(f"target {name!r} is text ({str(values.iloc[0])!r}), expected numbers for regression.")
         if not np.isfinite(values.to_numpy(dtype="float64")).all():
             raise InputRefused(f"target {name!r} holds infinite values; replace them or drop those rows.")
         return
@@ -72,15 +72,14 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
         raise InputRefused(f"target {name!r} has {len(counts)} classes, expected two for a binary task.")
     if counts.iloc[-1] < 2 and len(counts) == 2:
         raise InputRefused(
-            f"class {counts.index[-1]!r} of target {name!r} has one row; at least two are needed, one to learn from and one to score."
+            f"class {str(counts.index[-1])!r} of target {name!r} has one row; at least two are needed, one to learn from and one to score."
         )
 
 
 def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the training and of the holdout rows, both int64 and ascending.
 
-    `stratified` keeps class shares, and gives every class with two rows or more at least one row on each side where
-    the counts allow; `group` keeps each value of `split.column` on one side; `time` takes the latest rows, and never
+    `stratified` keeps class shares, and every class with two rows or more has at least one row on each side; `group` keeps each value of `split.column` on one side; `time` takes the latest rows, and never
     parts rows of the same moment.
 
     Raises:
@@ -101,17 +100,25 @@ def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tu
         chooser = GroupShuffleSplit(n_splits=1, test_size=split.holdout_fraction, random_state=split.seed)
         holdout = next(chooser.split(positions, groups=groups))[1]
     elif split.kind == "stratified":
-        labels = frame[target].to_numpy()
-        values, counts = np.unique(labels.astype(str), return_counts=True)
-        alone = np.isin(labels.astype(str), values[counts < 2])
-        common = positions[~alone]
-        classes = len(values) - int((counts < 2).sum())
-        size = min(max(size, classes), len(common) - classes)
-        holdout = train_test_split(common, test_size=size, random_state=split.seed, stratify=labels[~alone].astype(str))[1]
+        holdout = _by_class(frame[target].to_numpy().astype(str), split)
     else:
         holdout = train_test_split(positions, test_size=size, random_state=split.seed)[1]
     holdout = np.sort(holdout)
     return np.setdiff1d(positions, holdout), holdout
+
+
+def _by_class(labels: np.ndarray, split: Split) -> np.ndarray:
+    """Each class gives its share, but at least one row and never its last: scikit-learn's splitter may give none."""
+    import numpy as np
+
+    chooser = np.random.default_rng(split.seed)
+    chosen = []
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) > 1:
+            quota = min(max(1, round(len(rows) * split.holdout_fraction)), len(rows) - 1)
+            chosen.append(chooser.choice(rows, quota, replace=False))
+    return np.concatenate(chosen)
 
 
 def _latest(frame: pd.DataFrame, split: Split, size: int) -> np.ndarray:

@@ -43,11 +43,14 @@ class TableError(ValueError):
     """A table cannot be used; the message names the value, what was expected and what to do."""
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, *, header_only: bool = False) -> pd.DataFrame:
     """Read a `.csv`, `.tsv`, `.txt`, `.csv.gz` or `.parquet` file.
 
     The delimiter of text is found among comma, semicolon, tab and bar; the encoding is UTF-8, or detected.
     Column names come back as text. Nothing in the file is executed.
+
+    Args:
+        header_only: whether a header without rows is a table too.
 
     Raises:
         TableError: when the file is missing, empty, binary under a text name, has a header only, has no columns or
@@ -67,7 +70,7 @@ def read_table(path: Path) -> pd.DataFrame:
         raise TableError(f"{path.name}: unknown kind of table {path.suffix!r}; expected .csv, .csv.gz or .parquet")
     if frame.shape[1] == 0:
         raise TableError(f"{path.name}: the table has no columns")
-    if len(frame) == 0:
+    if len(frame) == 0 and not header_only:
         raise TableError(f"{path.name}: a header but no rows ({frame.shape[1]} columns)")
     return frame
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from team.playbook.transcript import Call, Decision, Say, Transcript
-from team.playbook.wording import plus_minus, score
+from team.playbook.transcript import Call, Decision, Done, Say, Transcript
+from team.playbook.wording import joined, plus_minus, score
 
 BASELINES = ("dummy", "linear", "tree")
 TUNABLE = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "mlp")
@@ -52,7 +52,8 @@ def _prepare(t: Transcript) -> Decision:
     why = "; ".join(f"{d['column']!r}: {d['reason']}" for d in dropped[:4])
     left_out = f" Left out: {why}{f' and {len(dropped) - 4} more' if len(dropped) > 4 else ''}." if dropped else " No column is left out."
     return Say(
-        f"The preparation is validated on training rows: {p.get('columns_in')} columns in, {p.get('columns_out')} features out.{left_out}"
+        f"The preparation is validated on training rows: {p['columns_used']} of {p['columns_in']} columns take part"
+        f" and make {p['features_out']} features.{left_out}"
     )
 
 
@@ -120,7 +121,7 @@ def _optimise(t: Transcript) -> Decision:
     seconds = usable / remaining * (1.0 if by_trials else 0.6)
     arguments: dict[str, Any] = {"family": family, "time_s": round(max(1.0, seconds), 1)}
     if by_trials:
-        used = sum(int(d.result.get("trials_done") or 0) for d in tuned)
+        used = sum(int(d.result.get("trials_done", 0)) + int(d.result.get("trials_pruned", 0)) for d in tuned)
         left = (budget["trials_left"] or 0) - used
         if left <= 0:
             return Say(_tuned(t, tuned))
@@ -147,7 +148,7 @@ def _why_tune(t: Transcript, family: str) -> str:
     return f"{family} leads with {metric} {plus_minus(row['score'], row['std_error'])}, so its settings are worth searching.{behind}"
 
 
-def _tuned(t: Transcript, tuned: list[Any]) -> str:
+def _tuned(t: Transcript, tuned: list[Done]) -> str:
     metric = t.facts["contract"]["metric"]
     parts = []
     for d in tuned:
@@ -155,13 +156,10 @@ def _tuned(t: Transcript, tuned: list[Any]) -> str:
             parts.append(f"{d.arguments['family']} could not be tuned")
             continue
         r = d.result
-        gain = r.get("gain")
-        gained = "no better than before" if not gain or gain <= 0 else f"{score(gain)} better than before"
-        parts.append(
-            f"{r['family']}: {r['trials_done']} trials, best {metric} {score(r['best_score'])}, {gained}"
-            if r.get("best_score") is not None
-            else f"{r['family']}: no trial was finished"
-        )
+        gained = f"{score(r['gain'])} ± {r['gain_std_error']:.2g} better than before" if r["gain"] > 0 else "no better than before"
+        trials = r["trials_done"] + r["trials_pruned"]
+        pruned = f" ({r['trials_pruned']} stopped early)" if r["trials_pruned"] else ""
+        parts.append(f"{d.arguments['family']}: {trials} trials{pruned}, best {metric} {score(r['candidate']['score'])}, {gained}")
     return "; ".join(parts) + "."
 
 
@@ -191,17 +189,16 @@ def _chosen(t: Transcript) -> tuple[str, str]:
     best = t.facts["leaderboard"][0]
     metric = t.facts["contract"]["metric"]
     blend = t.last("ensemble")
-    if blend is None or not blend.ok or not blend.result.get("candidate"):
+    if blend is None or not blend.ok:
         return best["name"], f"{best['name']} has the best {metric}, {plus_minus(best['score'], best['std_error'])}."
     r = blend.result
-    maximize = t.facts["contract"]["direction"] == "maximize"
-    better = r["score"] > best["score"] if maximize else r["score"] < best["score"]
-    if better:
-        members = ", ".join(f"{name} {weight:.2f}" for name, weight in list(r.get("members", {}).items())[:6])
+    gain = f"{score(r['gain'])} ± {r['gain_std_error']:.2g} better than {r['best_single']} on folds that its weights never saw"
+    if r["recommended"] == r["best_single"]:
         return r[
-            "candidate"
-        ], f"The blend ({members}) reaches {metric} {score(r['score'])} against {score(best['score'])} of {best['name']} alone."
-    return best["name"], f"The blend is no better than {best['name']} alone ({metric} {score(best['score'])}), so the single model is kept."
+            "best_single"
+        ], f"The blend gains nothing over {r['best_single']} ({metric} {score(r['best_single_score'])}), so that is kept."
+    members = joined([f"{m['name']} {m['weight']:.2f}" for m in r["members"][:6]])
+    return r["recommended"], f"The blend of {members} is {gain}."
 
 
 def _listed(candidates: list[dict[str, Any]]) -> str:

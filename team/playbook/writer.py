@@ -117,11 +117,15 @@ def _result(f: dict[str, Any]) -> str:
             if inside
             else "outside the holdout's interval: trust the holdout."
         )
-    members = f.get("ensemble", {}).get("members") or {}
-    if h["candidate"] == f.get("ensemble", {}).get("candidate") and members:
-        text += f" It is a weighted average of {joined([f'{name} ({weight:.2f})' for name, weight in members.items()])}."
+    blend = f.get("ensemble")
+    if blend and h["candidate"] == blend["candidate"]["name"]:
+        text += f" It is a weighted average of {joined([f'{name} ({weight:.2f})' for name, weight in _members(blend)])}."
     looks = "once" if h["looks"] == 1 else f"{h['looks']} times"
     return text + f" The holdout was looked at {looks}."
+
+
+def _members(blend: dict[str, Any]) -> list[tuple[str, float]]:
+    return [(member["name"], member["weight"]) for member in blend["members"]]
 
 
 def _limitations(f: dict[str, Any]) -> str:

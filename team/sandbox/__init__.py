@@ -19,15 +19,24 @@ if TYPE_CHECKING:
     from team.sandbox.kernel import Kernel, open_kernel
 
 _HOME = {
-    "CellResult": "contract",
-    "Choice": "choose",
-    "Kernel": "kernel",
-    "Limits": "contract",
-    "Report": "choose",
-    "SandboxUnavailable": "contract",
-    "choose": "choose",
-    "open_kernel": "kernel",
-    "report": "choose",
+    "CellResult": "team.sandbox.contract",
+    "Choice": "team.sandbox.choose",
+    "Kernel": "team.sandbox.kernel",
+    "Limits": "team.sandbox.contract",
+    "Report": "team.sandbox.choose",
+    "SandboxUnavailable": "team.errors",
+    "choose": "team.sandbox.choose",
+    "open_kernel": "team.sandbox.kernel",
+    "report": "team.sandbox.choose",
 }
-
 __all__ = ["CellResult", "Choice", "Kernel", "Limits", "Report", "SandboxUnavailable", "choose", "open_kernel", "report"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

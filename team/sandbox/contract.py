@@ -23,6 +23,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Kind = Literal["bubblewrap", "unsafe-local"]
 Status = Literal["ok", "error", "timeout", "died"]
 Output = dict[str, Any]
 """One output in notebook format 4: `stream`, `display_data`, `execute_result` or `error`."""
@@ -134,13 +135,13 @@ class Process(Protocol):
 class Launcher(Protocol):
     """Starts the kernel program in one kind of sandbox. A new kind is one class with these three methods."""
 
-    kind: ClassVar[str]
+    kind: ClassVar[Kind]
 
     def obstacle(self) -> Obstacle | None:
         """None when this launcher works here, which is found by trying it; else why not and what helps."""
 
-    def inside(self, folder: Path) -> PurePosixPath:
-        """The path at which the kernel sees `folder/connection`, which both sides must be able to write to."""
+    def inside(self, connection: Path) -> PurePosixPath:
+        """The path at which the kernel sees the folder `connection`, which both sides can write to."""
 
     async def start(self, folder: Path, work: Path, data: Path | None, limits: Limits, env: Mapping[str, str]) -> Process:
         """Start the kernel program and return at once; its sockets appear in the connection folder a moment later.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import site
 import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -27,6 +28,11 @@ def available_cpus() -> int:
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def user_libraries() -> list[str]:
+    """The folder of packages installed with `pip install --user`, where this interpreter uses it."""
+    return [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
 
 
 def kernel_command(start: PurePath, connection: PurePath, limits: Limits) -> list[str]:
@@ -60,6 +66,8 @@ def kernel_environment(
         "OPENBLAS_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
     }
+    if user_libraries():
+        env["PYTHONUSERBASE"] = site.getuserbase()
     if data is not None:
         env["MLTEAM_DATA"] = str(data)
     if "TZ" in os.environ:

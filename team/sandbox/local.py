@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from team.sandbox.contract import Limits, Obstacle
+from team.sandbox.contract import Kind, Limits, Obstacle
 from team.sandbox.environment import START, kernel_command, kernel_environment, tools_package
 from team.sandbox.process import GuardedProcess
 
@@ -19,7 +19,7 @@ class LocalLauncher:
     For code that is trusted, which is the playbook's.
     """
 
-    kind: ClassVar[str] = "unsafe-local"
+    kind: ClassVar[Kind] = "unsafe-local"
 
     def obstacle(self) -> Obstacle | None:
         return None

@@ -103,14 +103,23 @@ class Outputs:
         self._trim(self._limits.output_bytes // 2)
         outputs: list[Output] = []
         for index, item in enumerate(self._items):
-            if index == self._tail_start and self._cut:
-                outputs.append({"output_type": "stream", "name": "stdout", "text": self._cut_line()})
             if isinstance(item, _Display):
                 outputs.append(item.output)
-            elif text := "".join(item.pieces):
+                continue
+            text = "".join(item.pieces)
+            if index == self._tail_start and self._cut:
+                text = f"{self._cut_line()}{text}"
+            if outputs and outputs[-1].get("name") == item.name:  # where the head of the text ends and its tail begins
+                outputs[-1]["text"] += text
+            elif text:
                 outputs.append({"output_type": "stream", "name": item.name, "text": text})
+        notes = []
         if self._left_out > _MAX_NOTES:
-            outputs.append({"output_type": "stream", "name": "stderr", "text": f"[{self._left_out:,} displays left out in all]\n"})
+            notes.append(f"[{self._left_out:,} displays left out in all]\n")
+        if self.malformed:
+            notes.append(f"[{self.malformed:,} outputs that follow no format were dropped]\n")
+        if notes:
+            outputs.append({"output_type": "stream", "name": "stderr", "text": "".join(notes)})
         return outputs
 
     def text(self) -> str:
@@ -146,8 +155,9 @@ class Outputs:
         if rest:
             if self._tail_start is None:
                 self._tail_start = len(self._items)
-                self._items.append(_Stream(name))
-                self._tail.append(self._items[-1])
+                first = _Stream(name)
+                self._items.append(first)
+                self._tail.append(first)
             self._append(name, rest, tail=True)
             self._tail_size += _size(rest)
             if self._tail_size > self._limits.output_bytes:  # twice the tail that is kept, so that trimming costs little

@@ -18,18 +18,19 @@ behind: the first cell of a session finds the namespace that a fresh notebook ha
 from __future__ import annotations
 
 import faulthandler
+import os
 import sys
 from typing import Any
 
 sys.modules["debugpy"] = None  # type: ignore[assignment]  # importing it takes a third of the start-up; nobody attaches
 
-import zmq  # noqa: E402
 from ipykernel.iostream import OutStream  # noqa: E402
 from ipykernel.ipkernel import IPythonKernel  # noqa: E402
 from ipykernel.kernelapp import IPKernelApp  # noqa: E402
 from ipykernel.kernelbase import Kernel  # noqa: E402
 from jupyter_client.session import Session  # noqa: E402
 from traitlets.config import Config  # noqa: E402
+from zmq.constants import SocketOption  # noqa: E402
 
 _PIECE = 1_000_000
 """Most characters of one stream message, and of an exception's message or traceback."""
@@ -81,12 +82,11 @@ class QuietSession(Session):  # type: ignore[misc]  # jupyter_client's classes a
         return {**kept, "text/plain": f"{kept['text/plain']}\n{note}" if "text/plain" in kept else note}
 
 
-class QuietKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel's classes are untyped
+class QuietKernel(IPythonKernel):
     """IPython's kernel without debugger and stdin."""
 
     def start(self) -> None:
-        self.shell.exit_now = False
-        Kernel.start(self)  # IPythonKernel.start would wait for a debugger
+        Kernel.start(self)  # type: ignore[no-untyped-call]  # IPythonKernel.start would wait for a debugger
 
     def raw_input(self, prompt: str = "") -> str:
         raise NoInput(f"input({prompt!r}) cannot be answered: nobody types into this kernel. Write the value into the code.")
@@ -95,13 +95,13 @@ class QuietKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel's classes a
         raise NoInput(f"getpass({prompt!r}) cannot be answered: nobody types into this kernel, and it is given no secrets.")
 
     def finish_metadata(self, parent: Any, metadata: dict[str, Any], reply_content: Any) -> dict[str, Any]:
-        hidden = self.shell.user_ns_hidden
-        names = [name for name in self.shell.user_ns if isinstance(name, str) and name[:1] != "_" and name not in hidden]
+        namespace, hidden = self.shell.user_ns, self.shell.user_ns_hidden  # type: ignore[union-attr]  # set when it was made
+        names = [name for name in namespace if isinstance(name, str) and name[:1] != "_" and name not in hidden]
         metadata["names"] = names[:_NAMES]
-        return dict(super().finish_metadata(parent, metadata, reply_content))
+        return dict(super().finish_metadata(parent, metadata, reply_content))  # type: ignore[no-untyped-call]
 
 
-class QuietApp(IPKernelApp):  # type: ignore[misc]
+class QuietApp(IPKernelApp):
     """Wires the two above together."""
 
     def _session_default(self) -> QuietSession:
@@ -110,8 +110,8 @@ class QuietApp(IPKernelApp):  # type: ignore[misc]
     def init_iopub(self, context: Any) -> None:
         # A publisher drops messages at its high-water mark, the cell's end included. Unsent output counts against the
         # memory limit of the sandbox instead.
-        context.setsockopt(zmq.SNDHWM, 0)
-        super().init_iopub(context)
+        context.setsockopt(SocketOption.SNDHWM, 0)
+        super().init_iopub(context)  # type: ignore[no-untyped-call]
 
     def init_pdb(self) -> None:
         """Left out: there is no terminal to debug at."""
@@ -131,7 +131,6 @@ def main() -> None:
     """Start the kernel described by the connection file and serve until it is ended."""
     connection_file, rich_output_bytes = sys.argv[1], int(sys.argv[2])
     sys.argv = [""]
-    sys.path = [entry for entry in sys.path if entry != sys.path[0]]  # the folder of this file
     OutStream.flush_interval = 0.05  # what a cell printed this long before a crash is not lost with it
     QuietSession.rich_output_bytes = rich_output_bytes
     faulthandler.enable(file=open(2, "wb", buffering=0, closefd=False))  # noqa: SIM115  # lives as long as the process
@@ -143,6 +142,9 @@ def main() -> None:
     config.IPKernelApp.log_level = "CRITICAL"
     app = QuietApp.instance(config=config, kernel_class=QuietKernel, connection_file=connection_file)
     app.initialize([])
+    for name in ("CLICOLOR", "FORCE_COLOR", "CLICOLOR_FORCE"):  # ipykernel sets them; whoever reads this is no terminal
+        os.environ.pop(name, None)
+    os.environ["TERM"] = "dumb"
     app.start()
 
 

@@ -142,7 +142,7 @@ class Family(ABC):
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         """A complete configuration drawn from the search space, which contains the first default."""
 
-    def paced(self, params: Params, pace: float, seconds: float) -> Params:
+    def paced(self, params: Params, pace: float, seconds: float, setting: Setting) -> Params:
         """The configuration made fit for `seconds` a fit, at `pace` seconds an iteration. Unchanged by default."""
         return params
 

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from tools.deadline import Deadline
 from tools.families.base import Params
 
-# Learning rate times iterations at which boosting has usually converged.
-ENOUGH_LEARNING = 25.0
-FASTEST_RATE = 0.25
+FASTEST_RATE = 0.2
+
+
+def enough_learning(n_rows: int) -> float:
+    """Learning rate times iterations at which boosting has usually converged: few rows are soon exhausted."""
+    return min(40.0, 4.0 + n_rows / 1000)
 
 
 @dataclass
@@ -49,7 +52,7 @@ class Watch:
         return (self.times[-1] - self.times[0]) / (len(self.times) - 1)
 
 
-def paced(params: Params, pace: float, seconds: float) -> Params:
+def paced(params: Params, pace: float, seconds: float, n_rows: int) -> Params:
     """The same configuration with a learning rate that can converge within `seconds` a fit.
 
     Args:
@@ -58,5 +61,5 @@ def paced(params: Params, pace: float, seconds: float) -> Params:
     """
     rate = float(params["learning_rate"])
     possible = max(1.0, seconds / max(pace, 1e-9))
-    needed = min(FASTEST_RATE, ENOUGH_LEARNING / possible)
+    needed = min(FASTEST_RATE, enough_learning(n_rows) / possible)
     return params if needed <= rate else {**params, "learning_rate": round(needed, 4)}

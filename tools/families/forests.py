@@ -48,7 +48,9 @@ class Forest(Family):
         wanted = context.iterations or params.pop("n_estimators")
         params.pop("n_estimators", None)
         kind: Any = getattr(ensemble, self._kinds[bool(setting.n_classes)])
-        forest = kind(n_estimators=0, warm_start=True, random_state=context.seed, n_jobs=setting.threads, **params)
+        # On small tables handing trees to threads costs more than growing them.
+        jobs = setting.threads if matrix.size > 200_000 else 1
+        forest = kind(n_estimators=0, warm_start=True, random_state=context.seed, n_jobs=jobs, **params)
         grown = 0
         with warnings.catch_warnings():
             # scikit-learn speaks of class weights at each batch; none are set.

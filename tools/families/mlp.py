@@ -161,7 +161,7 @@ class MLP(Family):
             "log_target": trial.suggest_categorical("log_target", [False, True]) if setting.n_classes == 0 and setting.target_min >= 0 else False,
         }
 
-    def paced(self, params: Params, pace: float, seconds: float) -> Params:
+    def paced(self, params: Params, pace: float, seconds: float, setting: Setting) -> Params:
         possible = int(0.9 * seconds / max(pace, 1e-9))
         return {**params, "epochs": max(FEWEST_EPOCHS, min(params["epochs"], possible))}
 
@@ -226,7 +226,10 @@ class _Run:
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
-            self.pace = (time.monotonic() - started) / (epoch + 1)
+            if epoch == 0:
+                # The first epoch holds set-up; it counts only when it is the only one.
+                first, started = time.monotonic() - started, time.monotonic()
+            self.pace = (time.monotonic() - started) / epoch if epoch else first
             self.best_epoch = epoch + 1 if check is None else self.best_epoch
             if check is not None:
                 network.eval()

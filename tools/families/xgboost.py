@@ -66,8 +66,8 @@ class XGBoost(Family):
             "log_target": setting.log_target,
         }
 
-    def paced(self, params: Params, pace: float, seconds: float) -> Params:
-        return paced(params, pace, seconds)
+    def paced(self, params: Params, pace: float, seconds: float, setting: Setting) -> Params:
+        return paced(params, pace, seconds, setting.n_rows)
 
     def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
         import xgboost as xgb

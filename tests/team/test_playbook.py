@@ -1,0 +1,222 @@
+"""The playbook decides by the messages alone: the same transcript, the same answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from autogen_core import FunctionCall
+from autogen_core.models import (
+    AssistantMessage,
+    CreateResult,
+    FunctionExecutionResult,
+    FunctionExecutionResultMessage,
+    LLMMessage,
+    SystemMessage,
+    UserMessage,
+)
+
+from team.playbook import PlaybookClient
+from team.playbook.transcript import NotABriefing
+from team.roles import roles
+
+CONTRACT = {
+    "task": "binary",
+    "target": "y",
+    "metric": "roc_auc",
+    "direction": "maximize",
+    "rows_train": 5000,
+    "rows_holdout": 1000,
+    "folds": 5,
+    "features": 9,
+    "split": {"kind": "stratified", "column": None},
+}
+
+
+def request(
+    role: str, stage: str, done: list[tuple[str, dict[str, Any], dict[str, Any] | str]] | None = None, **facts: Any
+) -> list[LLMMessage]:
+    """A request as the group sends it; `done` holds (tool, arguments, result), the result a text when the call failed."""
+    base = {
+        "stage": stage,
+        "visit": 1,
+        "turn": 1,
+        "run": "r",
+        "reviewed": False,
+        "wish": {"source": "a.csv", "target": "y", "goal": None, "metric": None},
+        "budget": {"search_seconds": 60, "search_seconds_left": 40, "trials": None, "trials_left": None},
+        "contract": CONTRACT,
+    } | facts
+    messages: list[LLMMessage] = [
+        SystemMessage(content=roles()[role].system_message),
+        UserMessage(content=f"[stage {stage}]\n```json\n{json.dumps(base)}\n```", source="conductor"),
+    ]
+    for k, (tool, arguments, result) in enumerate(done or []):
+        call = FunctionCall(id=f"c{k}", name=tool, arguments=json.dumps(arguments))
+        failed = isinstance(result, str)
+        content = json.dumps({"error": "error", "detail": result} if failed else result)
+        messages += [
+            AssistantMessage(content=[call], source=role),
+            FunctionExecutionResultMessage(content=[FunctionExecutionResult(content=content, name=tool, call_id=f"c{k}", is_error=failed)]),
+        ]
+    return messages
+
+
+async def answer(*args: Any, **facts: Any) -> CreateResult:
+    return await PlaybookClient().create(request(*args, **facts))
+
+
+def called(result: CreateResult) -> tuple[str, dict[str, Any]]:
+    assert isinstance(result.content, list), f"said instead of called: {result.content}"
+    return result.content[0].name, json.loads(result.content[0].arguments)
+
+
+def board(**families: tuple[float, float]) -> dict[str, Any]:
+    order = sorted(families, key=lambda f: -families[f][0])
+    best = {f: {"name": f"{f}-1", "score": families[f][0], "std_error": families[f][1], "seconds": 1} for f in order}
+    return {"best_of_family": best, "leaderboard": [{"name": f"{f}-1", "family": f, **best[f]} for f in order]}
+
+
+async def test_the_same_request_gets_the_same_answer_from_another_client() -> None:
+    first = await answer("engineer", "train", **board(dummy=(0.5, 0), linear=(0.8, 0.01)))
+    again = await answer("engineer", "train", **board(dummy=(0.5, 0), linear=(0.8, 0.01)))
+    assert first == again
+    assert first.thought
+    assert (first.usage.prompt_tokens, first.usage.completion_tokens) == (0, 0)
+
+
+async def test_without_a_briefing_it_refuses() -> None:
+    with pytest.raises(NotABriefing):
+        await PlaybookClient().create([UserMessage(content="hello", source="user")])
+
+
+async def test_the_planner_records_a_plan_once() -> None:
+    tool, arguments = called(await answer("planner", "plan"))
+    assert tool == "record_plan"
+    assert "'y'" in arguments["approach"]
+    said = await answer("planner", "plan", [(tool, arguments, arguments)])
+    assert said.content == arguments["approach"]
+
+
+@pytest.mark.parametrize(("names", "target"), [(["a", "Class", "z"], "Class"), (["a", "b", "z"], "z")])
+async def test_the_data_scientist_finds_a_target_and_says_how_sure_it_is(names: list[str], target: str) -> None:
+    table = {"rows": 9, "columns": 3, "table": [{"name": n} for n in names]}
+    wish = {"source": "a.csv", "target": None, "goal": None, "metric": None}
+    result = await answer("data_scientist", "acquire", [("fetch_data", {}, table)], wish=wish)
+    assert called(result) == ("seal_holdout", {"target": target})
+    assert result.thought is not None
+    assert ("high confidence" in result.thought) == (target == "Class")
+
+
+async def test_few_rows_are_not_given_to_a_neural_network_and_many_not_to_forests() -> None:
+    few = called(await answer("engineer", "train", contract={**CONTRACT, "rows_train": 150}))[1]["families"]
+    many = called(await answer("engineer", "train", contract={**CONTRACT, "rows_train": 500_000}))[1]["families"]
+    assert "mlp" not in few
+    assert "catboost" in few
+    assert "random_forest" not in many
+    assert "lightgbm" in many
+
+
+async def test_only_families_that_lead_are_tuned() -> None:
+    facts = board(lightgbm=(0.90, 0.005), catboost=(0.899, 0.005), random_forest=(0.80, 0.005), dummy=(0.5, 0))
+    tool, arguments = called(await answer("engineer", "optimise", **facts))
+    assert (tool, arguments["family"]) == ("tune", "lightgbm")
+    tuned = {
+        "candidate": {"name": "t", "score": 0.91},
+        "gain": 0.01,
+        "gain_std_error": 0.001,
+        "trials_done": 5,
+        "trials_pruned": 1,
+        "seconds": 10,
+    }
+    second = called(await answer("engineer", "optimise", [("tune", arguments, tuned)], **facts))
+    assert second[1]["family"] == "catboost"
+    said = await answer("engineer", "optimise", [("tune", arguments, tuned), ("tune", second[1], tuned)], **facts)
+    assert isinstance(said.content, str)
+    assert "lightgbm: 6 trials (1 stopped early)" in said.content
+
+
+async def test_nothing_is_tuned_when_the_ensemble_needs_the_time() -> None:
+    budget = {"search_seconds": 60, "search_seconds_left": 8, "trials": None, "trials_left": None}
+    said = await answer("engineer", "optimise", budget=budget, **board(lightgbm=(0.9, 0.01)))
+    assert isinstance(said.content, str)
+    assert "nothing is tuned" in said.content
+
+
+async def test_trials_are_shared_out_and_never_exceeded() -> None:
+    facts = board(lightgbm=(0.90, 0.005), catboost=(0.899, 0.005))
+    budget = {"search_seconds": 600, "search_seconds_left": 600, "trials": 8, "trials_left": 8}
+    _, first = called(await answer("engineer", "optimise", budget=budget, **facts))
+    assert 1 <= first["trials"] <= 8
+    budget["trials_left"] = 1
+    assert called(await answer("engineer", "optimise", budget=budget, **facts))[1]["trials"] == 1
+
+
+async def test_the_blend_is_evaluated_only_where_it_is_recommended() -> None:
+    facts = board(lightgbm=(0.90, 0.005), catboost=(0.899, 0.005))
+    tool, arguments = called(await answer("engineer", "select", **facts))
+    assert tool == "ensemble"
+    blend = {
+        "candidate": {"name": "ensemble", "score": 0.91},
+        "members": [{"name": "lightgbm-1", "weight": 0.5}, {"name": "catboost-1", "weight": 0.5}],
+        "best_single": "lightgbm-1",
+        "best_single_score": 0.90,
+        "gain": 0.01,
+        "gain_std_error": 0.001,
+        "recommended": "ensemble",
+        "seconds": 2,
+    }
+    for recommended in ("ensemble", "lightgbm-1"):
+        done = [(tool, arguments, {**blend, "recommended": recommended})]
+        assert called(await answer("engineer", "select", done, **facts)) == ("evaluate", {"candidate": recommended})
+    failed = [(tool, arguments, blend), ("evaluate", {"candidate": "ensemble"}, "out of memory")]
+    assert called(await answer("engineer", "select", failed, **facts)) == ("evaluate", {"candidate": "lightgbm-1"})
+
+
+async def test_the_critic_accepts_before_it_looks_at_the_holdout() -> None:
+    facts = board(lightgbm=(0.9, 0.005), dummy=(0.5, 0.0)) | {"evaluated": ["lightgbm-1"], "may_send_back_to": ["train"]}
+    tool, arguments = called(await answer("critic", "select", **facts))
+    assert (tool, arguments["verdict"]) == ("review", "accept")
+    accepted = [("review", arguments, {**arguments, "back_to": None})]
+    assert called(await answer("critic", "select", accepted, **facts)) == ("score_holdout", {"candidate": "lightgbm-1"})
+
+
+async def test_the_critic_looks_at_nothing_before_there_are_predictions() -> None:
+    said = await answer("critic", "select", **board(lightgbm=(0.9, 0.005)))
+    assert isinstance(said.content, str)
+
+
+async def test_the_critic_sends_back_when_only_baselines_work_and_time_is_left() -> None:
+    facts = board(linear=(0.6, 0.01), dummy=(0.5, 0.0)) | {"may_send_back_to": ["prepare", "train"]}
+    tool, arguments = called(await answer("critic", "train", **facts))
+    assert (tool, arguments["verdict"], arguments["back_to"]) == ("review", "send_back", "train")
+    bounded = await answer("critic", "train", **(facts | {"may_send_back_to": []}))
+    assert called(bounded)[1]["verdict"] == "accept"
+
+
+async def test_the_release_manager_packages_the_candidate_that_was_scored() -> None:
+    holdout = {"holdout": {"candidate": "ensemble"}}
+    done: list[tuple[str, dict[str, Any], dict[str, Any] | str]] = []
+    order = []
+    for _ in range(4):
+        tool, arguments = called(await answer("release_manager", "release", done, **holdout))
+        order.append(tool)
+        done.append((tool, arguments, {"rows": 10, "store": "mlflow.db"}))
+        assert tool != "finish" or arguments == {"candidate": "ensemble"}
+    assert order == ["open_holdout", "finish", "package_model", "track_run"]
+
+
+@pytest.mark.parametrize(
+    ("role", "stage", "tool"),
+    [
+        ("planner", "plan", "record_plan"),
+        ("data_scientist", "analyse", "profile_table"),
+        ("engineer", "train", "train"),
+        ("writer", "document", "build_report"),
+    ],
+)
+async def test_a_failed_tool_is_told_and_not_repeated_for_ever(role: str, stage: str, tool: str) -> None:
+    said = await answer(role, stage, [(tool, {}, "the disk is on fire")])
+    assert isinstance(said.content, str)
+    assert "the disk is on fire" in said.content

@@ -1,0 +1,65 @@
+"""Settings: layers, durations, and refusals that name what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from team.errors import UsageError
+from team.settings import BubblewrapSandbox, load_settings
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("10m", 600), ("1.5h", 5400), ("45", 45), (30, 30)])
+def test_durations(text: str | int, seconds: float) -> None:
+    assert load_settings({"source": "a.csv", "time": text}).time == seconds
+
+
+def test_layers_command_line_over_environment_over_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "mlteam.yaml"
+    config.write_text("time: 1m\nseed: 1\nfolds: 3\n")
+    monkeypatch.setenv("MLTEAM_SEED", "2")
+    monkeypatch.setenv("MLTEAM_TIME", "2m")
+    settings = load_settings({"source": "a.csv", "time": "3m", "metric": None}, config)
+    assert (settings.time, settings.seed, settings.folds) == (180, 2, 3)
+
+
+def test_the_settled_settings_read_back_the_same(tmp_path: Path) -> None:
+    settings = load_settings({"source": "a.csv", "target": "y", "time": "90s", "sandbox": "bubblewrap"})
+    assert isinstance(settings.sandbox, BubblewrapSandbox)
+    path = tmp_path / "settings.yaml"
+    path.write_text(settings.to_yaml())
+    assert load_settings({}, path) == settings
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"time": "0s"}, "time=0.0: .*greater than 0.*--time"),
+        ({"time": "-5s"}, "time=-5.0: .*greater than 0"),
+        ({"time": "soon"}, "time='soon': expected a duration such as 60s, 10m or 1h"),
+        ({"sandbox": "dokcer"}, "sandbox='dokcer': expected auto, bubblewrap or unsafe-local"),
+        ({"trget": "y"}, "unknown setting 'trget'. Did you mean 'target'"),
+        ({"sandbox": {"kind": "auto", "memry_mb": 1}}, "unknown setting 'sandbox.memry_mb'. Did you mean 'sandbox.memory_mb'"),
+        ({"folds": 1}, "folds=1: .*--folds"),
+        ({"time_column": 3}, "--time-column"),
+    ],
+)
+def test_refusals_name_value_and_remedy(given: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_settings({"source": "a.csv", **given})
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings({"source": "a.csv", "time": "0s", "folds": 99})
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(("text", "message"), [("- a\n", "holds list"), ("a: [", "is not YAML"), (None, "cannot read")])
+def test_a_settings_file_that_is_none(tmp_path: Path, text: str | None, message: str) -> None:
+    path = tmp_path / "s.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_settings({"source": "a.csv"}, path)

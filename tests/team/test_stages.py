@@ -1,0 +1,125 @@
+"""The stage machine: facts end stages, words do not; the way back is bounded."""
+
+from __future__ import annotations
+
+import pytest
+
+from team.stages import (
+    MAX_ROUNDS,
+    MAX_SEND_BACKS,
+    ORDER,
+    SPEAKERS,
+    CandidateFact,
+    HoldoutFact,
+    ReviewFact,
+    RoundFact,
+    Stage,
+    State,
+    after_turn,
+    may_send_back,
+    outcome,
+    speaker,
+)
+
+
+def candidate(stage: Stage, score: float = 0.8) -> CandidateFact:
+    return CandidateFact(name=f"c-{stage}", family="linear", score=score, std_error=0.01, fold_scores=[score], stage=stage, seconds=1)
+
+
+def at(stage: Stage, **facts: object) -> State:
+    return State(stage=stage, visits={stage: 1}, **facts)
+
+
+def accept(stage: Stage) -> ReviewFact:
+    return ReviewFact(stage=stage, visit=1, verdict="accept", findings=["fine"])
+
+
+HOLDOUT = HoldoutFact(candidate="c", metric="rmse", score=1, low=0.5, high=2, level=0.95, n=10, looks=1)
+
+
+def test_a_run_with_every_fact_passes_through_all_stages_in_order() -> None:
+    state, seen = State(), []
+    facts: dict[Stage, dict[str, object]] = {
+        Stage.PLAN: {"planned": True},
+        Stage.ACQUIRE: {"sealed": True},
+        Stage.ANALYSE: {"profiled": True},
+        Stage.PREPARE: {"prepared": True},
+        Stage.BASELINE: {"candidates": [candidate(Stage.BASELINE)]},
+        Stage.TRAIN: {"candidates": [candidate(Stage.BASELINE), candidate(Stage.TRAIN)], "reviews": [accept(Stage.TRAIN)]},
+        Stage.OPTIMISE: {"rounds": [RoundFact(round=1, visit=1, gain=0, noise=0.1, families=["linear"])]},
+        Stage.SELECT: {"reviews": [accept(Stage.SELECT)], "holdout": HOLDOUT},
+        Stage.DOCUMENT: {"reported": True},
+        Stage.RELEASE: {"packaged": True},
+    }
+    while state.stage is not None:
+        seen.append(state.stage)
+        state = after_turn(state.model_copy(update=facts[state.stage]))
+    assert tuple(seen) == ORDER
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_a_stage_without_its_fact_goes_on(stage: Stage) -> None:
+    state = at(stage)
+    after = after_turn(state)
+    assert (after.stage, after.turns_in_visit) == (stage, 1)
+
+
+def test_speakers_of_a_stage_take_turns() -> None:
+    state = at(Stage.TRAIN)
+    heard = []
+    for _ in range(4):
+        heard.append(speaker(state))
+        state = after_turn(state)
+    assert heard == [*SPEAKERS[Stage.TRAIN]] * 2
+
+
+def test_nobody_speaks_after_the_end() -> None:
+    with pytest.raises(ValueError, match="has ended"):
+        speaker(State(stage=None))
+
+
+def test_the_critic_sends_back_to_the_stage_it_names() -> None:
+    back = ReviewFact(stage=Stage.TRAIN, visit=1, verdict="send_back", findings=["again"], back_to=Stage.PREPARE)
+    state = after_turn(at(Stage.TRAIN, candidates=[candidate(Stage.TRAIN)], reviews=[back]))
+    assert (state.stage, state.send_backs, state.turns_in_visit) == (Stage.PREPARE, 1, 0)
+
+
+def test_a_review_of_an_earlier_visit_does_not_count() -> None:
+    state = at(Stage.TRAIN, candidates=[candidate(Stage.TRAIN)], reviews=[accept(Stage.TRAIN)])
+    assert outcome(state) is not None
+    assert outcome(state.model_copy(update={"visits": {Stage.TRAIN: 2}})) is None
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"send_backs": MAX_SEND_BACKS}, {"holdout": HOLDOUT}, {"search_spent": True}],
+    ids=["sent back often enough", "after the look at the holdout", "no time left"],
+)
+def test_sending_back_is_bounded(facts: dict[str, object]) -> None:
+    assert may_send_back(at(Stage.SELECT)) == (Stage.PREPARE, Stage.TRAIN, Stage.OPTIMISE)
+    assert may_send_back(at(Stage.SELECT, **facts)) == ()
+
+
+def rounds(*gains: float) -> list[RoundFact]:
+    return [RoundFact(round=i, visit=1, gain=g, noise=0.1, families=["linear"]) for i, g in enumerate(gains, 1)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "ending"),
+    [
+        ({"rounds": rounds(0.5)}, None),
+        ({"rounds": rounds(0.5, 0.05)}, "the gain of round 2 is inside the noise"),
+        ({"rounds": rounds(*[0.5] * MAX_ROUNDS)}, f"{MAX_ROUNDS} rounds are done"),
+        ({"rounds": rounds(0.5), "search_spent": True}, "the search time is spent"),
+        ({"rounds": rounds(0.5), "trials_spent": True}, "the tuning trials are spent"),
+        ({"rounds": [RoundFact(round=1, visit=1, gain=0, noise=0, families=[])]}, "nothing was left to tune"),
+    ],
+)
+def test_the_optimise_loop_ends_by_noise_rounds_or_budget(facts: dict[str, object], ending: str | None) -> None:
+    assert outcome(at(Stage.OPTIMISE, **facts)) == ending
+
+
+def test_training_ends_without_new_candidates_once_the_time_is_spent() -> None:
+    state = at(Stage.TRAIN, candidates=[candidate(Stage.BASELINE)], reviews=[accept(Stage.TRAIN)])
+    assert outcome(state) is None
+    assert outcome(state.model_copy(update={"search_spent": True})) is not None

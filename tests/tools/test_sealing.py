@@ -1,0 +1,133 @@
+"""Fetch and seal through the real host: what the sandbox may see, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.hosting import Hosting
+from tools.intake import fetch_data
+from tools.sealing import seal_holdout
+from tools.spec import InputRefused, ToolRefused
+
+
+def frame(rows: int = 100) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"age": rng.normal(40, 9, rows), "town": rng.choice(["Ulm", "Bonn"], rows), "left": rng.choice(["no", "yes"], rows, p=[0.7, 0.3])}
+    )
+
+
+def hosting(tmp_path: Path, table: pd.DataFrame | str | None = None, **settings: Any) -> Hosting:
+    path = tmp_path / "people.csv"
+    if isinstance(table, str):
+        path.write_text(table)
+    else:
+        (frame() if table is None else table).to_csv(path, index=False)
+    return Hosting(tmp_path / "runs", path, **settings)
+
+
+def test_what_the_sandbox_sees_holds_no_holdout_label(tmp_path: Path) -> None:
+    h = hosting(tmp_path, target="left")
+    fetched = fetch_data(h.host)
+    assert (fetched.rows, fetched.columns) == (100, 3)
+    sealed = seal_holdout(h.host)
+    assert (sealed.task, sealed.metric, sealed.direction, sealed.positive) == ("binary", "roc_auc", "maximize", "yes")
+    assert sealed.classes == ["no", "yes"]
+    train, holdout = pd.read_parquet(h.run.data / "train.parquet"), pd.read_parquet(h.run.data / "holdout.parquet")
+    assert (len(train), len(holdout)) == (sealed.rows_train, sealed.rows_holdout) == (80, 20)
+    assert list(holdout.columns) == ["age", "town"]
+    assert sorted(p.name for p in h.run.data.iterdir()) == ["contract.json", "holdout.parquet", "schema.json", "train.parquet"]
+    labels = pd.read_parquet(h.run.vault / "holdout_labels.parquet")
+    assert sorted([*train["left"], *labels["left"]]) == sorted(frame()["left"])
+    assert json.loads(h.run.contract.read_text()) == json.loads((h.run.data / "contract.json").read_text())
+
+
+def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:
+    table = frame()
+    table.loc[:9, "left"] = None
+    h = hosting(tmp_path, table, target="left")
+    fetch_data(h.host)
+    sealed = seal_holdout(h.host)
+    assert (sealed.rows_without_target, sealed.rows_train + sealed.rows_holdout) == (10, 90)
+
+
+def test_numeric_classes_are_ordered_by_value_and_written_without_a_point(tmp_path: Path) -> None:
+    h = hosting(tmp_path, pd.DataFrame({"x": range(220), "y": [float(i % 11) for i in range(220)]}), target="y")
+    fetch_data(h.host)
+    assert seal_holdout(h.host).classes == [str(i) for i in range(11)]
+
+
+def test_the_contract_is_fixed_once(tmp_path: Path) -> None:
+    h = hosting(tmp_path, target="left")
+    with pytest.raises(ToolRefused, match="call fetch_data first"):
+        seal_holdout(h.host)
+    fetch_data(h.host)
+    seal_holdout(h.host)
+    with pytest.raises(ToolRefused, match="sealed already"):
+        seal_holdout(h.host)
+
+
+def test_a_role_cannot_change_what_the_user_fixed(tmp_path: Path) -> None:
+    h = hosting(tmp_path, target="left", metric="f1")
+    with pytest.raises(ToolRefused, match="only the user's own source"):
+        fetch_data(h.host, source="/etc/passwd")
+    fetch_data(h.host)
+    with pytest.raises(ToolRefused, match="user fixed target='left'"):
+        seal_holdout(h.host, target="town")
+    with pytest.raises(ToolRefused, match="user fixed metric='f1'"):
+        seal_holdout(h.host, metric="accuracy")
+
+
+def test_a_role_that_names_no_target_is_told_the_columns(tmp_path: Path) -> None:
+    h = hosting(tmp_path)
+    fetch_data(h.host)
+    with pytest.raises(ToolRefused, match="name the target. Columns: age, town, left"):
+        seal_holdout(h.host)
+    with pytest.raises(ToolRefused, match="target 'lft' is not in the table. Nearest: left"):
+        seal_holdout(h.host, target="lft")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"target": "lft"}, "target 'lft' is not in the table. Nearest: left"),
+        ({"target": "LEFT"}, "Nearest: left"),
+        ({"target": "left", "metric": "rmse"}, "rmse"),
+        ({"target": "left", "group": "house"}, "group column 'house' is not in the table"),
+        ({"target": "left", "group": "town", "time_column": "age"}, "cannot be combined"),
+    ],
+)
+def test_what_the_user_got_wrong_ends_as_bad_input(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    h = hosting(tmp_path, **settings)
+    fetch_data(h.host)
+    with pytest.raises(InputRefused, match=message):
+        seal_holdout(h.host)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("a,b\n", "header|no rows"),
+        ("a,a,b\n1,2,3\n", "duplicate|twice|more than once"),
+        ("y\n" + "1\n2\n" * 20, "no column beside"),
+    ],
+)
+def test_tables_that_cannot_be_read_or_learnt_from(tmp_path: Path, text: str, message: str) -> None:
+    h = hosting(tmp_path, text, target="y")
+    with pytest.raises(InputRefused, match=message):
+        fetch_data(h.host)
+        seal_holdout(h.host)
+
+
+def test_a_binary_file_is_named_as_the_user_named_it(tmp_path: Path) -> None:
+    h = hosting(tmp_path, target="left")
+    Path(h.settings.source).write_bytes(b"PK\x03\x04" + bytes(200))
+    with pytest.raises(InputRefused, match=r"people\.csv"):
+        fetch_data(h.host)

@@ -1,0 +1,87 @@
+"""Fetching: what is brought to disk, and refusals that name source, expectation and next step."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tools.sources import fetch
+from tools.spec import InputRefused
+
+TABLE = b"a,b\n1,2\n3,4\n"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        status, body = {"/table.csv": (200, TABLE), "/moved.csv": (302, b""), "/huge.csv": (200, b"")}.get(self.path, (404, b"gone"))
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "/table.csv")
+        self.send_header("Content-Length", str(2**42 if self.path == "/huge.csv" else len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "run" / "vault"
+    path.mkdir(parents=True)
+    return path
+
+
+def test_a_local_file_is_copied_with_its_hash(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "data.csv").write_bytes(TABLE)
+    fetched = fetch(str(tmp_path / "data.csv"), folder)
+    assert fetched.path == folder / "source.csv"
+    assert (fetched.bytes, fetched.sha256) == (len(TABLE), hashlib.sha256(TABLE).hexdigest())
+
+
+@pytest.mark.parametrize("path", ["table.csv", "moved.csv"])
+def test_a_url_is_downloaded_and_redirects_are_followed(server: str, folder: Path, path: str) -> None:
+    assert fetch(f"{server}/{path}", folder).path.read_bytes() == TABLE
+
+
+def test_a_bundled_table_has_its_licence(folder: Path) -> None:
+    fetched = fetch("sklearn:iris", folder)
+    assert fetched.licence == "BSD-3-Clause (scikit-learn)"
+    assert fetched.bytes > 0
+
+
+def test_refusals_of_urls(server: str, folder: Path) -> None:
+    with pytest.raises(InputRefused, match=r"none.csv answered 404 .*expected 200"):
+        fetch(f"{server}/none.csv", folder)
+    with pytest.raises(InputRefused, match=r"announces 4,398,046,511,104 bytes"):
+        fetch(f"{server}/huge.csv", folder)
+    with pytest.raises(InputRefused, match=r"cannot fetch http://127.0.0.1:9/x.csv: .*refused.*or give a local file"):
+        fetch("http://127.0.0.1:9/x.csv", folder)
+    with pytest.raises(InputRefused, match="cannot fetch|is no URL"):
+        fetch("http://", folder)
+
+
+def test_refusals_of_files(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "data.csv").write_bytes(TABLE)
+    with pytest.raises(InputRefused, match=r"no such file: '.*dta.csv'. Near it: data.csv"):
+        fetch(str(tmp_path / "dta.csv"), folder)
+    with pytest.raises(InputRefused, match=r"is a directory, expected a file. It holds data.csv"):
+        fetch(str(tmp_path), folder)
+    with pytest.raises(InputRefused, match="unknown scheme"):
+        fetch("s4://bucket/x.csv", folder)
+    with pytest.raises(InputRefused, match=r"'sklearn:irs' is not bundled.*iris"):
+        fetch("sklearn:irs", folder)

@@ -1,0 +1,162 @@
+"""Kernel tool: average candidates with weights, and find out honestly whether that helps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel
+
+from tools.candidates import (
+    ENSEMBLE,
+    Candidate,
+    CandidateFacts,
+    Member,
+    facts,
+    leaderboard,
+    load_candidate,
+    load_oof,
+    paired_error,
+    standard_error,
+    write_candidate,
+)
+from tools.show import progress
+from tools.spec import ToolRefused, tool
+from tools.workspace import Workspace, workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tools.deadline import Deadline
+    from tools.problem import Problem
+
+MOST_MEMBERS = 25
+MOST_ROWS = 20_000
+"""Out-of-fold rows that decide the weights; beyond, a sample does."""
+
+
+class EnsembleResult(BaseModel):
+    """The ensemble beside the best single candidate."""
+
+    candidate: CandidateFacts
+    members: list[Member]
+    best_single: str
+    best_single_score: float
+    gain: float
+    """Mean over folds of how much better than the best single candidate it is, in the metric's units, above 0 is
+    better. The weights were chosen on other folds than those that score them."""
+    gain_std_error: float
+    """Standard error of the gain, paired over folds."""
+    real: bool
+    """Whether the gain exceeds its standard error."""
+    recommended: str
+    """The candidate to go on with: the ensemble when it gains, else the best single one."""
+    left_out: list[str]
+    """Candidates that got no weight."""
+    seconds: float
+
+
+@tool(where="kernel", timeout_s=600, searches=True)
+def ensemble(
+    candidates: Annotated[list[str] | None, "Candidates to choose from; leave out for the best 25."] = None,
+    time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(3600)] = 20.0,
+) -> EnsembleResult:
+    """Average candidates with greedily chosen weights and compare with the best single one on folds the weights never saw."""
+    import numpy as np
+
+    from tools.deadline import Deadline
+    from tools.problem import load_problem
+
+    deadline = Deadline(time_s)
+    space = workspace()
+    problem = load_problem(space)
+    records = _choose(space, candidates)
+    predictions = np.stack([load_oof(space, record.name, problem) for record in records])
+    weights, crossed = _fit_weights(predictions, problem, deadline)
+    single = records[0]
+    scores = problem.fold_scores(crossed)
+    sign = 1.0 if problem.contract.direction == "maximize" else -1.0
+    members = [Member(name=r.name, weight=round(float(w), 6)) for r, w in zip(records, weights, strict=True) if w > 0]
+    made = Candidate(
+        name=_free_name(space),
+        family=ENSEMBLE,
+        params={},
+        preparation="",
+        metric=problem.contract.metric,
+        score=problem.score(crossed),
+        std_error=standard_error(scores),
+        fold_scores=scores,
+        n_folds=len(problem.fold_ids),
+        fit_seconds=deadline.elapsed(),
+        predict_ms_per_row=sum(r.predict_ms_per_row for r, w in zip(records, weights, strict=True) if w > 0),
+        members=members,
+    )
+    write_candidate(space, made, problem, crossed)
+    gain = sign * (sum(scores) / len(scores) - sum(single.fold_scores) / len(scores)) if scores else 0.0
+    noise = paired_error(scores, single.fold_scores)
+    progress(candidate=made.name, score=made.score, gain=gain)
+    return EnsembleResult(
+        candidate=facts(made),
+        members=sorted(members, key=lambda m: -m.weight),
+        best_single=single.name,
+        best_single_score=single.score,
+        gain=gain,
+        gain_std_error=noise,
+        real=gain > noise and gain > 0,
+        recommended=made.name if gain > 0 else single.name,
+        left_out=[r.name for r, w in zip(records, weights, strict=True) if w == 0],
+        seconds=round(deadline.elapsed(), 2),
+    )
+
+
+def _choose(space: Workspace, names: list[str] | None) -> list[Candidate]:
+    """The candidates to weigh, the best first, ensembles left out."""
+    if names is None:
+        records = leaderboard(space)
+    else:
+        wanted = [load_candidate(space, name) for name in dict.fromkeys(names)]
+        inside = [record.name for record in wanted if record.family == ENSEMBLE]
+        if inside:
+            raise ToolRefused(f"{', '.join(inside)} is an ensemble itself; name its members instead.")
+        records = [record for record in leaderboard(space) if record in wanted]
+    real = [record for record in records if record.family not in (ENSEMBLE, "dummy")]
+    records = (real or [record for record in records if record.family == "dummy"])[:MOST_MEMBERS]
+    if not records:
+        raise ToolRefused("there are no candidates to average; call train first.")
+    return records
+
+
+def _fit_weights(predictions: np.ndarray, problem: Problem, deadline: Deadline) -> tuple[np.ndarray, np.ndarray]:
+    """Weights over all folds, and out-of-fold predictions whose weights were chosen on the other folds."""
+    import numpy as np
+
+    from tools.selection import by_fold, greedy_weights, loss_function, weighted
+
+    loss = loss_function(problem.contract.metric, problem.contract.task)
+    ranks = problem.contract.metric in ("roc_auc", "average_precision")
+    rows = np.flatnonzero(problem.validated)
+    parts = len(problem.fold_ids) + 1
+    crossed = problem.empty_predictions(problem.n_rows)
+
+    def fit(learn: np.ndarray, share: float) -> np.ndarray:
+        if len(learn) > MOST_ROWS:
+            learn = np.sort(np.random.default_rng(problem.contract.seed).choice(learn, MOST_ROWS, replace=False))
+        chosen = by_fold(loss, problem.folds[learn]) if ranks else loss
+        return greedy_weights(predictions[:, learn], problem.y[learn], chosen, deadline.share(share))
+
+    weights = fit(rows, deadline.remaining() / parts)
+    for i, fold in enumerate(problem.fold_ids):
+        others, inside = rows[problem.folds[rows] != fold], np.flatnonzero(problem.folds == fold)
+        usable = len(others) > 0 and (problem.n_classes == 0 or len(np.unique(problem.y[others])) == len(np.unique(problem.y[rows])))
+        chosen = fit(others, deadline.remaining() / (parts - 1 - i)) if usable else weights
+        crossed[inside] = weighted(predictions[:, inside], chosen)
+    return weights, crossed
+
+
+def _free_name(space: Workspace) -> str:
+    if not (space.candidates / ENSEMBLE).exists():
+        return ENSEMBLE
+    n = 2
+    while (space.candidates / f"{ENSEMBLE}-{n}").exists():
+        n += 1
+    return f"{ENSEMBLE}-{n}"

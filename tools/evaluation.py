@@ -1,0 +1,188 @@
+"""Kernel tool: fit a candidate on all training rows, predict the holdout, and describe it by its out-of-fold predictions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel
+
+from tools.candidates import Candidate, Member, load_candidate, load_oof
+from tools.show import progress
+from tools.spec import ToolRefused, tool
+from tools.workspace import Workspace, workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tools.deadline import Deadline
+    from tools.model import FittedModel
+    from tools.problem import Problem
+
+IMPORTANT = 15
+IMPORTANCE_ROWS = 2000
+IMPORTANCE_COLUMNS = 40
+
+
+class MetricFacts(BaseModel):
+    """One metric of the out-of-fold predictions with its bootstrap interval."""
+
+    metric: str
+    score: float
+    low: float
+    high: float
+    level: float
+
+
+class ColumnImportance(BaseModel):
+    """How much a column matters to the fitted model."""
+
+    column: str
+    importance: float
+
+
+class EvaluationResult(BaseModel):
+    """A fitted candidate. Its holdout predictions are on file; what they are worth only the host can say."""
+
+    candidate: str
+    predictions: str
+    """File below the work folder that the host scores."""
+    rows_predicted: int
+    metrics: list[MetricFacts]
+    """Of the out-of-fold predictions, the deciding metric first."""
+    fold_scores: list[float]
+    members: list[Member]
+    importance: list[ColumnImportance]
+    importance_kind: str
+    """What `importance` is measured in."""
+    plots: list[str]
+    fit_seconds: float
+    predict_ms_per_row: float
+    cut_short: bool
+    """Whether the deadline ended a fit before it was complete."""
+    seconds: float
+
+
+@tool(where="kernel", timeout_s=1800)
+def evaluate(
+    candidate: Annotated[str, "Candidate to fit on all training rows."],
+    time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 120.0,
+) -> EvaluationResult:
+    """Fit a candidate on all training rows, write its predictions for the holdout, and describe its out-of-fold quality with plots."""
+    import time
+
+    from tools.deadline import Deadline, DeadlineReached
+    from tools.model import fit_model
+    from tools.predictions import write_predictions
+    from tools.problem import load_problem
+
+    deadline = Deadline(time_s)
+    space = workspace()
+    record = load_candidate(space, candidate)
+    problem = load_problem(space)
+    try:
+        with deadline.alarm(grace=0.25 * time_s):
+            model = fit_model(space, record, problem, deadline.share(0.75 * time_s), after=lambda name: progress(fitted=name))
+            fit_seconds = deadline.elapsed()
+            holdout = space.table("holdout")
+            started = time.monotonic()
+            predictions = model.predict_table(holdout)
+            predicting = time.monotonic() - started
+    except DeadlineReached:
+        raise ToolRefused(f"{candidate!r} could not be fitted in {time_s:g} s; give evaluate a larger time_s, or choose a lighter candidate.") from None
+    path = space.predictions / f"{candidate}.parquet"
+    write_predictions(path, problem.contract, predictions)
+    oof = load_oof(space, candidate, problem)
+    importance, kind = _importance(model, problem, deadline)
+    return EvaluationResult(
+        candidate=candidate,
+        predictions=f"predictions/{candidate}.parquet",
+        rows_predicted=len(predictions),
+        metrics=_metrics(problem, oof),
+        fold_scores=record.fold_scores,
+        members=record.members,
+        importance=importance,
+        importance_kind=kind,
+        plots=_plots(space, record, problem, oof, importance, kind),
+        fit_seconds=round(fit_seconds, 2),
+        predict_ms_per_row=round(1000 * predicting / max(1, len(predictions)), 4),
+        cut_short=any(fitted.cut_short for member in model.members for fitted in member.fits),
+        seconds=round(deadline.elapsed(), 2),
+    )
+
+
+def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
+    from tools.metrics import METRICS, bootstrap_interval, undefined_reason
+
+    task = problem.contract.task
+    names = [m.name for m in METRICS.values() if task in m.tasks]
+    names.sort(key=lambda name: name != problem.contract.metric)
+    rows = problem.validated
+    found = []
+    for name in names:
+        if undefined_reason(name, task, problem.y[rows]) is not None:
+            continue
+        interval = bootstrap_interval(name, task, problem.y[rows], oof[rows], resamples=300, seed=problem.contract.seed)
+        found.append(MetricFacts(metric=name, score=interval.score, low=interval.low, high=interval.high, level=interval.level))
+    return found
+
+
+def _importance(model: FittedModel, problem: Problem, deadline: Deadline) -> tuple[list[ColumnImportance], str]:
+    """Permutation importance (Breiman 2001) on a sample of rows while time is left, else the models' own.
+
+    The rows are those of the fit, so it tells what the model relies on, not what helps on unseen rows.
+    """
+    import time
+
+    import numpy as np
+
+    own = [ColumnImportance(column=name, importance=round(value, 5)) for name, value in list(model.importance.items())[:IMPORTANT]]
+    rng = np.random.default_rng(problem.contract.seed)
+    rows = rng.permutation(problem.n_rows)[:IMPORTANCE_ROWS]
+    X, y = problem.X.iloc[rows].reset_index(drop=True), problem.y[rows]
+    used = list(dict.fromkeys(column.name for member in model.members for column in member.preparation.columns))
+    ranked = [name for name in model.importance if name in used]
+    columns = (ranked + [name for name in used if name not in ranked])[:IMPORTANCE_COLUMNS]
+    started = time.monotonic()
+    try:
+        base = _loss(problem, y, model.predict_table(X))
+        each = time.monotonic() - started
+        if each * len(columns) > min(20.0, 0.5 * deadline.remaining()):
+            return own, "share of the model's own gain"
+        found = []
+        for name in columns:
+            shuffled = X.copy()
+            shuffled[name] = X[name].to_numpy()[rng.permutation(len(X))]
+            found.append(ColumnImportance(column=name, importance=round(_loss(problem, y, model.predict_table(shuffled)) - base, 6)))
+    except ValueError:  # the metric is undefined on the sample
+        return own, "share of the model's own gain"
+    found.sort(key=lambda c: -c.importance)
+    return found[:IMPORTANT], f"worsening of {problem.contract.metric} when the column is shuffled"
+
+
+def _loss(problem: Problem, y: np.ndarray, predictions: np.ndarray) -> float:
+    from tools.metrics import score
+
+    value = score(problem.contract.metric, problem.contract.task, y, predictions)
+    return -value if problem.contract.direction == "maximize" else value
+
+
+def _plots(space: Workspace, record: Candidate, problem: Problem, oof: np.ndarray, importance: list[ColumnImportance], kind: str) -> list[str]:
+    from tools import plots
+
+    rows, contract = problem.validated, problem.contract
+    y, values = problem.y[rows], oof[rows]
+    made = []
+    if contract.task == "regression":
+        kinds = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
+    else:
+        kinds = {"confusion": plots.confusion, "roc": plots.roc, "precision-recall": plots.precision_recall, "calibration": plots.calibration}
+    for name, draw in kinds.items():
+        path = space.plots / f"{record.name}-{name}.png"
+        draw(path, contract, y, values)
+        made.append(f"plots/{path.name}")
+    if importance:
+        path = space.plots / f"{record.name}-importance.png"
+        plots.bars(path, f"What {record.name} relies on", [c.column for c in importance], [c.importance for c in importance], kind.capitalize())
+        made.append(f"plots/{path.name}")
+    return made

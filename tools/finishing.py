@@ -1,0 +1,156 @@
+"""Kernel tools: fit the chosen candidate on all rows and save it; predict new rows with a saved model."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel
+
+from tools.candidates import load_candidate
+from tools.show import progress
+from tools.spec import ToolRefused, tool
+from tools.workspace import workspace
+
+if TYPE_CHECKING:
+    from tools.model import FittedModel
+
+LIBRARIES = ("catboost", "joblib", "lightgbm", "numpy", "pandas", "scikit-learn", "scipy", "torch", "xgboost", "xgboost-cpu")
+FORMAT = 1
+
+
+class FinishResult(BaseModel):
+    """The final model on file."""
+
+    candidate: str
+    rows: int
+    members: list[str]
+    files: list[str]
+    bytes: int
+    cut_short: bool
+    seconds: float
+
+
+class PredictResult(BaseModel):
+    """Predictions on file."""
+
+    rows: int
+    columns: list[str]
+    output: str
+
+
+@tool(where="kernel", timeout_s=1800)
+def finish(
+    candidate: Annotated[str, "The candidate that was scored on the holdout."],
+    time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 300.0,
+) -> FinishResult:
+    """Fit the chosen candidate on all rows, holdout included, and save it. Needs open_holdout first."""
+    import os
+    import shutil
+
+    import joblib
+
+    from tools.deadline import Deadline, DeadlineReached
+    from tools.model import fit_model
+    from tools.problem import load_problem
+    from tools.workspace import write_json
+
+    deadline = Deadline(time_s)
+    space = workspace()
+    if not (space.data / "all.parquet").is_file():
+        raise ToolRefused("the holdout is still sealed, so there are no rows to finish on: call open_holdout first.")
+    record = load_candidate(space, candidate)
+    problem = load_problem(space, "all")
+    try:
+        with deadline.alarm(grace=0.25 * time_s):
+            model = fit_model(space, record, problem, deadline, after=lambda name: progress(fitted=name))
+    except DeadlineReached:
+        raise ToolRefused(f"{candidate!r} could not be fitted in {time_s:g} s; give finish a larger time_s.") from None
+    staging = space.work / ".model.tmp"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    joblib.dump(model, staging / "pipeline.joblib", compress=3)
+    write_json(staging / "model.json", describe(model, candidate))
+    shutil.rmtree(space.model, ignore_errors=True)
+    os.replace(staging, space.model)
+    files = sorted(path.name for path in space.model.iterdir())
+    return FinishResult(
+        candidate=candidate,
+        rows=model.rows,
+        members=[member.candidate.name for member in model.members],
+        files=[f"model/{name}" for name in files],
+        bytes=sum((space.model / name).stat().st_size for name in files),
+        cut_short=any(fitted.cut_short for member in model.members for fitted in member.fits),
+        seconds=round(deadline.elapsed(), 2),
+    )
+
+
+def describe(model: FittedModel, candidate: str) -> dict[str, Any]:
+    """What `model.json` says of a model: everything needed to judge or rebuild it, and no row of data."""
+    return {
+        "format": FORMAT,
+        "candidate": candidate,
+        "contract": model.contract.model_dump(mode="json"),
+        "schema": model.schema.model_dump(mode="json"),
+        "rows": model.rows,
+        "members": [
+            {
+                "name": member.candidate.name,
+                "family": member.candidate.family,
+                "weight": member.weight,
+                "params": member.candidate.params,
+                "preparation": member.preparation.model_dump(mode="json"),
+                "fits": len(member.fits),
+                "iterations": [fitted.iterations for fitted in member.fits],
+            }
+            for member in model.members
+        ],
+        "importance": model.importance,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+@tool(where="kernel", timeout_s=3600)
+def predict_rows(
+    model: Annotated[str, "Folder of the saved model, with pipeline.joblib and model.json."],
+    rows: Annotated[str, "Table of rows to predict: .csv, .csv.gz or .parquet."],
+    output: Annotated[str, "CSV file to write."],
+) -> PredictResult:
+    """Predict a table with a saved model: one row per input row, in input order."""
+    import joblib
+    import pandas as pd
+
+    from tools.tables import TableError, read_table
+
+    folder = Path(model)
+    if not (folder / "pipeline.joblib").is_file():
+        raise ToolRefused(f"{model!r} holds no saved model; expected pipeline.joblib in it. `finish` makes one.")
+    fitted: FittedModel = joblib.load(folder / "pipeline.joblib")
+    try:
+        predictions = fitted.predict_table(read_table(Path(rows), header_only=True))
+    except TableError as error:
+        raise ToolRefused(str(error)) from None
+    contract = fitted.contract
+    if contract.task == "regression":
+        table = pd.DataFrame({"prediction": predictions})
+    else:
+        labels = [contract.classes[code] for code in predictions.argmax(axis=1)]
+        table = pd.DataFrame({"prediction": pd.Series(labels, dtype=object)})
+        table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
+    path = Path(output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    table.to_csv(temporary, index=False)
+    temporary.replace(path)
+    return PredictResult(rows=len(table), columns=list(table.columns), output=output)

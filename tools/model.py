@@ -1,0 +1,113 @@
+"""A fitted candidate that predicts tables: what `evaluate` scores and `finish` saves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.candidates import ENSEMBLE, Candidate, load_candidate
+from tools.contract import Contract, TableSchema
+from tools.deadline import Deadline
+from tools.families.base import Fitted
+from tools.preparation import Preparation, load_preparation
+from tools.problem import Problem
+from tools.tables import coerce
+from tools.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BATCH_ROWS = 100_000
+
+
+@dataclass
+class FittedMember:
+    """One candidate, fitted on all rows with one or more seeds."""
+
+    candidate: Candidate
+    preparation: Preparation
+    weight: float
+    fits: list[Fitted]
+
+
+@dataclass
+class FittedModel:
+    """Weighted average of fitted members."""
+
+    contract: Contract
+    schema: TableSchema
+    members: list[FittedMember]
+    rows: int
+    """Number of rows it was fitted on."""
+
+    def predict_table(self, frame: pd.DataFrame) -> Array:
+        """Predict rows of any table that has the schema's columns.
+
+        Returns:
+            Probabilities (n, k) in the order of `contract.classes`, or values (n,). float64.
+
+        Raises:
+            TableError: when columns are missing.
+        """
+        X = coerce(frame, self.schema)
+        if len(X) == 0:
+            return np.empty(0) if self.contract.task == "regression" else np.empty((0, len(self.contract.classes)))
+        parts = [self._predict(X.iloc[start : start + BATCH_ROWS]) for start in range(0, len(X), BATCH_ROWS)]
+        return np.concatenate(parts)
+
+    def _predict(self, X: pd.DataFrame) -> Array:
+        from tools.crossval import average
+
+        total = sum(m.weight * average(m.fits, X[[column.name for column in m.preparation.columns]]) for m in self.members)
+        values = np.asarray(total, dtype=np.float64)
+        return values if values.ndim == 1 else values / values.sum(axis=1, keepdims=True)
+
+    @property
+    def importance(self) -> dict[str, float]:
+        """Each column's share in the members' own importances, weighted; columns of members without any left out."""
+        totals: dict[str, float] = {}
+        for member in self.members:
+            for fitted in member.fits:
+                for name, share in fitted.importance.items():
+                    totals[name] = totals.get(name, 0.0) + member.weight * share / len(member.fits)
+        whole = sum(totals.values())
+        ranked = sorted(totals.items(), key=lambda item: -item[1])
+        return {name: value / whole for name, value in ranked} if whole > 0 else {}
+
+
+def members_of(space: Workspace, candidate: Candidate) -> list[tuple[Candidate, float]]:
+    """The candidates to fit with their weights: an ensemble's members, or the candidate alone."""
+    if candidate.family != ENSEMBLE:
+        return [(candidate, 1.0)]
+    return [(load_candidate(space, member.name), member.weight) for member in candidate.members]
+
+
+def fit_model(space: Workspace, candidate: Candidate, problem: Problem, deadline: Deadline, after: Any = None) -> FittedModel:
+    """Fit a candidate, or each member of an ensemble, on all rows of `problem`.
+
+    Each member gets a share of the time by what its folds took. What an iterative member cannot finish is cut short.
+
+    Args:
+        after: called with each member's name when it is fitted.
+
+    Raises:
+        DeadlineReached: when a member could not be fitted at all.
+    """
+    from tools.crossval import refit
+
+    parts = members_of(space, candidate)
+    # Heaviest last, so that time left over by the others is its own.
+    parts.sort(key=lambda part: part[0].fit_seconds)
+    costs = [max(0.05, part[0].fit_seconds) for part in parts]
+    members = []
+    for i, (record, weight) in enumerate(parts):
+        share = deadline.share(deadline.remaining() * costs[i] / sum(costs[i:]))
+        preparation = load_preparation(space, record.preparation, problem)
+        members.append(FittedMember(record, preparation, weight, refit(record, problem, preparation, share)))
+        if after is not None:
+            after(record.name)
+    return FittedModel(problem.contract, problem.schema, members, problem.n_rows)

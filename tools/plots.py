@@ -1,0 +1,186 @@
+"""Plots as PNG files, shown in the cell too when there is one. All are drawn with matplotlib's Agg canvas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.contract import Contract
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BLUE, ORANGE, GREY = "#2f6db5", "#d9822b", "#8a8f98"
+MOST_POINTS = 5000
+MOST_CLASSES = 12
+
+
+@contextmanager
+def figure(path: Path, title: str, size: tuple[float, float] = (6.0, 4.2), panels: int = 1) -> Iterator[Any]:
+    """Axes to draw on; the file is written and shown when the block ends without an error."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=size, layout="constrained", dpi=110)
+    FigureCanvasAgg(drawn)
+    axes = drawn.subplots(1, panels)
+    drawn.suptitle(plain(title, 90), fontsize=11)
+    yield axes
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for axis in np.atleast_1d(axes):
+        axis.spines[["top", "right"]].set_visible(False)
+    drawn.savefig(path, format="png")
+    _show(drawn)
+
+
+def _show(drawn: Figure) -> None:
+    try:
+        from IPython.core.getipython import get_ipython
+        from IPython.display import Image, display
+    except ImportError:
+        return
+    if get_ipython() is None:
+        return
+    import io
+
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="png")
+    display(Image(data=buffer.getvalue()))
+
+
+def plain(text: object, width: int = 24) -> str:
+    """Text as matplotlib draws it: no mathematics, no characters that the font lacks, cut to `width`."""
+    shown = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in str(text)).replace("$", r"\$")
+    return shown if len(shown) <= width else shown[: width - 1] + "…"
+
+
+def confusion(path: Path, contract: Contract, y: Array, proba: Array) -> None:
+    """Rows of the true class by predicted class, as shares of the true class."""
+    k = len(contract.classes)
+    matrix = np.bincount(y * k + proba.argmax(axis=1), minlength=k * k).reshape(k, k)
+    common = np.sort(np.argsort(-matrix.sum(axis=1), kind="stable")[:MOST_CLASSES])
+    shares = (matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1))[np.ix_(common, common)]
+    side = max(4.2, 0.55 * len(common) + 2)
+    with figure(path, "Confusion matrix, out-of-fold", (side + 0.8, side)) as axis:
+        axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        labels = [plain(contract.classes[i], 14) for i in common]
+        axis.set_xticks(range(len(common)), labels, rotation=45 if len(common) > 4 else 0, ha="right" if len(common) > 4 else "center")
+        axis.set_yticks(range(len(common)), labels)
+        axis.set_xlabel("Predicted class")
+        axis.set_ylabel("True class")
+        for i, row in enumerate(common):
+            for j, column in enumerate(common):
+                text = f"{matrix[row, column]:,}\n{shares[i, j]:.0%}" if len(common) <= 6 else f"{shares[i, j]:.0%}"
+                axis.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if shares[i, j] > 0.55 else "black")
+
+
+def roc(path: Path, contract: Contract, y: Array, proba: Array) -> None:
+    """True against false positive rate, one curve a class (one for two classes)."""
+    from sklearn.metrics import auc, roc_curve
+
+    with figure(path, "ROC curve, out-of-fold", (4.8, 4.4)) as axis:
+        for code, colour in _shown_classes(contract, y):
+            false, true, _ = roc_curve(y == code, proba[:, code])
+            axis.plot(false, true, color=colour, label=f"{plain(contract.classes[code])} (AUC {auc(false, true):.3f})")
+        axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+        axis.set_xlabel("False positive rate")
+        axis.set_ylabel("True positive rate")
+        axis.legend(fontsize=8, frameon=False, loc="lower right")
+
+
+def precision_recall(path: Path, contract: Contract, y: Array, proba: Array) -> None:
+    """Precision against recall, one curve a class (one for two classes)."""
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
+    with figure(path, "Precision and recall, out-of-fold", (4.8, 4.4)) as axis:
+        for code, colour in _shown_classes(contract, y):
+            precision, recall, _ = precision_recall_curve(y == code, proba[:, code])
+            area = average_precision_score(y == code, proba[:, code])
+            axis.step(recall, precision, where="post", color=colour, label=f"{plain(contract.classes[code])} (AP {area:.3f})")
+        axis.set_ylim(0, 1.02)
+        axis.set_xlabel("Recall")
+        axis.set_ylabel("Precision")
+        axis.legend(fontsize=8, frameon=False, loc="best")
+
+
+def calibration(path: Path, contract: Contract, y: Array, proba: Array) -> None:
+    """Observed share against predicted probability in ten bins of equal size."""
+    with figure(path, "Calibration, out-of-fold", (4.8, 4.4)) as axis:
+        for code, colour in _shown_classes(contract, y):
+            order = np.argsort(proba[:, code], kind="stable")
+            bins = [part for part in np.array_split(order, min(10, max(1, len(y) // 20))) if len(part)]
+            predicted = [proba[part, code].mean() for part in bins]
+            observed = [(y[part] == code).mean() for part in bins]
+            axis.plot(predicted, observed, marker="o", markersize=4, color=colour, label=plain(contract.classes[code]))
+        axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+        axis.set_xlabel("Mean predicted probability")
+        axis.set_ylabel("Observed share")
+        axis.legend(fontsize=8, frameon=False, loc="upper left")
+
+
+def _shown_classes(contract: Contract, y: Array) -> list[tuple[int, Any]]:
+    """Class codes with colours: the positive class, or up to six of the commonest."""
+    from matplotlib import colormaps
+
+    if len(contract.classes) == 2:
+        return [(1, BLUE)]
+    counts = np.bincount(y, minlength=len(contract.classes))
+    codes = [int(c) for c in np.argsort(-counts, kind="stable")[:6] if 0 < counts[c] < len(y)]
+    return [(code, colormaps["tab10"](i)) for i, code in enumerate(codes)]
+
+
+def predicted_actual(path: Path, contract: Contract, y: Array, values: Array) -> None:
+    """Predicted against true values."""
+    rows = _sample(len(y))
+    with figure(path, "Predicted and actual, out-of-fold", (4.8, 4.4)) as axis:
+        axis.scatter(y[rows], values[rows], s=9, alpha=0.4, color=BLUE, linewidths=0)
+        ends = [float(min(y.min(), values.min())), float(max(y.max(), values.max()))]
+        axis.plot(ends, ends, color=GREY, linestyle=":", linewidth=1)
+        axis.set_xlabel(f"Actual {plain(contract.target)}")
+        axis.set_ylabel(f"Predicted {plain(contract.target)}")
+
+
+def residuals(path: Path, contract: Contract, y: Array, values: Array) -> None:
+    """Errors against predictions, and their distribution."""
+    rows = _sample(len(y))
+    errors = y - values
+    with figure(path, "Residuals, out-of-fold", (8.4, 4.0), panels=2) as axes:
+        axes[0].scatter(values[rows], errors[rows], s=9, alpha=0.4, color=BLUE, linewidths=0)
+        axes[0].axhline(0, color=GREY, linestyle=":", linewidth=1)
+        axes[0].set_xlabel(f"Predicted {plain(contract.target)}")
+        axes[0].set_ylabel("Actual minus predicted")
+        axes[1].hist(errors, bins=40, color=BLUE)
+        axes[1].set_xlabel("Actual minus predicted")
+        axes[1].set_ylabel("Rows")
+
+
+def bars(path: Path, title: str, names: list[str], values: list[float], unit: str, errors: list[float] | None = None) -> None:
+    """Horizontal bars, the first on top."""
+    with figure(path, title, (6.4, max(2.0, 0.28 * len(names) + 1.2))) as axis:
+        places = range(len(names))[::-1]
+        axis.barh(places, values, xerr=errors, color=BLUE, error_kw={"ecolor": GREY, "elinewidth": 1})
+        axis.set_yticks(places, [plain(name, 32) for name in names], fontsize=8)
+        axis.set_xlabel(unit)
+
+
+def target_distribution(path: Path, contract: Contract, y: Array) -> None:
+    """Rows per class, or a histogram of the target."""
+    if contract.task == "regression":
+        with figure(path, f"Distribution of {plain(contract.target, 50)}") as axis:
+            axis.hist(y, bins=min(50, max(5, len(np.unique(y)))), color=BLUE)
+            axis.set_xlabel(plain(contract.target, 50))
+            axis.set_ylabel("Rows")
+        return
+    counts = np.bincount(y, minlength=len(contract.classes))
+    order = np.argsort(-counts, kind="stable")[:30]
+    bars(path, f"Classes of {plain(contract.target, 50)}", [contract.classes[i] for i in order], [float(counts[i]) for i in order], "Rows")
+
+
+def _sample(n: int) -> Array:
+    return np.arange(n) if n <= MOST_POINTS else np.sort(np.random.default_rng(0).choice(n, MOST_POINTS, replace=False))

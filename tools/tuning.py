@@ -1,0 +1,240 @@
+"""Kernel tool: tune one family with Optuna over the contract's folds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel
+
+from tools.candidates import Candidate, CandidateFacts, CandidateSpec, facts, free_name, leaderboard, load_candidate, paired_error, write_candidate
+from tools.show import progress
+from tools.spec import ToolRefused, tool
+from tools.workspace import Workspace, workspace
+
+if TYPE_CHECKING:
+    import optuna
+
+    from tools.crossval import Evaluated
+    from tools.deadline import Deadline
+    from tools.families.base import Family
+    from tools.preparation import Preparation
+    from tools.problem import Problem
+
+
+class TuningResult(BaseModel):
+    """What one call of the tuner did."""
+
+    candidate: CandidateFacts
+    """The family's best candidate after the call; a new one when the call found better."""
+    improved: bool
+    trials_done: int
+    """Complete trials of this call."""
+    trials_pruned: int
+    trials_in_study: int
+    gain: float
+    """How much better than the family's best before, in the metric's units, above 0 is better; 0 when there was none."""
+    gain_std_error: float
+    """Standard error of the gain, paired over folds."""
+    params: dict[str, Any]
+    importance: dict[str, float]
+    """Share of each parameter in the spread of trial scores (fANOVA); empty with few trials."""
+    seconds: float
+
+
+@tool(where="kernel", timeout_s=3600, searches=True)
+def tune(
+    family: Annotated[str, "Family to tune: lightgbm, catboost, xgboost, mlp, linear, extra_trees, random_forest, tree."],
+    preparation: Annotated[str, "Preparation to use."] = "default",
+    time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
+    trials: Annotated[int | None, "Trials of this call; leave out to be bounded by time alone.", Ge(1), Le(10000)] = None,
+) -> TuningResult:
+    """Search a family's parameters, starting from its best candidate, and keep the best as a candidate. Can be called again to go on."""
+    from tools.deadline import Deadline, DeadlineReached
+    from tools.families import FamilyUnavailable
+    from tools.families import family as family_for
+    from tools.preparation import load_preparation
+    from tools.problem import load_problem
+
+    deadline = Deadline(time_s)
+    space = workspace()
+    problem = load_problem(space)
+    try:
+        model_family = family_for(family)
+    except (ValueError, FamilyUnavailable) as error:
+        raise ToolRefused(str(error)) from None
+    if family == "dummy":
+        raise ToolRefused("dummy has nothing to tune; name another family.")
+    chosen = load_preparation(space, preparation, problem)
+    search = _Tuning(space, problem, chosen, model_family, deadline)
+    try:
+        with deadline.alarm(), _quiet():
+            search.run(trials)
+    except (DeadlineReached, KeyboardInterrupt):
+        search.close()
+    return search.result()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna speaks through show(progress) alone."""
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        # The multivariate sampler is marked experimental.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        try:
+            yield
+        finally:
+            optuna.logging.set_verbosity(before)
+
+
+class _Tuning:
+    """One call's trials."""
+
+    def __init__(self, space: Workspace, problem: Problem, preparation: Preparation, family: Family, deadline: Deadline) -> None:
+        self.space, self.problem, self.preparation, self.family, self.deadline = space, problem, preparation, family, deadline
+        self.sign = 1.0 if problem.contract.direction == "maximize" else -1.0
+        same = [c for c in leaderboard(space) if c.family == family.name and c.preparation == preparation.name]
+        self.before = same[0] if same else None
+        self.best: Evaluated | None = None
+        self.done = self.pruned = 0
+        self.longest = 0.0
+        self.study: optuna.Study | None = None
+        self.trial: optuna.Trial | None = None
+
+    def run(self, trials: int | None) -> None:
+        import optuna
+
+        self.study = self._open()
+        finished = len(self.study.trials)
+        self.study.sampler = optuna.samplers.TPESampler(seed=self.problem.contract.seed + finished, multivariate=True, n_startup_trials=8)
+        while (trials is None or self.done + self.pruned < trials) and not self.deadline.expired():
+            if self.longest > 2 * self.deadline.remaining():
+                break
+            self._one(self.study)
+
+    def _open(self) -> optuna.Study:
+        import optuna
+
+        self.space.work.mkdir(parents=True, exist_ok=True)
+        study = optuna.create_study(
+            study_name=f"{self.family.name} + {self.preparation.name}",
+            storage=f"sqlite:///{self.space.studies}",
+            direction=self.problem.contract.direction,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=0),
+            load_if_exists=True,
+        )
+        # A process that was killed leaves trials that nobody will finish.
+        for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        if not study.trials:
+            from tools.crossval import setting_for
+
+            start = self.before.params if self.before else self.family.default(setting_for(self.problem, self.preparation))[0]
+            study.enqueue_trial(start)
+        return study
+
+    def _one(self, study: optuna.Study) -> None:
+        import time
+
+        import optuna
+
+        from tools.crossval import PrunedTrial, evaluate_candidate, setting_for
+        from tools.deadline import DeadlineReached
+
+        trial = self.trial = study.ask()
+        params = self.family.space(trial, setting_for(self.problem, self.preparation))
+        if self.before is not None and not self.before.cut_short and params == self.before.params:
+            # The starting point was trained already: its folds are on record.
+            for step, value in enumerate(self.before.fold_scores):
+                trial.report(value, step)
+            study.tell(trial, self.before.score)
+            self.trial = None
+            self.done += 1
+            return
+        scores: list[float] = []
+
+        def after_fold(fold: int, score: float | None) -> None:
+            if score is None:
+                return
+            scores.append(score)
+            trial.report(sum(scores) / len(scores), len(scores) - 1)
+            if len(scores) < len(self.problem.fold_ids) and trial.should_prune():
+                raise PrunedTrial
+
+        spec = CandidateSpec(name="trial", family=self.family.name, params=params, preparation=self.preparation.name)
+        started = time.monotonic()
+        try:
+            evaluated = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False, after_fold=after_fold)
+        except PrunedTrial:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            self.pruned += 1
+        except DeadlineReached:
+            raise
+        except Exception as error:  # a configuration that a library refuses is one failed trial
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            self.pruned += 1
+            progress(trial=trial.number, failed=f"{type(error).__name__}: {str(error)[:200]}")
+        else:
+            study.tell(trial, evaluated.candidate.score)
+            self.done += 1
+            self.longest = max(self.longest, time.monotonic() - started)
+            if self.best is None or self._better(evaluated.candidate, self.best.candidate):
+                self.best = evaluated
+            progress(trial=trial.number, score=evaluated.candidate.score, best=self.best.candidate.score)
+        self.trial = None
+
+    def _better(self, a: Candidate, b: Candidate) -> bool:
+        return self.sign * (a.score - b.score) > 0
+
+    def close(self) -> None:
+        """Give up the trial that was running."""
+        import optuna
+
+        if self.trial is not None and self.study is not None:
+            self.study.tell(self.trial, state=optuna.trial.TrialState.FAIL)
+            self.trial = None
+
+    def result(self) -> TuningResult:
+        improved = self.best is not None and (self.before is None or self._better(self.best.candidate, self.before))
+        if improved and self.best is not None:
+            stem = self.family.name if self.preparation.name == "default" else f"{self.family.name}-{self.preparation.name}"
+            made = self.best.candidate.model_copy(update={"name": free_name(self.space, f"{stem}-tuned")})
+            write_candidate(self.space, made, self.problem, self.best.oof)
+            now = load_candidate(self.space, made.name)
+        elif self.before is not None:
+            now = self.before
+        else:
+            raise ToolRefused(f"no trial of {self.family.name!r} was finished in {self.deadline.elapsed():.0f} s; give it more time or call train first.")
+        compared = improved and self.before is not None
+        return TuningResult(
+            candidate=facts(now),
+            improved=improved,
+            trials_done=self.done,
+            trials_pruned=self.pruned,
+            trials_in_study=len(self.study.trials) if self.study is not None else 0,
+            gain=self.sign * (now.score - self.before.score) if compared and self.before else 0.0,
+            gain_std_error=paired_error(now.fold_scores, self.before.fold_scores) if compared and self.before else 0.0,
+            params=now.params,
+            importance=self._importance(),
+            seconds=round(self.deadline.elapsed(), 2),
+        )
+
+    def _importance(self) -> dict[str, float]:
+        import optuna
+
+        complete = optuna.trial.TrialState.COMPLETE
+        if self.study is None or self.deadline.expired() or len(self.study.get_trials(deepcopy=False, states=(complete,))) < 10:
+            return {}
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0, n_trees=16)
+        try:
+            found = optuna.importance.get_param_importances(self.study, evaluator=evaluator)
+        except (ValueError, RuntimeError):  # all trials alike
+            return {}
+        return {name: round(float(value), 4) for name, value in found.items()}
