@@ -86,8 +86,9 @@ def _summaries(state: State) -> dict[str, Any]:
     if plan := state.results.get("record_plan"):
         summary["plan"] = {"approach": plan["approach"], "families": plan["families"]}
     if profile := state.results.get("profile_table"):
-        summary["data_warnings"] = profile.get("warnings", [])[:12]
-        summary["strongest_columns"] = profile.get("strongest", [])[:5]
+        summary["data_warnings"] = [warning["message"] for warning in profile["warnings"]][:12]
+        strong = sorted((c for c in profile["profiles"] if c["association"] is not None), key=lambda c: -c["association"])
+        summary["strongest_columns"] = [{"column": c["column"], "association": round(c["association"], 3)} for c in strong[:5]]
     if "prepare" in state.results:
         summary["preparation"] = state.results["prepare"].get("name")
     skipped = [item for tool in ("train_baselines", "train") for item in state.results.get(tool, {}).get("skipped", [])]

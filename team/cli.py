@@ -147,12 +147,16 @@ def _print_json(document: Any) -> None:
     print(json.dumps(document, indent=1, ensure_ascii=False))
 
 
-def main() -> None:
-    """Entry point: every expected failure is one message and its exit code, never a traceback."""
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: every expected failure is one message and its exit code, never a traceback.
+
+    Args:
+        arguments: what follows `mlteam`; None takes the process's own.
+    """
     from team.errors import MlteamError
 
     try:
-        code = app(standalone_mode=False)
+        code = app(arguments, standalone_mode=False)
     except MlteamError as error:
         print(f"mlteam: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -79,7 +79,7 @@ def _sandboxes() -> list[Check]:
 
     found = report()
     any_works = any(r.works for r in found)
-    return [Check(f"sandbox {r.name}", r.works, not any_works, r.why_not or "works", r.fix or "") for r in found]
+    return [Check(f"sandbox {r.name}", r.works, not any_works, r.why or "works", r.fix) for r in found]
 
 
 def _package(name: str, module: str, extra: str) -> Check:

@@ -41,7 +41,7 @@ def listing(summaries: list[dict[str, Any]], out: Path) -> str:
     """All runs, a line each."""
     if not summaries:
         return f"no runs in {str(out)!r} yet. `mlteam run FILE.csv --target COLUMN` makes one."
-    rows = [("run", "status", "target", "metric", "holdout", "model", "seconds")]
+    rows: list[tuple[str, ...]] = [("run", "status", "target", "metric", "holdout", "model", "seconds")]
     for s in summaries:
         score = figure(s["holdout"]["score"]) if s["holdout"] else ""
         rows.append(

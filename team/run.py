@@ -91,7 +91,7 @@ async def astart(settings: Settings, subscribers: Sequence[Subscriber] = ()) -> 
         except (UsageError, OSError) as error:
             unused = conductor is None or not conductor.vault.sealed
             if conductor is not None:
-                conductor.log.close()
+                conductor.close()
             if unused:
                 run.remove()
                 if made_out and not any(settings.out.iterdir()):
@@ -125,7 +125,8 @@ class Conductor:
     def __init__(self, run: RunDir, settings: Settings, subscribers: Sequence[Subscriber]) -> None:
         self.run_dir, self.settings = run, settings
         self.log = EventLog(run.events)
-        self.log.subscribe(Tracer(run.traces))
+        self._tracer = Tracer(run.traces)
+        self.log.subscribe(self._tracer)
         for subscriber in subscribers:
             self.log.subscribe(subscriber)
         self.vault = Vault(run)
@@ -164,6 +165,11 @@ class Conductor:
         except MlteamError as error:
             self._end("failed", str(error))
             raise type(error)(f"{error} The run is in {self.run_dir.path}.") if type(error) is MlteamError else error from None
+
+    def close(self) -> None:
+        """Close the files of the run."""
+        self._tracer.close()
+        self.log.close()
 
     async def _begin(self) -> None:
         write_atomic(self.run_dir.settings, self.settings.to_yaml())
@@ -292,17 +298,20 @@ class Conductor:
                 work=self.run_dir.work,
                 data=self.run_dir.data,
                 limits=limits,
-                on_event=lambda change, facts: self.log.append(KernelChanged(change=change, facts=facts)),
+                on_event=self._kernel_changed,
             )
             self._kernel = await self._stack.enter_async_context(opened)
         return self._kernel
 
+    def _kernel_changed(self, change: str, facts: dict[str, Any]) -> None:
+        self.log.append(KernelChanged(change=change, facts=facts))
+
     def _end(self, status: str, reason: str) -> dict[str, Any]:
         seconds = time.time() - self._began
         summary = summarise(self.run_dir, self.room.state, self.meter.usage, status, reason, seconds)
-        self.log.append(RunEnded(status=status, reason=reason, seconds=seconds, summary=summary))  # type: ignore[arg-type]  # one of its literals
+        self.log.append(RunEnded(status=status, reason=reason, seconds=seconds, summary=summary))
         self.log.sync()
-        self.log.close()
+        self.close()
         if self.vault.sealed:
             self._write_documents()
         total = time.time() - self._began

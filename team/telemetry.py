@@ -52,7 +52,7 @@ class FileExporter(SpanExporter):
 
 
 class Tracer:
-    """Subscribe it to an event log; it ends its spans, and closes its file, when the run ends."""
+    """Subscribe it to an event log; it ends its spans when the run ends. Close it after that."""
 
     def __init__(self, path: Path) -> None:
         self._provider = TracerProvider(resource=Resource.create({"service.name": "mlteam"}))
@@ -130,6 +130,9 @@ class Tracer:
         for key in [k for k in reversed(self._open) if k != "run"]:
             self._end(key, event.at, {}, event.status if event.status != "done" else None)
         self._end("run", event.at, {"mlteam.status": event.status}, event.reason or event.status if event.status != "done" else None)
+
+    def close(self) -> None:
+        """Close the file. Spans that are still open are lost, as those of a run that never began are meant to be."""
         self._provider.shutdown()
 
 

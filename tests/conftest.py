@@ -17,7 +17,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         found = next(r for r in report() if r.name == "bubblewrap")
         if not found.works:
-            reason = f"bubblewrap does not work here: {found.why_not}. {found.fix}"
+            reason = f"bubblewrap does not work here: {found.why}. {found.fix}"
             pytest.fail(reason) if IN_CI else pytest.skip(reason)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from tools.candidates import Candidate, CandidateSpec, standard_error
 from tools.deadline import Deadline
 from tools.families import family
-from tools.families.base import Fitted, FitContext, Setting
+from tools.families.base import FitContext, Fitted, Setting
 from tools.folds import fit_rows
 from tools.preparation import Preparation
 from tools.problem import Problem
@@ -129,7 +129,14 @@ def _score_or_none(problem: Problem, oof: Array, rows: Array) -> float | None:
 
 
 def _record(
-    spec: CandidateSpec, params: dict[str, Any], problem: Problem, oof: Array, iterations: list[int], cut_short: bool, seconds: float, predicting: float
+    spec: CandidateSpec,
+    params: dict[str, Any],
+    problem: Problem,
+    oof: Array,
+    iterations: list[int],
+    cut_short: bool,
+    seconds: float,
+    predicting: float,
 ) -> Candidate:
     scores = problem.fold_scores(oof)
     return Candidate(
@@ -149,7 +156,9 @@ def _record(
     )
 
 
-def _paced(model_family: Family, params: dict[str, Any], problem: Problem, X: pd.DataFrame, setting: Setting, deadline: Deadline) -> dict[str, Any]:
+def _paced(
+    model_family: Family, params: dict[str, Any], problem: Problem, X: pd.DataFrame, setting: Setting, deadline: Deadline
+) -> dict[str, Any]:
     """A few iterations on the first fold tell how many the deadline has room for."""
     fold = problem.fold_ids[0]
     learn, check = fit_rows(problem.folds, fold, problem.contract), np.flatnonzero(problem.folds == fold)

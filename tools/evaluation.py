@@ -89,7 +89,9 @@ def evaluate(
             predictions = model.predict_table(holdout)
             predicting = time.monotonic() - started
     except DeadlineReached:
-        raise ToolRefused(f"{candidate!r} could not be fitted in {time_s:g} s; give evaluate a larger time_s, or choose a lighter candidate.") from None
+        raise ToolRefused(
+            f"{candidate!r} could not be fitted in {time_s:g} s; give evaluate a larger time_s, or choose a lighter candidate."
+        ) from None
     path = space.predictions / f"{candidate}.parquet"
     write_predictions(path, problem.contract, predictions)
     oof = load_oof(space, candidate, problem)
@@ -167,7 +169,9 @@ def _loss(problem: Problem, y: np.ndarray, predictions: np.ndarray) -> float:
     return -value if problem.contract.direction == "maximize" else value
 
 
-def _plots(space: Workspace, record: Candidate, problem: Problem, oof: np.ndarray, importance: list[ColumnImportance], kind: str) -> list[str]:
+def _plots(
+    space: Workspace, record: Candidate, problem: Problem, oof: np.ndarray, importance: list[ColumnImportance], kind: str
+) -> list[str]:
     from tools import plots
 
     rows, contract = problem.validated, problem.contract
@@ -176,13 +180,20 @@ def _plots(space: Workspace, record: Candidate, problem: Problem, oof: np.ndarra
     if contract.task == "regression":
         kinds = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
     else:
-        kinds = {"confusion": plots.confusion, "roc": plots.roc, "precision-recall": plots.precision_recall, "calibration": plots.calibration}
+        kinds = {
+            "confusion": plots.confusion,
+            "roc": plots.roc,
+            "precision-recall": plots.precision_recall,
+            "calibration": plots.calibration,
+        }
     for name, draw in kinds.items():
         path = space.plots / f"{record.name}-{name}.png"
         draw(path, contract, y, values)
         made.append(f"plots/{path.name}")
     if importance:
         path = space.plots / f"{record.name}-importance.png"
-        plots.bars(path, f"What {record.name} relies on", [c.column for c in importance], [c.importance for c in importance], kind.capitalize())
+        plots.bars(
+            path, f"What {record.name} relies on", [c.column for c in importance], [c.importance for c in importance], kind.capitalize()
+        )
         made.append(f"plots/{path.name}")
     return made

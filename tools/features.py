@@ -102,7 +102,9 @@ class TextFeatures:
         sample = texts if len(texts) <= 50_000 else list(np.random.default_rng(self.seed).choice(texts, 50_000, replace=False))
         floor = 2 if len(sample) >= 50 else 1
         self.grams_ = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), min_df=floor, max_features=20_000, sublinear_tf=True)
-        self.count_ = CountVectorizer(token_pattern=r"(?u)\b\w+\b", min_df=max(floor, round(len(sample) * 0.01)), max_features=self.words, binary=True)
+        self.count_ = CountVectorizer(
+            token_pattern=r"(?u)\b\w+\b", min_df=max(floor, round(len(sample) * 0.01)), max_features=self.words, binary=True
+        )
         self.svd_: TruncatedSVD | None = None
         self.key_ = uuid.uuid4().hex
         self.scale_ = 1.0
@@ -139,7 +141,9 @@ class TextFeatures:
 
     @property
     def width(self) -> int:
-        return 2 + (self.svd_.n_components if self.svd_ is not None else 0) + (len(self.count_.vocabulary_) if self.count_ is not None else 0)
+        return (
+            2 + (self.svd_.n_components if self.svd_ is not None else 0) + (len(self.count_.vocabulary_) if self.count_ is not None else 0)
+        )
 
     @staticmethod
     def _texts(values: pd.Series) -> list[str]:
@@ -169,7 +173,9 @@ class TableEncoder:
         n_classes: 0 for regression.
     """
 
-    def __init__(self, columns: list[Column], style: Style, *, text: bool = True, dates: bool = True, n_classes: int = 0, seed: int = 0) -> None:
+    def __init__(
+        self, columns: list[Column], style: Style, *, text: bool = True, dates: bool = True, n_classes: int = 0, seed: int = 0
+    ) -> None:
         self.style = style
         self.n_classes = n_classes
         self.seed = seed
@@ -215,17 +221,17 @@ class TableEncoder:
         return np.column_stack([np.nan_to_num(self._codes(X[name], name), nan=-1.0) for name in names])
 
     def _fit_target(self, X: pd.DataFrame, y: Array) -> Array:
+        from sklearn.model_selection import KFold, StratifiedKFold
         from sklearn.preprocessing import TargetEncoder
 
         kind = "continuous" if self.n_classes == 0 else "binary" if self.n_classes == 2 else "multiclass"
         rarest = len(y) if self.n_classes == 0 else int(np.bincount(y.astype(int))[np.unique(y.astype(int))].min())
-        # A class of one row cannot be dealt over folds: then plain cross-fitting would fail.
-        self.target_ = TargetEncoder(target_type=kind, random_state=self.seed, cv=max(2, min(5, rarest)))
+        splitter = KFold if self.n_classes == 0 else StratifiedKFold
+        parts = splitter(max(2, min(5, rarest)), shuffle=True, random_state=self.seed)
+        self.target_ = TargetEncoder(target_type=kind, cv=parts)
         table = self._code_table(X, self.wide_)
-        if rarest < 2:
-            encoded = self.target_.fit(table, y).transform(table)
-        else:
-            encoded = self.target_.fit_transform(table, y)
+        # A class of one row cannot be dealt over parts, so its table is encoded without cross-fitting.
+        encoded = self.target_.fit_transform(table, y) if rarest >= 2 else self.target_.fit(table, y).transform(table)
         self.target_width_ = encoded.shape[1]
         return np.asarray(encoded)
 
@@ -281,7 +287,9 @@ class DenseScaler:
         quartiles[:, known] = np.nanquantile(matrix[:, known], [0.25, 0.5, 0.75], axis=0)
         self.median_ = quartiles[1]
         spread = quartiles[2] - quartiles[0]
-        reach = np.where(known, np.nanmax(np.where(present, matrix, -np.inf), axis=0) - np.nanmin(np.where(present, matrix, np.inf), axis=0), 0.0)
+        reach = np.where(
+            known, np.nanmax(np.where(present, matrix, -np.inf), axis=0) - np.nanmin(np.where(present, matrix, np.inf), axis=0), 0.0
+        )
         # A column whose quartiles agree (0/1, counts of mostly 0) is scaled by its range instead.
         spread = np.where(spread > 0, spread, np.where(np.isfinite(reach), reach / 2, 0.0))
         self.scale_ = np.where(spread > 0, spread, 1.0)

@@ -171,7 +171,9 @@ def _try(problem: Problem, preparation: Preparation) -> int:
     encoder.fit_transform(problem.X.iloc[rows[:cut]], problem.y[rows[:cut]])
     unseen = encoder.transform(problem.X.iloc[rows[cut:]])
     if not np.isfinite(unseen).all():
-        raise ToolRefused(f"preparation {preparation.name!r} left numbers that are not finite in {int((~np.isfinite(unseen)).any(axis=0).sum())} columns.")
+        raise ToolRefused(
+            f"preparation {preparation.name!r} left numbers that are not finite in {int((~np.isfinite(unseen)).any(axis=0).sum())} columns."
+        )
     return int(unseen.shape[1])
 
 

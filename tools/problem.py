@@ -93,7 +93,9 @@ def encode_target(target: pd.Series, contract: Contract) -> Array:
     codes = pd.Categorical(label_text(target), categories=contract.classes).codes.astype(np.int64)
     if (codes < 0).any():
         strange = target[codes < 0].iloc[0]
-        raise ToolRefused(f"target {contract.target!r} has {(codes < 0).sum()} labels outside {contract.classes[:20]}, such as {strange!r}.")
+        raise ToolRefused(
+            f"target {contract.target!r} has {(codes < 0).sum()} labels outside {contract.classes[:20]}, such as {strange!r}."
+        )
     return codes
 
 

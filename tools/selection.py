@@ -38,7 +38,9 @@ def loss_function(metric: str, task: Task) -> Loss:
         return lambda y, p: float(np.mean((p[:, 1] - (y == 1)) ** 2))
     if chosen.needs == "label":
         # Label metrics move in steps; a little of the log loss breaks their ties.
-        return lambda y, p: sign * chosen.function(y, p.argmax(axis=1)) + 1e-3 * float(-np.log(np.clip(p[np.arange(len(y)), y], 1e-15, 1)).mean())
+        return lambda y, p: (
+            sign * chosen.function(y, p.argmax(axis=1)) + 1e-3 * float(-np.log(np.clip(p[np.arange(len(y)), y], 1e-15, 1)).mean())
+        )
     return lambda y, p: sign * chosen.function(y, p)
 
 

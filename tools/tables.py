@@ -201,7 +201,9 @@ def infer_schema(frame: pd.DataFrame, target: str | None) -> TableSchema:
         if texts.dtype == object:
             texts = texts.astype(str)
         kind = _kind(values)
-        columns.append(Column(name=name, kind=kind, missing=float(values.isna().mean()) if len(values) else 0.0, unique=int(texts.nunique())))
+        columns.append(
+            Column(name=name, kind=kind, missing=float(values.isna().mean()) if len(values) else 0.0, unique=int(texts.nunique()))
+        )
     return TableSchema(columns=columns)
 
 
@@ -298,7 +300,11 @@ def _numbers(values: pd.Series) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return pd.Series(float("nan"), index=values.index)
     if pd.api.types.is_numeric_dtype(values.dtype):
-        return pd.to_numeric(values).astype("float64") if not _masked(values) else values.astype("Float64").to_numpy("float64", na_value=float("nan"))
+        return (
+            pd.to_numeric(values).astype("float64")
+            if not _masked(values)
+            else values.astype("Float64").to_numpy("float64", na_value=float("nan"))
+        )
     truth = {"true": 1.0, "false": 0.0}
     texts = values.astype(object).where(values.notna(), None)
     lowered = texts.map(lambda value: truth.get(str(value).strip().lower(), value), na_action="ignore")

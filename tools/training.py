@@ -51,7 +51,9 @@ def train_baselines(
 
 @tool(where="kernel", timeout_s=3600, searches=True)
 def train(
-    families: Annotated[list[str], "Families in order of interest: linear, tree, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp."],
+    families: Annotated[
+        list[str], "Families in order of interest: linear, tree, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp."
+    ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
 ) -> TrainingResult:
@@ -115,7 +117,9 @@ class _Search:
                 share = self.deadline.remaining() * min(1.0, 1.25 * weights[name] / sum(weights.values()))
                 self._pending.remove(name)
                 if number and share < 1.0 and self._longest(name) > self.deadline.remaining():
-                    self.skipped.append(Skipped(name=name, reason=f"configuration {number + 1}: {self.deadline.remaining():.1f} s are too few"))
+                    self.skipped.append(
+                        Skipped(name=name, reason=f"configuration {number + 1}: {self.deadline.remaining():.1f} s are too few")
+                    )
                     continue
                 self._one(name, params, self.deadline.share(share if name != "dummy" else math.inf))
 

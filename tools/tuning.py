@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, Le
 from pydantic import BaseModel
 
-from tools.candidates import Candidate, CandidateFacts, CandidateSpec, facts, free_name, leaderboard, load_candidate, paired_error, write_candidate
+from tools.candidates import (
+    Candidate,
+    CandidateFacts,
+    CandidateSpec,
+    facts,
+    free_name,
+    leaderboard,
+    load_candidate,
+    paired_error,
+    write_candidate,
+)
 from tools.show import progress
 from tools.spec import ToolRefused, tool
 from tools.workspace import Workspace, workspace
@@ -211,7 +221,9 @@ class _Tuning:
         elif self.before is not None:
             now = self.before
         else:
-            raise ToolRefused(f"no trial of {self.family.name!r} was finished in {self.deadline.elapsed():.0f} s; give it more time or call train first.")
+            raise ToolRefused(
+                f"no trial of {self.family.name!r} was finished in {self.deadline.elapsed():.0f} s; give it more time or call train first."
+            )
         compared = improved and self.before is not None
         return TuningResult(
             candidate=facts(now),

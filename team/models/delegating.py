@@ -73,7 +73,7 @@ class DelegatingClient(ChatCompletionClient):
         return self._inner.remaining_tokens(messages, tools=tools)
 
     @property
-    def capabilities(self) -> ModelInfo:  # type: ignore[override]  # deprecated, still abstract
+    def capabilities(self) -> ModelInfo:  # deprecated, still abstract
         return self._inner.model_info
 
     @property

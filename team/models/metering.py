@@ -40,7 +40,7 @@ class MeteredClient(DelegatingClient):
         self._provider, self._model = provider_of(spec)
         self._record = record
 
-    async def create(self, messages: Sequence[LLMMessage], **options: Any) -> CreateResult:  # type: ignore[override]  # the base's keywords, handed on
+    async def create(self, messages: Sequence[LLMMessage], **options: Any) -> CreateResult:
         start = time.perf_counter()
         try:
             result = await self._inner.create(messages, **options)

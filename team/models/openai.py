@@ -34,7 +34,7 @@ def make_openai_client(model: str, base_url: str | None) -> ChatCompletionClient
             )
         key = "none"  # local servers ask for no key, but the SDK wants one
     where = {"base_url": base_url} if base_url else {}
-    return OpenAIChatCompletionClient(
+    client: ChatCompletionClient = OpenAIChatCompletionClient(
         model=model,
         api_key=key,
         timeout=REQUEST_TIMEOUT_S,
@@ -50,3 +50,4 @@ def make_openai_client(model: str, base_url: str | None) -> ChatCompletionClient
         },
         **where,
     )
+    return client

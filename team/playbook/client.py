@@ -91,7 +91,7 @@ class PlaybookClient(ChatCompletionClient):
         return 1 << 20
 
     @property
-    def capabilities(self) -> ModelInfo:  # type: ignore[override]  # deprecated, still abstract
+    def capabilities(self) -> ModelInfo:  # deprecated, still abstract
         return self.model_info
 
     @property

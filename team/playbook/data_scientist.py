@@ -54,15 +54,18 @@ def _analyse(t: Transcript) -> Decision:
         return Call("profile_table", {}, "Kinds, gaps and single-column strength decide how to prepare and which families can help.")
     p = done.result
     kinds: dict[str, int] = {}
-    for column in p.get("columns_profile", []):
+    for column in p["profiles"]:
         kinds[column["kind"]] = kinds.get(column["kind"], 0) + 1
-    gaps = [c for c in p.get("columns_profile", []) if c.get("missing", 0) > 0]
+    gaps = [c for c in p["profiles"] if c.get("missing", 0) > 0]
     parts = [", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda item: -item[1])) + " columns."]
     if gaps:
         worst = max(gaps, key=lambda c: c["missing"])
-        parts.append(f"{len(gaps)} have missing values, most in {worst['name']!r} ({worst['missing']:.0%}).")
+        parts.append(f"{len(gaps)} have missing values, most in {worst['column']!r} ({worst['missing']:.0%}).")
     else:
         parts.append("No value is missing.")
-    warnings = p.get("warnings", [])
-    parts.append(f"Warnings: {'; '.join(warnings[:3])}." if warnings else "Nothing in the profile looks like a leak.")
+    strongest = max((c for c in p["profiles"] if c["association"] is not None), key=lambda c: c["association"], default=None)
+    if strongest:
+        measure = "R²" if p["task"] == "regression" else "ROC AUC"
+        parts.append(f"The strongest single column is {strongest['column']!r} with {measure} {strongest['association']:.2f} alone.")
+    parts += [warning["message"] for warning in p["warnings"][:4]]
     return Say(" ".join(parts))

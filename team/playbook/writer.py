@@ -67,7 +67,7 @@ def _summary(f: dict[str, Any]) -> str:
 def _data(f: dict[str, Any]) -> str:
     c, p = f["contract"], f.get("profile_table", {})
     kinds: dict[str, int] = {}
-    for column in p.get("columns_profile", []):
+    for column in p.get("profiles", []):
         kinds[column["kind"]] = kinds.get(column["kind"], 0) + 1
     text = (
         f"{c['rows_train']:,} rows were used to learn and {c['rows_holdout']:,} were sealed by a {c['split']['kind']} split"
@@ -75,9 +75,9 @@ def _data(f: dict[str, Any]) -> str:
     )
     if kinds:
         text += f" The {c['features']} columns beside the target hold {joined([f'{n} {kind}' for kind, n in kinds.items()])} columns."
-    gaps = sorted((x for x in p.get("columns_profile", []) if x.get("missing", 0) > 0), key=lambda x: -x["missing"])
+    gaps = sorted((x for x in p.get("profiles", []) if x.get("missing", 0) > 0), key=lambda x: -x["missing"])
     if gaps:
-        named = joined([f"{x['name']!r} ({x['missing']:.0%})" for x in gaps[:3]])
+        named = joined([f"{x['column']!r} ({x['missing']:.0%})" for x in gaps[:3]])
         text += f" Values are missing in {len(gaps)} of them, most in {named}."
     for warning in f.get("data_warnings", [])[:5]:
         text += f"\n\nThe profile warned: {warning}"
@@ -140,6 +140,6 @@ def _limitations(f: dict[str, Any]) -> str:
     wide = abs(h["high"] - h["low"])
     text += f" With {h['n']:,} rows in the holdout the interval is {score(wide)} wide; differences smaller than that mean nothing here."
     if strongest := f.get("strongest_columns"):
-        names = joined([repr(s["name"]) if isinstance(s, dict) else repr(s) for s in strongest[:3]])
-        text += f" The model leans on {names}: make sure that they are known at the moment of prediction."
+        names = joined([repr(s["column"]) for s in strongest[:3]])
+        text += f" Alone, {names} tell most about the target: make sure that they are known at the moment of prediction."
     return text + " The packaged model is refitted on all rows after this score was taken, so its own score was never measured."

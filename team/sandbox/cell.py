@@ -17,6 +17,10 @@ _DRAIN_SECONDS = 10.0
 """How long to read output that was sent before the cell ended."""
 _QUIET_SECONDS = 1.0
 """How long to wait for such output, or for a late answer to an interrupt, while nothing arrives."""
+_BEGIN_SECONDS = 0.5
+"""How long to wait for the kernel to begin a cell that is to be interrupted: before, it ignores the signal."""
+_REPLY_SECONDS = 0.2
+"""How long to wait for the reply of a kernel that is idle. It sends none when the signal met its own code."""
 
 
 class Cell:
@@ -26,6 +30,7 @@ class Cell:
         self._channels = channels
         self._process = process
         self._event = event
+        self._collected = outputs
         cell = channels.execute(code)
         self._reply = asyncio.create_task(channels.reply(cell))
         self._outputs = asyncio.create_task(channels.outputs(cell, outputs))
@@ -55,18 +60,21 @@ class Cell:
             Exception: what the callback for outputs raised. The cell then goes on until `stop`.
         """
         ending = None
-        if not await self._ends_within(timeout_s):
+        if not await self._ends_within(timeout_s) and not self._outputs_failed:
             ending = await self.stop(interrupt_s, f"after {timeout_s:g} s")
         await self._drain()
+        if self._outputs_failed:
+            self._outputs.result()
         return ending
 
     async def stop(self, interrupt_s: float, when: str) -> str:
         """End the cell by the ladder. Returns in words which rung did it."""
         self._event("interrupt", when=when)
+        await self._begins_within(_BEGIN_SECONDS)
         asked = asyncio.create_task(self._channels.interrupt())
         try:
             self._event("wait", seconds=interrupt_s)
-            if await self._ends_within(interrupt_s) and not self.death:
+            if await self._ends_within(interrupt_s, idle_is_enough=True) and not self.death:
                 # An interrupt that is still under way would hit the next cell.
                 await asyncio.wait({asked, self._death}, timeout=_QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if asked.done():
@@ -90,16 +98,27 @@ class Cell:
         """End the tasks that read. The kernel is left as it is."""
         await cancel(self._reply, self._outputs, self._death)
 
-    async def _ends_within(self, seconds: float) -> bool:
+    async def _begins_within(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while not self.over:
-            self._raise_callback_error()
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            waiting = {task for task in (self._reply, self._outputs, self._death) if not task.done()}
+        while self._collected.execution_count is None and not self.over and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
+
+    async def _ends_within(self, seconds: float, *, idle_is_enough: bool = False) -> bool:
+        """Wait for the reply or the death; stops early when the callback for outputs fails meanwhile."""
+        deadline = time.monotonic() + seconds
+        waiting: set[asyncio.Task[Any]] = {self._reply, self._death}
+        if not self._outputs.done():
+            waiting.add(self._outputs)
+        while not self.over and (left := deadline - time.monotonic()) > 0:
             await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        return True
+            if self._outputs in waiting and self._outputs.done():
+                if self._outputs_failed:
+                    break
+                waiting.remove(self._outputs)
+                if idle_is_enough:
+                    await asyncio.wait(waiting, timeout=_REPLY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                    return True
+        return self.over
 
     async def _drain(self) -> None:
         """Read what is still under way: the end of the outputs, or whatever a dead kernel had sent."""
@@ -110,11 +129,10 @@ class Cell:
             await asyncio.wait({self._outputs}, timeout=quiet)
             if self._channels.received == before:
                 break
-        self._raise_callback_error()
 
-    def _raise_callback_error(self) -> None:
-        if self._outputs.done():
-            self._outputs.result()
+    @property
+    def _outputs_failed(self) -> bool:
+        return self._outputs.done() and self._outputs.exception() is not None
 
 
 async def cancel(*tasks: asyncio.Task[Any]) -> None:

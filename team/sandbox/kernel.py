@@ -234,7 +234,7 @@ class Kernel:
             await self._lose()
 
     def _event(self, kind: str, **facts: Any) -> None:
-        if self._on_event:
+        if self._on_event is not None:
             self._on_event(kind, facts)
 
 

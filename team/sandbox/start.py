@@ -55,7 +55,7 @@ class QuietSession(Session):  # type: ignore[misc]  # jupyter_client's classes a
             kind, body = msg_or_type, content
         if kind == "stream" and len(body["text"]) > _PIECE:
             return self._send_pieces(stream, msg_or_type, **kwargs)
-        if kind in _DISPLAYS:
+        if kind in _DISPLAYS and isinstance(body["data"], dict):
             body["data"] = self._cut_display(body["data"])
         elif kind in ("error", "execute_reply") and body.get("status", "error") == "error":
             body["evalue"] = _cut(body["evalue"])
@@ -133,7 +133,7 @@ def main() -> None:
     sys.argv = [""]
     OutStream.flush_interval = 0.05  # what a cell printed this long before a crash is not lost with it
     QuietSession.rich_output_bytes = rich_output_bytes
-    faulthandler.enable(file=open(2, "wb", buffering=0, closefd=False))  # noqa: SIM115  # lives as long as the process
+    faulthandler.enable(file=os.dup(2), all_threads=False)  # a copy, because the kernel is going to redirect 2 to itself
     config = Config()
     config.HistoryManager.enabled = False
     config.HistoryManager.hist_file = ":memory:"

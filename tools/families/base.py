@@ -147,7 +147,9 @@ class Family(ABC):
         return params
 
     @abstractmethod
-    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+    def _fit(
+        self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
+    ) -> Raw:
         """Fit on rows whose classes are coded 0..k-1 without gaps, k = setting.n_classes."""
 
     def fit(

@@ -102,11 +102,15 @@ class CatBoost(Family):
     def paced(self, params: Params, pace: float, seconds: float, setting: Setting) -> Params:
         return paced(params, pace, seconds, setting.n_rows)
 
-    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+    def _fit(
+        self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
+    ) -> Raw:
         from catboost import CatBoostClassifier, CatBoostError, CatBoostRegressor
 
         categorical = [c.name for c in setting.columns if c.kind == "categorical"]
-        encoder = TableEncoder([c for c in setting.columns if c.kind != "categorical"], "target", text=setting.text, dates=setting.dates, seed=setting.seed)
+        encoder = TableEncoder(
+            [c for c in setting.columns if c.kind != "categorical"], "target", text=setting.text, dates=setting.dates, seed=setting.seed
+        )
         encoder.fit_transform(X, y)
         train = _pool(encoder, categorical, X, y)
         eval_pool = _pool(encoder, categorical, valid[0], valid[1]) if valid else None
@@ -135,10 +139,7 @@ class CatBoost(Family):
 
 
 def _fixed(setting: Setting, context: FitContext) -> Params:
-    if setting.n_classes == 0:
-        loss = "MAE" if setting.absolute_loss else "RMSE"
-    else:
-        loss = "Logloss" if setting.n_classes == 2 else "MultiClass"
+    loss = ("MAE" if setting.absolute_loss else "RMSE") if setting.n_classes == 0 else "Logloss" if setting.n_classes == 2 else "MultiClass"
     return {
         "loss_function": loss,
         "iterations": context.iterations or MOST_ITERATIONS,

@@ -25,7 +25,9 @@ class Dummy(Family):
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         return {}
 
-    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+    def _fit(
+        self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
+    ) -> Raw:
         if setting.n_classes:
             return Raw(Constant(np.bincount(y, minlength=setting.n_classes) / len(y)))
         return Raw(Constant(np.asarray(np.median(y) if setting.absolute_loss else np.mean(y))))

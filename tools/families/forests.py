@@ -39,7 +39,9 @@ class Forest(Family):
             "max_features": trial.suggest_categorical("max_features", ["sqrt", 0.2, 0.4, 0.6, 0.8, 1.0]),
         }
 
-    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+    def _fit(
+        self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
+    ) -> Raw:
         from sklearn import ensemble
 
         encoder = encoder_for(setting, "target")

@@ -58,7 +58,11 @@ class Linear(Family):
             return [{"C": 0.3}, {"C": 0.03}]
         skewed = setting.target_min >= 0 and setting.target_skew > 1
         first = {"alpha": 10.0, "log_target": skewed or setting.log_target}
-        return [first, {"alpha": 10.0, "log_target": False}] if skewed and not setting.log_target else [first, {"alpha": 100.0, "log_target": setting.log_target}]
+        return (
+            [first, {"alpha": 10.0, "log_target": False}]
+            if skewed and not setting.log_target
+            else [first, {"alpha": 100.0, "log_target": setting.log_target}]
+        )
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         if setting.n_classes:
@@ -66,12 +70,16 @@ class Linear(Family):
         log_target = trial.suggest_categorical("log_target", [False, True]) if setting.target_min >= 0 else False
         return {"alpha": trial.suggest_float("alpha", 1e-3, 1e5, log=True), "log_target": log_target}
 
-    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+    def _fit(
+        self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
+    ) -> Raw:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.preprocessing import OneHotEncoder
 
         categorical = [c.name for c in setting.columns if c.kind == "categorical"]
-        encoder = TableEncoder([c for c in setting.columns if c.kind != "categorical"], "dense", text=setting.text, dates=setting.dates, seed=setting.seed)
+        encoder = TableEncoder(
+            [c for c in setting.columns if c.kind != "categorical"], "dense", text=setting.text, dates=setting.dates, seed=setting.seed
+        )
         encoder.fit_transform(X, y)
         onehot = None
         if categorical:

@@ -7,6 +7,7 @@ train side by side as one batched computation and are averaged (as in TabM, Gori
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Network(nn.Module):
         self.tables = nn.ParameterList([normal(MEMBERS, size + 1, min(8, max(2, size)), scale=0.5) for size in levels])
         width = numbers * EMBEDDED + sum(min(8, max(2, size)) for size in levels)
         sizes = [width, *hidden]
-        self.weights = nn.ParameterList([normal(MEMBERS, a, b, scale=math.sqrt(2 / max(a, 1))) for a, b in zip(sizes, sizes[1:], strict=False)])
+        self.weights = nn.ParameterList([normal(MEMBERS, a, b, scale=math.sqrt(2 / max(a, 1))) for a, b in itertools.pairwise(sizes)])
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(MEMBERS, 1, b)) for b in hidden])
         self.last = nn.Parameter(torch.zeros(MEMBERS, hidden[-1], outputs))
         self.shift = nn.Parameter(torch.zeros(MEMBERS, 1, outputs))
@@ -158,14 +159,18 @@ class MLP(Family):
             "spread": trial.suggest_float("spread", 0.02, 1.0, log=True),
             "batch": base["batch"],
             "epochs": base["epochs"],
-            "log_target": trial.suggest_categorical("log_target", [False, True]) if setting.n_classes == 0 and setting.target_min >= 0 else False,
+            "log_target": trial.suggest_categorical("log_target", [False, True])
+            if setting.n_classes == 0 and setting.target_min >= 0
+            else False,
         }
 
     def paced(self, params: Params, pace: float, seconds: float, setting: Setting) -> Params:
         possible = int(0.9 * seconds / max(pace, 1e-9))
         return {**params, "epochs": max(FEWEST_EPOCHS, min(params["epochs"], possible))}
 
-    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+    def _fit(
+        self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
+    ) -> Raw:
         torch.set_num_threads(setting.threads)
         inputs = self._inputs(X, y, setting)
         numbers, codes = inputs.tensors(X)
@@ -173,7 +178,9 @@ class MLP(Family):
         target = torch.from_numpy(y) if setting.n_classes else torch.from_numpy(((y - centre) / scale).astype(np.float32))
         outputs = setting.n_classes or 1
         levels = [len(inputs.codes.levels_[name]) for name in inputs.codes.categorical]
-        network = Network(numbers.shape[1], levels, [params["hidden"]] * params["layers"], outputs, params["dropout"], params["spread"], context.seed)
+        network = Network(
+            numbers.shape[1], levels, [params["hidden"]] * params["layers"], outputs, params["dropout"], params["spread"], context.seed
+        )
         model = MLPModel(inputs, network, centre, scale, setting.n_classes)
         check = None
         if valid:
@@ -208,7 +215,9 @@ class _Run:
     def train(self, numbers: torch.Tensor, codes: torch.Tensor, target: torch.Tensor, check: Any) -> None:
         network, params, context = self.model.network, self.params, self.context
         n, batch, epochs = len(target), int(params["batch"]), int(params["epochs"])
-        optimizer = torch.optim.AdamW(network.parameters(), lr=params["learning_rate"], betas=(0.9, 0.95), weight_decay=params["weight_decay"])
+        optimizer = torch.optim.AdamW(
+            network.parameters(), lr=params["learning_rate"], betas=(0.9, 0.95), weight_decay=params["weight_decay"]
+        )
         order = np.random.default_rng(context.seed)
         steps = max(1, math.ceil(n / batch))
         best, kept = math.inf, None

@@ -23,9 +23,14 @@ class Tree(Family):
         return [{"max_depth": 6, "min_samples_leaf": leaf}]
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
-        return {"max_depth": trial.suggest_int("max_depth", 2, 16), "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 200, log=True)}
+        return {
+            "max_depth": trial.suggest_int("max_depth", 2, 16),
+            "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 200, log=True),
+        }
 
-    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+    def _fit(
+        self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
+    ) -> Raw:
         from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
         encoder = encoder_for(setting, "target")

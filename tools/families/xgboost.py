@@ -69,7 +69,9 @@ class XGBoost(Family):
     def paced(self, params: Params, pace: float, seconds: float, setting: Setting) -> Params:
         return paced(params, pace, seconds, setting.n_rows)
 
-    def _fit(self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext) -> Raw:
+    def _fit(
+        self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
+    ) -> Raw:
         import xgboost as xgb
 
         encoder = encoder_for(setting, "codes")

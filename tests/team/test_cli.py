@@ -1,0 +1,160 @@
+"""The command line with bad input: one message, the right exit code, and nothing left behind."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from team.cli import main
+
+Invoke = Callable[..., tuple[int, str, str]]
+
+GOOD = "a,b,y\n" + "".join(f"{i},{i % 7},{'yes' if i % 3 else 'no'}\n" for i in range(60))
+
+
+@pytest.fixture
+def invoke(capsys: pytest.CaptureFixture[str]) -> Invoke:
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(a) for a in arguments])
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+BAD_TABLES = {
+    "empty file": ("", [], "empty"),
+    "header only": ("a,b,y\n", [], "header|no rows"),
+    "missing target": (GOOD, ["--target", "yy"], r"target 'yy' is not in the table. Nearest: y"),
+    "one value": ("a,y\n" + "1,2\n" * 30, [], r"target 'y' has one value only"),
+    "all-missing target": ("a,y\n" + "1,\n" * 30, [], r"target 'y' is missing in every row"),
+    "fewer rows than folds": ("a,y\n1,2\n3,4\n5,9\n", [], r"3 rows with a target for 5 folds"),
+    "duplicate columns": ("a,a,y\n" + "1,2,3\n" * 30, [], r"duplicate|more than once|twice"),
+    "a zip named .csv": (b"PK\x03\x04" + bytes(500), [], r"zip"),
+    "binary rubbish": (bytes(range(256)) * 20, [], r"binary|NUL|text"),
+    "unknown metric": (GOOD, ["--metric", "rok_auc"], r"rok_auc.*roc_auc"),
+    "metric of another task": (GOOD, ["--metric", "rmse"], r"rmse.*(binary|regression)"),
+    "zero time": (GOOD, ["--time", "0s"], r"time=0.0.*--time"),
+    "negative time": (GOOD, ["--time", "-3m"], r"time=-180.0.*--time"),
+    "no duration": (GOOD, ["--time", "soon"], r"'soon'.*60s, 10m or 1h"),
+    "unknown sandbox": (GOOD, ["--sandbox", "dokcer"], r"'dokcer'.*bubblewrap"),
+    "unknown model": (GOOD, ["--model", "gtp-5"], r"'gtp-5' is unknown; expected playbook"),
+    "unknown option": (GOOD, ["--tmie", "3m"], r"--tmie"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_bad_input_is_told_once_and_leaves_nothing(invoke: Invoke, tmp_path: Path, name: str) -> None:
+    content, options, message = BAD_TABLES[name]
+    source = write(tmp_path / "data.csv", content)
+    target = [] if "--target" in options else ["--target", "y"]
+    code, out, err = invoke("run", source, *target, "--time", "30s", "--out", tmp_path / "runs", *options)
+    assert code == 2, err
+    assert out == ""
+
+    last = err.strip().splitlines()[-1]
+    assert re.search(message, last), err
+    assert "Traceback" not in err
+    assert err.count("mlteam: ") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("nothing.csv", "no such file"),
+        (".", "is a directory"),
+        ("http://127.0.0.1:9/x.csv", "cannot fetch"),
+        ("sklearn:irs", "not bundled"),
+    ],
+)
+def test_bad_sources(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = invoke("run", source, "--target", "y")
+    assert (code, "Traceback" in err) == (2, False)
+    assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_output_folder(invoke: Invoke, tmp_path: Path) -> None:
+    source = write(tmp_path / "data.csv", GOOD)
+    blocked = write(tmp_path / "blocked", "a file, not a folder")
+    code, _, err = invoke("run", source, "--target", "y", "--out", blocked / "runs")
+    assert code == 2
+    assert "cannot write to output folder" in err
+
+
+def test_unknown_settings_keys(invoke: Invoke, tmp_path: Path) -> None:
+    source = write(tmp_path / "data.csv", GOOD)
+    config = write(tmp_path / "mlteam.yaml", "tarjet: y\n")
+    code, _, err = invoke("run", source, "--config", config, "--out", tmp_path / "runs")
+    assert code == 2
+    assert "unknown setting 'tarjet'. Did you mean 'target'" in err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk(invoke: Invoke, tmp_path: Path) -> None:
+    source = write(tmp_path / "data.csv", GOOD)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+    try:
+        code, _, err = invoke("run", source, "--target", "y", "--out", disk / "runs")
+        assert code == 2
+        assert "MiB free" in err or "is full" in err
+        assert not (disk / "runs").exists()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_runs_show_and_predict_without_any_run(invoke: Invoke, tmp_path: Path) -> None:
+    rows = write(tmp_path / "rows.csv", "a\n1\n")
+    assert invoke("runs", "--out", tmp_path)[:2] == (
+        0,
+        f"no runs in {str(tmp_path)!r} yet. `mlteam run FILE.csv --target COLUMN` makes one.\n",
+    )
+    for arguments in (["show"], ["predict", "last", rows, "-o", tmp_path / "p.csv"]):
+        code, _, err = invoke(*arguments, "--out", tmp_path)
+        assert code == 2
+        assert "'last' is no run directory" in err
+
+
+def test_help_names_every_command(invoke: Invoke) -> None:
+    code, out, _ = invoke("--help")
+    assert code == 0
+    for command in ("run", "predict", "show", "runs", "report", "doctor", "tools"):
+        assert f"\n  {command} " in out
+
+
+def test_doctor_and_tools_print_json(invoke: Invoke) -> None:
+    code, out, _ = invoke("doctor", "--json")
+    assert code in (0, 4)
+    assert {c["name"] for c in json.loads(out)} >= {"python", "disk", "sandbox bubblewrap", "sandbox unsafe-local"}
+    code, out, _ = invoke("tools", "--json")
+    schemas = {t["name"]: t for t in json.loads(out)}
+    assert code == 0
+    assert schemas["seal_holdout"]["where"] == "host"
+    assert "ctx" not in schemas["seal_holdout"]["parameters"]["properties"]
+    assert schemas["tune"]["roles"] == ["engineer"]
+
+
+def test_compressed_tables_are_read(invoke: Invoke, tmp_path: Path) -> None:
+    source = tmp_path / "data.csv.gz"
+    source.write_bytes(gzip.compress(b"a,y\n" + b"1,2\n" * 30))
+    _, _, err = invoke("run", source, "--target", "y", "--out", tmp_path / "runs")
+    assert "one value only" in err

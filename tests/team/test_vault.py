@@ -1,0 +1,89 @@
+"""The vault: one contract, one look, nothing scored that breaks the schema, nothing opened too early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from team.errors import MlteamError
+from team.vault import codes
+from tests.hosting import Hosting
+from tools.intake import fetch_data
+from tools.predictions import PredictionError, write_predictions
+from tools.sealing import seal_holdout
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> Hosting:
+    h = Hosting(tmp_path / "runs", "sklearn:breast_cancer", target="target")
+    fetch_data(h.host)
+    seal_holdout(h.host)
+    return h
+
+
+def truth(h: Hosting, table: str) -> np.ndarray:
+    path = h.run.data / "train.parquet" if table == "train" else h.run.vault / "holdout_labels.parquet"
+    return codes(pd.read_parquet(path)["target"], h.vault.contract)
+
+
+def handed_over(h: Hosting, probability: np.ndarray, name: str = "c") -> Path:
+    path = h.run.work / "predictions" / f"{name}.parquet"
+    write_predictions(path, h.vault.contract, np.column_stack([1 - probability, probability]))
+    return path
+
+
+def test_the_score_is_the_metric_of_the_file_against_the_labels(sealed: Hosting) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    labels = truth(sealed, "holdout")
+    guesses = np.clip(labels * 0.4 + np.random.default_rng(0).uniform(size=len(labels)) * 0.6, 0, 1)
+    interval, looks = sealed.vault.score_holdout("c", handed_over(sealed, guesses))
+    assert interval.score == pytest.approx(roc_auc_score(labels, guesses))
+    assert interval.low <= interval.score <= interval.high
+    assert looks == 1
+    assert [look.candidate for look in sealed.vault.looks] == ["c"]
+
+
+def test_the_holdout_is_looked_at_once(sealed: Hosting) -> None:
+    path = handed_over(sealed, np.full(sealed.vault.contract.rows_holdout, 0.5))
+    sealed.vault.score_holdout("c", path)
+    with pytest.raises(MlteamError, match="not looked at again"):
+        sealed.vault.score_holdout("c", path)
+    assert len(sealed.vault.looks) == 1
+
+
+def test_a_file_that_breaks_the_schema_is_no_look(sealed: Hosting) -> None:
+    rows = sealed.vault.contract.rows_holdout
+    short = handed_over(sealed, np.full(rows - 1, 0.5))
+    with pytest.raises(PredictionError, match=f"expected {rows}"):
+        sealed.vault.score_holdout("c", short)
+    outside = sealed.run.path.parent / "elsewhere.parquet"
+    handed_over(sealed, np.full(rows, 0.5), "real").rename(outside)
+    link = sealed.run.work / "predictions" / "linked.parquet"
+    link.symlink_to(outside)
+    with pytest.raises(PredictionError):
+        sealed.vault.score_holdout("linked", link)
+    assert sealed.vault.looks == []
+
+
+def test_rows_are_given_out_for_the_refit_only_after_the_final_score(sealed: Hosting) -> None:
+    with pytest.raises(MlteamError, match="stays sealed"):
+        sealed.vault.open()
+    assert not (sealed.run.data / "all.parquet").exists()
+    sealed.vault.score_holdout("c", handed_over(sealed, np.full(sealed.vault.contract.rows_holdout, 0.5)))
+    assert sealed.vault.open() == 569
+    rows = pd.read_parquet(sealed.run.data / "all.parquet")
+    assert rows["target"].value_counts().to_dict() == {"1": 357, "0": 212}
+
+
+def test_out_of_fold_scores_use_the_hosts_own_folds(sealed: Hosting) -> None:
+    labels = truth(sealed, "train")
+    perfect = labels.astype(float)
+    path = sealed.run.work / "oof.parquet"
+    write_predictions(path, sealed.vault.contract, np.column_stack([1 - perfect, perfect]), fold=np.zeros(len(labels), dtype=int))
+    pooled, by_fold = sealed.vault.score_out_of_fold(path)
+    assert pooled == 1.0
+    assert by_fold == [1.0] * sealed.vault.contract.folds

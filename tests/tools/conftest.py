@@ -1,0 +1,122 @@
+"""Small real tables as workspaces: what the host would have sealed, written the way it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import datasets
+
+from tools.contract import Contract, Split, Task
+from tools.metrics import METRICS, default_metric
+from tools.tables import infer_schema, label_text
+from tools.workspace import Workspace
+
+Open = Callable[..., Workspace]
+
+
+def breast_cancer() -> pd.DataFrame:
+    loaded = datasets.load_breast_cancer(as_frame=True)
+    return loaded.data.iloc[:, :8].assign(diagnosis=np.where(loaded.target == 1, "benign", "malignant"))
+
+
+def wine() -> pd.DataFrame:
+    loaded = datasets.load_wine(as_frame=True)
+    return loaded.data.assign(cultivar=loaded.target)
+
+
+def diabetes() -> pd.DataFrame:
+    loaded = datasets.load_diabetes(as_frame=True)
+    return loaded.data.assign(progression=loaded.target)
+
+
+def mixed(rows: int = 240) -> pd.DataFrame:
+    """Every kind of column, ugly names, gaps, infinities, a class of two rows."""
+    rng = np.random.default_rng(7)
+    size = rng.normal(size=rows)
+    colour = rng.choice(["red", "green", "blau ü", "x=1,y={2}"], rows)
+    when = pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(0, 900 * 24, rows), unit="h")
+    words = ["late", "broken", "fine", "thanks", "never again", "very good"]
+    note = [" ".join(rng.choice(words, 4)) + f" number {i}" for i in range(rows)]
+    strength = size + (colour == "red") + np.array(["fine" in text for text in note]) + 0.3 * rng.normal(size=rows)
+    label = np.where(strength > 1.2, "yes", "no").astype(object)
+    label[:2] = "rare"
+    frame = pd.DataFrame(
+        {
+            "size [mm]": size,
+            'colour "{a}"': colour,
+            "when": when.astype(str),
+            "note 🙂": note,
+            "flag": rng.choice([True, False], rows),
+            "constant": 1,
+            "empty": np.nan,
+            "a.b": rng.normal(size=rows),
+            "a b": rng.choice(["u", "v"], rows),
+            "$x_1^2$": rng.normal(size=rows),
+            "outcome": label,
+        }
+    )
+    frame.loc[rng.random(rows) < 0.2, ["size [mm]", 'colour "{a}"', "when", "note 🙂"]] = None
+    frame.loc[3, "a.b"] = np.inf
+    return frame
+
+
+TABLES: dict[str, tuple[Callable[[], pd.DataFrame], str, Task]] = {
+    "breast_cancer": (breast_cancer, "diagnosis", "binary"),
+    "wine": (wine, "cultivar", "multiclass"),
+    "diabetes": (diabetes, "progression", "regression"),
+    "mixed": (mixed, "outcome", "multiclass"),
+}
+
+
+def write_workspace(
+    folder: Path, frame: pd.DataFrame, target: str, task: Task, *, metric: str | None = None, split: Split | None = None, folds: int = 3, seed: int = 0
+) -> Workspace:
+    """Write `data/` as the vault does: every fourth row is held out, its label is kept nowhere."""
+    space = Workspace(folder / "data", folder / "work")
+    space.data.mkdir(parents=True)
+    space.work.mkdir()
+    if task != "regression":
+        frame = frame.assign(**{target: label_text(frame[target])})
+    held = np.arange(len(frame)) % 4 == 3
+    train, holdout = frame[~held].reset_index(drop=True), frame[held].drop(columns=[target]).reset_index(drop=True)
+    classes = [] if task == "regression" else sorted(frame[target].unique())
+    metric = metric or default_metric(task)
+    contract = Contract(
+        task=task,
+        target=target,
+        metric=metric,
+        direction=METRICS[metric].direction,
+        classes=classes,
+        positive=classes[1] if task == "binary" else None,
+        split=split or Split(kind="random" if task == "regression" else "stratified", holdout_fraction=0.25, seed=seed),
+        folds=folds,
+        rows_train=len(train),
+        rows_holdout=len(holdout),
+        features=[name for name in frame.columns if name != target],
+        seed=seed,
+    )
+    train.to_parquet(space.data / "train.parquet", index=False)
+    holdout.to_parquet(space.data / "holdout.parquet", index=False)
+    (space.data / "contract.json").write_text(contract.model_dump_json())
+    (space.data / "schema.json").write_text(infer_schema(train, target).model_dump_json())
+    return space
+
+
+@pytest.fixture
+def open_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Write a table as the workspace that kernel tools find: `open_workspace("wine")`, or a frame with target and task."""
+
+    def write(table: str | pd.DataFrame, target: str = "", task: Task = "binary", **options: object) -> Workspace:
+        if isinstance(table, str):
+            make, target, task = TABLES[table]
+            table = make()
+        space = write_workspace(tmp_path, table, target, task, **options)  # type: ignore[arg-type]
+        monkeypatch.setenv("MLTEAM_DATA", str(space.data))
+        monkeypatch.setenv("MLTEAM_WORK", str(space.work))
+        return space
+
+    return write

@@ -1,0 +1,260 @@
+"""The computations behind `profile_table`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.contract import Column
+from tools.eda import ColumnProfile, TargetShare, Warned, top_values
+from tools.features import date_parts, numbers
+from tools.preparation import looks_like_identifier
+from tools.problem import Problem
+from tools.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+SAMPLE_ROWS = 5000
+MOST_ASSOCIATED = 200
+"""Columns that get an association; the others have None."""
+LEAK_AUC, LEAK_R2 = 0.99, 0.99
+FEW_ROWS = 200
+TWIN_CORRELATION = 0.9999
+
+
+def sample(problem: Problem) -> Problem:
+    """At most 5,000 rows of the problem, the same for the same table."""
+    if problem.n_rows <= SAMPLE_ROWS:
+        return problem
+    rows = np.sort(np.random.default_rng(problem.contract.seed).choice(problem.n_rows, SAMPLE_ROWS, replace=False))
+    return replace(problem, X=problem.X.iloc[rows].reset_index(drop=True), y=problem.y[rows], folds=problem.folds[rows])
+
+
+def describe(column: Column, problem: Problem, association: float | None) -> ColumnProfile:
+    """Facts of one column over all rows."""
+    values = problem.X[column.name]
+    present = values.dropna()
+    low = middle = high = top = ""
+    if len(present) and column.kind in ("numeric", "datetime"):
+        shown = [present.min(), present.quantile(0.5), present.max()]
+        low, middle, high = (f"{v:.5g}" if column.kind == "numeric" else str(v)[:16] for v in shown)
+    elif len(present) and column.kind in ("categorical", "boolean"):
+        top = top_values(values, len(values))
+    return ColumnProfile(
+        column=column.name[:80],
+        kind=column.kind,
+        missing=round(float(values.isna().mean()), 4) if len(values) else 0.0,
+        unique=int(present.nunique()),
+        low=low,
+        middle=middle,
+        high=high,
+        top=top,
+        association=None if association is None else round(association, 4),
+    )
+
+
+def associations(problem: Problem) -> dict[str, float]:
+    """How well each column alone predicts the target: a small tree, cross-validated over three parts of the rows.
+
+    ROC AUC for classes (0.5 is chance), R² for numbers (0 is chance, below 0 shown as 0).
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    y, n_classes = problem.y, problem.n_classes
+    if n_classes:
+        counts = np.bincount(y, minlength=n_classes)
+        # Classes of a few rows cannot be scored in every part.
+        keep = counts[y] >= 6
+        if len(np.unique(y[keep])) < 2:
+            return {}
+        rows = np.flatnonzero(keep)
+        parts = list(StratifiedKFold(3, shuffle=True, random_state=0).split(rows, y[rows]))
+    else:
+        rows = np.arange(len(y))
+        if len(rows) < 12 or np.ptp(y) == 0:
+            return {}
+        parts = list(KFold(3, shuffle=True, random_state=0).split(rows))
+    found = {}
+    for column in problem.schema.columns[:MOST_ASSOCIATED]:
+        values = problem.X[column.name].iloc[rows]
+        if column.kind == "text" or values.nunique(dropna=False) < 2:
+            continue
+        found[column.name] = _association(column, values, y[rows], n_classes, parts)
+    return found
+
+
+def _association(column: Column, values: pd.Series, y: Array, n_classes: int, parts: list[tuple[Array, Array]]) -> float:
+    from sklearn.metrics import r2_score, roc_auc_score
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    leaf = max(5, len(y) // 200)
+    if n_classes:
+        labels, dense = np.unique(y, return_inverse=True)
+        proba = np.zeros((len(y), len(labels)))
+        for learn, check in parts:
+            matrix = _matrix(column, values, dense, learn, len(labels))
+            tree = DecisionTreeClassifier(max_leaf_nodes=32, min_samples_leaf=leaf, random_state=0).fit(matrix[learn], dense[learn])
+            proba[np.ix_(check, tree.classes_)] = tree.predict_proba(matrix[check])
+        return float(
+            np.mean([roc_auc_score(dense == code, proba[:, code]) for code in (range(1, 2) if len(labels) == 2 else range(len(labels)))])
+        )
+    predicted = np.zeros(len(y))
+    for learn, check in parts:
+        matrix = _matrix(column, values, y, learn, 0)
+        tree = DecisionTreeRegressor(max_leaf_nodes=32, min_samples_leaf=leaf, random_state=0).fit(matrix[learn], y[learn])
+        predicted[check] = tree.predict(matrix[check])
+    return max(0.0, float(r2_score(y, predicted)))
+
+
+def _matrix(column: Column, values: pd.Series, y: Array, learn: Array, n_classes: int) -> Array:
+    """A column as numbers: categories by their mean target over the learning rows, shrunk towards the whole mean."""
+    if column.kind == "datetime":
+        return date_parts(values)[0]
+    if column.kind != "categorical":
+        return numbers(values)[:, None]
+    codes = values.astype("category").cat.codes.to_numpy().astype(np.int64) + 1
+    size = int(codes.max()) + 1
+    targets = np.eye(n_classes)[y][:, 1:] if n_classes else y[:, None].astype(np.float64)
+    targets = targets[:, :10]
+    sums = np.zeros((size, targets.shape[1]))
+    np.add.at(sums, codes[learn], targets[learn])
+    counts = np.bincount(codes[learn], minlength=size)[:, None]
+    means: Array = ((sums + 5 * targets[learn].mean(axis=0)) / (counts + 5))[codes]
+    return means
+
+
+def target_distribution(problem: Problem) -> list[TargetShare]:
+    """Class shares, or quantiles."""
+    if problem.n_classes:
+        shares = np.bincount(problem.y, minlength=problem.n_classes) / max(1, problem.n_rows)
+        order = np.argsort(-shares, kind="stable")[:20]
+        return [TargetShare(label=problem.contract.classes[i][:40], value=round(float(shares[i]), 4)) for i in order]
+    points = {"min": 0.0, "5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95, "max": 1.0}
+    return [TargetShare(label=name, value=float(f"{np.quantile(problem.y, q):.6g}")) for name, q in points.items()]
+
+
+def warnings(problem: Problem, part: Problem, found: dict[str, float]) -> list[Warned]:
+    """What deserves a decision, the gravest first."""
+    return [*_leaks(problem, found), *_columns(problem), *_twins(part), *_rows(problem, part)]
+
+
+def _leaks(problem: Problem, found: dict[str, float]) -> list[Warned]:
+    what, limit = ("ROC AUC", LEAK_AUC) if problem.n_classes else ("R²", LEAK_R2)
+    return [
+        Warned(
+            kind="possible_leak",
+            columns=[name],
+            message=f"{name[:60]!r} alone reaches {what} {value:.3f}: is it known before the target is?",
+        )
+        for name, value in found.items()
+        if value >= limit
+    ]
+
+
+def _columns(problem: Problem) -> list[Warned]:
+    groups: dict[str, list[str]] = {"constant": [], "all_missing": [], "identifier": [], "high_cardinality": [], "infinite": []}
+    for column in problem.schema.columns:
+        values = problem.X[column.name]
+        distinct = values.nunique()
+        if distinct == 0:
+            groups["all_missing"].append(column.name)
+        elif distinct == 1 and not values.isna().any():
+            groups["constant"].append(column.name)
+        elif looks_like_identifier(column, problem):
+            groups["identifier"].append(column.name)
+        elif column.kind == "categorical" and distinct > max(100, 0.2 * problem.n_rows):
+            groups["high_cardinality"].append(column.name)
+        if column.kind == "numeric" and np.isinf(values.to_numpy()).any():
+            groups["infinite"].append(column.name)
+    texts = {
+        "constant": "hold one value and say nothing",
+        "all_missing": "hold no value at all",
+        "identifier": "number or name the rows and will not repeat",
+        "high_cardinality": "are categories with very many values",
+        "infinite": "hold infinite values, which count as missing",
+    }
+    return [
+        Warned(
+            kind=kind,
+            columns=names[:20],
+            message=f"{len(names)} columns {texts[kind]}" if len(names) > 1 else f"{names[0][:60]!r}: such columns {texts[kind]}",
+        )  # type: ignore[arg-type]
+        for kind, names in groups.items()
+        if names
+    ]
+
+
+def _twins(part: Problem) -> list[Warned]:
+    """Pairs of columns that say the same: numbers by correlation, categories by equality."""
+    import pandas as pd
+
+    usable = [name for name in part.schema.of_kind("numeric")[:300] if part.X[name].nunique() > 2]
+    pairs = []
+    if len(usable) > 1:
+        matrix = np.column_stack([numbers(part.X[name]) for name in usable])
+        centre = np.nan_to_num(matrix - np.nanmean(matrix, axis=0))
+        norms = np.linalg.norm(centre, axis=0)
+        alike = np.abs(centre.T @ centre) / np.maximum(np.outer(norms, norms), 1e-300)
+        for i, j in np.argwhere(np.triu(alike, 1) > TWIN_CORRELATION):
+            pairs.append([usable[i], usable[j]])
+    categorical = part.schema.of_kind("categorical")[:300]
+    seen: dict[int, str] = {}
+    for name in categorical:
+        codes = pd.factorize(part.X[name])[0]
+        key = hash(codes.tobytes())
+        if key in seen and part.X[name].nunique() > 1:
+            pairs.append([seen[key], name])
+        seen.setdefault(key, name)
+    return [Warned(kind="twin_columns", columns=pair, message=f"{pair[0][:40]!r} and {pair[1][:40]!r} say the same") for pair in pairs[:10]]
+
+
+def _rows(problem: Problem, part: Problem) -> list[Warned]:
+    told = []
+    repeated = float(part.X.assign(__target=part.y).duplicated().mean())
+    if repeated > 0.005:
+        told.append(
+            Warned(
+                kind="duplicate_rows",
+                columns=[],
+                message=f"{repeated:.1%} of rows repeat another, target included; copies may lie in several folds",
+            )
+        )
+    if problem.n_classes:
+        shares = np.bincount(problem.y, minlength=problem.n_classes) / max(1, problem.n_rows)
+        rare = int(np.argmin(shares))
+        if shares[rare] < 0.05:
+            label = problem.contract.classes[rare][:40]
+            told.append(
+                Warned(
+                    kind="imbalance",
+                    columns=[problem.contract.target],
+                    message=f"class {label!r} has {shares[rare]:.2%} of rows; accuracy would mislead",
+                )
+            )
+    if problem.n_rows < FEW_ROWS:
+        told.append(Warned(kind="few_rows", columns=[], message=f"{problem.n_rows} training rows: scores of all models will be uncertain"))
+    return told
+
+
+def plot(space: Workspace, problem: Problem) -> list[str]:
+    """Target distribution, and missing values where there are any."""
+    from tools import plots
+
+    name = space.plots / "target.png"
+    plots.target_distribution(name, problem.contract, problem.y)
+    made = ["plots/target.png"]
+    missing = sorted(
+        ((column.name, float(problem.X[column.name].isna().mean())) for column in problem.schema.columns), key=lambda pair: -pair[1]
+    )
+    missing = [pair for pair in missing if pair[1] > 0][:30]
+    if missing:
+        plots.bars(
+            space.plots / "missing.png", "Missing values", [n for n, _ in missing], [100 * s for _, s in missing], "Missing, % of rows"
+        )
+        made.append("plots/missing.png")
+    return made
