@@ -71,6 +71,7 @@ class LiveView:
         if self._live is not None:
             self._live.stop()
             self._live = None
+        self._console.print()
 
     def __call__(self, event: Event) -> None:
         match event:

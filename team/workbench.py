@@ -8,6 +8,7 @@ raises in mid call, so whatever goes wrong becomes an error result; what must en
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import time
 import uuid
@@ -35,6 +36,8 @@ OBSERVATION_CHARS = 12_000
 """What a role is shown of one result."""
 SEARCH_GRACE_S = 2.0
 """Beyond its own `time_s` a search call gets this long, and a twentieth of it, before the cell is interrupted."""
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 Status = Literal["ok", "refused", "error", "timeout", "died"]
 
@@ -140,6 +143,12 @@ class Toolroom:
             result = await asyncio.wait_for(asyncio.to_thread(spec.function, self.host, **values), spec.timeout_s)
         except TimeoutError:
             return Outcome(status="timeout", text=f"{spec.name} took longer than its {spec.timeout_s:g} s.")
+        except (ToolRefused, MlteamError):
+            raise
+        except Exception as error:  # a tracker or a library may fail in any way; only a disk that takes nothing ends the run
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                raise
+            return Outcome(status="error", text=f"{type(error).__name__}: {error}")
         facts = json.loads(result.model_dump_json())
         return Outcome(status="ok", text=json.dumps(facts, ensure_ascii=False), result=facts)
 

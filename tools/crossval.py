@@ -76,6 +76,7 @@ def evaluate_candidate(
     preparation: Preparation,
     deadline: Deadline,
     *,
+    target: Deadline | None = None,
     pace: bool = True,
     after_fold: Callable[[int, float | None], None] | None = None,
 ) -> Evaluated:
@@ -86,6 +87,8 @@ def evaluate_candidate(
     that can converge in that share, which the record's params tell.
 
     Args:
+        deadline: must not be passed.
+        target: when the evaluation should be done; iterations are shared out by it. `deadline` when left out.
         after_fold: called with the fold and its score (None where undefined) after each fold; what it raises ends
             the evaluation.
 
@@ -98,8 +101,9 @@ def evaluate_candidate(
     X = problem.X[columns]
     started = time.monotonic()
     params = dict(spec.params)
-    if pace and model_family.iterative and not math.isinf(deadline.remaining()):
-        params = _paced(model_family, params, problem, X, setting, deadline)
+    target = target or deadline
+    if pace and model_family.iterative and not math.isinf(target.remaining()):
+        params = _paced(model_family, params, problem, X, setting, target)
     oof = problem.empty_predictions(problem.n_rows)
     iterations: list[int] = []
     cut_short = False
@@ -107,7 +111,7 @@ def evaluate_candidate(
     for i, fold in enumerate(problem.fold_ids):
         deadline.check()
         learn, check = fit_rows(problem.folds, fold, problem.contract), np.flatnonzero(problem.folds == fold)
-        share = deadline.share(deadline.remaining() * 0.93 / (len(problem.fold_ids) - i))
+        share = deadline.share(target.remaining() * 0.93 / (len(problem.fold_ids) - i))
         context = FitContext(deadline=share, seed=setting.seed)
         fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
         tick = time.monotonic()

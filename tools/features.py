@@ -46,7 +46,7 @@ def date_parts(values: pd.Series) -> tuple[Array, list[str]]:
     parts = stamps.dt
     days = (stamps - pd.Timestamp(0)) / pd.Timedelta(days=1)
     hour = parts.hour + parts.minute / 60
-    columns = [days, parts.year, parts.month, parts.day, parts.dayofweek, parts.dayofyear, hour]
+    columns = [days, parts.year, parts.month, parts.day, parts.day_of_week, parts.day_of_year, hour]
     names = ["days", "year", "month", "day", "weekday", "day of year", "hour"]
     return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns]), names
 

@@ -32,7 +32,8 @@ def _record(facts: dict[str, Any], store: str, artefacts: str) -> str:
     from mlflow.entities import Metric, Param, RunTag
     from mlflow.tracking import MlflowClient
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for noisy in ("alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     client = MlflowClient(tracking_uri=store)
     found = client.get_experiment_by_name(facts["experiment"])
     experiment = found.experiment_id if found else client.create_experiment(facts["experiment"], artifact_location=artefacts)

@@ -102,6 +102,7 @@ class _Search:
     """One call's walk over families and configurations."""
 
     def __init__(self, space: Workspace, problem: Problem, preparation: Preparation, deadline: Deadline) -> None:
+        self.time_s = deadline.remaining()
         self.space, self.problem, self.preparation, self.deadline = space, problem, preparation, deadline
         self.made: list[Candidate] = []
         self.skipped: list[Skipped] = []
@@ -174,7 +175,13 @@ class _Search:
                 raise DeadlineReached(f"about {needed:.0f} s are needed, {share.remaining():.1f} s are there")
             if not iterative:
                 limit = self.deadline.share(max(share.remaining(), 1.5 * needed, 0.3 * self.deadline.remaining()))
-            evaluated = evaluate_candidate(spec, self.problem, self.preparation, limit, after_fold=after_fold)
+            # What is cut short may overrun its share a little: its last iterations, its predictions.
+            limit, target = (
+                (self.deadline, self.deadline.share(min(share.remaining(), 0.85 * self.deadline.remaining())))
+                if iterative
+                else (limit, limit)
+            )
+            evaluated = evaluate_candidate(spec, self.problem, self.preparation, limit, target=target, after_fold=after_fold)
         except DeadlineReached as error:
             self.skipped.append(Skipped(name=spec.name, reason=f"{_first_line(error)}"))
             progress(skipped=spec.name, reason=_first_line(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from team.playbook.transcript import Call, Decision, Say, Transcript
-from team.playbook.wording import plus_minus, score
+from team.playbook.wording import plus_minus, score, sentence
 
 SIMPLE = ("dummy", "linear", "tree")
 
@@ -62,7 +62,7 @@ def _findings(t: Transcript) -> list[str]:
             f"The {simple} baseline has {score(best_of[simple]['score'])}, "
             + ("within two standard errors, so the simple model is a fair alternative." if near else "clearly behind.")
         )
-    findings.extend(f"The profile warned: {warning}" for warning in t.facts.get("data_warnings", [])[:3])
+    findings.extend(f"The profile warned: {sentence(warning)}" for warning in t.facts.get("data_warnings", [])[:3])
     for round_ in t.facts.get("rounds", [])[-1:]:
         if round_["families"]:
             real = "real" if round_["gain"] > round_["noise"] else "inside its noise"

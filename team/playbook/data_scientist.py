@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from team.playbook.transcript import Call, Decision, Say, Transcript
+from team.playbook.wording import sentence
 
 TARGET_NAMES = ("target", "label", "class", "outcome", "y", "response")
 
@@ -67,5 +68,5 @@ def _analyse(t: Transcript) -> Decision:
     if strongest:
         measure = "R²" if p["task"] == "regression" else "ROC AUC"
         parts.append(f"The strongest single column is {strongest['column']!r} with {measure} {strongest['association']:.2f} alone.")
-    parts += [warning["message"] for warning in p["warnings"][:4]]
+    parts += [sentence(warning["message"]) for warning in p["warnings"][:4]]
     return Say(" ".join(parts))

@@ -141,11 +141,14 @@ def _leaders(t: Transcript) -> list[str]:
 
 
 def _why_tune(t: Transcript, family: str) -> str:
-    row = t.facts["best_of_family"][family]
+    best, leaders = t.facts["best_of_family"], _leaders(t)
     metric = t.facts["contract"]["metric"]
-    others = [f for f in t.facts["best_of_family"] if f not in _leaders(t) and f in TUNABLE]
-    behind = f" {', '.join(others[:3])} are more than two standard errors behind or third at best." if others else ""
-    return f"{family} leads with {metric} {plus_minus(row['score'], row['std_error'])}, so its settings are worth searching.{behind}"
+    value = plus_minus(best[family]["score"], best[family]["std_error"])
+    if family != leaders[0]:
+        return f"{family} with {value} is not clearly worse than {leaders[0]}, so it is tuned as well."
+    others = [f for f in best if f not in leaders and f in TUNABLE]
+    rest = f" {joined(others)} {'stays as it is' if len(others) == 1 else 'stay as they are'}." if others else ""
+    return f"{family} leads with {metric} {value}, so its settings are worth searching.{rest}"
 
 
 def _tuned(t: Transcript, tuned: list[Done]) -> str:

@@ -19,8 +19,11 @@ _QUIET_SECONDS = 1.0
 """How long to wait for such output, or for a late answer to an interrupt, while nothing arrives."""
 _BEGIN_SECONDS = 0.5
 """How long to wait for the kernel to begin a cell that is to be interrupted: before, it ignores the signal."""
+_YOUNG_SECONDS, _AGAIN_SECONDS = 1.0, 0.3
+"""A cell that was sent less than the first ago and goes on for the second is interrupted once more: IPython's own code,
+which runs before the cell's, can swallow an interrupt. A cell that is older may be cleaning up and is left to it."""
 _REPLY_SECONDS = 0.2
-"""How long to wait for the reply of a kernel that is idle. It sends none when the signal met its own code."""
+"""How long to wait for the reply of a kernel that is idle. It sends none when the interrupt met its own code."""
 
 
 class Cell:
@@ -31,6 +34,7 @@ class Cell:
         self._process = process
         self._event = event
         self._collected = outputs
+        self._sent = time.monotonic()
         cell = channels.execute(code)
         self._reply = asyncio.create_task(channels.reply(cell))
         self._outputs = asyncio.create_task(channels.outputs(cell, outputs))
@@ -39,7 +43,9 @@ class Cell:
     @property
     def reply(self) -> Message | None:
         """The kernel's reply, when it has come."""
-        return self._reply.result() if self._reply.done() else None
+        if self._reply.done() and (message := self._reply.result())["msg_type"] == "execute_reply":
+            return message
+        return None
 
     @property
     def death(self) -> Death | None:
@@ -71,16 +77,10 @@ class Cell:
         """End the cell by the ladder. Returns in words which rung did it."""
         self._event("interrupt", when=when)
         await self._begins_within(_BEGIN_SECONDS)
-        asked = asyncio.create_task(self._channels.interrupt())
-        try:
-            self._event("wait", seconds=interrupt_s)
-            if await self._ends_within(interrupt_s, idle_is_enough=True) and not self.death:
-                # An interrupt that is still under way would hit the next cell.
-                await asyncio.wait({asked, self._death}, timeout=_QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                if asked.done():
-                    return f"interrupted {when}; the variables are kept"
-        finally:
-            await cancel(asked)
+        again = min(_AGAIN_SECONDS, interrupt_s) if time.monotonic() - self._sent < _YOUNG_SECONDS else 0.0
+        self._event("wait", seconds=interrupt_s)
+        if (again and await self._interrupt(again)) or (not self.death and await self._interrupt(interrupt_s - again)):
+            return f"interrupted {when}; the variables are kept"
         if self.death:
             return f"interrupted {when}, which ended its kernel: {self.death.cause}"
         self._event("restart", waited_s=interrupt_s)
@@ -103,21 +103,35 @@ class Cell:
         while self._collected.execution_count is None and not self.over and time.monotonic() < deadline:
             await asyncio.sleep(0.005)
 
-    async def _ends_within(self, seconds: float, *, idle_is_enough: bool = False) -> bool:
+    async def _interrupt(self, seconds: float) -> bool:
+        """Raise KeyboardInterrupt in the cell. Returns whether it ended in time and left its kernel fit for the next."""
+        asked = asyncio.create_task(self._channels.interrupt())
+        try:
+            if not await self._ends_within(seconds, interrupted=True) or self.death:
+                return False
+            # An interrupt that is still under way would hit the next cell.
+            await asyncio.wait({asked, self._death}, timeout=_QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            return asked.done()
+        finally:
+            await cancel(asked)
+
+    async def _ends_within(self, seconds: float, *, interrupted: bool = False) -> bool:
         """Wait for the reply or the death; stops early when the callback for outputs fails meanwhile."""
         deadline = time.monotonic() + seconds
         waiting: set[asyncio.Task[Any]] = {self._reply, self._death}
         if not self._outputs.done():
             waiting.add(self._outputs)
+        elif interrupted:
+            self._channels.ask()
         while not self.over and (left := deadline - time.monotonic()) > 0:
             await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             if self._outputs in waiting and self._outputs.done():
                 if self._outputs_failed:
                     break
                 waiting.remove(self._outputs)
-                if idle_is_enough:
+                if interrupted:
                     await asyncio.wait(waiting, timeout=_REPLY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                    return True
+                    self._channels.ask()  # its answer stands for the reply
         return self.over
 
     async def _drain(self) -> None:

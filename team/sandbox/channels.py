@@ -41,6 +41,7 @@ class Channels:
     def __init__(self, folder: Path, inside: PurePosixPath, limits: Limits) -> None:
         """Choose a key and write `folder/kernel.json`, the connection file for a kernel that sees `folder` as `inside`."""
         self.received = 0
+        self._asked: set[str] = set()
         self._folder = folder
         info = {**_PORTS, "transport": "ipc", "ip": f"{inside}/k", "key": secrets.token_hex(32), "signature_scheme": "hmac-sha256"}
         (folder / "kernel.json").write_text(json.dumps(info), encoding="utf-8")
@@ -68,11 +69,16 @@ class Channels:
         """Send one cell; returns the id that its reply and its outputs carry."""
         return str(self._client.execute(code, allow_stdin=False, stop_on_error=False))
 
+    def ask(self) -> None:
+        """Ask for a sign of life, which `reply` takes for a reply."""
+        self._asked.add(self._client.kernel_info())
+
     async def reply(self, cell: str) -> Message:
-        """Wait for the reply to a cell."""
+        """Wait for the reply to a cell (`execute_reply`), or for the answer to `ask` (`kernel_info_reply`)."""
+        self._asked.clear()
         while True:
             message = await self._message(self._client.shell_channel)
-            if message["msg_type"] == "execute_reply" and message["parent_header"].get("msg_id") == cell:
+            if message["parent_header"].get("msg_id") in (cell, *self._asked):
                 return message
 
     async def outputs(self, cell: str, outputs: Outputs) -> None:

@@ -472,7 +472,9 @@ print('survived')
     # The surroundings
 
     async def test_files_in_work_last_and_belong_to_the_caller(self, kernel: Kernel, work: Path) -> None:
-        result = await kernel.execute("import os\nos.makedirs('plots', exist_ok=True)\nopen('plots/a.txt', 'w').write('x')\nos.environ['MLTEAM_WORK']")
+        result = await kernel.execute(
+            "import os\nos.makedirs('plots', exist_ok=True)\nopen('plots/a.txt', 'w').write('x')\nos.environ['MLTEAM_WORK']"
+        )
         assert result.status == "ok"
         written = work / "plots" / "a.txt"
         assert written.read_text() == "x"

@@ -73,7 +73,15 @@ TABLES: dict[str, tuple[Callable[[], pd.DataFrame], str, Task]] = {
 
 
 def write_workspace(
-    folder: Path, frame: pd.DataFrame, target: str, task: Task, *, metric: str | None = None, split: Split | None = None, folds: int = 3, seed: int = 0
+    folder: Path,
+    frame: pd.DataFrame,
+    target: str,
+    task: Task,
+    *,
+    metric: str | None = None,
+    split: Split | None = None,
+    folds: int = 3,
+    seed: int = 0,
 ) -> Workspace:
     """Write `data/` as the vault does: every fourth row is held out, its label is kept nowhere."""
     space = Workspace(folder / "data", folder / "work")

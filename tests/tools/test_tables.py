@@ -13,7 +13,9 @@ from tools.tables import TableError, coerce, infer_schema, label_text, read_tabl
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_delimiters_are_found(tmp_path: Path, delimiter: str) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("\n".join(delimiter.join(row) for row in (["a", "b", "c"], ["1", "x, y" if delimiter != "," else "xy", "2.5"], ["2", "z", ""])))
+    path.write_text(
+        "\n".join(delimiter.join(row) for row in (["a", "b", "c"], ["1", "x, y" if delimiter != "," else "xy", "2.5"], ["2", "z", ""]))
+    )
     frame = read_table(path)
     assert list(frame.columns) == ["a", "b", "c"]
     assert frame["a"].tolist() == [1, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -43,5 +44,8 @@ def family(name: str) -> Family:
     module, library = MODULES[name]
     if find_spec(library) is None:
         raise FamilyUnavailable(f"{library} is not installed; `pip install {library}` adds the family {name!r}")
+    # Read by OpenMP when a library loads it. Threads that spin while they wait cost several times the
+    # computation itself where other processes want the same cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     found: dict[str, Family] = import_module(module).FAMILIES
     return found[name]

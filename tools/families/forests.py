@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from tools.deadline import Deadline
 from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
 from tools.families.matrix import MatrixModel, column_shares, encoder_for
 
@@ -12,8 +15,16 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
-FEWEST_TREES = 20
-BATCH = 50
+FEWEST_TREES = 4
+LARGEST_BATCH = 50
+
+
+def _batch(grown: int, seconds: float, deadline: Deadline) -> int:
+    """How many trees to grow next: a compiled batch cannot be interrupted, so it takes half of the time left at most."""
+    if not grown:
+        return FEWEST_TREES
+    left = deadline.remaining()
+    return LARGEST_BATCH if math.isinf(left) else max(2, min(LARGEST_BATCH, int(0.5 * left / max(seconds / grown, 1e-6))))
 
 
 class Forest(Family):
@@ -53,12 +64,12 @@ class Forest(Family):
         # On small tables handing trees to threads costs more than growing them.
         jobs = setting.threads if matrix.size > 200_000 else 1
         forest = kind(n_estimators=0, warm_start=True, random_state=context.seed, n_jobs=jobs, **params)
-        grown = 0
+        grown, started = 0, time.monotonic()
         with warnings.catch_warnings():
             # scikit-learn speaks of class weights at each batch; none are set.
             warnings.simplefilter("ignore", UserWarning)
             while grown < wanted and (grown < FEWEST_TREES or not context.deadline.expired()):
-                grown = min(wanted, grown + BATCH)
+                grown = min(wanted, grown + _batch(grown, time.monotonic() - started, context.deadline))
                 forest.set_params(n_estimators=grown)
                 forest.fit(matrix, y)
         importance = column_shares(encoder, forest.feature_importances_)

@@ -1,0 +1,67 @@
+"""A real toolroom over a folder, with a kernel that is started when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from team.budget import Limits, Meter
+from team.cells import CellJournal
+from team.events import Event
+from team.evidence import Evidence
+from team.host import Host
+from team.log import EventLog
+from team.sandbox import Kernel, open_kernel
+from team.stages import Stage, State
+from team.vault import Vault
+from team.workbench import Toolroom
+from tests.hosting import Hosting
+
+
+class Rooming:
+    """A toolroom, and everything that was logged."""
+
+    def __init__(
+        self, out: Path, source: str | Path, stack: AsyncExitStack, *, search_s: float = 60, trials: int | None = None, **settings: Any
+    ):
+        self.hosting = Hosting(out, source, **settings)
+        self.run = self.hosting.run
+        self.log = EventLog(self.run.events)
+        self.events: list[Event] = []
+        self.log.subscribe(self.events.append)
+        self.meter = Meter(Limits(search_s=search_s, trials=trials))
+        self._stack, self._kernel = stack, None
+        vault = Vault(self.run)
+        self.room = Toolroom(
+            host=Host(self.run, self.hosting.settings, vault, lambda: self.room.state),
+            evidence=Evidence(self.run, vault, self.log.append),
+            meter=self.meter,
+            cells=CellJournal(self.run.cells),
+            emit=self.log.append,
+            kernel=self._open,
+            state=State(),
+        )
+
+    def enter(self, stage: Stage, **facts: Any) -> None:
+        self.room.state = self.room.state.model_copy(update={"stage": stage, "visits": {**self.room.state.visits, stage: 1}, **facts})
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+    async def _open(self) -> Kernel:
+        self._kernel = self._kernel or await self._stack.enter_async_context(
+            open_kernel("unsafe-local", work=self.run.work, data=self.run.data)
+        )
+        return self._kernel
+
+
+@asynccontextmanager
+async def rooming(out: Path, source: str | Path, **settings: Any) -> AsyncIterator[Rooming]:
+    async with AsyncExitStack() as stack:
+        made = Rooming(out, source, stack, **settings)
+        try:
+            yield made
+        finally:
+            made.log.close()

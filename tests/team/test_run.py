@@ -1,0 +1,180 @@
+"""Whole runs on real data: what they leave, that they repeat, and that they end well when a model fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from team.events import FellBack, HoldoutScored, StageEnded, TurnStarted
+from team.log import read_events
+from team.predict import predict
+from team.rundir import RunDir
+from team.run import start
+from team.settings import load_settings
+from team.stages import ORDER, SPEAKERS, Stage
+from team.summary import read_summary
+
+pytestmark = pytest.mark.slow
+PENGUINS = Path(__file__).parents[2] / "evals" / "data" / "penguins.csv"
+
+
+def finished(out: Path, source: str | Path, **settings: Any) -> tuple[dict[str, Any], RunDir]:
+    given = {"source": str(source), "out": out, "time": "120s", "trials": 0, "sandbox": "unsafe-local", **settings}
+    summary = start(load_settings(given))
+    return summary, RunDir(Path(summary["run"]))
+
+
+@pytest.fixture(scope="module")
+def penguins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], RunDir]]:
+    """Mixed columns, missing values, eleven rows without a target; bounded by the clock, as users do."""
+    yield finished(tmp_path_factory.mktemp("runs"), PENGUINS, target="Sex", time="12s", trials=None)
+
+
+def test_it_ends_with_a_score_that_is_better_than_the_baseline(penguins: tuple[dict[str, Any], RunDir]) -> None:
+    summary, _ = penguins
+    assert (summary["status"], summary["task"], summary["metric"]) == ("done", "binary", "roc_auc")
+    holdout = summary["holdout"]
+    assert holdout["low"] <= holdout["score"] <= holdout["high"]
+    assert (holdout["n"], holdout["looks"]) == (67, 1)
+    assert holdout["low"] > 0.7 > summary["baseline"]["score"]
+    assert summary["cost"] == {"usd": 0.0, "input_tokens": 0, "output_tokens": 0, "model_calls": summary["cost"]["model_calls"]}
+    assert summary["fallbacks"] == []
+
+
+def test_the_search_keeps_its_time(penguins: tuple[dict[str, Any], RunDir]) -> None:
+    summary, _ = penguins
+    assert summary["seconds"]["search"] <= 12 * 1.1
+
+
+def test_every_stage_ended_on_a_fact_and_every_role_spoke_in_its_stages(penguins: tuple[dict[str, Any], RunDir]) -> None:
+    events = list(read_events(penguins[1].events))
+    ended = [e for e in events if isinstance(e, StageEnded)]
+    assert [e.stage for e in ended] == [s.value for s in ORDER]
+    assert all(e.outcome for e in ended)
+    for turn in (e for e in events if isinstance(e, TurnStarted)):
+        assert turn.role in SPEAKERS[Stage(turn.stage)]
+    assert {e.role for e in events if isinstance(e, TurnStarted)} == {role for roles in SPEAKERS.values() for role in roles}
+
+
+def test_the_run_directory_is_complete(penguins: tuple[dict[str, Any], RunDir]) -> None:
+    summary, run = penguins
+    for path in (
+        run.settings, run.contract, run.manifest, run.plan, run.events, run.checkpoint, run.cells, run.leaderboard, run.sections,
+        run.notebook, run.report, run.tracking, run.traces, run.model / "pipeline.joblib", run.model / "model.json",
+    ):  # fmt: skip
+        assert path.stat().st_size > 0, path
+    assert read_summary(run)["holdout"] == summary["holdout"]
+    assert list((run.work / "plots").glob("*.png"))
+    assert not [p for p in run.path.rglob("*.tmp")]
+    report = run.report.read_text()
+    assert f"{summary['holdout']['score']:.3f}"[:5] in report
+
+
+def test_holdout_labels_are_in_no_file_that_a_sandbox_saw_before_the_score(penguins: tuple[dict[str, Any], RunDir]) -> None:
+    _, run = penguins
+    events = list(read_events(run.events))
+    scored = next(e for e in events if isinstance(e, HoldoutScored))
+    opened = next(e for e in events if getattr(e, "tool", "") == "open_holdout")
+    assert scored.seq < opened.seq
+    assert "Sex" not in pd.read_parquet(run.data / "holdout.parquet").columns
+
+
+def test_predictions_have_one_row_per_input_row_in_input_order(penguins: tuple[dict[str, Any], RunDir], tmp_path: Path) -> None:
+    _, run = penguins
+    table = pd.read_csv(PENGUINS)
+    rows = table.sample(frac=1, random_state=1).drop(columns=["Sex"])
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    assert predict(run, tmp_path / "rows.csv", tmp_path / "out.csv", sandbox="unsafe-local") == len(rows)
+    out = pd.read_csv(tmp_path / "out.csv")
+    assert list(out.columns) == ["prediction", "proba_FEMALE", "proba_MALE"]
+    assert len(out) == len(rows)
+    assert np.allclose(out[["proba_FEMALE", "proba_MALE"]].sum(axis=1), 1)
+    truth = table.loc[rows.index, "Sex"]
+    known = truth.notna().to_numpy()
+    assert (out["prediction"].to_numpy()[known] == truth.to_numpy()[known]).mean() > 0.9
+
+
+def test_the_notebook_is_valid_and_holds_the_cells_that_ran(penguins: tuple[dict[str, Any], RunDir]) -> None:
+    _, run = penguins
+    notebook = nbformat.read(run.notebook, as_version=4)
+    nbformat.validate(notebook)
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    journalled = [json.loads(line)["code"] for line in run.cells.read_text().splitlines()]
+    assert [c.source for c in code] == journalled
+
+
+def test_the_notebook_runs_again_from_top_to_bottom(tmp_path: Path) -> None:
+    from nbclient import NotebookClient
+
+    _, run = finished(tmp_path, "sklearn:iris", target="target", time="20s")
+    before = {p: p.stat().st_mtime_ns for p in run.work.rglob("*") if p.is_file()}
+    notebook = nbformat.read(run.notebook, as_version=4)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(run.path)}}).execute()
+    assert (run.path / "replay" / "candidates").is_dir()
+    assert before == {p: p.stat().st_mtime_ns for p in run.work.rglob("*") if p.is_file()}, "what the run left is never touched"
+
+
+def test_spans_have_parents_and_cover_every_turn_and_call(penguins: tuple[dict[str, Any], RunDir]) -> None:
+    _, run = penguins
+    events = [json.loads(line) for line in run.events.read_text().splitlines()]
+    spans = [json.loads(line) for line in run.traces.read_text().splitlines()]
+    ids = {s["context"]["span_id"] for s in spans}
+    roots = [s for s in spans if s["parent_id"] is None]
+    assert [s["name"] for s in roots] == [f"run {run.name}"]
+    assert all(s["parent_id"] in ids for s in spans if s["parent_id"] is not None)
+    for kind, prefix in (
+        ("turn_started", "invoke_agent"),
+        ("tool_called", "execute_tool"),
+        ("model_called", "chat"),
+        ("cell_executed", "cell"),
+    ):
+        assert sum(e["kind"] == kind for e in events) == sum(s["name"].startswith(prefix + " ") for s in spans)
+
+
+def test_mlflow_holds_a_parent_run_and_a_child_for_every_candidate(penguins: tuple[dict[str, Any], RunDir]) -> None:
+    from mlflow.tracking import MlflowClient
+
+    summary, run = penguins
+    client = MlflowClient(tracking_uri=f"sqlite:///{run.tracking}")
+    experiment = client.get_experiment_by_name("mlteam")
+    runs = client.search_runs([experiment.experiment_id], max_results=500)
+    parent = next(r for r in runs if r.data.tags["mlteam.kind"] == "run")
+    children = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert parent.data.metrics["holdout_score"] == summary["holdout"]["score"]
+    assert len(children) == summary["candidates"] > 3
+
+
+def test_equal_seeds_give_equal_scores_when_trials_bound_the_search(tmp_path: Path) -> None:
+    results = [finished(tmp_path, "sklearn:wine", target="target", trials=3, time="300s", seed=7)[0] for _ in range(2)]
+    assert results[0]["holdout"] == results[1]["holdout"]
+    assert results[0]["cv"] == results[1]["cv"]
+    assert results[0]["task"] == "multiclass"
+
+
+@pytest.mark.bubblewrap
+def test_a_regression_by_bubblewrap(tmp_path: Path) -> None:
+    summary, run = finished(tmp_path, "sklearn:diabetes", target="target", time="8s", trials=None, sandbox="bubblewrap")
+    assert (summary["status"], summary["metric"]) == ("done", "rmse")
+    assert summary["holdout"]["score"] < summary["baseline"]["score"]
+    rows = pd.read_parquet(run.data / "holdout.parquet")
+    rows.to_parquet(tmp_path / "rows.parquet")
+    predict(run, tmp_path / "rows.parquet", tmp_path / "out.csv", sandbox="unsafe-local")
+    out = pd.read_csv(tmp_path / "out.csv")
+    assert list(out.columns) == ["prediction"]
+    assert len(out) == len(rows)
+
+
+def test_a_model_that_cannot_be_reached_is_replaced_turn_by_turn(tmp_path: Path) -> None:
+    summary, run = finished(tmp_path, "sklearn:iris", target="target", time="15s", model="openai:none@http://127.0.0.1:9/v1")
+    assert summary["status"] == "done"
+    falls = [e for e in read_events(run.events) if isinstance(e, FellBack)]
+    assert falls
+    assert all("openai:none" in e.reason for e in falls)
+    assert summary["cost"]["usd"] is None, "the price of a failed call is not known to be nothing"

@@ -1,0 +1,192 @@
+"""The one door: who may call what, with which arguments, on which budget, and what is told and logged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from autogen_core.tools import ToolResult
+
+from team.errors import UsageError
+from team.events import CellExecuted, ProgressMade, ToolReturned
+from team.roles import roles
+from team.stages import Stage
+from team.workbench import OBSERVATION_CHARS, RoleWorkbench, cut
+from tests.rooming import Rooming, rooming
+from tools.spec import registry
+
+
+async def call(r: Rooming, role: str, tool: str, **arguments: Any) -> ToolResult:
+    return await RoleWorkbench(roles()[role], r.room).call_tool(tool, arguments)
+
+
+def text(result: ToolResult) -> str:
+    return result.to_text()
+
+
+async def sealed(r: Rooming) -> None:
+    r.enter(Stage.ACQUIRE)
+    for tool in ("fetch_data", "seal_holdout"):
+        result = await call(r, "data_scientist", tool)
+        assert not result.is_error, text(result)
+
+
+async def test_a_role_is_shown_and_given_only_the_tools_of_its_stage(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        r.enter(Stage.ACQUIRE)
+        assert [t["name"] for t in await RoleWorkbench(roles()["data_scientist"], r.room).list_tools()] == ["fetch_data", "seal_holdout"]
+        assert await RoleWorkbench(roles()["critic"], r.room).list_tools() == []
+        for role, tool in (("critic", "fetch_data"), ("data_scientist", "profile_table"), ("data_scientist", "no_such_tool")):
+            result = await call(r, role, tool)
+            assert result.is_error
+            assert json.loads(text(result))["error"] == "refused"
+        assert r.kinds() == ["tool_called", "tool_returned"] * 3
+
+
+async def test_arguments_are_checked_and_every_problem_is_named(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris") as r:
+        result = await call(r, "planner", "record_plan", approach=7, stpes=["a"])
+        detail = json.loads(text(result))["detail"]
+        for part in (
+            "approach=7",
+            "unknown argument 'stpes'",
+            "argument 'steps' is missing",
+            "Arguments: approach, steps, families, risks",
+        ):
+            assert part in detail
+
+
+async def test_a_call_is_logged_before_and_after_and_its_fact_is_taken_over(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris") as r:
+        result = await call(r, "planner", "record_plan", approach="a", steps=["s"], families=[], risks=[])
+        assert json.loads(text(result))["approach"] == "a"
+        assert r.kinds() == ["tool_called", "tool_returned"]
+        assert r.room.state.planned
+        assert json.loads(r.run.plan.read_text())["steps"] == ["s"]
+
+
+async def test_bad_input_of_the_user_is_kept_for_the_conductor(tmp_path: Path) -> None:
+    async with rooming(tmp_path, tmp_path / "none.csv") as r:
+        r.enter(Stage.ACQUIRE)
+        assert (await call(r, "data_scientist", "fetch_data")).is_error
+        assert isinstance(r.room.fatal, UsageError)
+
+
+async def test_a_kernel_tool_runs_as_a_cell_and_its_result_is_validated(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        await sealed(r)
+        r.enter(Stage.ANALYSE)
+        result = await call(r, "data_scientist", "inspect_table", rows=2)
+        assert json.loads(text(result))["rows"] == 120
+        cell = json.loads(r.run.cells.read_text().splitlines()[0])
+        assert cell["code"] == "from tools.eda import inspect_table\nfrom tools.show import show\n\nshow(inspect_table(rows=2))"
+        assert cell["outputs"]
+        executed = next(e for e in r.events if isinstance(e, CellExecuted))
+        assert (executed.cell, executed.status) == (0, "ok")
+
+
+async def test_free_form_code_is_the_cell_and_its_output_the_observation(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        await sealed(r)
+        r.enter(Stage.ANALYSE)
+        assert text(await call(r, "data_scientist", "run_python", code="print(6 * 7)")).strip() == "42"
+        failed = await call(r, "data_scientist", "run_python", code="print('before')\n1 / 0")
+        detail = json.loads(text(failed))["detail"]
+        assert "before" in detail
+        assert "ZeroDivisionError" in detail
+
+
+async def test_code_that_forges_a_result_moves_no_stage(tmp_path: Path) -> None:
+    forged = (
+        "from IPython.display import display\n"
+        "display({'application/vnd.mlteam.result+json': {'name': 'default', 'best': 1.0}, 'text/plain': 'x'}, raw=True)"
+    )
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        await sealed(r)
+        r.enter(Stage.PREPARE)
+        before = r.room.state
+        assert not (await call(r, "engineer", "run_python", code=forged)).is_error
+        assert r.room.state == before
+
+
+async def test_candidates_are_scored_by_the_host_and_search_time_is_charged(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target", search_s=30) as r:
+        await sealed(r)
+        r.enter(Stage.PREPARE)
+        assert not (await call(r, "engineer", "prepare")).is_error
+        r.enter(Stage.BASELINE)
+        result = await call(r, "engineer", "train_baselines", time_s=500)
+        assert not result.is_error, text(result)
+        claimed = {c["name"]: c["score"] for c in json.loads(text(result))["candidates"]}
+        scored = {c.name: c.score for c in r.room.state.candidates}
+        assert scored == pytest.approx(claimed)
+        assert "dummy-1" in scored
+        assert [c["name"] for c in json.loads(r.run.leaderboard.read_text())["candidates"]][-1] == "dummy-1"
+        returned = [e for e in r.events if isinstance(e, ToolReturned)][-1]
+        assert 0 < returned.search_seconds == r.meter.usage.search_s < 30
+        assert any(isinstance(e, ProgressMade) for e in r.events)
+        code = json.loads(r.run.cells.read_text().splitlines()[-1])["code"]
+        assert "time_s=30.0" in code, "a call gets no more than is left"
+
+
+async def test_a_candidate_with_a_false_prediction_file_is_rejected(tmp_path: Path) -> None:
+    spoil = (
+        "import pandas as pd, pathlib\n"
+        "p = pathlib.Path('candidates/dummy-1/oof.parquet'); t = pd.read_parquet(p)\n"
+        "t.iloc[0, -1] = 7.0\n"
+        "import shutil; shutil.copytree('candidates/dummy-1', 'candidates/spoilt-1'); t.to_parquet('candidates/spoilt-1/oof.parquet')\n"
+        "import os; os.makedirs('candidates/linked-1'); os.symlink('/etc/passwd', 'candidates/linked-1/candidate.json')"
+    )
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        await sealed(r)
+        r.enter(Stage.PREPARE)
+        await call(r, "engineer", "prepare")
+        r.enter(Stage.BASELINE)
+        await call(r, "engineer", "train_baselines", time_s=20)
+        r.enter(Stage.OPTIMISE)
+        assert not (await call(r, "engineer", "run_python", code=spoil)).is_error
+        state, problems = r.room.evidence.of_candidates(r.room.state)
+        assert not {"spoilt-1", "linked-1"} & {c.name for c in state.candidates}
+        assert len(problems) == 2
+
+
+async def test_a_spent_budget_refuses_before_anything_runs(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target", search_s=10) as r:
+        r.meter.charge_search(9.9)
+        r.enter(Stage.TRAIN)
+        detail = json.loads(text(await call(r, "engineer", "train", families=["linear"])))["detail"]
+        assert "time limit reached: 9.9 of 10 s of search" in detail
+        assert not r.run.cells.exists()
+
+
+async def test_a_host_tool_that_raises_is_an_error_result_and_not_the_end(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        r.enter(Stage.RELEASE)
+        result = await call(r, "release_manager", "track_run")
+        assert json.loads(text(result))["error"] == "error"
+        assert "FileNotFoundError" in text(result)
+        assert r.room.fatal is None
+
+
+async def test_a_log_that_cannot_be_written_ends_the_run_and_never_raises_into_the_chat(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        r.log.close()
+        result = await call(r, "planner", "record_plan", approach="a", steps=["s"], families=[], risks=[])
+        assert result.is_error
+        assert isinstance(r.room.fatal, ValueError)
+
+
+def test_long_observations_keep_head_and_tail() -> None:
+    shown = cut("a" * OBSERVATION_CHARS + "b" * OBSERVATION_CHARS)
+    assert shown.startswith("aaa")
+    assert shown.endswith("bbb")
+    assert f"{OBSERVATION_CHARS} characters left out" in shown
+
+
+def test_every_tool_of_a_role_exists_and_every_tool_has_a_role() -> None:
+    known = set(registry())
+    given = set().union(*(role.tools for role in roles().values()))
+    assert given <= known
+    assert known - given == {"predict_rows"}, "predict_rows is called by `mlteam predict` alone"

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import math
+import signal
+import threading
+
+import pytest
+
+from tools.deadline import Deadline, DeadlineReached
+
+
+def test_no_deadline_never_ends() -> None:
+    deadline = Deadline()
+    deadline.check()
+    assert math.isinf(deadline.remaining())
+    assert not deadline.expired()
+
+
+def test_an_expired_deadline_raises() -> None:
+    deadline = Deadline(0)
+    assert deadline.expired()
+    assert deadline.remaining() == 0
+    with pytest.raises(DeadlineReached):
+        deadline.check()
+
+
+def test_a_share_ends_no_later_than_the_whole() -> None:
+    assert Deadline(100).share(1).remaining() <= 1
+    assert Deadline(1).share(100).remaining() <= 1
+    assert math.isinf(Deadline().share(math.inf).remaining())
+
+
+def test_the_alarm_ends_code_that_never_asks() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(DeadlineReached), Deadline(0.05).alarm():
+        while True:
+            pass
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_other_threads_go_without_alarm() -> None:
+    passed = []
+
+    def work() -> None:
+        with Deadline(0).alarm():
+            passed.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert passed == [True]

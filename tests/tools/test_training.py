@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.tools.conftest import Open, mixed
+from tools.candidates import leaderboard, load_candidate, load_oof
+from tools.contract import Split
+from tools.problem import load_problem
+from tools.spec import ToolRefused
+from tools.training import train, train_baselines
+
+
+def test_baselines_are_candidates_that_score_what_they_say(open_workspace: Open) -> None:
+    space = open_workspace("breast_cancer")
+    found = train_baselines(time_s=10)
+    assert [c.family for c in found.candidates] == ["linear", "tree", "dummy"]
+    assert found.skipped == []
+    assert found.best == "linear-1"
+    problem = load_problem(space)
+    for record in leaderboard(space):
+        oof = load_oof(space, record.name, problem)
+        assert problem.score(oof) == pytest.approx(record.score)
+        assert problem.fold_scores(oof) == pytest.approx(record.fold_scores)
+        assert record.n_folds == 3
+
+
+@pytest.mark.parametrize("table", ["wine", "diabetes", "mixed"])
+def test_families_beat_the_dummy_on_any_table(open_workspace: Open, table: str) -> None:
+    space = open_workspace(table)
+    found = train(["dummy", "linear", "lightgbm"], time_s=6)
+    names = {c.family: c.name for c in reversed(found.candidates)}
+    assert set(names) == {"dummy", "linear", "lightgbm"}
+    assert not [s for s in found.skipped if "Error" in s.reason]
+    contract = space.contract
+    assert contract.better(load_candidate(space, names["lightgbm"]).score, load_candidate(space, names["dummy"]).score)
+
+
+def test_a_configuration_is_trained_once(open_workspace: Open) -> None:
+    open_workspace("wine")
+    train(["dummy"], time_s=5)
+    again = train(["dummy"], time_s=5)
+    assert again.candidates == []
+    assert [s.reason for s in again.skipped] == ["trained already as dummy-1"]
+
+
+def test_the_time_is_kept_and_the_rest_told(open_workspace: Open) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(8000, 12)), columns=list("abcdefghijkl"))
+    open_workspace(frame.assign(y=frame["a"] * frame["b"] + rng.normal(size=8000)), "y", "regression")
+    started = time.monotonic()
+    found = train(["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest"], time_s=4)
+    assert time.monotonic() - started < 4 + 1.5
+    assert found.candidates
+    assert found.seconds <= 5.5
+    assert len({c.family for c in found.candidates} | {s.name.split("-")[0] for s in found.skipped}) == 5
+
+
+def test_a_split_by_time_leaves_early_rows_without_prediction(open_workspace: Open) -> None:
+    frame = mixed().drop(columns=["note 🙂"]).assign(when=pd.date_range("2024-01-01", periods=240).astype(str))
+    target = np.nan_to_num(frame.pop("a.b"), posinf=0)
+    space = open_workspace(frame.assign(y=target), "y", "regression", split=Split(kind="time", column="when", holdout_fraction=0.25, seed=0))
+    train_baselines(time_s=8)
+    problem = load_problem(space)
+    oof = load_oof(space, "linear-1", problem)
+    assert np.isnan(oof).sum() == (problem.folds == -1).sum() > 0
+
+
+def test_unknown_families_and_preparations_are_refused(open_workspace: Open) -> None:
+    open_workspace("wine")
+    with pytest.raises(ToolRefused, match="no family 'svm'"):
+        train(["svm"])
+    with pytest.raises(ToolRefused, match="no preparation 'nope'"):
+        train_baselines("nope")
