@@ -6,6 +6,7 @@ said last. That is all it needs, because a turn opens with a briefing.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections import deque
@@ -24,6 +25,9 @@ from team.workbench import RoleWorkbench, Toolroom
 
 MAX_CALLS_A_TURN = 16
 """Model calls of one turn, each of which may call tools."""
+
+CANCEL_PATIENCE_S = 10.0
+"""How long a cancelled turn may take to interrupt its cell."""
 
 Spoken = Callable[[str, str], None]
 """Told of everything a role says: its name and the text."""
@@ -52,21 +56,33 @@ class Group:
 
         Raises:
             RuntimeError: when the model client fails; AutoGen gives every failure this type.
+        CancelledError: when the turn is cancelled; the model call or the cell that was going on is ended first.
         """
         self._speaker = speaker
         fresh = self._team is None
         team = self._team = self._team or self._build()
         task: list[BaseChatMessage] = [TextMessage(content=text, source=role) for role, text in self.thread] if fresh else []
         task.append(TextMessage(content=briefing, source=CONDUCTOR))
-        last = ""
+        token = CancellationToken()
+        listening = asyncio.ensure_future(self._listen(team, task, token))
         try:
-            async for message in team.run_stream(task=task, cancellation_token=CancellationToken(), output_task_messages=False):
-                if isinstance(message, (BaseAgentEvent, BaseChatMessage)):
-                    last = self._tell(message) or last
+            last = await asyncio.shield(listening)
         except BaseException:
             self._team = None
+            if not listening.done():
+                # AutoGen waits for ever for an agent whose task is cancelled from outside; its own token ends it.
+                token.cancel()
+                await asyncio.wait({listening}, timeout=CANCEL_PATIENCE_S)
+                listening.cancel()
             raise
         self.thread.append((speaker, last))
+        return last
+
+    async def _listen(self, team: SelectorGroupChat, task: list[BaseChatMessage], token: CancellationToken) -> str:
+        last = ""
+        async for message in team.run_stream(task=task, cancellation_token=token, output_task_messages=False):
+            if isinstance(message, (BaseAgentEvent, BaseChatMessage)):
+                last = self._tell(message) or last
         return last
 
     def _tell(self, message: BaseAgentEvent | BaseChatMessage) -> str:

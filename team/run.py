@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from team.briefing import brief
 from team.budget import Limits, Meter, Usage
@@ -49,6 +49,9 @@ from team.telemetry import Tracer
 from team.vault import Vault
 from team.workbench import Toolroom
 
+if TYPE_CHECKING:
+    from autogen_core.models import ChatCompletionClient
+
 VERSIONED = (
     "mlteam",
     "autogen-agentchat",
@@ -66,27 +69,34 @@ VERSIONED = (
 PLAYBOOK = "playbook"
 
 Subscriber = Callable[[Event], None]
+Clients = Callable[[str], "ChatCompletionClient"]
+"""Makes a model client of a spec."""
 
 
-def start(settings: Settings, subscribers: Sequence[Subscriber] = ()) -> dict[str, Any]:
+def start(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client) -> dict[str, Any]:
     """Make a run directory, run the team to its end, and return the summary.
+
+    Args:
+        settings: what is asked for.
+        subscribers: called with every event, in order.
+        clients: makes the model client of a spec; whoever has a client of their own passes it here.
 
     Raises:
         UsageError: for input that cannot be used; the run directory is removed again.
         MlteamError: when the run fails; the run directory is kept and named.
     """
-    return asyncio.run(astart(settings, subscribers))
+    return asyncio.run(astart(settings, subscribers, clients))
 
 
-async def astart(settings: Settings, subscribers: Sequence[Subscriber] = ()) -> dict[str, Any]:
+async def astart(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client) -> dict[str, Any]:
     """Like `start`, inside a running event loop."""
-    preflight(settings)
+    preflight(settings, clients)
     made_out = not settings.out.exists()
     run = create_run(settings.out, settings.source.rpartition("/")[2].partition(".")[0].replace("sklearn:", ""))
     with run.lock():
         conductor = None
         try:
-            conductor = Conductor(run, settings, subscribers)
+            conductor = Conductor(run, settings, subscribers, clients)
             return await conductor.go()
         except (UsageError, OSError) as error:
             unused = conductor is None or not conductor.vault.sealed
@@ -101,7 +111,7 @@ async def astart(settings: Settings, subscribers: Sequence[Subscriber] = ()) -> 
             raise _disk_error(error, settings.out) from error
 
 
-def preflight(settings: Settings) -> None:
+def preflight(settings: Settings, clients: Clients = make_client) -> None:
     """Check what can be checked before anything is made.
 
     Raises:
@@ -115,15 +125,15 @@ def preflight(settings: Settings) -> None:
             metric_for(settings.metric, "binary")
         except ValueError as error:
             raise UsageError(f"{error} Change --metric.") from None
-    make_client(settings.model)
+    clients(settings.model)
     choose(settings.sandbox.kind, trusted_code=settings.model == PLAYBOOK)
 
 
 class Conductor:
     """Runs one team in one run directory."""
 
-    def __init__(self, run: RunDir, settings: Settings, subscribers: Sequence[Subscriber]) -> None:
-        self.run_dir, self.settings = run, settings
+    def __init__(self, run: RunDir, settings: Settings, subscribers: Sequence[Subscriber], clients: Clients) -> None:
+        self.run_dir, self.settings, self._clients = run, settings, clients
         self.log = EventLog(run.events)
         self._tracer = Tracer(run.traces)
         self.log.subscribe(self._tracer)
@@ -278,7 +288,7 @@ class Conductor:
     def _group(self, model: str) -> Group:
         if model not in self._groups:
             thread = [line for group in self._groups.values() for line in group.thread]
-            clients = {role: MeteredClient(make_client(model), role, model, self._record_call) for role in NAMES}
+            clients = {role: MeteredClient(self._clients(model), role, model, self._record_call) for role in NAMES}
             self._groups[model] = Group(clients, self.room, self._spoken, thread)
         return self._groups[model]
 

@@ -208,8 +208,13 @@ class RoleWorkbench(Workbench):
         cancellation_token: CancellationToken | None = None,
         call_id: str | None = None,
     ) -> ToolResult:
+        running = asyncio.ensure_future(self._room.call(self._role, name, arguments if isinstance(arguments, Mapping) else {}))
+        if cancellation_token is not None:
+            cancellation_token.link_future(running)
         try:
-            outcome = await self._room.call(self._role, name, arguments if isinstance(arguments, Mapping) else {})
+            outcome = await running
+        except asyncio.CancelledError:
+            outcome = Outcome(status="error", text="cancelled")
         except Exception as error:  # AutoGen would hang; the conductor raises it after the turn
             self._room.fatal = error
             outcome = Outcome(status="error", text=f"{type(error).__name__}: {error}")

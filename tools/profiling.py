@@ -40,6 +40,8 @@ def describe(column: Column, problem: Problem, association: float | None) -> Col
     values = problem.X[column.name]
     present = values.dropna()
     low = middle = high = top = ""
+    if column.kind == "numeric":
+        present = present[np.isfinite(present.to_numpy())]
     if len(present) and column.kind in ("numeric", "datetime"):
         shown = [present.min(), present.quantile(0.5), present.max()]
         low, middle, high = (f"{v:.5g}" if column.kind == "numeric" else str(v)[:16] for v in shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class ModelCall:
 
 
 class MeteredClient(DelegatingClient):
-    """Tells `record` of every call, then hands the reply, or the exception, on."""
+    """Tells `record` of every call, then hands the reply, or the exception, on. Makes every client cancellable by its token."""
 
     component_provider_override = "team.models.metering.MeteredClient"
 
@@ -42,8 +43,11 @@ class MeteredClient(DelegatingClient):
 
     async def create(self, messages: Sequence[LLMMessage], **options: Any) -> CreateResult:
         start = time.perf_counter()
+        asked = asyncio.ensure_future(self._inner.create(messages, **options))
+        if (token := options.get("cancellation_token")) is not None:
+            token.link_future(asked)
         try:
-            result = await self._inner.create(messages, **options)
+            result = await asked
         except BaseException as error:
             self._note(0, 0, time.perf_counter() - start, "error", f"{type(error).__name__}: {error}"[:500])
             raise

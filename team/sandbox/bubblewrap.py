@@ -93,13 +93,13 @@ class BubblewrapLauncher:
         (folder / "passwd").write_text(_PASSWD, encoding="utf-8")
         (folder / "group").write_text(_GROUP, encoding="utf-8")
         shared_memory_mb = (limits.memory_mb or 8192) // 4
-        arguments = [*view.arguments()]
+        arguments = ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+        for path, size in (("/tmp", shared_memory_mb), ("/dev/shm", shared_memory_mb), (f"{_ROOT}/home", _HOME_MB)):
+            arguments += ["--size", str(size << 20), "--tmpfs", path]
+        arguments += view.arguments()  # after /tmp, in which the interpreter may lie
         for name in _ETC:
             arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
         arguments += ["--ro-bind", str(folder / "passwd"), "/etc/passwd", "--ro-bind", str(folder / "group"), "/etc/group"]
-        arguments += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-        for path, size in (("/tmp", shared_memory_mb), ("/dev/shm", shared_memory_mb), (f"{_ROOT}/home", _HOME_MB)):
-            arguments += ["--size", str(size << 20), "--tmpfs", path]
         arguments += ["--ro-bind", str(tools_package()), f"{_ROOT}/code/tools", "--ro-bind", str(START), f"{_ROOT}/start.py"]
         if data:
             arguments += ["--ro-bind", str(data), f"{_ROOT}/data"]
@@ -176,7 +176,7 @@ def _obstacle() -> Obstacle | None:
         return Obstacle("it needs Linux", "Use Linux, or the playbook alone, which may run with --sandbox unsafe-local.")
     if shutil.which("bwrap") is None:
         return Obstacle("the program bwrap is not installed", "Install it: apt-get install bubblewrap (or dnf, pacman, apk).")
-    mounts = [*HostView.of_this_interpreter().arguments(), "--proc", "/proc", "--dev", "/dev", "--size", "4096", "--tmpfs", "/tmp"]
+    mounts = ["--proc", "/proc", "--dev", "/dev", "--size", "4096", "--tmpfs", "/tmp", *HostView.of_this_interpreter().arguments()]
     command = [_bwrap(), *_namespaces(), *mounts, "--remount-ro", "/", "--", "/bin/true"]
     try:
         tried = subprocess.run(command, capture_output=True, text=True, check=False, env={}, timeout=_TRY_SECONDS)

@@ -61,8 +61,8 @@ def test_every_family_fits_predicts_and_survives_a_pickle(open_workspace: Open, 
     if name != "dummy" and table in ("breast_cancer", "diabetes"):
         shares = problem.y[learn].mean()
         floor = np.tile([1 - shares, shares], (len(check), 1)) if problem.n_classes else np.full(len(check), shares)
-        better = 1 if problem.contract.direction == "maximize" else -1
-        assert better * problem.score(_fill(problem, check, predictions), check) > better * problem.score(_fill(problem, check, floor), check)
+        reached, least = (problem.score(_fill(problem, check, found), check) for found in (predictions, floor))
+        assert problem.contract.better(reached, least)
 
 
 def _fill(problem: Problem, rows: np.ndarray, predictions: np.ndarray) -> np.ndarray:

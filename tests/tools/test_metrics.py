@@ -75,7 +75,7 @@ def test_an_undefined_score_is_an_error_never_nan() -> None:
     with pytest.raises(ValueError, match="expected"):
         score("log_loss", "binary", ones, np.ones(5))
     assert undefined_reason("accuracy", "binary", ones) is None
-    assert score("accuracy", "binary", ones, proba + [[-0.1, 0.1]]) == 1.0
+    assert score("accuracy", "binary", ones, np.full((5, 2), [0.4, 0.6])) == 1.0
 
 
 def test_unknown_and_unfitting_metrics_are_told_apart() -> None:

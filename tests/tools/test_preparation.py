@@ -43,7 +43,7 @@ def test_what_is_asked_is_left_out(open_workspace: Open) -> None:
 
 
 def test_the_group_column_is_left_out(open_workspace: Open) -> None:
-    frame = pd.DataFrame({"g": np.arange(60) % 6, "x": np.arange(60.0), "y": np.arange(60) % 2})
+    frame = pd.DataFrame({"g": np.arange(60) % 6, "x": np.arange(60) ** 0.5, "y": np.arange(60) % 2})
     open_workspace(frame, "y", "binary", split=Split(kind="group", column="g", holdout_fraction=0.25, seed=0))
     assert list(reasons(prepare())) == ["g"]
 

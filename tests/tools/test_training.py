@@ -62,7 +62,9 @@ def test_the_time_is_kept_and_the_rest_told(open_workspace: Open) -> None:
 def test_a_split_by_time_leaves_early_rows_without_prediction(open_workspace: Open) -> None:
     frame = mixed().drop(columns=["note 🙂"]).assign(when=pd.date_range("2024-01-01", periods=240).astype(str))
     target = np.nan_to_num(frame.pop("a.b"), posinf=0)
-    space = open_workspace(frame.assign(y=target), "y", "regression", split=Split(kind="time", column="when", holdout_fraction=0.25, seed=0))
+    space = open_workspace(
+        frame.assign(y=target), "y", "regression", split=Split(kind="time", column="when", holdout_fraction=0.25, seed=0)
+    )
     train_baselines(time_s=8)
     problem = load_problem(space)
     oof = load_oof(space, "linear-1", problem)

@@ -16,7 +16,6 @@ import team
 from team.errors import UsageError
 from team.sandbox import Kernel, open_kernel
 from team.sandbox.bubblewrap import HostView
-from team.sandbox.environment import tools_package
 from tests.contracts.sandbox import LIMITS, SandboxContract, told
 
 
@@ -86,7 +85,8 @@ class TestIsolation:
     async def test_nothing_of_the_run_but_work_and_data(self, kernel: Kernel, run: Path) -> None:
         result = await told(
             kernel,
-            f"import os\nprint([os.path.exists(p) for p in ({str(run)!r}, {str(run / 'vault' / 'labels.csv')!r}, '../vault', '/mlteam/vault')])\n"
+            "import os\n"
+            f"print([os.path.exists(p) for p in ({str(run)!r}, {str(run / 'vault' / 'labels.csv')!r}, '../vault', '/mlteam/vault')])\n"
             "print(sorted(os.listdir('/mlteam')), os.getcwd(), os.environ['MLTEAM_WORK'], os.environ['MLTEAM_DATA'])",
         )
         assert result.text == (
@@ -100,7 +100,8 @@ class TestIsolation:
             kernel,
             "import importlib.util, os, tools.show\n"
             "print([importlib.util.find_spec(name) for name in ('team', 'evals', 'reports', 'tests')])\n"
-            f"print([os.path.exists(os.path.join({str(project)!r}, name)) for name in ('team', '.git', 'tests', 'pyproject.toml', 'runs')])\n"
+            "names = ('team', '.git', 'tests', 'pyproject.toml', 'runs')\n"
+            f"print([os.path.exists(os.path.join({str(project)!r}, name)) for name in names])\n"
             "print(os.listdir('/mlteam/code'), tools.show.__file__)",
         )
         assert result.text == ("[None, None, None, None]\n[False, False, False, False, False]\n['tools'] /mlteam/code/tools/show.py\n")
@@ -157,9 +158,7 @@ class TestIsolation:
 @pytest.mark.bubblewrap
 async def test_a_run_folder_that_the_sandbox_would_show_is_refused() -> None:
     with pytest.raises(UsageError, match="--out"):
-        async with open_kernel(
-            "bubblewrap", work=tools_package().parent if HostView.of_this_interpreter().shows(tools_package()) else Path(sys.prefix)
-        ):
+        async with open_kernel("bubblewrap", work=Path(sys.prefix)):
             raise AssertionError("opened")
 
 

@@ -1,0 +1,383 @@
+"""A run directory as typed facts: everything that a document says about a run, and the events it rests on.
+
+Works on a run that is still going on, failed or was cut off: what is not known yet is None or empty.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel
+
+from reports.conversation import Turn, read_turns
+from reports.findings import Evaluation, Fact, Plan, Preparation, Profile, Skipped, last_result, read_skipped
+from reports.plots import Plot, list_plots
+from team.events import (
+    CandidateScored,
+    DocumentWritten,
+    Event,
+    FellBack,
+    HoldoutScored,
+    ModelCalled,
+    Reviewed,
+    RoundEnded,
+    RunEnded,
+    RunStarted,
+    SandboxChosen,
+    StageEnded,
+    StageEntered,
+    ToolCalled,
+    ToolReturned,
+    TurnStarted,
+)
+from team.log import read_events
+from team.rundir import RunDir
+from tools.contract import Contract
+
+Status = Literal["done", "failed", "stopped_by_budget", "interrupted", "unfinished"]
+BASELINE_FAMILIES = ("dummy", "linear")
+E = TypeVar("E", bound=BaseModel)
+
+
+class Manifest(Fact):
+    """Where the data came from."""
+
+    source: str
+    rows: int
+    columns: int
+    bytes: int
+    sha256: str
+    licence: str | None = None
+
+
+class StageFact(Fact):
+    """One visit of a stage; `outcome` is None while it goes on."""
+
+    stage: str
+    visit: int
+    outcome: str | None
+    seconds: float
+    search_seconds: float
+    event: int
+
+
+class CandidateRow(Fact):
+    """A line of the leaderboard. `event` is the place of the score in the event log."""
+
+    name: str
+    family: str
+    score: float
+    std_error: float
+    fold_scores: tuple[float, ...]
+    seconds: float
+    stage: str
+    event: int
+
+
+class Round(Fact):
+    """A round of the optimise loop, with the families that were tuned in it."""
+
+    round: int
+    gain: float
+    noise: float
+    families: tuple[str, ...]
+    event: int
+
+
+class ReviewFact(Fact):
+    stage: str
+    verdict: str
+    findings: tuple[str, ...]
+    back_to: str | None
+    event: int
+
+
+class Holdout(Fact):
+    """The final score with its bootstrap interval."""
+
+    candidate: str
+    metric: str
+    score: float
+    low: float
+    high: float
+    level: float
+    n: int
+    looks: int
+    event: int
+
+
+class Look(Fact):
+    """A line of the vault's ledger."""
+
+    candidate: str
+    score: float
+    n: int
+    final: bool
+
+
+class Fallback(Fact):
+    stage: str
+    role: str
+    reason: str
+    event: int
+
+
+class ModelUse(Fact):
+    """Calls of one model by one role. `usd` is None when the price of any call is not known."""
+
+    role: str
+    model: str
+    calls: int
+    failed: int
+    input_tokens: int
+    output_tokens: int
+    usd: float | None
+    seconds: float
+
+
+class Document(Fact):
+    path: str
+    sha256: str
+    event: int
+
+
+class RunFacts(Fact):
+    """All of a run."""
+
+    name: str
+    status: Status
+    reason: str
+    stage: str | None
+    """The stage that an unfinished run stands in."""
+    started_at: float | None
+    """Seconds since the epoch."""
+    seconds: float
+    """Wall-clock seconds from the first event to the end, or to the last event so far."""
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    sandbox: str | None
+    sandbox_why: str
+    contract: Contract | None
+    manifest: Manifest | None
+    rows_without_target: int
+    plan: Plan | None
+    profile: Profile | None
+    preparation: Preparation | None
+    skipped: tuple[Skipped, ...]
+    stages: tuple[StageFact, ...]
+    turns: tuple[Turn, ...]
+    leaderboard: tuple[CandidateRow, ...]
+    """Best first."""
+    rounds: tuple[Round, ...]
+    reviews: tuple[ReviewFact, ...]
+    evaluation: Evaluation | None
+    """Of the candidate that was scored on the holdout, or of the last one evaluated."""
+    holdout: Holdout | None
+    looks: tuple[Look, ...]
+    sections: dict[str, str]
+    """The writer's prose by slot."""
+    fallbacks: tuple[Fallback, ...]
+    models: tuple[ModelUse, ...]
+    documents: tuple[Document, ...]
+    plots: tuple[Plot, ...]
+    packaged: bool
+    events: int
+    """Number of events in the log."""
+
+    @property
+    def selected(self) -> CandidateRow | None:
+        """The candidate that was scored on the holdout, else the last one evaluated, else the best so far."""
+        name = self.holdout.candidate if self.holdout else self.evaluation.candidate if self.evaluation else None
+        found = next((c for c in self.leaderboard if c.name == name), None)
+        return found or (self.leaderboard[0] if self.leaderboard else None)
+
+    @property
+    def baselines(self) -> tuple[CandidateRow, ...]:
+        """The best dummy and the best linear model of the baseline stage."""
+        rows = [c for c in self.leaderboard if c.stage == "baseline"]
+        first = [next((c for c in rows if c.family == family), None) for family in BASELINE_FAMILIES]
+        return tuple(c for c in first if c is not None)
+
+    @property
+    def seconds_by_stage(self) -> dict[str, float]:
+        """Wall-clock seconds of all ended visits of a stage, in the order the stages were entered."""
+        total: dict[str, float] = {}
+        for visit in self.stages:
+            total[visit.stage] = total.get(visit.stage, 0.0) + visit.seconds
+        return total
+
+    @property
+    def search_seconds(self) -> float:
+        """Seconds that counted against the search budget."""
+        return sum(call.search_seconds for turn in self.turns for call in turn.calls)
+
+    @property
+    def usd(self) -> float | None:
+        """Cost of all model calls in dollars, or None when the price of any is not known."""
+        return _total([use.usd for use in self.models])
+
+    @property
+    def tokens(self) -> int:
+        return sum(use.input_tokens + use.output_tokens for use in self.models)
+
+
+def read_facts(run: Path) -> RunFacts:
+    """Read the run directory `run`.
+
+    Raises:
+        MlteamError: when the event log is damaged, naming the line.
+    """
+    place = RunDir(run)
+    events = list(read_events(place.events))
+    started = _last(events, RunStarted)
+    chosen = _last(events, SandboxChosen)
+    contract = Contract.model_validate_json(place.contract.read_text(encoding="utf-8")) if place.contract.exists() else None
+    manifest, plan = _json(place.manifest), _json(place.plan)
+    holdout = _last(events, HoldoutScored)
+    status, reason = _status(events)
+    stages = _stages(events)
+    sealed = last_result(events, "seal_holdout")
+    profile, preparation = last_result(events, "profile_table"), last_result(events, "prepare")
+    evaluation = last_result(events, "evaluate", **({"candidate": holdout.candidate} if holdout else {}))
+    return RunFacts(
+        name=started.run if started else place.name,
+        status=status,
+        reason=reason,
+        stage=stages[-1].stage if stages and stages[-1].outcome is None else None,
+        started_at=events[0].at if events else None,
+        seconds=events[-1].at - events[0].at if events else 0.0,
+        settings=started.settings if started else {},
+        versions=started.versions if started else {},
+        sandbox=chosen.sandbox if chosen else None,
+        sandbox_why=chosen.why if chosen else "",
+        contract=contract,
+        manifest=Manifest.model_validate(manifest) if manifest else None,
+        rows_without_target=int(sealed[1].get("rows_without_target", 0)) if sealed else 0,
+        plan=Plan.model_validate(plan) if plan else None,
+        profile=Profile.model_validate({**profile[1], "event": profile[0]}) if profile else None,
+        preparation=Preparation.model_validate({**preparation[1], "event": preparation[0]}) if preparation else None,
+        skipped=read_skipped(events),
+        stages=stages,
+        turns=read_turns(events),
+        leaderboard=_leaderboard(events, contract),
+        rounds=_rounds(events),
+        reviews=tuple(
+            ReviewFact(stage=e.stage, verdict=e.verdict, findings=tuple(e.findings), back_to=e.back_to, event=e.seq)
+            for e in events
+            if isinstance(e, Reviewed)
+        ),
+        evaluation=Evaluation.model_validate({**evaluation[1], "event": evaluation[0]}) if evaluation else None,
+        holdout=_holdout(holdout),
+        looks=_looks(place.vault / "ledger.jsonl"),
+        sections={str(slot): str(text) for slot, text in (_json(place.sections) or {}).items()},
+        fallbacks=tuple(Fallback(stage=e.stage, role=e.role, reason=e.reason, event=e.seq) for e in events if isinstance(e, FellBack)),
+        models=_models(events),
+        documents=tuple(Document(path=e.path, sha256=e.sha256, event=e.seq) for e in events if isinstance(e, DocumentWritten)),
+        plots=list_plots(place),
+        packaged=last_result(events, "package_model") is not None,
+        events=len(events),
+    )
+
+
+def _status(events: Sequence[Event]) -> tuple[Status, str]:
+    """How the run ended. An end that turns follow, as after `mlteam resume`, is none."""
+    for event in reversed(events):
+        if isinstance(event, RunEnded):
+            return event.status, event.reason
+        if isinstance(event, TurnStarted):
+            break
+    return "unfinished", ""
+
+
+def _stages(events: Sequence[Event]) -> tuple[StageFact, ...]:
+    found: dict[tuple[str, int], StageFact] = {}
+    for event in events:
+        if isinstance(event, StageEntered):
+            found[event.stage, event.visit] = StageFact(
+                stage=event.stage, visit=event.visit, outcome=None, seconds=0.0, search_seconds=0.0, event=event.seq
+            )
+        elif isinstance(event, StageEnded):
+            found[event.stage, event.visit] = StageFact(
+                stage=event.stage,
+                visit=event.visit,
+                outcome=event.outcome,
+                seconds=event.seconds,
+                search_seconds=event.search_seconds,
+                event=event.seq,
+            )
+    return tuple(found.values())
+
+
+def _leaderboard(events: Sequence[Event], contract: Contract | None) -> tuple[CandidateRow, ...]:
+    """Candidates best first; one that a resumed run scored again counts once."""
+    rows: dict[str, CandidateRow] = {}
+    for event in events:
+        if isinstance(event, CandidateScored):
+            facts = event.model_dump(exclude={"kind", "seq", "at"})
+            rows[event.name] = CandidateRow.model_validate({**facts, "event": event.seq})
+    maximize = contract is None or contract.direction == "maximize"
+    return tuple(sorted(rows.values(), key=lambda c: (-c.score if maximize else c.score, c.name)))
+
+
+def _rounds(events: Sequence[Event]) -> tuple[Round, ...]:
+    tuned: list[str] = []
+    asked: dict[str, str] = {}
+    rounds: dict[int, Round] = {}
+    for event in events:
+        if isinstance(event, ToolCalled) and event.tool == "tune":
+            asked[event.call] = str(event.arguments.get("family", ""))
+        elif isinstance(event, ToolReturned) and event.call in asked and event.status == "ok":
+            tuned.append(asked[event.call])
+        elif isinstance(event, RoundEnded):
+            families = tuple(dict.fromkeys(tuned))
+            rounds[event.round] = Round(round=event.round, gain=event.gain, noise=event.noise, families=families, event=event.seq)
+            tuned = []
+    return tuple(rounds.values())
+
+
+def _holdout(event: HoldoutScored | None) -> Holdout | None:
+    return Holdout.model_validate({**event.model_dump(exclude={"kind", "seq", "at"}), "event": event.seq}) if event else None
+
+
+def _looks(ledger: Path) -> tuple[Look, ...]:
+    lines = ledger.read_text(encoding="utf-8").split("\n")[:-1] if ledger.exists() else []
+    return tuple(Look.model_validate_json(line) for line in lines)
+
+
+def _models(events: Sequence[Event]) -> tuple[ModelUse, ...]:
+    grouped: dict[tuple[str, str], list[ModelCalled]] = {}
+    for event in events:
+        if isinstance(event, ModelCalled):
+            grouped.setdefault((event.role, event.model), []).append(event)
+    return tuple(
+        ModelUse(
+            role=role,
+            model=model,
+            calls=len(calls),
+            failed=sum(call.error is not None for call in calls),
+            input_tokens=sum(call.input_tokens for call in calls),
+            output_tokens=sum(call.output_tokens for call in calls),
+            usd=_total([call.usd for call in calls]),
+            seconds=sum(call.seconds for call in calls),
+        )
+        for (role, model), calls in grouped.items()
+    )
+
+
+def _total(parts: Sequence[float | None]) -> float | None:
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def _last(events: Sequence[Event], kind: type[E]) -> E | None:
+    return next((event for event in reversed(events) if isinstance(event, kind)), None)
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document

@@ -1,0 +1,82 @@
+"""Figures as documents print them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+METRIC_TITLES = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "Average precision",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "f1": "F1",
+    "f1_macro": "F1, macro",
+    "precision": "Precision",
+    "recall": "Recall",
+    "mcc": "Matthews correlation",
+    "rmse": "RMSE",
+    "rmsle": "RMSLE",
+    "mae": "MAE",
+    "mape": "MAPE",
+    "r2": "R²",
+}
+
+
+def metric_title(name: str) -> str:
+    """A metric's name as people write it; an unknown one as it is."""
+    return METRIC_TITLES.get(name, name.replace("_", " "))
+
+
+def compact(value: float) -> str:
+    """Four significant digits; thousands separated from 10,000 on; whole numbers whole."""
+    if isinstance(value, int) or abs(value) >= 10_000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def score_format(scale: float) -> Callable[[float], str]:
+    """A formatter that gives every score of a table the decimals that four significant digits of `scale` need."""
+    magnitude = math.floor(math.log10(abs(scale))) if scale and math.isfinite(scale) else 0
+    decimals = min(10, max(0, 3 - magnitude))
+    return lambda value: f"{value:,.{decimals}f}"
+
+
+def duration(seconds: float) -> str:
+    """`0.05 s`, `14.8 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def share(value: float) -> str:
+    """A share as per cent: `0 %` is none at all, `<1 %` a few."""
+    if 0 < value < 0.01:
+        return "<1 %"
+    if 0.99 < value < 1:
+        return ">99 %"
+    return f"{value:.0%}".replace("%", " %")
+
+
+def file_size(count: int) -> str:
+    """Bytes with a decimal unit."""
+    size = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{count:,} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+
+
+def dollars(usd: float | None) -> str:
+    if usd is None:
+        return "price unknown"
+    return f"${usd:.2f}" if usd >= 0.1 or usd == 0 else f"${usd:.4f}"

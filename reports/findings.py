@@ -1,0 +1,140 @@
+"""What the tools found out, read back from their results in the event log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from team.events import Event, ToolReturned
+
+
+class Fact(BaseModel):
+    """Base of all facts. What a newer tool adds to its result is passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Plan(Fact):
+    approach: str
+    steps: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    risks: tuple[str, ...] = ()
+
+
+class TargetShare(Fact):
+    """A class with its share of the rows, or a quantile of a numeric target with its value."""
+
+    label: str
+    value: float
+
+
+class ProfiledColumn(Fact):
+    column: str
+    kind: str
+    missing: float
+    """Share, 0 to 1."""
+    unique: int
+    low: str = ""
+    middle: str = ""
+    high: str = ""
+    top: str = ""
+    association: float | None = None
+    """How well the column alone predicts the target: ROC AUC for classes, R² for numbers."""
+
+
+class DataWarning(Fact):
+    kind: str
+    columns: tuple[str, ...] = ()
+    message: str
+
+
+class Profile(Fact):
+    """The training table as `profile_table` saw it."""
+
+    rows: int
+    columns: int
+    target_distribution: tuple[TargetShare, ...] = ()
+    profiles: tuple[ProfiledColumn, ...] = ()
+    not_shown: int = 0
+    warnings: tuple[DataWarning, ...] = ()
+    event: int
+
+
+class Dropped(Fact):
+    column: str
+    reason: str
+
+
+class Preparation(Fact):
+    """Which columns models see."""
+
+    name: str
+    columns_in: int
+    columns_used: int
+    features_out: int
+    dropped: tuple[Dropped, ...] = ()
+    event: int
+
+
+class Metric(Fact):
+    """A metric of out-of-fold predictions with its bootstrap interval."""
+
+    metric: str
+    score: float
+    low: float
+    high: float
+    level: float
+
+
+class Importance(Fact):
+    column: str
+    importance: float
+
+
+class Member(Fact):
+    """A member of a blend."""
+
+    name: str
+    weight: float
+
+
+class Evaluation(Fact):
+    """A candidate described by its out-of-fold predictions and its fit on all training rows."""
+
+    candidate: str
+    metrics: tuple[Metric, ...] = ()
+    members: tuple[Member, ...] = ()
+    importance: tuple[Importance, ...] = ()
+    importance_kind: str = ""
+    predict_ms_per_row: float | None = None
+    event: int
+
+
+class Skipped(Fact):
+    """A candidate that was not trained, and why."""
+
+    name: str
+    reason: str
+
+
+def last_result(events: Sequence[Event], tool: str, **having: Any) -> tuple[int, dict[str, Any]] | None:
+    """The last good result of `tool` whose fields equal `having`, after the number of its event."""
+    for event in reversed(events):
+        if isinstance(event, ToolReturned) and event.tool == tool and event.status == "ok" and event.result is not None:
+            result = event.result
+            if all(result.get(key) == value for key, value in having.items()):
+                return event.seq, result
+    return None
+
+
+def read_skipped(events: Sequence[Event]) -> tuple[Skipped, ...]:
+    """Candidates that searches left out, each once, with the last reason."""
+    found: dict[str, Skipped] = {}
+    for event in events:
+        if isinstance(event, ToolReturned) and event.result is not None and isinstance(event.result.get("skipped"), list):
+            for entry in event.result["skipped"]:
+                skipped = Skipped.model_validate(entry)
+                found[skipped.name] = skipped
+    return tuple(found.values())

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.tools.conftest import TABLES, Open
+from tools.finishing import finish, predict_rows
+from tools.spec import ToolRefused
+from tools.training import train
+
+
+def open_all(space: object) -> pd.DataFrame:
+    """What the host gives after the final score; here the training rows stand for all."""
+    frame = pd.read_parquet(space.data / "train.parquet")  # type: ignore[attr-defined]
+    frame.to_parquet(space.data / "all.parquet", index=False)  # type: ignore[attr-defined]
+    return frame
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_a_saved_model_predicts_rows_in_order(open_workspace: Open, tmp_path: Path, table: str) -> None:
+    space = open_workspace(table)
+    train(["linear"], time_s=4)
+    frame = open_all(space)
+    found = finish("linear-1", time_s=30)
+    assert found.rows == len(frame)
+    described = json.loads((space.model / "model.json").read_text())
+    assert described["contract"] == json.loads(space.contract.model_dump_json())
+    assert described["members"][0]["family"] == "linear"
+    rows, target = frame.head(20), space.contract.target
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    made = predict_rows(str(space.model), str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"))
+    out = pd.read_csv(tmp_path / "out.csv", dtype={"prediction": object})
+    assert made.rows == len(out) == 20
+    columns = [] if space.contract.task == "regression" else space.contract.prediction_columns
+    assert list(out.columns) == ["prediction", *columns]
+    if columns:
+        assert np.allclose(out[columns].sum(axis=1), 1)
+        assert set(out["prediction"]) <= set(space.contract.classes)
+    rows.iloc[::-1].drop(columns=[target]).to_csv(tmp_path / "back.csv", index=False)
+    predict_rows(str(space.model), str(tmp_path / "back.csv"), str(tmp_path / "back_out.csv"))
+    back = pd.read_csv(tmp_path / "back_out.csv", dtype={"prediction": object})
+    pd.testing.assert_frame_equal(back.iloc[::-1].reset_index(drop=True), out)
+
+
+def test_a_header_alone_gives_a_header(open_workspace: Open, tmp_path: Path) -> None:
+    space = open_workspace("breast_cancer")
+    train(["linear"], time_s=4)
+    frame = open_all(space)
+    finish("linear-1", time_s=30)
+    frame.head(0).to_csv(tmp_path / "rows.csv", index=False)
+    assert predict_rows(str(space.model), str(tmp_path / "rows.csv"), str(tmp_path / "out.csv")).rows == 0
+    assert (tmp_path / "out.csv").read_text() == "prediction,proba_benign,proba_malignant\n"
+
+
+def test_refusals(open_workspace: Open, tmp_path: Path) -> None:
+    space = open_workspace("wine")
+    with pytest.raises(ToolRefused, match="open_holdout first"):
+        finish("linear-1")
+    with pytest.raises(ToolRefused, match="no saved model"):
+        predict_rows(str(tmp_path), "rows.csv", "out.csv")
+    train(["linear"], time_s=4)
+    open_all(space)
+    finish("linear-1", time_s=30)
+    (tmp_path / "rows.csv").write_text("alcohl\n1\n")
+    with pytest.raises(ToolRefused, match=r"'alcohol' \(the table has 'alcohl'\)"):
+        predict_rows(str(space.model), str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"))

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tools.deadline import Deadline
+from tools.metrics import METRICS, score
+from tools.selection import by_fold, greedy_weights, loss_function, weighted
+
+
+def proba(rng: np.random.Generator, y: np.ndarray, k: int) -> np.ndarray:
+    found = rng.dirichlet(np.ones(k), len(y))
+    found[np.arange(len(y)), y] += 0.3
+    return found / found.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("metric", sorted(METRICS))
+def test_the_quick_loss_orders_as_the_metric_does(metric: str) -> None:
+    rng = np.random.default_rng(0)
+    for task in METRICS[metric].tasks:
+        if task == "regression":
+            y = rng.gamma(2.0, size=300) + 0.1
+            found = [y + s * rng.normal(size=300) for s in (0.1, 0.5, 1.0)]
+        else:
+            y = rng.integers(2 if task == "binary" else 3, size=300)
+            found = [proba(rng, y, y.max() + 1) for _ in range(3)]
+        loss = loss_function(metric, task)
+        sign = -1 if METRICS[metric].direction == "maximize" else 1
+        losses, scores = [loss(y, p) for p in found], [sign * score(metric, task, y, p) for p in found]
+        assert np.argsort(losses).tolist() == np.argsort(scores).tolist()
+
+
+def test_independent_errors_are_averaged_away() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=500)
+    predictions = np.stack([y + rng.normal(size=500), y + rng.normal(size=500), y + 10 * rng.normal(size=500)])
+    loss = loss_function("rmse", "regression")
+    weights = greedy_weights(predictions, y, loss, Deadline())
+    assert weights.sum() == pytest.approx(1)
+    assert weights[2] < 0.05
+    assert loss(y, weighted(predictions, weights)) < 0.8 * loss(y, predictions[0])
+
+
+def test_levels_of_folds_earn_nothing() -> None:
+    rng = np.random.default_rng(0)
+    y, folds = rng.integers(2, size=400), np.arange(400) % 4
+    good = proba(rng, y, 2)
+    level = np.where(folds == 0, 0.9, 0.1)
+    loss = by_fold(loss_function("roc_auc", "binary"), folds)
+    assert loss(y, np.column_stack([1 - level, level])) == pytest.approx(0.5)
+    assert loss(y, good) < 0.4
+
+
+def test_without_time_the_best_one_is_taken() -> None:
+    y = np.arange(10.0)
+    weights = greedy_weights(np.stack([y + 1, y]), y, loss_function("rmse", "regression"), Deadline(0))
+    assert weights.tolist() == [0, 1]
