@@ -38,7 +38,7 @@ from team.rundir import RunDir
 from tools.contract import Contract
 
 Status = Literal["done", "failed", "stopped_by_budget", "interrupted", "unfinished"]
-BASELINE_FAMILIES = ("dummy", "linear")
+BASELINE_FAMILIES = ("linear", "dummy")
 E = TypeVar("E", bound=BaseModel)
 
 
@@ -196,7 +196,7 @@ class RunFacts(Fact):
 
     @property
     def baselines(self) -> tuple[CandidateRow, ...]:
-        """The best dummy and the best linear model of the baseline stage."""
+        """The best linear and the best dummy model of the baseline stage."""
         rows = [c for c in self.leaderboard if c.stage == "baseline"]
         first = [next((c for c in rows if c.family == family), None) for family in BASELINE_FAMILIES]
         return tuple(c for c in first if c is not None)

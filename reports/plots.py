@@ -17,6 +17,7 @@ from typing import Any
 from reports.findings import Fact
 from team.cells import read_cells
 from team.rundir import RunDir
+
 PLOTTING_TOOLS = ("profile_table", "evaluate")
 """Tools whose plots belong to the report; what free-form cells drew stays in the notebook."""
 MAX_PNG_BYTES = 2 << 20

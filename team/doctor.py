@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -31,14 +30,9 @@ def check() -> list[Check]:
         _cores(),
         _disk(),
         *_sandboxes(),
-        *(
-            _package(name, module, extra)
-            for name, module, extra in (
-                ("torch", "torch", "torch"),
-                ("openai", "autogen_ext.models.openai", "openai"),
-                ("mlflow page", "mlflow.server", "mlflow"),
-            )
-        ),
+        _package("torch", "neural networks for tables"),
+        _package("openai", "models at OpenAI and at servers that speak its protocol"),
+        _package("mlflow", "a web page over the runs' MLflow stores"),
         _key("OPENAI_API_KEY"),
     ]
     return checks
@@ -82,18 +76,12 @@ def _sandboxes() -> list[Check]:
     return [Check(f"sandbox {r.name}", r.works, not any_works, r.why or "works", r.fix) for r in found]
 
 
-def _package(name: str, module: str, extra: str) -> Check:
+def _package(distribution: str, what: str) -> Check:
     try:
-        found = importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        found = False
-    facts = "installed" if found else "not installed"
-    if found:
-        try:
-            facts = importlib.metadata.version(module.partition(".")[0])
-        except importlib.metadata.PackageNotFoundError:
-            facts = "installed"
-    return Check(name, found, False, facts, f"pip install 'mlteam[{extra}]'")
+        found = importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return Check(distribution, False, False, f"not installed: {what}", f"pip install 'mlteam[{distribution}]'")
+    return Check(distribution, True, False, f"{found}: {what}")
 
 
 def _key(name: str) -> Check:

@@ -170,12 +170,13 @@ def _paced(
     context = FitContext(deadline=deadline.share(deadline.remaining() / 8), iterations=PILOT_ITERATIONS, seed=setting.seed)
     started = time.monotonic()
     fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], short, setting, context)
-    if fitted.pace is None:
+    if fitted.iterations is None:
         return params
-    done = fitted.iterations or 1
-    setup = max(0.0, time.monotonic() - started - fitted.pace * (done if "epochs" in params else PILOT_ITERATIONS))
+    elapsed = time.monotonic() - started
+    pace = fitted.pace if fitted.pace is not None else elapsed / max(1, fitted.iterations)
+    setup = max(0.0, elapsed - pace * fitted.iterations)
     seconds = max(0.0, deadline.remaining() * 0.93 / len(problem.fold_ids) - setup)
-    return model_family.paced(params, fitted.pace, seconds, setting)
+    return model_family.paced(params, pace, seconds, setting)
 
 
 def refit(candidate: Candidate, problem: Problem, preparation: Preparation, deadline: Deadline) -> list[Fitted]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le
@@ -178,7 +179,7 @@ def _plots(
     y, values = problem.y[rows], oof[rows]
     made = []
     if contract.task == "regression":
-        kinds = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
+        kinds: dict[str, Callable[..., None]] = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
     else:
         kinds = {
             "confusion": plots.confusion,

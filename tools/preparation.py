@@ -56,7 +56,7 @@ class PreparationResult(BaseModel):
 @tool(where="kernel", timeout_s=600)
 def prepare(
     name: Annotated[str, "Name of the preparation, to be given to train and tune."] = "default",
-    drop: Annotated[list[str], "Columns to leave out, such as leaks."] = [],  # noqa: B006
+    drop: Annotated[list[str], "Columns to leave out, such as leaks."] = [],
     text: Annotated[bool, "Whether text columns are used."] = True,
     dates: Annotated[bool, "Whether date columns are used."] = True,
 ) -> PreparationResult:

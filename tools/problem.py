@@ -90,7 +90,7 @@ def encode_target(target: pd.Series, contract: Contract) -> Array:
         if not np.isfinite(values).all():
             raise ToolRefused(f"target {contract.target!r} has {(~np.isfinite(values)).sum()} values that are no finite number.")
         return values
-    codes = pd.Categorical(label_text(target), categories=contract.classes).codes.astype(np.int64)
+    codes = pd.Index(contract.classes, dtype=object).get_indexer(pd.Index(label_text(target), dtype=object)).astype(np.int64)
     if (codes < 0).any():
         strange = target[codes < 0].iloc[0]
         raise ToolRefused(

@@ -184,8 +184,10 @@ def _columns(problem: Problem) -> list[Warned]:
         Warned(
             kind=kind,
             columns=names[:20],
-            message=f"{len(names)} columns {texts[kind]}: {', '.join(name[:40] for name in names[:5])}" if len(names) > 1 else f"{names[0][:60]!r}: such columns {texts[kind]}",
-        )  # type: ignore[arg-type]
+            message=f"{len(names)} columns {texts[kind]}: {', '.join(name[:40] for name in names[:5])}"
+            if len(names) > 1
+            else f"{names[0][:60]!r}: such columns {texts[kind]}",
+        )
         for kind, names in groups.items()
         if names
     ]

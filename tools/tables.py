@@ -271,6 +271,7 @@ def coerce(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     """
     import pandas as pd
 
+    frame = frame.reset_index(drop=True)
     names = [str(name) for name in frame.columns]
     missing = [column.name for column in schema.columns if column.name not in names]
     if missing:
@@ -284,7 +285,7 @@ def coerce(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
             columns[column.name] = _parse_dates(values)
         else:
             columns[column.name] = label_text(values)
-    return pd.DataFrame(columns, index=frame.index).reset_index(drop=True)
+    return pd.DataFrame(columns, index=frame.index)
 
 
 def _with_nearest(name: str, names: list[str]) -> str:
@@ -300,11 +301,8 @@ def _numbers(values: pd.Series) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return pd.Series(float("nan"), index=values.index)
     if pd.api.types.is_numeric_dtype(values.dtype):
-        return (
-            pd.to_numeric(values).astype("float64")
-            if not _masked(values)
-            else values.astype("Float64").to_numpy("float64", na_value=float("nan"))
-        )
+        array = values.astype("Float64").to_numpy("float64", na_value=float("nan")) if _masked(values) else values.to_numpy("float64")
+        return pd.Series(array, index=values.index)
     truth = {"true": 1.0, "false": 0.0}
     texts = values.astype(object).where(values.notna(), None)
     lowered = texts.map(lambda value: truth.get(str(value).strip().lower(), value), na_action="ignore")

@@ -39,25 +39,19 @@ def _record(facts: dict[str, Any], store: str, artefacts: str) -> str:
     experiment = found.experiment_id if found else client.create_experiment(facts["experiment"], artifact_location=artefacts)
     parent = client.create_run(experiment, run_name=facts["run"], tags={"mlteam.kind": "run"}).info.run_id
 
-    def log(run_id: str, metrics: dict[str, float], params: dict[str, Any], at_ms: int) -> None:
-        client.log_batch(
-            run_id,
-            metrics=[Metric(key, float(value), at_ms, 0) for key, value in metrics.items() if value is not None],
-            params=[Param(key, str(value)[:500]) for key, value in params.items() if value is not None],
-        )
+    def log(run_id: str, facts: dict[str, Any]) -> None:
+        at_ms = facts["at_ms"]
+        metrics = [Metric(key, float(value), at_ms, 0) for key, value in facts["metrics"].items() if value is not None]
+        metrics += [Metric("fold_score", float(score), at_ms, fold) for fold, score in enumerate(facts.get("fold_scores", []))]
+        params = [Param(key, str(value)[:500]) for key, value in facts["params"].items() if value is not None]
+        tags = [RunTag(key, str(value)) for key, value in facts.get("tags", {}).items()]
+        client.log_batch(run_id, metrics, params, tags)
+        client.set_terminated(run_id)
 
-    log(parent, facts["metrics"], facts["params"], facts["at_ms"])
     for candidate in facts["candidates"]:
-        child = client.create_run(
-            experiment, run_name=candidate["name"], tags={"mlflow.parentRunId": parent, "mlteam.kind": "candidate"}
-        ).info.run_id
-        log(child, candidate["metrics"], candidate["params"], candidate["at_ms"])
-        for fold, score in enumerate(candidate["fold_scores"]):
-            client.log_metric(child, "fold_score", score, step=fold, timestamp=candidate["at_ms"])
-        client.set_terminated(child)
+        tags = {"mlflow.parentRunId": parent, "mlteam.kind": "candidate"}
+        log(client.create_run(experiment, run_name=candidate["name"], tags=tags).info.run_id, candidate)
     for path in facts["artefacts"]:
         client.log_artifact(parent, path)
-    for key, value in facts["tags"].items():
-        client.log_batch(parent, tags=[RunTag(key, str(value))])
-    client.set_terminated(parent)
-    return parent
+    log(parent, facts)
+    return str(parent)

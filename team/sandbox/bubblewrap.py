@@ -10,6 +10,7 @@ What the kernel sees:
     /mlteam/connection                   the sockets to the host
     /mlteam/home, /tmp, /dev/shm         empty, in memory, limited in size
     /proc, /dev                          of the sandbox itself
+    /sys/devices/system/cpu              read-only, of the host
 
 No network (its own namespace, in which only a loopback of its own is up), no other processes, no capability, no new
 namespaces, no environment. The user is number 1000 inside and the caller outside, so files in the work folder belong to
@@ -75,6 +76,7 @@ class BubblewrapLauncher:
                 *("--chdir", str(_ROOT / "work"), "--"),
                 *kernel_command(_ROOT / "start.py", _ROOT / "connection", limits),
             ],
+            folder=folder,
             cwd=work,
             # bwrap's own environment can be read by the kernel in /proc/1/environ, so it is no more than the kernel's.
             env=kernel_environment(
@@ -99,6 +101,7 @@ class BubblewrapLauncher:
         arguments += view.arguments()  # after /tmp, in which the interpreter may lie
         for name in _ETC:
             arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+        arguments += ["--ro-bind-try", "/sys/devices/system/cpu", "/sys/devices/system/cpu"]  # joblib counts cores there
         arguments += ["--ro-bind", str(folder / "passwd"), "/etc/passwd", "--ro-bind", str(folder / "group"), "/etc/group"]
         arguments += ["--ro-bind", str(tools_package()), f"{_ROOT}/code/tools", "--ro-bind", str(START), f"{_ROOT}/start.py"]
         if data:

@@ -3,8 +3,8 @@
     python -I -S guard.py      (standard library alone, ready in 20 ms, 10 MB)
 
 It reads one line of JSON from its standard input (see `Order`), starts the sandbox, and writes one line of JSON to its
-standard output when everything has ended. Its standard input stays open: `t` asks the kernel to end, end-of-file kills
-everything. So a host that is gone, even by `kill -9`, takes its sandboxes along.
+standard output when everything has ended. Its standard input stays open: `t` asks the kernel to end, `k` kills everything,
+and so does end-of-file: a host that is gone, even by `kill -9`, takes its sandboxes along, and the guard removes their folder.
 
 Why a process of its own: a thread in the host would wait for the host's interpreter lock while pandas holds it, which is
 when memory runs out; and only a parent that is a "subreaper" inherits, and so finds, the children of children that
@@ -13,9 +13,10 @@ space (RLIMIT_AS) breaks libraries that reserve more than they use, and no rlimi
 /proc is missing, the group of processes is killed at the end and memory is not limited.
 
 Memory is the anonymous, shared and swapped pages of all processes of the tree. It is sampled the more often the less is
-left (every 20 to 100 ms). Pages that processes share after a fork are counted once, which costs a walk through the page
-tables and is done only when the plain sum is over the limit. A second line, RLIMIT_DATA at twice the limit, turns an
-absurd allocation into an ordinary MemoryError before it touches a page, and bounds what one process can take between samples.
+left (every 20 to 200 ms). Pages that processes share after a fork are counted once, which costs a walk through the page
+tables and is done only when the plain sum is over the limit. A second line, RLIMIT_DATA at twice the limit or
+4 GiB above it, turns an absurd allocation into an ordinary MemoryError before it touches a page, and bounds what one
+process can take between two samples.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import os
 import random
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,11 +37,12 @@ from typing import Any, TypedDict
 
 MIB = 1 << 20
 _LOG_BYTES = 8192
-_SHORTEST_TICK, _LONGEST_TICK = 0.02, 0.1
+_SHORTEST_TICK, _LONGEST_TICK = 0.02, 0.2
 _FASTEST_GROWTH = 8_000.0
 """MiB a second; more than several threads touching new pages reach. Sets how soon the next sample is due."""
-_HEADROOM_PER_CPU = 64
-"""MiB of RLIMIT_DATA for the stacks and buffers that numeric libraries set aside per core."""
+_HEADROOM, _HEADROOM_PER_CPU = 4096, 64
+"""MiB of RLIMIT_DATA for what libraries set aside and never touch: allocators reserve arenas (importing pyarrow, torch and
+the boosting libraries takes 2.7 GiB of address space and 0.5 GiB of memory), and each core has stacks and buffers."""
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LINUX = sys.platform == "linux"
 _LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
@@ -51,6 +54,8 @@ class Order(TypedDict):
     argv: list[str]
     env: dict[str, str]
     cwd: str
+    folder: str
+    """Removed if the host is no more there to do it."""
     wrappers: int
     """How many processes of the sandbox stand between this one and the kernel."""
     memory_mb: int | None
@@ -110,7 +115,7 @@ class Guard:
 
     def run(self, wake: int, ending: list[str]) -> dict[str, Any]:
         """Watch until the kernel ends, a limit is passed or the host says so; then end everything and report."""
-        cause = None
+        cause, abandoned = None, False
         inputs = [0, self.log_pipe, wake]
         while cause is None and self.status is None:
             pause = max(0.0, self.next_look - time.monotonic())
@@ -124,14 +129,18 @@ class Guard:
                 command = os.read(0, 1)
                 if command == b"t":
                     self._signal_kernel(signal.SIGTERM)
-                elif not command:
+                elif not command or command == b"k":
                     cause = "ended by the host"
+                    abandoned = not command
             if ending or os.getppid() != self.host:
                 cause = "ended by the host"
+                abandoned = not ending
             if self.status is None and cause is None and time.monotonic() >= self.next_look:
                 cause = self._look()
         self._kill_all()
         self._read_log()
+        if abandoned:
+            shutil.rmtree(self.order["folder"], ignore_errors=True)
         return {
             "cause": cause or self._describe(self.status or 0),
             "log": self.log.decode(errors="replace"),
@@ -146,7 +155,7 @@ class Guard:
             _lower(resource.RLIMIT_NOFILE, order["open_files"])
         if order["memory_mb"]:
             cpus = order["cpus"] or os.cpu_count() or 1
-            spare = max(order["memory_mb"], 1024) + _HEADROOM_PER_CPU * cpus
+            spare = max(order["memory_mb"], _HEADROOM) + _HEADROOM_PER_CPU * cpus
             _lower(resource.RLIMIT_DATA, (order["memory_mb"] + spare) * MIB)
         if _LINUX:
             cores = sorted(os.sched_getaffinity(0))

@@ -35,6 +35,7 @@ class LocalLauncher:
         (code / "tools").symlink_to(tools_package())
         return await GuardedProcess.start(
             kernel_command(START, folder / "connection", limits),
+            folder=folder,
             cwd=work,
             env=kernel_environment(home=home, code=code, work=work, data=data, limits=limits, extra=env),
             limits=limits,

@@ -26,16 +26,20 @@ class GuardedProcess:
         self.pid = guard.pid
 
     @classmethod
-    async def start(cls, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], limits: Limits, wrappers: int = 0) -> GuardedProcess:
+    async def start(
+        cls, argv: Sequence[str], *, folder: Path, cwd: Path, env: Mapping[str, str], limits: Limits, wrappers: int = 0
+    ) -> GuardedProcess:
         """Start `argv` in its own session, with `env` as its whole environment, under a guard that keeps `limits`.
 
         Args:
+            folder: removed by the guard if this process is killed before it can do so.
             wrappers: how many processes `argv` puts between itself and the kernel.
         """
         order = {
             "argv": list(argv),
             "env": dict(env),
             "cwd": str(cwd),
+            "folder": str(folder),
             "wrappers": wrappers,
             **limits.model_dump(include={"memory_mb", "cpus", "processes", "open_files"}),
         }
@@ -66,7 +70,9 @@ class GuardedProcess:
 
     def kill(self) -> None:
         assert self._guard.stdin is not None
-        self._guard.stdin.close()
+        if self._death is None and not self._guard.stdin.is_closing():
+            self._guard.stdin.write(b"k")
+            self._guard.stdin.close()
 
     async def aclose(self) -> None:
         self.kill()

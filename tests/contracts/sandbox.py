@@ -13,10 +13,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,15 @@ class SandboxContract:
         await shared.execute("kept = 1")
         events.clear()
         return shared
+
+    @pytest.fixture
+    def temporary(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+        """A folder for temporary files that nobody else uses, with a name short enough for sockets."""
+        folder = tempfile.mkdtemp(prefix="t", dir="/tmp")
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
+        shutil.rmtree(folder)
 
     # What a cell comes back as
 
@@ -431,8 +441,8 @@ print('survived')
             assert (one.text, two.text) == ("one\n", "two\n")
             assert (await kernel.execute("name")).text == "'one'\n"
 
-    async def test_nothing_is_left_behind(self, kind: str, tmp_path: Path) -> None:
-        tasks, files, folders = asyncio.all_tasks(), open_files(), sandbox_folders()
+    async def test_nothing_is_left_behind(self, kind: str, tmp_path: Path, temporary: Path) -> None:
+        tasks, files = asyncio.all_tasks(), open_files()
         async with open_kernel(kind, work=tmp_path) as kernel:
             await kernel.execute(
                 f"{CONNECTION}os.makedirs(f'{{folder}}/locked/inner'); os.chmod(f'{{folder}}/locked', 0)\n"
@@ -447,11 +457,11 @@ print('survived')
         assert psutil.wait_procs(processes, timeout=0)[1] == []
         assert asyncio.all_tasks() == tasks
         assert open_files() == files
-        assert sandbox_folders() == folders
+        assert list(temporary.iterdir()) == []
         with pytest.raises(RuntimeError, match="closed"):
             await kernel.execute("1")
 
-    async def test_the_sandbox_dies_with_its_host(self, kind: str, tmp_path: Path) -> None:
+    async def test_the_sandbox_dies_with_its_host(self, kind: str, tmp_path: Path, temporary: Path) -> None:
         host = subprocess.Popen([sys.executable, "-c", HOST, kind, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         assert host.stdout is not None
         with host:
@@ -460,9 +470,9 @@ print('survived')
             assert len(processes) >= 5
             host.kill()
         assert psutil.wait_procs(processes, timeout=10)[1] == []
+        assert list(temporary.iterdir()) == []
 
-    async def test_ctrl_c_ends_the_sandbox_cleanly(self, kind: str, tmp_path: Path) -> None:
-        folders = sandbox_folders()
+    async def test_ctrl_c_ends_the_sandbox_cleanly(self, kind: str, tmp_path: Path, temporary: Path) -> None:
         host = subprocess.Popen(
             [sys.executable, "-c", HOST, kind, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -472,7 +482,7 @@ print('survived')
             processes = psutil.Process(host.pid).children(recursive=True)
             host.send_signal(2)
         assert psutil.wait_procs(processes, timeout=10)[1] == []
-        assert sandbox_folders() == folders
+        assert list(temporary.iterdir()) == []
 
     # The surroundings
 
@@ -534,10 +544,6 @@ async def gone(pid: int) -> None:
 
 def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
-
-
-def sandbox_folders() -> set[str]:
-    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("mlteam-")}
 
 
 async def told(kernel: Kernel, code: str) -> CellResult:

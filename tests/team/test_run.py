@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ import pytest
 from team.events import FellBack, HoldoutScored, StageEnded, TurnStarted
 from team.log import read_events
 from team.predict import predict
-from team.rundir import RunDir
 from team.run import start
+from team.rundir import RunDir
 from team.settings import load_settings
 from team.stages import ORDER, SPEAKERS, Stage
 from team.summary import read_summary
@@ -32,9 +31,9 @@ def finished(out: Path, source: str | Path, **settings: Any) -> tuple[dict[str, 
 
 
 @pytest.fixture(scope="module")
-def penguins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], RunDir]]:
+def penguins(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], RunDir]:
     """Mixed columns, missing values, eleven rows without a target; bounded by the clock, as users do."""
-    yield finished(tmp_path_factory.mktemp("runs"), PENGUINS, target="Sex", time="12s", trials=None)
+    return finished(tmp_path_factory.mktemp("runs"), PENGUINS, target="Sex", time="12s", trials=None)
 
 
 def test_it_ends_with_a_score_that_is_better_than_the_baseline(penguins: tuple[dict[str, Any], RunDir]) -> None:
@@ -72,7 +71,7 @@ def test_the_run_directory_is_complete(penguins: tuple[dict[str, Any], RunDir]) 
         assert path.stat().st_size > 0, path
     assert read_summary(run)["holdout"] == summary["holdout"]
     assert list((run.work / "plots").glob("*.png"))
-    assert not [p for p in run.path.rglob("*.tmp")]
+    assert not list(run.path.rglob("*.tmp"))
     report = run.report.read_text()
     assert f"{summary['holdout']['score']:.3f}"[:5] in report
 

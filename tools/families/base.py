@@ -143,7 +143,11 @@ class Family(ABC):
         """A complete configuration drawn from the search space, which contains the first default."""
 
     def paced(self, params: Params, pace: float, seconds: float, setting: Setting) -> Params:
-        """The configuration made fit for `seconds` a fit, at `pace` seconds an iteration. Unchanged by default."""
+        """The configuration made fit for `seconds` a fit, at `pace` seconds an iteration. Unchanged by default.
+
+        Raises:
+            DeadlineReached: when that is too little to be of use.
+        """
         return params
 
     @abstractmethod

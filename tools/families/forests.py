@@ -31,7 +31,7 @@ class Forest(Family):
     """Breiman 2001 and Geurts et al. 2006, scikit-learn."""
 
     iterative = True
-    weight = 0.8
+    weight = 0.5
 
     def __init__(self, name: str, classifier: str, regressor: str) -> None:
         self.name = name

@@ -104,7 +104,7 @@ class LightGBM(Family):
 
 def _fixed(setting: Setting, context: FitContext) -> Params:
     if setting.n_classes == 0:
-        objective = {"objective": "mae" if setting.absolute_loss else "rmse", "metric": "mae" if setting.absolute_loss else "rmse"}
+        objective: Params = {"objective": "mae" if setting.absolute_loss else "rmse", "metric": "mae" if setting.absolute_loss else "rmse"}
     elif setting.n_classes == 2:
         objective = {"objective": "binary", "metric": "binary_logloss"}
     else:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tools.deadline import DeadlineReached
 from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
 from tools.features import TableEncoder
 
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEMBERS = 4
-FEWEST_EPOCHS = 8
+FEWEST_EPOCHS = 12
 PERIODS = 16
 EMBEDDED = 4
 
 
-class Network(nn.Module):
+class Network(nn.Module):  # type: ignore[misc]
     """`MEMBERS` independent networks; input (rows, numbers) and (rows, codes), output (members, rows, outputs)."""
 
     def __init__(self, numbers: int, levels: list[int], hidden: list[int], outputs: int, dropout: float, spread: float, seed: int) -> None:
@@ -166,7 +167,9 @@ class MLP(Family):
 
     def paced(self, params: Params, pace: float, seconds: float, setting: Setting) -> Params:
         possible = int(0.9 * seconds / max(pace, 1e-9))
-        return {**params, "epochs": max(FEWEST_EPOCHS, min(params["epochs"], possible))}
+        if possible < FEWEST_EPOCHS:
+            raise DeadlineReached(f"{possible} epochs a fold are possible, at least {FEWEST_EPOCHS} are needed")
+        return {**params, "epochs": min(params["epochs"], possible)}
 
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext

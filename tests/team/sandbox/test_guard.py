@@ -18,7 +18,9 @@ from team.sandbox.process import GuardedProcess
 
 
 async def end_of(code: str, tmp_path: Path, limits: Limits | None = None) -> Death:
-    process = await GuardedProcess.start([sys.executable, "-c", code], cwd=tmp_path, env={}, limits=limits or Limits())
+    process = await GuardedProcess.start(
+        [sys.executable, "-c", code], folder=tmp_path / "own", cwd=tmp_path, env={}, limits=limits or Limits()
+    )
     try:
         return await asyncio.wait_for(process.wait(), 20)
     finally:
@@ -39,15 +41,14 @@ async def test_an_end_is_described(code: str, cause: str, tmp_path: Path) -> Non
 
 
 async def test_the_tail_of_what_was_written_is_kept(tmp_path: Path) -> None:
-    death = await end_of(
-        "import sys\nfor i in range(100_000): print(i)\nsys.stdout.flush()\nprint('why it failed', file=sys.stderr)", tmp_path
-    )
+    code = "import sys\nfor i in range(100_000): print(i)\nsys.stdout.flush()\nprint('why it failed', file=sys.stderr)"
+    death = await end_of(code, tmp_path)
     assert death.log.endswith("why it failed\n")
     assert len(death.log) <= 8192
 
 
 async def test_a_program_that_does_not_exist_is_told(tmp_path: Path) -> None:
-    process = await GuardedProcess.start(["/no/such/program"], cwd=tmp_path, env={}, limits=Limits())
+    process = await GuardedProcess.start(["/no/such/program"], folder=tmp_path / "own", cwd=tmp_path, env={}, limits=Limits())
     death = await process.wait()
     await process.aclose()
     assert "/no/such/program" in death.log
@@ -72,7 +73,7 @@ async def test_no_limits_are_no_limits(tmp_path: Path) -> None:
 
 async def test_terminate_asks_and_kill_does_not(tmp_path: Path) -> None:
     code = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\nprint('up', flush=True)\ntime.sleep(60)"
-    process = await GuardedProcess.start([sys.executable, "-c", code], cwd=tmp_path, env={}, limits=Limits())
+    process = await GuardedProcess.start([sys.executable, "-c", code], folder=tmp_path / "own", cwd=tmp_path, env={}, limits=Limits())
     assert process.poll() is None
     async with asyncio.timeout(10):
         while not any(p.status() == psutil.STATUS_SLEEPING and p.cpu_times().user > 0 for p in psutil.Process(process.pid).children()):
@@ -87,7 +88,9 @@ async def test_terminate_asks_and_kill_does_not(tmp_path: Path) -> None:
 
 
 async def test_killing_the_guard_kills_the_program(tmp_path: Path) -> None:
-    process = await GuardedProcess.start([sys.executable, "-c", "import time; time.sleep(60)"], cwd=tmp_path, env={}, limits=Limits())
+    process = await GuardedProcess.start(
+        [sys.executable, "-c", "import time; time.sleep(60)"], folder=tmp_path / "own", cwd=tmp_path, env={}, limits=Limits()
+    )
     async with asyncio.timeout(10):
         while not (programs := psutil.Process(process.pid).children()):
             await asyncio.sleep(0.01)

@@ -1,0 +1,37 @@
+"""The commands that use a run and do it again, as they are typed."""
+
+from __future__ import annotations
+
+import shlex
+
+from reports.facts import RunFacts
+
+_OPTIONS = ("target", "goal", "metric", "time", "trials", "model", "sandbox", "seed", "holdout", "folds", "group", "time_column")
+
+
+def folder(facts: RunFacts) -> str:
+    """The run directory as the user named it."""
+    return f"{str(facts.settings.get('out', 'runs')).rstrip('/')}/{facts.name}"
+
+
+def predict_command(facts: RunFacts) -> str:
+    return f"mlteam predict {shlex.quote(folder(facts))} ROWS.csv -o predictions.csv"
+
+
+def run_command(facts: RunFacts) -> str:
+    """The run again with every setting that is not left open, written out."""
+    words = ["mlteam", "run", str(facts.settings.get("source", "SOURCE"))]
+    for name in _OPTIONS:
+        value = facts.settings.get(name)
+        if name == "sandbox" and isinstance(value, dict):
+            value = value.get("kind")
+        if value is None:
+            continue
+        text = f"{value:g}s" if name == "time" and isinstance(value, (int, float)) else str(value)
+        words += [f"--{name.replace('_', '-')}", text]
+    return shlex.join(words)
+
+
+def replay_commands(facts: RunFacts) -> str:
+    """Executing the notebook again; its cells write to `replay/` and leave the run as it is."""
+    return f"cd {shlex.quote(folder(facts))}\nrm -rf replay\njupyter nbconvert --to notebook --execute notebook.ipynb"

@@ -1,0 +1,196 @@
+"""The report: one self-contained HTML file that needs no network and no script.
+
+Everything that comes from the data, from models or from kernels is text: autoescape is on, and what reorders or hides
+text is removed. Only charts made here from numbers, and images that decode, are inserted as markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports import charts
+from reports.commands import predict_command, replay_commands, run_command
+from reports.facts import CandidateRow, RunFacts, read_facts
+from reports.figures import compact, dollars, duration, file_size, metric_title, score_format, share
+from reports.plots import read_images
+from team.rundir import RunDir, write_atomic
+
+TEMPLATES = Path(__file__).with_name("templates")
+MOST_NAME_CHARS = 80
+MOST_CODE_CHARS = 6000
+FAR = 8
+"""A baseline that lies further off than this many widths of the interval is drawn as an arrow."""
+
+# C0 and C1 controls but tab and newline, and the characters that change the direction of text or are not seen.
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def write_report(run: Path) -> Path:
+    """Write `reports/report.html` of the run directory `run` and return its path. The same run gives the same bytes.
+
+    Raises:
+        MlteamError: when the event log is damaged, naming the line.
+    """
+    place = RunDir(run)
+    facts = read_facts(place.path)
+    images = read_images(place, facts.plots)
+    place.reports.mkdir(exist_ok=True)
+    write_atomic(place.report, render(facts, images))
+    return place.report
+
+
+def render(facts: RunFacts, images: dict[str, bytes]) -> str:
+    """The page as text; `images` are PNG bytes by plot name."""
+    scale = facts.holdout.score if facts.holdout else facts.leaderboard[0].score if facts.leaderboard else 1.0
+    figure = score_format(scale)
+    environment = _environment(figure)
+    axis = _folds_axis(facts.leaderboard)
+    return environment.get_template("report.html").render(
+        facts=facts,
+        css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        glance=_glance(facts, figure),
+        folds_axis=axis,
+        folds_ticks=charts.ticks(axis, _tick_texts(axis)) if facts.leaderboard else "",
+        images={name: base64.b64encode(image).decode("ascii") for name, image in images.items()},
+        longest_stage=max([*facts.seconds_by_stage.values(), 1e-9]),
+        largest_importance=max([*(i.importance for i in facts.evaluation.importance), 1e-9]) if facts.evaluation else 1.0,
+        searched=_searched_by_stage(facts),
+        commands={"predict": predict_command(facts), "run": run_command(facts), "replay": replay_commands(facts)},
+        anchors=_anchors(facts),
+    )
+
+
+def _environment(figure: Callable[[float], str]) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_seen,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "score": figure,
+        "compact": compact,
+        "dollars": dollars,
+        "duration": duration,
+        "share": share,
+        "file_size": file_size,
+        "metric": metric_title,
+        "to_scale": lambda value, scale: score_format(scale)(value),
+        "named": lambda text: _cut(text, MOST_NAME_CHARS),
+        "role": lambda name: str(name).replace("_", " "),
+        "moment": lambda at: datetime.fromtimestamp(at, timezone.utc).strftime("%-d %B %Y, %H:%M UTC"),
+        "paragraphs": lambda text: [part.strip() for part in re.split(r"\n\s*\n", str(text)) if part.strip()],
+        "as_json": lambda value: _cut_middle(json.dumps(value, indent=1, ensure_ascii=False, default=str), MOST_CODE_CHARS),
+    }
+    environment.globals |= {"interval": charts.interval, "folds": charts.folds, "bar": charts.bar}
+    return environment
+
+
+def _seen(value: Any) -> Any:
+    """Text without characters that nobody sees; markup made here is left alone."""
+    return _UNSEEN.sub("", value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _cut(text: object, limit: int) -> str:
+    shown = str(text)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _cut_middle(text: str, limit: int) -> str:
+    """Head and tail of a long text, and how much is missing between them."""
+    if len(text) <= limit:
+        return text
+    head, tail = text[: limit * 2 // 3], text[-limit // 3 :]
+    return f"{head}\n… {len(text) - len(head) - len(tail):,} characters left out …\n{tail}"
+
+
+def _glance(facts: RunFacts, figure: Callable[[float], str]) -> dict[str, Any]:
+    """Rows of the chart beside the score: the holdout, the same candidate in cross-validation, and the baselines."""
+    rows: list[dict[str, Any]] = []
+    holdout, selected = facts.holdout, facts.selected
+    if holdout:
+        rows.append({"label": "Holdout", "kind": "holdout", "score": holdout.score, "low": holdout.low, "high": holdout.high})
+        rows[-1] |= {"text": figure(holdout.score), "extra": f"{figure(holdout.low)} – {figure(holdout.high)}", "event": holdout.event}
+    if selected:
+        rows.append(_cv_row(selected, "Cross-validation", "cv", figure))
+    rows += [
+        _cv_row(candidate, {"dummy": "Dummy baseline", "linear": "Linear baseline"}[candidate.family], "baseline", figure)
+        for candidate in facts.baselines
+        if candidate != selected
+    ]
+    if not rows:
+        return {"rows": [], "ticks": ""}
+    core = [value for row in rows if row["kind"] != "baseline" for value in (row["low"], row["high"])] or [rows[0]["low"], rows[0]["high"]]
+    width = max(core) - min(core)
+    near = [row for row in rows if row["kind"] == "baseline" and _distance(row["score"], core) <= FAR * width]
+    axis = charts.axis_over([*core, *(value for row in near for value in (row["low"], row["high"]))])
+    for row in rows:
+        row["chart"] = charts.interval(axis, row["score"], row["low"], row["high"], row["kind"])
+    return {"rows": rows, "ticks": charts.ticks(axis, _tick_texts(axis))}
+
+
+def _cv_row(candidate: CandidateRow, label: str, kind: str, figure: Callable[[float], str]) -> dict[str, Any]:
+    return {
+        "label": label,
+        "kind": kind,
+        "score": candidate.score,
+        "low": candidate.score - candidate.std_error,
+        "high": candidate.score + candidate.std_error,
+        "text": figure(candidate.score),
+        "extra": f"± {figure(candidate.std_error)}",
+        "event": candidate.event,
+    }
+
+
+def _distance(value: float, core: Sequence[float]) -> float:
+    return max(min(core) - value, value - max(core), 0.0) if math.isfinite(value) else math.inf
+
+
+def _folds_axis(leaderboard: Sequence[CandidateRow]) -> charts.Axis:
+    """Over the folds of the better half whole, and the bulk of the rest; the dummy may lie beyond."""
+    serious = [c for c in leaderboard if c.family != "dummy"] or list(leaderboard)
+    better = serious[: max(1, len(serious) // 2)]
+    return charts.focused_axis(
+        [value for c in serious for value in c.fold_scores],
+        whole=[value for c in better for value in (*c.fold_scores, c.score - c.std_error, c.score + c.std_error)],
+    )
+
+
+def _tick_texts(axis: charts.Axis) -> list[str]:
+    places = axis.ticks()
+    step = places[1] - places[0] if len(places) > 1 else max(abs(places[0]), 1e-9) if places else 1.0
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    if any(abs(round(value, decimals) - value) > step / 100 for value in places):
+        decimals += 1
+    return [f"{value:,.{decimals}f}" for value in places]
+
+
+def _searched_by_stage(facts: RunFacts) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for visit in facts.stages:
+        total[visit.stage] = total.get(visit.stage, 0.0) + visit.search_seconds
+    return total
+
+
+def _anchors(facts: RunFacts) -> set[int]:
+    """Events that have a place on the page to link to."""
+    events: set[int] = set()
+    for turn in facts.turns:
+        events.add(turn.event)
+        events.update(record.event for record in turn.records)
+        for call in turn.calls:
+            events.add(call.event)
+            events.update(record.event for record in call.records)
+    return events

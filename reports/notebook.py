@@ -1,0 +1,180 @@
+"""The notebook: the cells that were executed, with the outputs they gave, and the team's words between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from reports.commands import folder
+from reports.conversation import ToolCall
+from reports.facts import RunFacts, read_facts
+from reports.figures import compact, metric_title
+from reports.markdown import escape, paragraphs
+from reports.plots import BadImage, checked_png
+from reports.safe_html import sanitise
+from team.cells import read_cells
+from team.rundir import RunDir, write_atomic
+
+NBFORMAT, NBFORMAT_MINOR = 4, 5
+LEFT_OUT_TOOLS = ("predict_rows",)
+PROGRESS_MIME = "application/vnd.mlteam.progress+json"
+
+Cell = dict[str, Any]
+
+
+def write_notebook(run: Path) -> Path:
+    """Write `notebook.ipynb` of the run directory `run` and return its path. The same run gives the same bytes.
+
+    The notebook executes again from top to bottom in the run directory, and writes to `replay/` there.
+
+    Raises:
+        MlteamError: when the event log is damaged, naming the line.
+    """
+    place = RunDir(run)
+    facts = read_facts(place.path)
+    document = {
+        "cells": [_opening(facts), *_executed(facts, place), _closing(facts)],
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python", **_python(facts)},
+            "mlteam": {"run": facts.name},
+        },
+        "nbformat": NBFORMAT,
+        "nbformat_minor": NBFORMAT_MINOR,
+    }
+    write_atomic(place.notebook, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return place.notebook
+
+
+def _opening(facts: RunFacts) -> Cell:
+    target = facts.contract.target if facts.contract else facts.settings.get("target")
+    lines = [f"# Predicting {escape(str(target))}" if target else f"# {escape(facts.name)}"]
+    wish = [f"Run `{facts.name}`"]
+    if facts.manifest:
+        wish.append(f"{facts.manifest.rows:,} rows from {escape(facts.manifest.source)}")
+    if facts.contract:
+        wish.append(f"{facts.contract.task}, judged by {metric_title(facts.contract.metric)}")
+    lines.append(", ".join(wish) + ".")
+    if facts.plan:
+        lines.append(paragraphs(facts.plan.approach))
+    lines.append(
+        "Every cell below was executed by the team in this order, and its outputs are those it gave. To execute it again, in an"
+        " environment with mlteam installed:"
+    )
+    lines.append(f"```sh\ncd {_fenced(folder(facts))}\nrm -rf replay\njupyter nbconvert --to notebook --execute notebook.ipynb\n```")
+    lines.append(
+        "The cells read `data/` and write to `replay/`, so the run itself stays as it is. How far a search comes in its time can differ."
+    )
+    return _markdown("opening", "\n\n".join(lines))
+
+
+def _executed(facts: RunFacts, place: RunDir) -> Iterator[Cell]:
+    calls = {call.call: call for turn in facts.turns for call in turn.calls}
+    texts = {turn.calls[-1].call: turn.texts[-1] for turn in facts.turns if turn.calls and turn.texts}
+    stage = None
+    for cell in read_cells(place.cells):
+        if cell["tool"] in LEFT_OUT_TOOLS:
+            continue
+        number = int(cell["cell"])
+        parts = []
+        if cell["stage"] != stage:
+            stage = cell["stage"]
+            parts.append(f"## {escape(str(stage)).capitalize()}")
+        parts.append(_words(cell, calls.get(cell["call"])))
+        yield _markdown(f"words-{number}", "\n\n".join(parts))
+        yield _code(cell, number)
+        said = texts.get(cell["call"])
+        if said and said != (calls[cell["call"]].why if cell["call"] in calls else None):
+            yield _markdown(f"said-{number}", f"**{_role(cell)}:** {paragraphs(said)}")
+
+
+def _words(cell: Cell, call: ToolCall | None) -> str:
+    why = paragraphs(call.why) if call and call.why else f"calls `{escape(str(cell['tool']))}`"
+    return f"**{_role(cell)}:** {why}"
+
+
+def _role(cell: Cell) -> str:
+    return escape(str(cell["role"]).replace("_", " ")).capitalize()
+
+
+def _code(cell: Cell, number: int) -> Cell:
+    metadata: dict[str, Any] = {
+        "mlteam": {"call": cell["call"], "tool": cell["tool"], "role": cell["role"], "stage": cell["stage"], "seconds": cell["seconds"]}
+    }
+    if cell["status"] != "ok":
+        # A cell that hung or took its kernel with it would do so again; one that raised may raise again.
+        metadata["tags"] = ["raises-exception"] if cell["status"] == "error" else ["raises-exception", "skip-execution"]
+    return {
+        "cell_type": "code",
+        "execution_count": number + 1,
+        "id": f"cell-{number}",
+        "metadata": metadata,
+        "outputs": [output for raw in cell["outputs"] for output in _output(raw, number + 1)],
+        "source": str(cell["code"]).splitlines(keepends=True),
+    }
+
+
+def _output(raw: dict[str, Any], count: int) -> Iterator[dict[str, Any]]:
+    """The output as the notebook keeps it, if it does: streams, errors, and displays as text, tables and PNG images."""
+    kind = raw["output_type"]
+    if kind == "stream":
+        yield {"output_type": "stream", "name": str(raw["name"]), "text": str(raw["text"]).splitlines(keepends=True)}
+    elif kind == "error":
+        traceback = [str(line) for line in raw["traceback"]]
+        yield {"output_type": "error", "ename": str(raw["ename"]), "evalue": str(raw["evalue"]), "traceback": traceback}
+    elif PROGRESS_MIME not in raw["data"]:
+        data = _shown(raw["data"])
+        if data:
+            counted = {"execution_count": count} if kind == "execute_result" else {}
+            yield {"output_type": kind, "data": data, "metadata": {}, **counted}
+
+
+def _shown(data: dict[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    if isinstance(data.get("text/plain"), str):
+        shown["text/plain"] = data["text/plain"].splitlines(keepends=True)
+    if isinstance(data.get("text/html"), str):
+        shown["text/html"] = sanitise(data["text/html"]).splitlines(keepends=True)
+    if "image/png" in data:
+        try:
+            checked_png(data["image/png"])
+        except BadImage:
+            pass
+        else:
+            shown["image/png"] = data["image/png"]
+    return shown
+
+
+def _closing(facts: RunFacts) -> Cell:
+    holdout = facts.holdout
+    if holdout:
+        looks = "once" if holdout.looks == 1 else f"{holdout.looks} times"
+        text = (
+            f"On {holdout.n:,} rows that nobody had seen, `{holdout.candidate}` has {metric_title(holdout.metric)}"
+            f" **{compact(holdout.score)}** ({holdout.level:.0%} interval {compact(holdout.low)} to {compact(holdout.high)})."
+            f" The holdout was looked at {looks}. This score was computed outside the kernel, from the predictions that `evaluate` left"
+            " and labels that the kernel did not have, so no cell here repeats it."
+        )
+    elif facts.selected:
+        text = f"No score on the holdout was taken. The best in cross-validation is `{facts.selected.name}` with {compact(facts.selected.score)}."
+    else:
+        text = "No candidate was scored."
+    if facts.status not in ("done", "unfinished"):
+        text += f" The run ended as {facts.status.replace('_', ' ')}: {escape(facts.reason)}"
+    return _markdown("closing", f"## Score\n\n{text}")
+
+
+def _markdown(name: str, text: str) -> Cell:
+    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": text.splitlines(keepends=True)}
+
+
+def _fenced(path: str) -> str:
+    import shlex
+
+    return shlex.quote(path.replace("`", ""))
+
+
+def _python(facts: RunFacts) -> dict[str, str]:
+    return {"version": facts.versions["python"]} if "python" in facts.versions else {}

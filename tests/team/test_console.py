@@ -1,0 +1,55 @@
+"""The live view: plain lines without a terminal, and text from data that cannot act on one."""
+
+from __future__ import annotations
+
+import io
+
+from team.console import LiveView, clean
+from team.events import CandidateScored, Event, HoldoutScored, MessageSpoken, RunStarted, StageEnded, StageEntered, ToolCalled, ToolReturned
+
+
+def shown(*events: Event) -> str:
+    out = io.StringIO()
+    with LiveView(out) as view:
+        for event in events:
+            view(event)
+    return out.getvalue()
+
+
+STARTED = RunStarted(run="r1", settings={"source": "a.csv", "target": "y", "time": 60.0}, versions={})
+
+
+def test_turns_tools_and_leaders_are_plain_lines() -> None:
+    text = shown(
+        STARTED,
+        StageEntered(stage="train", visit=2),
+        MessageSpoken(turn=1, role="data_scientist", text="Six families [bold]and[/bold] more."),
+        ToolCalled(call="c", turn=1, role="engineer", tool="train", where="kernel", arguments={"families": ["linear"]}),
+        CandidateScored(name="linear-1", family="linear", score=0.8765, std_error=0.01, fold_scores=[0.8], stage="train", seconds=1),
+        ToolReturned(call="c", tool="train", status="ok", seconds=2.5, search_seconds=2.5, result={}),
+        StageEnded(stage="train", visit=2, outcome="candidates are scored", seconds=3, search_seconds=2.5),
+        HoldoutScored(candidate="linear-1", metric="roc_auc", score=0.8, low=0.7, high=0.9, level=0.95, n=10, looks=1),
+    )
+    assert "a.csv → y" in text
+    assert "train (visit 2)" in text
+    assert "data scientist" in text
+    assert "[bold]and[/bold]" in text, "markup of a speaker is text"
+    assert "train(families=['linear'])  2.5 s" in text
+    assert "linear-1" in text
+    assert "0.8765 ± 0.01" in text
+    assert "✓ candidates are scored, 3.0 s" in text
+    assert "\x1b" not in text
+
+
+def test_a_refusal_is_shown_with_its_reason() -> None:
+    text = shown(
+        ToolCalled(call="c", turn=1, role="engineer", tool="train", where="kernel", arguments={}),
+        ToolReturned(call="c", tool="train", status="refused", seconds=0, text="argument 'families' is missing."),
+    )
+    assert "✗ train()" in text
+    assert "argument 'families' is missing." in text
+
+
+def test_terminal_sequences_are_taken_out() -> None:
+    assert clean("a\x1b[2Jb\x07c\x9b31md\u202ee\nf") == "abc31mde\nf"
+    assert "\x1b" not in shown(MessageSpoken(turn=1, role="critic", text="\x1b]0;title\x07 \x1b[31mred"))

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.tools.conftest import Open
+from tools.candidates import CandidateSpec
+from tools.crossval import average, evaluate_candidate, refit, refit_iterations, setting_for, threads
+from tools.deadline import Deadline, DeadlineReached
+from tools.families import family
+from tools.preparation import Preparation, choose_columns
+from tools.problem import Problem, load_problem
+
+
+def opened(open_workspace: Open, table: str) -> tuple[Problem, Preparation]:
+    problem = load_problem(open_workspace(table))
+    return problem, choose_columns(problem, name="default", drop=[], text=True, dates=True)
+
+
+def spec(problem: Problem, preparation: Preparation, name: str) -> CandidateSpec:
+    params = family(name).default(setting_for(problem, preparation))[0]
+    return CandidateSpec(name="trial", family=name, params=params, preparation="default")
+
+
+def test_without_a_deadline_the_same_comes_out(open_workspace: Open) -> None:
+    problem, preparation = opened(open_workspace, "diabetes")
+    wanted = spec(problem, preparation, "lightgbm")
+    first, second = (evaluate_candidate(wanted, problem, preparation, Deadline()) for _ in range(2))
+    assert np.array_equal(first.oof, second.oof)
+    assert first.candidate.params == wanted.params
+    assert len(first.candidate.iterations) == 3
+    assert not first.candidate.cut_short
+
+
+def test_folds_are_told_and_can_end_the_evaluation(open_workspace: Open) -> None:
+    problem, preparation = opened(open_workspace, "wine")
+    told: list[int] = []
+
+    def after(fold: int, score: float | None) -> None:
+        told.append(fold)
+        if fold == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_candidate(spec(problem, preparation, "tree"), problem, preparation, Deadline(), after_fold=after)
+    assert told == [0, 1]
+
+
+def test_short_time_is_told_and_no_time_gives_nothing(open_workspace: Open) -> None:
+    problem, preparation = opened(open_workspace, "diabetes")
+    wanted = spec(problem, preparation, "catboost")
+    short = evaluate_candidate(wanted, problem, preparation, Deadline(60), target=Deadline(0.3))
+    assert short.candidate.cut_short
+    assert short.candidate.params["learning_rate"] > wanted.params["learning_rate"]
+    with pytest.raises(DeadlineReached):
+        evaluate_candidate(wanted, problem, preparation, Deadline(0))
+
+
+def test_a_refit_takes_the_folds_iterations_and_averages_seeds(open_workspace: Open) -> None:
+    problem, preparation = opened(open_workspace, "diabetes")
+    candidate = evaluate_candidate(spec(problem, preparation, "lightgbm"), problem, preparation, Deadline()).candidate
+    rounds = refit_iterations(candidate)
+    assert rounds is not None
+    assert np.mean(candidate.iterations) <= rounds <= 1.3 * np.mean(candidate.iterations) + 1
+    fits = refit(candidate, problem, preparation, Deadline(60))
+    assert len(fits) == family("lightgbm").bags
+    assert {fitted.iterations for fitted in fits} == {rounds}
+    assert np.allclose(average(fits, problem.X), np.mean([fitted.predict(problem.X) for fitted in fits], axis=0))
+
+
+def test_threads_follow_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert threads() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert threads() >= 1
