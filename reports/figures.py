@@ -14,6 +14,8 @@ METRIC_TITLES = {
     "balanced_accuracy": "Balanced accuracy",
     "f1": "F1",
     "f1_macro": "F1, macro",
+    "f1_weighted": "F1, weighted",
+    "kappa": "Cohen's kappa",
     "precision": "Precision",
     "recall": "Recall",
     "mcc": "Matthews correlation",
@@ -21,6 +23,7 @@ METRIC_TITLES = {
     "rmsle": "RMSLE",
     "mae": "MAE",
     "mape": "MAPE",
+    "median_ae": "Median absolute error",
     "r2": "R²",
 }
 

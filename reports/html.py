@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,23 @@ from markupsafe import Markup
 
 from reports import charts
 from reports.commands import predict_command, replay_commands, run_command
-from reports.facts import CandidateRow, RunFacts, read_facts
+from reports.facts import RunFacts, read_facts
 from reports.figures import compact, dollars, duration, file_size, metric_title, score_format, share
-from reports.plots import read_images
+from reports.plots import png_size, read_images
+from reports.record import CandidateRow
+from reports.visible import visible
 from team.rundir import RunDir, write_atomic
 
 TEMPLATES = Path(__file__).with_name("templates")
 MOST_NAME_CHARS = 80
 MOST_CODE_CHARS = 6000
+MOST_CANDIDATES = 50
+"""Rows of the leaderboard that are shown; the selected candidate and the baselines always are."""
+MOST_SKIPPED = 40
+WIDE = 1.8
+"""A plot of this many times its height gets a row of its own."""
 FAR = 8
 """A baseline that lies further off than this many widths of the interval is drawn as an arrow."""
-
-# C0 and C1 controls but tab and newline, and the characters that change the direction of text or are not seen.
-_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 def write_report(run: Path) -> Path:
@@ -61,12 +65,14 @@ def render(facts: RunFacts, images: dict[str, bytes]) -> str:
         glance=_glance(facts, figure),
         folds_axis=axis,
         folds_ticks=charts.ticks(axis, _tick_texts(axis)) if facts.leaderboard else "",
-        images={name: base64.b64encode(image).decode("ascii") for name, image in images.items()},
+        board=_board(facts),
+        images={name: _embedded(image) for name, image in images.items()},
         longest_stage=max([*facts.seconds_by_stage.values(), 1e-9]),
         largest_importance=max([*(i.importance for i in facts.evaluation.importance), 1e-9]) if facts.evaluation else 1.0,
         searched=_searched_by_stage(facts),
         commands={"predict": predict_command(facts), "run": run_command(facts), "replay": replay_commands(facts)},
         anchors=_anchors(facts),
+        most_skipped=MOST_SKIPPED,
     )
 
 
@@ -90,7 +96,7 @@ def _environment(figure: Callable[[float], str]) -> Environment:
         "to_scale": lambda value, scale: score_format(scale)(value),
         "named": lambda text: _cut(text, MOST_NAME_CHARS),
         "role": lambda name: str(name).replace("_", " "),
-        "moment": lambda at: datetime.fromtimestamp(at, timezone.utc).strftime("%-d %B %Y, %H:%M UTC"),
+        "moment": _moment,
         "paragraphs": lambda text: [part.strip() for part in re.split(r"\n\s*\n", str(text)) if part.strip()],
         "as_json": lambda value: _cut_middle(json.dumps(value, indent=1, ensure_ascii=False, default=str), MOST_CODE_CHARS),
     }
@@ -98,9 +104,14 @@ def _environment(figure: Callable[[float], str]) -> Environment:
     return environment
 
 
+def _moment(at: float) -> str:
+    moment = datetime.fromtimestamp(at, UTC)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
 def _seen(value: Any) -> Any:
     """Text without characters that nobody sees; markup made here is left alone."""
-    return _UNSEEN.sub("", value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _cut(text: object, limit: int) -> str:
@@ -114,6 +125,17 @@ def _cut_middle(text: str, limit: int) -> str:
         return text
     head, tail = text[: limit * 2 // 3], text[-limit // 3 :]
     return f"{head}\n… {len(text) - len(head) - len(tail):,} characters left out …\n{tail}"
+
+
+def _board(facts: RunFacts) -> list[tuple[int, CandidateRow]]:
+    """The rows of the leaderboard that are shown, with their ranks."""
+    always = {c.name for c in facts.baselines} | ({facts.selected.name} if facts.selected else set())
+    return [(rank, c) for rank, c in enumerate(facts.leaderboard, 1) if rank <= MOST_CANDIDATES or c.name in always]
+
+
+def _embedded(image: bytes) -> dict[str, Any]:
+    width, height = png_size(image)
+    return {"data": base64.b64encode(image).decode("ascii"), "width": width, "height": height, "wide": width > WIDE * height}
 
 
 def _glance(facts: RunFacts, figure: Callable[[float], str]) -> dict[str, Any]:

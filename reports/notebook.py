@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reports.commands import folder
+from reports.commands import replay_commands
 from reports.conversation import ToolCall
 from reports.facts import RunFacts, read_facts
 from reports.figures import compact, metric_title
 from reports.markdown import escape, paragraphs
 from reports.plots import BadImage, checked_png
 from reports.safe_html import sanitise
+from reports.visible import visible
 from team.cells import read_cells
 from team.rundir import RunDir, write_atomic
 
@@ -63,7 +64,7 @@ def _opening(facts: RunFacts) -> Cell:
         "Every cell below was executed by the team in this order, and its outputs are those it gave. To execute it again, in an"
         " environment with mlteam installed:"
     )
-    lines.append(f"```sh\ncd {_fenced(folder(facts))}\nrm -rf replay\njupyter nbconvert --to notebook --execute notebook.ipynb\n```")
+    lines.append(f"```sh\n{visible(replay_commands(facts)).replace('```', '')}\n```")
     lines.append(
         "The cells read `data/` and write to `replay/`, so the run itself stays as it is. How far a search comes in its time can differ."
     )
@@ -158,7 +159,8 @@ def _closing(facts: RunFacts) -> Cell:
             " and labels that the kernel did not have, so no cell here repeats it."
         )
     elif facts.selected:
-        text = f"No score on the holdout was taken. The best in cross-validation is `{facts.selected.name}` with {compact(facts.selected.score)}."
+        best = facts.selected
+        text = f"No score on the holdout was taken. The best in cross-validation is `{best.name}` with {compact(best.score)}."
     else:
         text = "No candidate was scored."
     if facts.status not in ("done", "unfinished"):
@@ -168,12 +170,6 @@ def _closing(facts: RunFacts) -> Cell:
 
 def _markdown(name: str, text: str) -> Cell:
     return {"cell_type": "markdown", "id": name, "metadata": {}, "source": text.splitlines(keepends=True)}
-
-
-def _fenced(path: str) -> str:
-    import shlex
-
-    return shlex.quote(path.replace("`", ""))
 
 
 def _python(facts: RunFacts) -> dict[str, str]:

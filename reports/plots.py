@@ -103,6 +103,12 @@ def checked_png(encoded: object) -> bytes:
     return _SIGNATURE + b"".join(kept)
 
 
+def png_size(image: bytes) -> tuple[int, int]:
+    """Width and height in pixels of a checked image."""
+    width, height = struct.unpack_from(">II", image, len(_SIGNATURE) + 8)
+    return width, height
+
+
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     at = len(_SIGNATURE)
     kind = b""

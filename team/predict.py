@@ -34,12 +34,11 @@ async def apredict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "aut
     # The package is the run's own, made by code that ran in its sandbox; without a sandbox here it is trusted as that was.
     kind = choose(sandbox, trusted_code=True).kind
     with tempfile.TemporaryDirectory(prefix="mlteam-") as folder:
-        data, work = Path(folder, "data"), Path(folder, "work")
-        shutil.copytree(run.model, data / "model")
+        work = Path(folder)
+        shutil.copytree(run.model, work / "model")
         name = "rows" + "".join(rows.suffixes[-2:] if rows.suffix == ".gz" else rows.suffixes[-1:])
-        shutil.copyfile(rows, data / name)
-        work.mkdir()
-        async with open_kernel(kind, work=work, data=data) as kernel:
+        shutil.copyfile(rows, work / name)
+        async with open_kernel(kind, work=work) as kernel:
             spec = registry()["predict_rows"]
             cell = await kernel.execute(spec.cell({"model": "model", "rows": name, "output": "predictions.csv"}), timeout_s=spec.timeout_s)
         if cell.result is None:

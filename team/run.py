@@ -67,6 +67,8 @@ VERSIONED = (
     "numpy",
 )
 PLAYBOOK = "playbook"
+MOST_FAILURES = 2
+"""Turns in a row that a model may fail before it is not asked again in this run; its client has retried by then."""
 
 Subscriber = Callable[[Event], None]
 Clients = Callable[[str], "ChatCompletionClient"]
@@ -147,6 +149,7 @@ class Conductor:
         self._began = time.time()
         self._stage_began, self._stage_searched = time.perf_counter(), 0.0
         self._takeover = False
+        self._failures = 0
         host = Host(run, settings, self.vault, lambda: self.room.state)
         self.room = Toolroom(
             host=host,
@@ -228,9 +231,14 @@ class Conductor:
             self.log.append(TurnEnded(turn=self.turns, role=role, status="failed", seconds=time.perf_counter() - begun, error=reason))
             if model == PLAYBOOK:
                 raise MlteamError(f"the {role} failed in stage {stage}: {reason}") from error
-            self.log.append(FellBack(stage=stage, role=role, reason=f"model {model} failed: {reason}"))
+            self._failures += 1
+            given_up = self._failures >= MOST_FAILURES
+            suffix = "; the playbook goes on from here" if given_up else ""
+            self.log.append(FellBack(stage=stage, role=role, reason=f"model {model} failed: {reason}{suffix}"))
             begun = time.perf_counter()
             await self._group(PLAYBOOK).turn(role, briefing)
+        else:
+            self._failures = 0 if model != PLAYBOOK else self._failures
         self._raise_fatal()
         self.log.append(TurnEnded(turn=self.turns, role=role, status="ok", seconds=time.perf_counter() - begun))
 
@@ -251,6 +259,8 @@ class Conductor:
                 after = after.model_copy(update={"turns_in_visit": 0})
             else:
                 ended, after = self._give_up(after)
+        if before.stage is Stage.RELEASE and after.stage is None and not after.tracked:
+            self.log.append(FellBack(stage=Stage.RELEASE, role="release_manager", reason="the tracker did not take the run"))
         self.room.state = after
         if after.stage != before.stage or after.visit != before.visit:
             self._takeover = False
@@ -283,7 +293,7 @@ class Conductor:
         raise MlteamError(f"stage {state.stage} cannot be ended: {said[-1][1] if said else 'nothing was done'}")
 
     def _model(self, stage: Stage) -> str:
-        return PLAYBOOK if self._takeover else self.settings.model
+        return PLAYBOOK if self._takeover or self._failures >= MOST_FAILURES else self.settings.model
 
     def _group(self, model: str) -> Group:
         if model not in self._groups:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+pytest.register_assert_rewrite("tests.contracts.sandbox")
+
 IN_CI = os.environ.get("CI") == "true"
 
 

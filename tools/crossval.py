@@ -112,7 +112,7 @@ def evaluate_candidate(
         deadline.check()
         learn, check = fit_rows(problem.folds, fold, problem.contract), np.flatnonzero(problem.folds == fold)
         share = deadline.share(target.remaining() * 0.93 / (len(problem.fold_ids) - i))
-        context = FitContext(deadline=share, seed=setting.seed)
+        context = FitContext(deadline=share if model_family.iterative else deadline, seed=setting.seed)
         fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
         tick = time.monotonic()
         oof[check] = fitted.predict(X.iloc[check])

@@ -50,7 +50,8 @@ class EnsembleResult(BaseModel):
     real: bool
     """Whether the gain exceeds its standard error."""
     recommended: str
-    """The candidate to go on with: the ensemble when it gains, else the best single one."""
+    """The candidate to go on with: the ensemble, unless it is worse than the best single one by more than noise. The
+    best of many is flattered by having been picked on these folds; the ensemble's weights never saw theirs."""
     left_out: list[str]
     """Candidates that got no weight."""
     seconds: float
@@ -103,7 +104,7 @@ def ensemble(
         gain=gain,
         gain_std_error=noise,
         real=gain > noise and gain > 0,
-        recommended=made.name if gain > 0 else single.name,
+        recommended=made.name if gain > 0 or gain > -noise else single.name,
         left_out=[r.name for r, w in zip(records, weights, strict=True) if w == 0],
         seconds=round(deadline.elapsed(), 2),
     )

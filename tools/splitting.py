@@ -47,7 +47,9 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
     if values.empty:
         raise InputRefused(f"target {name!r} is missing in every row; choose another column with --target.")
     if values.nunique() < 2:
-        raise InputRefused(f"target {name!r} has one value only ({str(values.iloc[0])!r}); a model needs at least two. Choose another --target.")
+        raise InputRefused(
+            f"target {name!r} has one value only ({str(values.iloc[0])!r}); a model needs at least two. Choose another --target."
+        )
     if len(values) < 2 * folds:
         raise InputRefused(
             f"{len(values)} rows with a target for {folds} folds; expected at least {2 * folds} rows."
@@ -79,8 +81,8 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
 def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the training and of the holdout rows, both int64 and ascending.
 
-    `stratified` keeps class shares, and every class with two rows or more has at least one row on each side; `group` keeps each value of `split.column` on one side; `time` takes the latest rows, and never
-    parts rows of the same moment.
+    `stratified` keeps class shares, and every class with two rows or more has at least one row on each side; `group`
+    keeps each value of `split.column` on one side; `time` takes the latest rows, and never parts rows of one moment.
 
     Raises:
         InputRefused: when the column of a group or time split does not serve.

@@ -46,7 +46,7 @@ def train_baselines(
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 15.0,
 ) -> TrainingResult:
     """Fit the baselines: dummy, linear model and small tree, on the contract's folds."""
-    return _search(BASELINES, preparation, time_s, first_only=True)
+    return _search(BASELINES, preparation, time_s, most=1)
 
 
 @tool(where="kernel", timeout_s=3600, searches=True)
@@ -56,6 +56,7 @@ def train(
     ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
+    per_family: Annotated[int | None, "Most configurations of one family; leave out to go on while time is left.", Ge(1)] = None,
 ) -> TrainingResult:
     """Fit each family's best-known configuration on the contract's folds, then further ones while time is left."""
     from tools.families import NAMES
@@ -64,10 +65,10 @@ def train(
     if strange or not families:
         raise ToolRefused(f"no family {', '.join(map(repr, strange)) or 'named'}; families: {', '.join(NAMES)}.")
     ordered = [name for name in NAMES if name in families]
-    return _search(ordered, preparation, time_s, first_only=False)
+    return _search(ordered, preparation, time_s, most=per_family)
 
 
-def _search(names: list[str], preparation: str, time_s: float, *, first_only: bool) -> TrainingResult:
+def _search(names: list[str], preparation: str, time_s: float, *, most: int | None) -> TrainingResult:
     from tools.deadline import Deadline, DeadlineReached
     from tools.preparation import load_preparation
     from tools.problem import load_problem
@@ -79,7 +80,7 @@ def _search(names: list[str], preparation: str, time_s: float, *, first_only: bo
     stopped = None
     try:
         with deadline.alarm():
-            search.run(names, first_only)
+            search.run(names, most)
     except DeadlineReached:
         stopped = "deadline"
     except KeyboardInterrupt:
@@ -109,9 +110,9 @@ class _Search:
         self._pending: list[str] = []
         self._known = {_key(c.family, c.params, c.preparation): c.name for c in leaderboard(space) if not c.cut_short}
 
-    def run(self, names: list[str], first_only: bool) -> None:
+    def run(self, names: list[str], most: int | None) -> None:
         rounds = list(self._rounds(names))
-        for number, configurations in enumerate(rounds[:1] if first_only else rounds):
+        for number, configurations in enumerate(rounds[:most]):
             self._pending = [name for name, _ in configurations]
             for name, params in configurations:
                 weights = self._weights()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 REQUEST_TIMEOUT_S = 120.0
 """Deadline of one request; the SDK's own is ten minutes."""
-RETRIES = 4
+RETRIES = 3
 
 
 def make_openai_client(model: str, base_url: str | None) -> ChatCompletionClient:

@@ -78,7 +78,11 @@ def _train(t: Transcript) -> Decision:
         if not families or t.seconds_left < 1:
             return Say("There is no time left for another family.")
         seconds = t.seconds_left * TRAIN_SHARE
-        return Call("train", {"families": families, "time_s": round(seconds, 1)}, _why_families(t, families))
+        arguments: dict[str, Any] = {"families": families, "time_s": round(seconds, 1)}
+        if t.facts["budget"]["trials"] is not None:
+            # The clock must decide nothing when trials bound the search, or equal seeds would part ways.
+            arguments["per_family"] = 1
+        return Call("train", arguments, _why_families(t, families))
     return Say(f"Trained on the same folds: {_listed(done.result['candidates'])}.{_skips(done.result)}")
 
 

@@ -73,3 +73,9 @@ def test_threads_follow_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     assert threads() == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
     assert threads() >= 1
+
+
+def test_fits_that_cannot_be_cut_short_have_the_whole_time(open_workspace: Open) -> None:
+    problem, preparation = opened(open_workspace, "wine")
+    found = evaluate_candidate(spec(problem, preparation, "linear"), problem, preparation, Deadline(60), target=Deadline(0))
+    assert not found.candidate.cut_short

@@ -1,0 +1,107 @@
+"""What the host put on record, as facts. `event` is the place in the event log that a fact rests on."""
+
+from __future__ import annotations
+
+from reports.findings import Fact
+
+
+class Manifest(Fact):
+    """Where the data came from."""
+
+    source: str
+    rows: int
+    columns: int
+    bytes: int
+    sha256: str
+    licence: str | None = None
+
+
+class StageFact(Fact):
+    """One visit of a stage; `outcome` is None while it goes on."""
+
+    stage: str
+    visit: int
+    outcome: str | None
+    seconds: float
+    search_seconds: float
+    event: int
+
+
+class CandidateRow(Fact):
+    """A line of the leaderboard. `event` is the place of the score in the event log."""
+
+    name: str
+    family: str
+    score: float
+    std_error: float
+    fold_scores: tuple[float, ...]
+    seconds: float
+    stage: str
+    event: int
+
+
+class Round(Fact):
+    """A round of the optimise loop, with the families that were tuned in it."""
+
+    round: int
+    gain: float
+    noise: float
+    families: tuple[str, ...]
+    event: int
+
+
+class ReviewFact(Fact):
+    stage: str
+    verdict: str
+    findings: tuple[str, ...]
+    back_to: str | None
+    event: int
+
+
+class Holdout(Fact):
+    """The final score with its bootstrap interval."""
+
+    candidate: str
+    metric: str
+    score: float
+    low: float
+    high: float
+    level: float
+    n: int
+    looks: int
+    event: int
+
+
+class Look(Fact):
+    """A line of the vault's ledger."""
+
+    candidate: str
+    score: float
+    n: int
+    final: bool
+
+
+class Fallback(Fact):
+    stage: str
+    role: str
+    reason: str
+    event: int
+
+
+class ModelUse(Fact):
+    """Calls of one model by one role. `usd` is None when the price of any call is not known."""
+
+    role: str
+    model: str
+    calls: int
+    failed: int
+    input_tokens: int
+    output_tokens: int
+    usd: float | None
+    seconds: float
+
+
+class Document(Fact):
+    path: str
+    sha256: str
+    event: int

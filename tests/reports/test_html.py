@@ -1,0 +1,230 @@
+"""The report is one file that asks for nothing, runs nothing, and says what the facts say."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from reports.html import MOST_CANDIDATES, write_report
+from team.events import FellBack, HoldoutScored, RunEnded
+from team.rundir import RunDir
+from tests.reports.written import Written, encoded, evaluation, finished, png
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}</title></style>"
+VOID = {"meta", "img", "br", "link", "input", "hr", "rect", "circle", "line", "path"}
+
+
+class Page(HTMLParser):
+    """Elements, ids, links and text of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.ids: list[str] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.elements.append((tag, found))
+        if "id" in found:
+            self.ids.append(found["id"])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.text += data
+
+    def links(self) -> list[str]:
+        return [attrs["href"] for tag, attrs in self.elements if "href" in attrs]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    return finished(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def page(run: RunDir) -> Page:
+    return Page(write_report(run.path))
+
+
+def test_it_is_written_in_the_run_directory_and_nothing_else_is_left(run: RunDir) -> None:
+    assert write_report(run.path) == run.report
+    assert [path.name for path in run.reports.iterdir()] == ["report.html"]
+
+
+def test_the_score_stands_with_its_interval_and_the_looks(page: Page) -> None:
+    text = " ".join(page.text.split())
+    assert "Predicting Sex" in text
+    assert "0.9777" in text
+    assert "95 % interval 0.9483 to 0.9973" in text
+    assert "holdout looked at once" in text
+    assert "higher is better" in text
+    assert "A second paragraph." in text
+    assert "Mass is no leak." in text
+
+
+def test_every_element_is_closed(page: Page) -> None:
+    assert page.open == []
+
+
+def test_it_is_self_contained(page: Page) -> None:
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"script", "link", "iframe", "object", "embed", "base", "form"}
+    assert all(attrs["src"].startswith("data:image/png;base64,") for _, attrs in page.elements if "src" in attrs)
+    assert all(link.startswith("#") for link in page.links())
+    assert not re.search(r"url\(|@import|https?://", page.source)
+
+
+def test_links_lead_to_places_on_the_page(page: Page) -> None:
+    assert len(page.ids) == len(set(page.ids))
+    assert {link[1:] for link in page.links()} <= set(page.ids)
+
+
+def test_the_score_links_to_its_event(run: RunDir, page: Page) -> None:
+    number = next(n for n, line in enumerate(run.events.read_text().splitlines()) if '"holdout_scored"' in line)
+    assert f"#e{number}" in page.links()
+
+
+def test_the_same_run_gives_the_same_bytes_wherever_it_lies(run: RunDir, tmp_path: Path) -> None:
+    first = write_report(run.path).read_bytes()
+    copy = tmp_path / run.name
+    shutil.copytree(run.path, copy)
+    assert write_report(copy).read_bytes() == first
+
+
+def test_hostile_names_are_text(tmp_path: Path) -> None:
+    run = finished(tmp_path, name=HOSTILE, target=HOSTILE, goal=HOSTILE, source=HOSTILE)
+    page = Page(write_report(run.path))
+    assert page.open == []
+    assert not any(tag == "script" for tag, _ in page.elements)
+    assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)
+    assert all(attrs["src"].startswith("data:") for _, attrs in page.elements if "src" in attrs)
+    assert "<script>alert(1)</script>" in page.text
+    assert "{{ 7*7 }}" in page.text
+
+
+def test_characters_that_reorder_text_are_removed(tmp_path: Path) -> None:
+    run = finished(tmp_path, name="a\u202eb\u200bc\x07d")
+    source = write_report(run.path).read_text(encoding="utf-8")
+    assert "abcd is strong." in source
+    assert not re.search("[\u202e\u200b\x07]", source)
+
+
+def test_long_names_are_cut(tmp_path: Path) -> None:
+    run = finished(tmp_path, name="long " * 5000)
+    assert '<th scope="row">' + "long " * 15 + "long…" in write_report(run.path).read_text(encoding="utf-8")
+
+
+def test_images_are_those_of_the_cells_and_importance_is_drawn_here(page: Page) -> None:
+    shown = [attrs["alt"] for tag, attrs in page.elements if tag == "img"]
+    assert shown == ["lightgbm 1 roc", "missing"]
+    assert "tEXt" not in page.source
+
+
+def test_an_image_that_does_not_decode_is_left_out(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        w.add(w.score("lightgbm-1", "lightgbm", "train", [0.9, 0.8]))
+        w.turn("engineer", "select")
+        call = w.call("engineer", "evaluate", {}, evaluation())
+        w.cell(call, "evaluate", "evaluate()", stage="select", result=evaluation(), images=[b"<svg onload=alert(1)>", png()])
+    page = Page(write_report(w.run.path))
+    assert [tag for tag, _ in page.elements if tag == "img"] == []
+    assert encoded(b"<svg onload=alert(1)>") not in page.source
+
+
+def test_free_form_cells_put_nothing_into_the_report(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        w.turn("engineer", "train")
+        call = w.call("engineer", "run_python", {"code": "print(1)"})
+        html = {"output_type": "display_data", "data": {"text/html": "<script>alert(3)</script>"}, "metadata": {}}
+        w.cell(call, "run_python", "print(1)", outputs=[html], images=[png()])
+    page = Page(write_report(w.run.path))
+    assert "alert(3)" not in page.source
+    assert not any(tag == "img" for tag, _ in page.elements)
+
+
+def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start(target=None)
+        w.enter("plan")
+    text = " ".join(Page(write_report(w.run.path)).text.split())
+    assert "This run has not ended: it stands in stage plan." in text
+
+
+def test_cross_validation_stands_in_while_the_holdout_is_sealed(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        w.seal()
+        w.add(w.score("dummy-1", "dummy", "baseline", [0.5, 0.5]))
+        w.add(w.score("lightgbm-1", "lightgbm", "train", [0.9, 0.8]))
+    text = " ".join(Page(write_report(w.run.path)).text.split())
+    assert "ROC AUC in cross-validation" in text
+    assert "The holdout is still sealed" in text
+
+
+def test_a_failed_run_says_why_and_fallbacks_are_told(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        w.turn("engineer", "train")
+        w.add(FellBack(stage="train", role="engineer", reason="model x failed: 500"))
+        w.add(RunEnded(status="failed", reason="nothing could be trained", seconds=1.0))
+    text = " ".join(Page(write_report(w.run.path)).text.split())
+    assert "This run ended as failed: nothing could be trained" in text
+    assert "Fallback in stage train, engineer: model x failed: 500" in text
+
+
+def test_more_than_one_look_is_told(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        w.seal(task="regression", metric="rmse", direction="minimize", classes=[], positive=None)
+        w.turn("critic", "select")
+        w.add(HoldoutScored(candidate="a", metric="rmse", score=12345.6, low=12000.0, high=13000.0, level=0.9, n=1000, looks=3))
+    text = " ".join(Page(write_report(w.run.path)).text.split())
+    assert "The holdout was looked at 3 times." in text
+    assert "12,346" in text
+    assert "lower is better" in text
+    assert "90 % interval" in text
+
+
+@pytest.mark.parametrize("folds", [[1.0, 1.0], [0.0, 0.0], [-3.0, 1e12], [1e-9, 2e-9]])
+def test_any_scores_can_be_drawn(tmp_path: Path, folds: list[float]) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        w.add(w.score("dummy-1", "dummy", "baseline", [-1e15, 1.0]))
+        w.add(w.score("a", "linear", "baseline", folds))
+    page = Page(write_report(w.run.path))
+    places = [attrs[k] for tag, attrs in page.elements for k in ("cx", "x1", "x2") if tag in ("circle", "line") and k in attrs]
+    assert places
+    assert all(0 <= float(place.rstrip("%")) <= 100 for place in places)
+
+
+def test_a_long_leaderboard_is_cut_but_keeps_the_baselines(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        w.add(w.score("dummy-1", "dummy", "baseline", [0.5, 0.5]))
+        for k in range(MOST_CANDIDATES + 20):
+            w.add(w.score(f"candidate-{k}", "linear", "train", [0.9 - k / 1000, 0.8]))
+    text = " ".join(Page(write_report(w.run.path)).text.split())
+    assert f"candidate-{MOST_CANDIDATES - 1}" in text
+    assert f"candidate-{MOST_CANDIDATES}" not in text
+    assert f"{MOST_CANDIDATES + 21} dummy-1 baseline" in text
+    assert "20 more are in leaderboard.json" in text
