@@ -15,10 +15,9 @@ from pydantic import BaseModel
 from reports.conversation import Turn, read_turns
 from reports.findings import Evaluation, Fact, Plan, Preparation, Profile, Skipped, last_result, read_skipped
 from reports.plots import Plot, list_plots
-from reports.record import CandidateRow, Document, Fallback, Holdout, Look, Manifest, ModelUse, ReviewFact, Round, StageFact
+from reports.record import CandidateRow, Fallback, Holdout, Look, Manifest, ModelUse, ReviewFact, Round, StageFact
 from team.events import (
     CandidateScored,
-    DocumentWritten,
     Event,
     FellBack,
     HoldoutScored,
@@ -80,7 +79,6 @@ class RunFacts(Fact):
     """The writer's prose by slot."""
     fallbacks: tuple[Fallback, ...]
     models: tuple[ModelUse, ...]
-    documents: tuple[Document, ...]
     plots: tuple[Plot, ...]
     packaged: bool
     events: int
@@ -174,7 +172,6 @@ def read_facts(run: Path) -> RunFacts:
         sections={str(slot): str(text) for slot, text in (_json(place.sections) or {}).items()},
         fallbacks=tuple(Fallback(stage=e.stage, role=e.role, reason=e.reason, event=e.seq) for e in events if isinstance(e, FellBack)),
         models=_models(events),
-        documents=tuple(Document(path=e.path, sha256=e.sha256, event=e.seq) for e in events if isinstance(e, DocumentWritten)),
         plots=list_plots(place),
         packaged=last_result(events, "package_model") is not None,
         events=len(events),

@@ -99,9 +99,3 @@ class ModelUse(Fact):
     output_tokens: int
     usd: float | None
     seconds: float
-
-
-class Document(Fact):
-    path: str
-    sha256: str
-    event: int

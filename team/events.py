@@ -193,12 +193,6 @@ class FellBack(_Event):
     reason: str
 
 
-class DocumentWritten(_Event):
-    kind: Literal["document_written"] = "document_written"
-    path: str
-    sha256: str
-
-
 class RunEnded(_Event):
     kind: Literal["run_ended"] = "run_ended"
     status: Literal["done", "failed", "stopped_by_budget", "interrupted"]
@@ -226,7 +220,6 @@ Event = Annotated[
     | Reviewed
     | HoldoutScored
     | FellBack
-    | DocumentWritten
     | RunEnded,
     Field(discriminator="kind"),
 ]

@@ -333,7 +333,10 @@ class Conductor:
         self.log.sync()
         self.close()
         if self.vault.sealed:
-            self._write_documents()
+            try:
+                self._write_documents()
+            except Exception as error:  # the run has ended as its summary says; its views can be built again
+                summary["fallbacks"].append(f"documents: {type(error).__name__}: {error}. Type: mlteam report {self.run_dir.path}")
         total = time.time() - self._began
         summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}
         return summary

@@ -69,6 +69,8 @@ class Column(BaseModel):
     """Share of missing values, 0 to 1."""
     unique: int
     """Number of distinct values, missing ones not counted."""
+    day_first: bool = False
+    """Whether dates such as 03/04/2024 mean the third of April, as a 13/04/2024 among the training rows tells."""
 
 
 class TableSchema(BaseModel):

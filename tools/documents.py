@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Annotated, Literal, get_args
 
@@ -25,8 +24,6 @@ class SectionWritten(BaseModel):
 
 class ReportBuilt(BaseModel):
     path: str
-    bytes: int
-    sha256: str
 
 
 @tool(where="host", timeout_s=10)
@@ -50,6 +47,4 @@ def build_report(ctx: HostContext) -> ReportBuilt:
     """Build the HTML report from the run's facts and the sections. The document stage ends when this is done."""
     if not ctx.run.sections.exists():
         raise ToolRefused("write at least the summary first: write_section(slot='summary', text=...).")
-    path = ctx.build_report()
-    content = path.read_bytes()
-    return ReportBuilt(path=str(path.relative_to(ctx.run.path)), bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    return ReportBuilt(path=str(ctx.build_report().relative_to(ctx.run.path)))

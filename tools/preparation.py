@@ -46,7 +46,7 @@ class PreparationResult(BaseModel):
     columns_in: int
     columns_used: int
     features_out: int
-    """Width of the number matrix that the generic encoder made of a sample."""
+    """Width of the number matrix that the general vectorizer made of a sample."""
     kinds: dict[str, int]
     """Number of used columns of each kind."""
     dropped: list[Dropped]
@@ -160,16 +160,17 @@ def looks_like_identifier(column: Column, problem: Problem) -> bool:
 
 
 def _try(problem: Problem, preparation: Preparation) -> int:
-    """Fit the generic encoder on two thirds of a sample, transform the rest; give the matrix width."""
+    """Fit the general vectorizer on two thirds of a sample, transform the rest; give the matrix width."""
     import numpy as np
 
-    from tools.features import TableEncoder
+    from tools.vectorizing import vectorizer_for
 
     rows = np.random.default_rng(problem.contract.seed).permutation(problem.n_rows)[:SAMPLE_ROWS]
     cut = max(1, 2 * len(rows) // 3)
-    encoder = TableEncoder(preparation.columns, "dense", text=preparation.text, dates=preparation.dates, n_classes=problem.n_classes)
-    encoder.fit_transform(problem.X.iloc[rows[:cut]], problem.y[rows[:cut]])
-    unseen = encoder.transform(problem.X.iloc[rows[cut:]])
+    vectorizer = vectorizer_for(
+        preparation.columns, text=preparation.text, dates=preparation.dates, rows=cut, seed=problem.contract.seed
+    ).fit(problem.X.iloc[rows[:cut]])
+    unseen = np.asarray(vectorizer.transform(problem.X.iloc[rows[cut:]]), dtype=np.float64)
     if not np.isfinite(unseen).all():
         raise ToolRefused(
             f"preparation {preparation.name!r} left numbers that are not finite in {int((~np.isfinite(unseen)).any(axis=0).sum())} columns."

@@ -51,7 +51,8 @@ def seal_holdout(
 ) -> ContractSealed:
     """Fix target, metric and split for good, and seal the holdout's labels. Nothing is shown before this is done."""
     from tools.folds import make_folds
-    from tools.metrics import default_metric, metric_for
+    from tools.metrics import default_metric, metric_for, undefined_reason
+    from tools.problem import encode_target
     from tools.splitting import check_target, infer_task, split_rows
     from tools.tables import infer_schema, label_text, read_table
 
@@ -99,6 +100,9 @@ def seal_holdout(
     if not contract.features:
         raise InputRefused(f"the table has no column beside the target {target!r}; a model needs at least one.")
     _check_both_sides(train, holdout, contract)
+    for side in (train, holdout):
+        if reason := undefined_reason(wanted, task, encode_target(side[target], contract)):
+            raise (InputRefused if wish.metric else ToolRefused)(f"metric {wanted!r} does not serve here: {reason}. Choose another metric.")
     make_folds(train, contract)
     ctx.vault.seal(train, holdout, contract, infer_schema(train, target))
     return ContractSealed(

@@ -155,7 +155,7 @@ def _describe(function: Callable[..., Any], where: Where, timeout_s: float, sear
         text = next(a for a in get_args(hint)[1:] if isinstance(a, str))
         constraints = [a for a in get_args(hint)[1:] if not isinstance(a, str)]
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-        kind = Annotated[(get_args(hint)[0], *constraints)] if constraints else get_args(hint)[0]  # type: ignore[misc]
+        kind = Annotated[(get_args(hint)[0], *constraints)] if constraints else get_args(hint)[0]
         fields[parameter.name] = (kind, Field(default, description=text))
     description = inspect.getdoc(function) or ""
     if not description:

@@ -202,7 +202,13 @@ def infer_schema(frame: pd.DataFrame, target: str | None) -> TableSchema:
             texts = texts.astype(str)
         kind = _kind(values)
         columns.append(
-            Column(name=name, kind=kind, missing=float(values.isna().mean()) if len(values) else 0.0, unique=int(texts.nunique()))
+            Column(
+                name=name,
+                kind=kind,
+                missing=float(values.isna().mean()) if len(values) else 0.0,
+                unique=int(texts.nunique()),
+                day_first=kind == "datetime" and _day_first(texts),
+            )
         )
     return TableSchema(columns=columns)
 
@@ -230,7 +236,7 @@ def _kind(values: pd.Series) -> ColumnKind:
     texts = sample.astype(str).str.strip()
     if set(texts.str.lower().unique()) <= {"true", "false"}:
         return "boolean"
-    if texts.str.fullmatch(_DATE).mean() >= 0.95 and _parse_dates(texts).notna().mean() >= 0.95:
+    if texts.str.fullmatch(_DATE).mean() >= 0.95 and _parse_dates(texts, _day_first(texts)).notna().mean() >= 0.95:
         return "datetime"
     words = texts.str.count(r"\s+") + 1
     distinct = texts.nunique() / len(texts)
@@ -239,11 +245,16 @@ def _kind(values: pd.Series) -> ColumnKind:
     return "categorical"
 
 
-def _parse_dates(values: pd.Series) -> pd.Series:
-    """Text or dates as naive UTC datetime64[ns]; what cannot be read is missing.
+def _day_first(texts: pd.Series) -> bool:
+    """Whether a date such as `13/02/2024` stands among the texts, which makes all of them day-first."""
+    import pandas as pd
 
-    `13/02/2024` anywhere in the column makes all of its dates day-first; otherwise the month comes first.
-    """
+    first = pd.to_numeric(texts.astype("str").str.extract(r"^\s*(\d{1,2})[-/.]\d{1,2}[-/.]\d{2,4}", expand=False), errors="coerce")
+    return bool((first > 12).any())
+
+
+def _parse_dates(values: pd.Series, day_first: bool) -> pd.Series:
+    """Text or dates as naive UTC datetime64[ns]; what cannot be read is missing."""
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
@@ -252,8 +263,7 @@ def _parse_dates(values: pd.Series) -> pd.Series:
         parsed = pd.to_datetime(values, utc=True)
     else:
         texts = values.astype("str").str.strip()
-        first = pd.to_numeric(texts.str.extract(r"^(\d{1,2})[-/.]\d{1,2}[-/.]\d{2,4}", expand=False), errors="coerce")
-        parsed = pd.to_datetime(texts, format="mixed", dayfirst=bool((first > 12).any()), utc=True, errors="coerce")
+        parsed = pd.to_datetime(texts, format="mixed", dayfirst=day_first, utc=True, errors="coerce")
     parsed = parsed.dt.tz_localize(None)
     # Nanoseconds reach from 1677 to 2262; what lies outside has no such value.
     parsed = parsed.where((parsed > pd.Timestamp("1677-09-22")) & (parsed < pd.Timestamp("2262-04-11")))
@@ -282,7 +292,7 @@ def coerce(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
         if column.kind in ("numeric", "boolean"):
             columns[column.name] = _numbers(values)
         elif column.kind == "datetime":
-            columns[column.name] = _parse_dates(values)
+            columns[column.name] = _parse_dates(values, column.day_first)
         else:
             columns[column.name] = label_text(values)
     return pd.DataFrame(columns, index=frame.index)

@@ -91,7 +91,11 @@ def tune(
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Optuna speaks through show(progress) alone."""
-    import optuna
+
+    with warnings.catch_warnings():
+        # tqdm, which Optuna loads, misses a widget library that nothing here shows.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        import optuna
 
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

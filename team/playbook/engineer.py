@@ -199,13 +199,17 @@ def _chosen(t: Transcript) -> tuple[str, str]:
     if blend is None or not blend.ok:
         return best["name"], f"{best['name']} has the best {metric}, {plus_minus(best['score'], best['std_error'])}."
     r = blend.result
-    gain = f"{score(r['gain'])} ± {r['gain_std_error']:.2g} better than {r['best_single']} on folds that its weights never saw"
+    gain = f"{score(abs(r['gain']))} ± {r['gain_std_error']:.2g}"
+    unseen = f"than {r['best_single']} on folds that its weights never saw"
     if r["recommended"] == r["best_single"]:
         return r[
             "best_single"
         ], f"The blend gains nothing over {r['best_single']} ({metric} {score(r['best_single_score'])}), so that is kept."
     members = joined([f"{m['name']} {m['weight']:.2f}" for m in r["members"][:6]])
-    return r["recommended"], f"The blend of {members} is {gain}."
+    if r["gain"] > 0:
+        return r["recommended"], f"The blend of {members} is {gain} better {unseen}."
+    flattered = "as the best of many that one is flattered by being picked, and the average is not"
+    return r["recommended"], f"The blend of {members} is {gain} worse {unseen}, which is inside the noise; {flattered}."
 
 
 def _listed(candidates: list[dict[str, Any]]) -> str:

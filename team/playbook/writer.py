@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from team.playbook.transcript import Call, Decision, Say, Transcript
-from team.playbook.wording import joined, plus_minus, score, sentence
+from team.playbook.wording import joined, plus_minus, score
 
 MEANING = {
     "roc_auc": "the chance that a random positive row is ranked above a random negative one",
@@ -79,8 +79,6 @@ def _data(f: dict[str, Any]) -> str:
     if gaps:
         named = joined([f"{x['column']!r} ({x['missing']:.0%})" for x in gaps[:3]])
         text += f" Values are missing in {len(gaps)} of them, most in {named}."
-    for warning in f.get("data_warnings", [])[:5]:
-        text += f"\n\nThe profile warned: {sentence(warning)}"
     return text
 
 

@@ -65,6 +65,8 @@ def kernel_environment(
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
+        # How long OpenMP threads spin before they sleep: short, or a busy machine slows them several times over.
+        "GOMP_SPINCOUNT": "1000",
     }
     if user_libraries():
         env["PYTHONUSERBASE"] = site.getuserbase()

@@ -71,7 +71,7 @@ def test_refusals_of_urls(server: str, folder: Path) -> None:
         fetch(f"{server}/huge.csv", folder)
     with pytest.raises(InputRefused, match=r"cannot fetch http://127.0.0.1:9/x.csv: .*refused.*or give a local file"):
         fetch("http://127.0.0.1:9/x.csv", folder)
-    with pytest.raises(InputRefused, match="cannot fetch|is no URL"):
+    with pytest.raises(InputRefused, match=r"cannot fetch|is no URL"):
         fetch("http://", folder)
 
 

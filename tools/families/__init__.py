@@ -44,8 +44,8 @@ def family(name: str) -> Family:
     module, library = MODULES[name]
     if find_spec(library) is None:
         raise FamilyUnavailable(f"{library} is not installed; `pip install {library}` adds the family {name!r}")
-    # Read by OpenMP when a library loads it. Threads that spin while they wait cost several times the
-    # computation itself where other processes want the same cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Read by OpenMP when a library loads it. Threads that spin for long while they wait cost several times the
+    # computation itself where other processes want the same cores; threads that never spin cost as much on idle ones.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     found: dict[str, Family] = import_module(module).FAMILIES
     return found[name]

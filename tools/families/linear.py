@@ -1,4 +1,4 @@
-"""Regularised linear models over imputed, squashed, one-hot columns."""
+"""Regularised linear models over skrub's table vectorizer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
-from tools.families.matrix import column_shares
-from tools.features import TableEncoder
+from tools.vectorizing import vectorizer_for
 
 if TYPE_CHECKING:
     import optuna
@@ -19,32 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class LinearModel:
-    """Dense columns beside one-hot columns of the categories with few rows pooled, then the estimator."""
+    """A vectorizer of raw rows, then the estimator."""
 
-    encoder: TableEncoder
-    onehot: Any
-    categorical: list[str]
+    vectorizer: Any
     estimator: Any
     n_classes: int
 
-    def matrix(self, X: pd.DataFrame) -> Any:
-        import scipy.sparse as sp
-
-        dense = self.encoder.transform(X).astype(np.float64)
-        if not self.categorical:
-            return dense
-        codes = self.onehot.transform(_texts(X, self.categorical))
-        joined = sp.hstack([sp.csr_matrix(dense), codes], format="csr")
-        return joined.toarray() if joined.shape[1] <= 500 else joined
-
     def predict(self, X: pd.DataFrame) -> Array:
-        matrix = self.matrix(X)
+        matrix = self.vectorizer.transform(X)
         values = self.estimator.predict_proba(matrix) if self.n_classes else self.estimator.predict(matrix)
         return np.asarray(values, dtype=np.float64)
-
-
-def _texts(X: pd.DataFrame, names: list[str]) -> Array:
-    return X[names].astype(object).where(X[names].notna(), "\x00missing").to_numpy(dtype=object)
 
 
 class Linear(Family):
@@ -74,28 +57,16 @@ class Linear(Family):
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
     ) -> Raw:
         from sklearn.exceptions import ConvergenceWarning
-        from sklearn.preprocessing import OneHotEncoder
 
-        categorical = [c.name for c in setting.columns if c.kind == "categorical"]
-        encoder = TableEncoder(
-            [c for c in setting.columns if c.kind != "categorical"], "dense", text=setting.text, dates=setting.dates, seed=setting.seed
-        )
-        encoder.fit_transform(X, y)
-        onehot = None
-        if categorical:
-            onehot = OneHotEncoder(handle_unknown="ignore", min_frequency=3 if len(y) >= 100 else None, max_categories=100)
-            onehot.fit(_texts(X, categorical))
-        model = LinearModel(encoder, onehot, categorical, self._estimator(params, setting), setting.n_classes)
-        matrix = model.matrix(X)
+        vectorizer = vectorizer_for(setting.columns, text=setting.text, dates=setting.dates, rows=len(y), seed=setting.seed)
+        matrix = vectorizer.fit_transform(X)
         context.deadline.check()
+        estimator = self._estimator(params, setting)
         with warnings.catch_warnings():
             # A fit that stops at the iteration limit is still a model; its fold scores tell its worth.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.estimator.fit(matrix, y)
-        weights = np.abs(np.atleast_2d(model.estimator.coef_)).sum(axis=0)[: matrix.shape[1]]
-        spread = np.asarray(matrix.std(axis=0)).ravel() if not hasattr(matrix, "tocsr") else np.ones(matrix.shape[1])
-        importance = column_shares(encoder, (weights * spread)[: encoder.blocks_[-1].stop]) if encoder.blocks_ and not categorical else {}
-        return Raw(model, importance=importance)
+            estimator.fit(matrix, y)
+        return Raw(LinearModel(vectorizer, estimator, setting.n_classes))
 
     @staticmethod
     def _estimator(params: Params, setting: Setting) -> Any:
