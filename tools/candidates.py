@@ -70,6 +70,11 @@ class Candidate(BaseModel):
     members: list[Member] = []
 
     @property
+    def refit_seconds(self) -> float:
+        """About how long one fit on all rows takes: a fold's fit, on as many more rows."""
+        return self.fit_seconds / max(1, self.n_folds - 1)
+
+    @property
     def spec(self) -> CandidateSpec:
         return CandidateSpec(name=self.name, family=self.family, params=self.params, preparation=self.preparation)
 

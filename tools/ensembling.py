@@ -52,6 +52,8 @@ class EnsembleResult(BaseModel):
     recommended: str
     """The candidate to go on with: the ensemble, unless it is worse than the best single one by more than noise. The
     best of many is flattered by having been picked on these folds; the ensemble's weights never saw theirs."""
+    refit_seconds: float
+    """About how long fitting all members once on all rows takes."""
     left_out: list[str]
     """Candidates that got no weight."""
     seconds: float
@@ -61,6 +63,7 @@ class EnsembleResult(BaseModel):
 def ensemble(
     candidates: Annotated[list[str] | None, "Candidates to choose from; leave out for the best 25."] = None,
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(3600)] = 20.0,
+    refit_s: Annotated[float | None, "Most seconds that fitting all members once more may take; leave out for no limit.", Ge(0)] = None,
 ) -> EnsembleResult:
     """Average candidates with greedily chosen weights and compare with the best single one on folds the weights never saw."""
     import numpy as np
@@ -72,9 +75,12 @@ def ensemble(
     space = workspace()
     problem = load_problem(space)
     records = _choose(space, candidates)
+    single, known = records[0], [record.name for record in records]
     predictions = np.stack([load_oof(space, record.name, problem) for record in records])
     weights, crossed = _fit_weights(predictions, problem, deadline)
-    single = records[0]
+    while (heavy := _too_heavy(records, weights, refit_s)) is not None and not deadline.expired():
+        records, predictions = records[:heavy] + records[heavy + 1 :], np.delete(predictions, heavy, axis=0)
+        weights, crossed = _fit_weights(predictions, problem, deadline)
     scores = problem.fold_scores(crossed)
     sign = 1.0 if problem.contract.direction == "maximize" else -1.0
     members = [Member(name=r.name, weight=round(float(w), 6)) for r, w in zip(records, weights, strict=True) if w > 0]
@@ -104,10 +110,19 @@ def ensemble(
         gain=gain,
         gain_std_error=noise,
         real=gain > noise and gain > 0,
-        recommended=made.name if gain > 0 or gain > -noise else single.name,
-        left_out=[r.name for r, w in zip(records, weights, strict=True) if w == 0],
+        recommended=made.name if len(members) > 1 and (gain > 0 or gain > -noise) else single.name,
+        refit_seconds=sum(r.refit_seconds for r, w in zip(records, weights, strict=True) if w > 0),
+        left_out=[name for name in known if name not in {m.name for m in members}],
         seconds=round(deadline.elapsed(), 2),
     )
+
+
+def _too_heavy(records: list[Candidate], weights: np.ndarray, refit_s: float | None) -> int | None:
+    """Position of the member that brings least for its time, while the members together take too long; else None."""
+    inside = [i for i, weight in enumerate(weights) if weight > 0]
+    if refit_s is None or len(inside) < 2 or sum(records[i].refit_seconds for i in inside) <= refit_s:
+        return None
+    return min(inside, key=lambda i: weights[i] / max(records[i].refit_seconds, 1e-3))
 
 
 def _choose(space: Workspace, names: list[str] | None) -> list[Candidate]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from team.playbook.refitting import MOST_REFIT_S, PATIENCE, refit_time
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score
 
@@ -122,7 +123,7 @@ def _optimise(t: Transcript) -> Decision:
     family = leaders[len(tuned)]
     remaining = len(leaders) - len(tuned)
     # Later rounds are worth less than this one, but not nothing.
-    seconds = usable / remaining * (1.0 if by_trials else 0.6)
+    seconds = usable / remaining * (1.0 if by_trials else 0.8)
     arguments: dict[str, Any] = {"family": family, "time_s": round(max(1.0, seconds), 1)}
     if by_trials:
         used = sum(int(d.result.get("trials_done", 0)) + int(d.result.get("trials_pruned", 0)) for d in tuned)
@@ -175,21 +176,28 @@ def _select(t: Transcript) -> Decision:
     if blend is None and t.seconds_left >= 1 and len(t.facts.get("best_of_family", {})) > 1:
         return Call(
             "ensemble",
-            {"time_s": round(min(30.0, t.seconds_left), 1)},
+            {"time_s": round(min(30.0, t.seconds_left), 1), "refit_s": MOST_REFIT_S},
             "A weighted blend of candidates that err differently is usually better than the best of them.",
         )
     chosen, why = _chosen(t)
     done = t.last("evaluate")
     if done is None:
-        return Call("evaluate", {"candidate": chosen}, why)
+        return Call("evaluate", _evaluation(t, chosen), why)
     if not done.ok:
         best = t.facts["leaderboard"][0]["name"]
         if done.arguments["candidate"] != best:
-            return Call(
-                "evaluate", {"candidate": best}, f"{done.arguments['candidate']} could not be evaluated, so the best single candidate is."
-            )
+            arguments = _evaluation(t, best)
+            arguments["time_s"] *= PATIENCE
+            return Call("evaluate", arguments, f"{done.arguments['candidate']} could not be evaluated, so the best single candidate is.")
         return _failed(t)
     return Say(f"{why} Its predictions for the sealed rows are written; nobody has compared them with anything yet.")
+
+
+def _evaluation(t: Transcript, candidate: str) -> dict[str, Any]:
+    blend = t.last("ensemble")
+    facts = t.facts | ({"ensemble": blend.result} if blend and blend.ok else {})
+    # A quarter of the call is for predictions, importance and plots.
+    return {"candidate": candidate, "time_s": round(refit_time(facts, candidate) / 0.75, 1)}
 
 
 def _chosen(t: Transcript) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from team.playbook.refitting import PATIENCE, refit_time
 from team.playbook.transcript import Call, Decision, Say, Transcript
 
 
@@ -9,14 +10,18 @@ def decide(t: Transcript) -> Decision:
     candidate = t.facts["holdout"]["candidate"]
     if t.failure and t.failure.tool == "track_run":
         return Say(f"The model is packaged, but the tracker did not take the run: {t.failure.result.get('detail')}")
+    finish = t.last("finish")
+    if t.failure and t.failure is finish and finish.arguments["time_s"] <= refit_time(t.facts, candidate):
+        longer = refit_time(t.facts, candidate) * PATIENCE
+        return Call("finish", {"candidate": candidate, "time_s": longer}, "The fit on all rows needs longer than its folds promised.")
     if t.failure:
         return Say(f"{t.failure.tool} did not work: {t.failure.result.get('detail')}")
     if not t.called("open_holdout"):
         return Call("open_holdout", {}, "The final score is in the ledger, so the sealed rows may now teach the model too.")
-    if not t.called("finish"):
+    if finish is None:
         return Call(
             "finish",
-            {"candidate": candidate},
+            {"candidate": candidate, "time_s": refit_time(t.facts, candidate)},
             f"The candidate that was scored, {candidate}, is refitted on all rows, with the same settings.",
         )
     if not t.called("package_model"):

@@ -165,13 +165,16 @@ async def test_the_blend_is_evaluated_only_where_it_is_recommended() -> None:
         "gain": 0.01,
         "gain_std_error": 0.001,
         "recommended": "ensemble",
+        "refit_seconds": 3,
         "seconds": 2,
     }
     for recommended in ("ensemble", "lightgbm-1"):
         done = [(tool, arguments, {**blend, "recommended": recommended})]
-        assert called(await answer("engineer", "select", done, **facts)) == ("evaluate", {"candidate": recommended})
+        tool_called, given = called(await answer("engineer", "select", done, **facts))
+        assert (tool_called, given["candidate"]) == ("evaluate", recommended)
+        assert 5 < given["time_s"] < 20
     failed = [(tool, arguments, blend), ("evaluate", {"candidate": "ensemble"}, "out of memory")]
-    assert called(await answer("engineer", "select", failed, **facts)) == ("evaluate", {"candidate": "lightgbm-1"})
+    assert called(await answer("engineer", "select", failed, **facts))[1]["candidate"] == "lightgbm-1"
 
 
 async def test_the_critic_accepts_before_it_looks_at_the_holdout() -> None:
@@ -196,14 +199,14 @@ async def test_the_critic_sends_back_when_only_baselines_work_and_time_is_left()
 
 
 async def test_the_release_manager_packages_the_candidate_that_was_scored() -> None:
-    holdout = {"holdout": {"candidate": "ensemble"}}
+    holdout = {"holdout": {"candidate": "ensemble"}, "ensemble": {"candidate": {"name": "ensemble"}, "refit_seconds": 5}}
     done: list[tuple[str, dict[str, Any], dict[str, Any] | str]] = []
     order = []
     for _ in range(4):
         tool, arguments = called(await answer("release_manager", "release", done, **holdout))
         order.append(tool)
         done.append((tool, arguments, {"rows": 10, "store": "mlflow.db"}))
-        assert tool != "finish" or arguments == {"candidate": "ensemble"}
+        assert tool != "finish" or arguments == {"candidate": "ensemble", "time_s": 8.0}
     assert order == ["open_holdout", "finish", "package_model", "track_run"]
 
 
@@ -220,3 +223,15 @@ async def test_a_failed_tool_is_told_and_not_repeated_for_ever(role: str, stage:
     said = await answer(role, stage, [(tool, {}, "the disk is on fire")])
     assert isinstance(said.content, str)
     assert "the disk is on fire" in said.content
+
+
+async def test_a_refit_that_needs_longer_gets_longer_once() -> None:
+    facts = {"holdout": {"candidate": "c"}, "leaderboard": [{"name": "c", "seconds": 1.0}]}
+    opened = ("open_holdout", {}, {"rows": 10})
+    tool, first = called(await answer("release_manager", "release", [opened], **facts))
+    failed = (tool, first, "could not be fitted")
+    tool, second = called(await answer("release_manager", "release", [opened, failed], **facts))
+    assert (tool, second["candidate"]) == ("finish", "c")
+    assert second["time_s"] > 2 * first["time_s"]
+    said = await answer("release_manager", "release", [opened, failed, (tool, second, "could not be fitted")], **facts)
+    assert isinstance(said.content, str)

@@ -1,0 +1,27 @@
+"""How long fits on all rows may take: they come after the search, and nobody waits for them gladly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MOST_REFIT_S = 6.0
+"""Seconds that fitting an ensemble's members once may take."""
+ROOM = 1.6
+"""Room over the estimate. What is left of it goes into averaging over seeds."""
+LEAST_S = 6.0
+PATIENCE = 5
+"""How many times longer a fit gets that did not end in its time."""
+
+
+def refit_time(facts: dict[str, Any], candidate: str) -> float:
+    """Seconds to give the fit of a candidate on all rows."""
+    return round(max(LEAST_S, ROOM * _estimate(facts, candidate)), 1)
+
+
+def _estimate(facts: dict[str, Any], candidate: str) -> float:
+    blend = facts.get("ensemble")
+    if blend and blend["candidate"]["name"] == candidate:
+        return float(blend["refit_seconds"])
+    rows = [*facts.get("leaderboard", []), *facts.get("best_of_family", {}).values()]
+    seconds = next((row["seconds"] for row in rows if row["name"] == candidate), 0.0)
+    return float(seconds) / max(1, facts["contract"]["folds"] - 1)
