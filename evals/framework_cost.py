@@ -100,7 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What the framework itself costs, beside models and tools.")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    from team.sandbox import report
+    from team.sandbox.choose import report
 
     figures: dict[str, Any] = {
         "help_s": help_seconds(),

@@ -299,6 +299,8 @@ class Conductor:
         if model not in self._groups:
             thread = [line for group in self._groups.values() for line in group.thread]
             clients = {role: MeteredClient(self._clients(model), role, model, self._record_call) for role in NAMES}
+            for client in clients.values():
+                self._stack.push_async_callback(client.close)
             self._groups[model] = Group(clients, self.room, self._spoken, thread)
         return self._groups[model]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-MOST_REFIT_S = 6.0
+MOST_REFIT_S = 4.5
 """Seconds that fitting an ensemble's members once may take."""
-ROOM = 1.6
+ROOM = 1.5
 """Room over the estimate. What is left of it goes into averaging over seeds."""
-LEAST_S = 6.0
+LEAST_S = 4.0
 PATIENCE = 5
 """How many times longer a fit gets that did not end in its time."""
 

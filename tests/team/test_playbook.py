@@ -206,7 +206,7 @@ async def test_the_release_manager_packages_the_candidate_that_was_scored() -> N
         tool, arguments = called(await answer("release_manager", "release", done, **holdout))
         order.append(tool)
         done.append((tool, arguments, {"rows": 10, "store": "mlflow.db"}))
-        assert tool != "finish" or arguments == {"candidate": "ensemble", "time_s": 8.0}
+        assert tool != "finish" or arguments == {"candidate": "ensemble", "time_s": 7.5}
     assert order == ["open_holdout", "finish", "package_model", "track_run"]
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from team.events import FellBack, HoldoutScored, StageEnded, TurnStarted
@@ -177,3 +182,47 @@ def test_a_model_that_cannot_be_reached_is_replaced_turn_by_turn(tmp_path: Path)
     assert falls
     assert all("openai:none" in e.reason for e in falls)
     assert summary["cost"]["usd"] is None, "the price of a failed call is not known to be nothing"
+
+
+def test_the_notebook_api_reads_a_run(penguins: tuple[dict[str, Any], RunDir]) -> None:
+    from team import load_run
+
+    summary, run = penguins
+    result = load_run(run.path)
+    assert result.status == "done"
+    assert result.holdout == summary["holdout"]
+    assert list(result.leaderboard["name"])[-1] == "dummy-1"
+    rows = pd.read_csv(PENGUINS).drop(columns=["Sex"]).iloc[[5, 3]]
+    predicted = result.predict(rows, sandbox="unsafe-local")
+    assert list(predicted.index) == [5, 3]
+    assert set(predicted["prediction"]) <= {"MALE", "FEMALE"}
+    assert "holdout" in result._repr_html_()
+
+
+def test_predict_refuses_rows_without_the_columns_and_leaves_no_file(penguins: tuple[dict[str, Any], RunDir], tmp_path: Path) -> None:
+    from team.errors import UsageError
+
+    rows = tmp_path / "rows.csv"
+    pd.read_csv(PENGUINS).drop(columns=["Island"]).to_csv(rows, index=False)
+    with pytest.raises(UsageError, match="Island"):
+        predict(penguins[1], rows, tmp_path / "out.csv", sandbox="unsafe-local")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_ctrl_c_ends_the_run_cleanly(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "team.cli", "run", str(PENGUINS), "--target", "Sex", "--time", "300s", "--out", str(tmp_path / "runs")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        while not any(b'"kind":"cell_executed"' in p.read_bytes() for p in tmp_path.glob("runs/*/events.jsonl")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        kernels = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    assert "stopped. What is finished is in" in err
+    assert kernels
+    assert not any(psutil.pid_exists(pid) for pid in kernels)
+    run = next(tmp_path.glob("runs/*/"))
+    ended = json.loads((run / "events.jsonl").read_text().splitlines()[-1])
+    assert (ended["kind"], ended["status"]) == ("run_ended", "interrupted")
