@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from tools.spec import ToolRefused
 from tools.workspace import Workspace, write_text
@@ -60,9 +60,9 @@ class Candidate(BaseModel):
     """Standard deviation of the fold scores over the square root of their number."""
     fold_scores: list[float]
     n_folds: int
-    fit_seconds: float
+    fit_seconds: FiniteFloat
     """Seconds to fit all folds."""
-    predict_ms_per_row: float
+    predict_ms_per_row: FiniteFloat
     iterations: list[int] = []
     """Best iteration of each fold, for iterative families."""
     cut_short: bool = False
@@ -163,7 +163,12 @@ def load_oof(space: Workspace, name: str, problem: Problem) -> Array:
 
 def leaderboard(space: Workspace) -> list[Candidate]:
     """All candidates, the best first; equal scores by name."""
-    records = [Candidate.model_validate_json(path.read_text(encoding="utf-8")) for path in _records(space.candidates)]
+    records = []
+    for path in _records(space.candidates):
+        try:
+            records.append(Candidate.model_validate_json(path.read_text(encoding="utf-8")))
+        except (ValidationError, UnicodeDecodeError):  # free-form code wrote it; it is nobody's candidate
+            continue
     sign = -1.0 if space.contract.direction == "maximize" else 1.0
     return sorted(records, key=lambda c: (sign * c.score, c.name))
 

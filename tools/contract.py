@@ -19,6 +19,8 @@ class Split(BaseModel):
     kind: Literal["random", "stratified", "group", "time"]
     column: str | None = None
     """Group or time column, for the kinds that use one."""
+    day_first: bool = False
+    """Whether 03/04/2024 in a time column means the third of April."""
     holdout_fraction: float
     seed: int
 

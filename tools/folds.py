@@ -30,7 +30,7 @@ def make_folds(train: pd.DataFrame, contract: Contract) -> Array:
     rng = np.random.default_rng(contract.seed)
     n, k = len(train), contract.folds
     if contract.split.kind == "time":
-        return _time_folds(train[contract.split.column], k)
+        return _time_folds(train[contract.split.column], contract.split.day_first, k)
     labels = np.zeros(n, dtype=np.int64)
     if contract.task != "regression":
         labels = _codes(train[contract.target])
@@ -79,12 +79,10 @@ def _group_folds(groups: Array, labels: Array, k: int, rng: np.random.Generator)
     return dense[groups].astype(np.int64)
 
 
-def _time_folds(column: pd.Series, k: int) -> Array:
-    import pandas as pd
+def _time_folds(column: pd.Series, day_first: bool, k: int) -> Array:
+    from tools.tables import moments
 
-    numeric = pd.api.types.is_numeric_dtype(column)
-    moments = column if numeric else pd.to_datetime(column, errors="coerce", format="mixed", utc=True)
-    ranks = moments.rank(method="min", na_option="top").to_numpy() - 1
+    ranks = moments(column, day_first).rank(method="min", na_option="top").to_numpy() - 1
     blocks = np.floor(ranks * (k + 1) / max(len(column), 1)).astype(np.int64)
     dense = np.unique(blocks, return_inverse=True)[1]
     return (dense - 1).astype(np.int64)

@@ -45,7 +45,7 @@ class FittedModel:
     """Number of rows it was fitted on."""
 
     def predict_table(self, frame: pd.DataFrame) -> Array:
-        """Predict rows of any table that has the schema's columns.
+        """Predict rows of any table that has the columns which the members use.
 
         Returns:
             Probabilities (n, k) in the order of `contract.classes`, or values (n,). float64.
@@ -53,7 +53,8 @@ class FittedModel:
         Raises:
             TableError: when columns are missing.
         """
-        X = coerce(frame, self.schema)
+        used = {column.name for member in self.members for column in member.preparation.columns}
+        X = coerce(frame, TableSchema(columns=[column for column in self.schema.columns if column.name in used]))
         if len(X) == 0:
             return np.empty(0) if self.contract.task == "regression" else np.empty((0, len(self.contract.classes)))
         parts = [self._predict(X.iloc[start : start + BATCH_ROWS]) for start in range(0, len(X), BATCH_ROWS)]

@@ -50,11 +50,12 @@ def seal_holdout(
     column: Annotated[str | None, "Group or time column of such a split."] = None,
 ) -> ContractSealed:
     """Fix target, metric and split for good, and seal the holdout's labels. Nothing is shown before this is done."""
-    from tools.folds import make_folds
+    import pandas as pd
+
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
     from tools.splitting import check_target, infer_task, split_rows
-    from tools.tables import infer_schema, label_text, read_table
+    from tools.tables import days_come_first, infer_schema, label_text, read_table
 
     if ctx.vault.sealed:
         raise ToolRefused("the contract is sealed already and cannot be changed.")
@@ -66,12 +67,18 @@ def seal_holdout(
     if target is None:
         raise ToolRefused(f"name the target. Columns: {', '.join(map(str, frame.columns[:60]))}.")
     _check_columns(frame, wish, target, column)
-    known = frame[target].notna()
-    rows = frame[known].reset_index(drop=True)
-    task = task or infer_task(frame[target])
-    check_target(frame[target], task, wish.folds)
+    if isinstance(frame[target].dtype, pd.DatetimeTZDtype) or frame[target].dtype.kind in "mM":
+        raise InputRefused(f"target {target!r} holds dates; store it as a number, such as days, or choose another --target.")
+    values = frame[target]
+    if not pd.api.types.is_numeric_dtype(values):
+        # Labels are compared without the blanks around them, here and everywhere after.
+        values = label_text(values).replace("", None)
+    task = task or infer_task(values)
     if task != "regression":
-        rows[target] = label_text(rows[target]).astype(object)
+        values = label_text(values).astype(object)
+    check_target(values, task, wish.folds)
+    known = values.notna()
+    rows = frame.assign(**{target: values})[known].reset_index(drop=True)
     wanted = _agreed("metric", wish.metric, metric) or default_metric(task)
     try:
         chosen = metric_for(wanted, task)
@@ -79,7 +86,8 @@ def seal_holdout(
         raise (InputRefused if wish.metric else ToolRefused)(str(error)) from None
 
     kind, by = _split_kind(wish, task, split, column)
-    plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed)
+    day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])
+    plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)
     train_at, holdout_at = split_rows(rows, target, task, plan)
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
     classes = [] if task == "regression" else _ordered_classes(rows[target], task)
@@ -103,7 +111,7 @@ def seal_holdout(
     for side in (train, holdout):
         if reason := undefined_reason(wanted, task, encode_target(side[target], contract)):
             raise (InputRefused if wish.metric else ToolRefused)(f"metric {wanted!r} does not serve here: {reason}. Choose another metric.")
-    make_folds(train, contract)
+    _check_folds(train, contract)
     ctx.vault.seal(train, holdout, contract, infer_schema(train, target))
     return ContractSealed(
         task=task,
@@ -181,6 +189,26 @@ def _ordered_classes(labels: pd.Series, task: Task) -> list[str]:
         return sorted(names, key=float)
     except ValueError:
         return sorted(names)
+
+
+def _check_folds(train: pd.DataFrame, contract: Contract) -> None:
+    """A group or time column with few values can leave folds that nothing can be learnt for."""
+    from tools.folds import fit_rows, fold_ids, make_folds
+
+    folds = make_folds(train, contract)
+    ids = fold_ids(folds)
+    by = f"{contract.split.kind} column {contract.split.column!r}"
+    if len(ids) < (1 if contract.split.kind == "time" else 2):
+        raise InputRefused(f"{by} has too few distinct values among the training rows to cross-validate; use another column, or none.")
+    for fold in ids:
+        learn = train[contract.target].iloc[fit_rows(folds, fold, contract)]
+        if len(learn) < 2 or (contract.task != "regression" and learn.nunique() < 2):
+            raise InputRefused(
+                f"{by} leaves a fold whose {len(learn)} training rows hold fewer than two classes of {contract.target!r};"
+                " use another column, or none."
+                if contract.task != "regression"
+                else f"{by} leaves a fold with {len(learn)} rows to learn from; use another column, or none."
+            )
 
 
 def _check_both_sides(train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract) -> None:

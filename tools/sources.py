@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import hashlib
 import shutil
 from dataclasses import dataclass
@@ -43,7 +44,12 @@ def fetch(source: str, folder: Path) -> Fetched:
         return _download(source, folder)
     if "://" in source:
         raise InputRefused(f"source {source!r} has an unknown scheme; expected a file, http://, https:// or sklearn:NAME.")
-    return _local(Path(source).expanduser(), folder)
+    try:
+        return _local(Path(source).expanduser(), folder)
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputRefused(f"source {source!r} cannot be read: {error.strerror}.") from None
 
 
 def _local(path: Path, folder: Path) -> Fetched:
@@ -58,12 +64,17 @@ def _local(path: Path, folder: Path) -> Fetched:
     if not path.is_file():
         raise InputRefused(f"source {str(path)!r} is no regular file.")
     _check_space(folder, path.stat().st_size)
-    copy = folder / f"source{''.join(path.suffixes[-2:]) if path.suffix == '.gz' else path.suffix}"
+    copy = folder / f"source{_suffix(path)}"
     try:
         shutil.copyfile(path, copy)
     except PermissionError:
         raise InputRefused(f"source {str(path)!r} cannot be read: permission denied. Try: chmod +r {str(path)!r}") from None
     return _described(copy, None)
+
+
+def _suffix(path: Path) -> str:
+    """`.csv`, `.csv.gz`, …: what tells the kind of a table."""
+    return "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
 
 
 def _bundled(name: str, folder: Path) -> Fetched:
@@ -80,8 +91,11 @@ def _bundled(name: str, folder: Path) -> Fetched:
 def _download(url: str, folder: Path) -> Fetched:
     import httpx
 
-    suffix = Path(urlsplit(url).path).suffix or ".csv"
-    path = folder / f"source{suffix}"
+    try:
+        address = urlsplit(url)
+    except ValueError as error:
+        raise InputRefused(f"{url!r} is no URL: {error}.") from None
+    path = folder / f"source{_suffix(Path(address.path)) or '.csv'}"
     try:
         with (
             httpx.Client(follow_redirects=True, timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)) as client,

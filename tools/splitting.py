@@ -70,6 +70,11 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
             f"target {name!r} has {len(counts)} distinct values, more than the {MOST_CLASSES} classes a classifier is given."
             " If it is a number, store it as one; if it is an identifier, choose another --target."
         )
+    if counts.iloc[0] < 2:
+        raise InputRefused(
+            f"target {name!r} has a different value in every row; classes must repeat. If it is a number, store it as one;"
+            " if it is an identifier, choose another --target."
+        )
     if task == "binary" and len(counts) != 2:
         raise InputRefused(f"target {name!r} has {len(counts)} classes, expected two for a binary task.")
     if counts.iloc[-1] < 2 and len(counts) == 2:
@@ -92,7 +97,7 @@ def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tu
 
     n = len(frame)
     positions = np.arange(n)
-    size = max(1, round(n * split.holdout_fraction))
+    size = min(max(1, round(n * split.holdout_fraction)), n - 1)
     if split.kind == "time":
         holdout = _latest(frame, split, size)
     elif split.kind == "group":
@@ -125,17 +130,17 @@ def _by_class(labels: np.ndarray, split: Split) -> np.ndarray:
 
 def _latest(frame: pd.DataFrame, split: Split, size: int) -> np.ndarray:
     import numpy as np
-    import pandas as pd
 
-    column = frame[split.column]
-    moments = column if pd.api.types.is_numeric_dtype(column) else pd.to_datetime(column, errors="coerce", format="mixed", utc=True)
-    if moments.isna().any():
+    from tools.tables import moments
+
+    when = moments(frame[split.column], split.day_first)
+    if when.isna().any():
         raise InputRefused(
-            f"time column {split.column!r} has {int(moments.isna().sum())} values that are no moment; clean it, or leave --time-column out."
+            f"time column {split.column!r} has {int(when.isna().sum())} values that are no moment; clean it, or leave --time-column out."
         )
-    ordered = moments.sort_values(kind="stable")
+    ordered = when.sort_values(kind="stable")
     first = ordered.iloc[len(ordered) - size]
-    holdout = np.flatnonzero((moments >= first).to_numpy())
+    holdout = np.flatnonzero((when >= first).to_numpy())
     if len(holdout) == len(frame):
         raise InputRefused(f"time column {split.column!r} has one moment for too many rows to split by; leave --time-column out.")
     return holdout

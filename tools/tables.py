@@ -109,14 +109,36 @@ def _read_text(path: Path) -> pd.DataFrame:
             )
         header = [*header, ""]
     try:
-        frame = pd.read_csv(io.StringIO(text), sep=delimiter, index_col=False, low_memory=False, skipinitialspace=True)
+        frame = pd.read_csv(
+            io.StringIO(text),
+            sep=delimiter,
+            index_col=False,
+            low_memory=False,
+            skipinitialspace=True,
+            # In a table of one column an empty line is a row whose value is missing.
+            skip_blank_lines=len(header) > 1,
+        )
     except pd.errors.EmptyDataError:
         raise TableError(f"{path.name}: the table has no columns") from None
     except (pd.errors.ParserError, ValueError, OverflowError) as error:
         detail = str(error).strip().splitlines()[-1][:200]
         raise TableError(f"{path.name}: a line does not fit the header ({detail}); mend it or quote its fields") from None
     frame.columns = [str(column) for column in frame.columns]
-    return frame
+    return frame.apply(_decimal_commas) if delimiter == ";" else frame
+
+
+def _decimal_commas(values: pd.Series) -> pd.Series:
+    """Numbers written as `1.234,5`, as tables with semicolons often have them; other columns as they are."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return values
+    texts = values.dropna().astype(str).str.strip()
+    fits = texts.str.fullmatch(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?")
+    if texts.empty or not fits.all() or not texts.str.contains(",").any():
+        return values
+    numbers = pd.to_numeric(texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False))
+    return numbers.reindex(values.index)
 
 
 def _decoded(path: Path) -> str:
@@ -207,7 +229,7 @@ def infer_schema(frame: pd.DataFrame, target: str | None) -> TableSchema:
                 kind=kind,
                 missing=float(values.isna().mean()) if len(values) else 0.0,
                 unique=int(texts.nunique()),
-                day_first=kind == "datetime" and _day_first(texts),
+                day_first=kind == "datetime" and days_come_first(texts),
             )
         )
     return TableSchema(columns=columns)
@@ -236,7 +258,7 @@ def _kind(values: pd.Series) -> ColumnKind:
     texts = sample.astype(str).str.strip()
     if set(texts.str.lower().unique()) <= {"true", "false"}:
         return "boolean"
-    if texts.str.fullmatch(_DATE).mean() >= 0.95 and _parse_dates(texts, _day_first(texts)).notna().mean() >= 0.95:
+    if texts.str.fullmatch(_DATE).mean() >= 0.95 and _parse_dates(texts, days_come_first(texts)).notna().mean() >= 0.95:
         return "datetime"
     words = texts.str.count(r"\s+") + 1
     distinct = texts.nunique() / len(texts)
@@ -245,9 +267,12 @@ def _kind(values: pd.Series) -> ColumnKind:
     return "categorical"
 
 
-def _day_first(texts: pd.Series) -> bool:
-    """Whether a date such as `13/02/2024` stands among the texts, which makes all of them day-first."""
+def days_come_first(texts: pd.Series) -> bool:
+    """Whether a date such as `13/02/2024` stands among the values, which makes all of them day-first."""
     import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(texts) or pd.api.types.is_datetime64_any_dtype(texts):
+        return False
 
     first = pd.to_numeric(texts.astype("str").str.extract(r"^\s*(\d{1,2})[-/.]\d{1,2}[-/.]\d{2,4}", expand=False), errors="coerce")
     return bool((first > 12).any())
@@ -268,6 +293,13 @@ def _parse_dates(values: pd.Series, day_first: bool) -> pd.Series:
     # Nanoseconds reach from 1677 to 2262; what lies outside has no such value.
     parsed = parsed.where((parsed > pd.Timestamp("1677-09-22")) & (parsed < pd.Timestamp("2262-04-11")))
     return parsed.astype("datetime64[ns]")
+
+
+def moments(column: pd.Series, day_first: bool) -> pd.Series:
+    """A time column as something to order by: numbers as they are, else datetime64[ns], missing where there is no moment."""
+    import pandas as pd
+
+    return column if pd.api.types.is_numeric_dtype(column) else _parse_dates(column, day_first)
 
 
 def coerce(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:

@@ -70,6 +70,7 @@ def train(
 
 def _search(names: list[str], preparation: str, time_s: float, *, most: int | None) -> TrainingResult:
     from tools.deadline import Deadline, DeadlineReached
+    from tools.families import load_libraries
     from tools.preparation import load_preparation
     from tools.problem import load_problem
 
@@ -78,6 +79,7 @@ def _search(names: list[str], preparation: str, time_s: float, *, most: int | No
     problem = load_problem(space)
     search = _Search(space, problem, load_preparation(space, preparation, problem), deadline)
     stopped = None
+    load_libraries(names)
     try:
         with deadline.alarm():
             search.run(names, most)

@@ -64,7 +64,7 @@ def tune(
 ) -> TuningResult:
     """Search a family's parameters, starting from its best candidate, and keep the best as a candidate. Can be called again to go on."""
     from tools.deadline import Deadline, DeadlineReached
-    from tools.families import FamilyUnavailable
+    from tools.families import FamilyUnavailable, load_libraries
     from tools.families import family as family_for
     from tools.preparation import load_preparation
     from tools.problem import load_problem
@@ -80,6 +80,7 @@ def tune(
         raise ToolRefused("dummy has nothing to tune; name another family.")
     chosen = load_preparation(space, preparation, problem)
     search = _Tuning(space, problem, chosen, model_family, deadline)
+    load_libraries([family])
     try:
         with deadline.alarm(), _quiet():
             search.run(trials)

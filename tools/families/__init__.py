@@ -49,3 +49,12 @@ def family(name: str) -> Family:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     found: dict[str, Family] = import_module(module).FAMILIES
     return found[name]
+
+
+def load_libraries(names: list[str]) -> None:
+    """Import what the families need, before any alarm is set: one that strikes inside an import leaves half a module."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    wanted = {MODULES[name][1] for name in names if name in MODULES} | ({"skrub"} if "linear" in names else set())
+    for library in sorted(wanted):
+        if find_spec(library) is not None:
+            import_module(library)
