@@ -70,7 +70,9 @@ class RunResult:
             rows.reset_index(drop=True).to_parquet(source, index=False)
             _anywhere(apredict(self._run, source, output, sandbox=sandbox))
             # Labels are text, also when they look like numbers.
-            predicted = pd.read_csv(output, dtype={"prediction": str} if self.summary["task"] != "regression" else None)
+            predicted = pd.read_csv(
+                output, dtype={"prediction": str} if self.summary["task"] != "regression" else None, keep_default_na=False
+            )
         return predicted.set_index(rows.index)
 
     def _repr_html_(self) -> str:

@@ -21,7 +21,6 @@ from tools.host import Wish
 
 CONDUCTOR = "conductor"
 LEADERS_SHOWN = 5
-COLUMNS_SHOWN = 60
 OLD_MESSAGES = 6
 OLD_MESSAGE_CHARS = 700
 

@@ -50,10 +50,16 @@ def run(
 
     settings = load_settings(given, config)
     from team.console import LiveView
+    from team.errors import MlteamError
     from team.run import start
 
-    with LiveView(sys.stderr) as view:
-        summary = start(settings, [view])
+    try:
+        with LiveView(sys.stderr) as view:
+            summary = start(settings, [view])
+    except MlteamError as error:
+        if as_json:
+            _print_json({"run": None, "status": "failed", "reason": str(error), "exit_code": error.exit_code})
+        raise
     if as_json:
         _print_json(summary)
     else:
@@ -99,7 +105,7 @@ def runs(out: Out = Path("runs"), as_json: Json = False) -> None:
     from team.rundir import list_runs
     from team.summary import read_summary
 
-    summaries = [read_summary(run) for run in list_runs(out)]
+    summaries = [read_summary(run, tolerant=True) for run in list_runs(out)]
     if as_json:
         _print_json(summaries)
     else:

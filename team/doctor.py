@@ -80,7 +80,7 @@ def _package(distribution: str, what: str) -> Check:
     try:
         found = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return Check(distribution, False, False, f"not installed: {what}", f"pip install 'mlteam[{distribution}]'")
+        return Check(distribution, False, False, f"not installed: {what}", "make install")
     return Check(distribution, True, False, f"{found}: {what}")
 
 

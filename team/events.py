@@ -195,7 +195,7 @@ class FellBack(_Event):
 
 class RunEnded(_Event):
     kind: Literal["run_ended"] = "run_ended"
-    status: Literal["done", "failed", "stopped_by_budget", "interrupted"]
+    status: Literal["done", "failed", "interrupted"]
     reason: str = ""
     seconds: float
     summary: dict[str, Any] = {}

@@ -84,7 +84,7 @@ class Evidence:
         """The state after a tool gave a good result.
 
         Raises:
-            PredictionError: when the predictions that the result speaks of break the contract.
+            PredictionError: when what the result speaks of breaks the contract.
         """
         update: dict[str, Any] = {"results": {**state.results, tool: result}}
         match tool:
@@ -112,6 +112,10 @@ class Evidence:
             case "build_report":
                 update["reported"] = True
             case "finish":
+                final = state.holdout
+                if final is None or result["candidate"] != final.candidate:
+                    scored = final.candidate if final else "none yet"
+                    raise PredictionError(f"the candidate that was scored on the holdout ({scored}) is the one to refit")
                 update["refitted"] = str(result["candidate"])
             case "package_model":
                 update["packaged"] = True

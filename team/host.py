@@ -40,6 +40,9 @@ class Host:
         review = self._state().review()
         return review is not None and review.verdict == "accept"
 
+    def refitted(self) -> str | None:
+        return self._state().refitted
+
     def build_report(self) -> Path:
         from reports.html import write_report
 

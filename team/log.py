@@ -33,7 +33,8 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         _drop_torn_line(path)
-        self._file = path.open("ab")
+        # Unbuffered: a line is one write, and after a full disk nothing is left over to fail again on closing.
+        self._file = path.open("ab", buffering=0)
         self._next = sum(1 for _ in read_events(path))
         self._subscribers: list[Subscriber] = []
         self._redact = _redactor()
@@ -44,8 +45,11 @@ class EventLog:
     def append(self, event: Event) -> Event:
         """Write `event` with its place and time filled in, and return it so."""
         event = event.model_copy(update={"seq": self._next, "at": time.time()})
-        self._file.write(self._redact(event.model_dump_json()).encode() + b"\n")
-        self._file.flush()
+        plain = _as_json(event)
+        line = self._redact(plain or _mended(event))
+        if line != plain:
+            event = EVENT.validate_json(line)  # what subscribers see goes to files too
+        self._file.write(line.encode() + b"\n")
         self._next += 1
         for subscriber in self._subscribers:
             subscriber(event)
@@ -72,6 +76,18 @@ def read_events(path: Path) -> Iterator[Event]:
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
             raise MlteamError(f"{path}, line {number}: {problem}. The log is damaged or was written by another version.") from None
+
+
+def _as_json(event: Event) -> str | None:
+    """The event as JSON, or None when it holds half a surrogate pair, as a model can send it."""
+    try:
+        return event.model_dump_json()
+    except ValueError:
+        return None
+
+
+def _mended(event: Event) -> str:
+    return json.dumps(event.model_dump(mode="python"), ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def _drop_torn_line(path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -31,13 +33,16 @@ async def apredict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "aut
     from team.sandbox.choose import choose
 
     _check(run, rows, output)
-    # The package is the run's own, made by code that ran in its sandbox; without a sandbox here it is trusted as that was.
-    kind = choose(sandbox, trusted_code=True).kind
+    # Loading a pipeline executes what its maker put into it, and a run directory may come from anybody.
+    kind = choose(sandbox, trusted_code=False).kind
     with tempfile.TemporaryDirectory(prefix="mlteam-") as folder:
         work = Path(folder)
         shutil.copytree(run.model, work / "model")
         name = "rows" + "".join(rows.suffixes[-2:] if rows.suffix == ".gz" else rows.suffixes[-1:])
-        shutil.copyfile(rows, work / name)
+        try:
+            shutil.copyfile(rows, work / name)
+        except PermissionError:
+            raise UsageError(f"{str(rows)!r} cannot be read: permission denied.") from None
         async with open_kernel(kind, work=work) as kernel:
             spec = registry()["predict_rows"]
             cell = await kernel.execute(spec.cell({"model": "model", "rows": name, "output": "predictions.csv"}), timeout_s=spec.timeout_s)
@@ -61,6 +66,9 @@ def _check(run: RunDir, rows: Path, output: Path) -> None:
         raise UsageError(
             f"run {run.name!r} has no packaged model: it did not reach its end. `mlteam show {run.path}` says how far it came."
         )
+    for file in json.loads((run.model / "package.json").read_text(encoding="utf-8"))["files"]:
+        if hashlib.sha256((run.model / file["name"]).read_bytes()).hexdigest() != file["sha256"]:
+            raise UsageError(f"{file['name']} of run {run.name!r} is not the file that was packaged: its hash differs. Run the team again.")
     if not rows.is_file():
         raise UsageError(f"no such file: {str(rows)!r}. Give a CSV or Parquet file with the rows to predict.")
     if not output.parent.is_dir():

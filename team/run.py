@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import errno
 import importlib.metadata
 import platform
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from team.briefing import brief
 from team.budget import Limits, Meter, Usage
 from team.cells import CellJournal
-from team.errors import Interrupted, MlteamError, UsageError
+from team.errors import Interrupted, MlteamError, PrerequisiteMissing, UsageError
 from team.events import (
     Event,
     FellBack,
@@ -47,7 +48,7 @@ from team.stages import MAX_TURNS_A_VISIT, Stage, State, after_turn, outcome, sk
 from team.summary import summarise
 from team.telemetry import Tracer
 from team.vault import Vault
-from team.workbench import Toolroom
+from team.workbench import DISK_ERRORS, Toolroom
 
 if TYPE_CHECKING:
     from autogen_core.models import ChatCompletionClient
@@ -93,40 +94,45 @@ def start(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: C
 async def astart(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client) -> dict[str, Any]:
     """Like `start`, inside a running event loop."""
     preflight(settings, clients)
-    made_out = not settings.out.exists()
+    missing = _missing_folders(settings.out)
     run = create_run(settings.out, settings.source.rpartition("/")[2].partition(".")[0].replace("sklearn:", ""))
-    with run.lock():
-        conductor = None
-        try:
+    conductor = None
+    try:
+        with run.lock():
             conductor = Conductor(run, settings, subscribers, clients)
             return await conductor.go()
-        except (UsageError, OSError) as error:
-            unused = conductor is None or not conductor.vault.sealed
-            if conductor is not None:
-                conductor.close()
-            if unused:
-                run.remove()
-                if made_out and not any(settings.out.iterdir()):
-                    settings.out.rmdir()
-            if isinstance(error, UsageError):
-                raise
-            raise _disk_error(error, settings.out) from error
+    except (UsageError, PrerequisiteMissing, OSError) as error:
+        if conductor is not None:
+            conductor.close()
+        if conductor is None or not conductor.vault.sealed:
+            run.remove()
+            for folder in missing:
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
+        raise _disk_error(error, settings.out) if isinstance(error, OSError) else error from None
+
+
+def _missing_folders(out: Path) -> list[Path]:
+    """`out` and its parents that are not there yet, the deepest first."""
+    return [folder for folder in (out, *out.parents) if not folder.exists()]
 
 
 def preflight(settings: Settings, clients: Clients = make_client) -> None:
     """Check what can be checked before anything is made.
 
     Raises:
-        UsageError: for an unknown metric or model, or a local source that cannot be read.
+        UsageError: for an unknown metric or model, or a URL that holds a password.
         PrerequisiteMissing: for a model or a sandbox that needs something first.
     """
-    from tools.metrics import METRICS, metric_for
+    from tools.metrics import METRICS
 
     if settings.metric is not None and settings.metric not in METRICS:
-        try:
-            metric_for(settings.metric, "binary")
-        except ValueError as error:
-            raise UsageError(f"{error} Change --metric.") from None
+        near = difflib.get_close_matches(settings.metric.lower(), METRICS, n=3)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise UsageError(f"metric {settings.metric!r} is unknown.{hint} Metrics: {', '.join(METRICS)}.")
+    if "://" in settings.source and "@" in settings.source.split("://", 1)[1].split("/", 1)[0]:
+        # It would stand in the settings, the report and the briefing of every role.
+        raise UsageError("the source's address holds a user name or password; fetch the file yourself and give its path.")
     clients(settings.model)
     choose(settings.sandbox.kind, trusted_code=settings.model == PLAYBOOK)
 
@@ -175,9 +181,18 @@ class Conductor:
             raise Interrupted(f"stopped. What is finished is in {self.run_dir.path}.") from None
         except UsageError:
             raise
+        except PrerequisiteMissing as error:
+            self._end("failed", str(error))
+            raise
         except MlteamError as error:
             self._end("failed", str(error))
             raise type(error)(f"{error} The run is in {self.run_dir.path}.") if type(error) is MlteamError else error from None
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                raise
+            reason = f"{type(error).__name__}: {error}"
+            self._end("failed", reason)
+            raise MlteamError(f"{reason}. The run is in {self.run_dir.path}.") from error
 
     def close(self) -> None:
         """Close the files of the run."""
@@ -236,7 +251,11 @@ class Conductor:
             suffix = "; the playbook goes on from here" if given_up else ""
             self.log.append(FellBack(stage=stage, role=role, reason=f"model {model} failed: {reason}{suffix}"))
             begun = time.perf_counter()
-            await self._group(PLAYBOOK).turn(role, briefing)
+            try:
+                await self._group(PLAYBOOK).turn(role, briefing)
+            except Exception as second:
+                self._raise_fatal()
+                raise MlteamError(f"the {role} failed in stage {stage}: {second}") from second
         else:
             self._failures = 0 if model != PLAYBOOK else self._failures
         self._raise_fatal()
@@ -363,7 +382,7 @@ def _versions() -> dict[str, str]:
 
 
 def _disk_error(error: OSError, out: Path) -> MlteamError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return UsageError(f"the disk of {str(out)!r} is full. Free some space, or name another folder with --out DIR.")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return UsageError(f"cannot write {error.filename or str(out)!r}: {error.strerror}. Name a folder you may write to with --out DIR.")

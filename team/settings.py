@@ -6,6 +6,7 @@ Unknown keys are refused with the nearest known one. The settled values are writ
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from team.errors import UsageError
 
+KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK")
+"""Where kernel tools find their folders; no settings."""
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -60,6 +63,8 @@ class LocalSandbox(_Sandbox):
 
 
 def _sandbox(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {"kind": "auto", **value}
     return {"kind": value} if isinstance(value, str) else value
 
 
@@ -82,8 +87,8 @@ class Settings(BaseSettings):
     """The wish in the user's own words."""
     metric: str | None = None
     """Metric that decides; None lets the team choose by problem type."""
-    time: Duration = Field(600.0, gt=0)
-    """Seconds of search (train, tune, ensemble)."""
+    time: Duration = Field(600.0, ge=1, le=86_400, allow_inf_nan=False)
+    """Seconds of search (train, tune, ensemble), at most a day."""
     trials: int | None = Field(None, ge=0)
     """Tuning trials in all; None means the clock alone decides. With trials, set a time that is ample."""
     model: str = "playbook"
@@ -128,6 +133,10 @@ def load_settings(overrides: dict[str, Any], config: Path | None = None) -> Sett
     from pydantic_settings import InitSettingsSource
 
     file = _read_yaml(config) if config else {}
+    _refuse_unknown_variables()
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if isinstance(given.get("sandbox"), str):
+        given["sandbox"] = {"kind": given["sandbox"]}  # so that limits from other layers stay
 
     class Layered(Settings):
         @classmethod
@@ -135,7 +144,7 @@ def load_settings(overrides: dict[str, Any], config: Path | None = None) -> Sett
             return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=file)
 
     try:
-        layered = Layered(**{key: value for key, value in overrides.items() if value is not None})
+        layered = Layered(**given)
     except ValidationError as error:
         raise UsageError("\n".join(_problem(detail) for detail in error.errors())) from None
     return Settings.model_construct(**dict(layered))
@@ -146,11 +155,23 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read settings file {str(path)!r}: {error.strerror}. Give an existing YAML file to --config.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"settings file {str(path)!r} is not UTF-8 text. Write one 'key: value' a line.") from None
     except yaml.YAMLError as error:
         raise UsageError(f"settings file {str(path)!r} is not YAML: {str(error).splitlines()[0]}. Write one 'key: value' a line.") from None
     if not isinstance(document, dict):
         raise UsageError(f"settings file {str(path)!r} holds {type(document).__name__}, expected 'key: value' lines.")
-    return document
+    return {str(key): value for key, value in document.items()}
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt MLTEAM_ variable would otherwise be passed over in silence."""
+    for name in os.environ:
+        setting = name.removeprefix("MLTEAM_").lower()
+        if name.startswith("MLTEAM_") and name not in KERNEL_VARIABLES and setting.partition("__")[0] not in Settings.model_fields:
+            near = difflib.get_close_matches(setting, Settings.model_fields, n=1)
+            hint = f" Did you mean MLTEAM_{near[0].upper()}?" if near else ""
+            raise UsageError(f"unknown environment variable {name}.{hint}")
 
 
 def _problem(detail: Any) -> str:
@@ -165,4 +186,4 @@ def _problem(detail: Any) -> str:
     if detail["type"] == "union_tag_invalid":
         return f"sandbox={detail['input'].get('kind')!r}: expected auto, bubblewrap or unsafe-local. `mlteam doctor` shows what works here."
     flag = "--" + where.replace("_", "-")
-    return f"{where}={detail['input']!r}: {detail['msg'].removeprefix('Value error, ')}. Change {flag}."
+    return f"{where}={detail['input']!r}: {detail['msg'].removeprefix('Value error, ')}. Change {flag}, or where it is set."

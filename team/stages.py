@@ -225,6 +225,8 @@ def after_turn(state: State) -> State:
 def _enter(state: State, stage: Stage | None) -> State:
     if stage is None:
         return state.model_copy(update={"stage": None, "turns_in_visit": 0})
+    if stage is Stage.OPTIMISE and len(state.rounds) >= MAX_ROUNDS:
+        return _enter(state, Stage.SELECT)
     visits = {**state.visits, stage: state.visits.get(stage, 0) + 1}
     return state.model_copy(update={"stage": stage, "visits": visits, "turns_in_visit": 0})
 
@@ -240,4 +242,5 @@ def may_send_back(state: State) -> tuple[Stage, ...]:
     """Where the critic may send the work now; empty when it may not."""
     if state.stage is None or state.holdout is not None or state.send_backs >= MAX_SEND_BACKS or state.search_spent:
         return ()
-    return SEND_BACK_TO.get(state.stage, ())
+    back = SEND_BACK_TO.get(state.stage, ())
+    return tuple(stage for stage in back if stage is not Stage.OPTIMISE or len(state.rounds) < MAX_ROUNDS)

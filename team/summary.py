@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from team.budget import Usage
+from team.errors import MlteamError
 from team.events import FellBack, RunEnded, RunStarted, SandboxChosen, StageEnded
 from team.log import read_events
 from team.rundir import RunDir
@@ -50,9 +51,23 @@ def summarise(run: RunDir, state: State, usage: Usage, status: str, reason: str,
     }
 
 
-def read_summary(run: RunDir) -> dict[str, Any]:
-    """The summary of a run on disk; one that did not end has status `unfinished`."""
-    events = list(read_events(run.events))
+def read_summary(run: RunDir, *, tolerant: bool = False) -> dict[str, Any]:
+    """The summary of a run on disk; one that did not end has status `unfinished`.
+
+    Args:
+        tolerant: give a run whose log is damaged the status `damaged` instead of raising.
+
+    Raises:
+        MlteamError: when the log is damaged.
+    """
+    try:
+        events = list(read_events(run.events))
+    except MlteamError as error:
+        if not tolerant:
+            raise
+        return {"run": str(run.path), "status": "damaged", "reason": str(error), "seconds": {"total": 0.0}} | dict.fromkeys(
+            ("target", "metric", "holdout", "model")
+        )
     ended = next((e for e in reversed(events) if isinstance(e, RunEnded)), None)
     if ended is not None and ended.summary:
         return {**ended.summary, "run": str(run.path)}

@@ -6,10 +6,9 @@ computed here, by code that the sandbox cannot reach.
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
@@ -142,12 +141,13 @@ class Vault:
 
         from tools.metrics import bootstrap_interval
         from tools.predictions import read_predictions
+        from tools.problem import encode_target
 
         if self.closed:
             raise MlteamError("the final score is in the ledger: the holdout is not looked at again.")
         contract = self.contract
         values = read_predictions(predictions, contract, contract.rows_holdout, inside=self._run.work)
-        labels = codes(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
+        labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
         interval = bootstrap_interval(contract.metric, contract.task, labels, values, seed=contract.seed)
         look = Look(
             at=time.time(),
@@ -187,21 +187,9 @@ class Vault:
             import pandas as pd
 
             from tools.folds import make_folds
+            from tools.problem import encode_target
 
             train = pd.read_parquet(self._run.data / "train.parquet")
-            self._train_codes = codes(train[contract.target], contract)
+            self._train_codes = encode_target(train[contract.target], contract)
             self._folds = make_folds(train, contract)
         return self._train_codes, self._folds
-
-
-def codes(target: pd.Series, contract: Contract) -> np.ndarray:
-    """The target as class codes into `contract.classes` (int64), or as float64 for regression."""
-    import pandas as pd
-
-    if contract.task == "regression":
-        return target.to_numpy(dtype="float64")
-    return pd.Categorical(target, categories=contract.classes).codes.astype("int64")
-
-
-def write_manifest(run: RunDir, facts: dict[str, Any]) -> None:
-    write_atomic(run.manifest, json.dumps(facts, indent=1))

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from team.budget import Meter
 from team.cells import CellJournal
-from team.errors import BudgetExceeded, MlteamError, UsageError
+from team.errors import BudgetExceeded, MlteamError, PrerequisiteMissing, UsageError
 from team.events import CellExecuted, Event, ProgressMade, ToolCalled, ToolReturned
 from team.evidence import Evidence
 from team.host import Host
@@ -37,6 +37,8 @@ OBSERVATION_CHARS = 12_000
 SEARCH_GRACE_S = 2.0
 """Beyond its own `time_s` a search call gets this long, and a twentieth of it, before the cell is interrupted."""
 
+INTAKE = ("fetch_data", "seal_holdout")
+"""Tools that read the user's own table: what fails there is the table's fault, whoever called."""
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 Status = Literal["ok", "refused", "error", "timeout", "died"]
@@ -71,6 +73,9 @@ class Toolroom:
         self.tuned: list[str] = []
         """Families that were tuned in this turn."""
         self._specs = registry()
+        # A model may ask for several tools in one message, and AutoGen would run them at once: two looks at the
+        # holdout, two kernels, twice the budget. One after another, each sees what the last one did.
+        self._turnstile = asyncio.Lock()
 
     def spec(self, name: str) -> ToolSpec | None:
         return self._specs.get(name)
@@ -79,7 +84,11 @@ class Toolroom:
         self.turn, self.tuned = turn, []
 
     async def call(self, role: Role, name: str, arguments: Mapping[str, Any]) -> Outcome:
-        """Run one call from check to log."""
+        """Run one call from check to log, after those before it."""
+        async with self._turnstile:
+            return await self._call(role, name, arguments)
+
+    async def _call(self, role: Role, name: str, arguments: Mapping[str, Any]) -> Outcome:
         call = uuid.uuid4().hex[:12]
         spec = self.spec(name)
         self.emit(
@@ -88,14 +97,20 @@ class Toolroom:
             )
         )
         start = time.perf_counter()
+        ran = True
         try:
             outcome = await self._checked(call, role, spec, name, arguments)
-        except (ToolArgumentError, ToolRefused, BudgetExceeded, MlteamError) as error:
+        except (ToolArgumentError, ToolRefused, MlteamError) as error:
+            ran = False
             if isinstance(error, InputRefused):
                 self.fatal = UsageError(str(error))
+            elif isinstance(error, (UsageError, PrerequisiteMissing)):
+                self.fatal = error  # no role can mend a machine or a setting
             outcome = Outcome(status="refused", text=str(error))
+        if outcome.status == "error" and name in INTAKE:
+            self.fatal = UsageError(f"{self.host.wish.source}: the table cannot be used as it is ({outcome.text.strip()}).")
         seconds = time.perf_counter() - start
-        searched = seconds if spec is not None and spec.searches and outcome.status != "refused" else 0.0
+        searched = seconds if spec is not None and spec.searches and ran else 0.0
         if searched:
             self.meter.charge_search(searched, _trials(outcome))
             trials_left = self.meter.trials_left
@@ -140,7 +155,7 @@ class Toolroom:
 
     async def _on_host(self, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
         try:
-            result = await asyncio.wait_for(asyncio.to_thread(spec.function, self.host, **values), spec.timeout_s)
+            result = await asyncio.wait_for(asyncio.to_thread(_guarded, spec.function, self.host, values), spec.timeout_s)
         except TimeoutError:
             return Outcome(status="timeout", text=f"{spec.name} took longer than its {spec.timeout_s:g} s.")
         except (ToolRefused, MlteamError):
@@ -154,10 +169,8 @@ class Toolroom:
 
     async def _in_kernel(self, call: str, role: Role, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
         deadline = spec.timeout_s
-        if "time_s" in values:
-            deadline = min(deadline, float(values["time_s"]) * 1.05 + SEARCH_GRACE_S)
-        if not spec.searches:
-            deadline = spec.timeout_s
+        if spec.searches and "time_s" in values:
+            deadline = float(values["time_s"]) * 1.05 + SEARCH_GRACE_S
         code = spec.cell(values)
 
         def on_output(output: dict[str, Any]) -> None:
@@ -183,7 +196,7 @@ class Toolroom:
             try:
                 self.state = self.evidence.of_result(self.state, spec.name, outcome.result)
             except PredictionError as error:
-                return Outcome(status="error", text=f"{spec.name} left predictions that break the contract: {error}")
+                return Outcome(status="error", text=f"the result of {spec.name} is not taken: {error}")
         return outcome
 
 
@@ -236,6 +249,14 @@ def cut(text: str, limit: int = OBSERVATION_CHARS) -> str:
         return text
     head, tail = text[: limit * 2 // 3], text[-limit // 3 :]
     return f"{head}\n… {len(text) - len(head) - len(tail)} characters left out …\n{tail}"
+
+
+def _guarded(function: Callable[..., BaseModel], host: Host, values: dict[str, Any]) -> BaseModel:
+    """Call a host tool. A StopIteration could not leave the thread: the future would never be done."""
+    try:
+        return function(host, **values)
+    except StopIteration as error:
+        raise RuntimeError("StopIteration") from error
 
 
 def _read(spec: ToolSpec, cell: CellResult) -> Outcome:

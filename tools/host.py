@@ -81,6 +81,9 @@ class HostContext(Protocol):
     def accepted(self) -> bool:
         """Whether the critic has accepted the work of the current stage."""
 
+    def refitted(self) -> str | None:
+        """The candidate that was refitted on all rows after the final score, or None."""
+
     def build_report(self) -> Path:
         """Write the report from the run directory and return its path."""
 

@@ -44,6 +44,8 @@ def open_holdout(ctx: HostContext) -> HoldoutOpened:
 @tool(where="host", timeout_s=300)
 def package_model(ctx: HostContext) -> ModelPackaged:
     """Copy the refitted model from the kernel's folder to the package `model/` with the hash of every file."""
+    if ctx.refitted() is None:
+        raise ToolRefused("the scored candidate is not refitted on all rows yet. Call finish first.")
     staging = ctx.run.path / ".model.tmp"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
@@ -75,8 +77,8 @@ def _take(work: Path, name: str, staging: Path) -> PackagedFile:
 def _check_description(path: Path, ctx: HostContext) -> None:
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
-        fits = described["contract"] == json.loads(ctx.vault.contract.model_dump_json())
+        fits = described["contract"] == json.loads(ctx.vault.contract.model_dump_json()) and described["candidate"] == ctx.refitted()
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ToolRefused("work/model/model.json is no description of a model. Call finish again.") from None
     if not fits:
-        raise ToolRefused("work/model/model.json describes a model for another contract. Call finish again.")
+        raise ToolRefused("work/model/model.json describes another model. Call finish again.")

@@ -24,7 +24,7 @@ def make_openai_client(model: str, base_url: str | None) -> ChatCompletionClient
     try:
         from autogen_ext.models.openai import OpenAIChatCompletionClient
     except ImportError:
-        raise PrerequisiteMissing(f"model 'openai:{model}' needs the openai package. Type: pip install 'mlteam[openai]'") from None
+        raise PrerequisiteMissing(f"model 'openai:{model}' needs the openai package. Type: make install") from None
     base_url = base_url or os.environ.get("OPENAI_BASE_URL")
     key = os.environ.get("OPENAI_API_KEY")
     if key is None:

@@ -17,6 +17,8 @@ def decide(t: Transcript) -> Decision:
         if t.stage == "select" and not t.facts.get("evaluated"):
             return Say("There are no predictions for the sealed rows to judge yet.")
         return _review(t)
+    if t.stage == "select" and not t.facts.get("evaluated"):
+        return Say("There are no predictions for the sealed rows to score yet.")
     review = t.last("review")
     if t.stage == "select" and not (review and review.result["verdict"] == "send_back"):
         if not t.called("score_holdout"):

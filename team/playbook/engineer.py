@@ -89,7 +89,9 @@ def _train(t: Transcript) -> Decision:
 
 def _families(t: Transcript) -> list[str]:
     rows = t.facts["contract"]["rows_train"]
+    planned = t.facts.get("plan", {}).get("families", [])
     families = ["lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "mlp"]
+    families = [f for f in families if f in planned] or families
     if rows > MANY_ROWS:
         families = [f for f in families if f not in ("extra_trees", "random_forest")]
     if rows < FEW_ROWS:
@@ -116,6 +118,8 @@ def _optimise(t: Transcript) -> Decision:
     by_trials = budget["trials"] is not None
     usable = t.seconds_left - RESERVE_SHARE * budget["search_seconds"]
     leaders = _leaders(t)
+    if by_trials and not budget["trials_left"]:
+        return Say("No trial is left, so the families stay as they were trained.")
     if not tuned and (usable < LEAST_TUNING_S or not leaders):
         return Say(f"{t.seconds_left:.0f} s of search are left, which the ensemble needs; nothing is tuned in this round.")
     if t.failure or len(tuned) >= len(leaders):
@@ -176,7 +180,7 @@ def _select(t: Transcript) -> Decision:
     if blend is None and t.seconds_left >= 1 and len(t.facts.get("best_of_family", {})) > 1:
         return Call(
             "ensemble",
-            {"time_s": round(min(30.0, t.seconds_left), 1), "refit_s": MOST_REFIT_S},
+            _blending(t),
             "A weighted blend of candidates that err differently is usually better than the best of them.",
         )
     chosen, why = _chosen(t)
@@ -191,6 +195,12 @@ def _select(t: Transcript) -> Decision:
             return Call("evaluate", arguments, f"{done.arguments['candidate']} could not be evaluated, so the best single candidate is.")
         return _failed(t)
     return Say(f"{why} Its predictions for the sealed rows are written; nobody has compared them with anything yet.")
+
+
+def _blending(t: Transcript) -> dict[str, Any]:
+    arguments = {"time_s": round(min(30.0, t.seconds_left), 1)}
+    # Measured seconds must not choose the members where equal seeds are to give equal results.
+    return arguments if t.facts["budget"]["trials"] is not None else {**arguments, "refit_s": MOST_REFIT_S}
 
 
 def _evaluation(t: Transcript, candidate: str) -> dict[str, Any]:

@@ -66,3 +66,21 @@ def test_secrets_of_the_environment_never_reach_the_file(tmp_path: Path, monkeyp
     assert "secret-value" not in text
     assert "[redacted]" in text
     assert len(list(read_events(tmp_path / "events.jsonl"))) == 1
+
+
+def test_half_a_surrogate_pair_of_a_model_does_not_end_the_log(tmp_path: Path) -> None:
+    log, heard = EventLog(tmp_path / "events.jsonl"), []
+    log.subscribe(heard.append)
+    log.append(fell_back("broken \ud800 text"))
+    log.close()
+    assert [e.reason for e in read_events(tmp_path / "events.jsonl") if isinstance(e, FellBack)] == [heard[0].reason]
+    assert "\ud800" not in heard[0].reason
+
+
+def test_subscribers_see_no_secret_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "sk-0123456789")
+    log, heard = EventLog(tmp_path / "events.jsonl"), []
+    log.subscribe(heard.append)
+    log.append(fell_back("key sk-0123456789 refused"))
+    log.close()
+    assert heard[0].reason == "key [redacted] refused"

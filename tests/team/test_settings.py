@@ -35,8 +35,8 @@ def test_the_settled_settings_read_back_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"time": "0s"}, "time=0.0: .*greater than 0.*--time"),
-        ({"time": "-5s"}, "time=-5.0: .*greater than 0"),
+        ({"time": "0s"}, "time=0.0: .*greater than or equal to 1.*--time"),
+        ({"time": "-5s"}, "time=-5.0: .*greater than or equal to 1"),
         ({"time": "soon"}, "time='soon': expected a duration such as 60s, 10m or 1h"),
         ({"sandbox": "dokcer"}, "sandbox='dokcer': expected auto, bubblewrap or unsafe-local"),
         ({"trget": "y"}, "unknown setting 'trget'. Did you mean 'target'"),
@@ -63,3 +63,16 @@ def test_a_settings_file_that_is_none(tmp_path: Path, text: str | None, message:
         path.write_text(text)
     with pytest.raises(UsageError, match=message):
         load_settings({"source": "a.csv"}, path)
+
+
+def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLTEAM_METRC", "f1")
+    with pytest.raises(UsageError, match=r"unknown environment variable MLTEAM_METRC\. Did you mean MLTEAM_METRIC"):
+        load_settings({"source": "a.csv"})
+
+
+def test_limits_of_the_sandbox_and_its_kind_come_from_different_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLTEAM_SANDBOX__MEMORY_MB", "2000")
+    assert load_settings({"source": "a.csv"}).sandbox.memory_mb == 2000
+    sandbox = load_settings({"source": "a.csv", "sandbox": "bubblewrap"}).sandbox
+    assert (sandbox.kind, sandbox.memory_mb) == ("bubblewrap", 2000)

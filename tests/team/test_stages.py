@@ -123,3 +123,10 @@ def test_training_ends_without_new_candidates_once_the_time_is_spent() -> None:
     state = at(Stage.TRAIN, candidates=[candidate(Stage.BASELINE)], reviews=[accept(Stage.TRAIN)])
     assert outcome(state) is None
     assert outcome(state.model_copy(update={"search_spent": True})) is not None
+
+
+def test_no_sixth_round_after_work_was_sent_back() -> None:
+    full = rounds(*[0.5] * MAX_ROUNDS)
+    assert Stage.OPTIMISE not in may_send_back(at(Stage.SELECT, rounds=full))
+    facts = {"rounds": full, "reviews": [accept(Stage.TRAIN)], "candidates": [candidate(Stage.TRAIN)]}
+    assert after_turn(at(Stage.TRAIN, **facts)).stage is Stage.SELECT

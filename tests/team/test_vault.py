@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from team.errors import MlteamError
-from team.vault import codes
 from tests.hosting import Hosting
 from tools.intake import fetch_data
 from tools.predictions import PredictionError, write_predictions
+from tools.problem import encode_target
 from tools.sealing import seal_holdout
 
 
@@ -26,7 +26,7 @@ def sealed(tmp_path: Path) -> Hosting:
 
 def truth(h: Hosting, table: str) -> np.ndarray:
     path = h.run.data / "train.parquet" if table == "train" else h.run.vault / "holdout_labels.parquet"
-    return codes(pd.read_parquet(path)["target"], h.vault.contract)
+    return encode_target(pd.read_parquet(path)["target"], h.vault.contract)
 
 
 def handed_over(h: Hosting, probability: np.ndarray, name: str = "c") -> Path:

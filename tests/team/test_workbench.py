@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from autogen_core.tools import ToolResult
 
-from team.errors import UsageError
+from team.errors import SandboxUnavailable, UsageError
 from team.events import CellExecuted, ProgressMade, ToolReturned
 from team.roles import roles
 from team.stages import Stage
@@ -190,3 +191,47 @@ def test_every_tool_of_a_role_exists_and_every_tool_has_a_role() -> None:
     given = set().union(*(role.tools for role in roles().values()))
     assert given <= known
     assert known - given == {"predict_rows"}, "predict_rows is called by `mlteam predict` alone"
+
+
+async def test_calls_of_one_message_run_one_after_another(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        r.enter(Stage.DOCUMENT)
+        slots = ["summary", "data", "method", "result", "limitations"]
+        await asyncio.gather(*(call(r, "writer", "write_section", slot=slot, text=f"About {slot}.") for slot in slots))
+        assert json.loads(r.run.sections.read_text()) == {slot: f"About {slot}." for slot in slots}
+        assert r.room.state.sections == sorted(slots)
+        assert r.kinds() == ["tool_called", "tool_returned"] * 5
+
+
+async def test_only_the_scored_candidate_is_refitted_and_packaged(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        await sealed(r)
+        r.enter(Stage.PREPARE)
+        await call(r, "engineer", "prepare")
+        r.enter(Stage.BASELINE)
+        await call(r, "engineer", "train_baselines", time_s=20)
+        r.enter(Stage.SELECT)
+        await call(r, "engineer", "evaluate", candidate="tree-1", time_s=20)
+        await call(r, "critic", "review", verdict="accept", findings=["fine"])
+        assert not (await call(r, "critic", "score_holdout", candidate="tree-1")).is_error
+        r.enter(Stage.RELEASE)
+        await call(r, "release_manager", "open_holdout")
+        refused = await call(r, "release_manager", "package_model")
+        assert "Call finish first" in text(refused)
+        other = await call(r, "release_manager", "finish", candidate="linear-1", time_s=20)
+        assert "scored on the holdout (tree-1) is the one to refit" in text(other)
+        assert not (await call(r, "release_manager", "finish", candidate="tree-1", time_s=20)).is_error
+        assert not (await call(r, "release_manager", "package_model")).is_error
+        assert r.room.state.packaged
+
+
+async def test_a_machine_without_a_sandbox_ends_the_run_as_that(tmp_path: Path) -> None:
+    async def none() -> Any:
+        raise SandboxUnavailable("no sandbox works here")
+
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        await sealed(r)
+        r.enter(Stage.ANALYSE)
+        r.room.kernel = none
+        assert (await call(r, "data_scientist", "profile_table")).is_error
+        assert isinstance(r.room.fatal, SandboxUnavailable)

@@ -24,7 +24,8 @@ def refitted(tmp_path: Path) -> Hosting:
     model = h.run.work / "model"
     model.mkdir()
     (model / "pipeline.joblib").write_bytes(b"whatever the kernel wrote")
-    (model / "model.json").write_text(json.dumps({"contract": json.loads(h.run.contract.read_text())}))
+    (model / "model.json").write_text(json.dumps({"candidate": "c", "contract": json.loads(h.run.contract.read_text())}))
+    h.state = h.state.model_copy(update={"refitted": "c"})
     return h
 
 
@@ -60,5 +61,5 @@ def test_what_is_no_regular_file_is_refused_and_nothing_is_half_made(refitted: H
 @pytest.mark.parametrize("description", ["{}", "[]", "not json", '{"contract": {"task": "regression"}}', "[" * 100_000])
 def test_a_description_of_another_contract_is_refused(refitted: Hosting, description: str) -> None:
     (refitted.run.work / "model" / "model.json").write_text(description)
-    with pytest.raises(ToolRefused, match=r"describes a model|description of a model"):
+    with pytest.raises(ToolRefused, match=r"describes another model|description of a model"):
         package_model(refitted.host)

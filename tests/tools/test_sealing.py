@@ -141,3 +141,52 @@ def test_a_binary_file_is_named_as_the_user_named_it(tmp_path: Path) -> None:
     Path(h.settings.source).write_bytes(b"PK\x03\x04" + bytes(200))
     with pytest.raises(InputRefused, match=r"people\.csv"):
         fetch_data(h.host)
+
+
+def test_labels_are_compared_without_the_blanks_around_them(tmp_path: Path) -> None:
+    table = frame()
+    table["left"] = [f"{label} " if i % 2 else label for i, label in enumerate(table["left"])]
+    h = hosting(tmp_path, table, target="left")
+    sealed(h)
+    assert h.vault.contract.classes == ["no", "yes"]
+    table["left"] = ["yes", "yes "] * 50
+    with pytest.raises(InputRefused, match="one value only"):
+        sealed(hosting(tmp_path, table, target="left"))
+
+
+def test_the_latest_rows_are_the_holdout_when_the_day_comes_first(tmp_path: Path) -> None:
+    days = pd.date_range("2024-01-01", periods=200)
+    table = pd.DataFrame({"when": days.strftime("%d/%m/%Y"), "x": range(200), "y": np.arange(200) + 0.5}).sample(frac=1, random_state=0)
+    h = hosting(tmp_path, table, target="y", time_column="when")
+    sealed(h)
+    train = pd.read_parquet(h.run.data / "train.parquet")
+    assert train["y"].max() == 159.5
+    assert h.vault.contract.split.day_first
+
+
+@pytest.mark.parametrize(
+    ("column", "settings"),
+    [
+        ([0, 1] * 50, {"group": "by"}),
+        ([0] * 50 + [1] * 50, {"time_column": "by"}),
+        (list(range(3)) * 33 + [0], {"group": "by", "target": "same"}),
+    ],
+    ids=["two groups", "two moments", "groups of one class"],
+)
+def test_columns_that_leave_nothing_to_cross_validate_are_refused(tmp_path: Path, column: list[int], settings: dict[str, Any]) -> None:
+    table = frame().assign(by=column, same=[["a", "b", "c"][i] for i in column] if max(column) == 2 else "a")
+    with pytest.raises(InputRefused, match=r"'by'|--group"):
+        sealed(hosting(tmp_path, table, **{"target": "left", **settings}))
+
+
+def test_dates_and_names_are_no_targets(tmp_path: Path) -> None:
+    names = frame().assign(who=[f"person {i}" for i in range(100)])
+    with pytest.raises(InputRefused, match="a different value in every row"):
+        sealed(hosting(tmp_path, names, target="who"))
+
+
+def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
+    h = hosting(tmp_path, "x;y;town\n" + "".join(f"{i},5;{1000 + i},25;Ulm {i % 3}\n" for i in range(60)), target="y")
+    sealed(h)
+    assert h.vault.contract.task == "regression"
+    assert pd.read_parquet(h.run.data / "train.parquet")["x"].dtype == "float64"

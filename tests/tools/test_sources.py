@@ -18,7 +18,9 @@ TABLE = b"a,b\n1,2\n3,4\n"
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        status, body = {"/table.csv": (200, TABLE), "/moved.csv": (302, b""), "/huge.csv": (200, b"")}.get(self.path, (404, b"gone"))
+        status, body = {"/table.csv": (200, TABLE), "/moved.csv": (302, b""), "/huge.csv": (200, b""), "/t.csv.gz": (200, TABLE)}.get(
+            self.path, (404, b"gone")
+        )
         self.send_response(status)
         if status == 302:
             self.send_header("Location", "/table.csv")
@@ -58,6 +60,10 @@ def test_a_url_is_downloaded_and_redirects_are_followed(server: str, folder: Pat
     assert fetch(f"{server}/{path}", folder).path.read_bytes() == TABLE
 
 
+def test_a_packed_table_keeps_its_kind(server: str, folder: Path) -> None:
+    assert fetch(f"{server}/t.csv.gz", folder).path.name == "source.csv.gz"
+
+
 def test_a_bundled_table_has_its_licence(folder: Path) -> None:
     fetched = fetch("sklearn:iris", folder)
     assert fetched.licence == "BSD-3-Clause (scikit-learn)"
@@ -73,6 +79,8 @@ def test_refusals_of_urls(server: str, folder: Path) -> None:
         fetch("http://127.0.0.1:9/x.csv", folder)
     with pytest.raises(InputRefused, match=r"cannot fetch|is no URL"):
         fetch("http://", folder)
+    with pytest.raises(InputRefused, match="is no URL"):
+        fetch("http://[::1", folder)
 
 
 def test_refusals_of_files(tmp_path: Path, folder: Path) -> None:
@@ -81,6 +89,8 @@ def test_refusals_of_files(tmp_path: Path, folder: Path) -> None:
         fetch(str(tmp_path / "dta.csv"), folder)
     with pytest.raises(InputRefused, match=r"is a directory, expected a file. It holds data.csv"):
         fetch(str(tmp_path), folder)
+    with pytest.raises(InputRefused, match="cannot be read"):
+        fetch("x" * 400 + ".csv", folder)
     with pytest.raises(InputRefused, match="unknown scheme"):
         fetch("s4://bucket/x.csv", folder)
     with pytest.raises(InputRefused, match=r"'sklearn:irs' is not bundled.*iris"):

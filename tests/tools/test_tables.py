@@ -135,3 +135,9 @@ def test_labels_are_canonical_text() -> None:
     assert label_text(pd.Series([True, False])).tolist() == ["True", "False"]
     assert label_text(pd.Series([" yes", "no ", " "])).tolist() == ["yes", "no", None]
     assert label_text(pd.Series([1.5, 2])).tolist() == ["1.5", "2"]
+
+
+def test_an_empty_line_of_a_one_column_table_is_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "one.csv"
+    path.write_text("x\n1\n\n3\n")
+    assert read_table(path)["x"].isna().tolist() == [False, True, False]
