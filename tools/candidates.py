@@ -147,6 +147,8 @@ def load_candidate(space: Workspace, name: str) -> Candidate:
         ToolRefused: when there is none of that name, naming those there are.
     """
     path = space.candidates / name / "candidate.json"
+    if path.parent.parent == space.candidates and not path.is_file() and space.recorded is not None:
+        _take_recorded(space.recorded / "candidates" / name, path.parent)
     if path.parent.parent != space.candidates or not path.is_file():
         there = ", ".join(c.name for c in leaderboard(space)) or "none; call train_baselines or train first"
         raise ToolRefused(f"no candidate {name!r}; candidates here: {there}.")
@@ -171,6 +173,12 @@ def leaderboard(space: Workspace) -> list[Candidate]:
             continue
     sign = -1.0 if space.contract.direction == "maximize" else 1.0
     return sorted(records, key=lambda c: (sign * c.score, c.name))
+
+
+def _take_recorded(recorded: Path, folder: Path) -> None:
+    if recorded.is_dir():
+        shutil.copytree(recorded, folder)
+        print(f"candidate {folder.name!r} was not made again in the time; the recorded one is used")
 
 
 def _records(folder: Path) -> list[Path]:

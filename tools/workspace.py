@@ -26,6 +26,8 @@ class Workspace:
 
     data: Path
     work: Path
+    recorded: Path | None = None
+    """In a notebook that is executed again, the folder that the run itself wrote to; else None."""
 
     @property
     def contract(self) -> Contract:
@@ -79,9 +81,13 @@ def workspace() -> Workspace:
     """The workspace of this kernel.
 
     A sandbox names its folders in MLTEAM_DATA and MLTEAM_WORK. A notebook opened from a run directory has neither:
-    it reads `data/` and writes to `replay/`, so that executing it again never touches what the run left.
+    it reads `data/` and writes to `replay/`, so that executing it again never touches what the run left. What a search
+    by the clock does not make again there is taken from the run's own `work/`.
     """
-    return Workspace(Path(os.environ.get("MLTEAM_DATA", "data")).absolute(), Path(os.environ.get("MLTEAM_WORK", "replay")).absolute())
+    data = Path(os.environ.get("MLTEAM_DATA", "data")).absolute()
+    if "MLTEAM_WORK" in os.environ:
+        return Workspace(data, Path(os.environ["MLTEAM_WORK"]).absolute())
+    return Workspace(data, Path("replay").absolute(), recorded=Path("work").absolute())
 
 
 def write_text(path: Path, text: str) -> None:

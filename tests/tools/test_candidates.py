@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -54,3 +56,13 @@ def test_errors_of_means() -> None:
     assert standard_error([1.0]) == 0
     assert standard_error([1.0, 2.0, 3.0]) == pytest.approx(1 / np.sqrt(3))
     assert paired_error([1.0, 2.0, 3.0], [0.5, 1.5, 2.5]) == 0
+
+
+def test_a_notebook_that_runs_again_takes_what_the_clock_did_not_make(open_workspace: Open, tmp_path: Path) -> None:
+    space = open_workspace("diabetes")
+    made = record(space, "forest-1", 150.0)
+    again = Workspace(space.data, tmp_path / "replay", recorded=space.work)
+    assert load_candidate(again, "forest-1") == made
+    assert [c.name for c in leaderboard(again)] == ["forest-1"]
+    with pytest.raises(ToolRefused, match="no candidate 'other-1'"):
+        load_candidate(again, "other-1")
