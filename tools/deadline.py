@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+RETRY_S = 0.1
+"""How long a strike that met a shelter waits for its next try."""
+_sheltered: list[bool] = []
+
 
 class DeadlineReached(Exception):
     """The time for a piece of work is over; what was finished before stands."""
@@ -60,6 +64,9 @@ class Deadline:
             return
 
         def strike(_number: int, _frame: FrameType | None) -> None:
+            if _sheltered:
+                signal.setitimer(signal.ITIMER_REAL, RETRY_S)
+                return
             raise DeadlineReached("the time is over")
 
         before = signal.signal(signal.SIGALRM, strike)
@@ -69,3 +76,17 @@ class Deadline:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def sheltered() -> Iterator[None]:
+    """Hold the alarm off inside the block, for compiled code that calls back into Python.
+
+    An exception raised in such a callback cannot pass through the compiled frames: XGBoost's and CatBoost's abort the whole
+    process. The callbacks ask their deadline themselves.
+    """
+    _sheltered.append(True)
+    try:
+        yield
+    finally:
+        _sheltered.pop()

@@ -3,10 +3,11 @@ from __future__ import annotations
 import math
 import signal
 import threading
+import time
 
 import pytest
 
-from tools.deadline import Deadline, DeadlineReached
+from tools.deadline import Deadline, DeadlineReached, sheltered
 
 
 def test_no_deadline_never_ends() -> None:
@@ -54,3 +55,21 @@ def test_other_threads_go_without_alarm() -> None:
     thread.start()
     thread.join()
     assert passed == [True]
+
+
+def test_the_alarm_waits_for_code_that_it_would_abort() -> None:
+    reached = []
+
+    def run() -> None:
+        with Deadline(0.05).alarm():
+            with sheltered():
+                until = time.monotonic() + 0.2
+                while time.monotonic() < until:
+                    pass
+                reached.append("the end of the shelter")
+            while True:
+                pass
+
+    with pytest.raises(DeadlineReached):
+        run()
+    assert reached == ["the end of the shelter"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.deadline import sheltered
 from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
 from tools.families.boosting import Watch, paced
 from tools.families.matrix import column_shares
@@ -127,7 +128,8 @@ class CatBoost(Family):
         kind = CatBoostClassifier if setting.n_classes else CatBoostRegressor
         booster = kind(**params, **_fixed(setting, context), use_best_model=valid is not None)
         try:
-            booster.fit(train, eval_set=eval_pool, callbacks=[Follow()])
+            with sheltered():
+                booster.fit(train, eval_set=eval_pool, callbacks=[Follow()])
         except CatBoostError as error:
             # All columns constant in these rows: nothing to split on.
             if "All features are either constant or ignored" not in str(error):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.deadline import sheltered
 from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
 from tools.families.boosting import Watch, paced
 from tools.families.matrix import column_shares, encoder_for
@@ -77,8 +78,10 @@ class XGBoost(Family):
         encoder = encoder_for(setting, "codes")
         matrix = encoder.fit_transform(X, y)
         shape = {"feature_types": _types(encoder), "enable_categorical": True, "nthread": setting.threads}
-        train = xgb.QuantileDMatrix(matrix, y, **shape)
-        evals = [(xgb.QuantileDMatrix(encoder.transform(valid[0]), valid[1], ref=train, **shape), "valid")] if valid else []
+        check = encoder.transform(valid[0]) if valid else None
+        with sheltered():
+            train = xgb.QuantileDMatrix(matrix, y, **shape)
+            evals = [(xgb.QuantileDMatrix(check, valid[1], ref=train, **shape), "valid")] if valid else []
         rate = float(params["learning_rate"])
         watch = Watch(context.deadline, patience=int(np.clip(4 / rate, 30, 200)) if valid else 0)
 
@@ -89,7 +92,8 @@ class XGBoost(Family):
 
         options = {**params, **_fixed(setting, context)}
         rounds = context.iterations or MOST_ITERATIONS
-        booster = xgb.train(options, train, num_boost_round=rounds, evals=evals, callbacks=[Follow()], verbose_eval=False)
+        with sheltered():
+            booster = xgb.train(options, train, num_boost_round=rounds, evals=evals, callbacks=[Follow()], verbose_eval=False)
         iterations = watch.best_iteration or booster.num_boosted_rounds()
         gains = booster.get_score(importance_type="total_gain")
         importance = np.array([gains.get(f"f{i}", 0.0) for i in range(matrix.shape[1])])
