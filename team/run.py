@@ -49,6 +49,7 @@ from team.summary import summarise
 from team.telemetry import Tracer
 from team.vault import Vault
 from team.workbench import DISK_ERRORS, Toolroom
+from tools.tracking import load_tracker
 
 if TYPE_CHECKING:
     from autogen_core.models import ChatCompletionClient
@@ -297,6 +298,9 @@ class Conductor:
             self._stage_began, self._stage_searched = now, self.meter.usage.search_s
             if after.stage is not None:
                 self.log.append(StageEntered(stage=after.stage, visit=after.visit))
+            if after.stage is Stage.RELEASE:
+                # A failing import is met again, and told, by the tool that needs it.
+                self._loading = asyncio.ensure_future(asyncio.gather(asyncio.to_thread(load_tracker), return_exceptions=True))
 
     def _give_up(self, state: State) -> tuple[str, State]:
         """Leave a stage without its facts where the run can still end well.

@@ -29,9 +29,15 @@ def track_run(ctx: HostContext) -> RunTracked:
     return RunTracked(store=ctx.run.tracking.name, experiment=facts["experiment"], run_id=run_id, candidates=len(facts["candidates"]))
 
 
-def _record(facts: dict[str, Any], store: str, artefacts: str) -> str:
+def load_tracker() -> None:
+    """Import MLflow, which takes two seconds: the conductor does it while the kernel refits."""
     # MLflow would report each run to its makers; a run reaches no network of its own accord.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    import mlflow.tracking  # noqa: F401
+
+
+def _record(facts: dict[str, Any], store: str, artefacts: str) -> str:
+    load_tracker()
     from mlflow.entities import Metric, Param, RunTag
     from mlflow.tracking import MlflowClient
 
