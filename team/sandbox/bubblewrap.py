@@ -5,6 +5,7 @@ What the kernel sees:
     /usr /lib* /bin /etc/<a few files>   read-only, of the host
     sys.prefix, sys.base_prefix          read-only, of the host: the interpreter and the installed libraries
     /mlteam/code/tools                   read-only: the `tools` package, and nothing else of the project
+    /mlteam/inside                       read-only: the kernel's program
     /mlteam/data                         read-only: the data folder
     /mlteam/work                         the work folder, the only place whose files last; the working folder
     /mlteam/connection                   the sockets to the host
@@ -31,7 +32,7 @@ from typing import ClassVar
 
 from team.errors import SandboxUnavailable, UsageError
 from team.sandbox.contract import Kind, Limits, Obstacle
-from team.sandbox.environment import START, kernel_command, kernel_environment, tools_package, user_libraries
+from team.sandbox.environment import INSIDE, kernel_command, kernel_environment, tools_package, user_libraries
 from team.sandbox.process import GuardedProcess
 
 _ROOT = PurePosixPath("/mlteam")
@@ -74,7 +75,7 @@ class BubblewrapLauncher:
                 *(_bwrap(), *_namespaces()),
                 *self._filesystem(view, folder, work, data, limits),
                 *("--chdir", str(_ROOT / "work"), "--"),
-                *kernel_command(_ROOT / "start.py", _ROOT / "connection", limits),
+                *kernel_command(_ROOT / "inside" / "start.py", _ROOT / "connection", limits),
             ],
             folder=folder,
             cwd=work,
@@ -103,7 +104,7 @@ class BubblewrapLauncher:
             arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
         arguments += ["--ro-bind-try", "/sys/devices/system/cpu", "/sys/devices/system/cpu"]  # joblib counts cores there
         arguments += ["--ro-bind", str(folder / "passwd"), "/etc/passwd", "--ro-bind", str(folder / "group"), "/etc/group"]
-        arguments += ["--ro-bind", str(tools_package()), f"{_ROOT}/code/tools", "--ro-bind", str(START), f"{_ROOT}/start.py"]
+        arguments += ["--ro-bind", str(tools_package()), f"{_ROOT}/code/tools", "--ro-bind", str(INSIDE), f"{_ROOT}/inside"]
         if data:
             arguments += ["--ro-bind", str(data), f"{_ROOT}/data"]
         arguments += ["--bind", str(work), f"{_ROOT}/work", "--bind", str(folder / "connection"), f"{_ROOT}/connection"]

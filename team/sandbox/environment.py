@@ -11,8 +11,10 @@ from pathlib import Path, PurePath
 
 from team.sandbox.contract import Limits
 
-START = Path(__file__).with_name("start.py")
-"""The kernel program, shown to the sandbox as a single file."""
+INSIDE = Path(__file__).with_name("inside")
+"""The folder of the programs that a sandbox is shown."""
+START = INSIDE / "start.py"
+"""The kernel program."""
 
 
 def tools_package() -> Path:

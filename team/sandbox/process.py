@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from team.sandbox.contract import Death, Limits
+from team.sandbox.environment import INSIDE
 
-_GUARD = Path(__file__).with_name("guard.py")
+_GUARD = INSIDE / "guard.py"
 _CLOSE_SECONDS = 10.0
 """The guard gives up on processes that do not die (stuck in the kernel) after half of this."""
 
 
 class GuardedProcess:
-    """A sandbox run by `guard.py`; see `contract.Process` for the promises."""
+    """A sandbox run by `inside/guard.py`; see `contract.Process` for the promises."""
 
     def __init__(self, guard: asyncio.subprocess.Process) -> None:
         self._guard = guard

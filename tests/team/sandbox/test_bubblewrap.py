@@ -91,7 +91,7 @@ class TestIsolation:
         )
         assert result.text == (
             "[False, False, False, False]\n"
-            "['code', 'connection', 'data', 'home', 'start.py', 'work'] /mlteam/work /mlteam/work /mlteam/data\n"
+            "['code', 'connection', 'data', 'home', 'inside', 'work'] /mlteam/work /mlteam/work /mlteam/data\n"
         )
 
     async def test_nothing_of_the_project_but_tools(self, kernel: Kernel) -> None:
@@ -130,7 +130,7 @@ class TestIsolation:
 
     @pytest.mark.parametrize(
         "path",
-        ["/x", "/usr/x", "/etc/x", "/mlteam/x", "/mlteam/data/x", "/mlteam/code/tools/x", "/dev/x", "/mlteam/start.py", f"{sys.prefix}/x"],
+        ["/x", "/usr/x", "/etc/x", "/mlteam/x", "/mlteam/data/x", "/mlteam/code/tools/x", "/dev/x", "/mlteam/inside/x", f"{sys.prefix}/x"],
     )
     async def test_nothing_can_be_written_but_work_and_what_ends_with_the_kernel(self, kernel: Kernel, path: str) -> None:
         result = await kernel.execute(f"open({path!r}, 'a')")

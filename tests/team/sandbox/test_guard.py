@@ -13,7 +13,7 @@ import pytest
 
 from team.sandbox import Limits
 from team.sandbox.contract import Death
-from team.sandbox.guard import children, descendants, memory, own_memory
+from team.sandbox.inside.guard import children, descendants, memory, own_memory
 from team.sandbox.process import GuardedProcess
 
 

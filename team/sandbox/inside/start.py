@@ -2,9 +2,8 @@
 
     python start.py CONNECTION_FILE RICH_OUTPUT_BYTES
 
-This one file is shown to the sandbox alone, so it imports nothing of this project. It runs no cell and leaves no name
-behind: the first cell of a session finds the namespace that a fresh notebook has. It differs from
-`python -m ipykernel_launcher` in this:
+It imports nothing of this project. It runs no cell and leaves no name behind: the first cell of a session finds the
+namespace that a fresh notebook has. It differs from `python -m ipykernel_launcher` in this:
 
 - no history database, no debugger and no comm to a person (`input()` is refused with a message that says what to do);
 - a message is never large: long text is sent in pieces, a display over the limit is replaced by a note, so that the
