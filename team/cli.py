@@ -33,7 +33,7 @@ def run(
     time: Annotated[str | None, typer.Option(help="Time for the search, such as 60s, 10m, 1h.  [default: 10m]")] = None,
     trials: Annotated[int | None, typer.Option(help="Tuning trials in all, so that equal seeds give equal results.")] = None,
     model: Annotated[str | None, typer.Option(help="Model of the roles: playbook, or openai:MODEL[@URL].  [default: playbook]")] = None,
-    sandbox: Annotated[str | None, typer.Option(help="auto, bubblewrap or unsafe-local.  [default: auto]")] = None,
+    sandbox: Annotated[str | None, typer.Option(help="auto, docker, bubblewrap or unsafe-local.  [default: auto]")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder that gets the run directory.  [default: runs]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of splits and estimators.  [default: 0]")] = None,
     holdout: Annotated[float | None, typer.Option(help="Share of the rows that is sealed.  [default: 0.2]")] = None,
@@ -74,7 +74,7 @@ def predict(
     rows: Annotated[Path, typer.Argument(help="CSV or Parquet file with the rows to predict.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV file that gets one row per input row.")],
     out: Out = Path("runs"),
-    sandbox: Annotated[str, typer.Option(help="auto, bubblewrap or unsafe-local.")] = "auto",
+    sandbox: Annotated[str, typer.Option(help="auto, docker, bubblewrap or unsafe-local.")] = "auto",
 ) -> None:
     """Predict new rows with a run's packaged model."""
     from team.predict import predict as predict_rows

@@ -73,7 +73,7 @@ def _sandboxes() -> list[Check]:
 
     found = report()
     any_works = any(r.works for r in found)
-    return [Check(f"sandbox {r.name}", r.works, not any_works, r.why or "works", r.fix) for r in found]
+    return [Check(f"sandbox {r.name}", r.works, not any_works, f"works: {r.why}" if r.works else r.why, r.fix) for r in found]
 
 
 def _package(distribution: str, what: str) -> Check:

@@ -42,7 +42,7 @@ from team.roles import NAMES
 from team.rundir import RunDir, create_run, write_atomic
 from team.sandbox import Kernel, open_kernel
 from team.sandbox import Limits as KernelLimits
-from team.sandbox.choose import choose
+from team.sandbox.choose import choose, make_launcher
 from team.settings import Settings
 from team.stages import MAX_TURNS_A_VISIT, Stage, State, after_turn, outcome, skip, speaker, stuck
 from team.summary import summarise
@@ -337,13 +337,15 @@ class Conductor:
 
     async def _open_kernel(self) -> Kernel:
         if self._kernel is None:
-            limits = KernelLimits(memory_mb=self.settings.sandbox.memory_mb, cpus=self.settings.sandbox.cpus)
+            asked = self.settings.sandbox
+            limits = KernelLimits(**asked.model_dump(include=set(KernelLimits.model_fields)))
             opened = open_kernel(
-                self._sandbox,
+                make_launcher(self._sandbox, **asked.model_dump(include={"transport"})),
                 work=self.run_dir.work,
                 data=self.run_dir.data,
                 limits=limits,
                 on_event=self._kernel_changed,
+                warm=True,
             )
             self._kernel = await self._stack.enter_async_context(opened)
         return self._kernel

@@ -42,12 +42,26 @@ class _Sandbox(BaseModel):
     """Memory of the kernel and its children in MiB."""
     cpus: int | None = Field(None, gt=0)
     """Cores the kernel may use; None means all of them."""
+    disk_mb: int = Field(20_480, gt=0)
+    """Disk that the run's work folder may take, in MiB."""
 
 
 class AutoSandbox(_Sandbox):
-    """Bubblewrap where it works; else unsafe-local, which is allowed only while the playbook alone writes the code."""
+    """Docker where a daemon answers and the image is current, else bubblewrap where it works; else unsafe-local, which is
+    allowed only while the playbook alone writes the code."""
 
     kind: Literal["auto"] = "auto"
+
+
+class DockerSandbox(_Sandbox):
+    """A container without network, of the image that `mlteam sandbox build` makes."""
+
+    kind: Literal["docker"]
+    gpus: int = Field(0, ge=-1)
+    """Graphics processors the kernel may use: 0 for none, -1 for all."""
+    transport: Literal["auto", "ipc", "tcp"] = "auto"
+    """How the kernel is reached: by Unix sockets in a shared folder (ipc), or by loopback where a virtual machine lies between
+    (tcp). auto takes ipc on Linux."""
 
 
 class BubblewrapSandbox(_Sandbox):
@@ -62,6 +76,9 @@ class LocalSandbox(_Sandbox):
     kind: Literal["unsafe-local"]
 
 
+_SANDBOXES = ("auto", "docker", "bubblewrap", "unsafe-local")
+
+
 def _sandbox(value: Any) -> Any:
     if isinstance(value, dict):
         return {"kind": "auto", **value}
@@ -69,7 +86,7 @@ def _sandbox(value: Any) -> Any:
 
 
 Sandbox = Annotated[
-    Annotated[AutoSandbox | BubblewrapSandbox | LocalSandbox, Field(discriminator="kind")],
+    Annotated[AutoSandbox | DockerSandbox | BubblewrapSandbox | LocalSandbox, Field(discriminator="kind")],
     BeforeValidator(_sandbox),
 ]
 
@@ -175,15 +192,16 @@ def _refuse_unknown_variables() -> None:
 
 
 def _problem(detail: Any) -> str:
-    where = ".".join(str(part) for part in detail["loc"] if part not in ("auto", "bubblewrap", "unsafe-local"))
+    where = ".".join(str(part) for part in detail["loc"] if part not in _SANDBOXES)
     if detail["type"] == "extra_forbidden":
-        known = sorted([*Settings.model_fields, *(f"sandbox.{name}" for name in AutoSandbox.model_fields)])
+        known = sorted([*Settings.model_fields, *(f"sandbox.{name}" for name in DockerSandbox.model_fields)])
         near = difflib.get_close_matches(where, known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return f"unknown setting {where!r}.{hint} Known settings: {', '.join(known)}."
     if detail["type"] == "missing":
         return f"setting {where!r} is missing."
     if detail["type"] == "union_tag_invalid":
-        return f"sandbox={detail['input'].get('kind')!r}: expected auto, bubblewrap or unsafe-local. `mlteam doctor` shows what works here."
+        kinds = f"{', '.join(_SANDBOXES[:-1])} or {_SANDBOXES[-1]}"
+        return f"sandbox={detail['input'].get('kind')!r}: expected {kinds}. `mlteam doctor` shows what works here."
     flag = "--" + where.replace("_", "-")
     return f"{where}={detail['input']!r}: {detail['msg'].removeprefix('Value error, ')}. Change {flag}, or where it is set."

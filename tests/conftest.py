@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 from collections.abc import Iterator
@@ -14,13 +15,17 @@ IN_CI = os.environ.get("CI") == "true"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("bubblewrap") is not None:
-        from team.sandbox.choose import report
-
-        found = next(r for r in report() if r.name == "bubblewrap")
-        if not found.works:
-            reason = f"bubblewrap does not work here: {found.why}. {found.fix}"
+    for kind in ("docker", "bubblewrap"):
+        if item.get_closest_marker(kind) is not None and (reason := _obstacle(kind)):
             pytest.fail(reason) if IN_CI else pytest.skip(reason)
+
+
+@functools.cache
+def _obstacle(kind: str) -> str | None:
+    from team.sandbox.choose import report
+
+    found = next(r for r in report() if r.name == kind)
+    return None if found.works else f"{kind} does not work here: {found.why}. {found.fix}"
 
 
 @pytest.fixture(autouse=True)

@@ -44,6 +44,7 @@ _GROUP = f"user:x:{_ID}:\n"
 _WRAPPERS = 2
 """bwrap itself, and the first process of the new process namespace."""
 _HOME_MB = 256
+_IN_MEMORY = ("/tmp", "/dev/shm", f"{_ROOT}/home")
 _TRY_SECONDS = 10
 _PROJECT = ("team", "evals", "reports", "prompts")
 """Packages that an installation puts next to the libraries and that are hidden."""
@@ -57,12 +58,17 @@ class BubblewrapLauncher:
     def obstacle(self) -> Obstacle | None:
         return _obstacle()
 
+    def facts(self) -> str:
+        return subprocess.run([_bwrap(), "--version"], capture_output=True, text=True, check=False, timeout=_TRY_SECONDS).stdout.strip()
+
     def inside(self, connection: Path) -> PurePosixPath:
         return _ROOT / "connection"
 
     async def start(self, folder: Path, work: Path, data: Path | None, limits: Limits, env: Mapping[str, str]) -> GuardedProcess:
         if obstacle := self.obstacle():
             raise SandboxUnavailable(f"bubblewrap does not work here: {obstacle.reason}. {obstacle.fix}")
+        if limits.gpus:
+            raise UsageError(f"gpus={limits.gpus}: only the docker sandbox gives graphics processors. Use --sandbox docker.")
         view = HostView.of_this_interpreter()
         for name, path in (("work", work), ("data", data)):
             if path is not None and (shown := view.shows(path)):
@@ -90,6 +96,7 @@ class BubblewrapLauncher:
             ),
             limits=limits,
             wrappers=_WRAPPERS,
+            scratch=_IN_MEMORY,
         )
 
     def _filesystem(self, view: HostView, folder: Path, work: Path, data: Path | None, limits: Limits) -> list[str]:
@@ -97,7 +104,7 @@ class BubblewrapLauncher:
         (folder / "group").write_text(_GROUP, encoding="utf-8")
         shared_memory_mb = (limits.memory_mb or 8192) // 4
         arguments = ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-        for path, size in (("/tmp", shared_memory_mb), ("/dev/shm", shared_memory_mb), (f"{_ROOT}/home", _HOME_MB)):
+        for path, size in zip(_IN_MEMORY, (shared_memory_mb, shared_memory_mb, _HOME_MB), strict=True):
             arguments += ["--size", str(size << 20), "--tmpfs", path]
         arguments += view.arguments()  # after /tmp, in which the interpreter may lie
         for name in _ETC:

@@ -9,6 +9,7 @@ from typing import Any
 
 from team.sandbox.channels import Channels, Message
 from team.sandbox.contract import Death, Process
+from team.sandbox.ending import cancel
 from team.sandbox.outputs import Outputs
 
 _TERMINATE_SECONDS = 1.0
@@ -147,10 +148,3 @@ class Cell:
     @property
     def _outputs_failed(self) -> bool:
         return self._outputs.done() and self._outputs.exception() is not None
-
-
-async def cancel(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks and wait until they are done; what they raise is not of interest any more."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The host's side of the Jupyter protocol with one kernel, over Unix sockets in a shared folder."""
+"""The host's side of the Jupyter protocol with one kernel, over Unix sockets in a shared folder or tunnels to them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,7 +19,8 @@ from team.sandbox.contract import Limits
 from team.sandbox.outputs import Outputs
 
 _PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "hb_port": 4, "control_port": 5}
-_CONNECTED = ("shell_port", "iopub_port", "control_port")
+CONNECTED = (1, 2, 5)
+"""Numbers of the sockets that are used: shell, iopub and control."""
 _QUEUED = 32
 """Messages of one channel that wait in the host's memory; the kernel's own memory holds the rest."""
 _SLICE_SECONDS = 0.01
@@ -50,14 +52,24 @@ class Channels:
         context.setsockopt(SocketOption.MAXMSGSIZE, 16 * 2**20 + 2 * limits.rich_output_bytes)
         self._context = context
         self._client = AsyncKernelClient(context=context)
-        self._client.load_connection_info({**info, "ip": str(folder / "k")})
+        self._info = info
 
-    def bound(self) -> bool:
-        """Whether the kernel has made all its sockets."""
-        return all((self._folder / f"k-{_PORTS[name]}").exists() for name in _CONNECTED)
+    async def connect(self, tunnels: Mapping[int, int]) -> None:
+        """Wait until the kernel has made its sockets, connect, and wait until it answers and its output arrives.
 
-    async def connect(self) -> None:
-        """Connect and wait until the kernel answers and its output arrives; the caller sets a limit on the wait."""
+        The caller sets a limit on the wait.
+
+        Args:
+            tunnels: number of a socket and the TCP port on loopback that leads to it; empty when the folder is shared.
+        """
+        if tunnels:
+            ports = {name: tunnels.get(number, 0) for name, number in _PORTS.items()}
+            where = {**ports, "transport": "tcp", "ip": "127.0.0.1"}
+        else:
+            while not all((self._folder / f"k-{number}").exists() for number in CONNECTED):
+                await asyncio.sleep(0.005)
+            where = {"ip": str(self._folder / "k")}
+        self._client.load_connection_info({**self._info, **where})
         self._client.start_channels(stdin=False, hb=False)
         self._client.kernel_info()
         await self._message(self._client.shell_channel)

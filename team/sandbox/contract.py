@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Kind = Literal["bubblewrap", "unsafe-local"]
+Kind = Literal["docker", "bubblewrap", "unsafe-local"]
 Status = Literal["ok", "error", "timeout", "died"]
 Output = dict[str, Any]
 """One output in notebook format 4: `stream`, `display_data`, `execute_result` or `error`."""
@@ -45,6 +45,13 @@ class Limits(BaseModel):
     """Processes in the sandbox at one time; None means no limit. Over it, all of them are killed."""
     open_files: int | None = Field(4096, ge=64)
     """Open files of one process; None keeps the limit of the calling process."""
+    disk_mb: int | None = Field(20_480, gt=0)
+    """Disk that the work folder may take, in MiB; None means no limit. Over it, the sandbox is ended. No single file may
+    become larger: a write beyond it fails. A folder that held more at the start may stay as it is, but not grow by more than 16."""
+    files: int | None = Field(500_000, gt=0)
+    """Files and folders in the work folder; None means no limit. Also what each folder in memory may hold at most."""
+    gpus: int = Field(0, ge=-1)
+    """Graphics processors the kernel may use: 0 for none, -1 for all. Only `docker` can give some."""
     interrupt_s: float = Field(5.0, gt=0)
     """Seconds a cell may take to end after KeyboardInterrupt was raised in it, before its kernel is ended."""
     output_bytes: int = Field(1_000_000, ge=1_000)
@@ -115,6 +122,9 @@ class Process(Protocol):
 
     pid: int
     """Process id on the host of the program that guards the sandbox."""
+    tunnels: Mapping[int, int]
+    """Where the kernel's sockets can be reached when the connection folder is not shared: the number of the socket and a
+    TCP port on loopback. Empty when the folder is shared."""
 
     def poll(self) -> Death | None:
         """How it ended, or None while it runs."""
@@ -133,22 +143,26 @@ class Process(Protocol):
 
 
 class Launcher(Protocol):
-    """Starts the kernel program in one kind of sandbox. A new kind is one class with these three methods."""
+    """Starts the kernel program in one kind of sandbox. A new kind is one class with these four methods."""
 
     kind: ClassVar[Kind]
 
     def obstacle(self) -> Obstacle | None:
         """None when this launcher works here, which is found by trying it; else why not and what helps."""
 
+    def facts(self) -> str:
+        """What is worth knowing of it on this machine, after `obstacle` found none."""
+
     def inside(self, connection: Path) -> PurePosixPath:
-        """The path at which the kernel sees the folder `connection`, which both sides can write to."""
+        """The path at which the kernel sees the folder `connection`."""
 
     async def start(self, folder: Path, work: Path, data: Path | None, limits: Limits, env: Mapping[str, str]) -> Process:
         """Start the kernel program and return at once; its sockets appear in the connection folder a moment later.
 
         Args:
             folder: a private folder for this one start, short enough for a socket's name. It holds `connection/kernel.json`;
-                the launcher may put more into it. The caller removes it after the process is closed.
+                the launcher may put more into it. The caller removes it after the process is closed. Where it cannot be shared
+                with the sandbox, the launcher hands the file over and makes tunnels to the sockets.
             work: the kernel's working folder, the only one whose changes last.
             data: folder that the kernel may read; None for none.
             limits: kept from the first instruction on.

@@ -37,14 +37,25 @@ def user_libraries() -> list[str]:
     return [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
 
 
-def kernel_command(start: PurePath, connection: PurePath, limits: Limits) -> list[str]:
-    """The command that starts the kernel, as seen from inside the sandbox."""
+def kernel_command(start: PurePath, connection: PurePath, limits: Limits, python: PurePath | None = None) -> list[str]:
+    """The command that starts the kernel, as seen from inside the sandbox.
+
+    Args:
+        python: the interpreter; None for the one that runs this.
+    """
     # -P keeps the folder of the program and the working folder off the front of sys.path.
-    return [sys.executable, "-P", str(start), str(connection / "kernel.json"), str(limits.rich_output_bytes)]
+    return [str(python or sys.executable), "-P", str(start), str(connection / "kernel.json"), str(limits.rich_output_bytes)]
 
 
 def kernel_environment(
-    *, home: PurePath, code: PurePath, work: PurePath, data: PurePath | None, limits: Limits, extra: Mapping[str, str]
+    *,
+    home: PurePath,
+    code: PurePath,
+    work: PurePath,
+    data: PurePath | None,
+    limits: Limits,
+    extra: Mapping[str, str],
+    prefix: PurePath | None = None,
 ) -> dict[str, str]:
     """The whole environment of a kernel. Nothing is taken from the caller's but the time zone.
 
@@ -52,10 +63,11 @@ def kernel_environment(
         home: a folder that ends with the kernel.
         code: the folder that holds the `tools` package.
         extra: variables that the caller asked for by name; they win.
+        prefix: the environment that the interpreter belongs to; None for the one that runs this.
     """
     threads = str(min(limits.cpus or available_cpus(), available_cpus()))
     env = {
-        "PATH": f"{Path(sys.prefix) / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{(prefix or PurePath(sys.prefix)) / 'bin'}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(code),
@@ -70,7 +82,7 @@ def kernel_environment(
         # How long OpenMP threads spin before they sleep: short, or a busy machine slows them several times over.
         "GOMP_SPINCOUNT": "1000",
     }
-    if user_libraries():
+    if prefix is None and user_libraries():
         env["PYTHONUSERBASE"] = site.getuserbase()
     if data is not None:
         env["MLTEAM_DATA"] = str(data)

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import stat
-import tempfile
+import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from team.errors import SandboxUnavailable, UsageError
-from team.sandbox.cell import Cell, cancel
-from team.sandbox.channels import Channels, Message
+from team.sandbox.cell import Cell
+from team.sandbox.channels import Message
 from team.sandbox.choose import make_launcher
-from team.sandbox.contract import CellResult, Death, Launcher, Limits, OnEvent, OnOutput, Process, Status
+from team.sandbox.contract import CellResult, Death, Launcher, Limits, OnEvent, OnOutput, Status
+from team.sandbox.ending import to_the_end
 from team.sandbox.outputs import Outputs, plain_text
-
-_START_SECONDS = 60.0
-"""Most seconds from starting the sandbox to a kernel that answers."""
-_LONGEST_SOCKET_PATH = 100
-"""Bytes; the system allows 107 for the name of a Unix socket."""
+from team.sandbox.session import Session
 
 
 @asynccontextmanager
 async def open_kernel(
-    kind: str,
+    kind: str | Launcher,
     *,
     work: Path,
     data: Path | None = None,
     limits: Limits | None = None,
     env: Mapping[str, str] | None = None,
     on_event: OnEvent | None = None,
+    warm: bool = False,
 ) -> AsyncIterator[Kernel]:
     """Start a kernel in a sandbox and end both when the block is left, however it is left.
 
@@ -43,13 +38,15 @@ async def open_kernel(
             result = await kernel.execute("1 + 1")
 
     Args:
-        kind: `bubblewrap`, `unsafe-local`, or `auto` for the best that isolates here (never unsafe-local, which
-            `choose("auto", trusted_code=True)` may name).
+        kind: `docker`, `bubblewrap`, `unsafe-local`, or `auto` for the best that isolates here (never unsafe-local, which
+            `choose("auto", trusted_code=True)` may name). A launcher that was made already is taken as it is.
         work: an existing folder, the kernel's working folder and the only place where its files last.
         data: an existing folder that the kernel may read.
         limits: what the sandbox may use; None for the defaults of `Limits`.
         env: environment variables for the kernel beside PATH, HOME and the like. The caller's own are not passed on.
         on_event: called with the kind and facts of each start, rung of the ladder and death.
+        warm: whether a second kernel waits, started ahead, so that the one after a lost kernel is there at once. It costs what
+            an idle kernel does.
 
     Raises:
         SandboxUnavailable: no sandbox of this kind works here; the message says why and what helps.
@@ -58,8 +55,9 @@ async def open_kernel(
     for name, folder in (("work", work), ("data", data)):
         if folder is not None and not folder.is_dir():
             raise UsageError(f"the {name} folder {str(folder)!r} is no folder; make it first: mkdir -p {folder}")
-    launcher = make_launcher(kind)
-    async with Kernel(launcher, work.resolve(), data.resolve() if data else None, limits or Limits(), env or {}, on_event) as kernel:
+    launcher = make_launcher(kind) if isinstance(kind, str) else kind
+    data = data.resolve() if data else None
+    async with Kernel(launcher, work.resolve(), data, limits or Limits(), env or {}, on_event, warm) as kernel:
         yield kernel
 
 
@@ -80,6 +78,7 @@ class Kernel:
         limits: Limits,
         env: Mapping[str, str],
         on_event: OnEvent | None = None,
+        warm: bool = False,
     ) -> None:
         self.kind = launcher.kind
         self.limits = limits
@@ -88,7 +87,9 @@ class Kernel:
         self._work, self._data, self._env = work, data, dict(env)
         self._on_event = on_event
         self._lock = asyncio.Lock()
-        self._running: AsyncExitStack | None = None
+        self._session: Session | None = None
+        self._spare: asyncio.Task[Session] | None = None
+        self._warm = warm
         self._closed = False
         self._was_lost = False
         self._lost: list[str] = []
@@ -99,12 +100,12 @@ class Kernel:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._closed = True
-        await to_the_end(self._stop())
+        await to_the_end(self._close())
 
     @property
     def pid(self) -> int | None:
         """Host process id of the sandbox's guard; None while no kernel runs."""
-        return self._process.pid if self._running else None
+        return self._session.process.pid if self._session else None
 
     async def execute(self, code: str, timeout_s: float = 60.0, on_output: OnOutput | None = None) -> CellResult:
         """Run one cell and wait for its end. Nothing that the cell does is raised here; a second call waits for the first.
@@ -127,14 +128,15 @@ class Kernel:
         async with self._lock:
             if self._closed:
                 raise RuntimeError("this kernel is closed: execute cells inside the block of open_kernel")
-            if self._running and (death := self._process.poll()):
+            if self._session and (death := self._session.process.poll()):
                 await self._lose("died", cause=death.cause, log=death.log[-2000:])
-            if not self._running:
+            if not self._session:
                 await self._start()
             fresh, lost = self._was_lost, self._lost
             self._was_lost, self._lost = False, []
             outputs = Outputs(self.limits, on_output)
-            return await self._run(code, timeout_s, outputs, fresh, lost)
+            assert self._session is not None
+            return await self._run(self._session, code, timeout_s, outputs, fresh, lost)
 
     async def restart(self) -> None:
         """Throw the kernel away: the next cell runs in a fresh one, and its result says so. Waits for the cell in progress."""
@@ -143,42 +145,40 @@ class Kernel:
 
     async def _start(self) -> None:
         started = time.monotonic()
-        async with AsyncExitStack() as stack:
-            folder = _private_folder()
-            stack.callback(_remove, folder)
-            connection = folder / "connection"
-            connection.mkdir(mode=0o700)
-            channels = Channels(connection, self._launcher.inside(connection), self.limits)
-            stack.callback(channels.close)
-            process = await self._launcher.start(folder, self._work, self._data, self.limits, self._env)
-            stack.push_async_callback(process.aclose)
-            await self._wait_ready(channels, process)
-            self._running = stack.pop_all()
-        self._channels: Channels = channels
-        self._process: Process = process
-        self._event("started", sandbox=self.kind, pid=process.pid, seconds=round(time.monotonic() - started, 3))
+        session = await self._take_spare() or await self._launch()
+        self._session = session
+        if self._warm and not self._closed:
+            self._spare = asyncio.create_task(self._launch(), name="spare kernel")
+        self._event("started", sandbox=self.kind, pid=session.process.pid, seconds=round(time.monotonic() - started, 3))
 
-    async def _wait_ready(self, channels: Channels, process: Process) -> None:
-        async def connect() -> None:
-            while not channels.bound():
-                await asyncio.sleep(0.005)
-            await channels.connect()
+    async def _launch(self) -> Session:
+        return await Session.start(self._launcher, self._work, self._data, self.limits, self._env)
 
-        connecting, death = asyncio.create_task(connect()), asyncio.create_task(process.wait())
+    async def _take_spare(self) -> Session | None:
+        """The kernel that was started ahead, if it is fit for use; waits for one that is about to be."""
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return None
         try:
-            await asyncio.wait({connecting, death}, timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if connecting.done():
-                return connecting.result()
-        finally:
-            await cancel(connecting, death)
-        ended = process.poll()
-        why = f"{ended.cause}\n{ended.log.strip()}" if ended else f"no answer within {_START_SECONDS:g} s"
-        raise SandboxUnavailable(f"the kernel did not start in the {self.kind} sandbox: {why}\nSee what works here: mlteam doctor")
+            session = await spare
+        except SandboxUnavailable:  # the start that follows meets the same, and tells it
+            return None
+        if session.process.poll():
+            await session.aclose()
+            return None
+        return session
 
     async def _stop(self) -> None:
-        running, self._running = self._running, None
-        if running:
-            await running.aclose()
+        session, self._session = self._session, None
+        if session:
+            await session.aclose()
+
+    async def _close(self) -> None:
+        if self._spare:
+            self._spare.cancel()
+            with contextlib.suppress(asyncio.CancelledError, SandboxUnavailable):
+                await (await self._spare).aclose()
+        await self._stop()
 
     async def _lose(self, event: str | None = None, **facts: Any) -> None:
         """Put the kernel away and remember what went with it."""
@@ -189,14 +189,14 @@ class Kernel:
         if event:
             self._event(event, **facts)
 
-    async def _run(self, code: str, timeout_s: float, outputs: Outputs, fresh: bool, lost: list[str]) -> CellResult:
+    async def _run(self, session: Session, code: str, timeout_s: float, outputs: Outputs, fresh: bool, lost: list[str]) -> CellResult:
         started = time.monotonic()
-        cell = Cell(self._channels, self._process, self._event, code, outputs)
+        cell = Cell(session.channels, session.process, self._event, code, outputs)
         try:
             ending = await cell.run(timeout_s, self.limits.interrupt_s)
         except BaseException:
             # Cancelled, or `on_output` raised: nobody waits for this cell any more, but the next one must find a kernel.
-            await to_the_end(self._abandon(cell), hurry=self._process.kill)
+            await to_the_end(self._abandon(session, cell), hurry=session.process.kill)
             raise
         else:
             seconds = time.monotonic() - started
@@ -206,8 +206,8 @@ class Kernel:
         if reply:
             names = reply["metadata"].get("names")
             self.names = [str(name) for name in names] if isinstance(names, list) else []
-        if death is None and ending and self._process.poll():
-            death = self._process.poll()  # replied between two rungs, after the kernel was told to end
+        if death is None and ending and session.process.poll():
+            death = session.process.poll()  # replied between two rungs, after the kernel was told to end
         if death:
             await self._lose("died", cause=death.cause, log=death.log[-2000:])
             lost = list(dict.fromkeys([*lost, *self._lost]))
@@ -227,10 +227,10 @@ class Kernel:
             execution_count=outputs.execution_count,
         )
 
-    async def _abandon(self, cell: Cell) -> None:
+    async def _abandon(self, session: Session, cell: Cell) -> None:
         if not cell.over:
             await cell.stop(self.limits.interrupt_s, "by the caller")
-        if self._process.poll():
+        if session.process.poll():
             await self._lose()
 
     def _event(self, kind: str, **facts: Any) -> None:
@@ -255,45 +255,3 @@ def _exception(reply: Message | None, death: Death | None, outputs: Outputs) -> 
         return str(content.get("ename")), plain_text(str(content.get("evalue"))), None
     crash = death.log.find("Fatal Python error") if death else -1
     return None, None, death.log[crash:] if death and crash >= 0 else None
-
-
-async def to_the_end(cleanup: Coroutine[Any, Any, None], hurry: Callable[[], None] | None = None) -> None:
-    """Await `cleanup` without letting a cancellation stop it half-way; the cancellation is raised afterwards.
-
-    Args:
-        hurry: called at each cancellation, to make the rest short.
-    """
-    task = asyncio.ensure_future(cleanup)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-            if hurry:
-                hurry()
-    task.result()
-    if cancelled:
-        raise cancelled
-
-
-def _private_folder() -> Path:
-    """A new folder, readable by us alone, whose sockets have names that the system accepts."""
-    longest = len("/mlteam-xxxxxxxx/connection/k-1")
-    base = next((base for base in (tempfile.gettempdir(), "/tmp") if len(os.fsencode(base)) + longest <= _LONGEST_SOCKET_PATH), "/tmp")
-    return Path(tempfile.mkdtemp(prefix="mlteam-", dir=base))
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder that the sandbox could write to: a cell may have taken the permissions off its parts."""
-
-    def unlock(remove: Callable[[str], Any], path: str, error: Any) -> None:
-        for locked in (os.path.dirname(path), path):
-            if not os.path.islink(locked) and os.path.isdir(locked):
-                os.chmod(locked, stat.S_IRWXU)
-        if remove is os.rmdir or remove is os.unlink:
-            remove(path)
-        else:
-            shutil.rmtree(path)
-
-    shutil.rmtree(folder, onerror=unlock)

@@ -24,6 +24,9 @@ class LocalLauncher:
     def obstacle(self) -> Obstacle | None:
         return None
 
+    def facts(self) -> str:
+        return "isolates nothing"
+
     def inside(self, connection: Path) -> PurePosixPath:
         return PurePosixPath(connection)
 

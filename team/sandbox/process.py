@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from team.sandbox.contract import Death, Limits
 from team.sandbox.environment import INSIDE
+from team.sandbox.order import KILL, TERMINATE, read_report, write_order
 
 _GUARD = INSIDE / "guard.py"
 _CLOSE_SECONDS = 10.0
@@ -25,25 +25,28 @@ class GuardedProcess:
         self._death: Death | None = None
         self._watch = asyncio.create_task(self._read_report(), name=f"sandbox guard {guard.pid}")
         self.pid = guard.pid
+        self.tunnels: Mapping[int, int] = {}
 
     @classmethod
     async def start(
-        cls, argv: Sequence[str], *, folder: Path, cwd: Path, env: Mapping[str, str], limits: Limits, wrappers: int = 0
+        cls,
+        argv: Sequence[str],
+        *,
+        folder: Path,
+        cwd: Path,
+        env: Mapping[str, str],
+        limits: Limits,
+        wrappers: int = 0,
+        scratch: Sequence[str] = (),
     ) -> GuardedProcess:
         """Start `argv` in its own session, with `env` as its whole environment, under a guard that keeps `limits`.
 
         Args:
             folder: removed by the guard if this process is killed before it can do so.
+            cwd: the work folder, whose size is limited.
             wrappers: how many processes `argv` puts between itself and the kernel.
+            scratch: folders of the sandbox that lie in memory, as seen from inside.
         """
-        order = {
-            "argv": list(argv),
-            "env": dict(env),
-            "cwd": str(cwd),
-            "folder": str(folder),
-            "wrappers": wrappers,
-            **limits.model_dump(include={"memory_mb", "cpus", "processes", "open_files"}),
-        }
         guard = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-I", "-S", str(_GUARD)),
@@ -55,7 +58,8 @@ class GuardedProcess:
         )
         # The order goes through the pipe because a command line can be read by every user of the machine.
         assert guard.stdin is not None
-        guard.stdin.write(json.dumps(order).encode() + b"\n")
+        order = write_order(argv, env, str(cwd), limits, folder=str(folder), wrappers=wrappers, scratch=scratch)
+        guard.stdin.write(order)
         return cls(guard)
 
     def poll(self) -> Death | None:
@@ -67,12 +71,12 @@ class GuardedProcess:
     def terminate(self) -> None:
         assert self._guard.stdin is not None
         if self._death is None and not self._guard.stdin.is_closing():
-            self._guard.stdin.write(b"t")
+            self._guard.stdin.write(TERMINATE)
 
     def kill(self) -> None:
         assert self._guard.stdin is not None
         if self._death is None and not self._guard.stdin.is_closing():
-            self._guard.stdin.write(b"k")
+            self._guard.stdin.write(KILL)
             self._guard.stdin.close()
 
     async def aclose(self) -> None:
@@ -86,16 +90,10 @@ class GuardedProcess:
     async def _read_report(self) -> Death:
         assert self._guard.stdout is not None
         assert self._guard.stdin is not None
-        text = (await self._guard.stdout.read()).decode(errors="replace")
+        text = await self._guard.stdout.read()
         await self._guard.wait()
         self._guard.stdin.close()
         with contextlib.suppress(ConnectionError):
             await self._guard.stdin.wait_closed()
-        try:
-            self._death = Death(**json.loads(text))
-        except (ValueError, TypeError):
-            # The guard itself failed; its traceback, or nothing when it was killed, is all the evidence there is.
-            self._death = Death(
-                cause=f"the process that guards the sandbox ended with code {self._guard.returncode}", log=text, peak_mb=0.0
-            )
+        self._death = read_report(text, f"the process that guards the sandbox ended with code {self._guard.returncode}")
         return self._death

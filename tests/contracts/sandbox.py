@@ -5,6 +5,8 @@
         def kind(self) -> str:
             return "bubblewrap"
 
+Where a kind differs, its suite overrides `owner`, `processes` or `swept` and says why.
+
 The tests of a class share one kernel, which is itself a test: whatever one does to it, the next finds a kernel that works.
 """
 
@@ -28,6 +30,7 @@ import pytest_asyncio
 
 from team.errors import UsageError
 from team.sandbox import CellResult, Kernel, Limits, open_kernel
+from team.sandbox.contract import Launcher
 
 LIMITS = Limits(memory_mb=600, processes=40, interrupt_s=0.5, output_bytes=100_000, rich_output_bytes=1_000_000)
 
@@ -68,7 +71,7 @@ asyncio.run(main())
 class Events(list[tuple[str, dict[str, Any]]]):
     """What a kernel told its owner."""
 
-    def __call__(self, kind: str, facts: dict[str, Any]) -> None:
+    def __call__(self, kind: str | Launcher, facts: dict[str, Any]) -> None:
         self.append((kind, facts))
 
     @property
@@ -82,8 +85,25 @@ class SandboxContract:
 
     @pytest.fixture(scope="module")
     @classmethod
-    def kind(cls) -> str:
+    def kind(cls) -> str | Launcher:
         raise NotImplementedError("a suite names its kind of sandbox here")
+
+    @property
+    def name(self) -> str:
+        """The kind's name on a command line."""
+        raise NotImplementedError("a suite names its kind of sandbox here")
+
+    @property
+    def owner(self) -> int:
+        """Whose a file is outside that a cell wrote."""
+        return os.geteuid()
+
+    def processes(self, host: int) -> list[psutil.Process]:
+        """All processes of the sandboxes of a host process."""
+        return psutil.Process(host).children(recursive=True)
+
+    async def swept(self, tmp_path: Path) -> None:
+        """Do what removes the rest of a host process that was killed; nothing where all goes by itself."""
 
     @pytest.fixture(scope="module")
     @classmethod
@@ -97,7 +117,7 @@ class SandboxContract:
 
     @pytest_asyncio.fixture(scope="module", loop_scope="module")
     @classmethod
-    async def shared(cls, kind: str, work: Path, events: Events) -> AsyncIterator[Kernel]:
+    async def shared(cls, kind: str | Launcher, work: Path, events: Events) -> AsyncIterator[Kernel]:
         async with open_kernel(kind, work=work, limits=LIMITS, on_event=events) as kernel:
             yield kernel
 
@@ -198,7 +218,7 @@ class SandboxContract:
         assert (result.status, result.ename) == ("error", "NoInput")
         assert "Write the value into the code" in (result.evalue or "")
 
-    async def test_a_first_cell_finds_an_empty_namespace(self, kind: str, tmp_path: Path) -> None:
+    async def test_a_first_cell_finds_an_empty_namespace(self, kind: str | Launcher, tmp_path: Path) -> None:
         async with open_kernel(kind, work=tmp_path) as kernel:
             result = await kernel.execute("%who")
             assert result.text == "Interactive namespace is empty.\n"
@@ -385,6 +405,50 @@ print('survived')
         assert result.status == "died"
         assert (result.cause or "").startswith("too many processes: ")
 
+    async def test_too_much_disk_is_told_as_such_and_can_be_tidied_up(self, kind: str | Launcher, tmp_path: Path) -> None:
+        fill = "for i in range(200):\n    with open(f'part{i}', 'wb') as file: file.write(bytes(2**20))\nimport time; time.sleep(20)"
+        async with open_kernel(kind, work=tmp_path, limits=Limits(disk_mb=100)) as kernel:
+            result = await kernel.execute(fill, timeout_s=30)
+            assert result.status == "died"
+            assert (result.cause or "").startswith("disk full: ")
+            assert "100 allowed" in (result.cause or "")
+            tidied = await kernel.execute("import os\nfor name in os.listdir(): os.remove(name)\nprint(os.listdir())")
+            assert tidied.text == "[]\n"
+
+    async def test_a_file_larger_than_the_disk_allowed_is_an_ordinary_error(self, kind: str | Launcher, tmp_path: Path) -> None:
+        async with open_kernel(kind, work=tmp_path, limits=Limits(disk_mb=50)) as kernel:
+            result = await kernel.execute("with open('big', 'wb') as file: file.truncate(60 * 2**20)")
+            assert (result.status, result.ename) == ("error", "OSError")
+            assert "File too large" in (result.evalue or "")
+
+    async def test_too_many_files_are_told_as_such(self, kind: str | Launcher, tmp_path: Path) -> None:
+        code = "for i in range(5_000): open(f'f{i}', 'w').close()\nimport time; time.sleep(20)"
+        async with open_kernel(kind, work=tmp_path, limits=Limits(files=2_000)) as kernel:
+            result = await kernel.execute(code, timeout_s=40)
+            assert result.status == "died"
+            assert (result.cause or "").startswith("too many files: ")
+
+    async def test_a_folder_that_hides_its_size_ends_the_sandbox(self, kind: str | Launcher, tmp_path: Path) -> None:
+        code = "import os\nfor _ in range(60):\n    os.mkdir('d' * 200); os.chdir('d' * 200)\n"
+        code += "for i in range(200):\n    with open(f'part{i}', 'wb') as file: file.write(bytes(2**20))\nimport time; time.sleep(20)"
+        async with open_kernel(kind, work=tmp_path, limits=Limits(disk_mb=100)) as kernel:
+            result = await kernel.execute(code, timeout_s=30)
+            assert result.status == "died"
+            assert "cannot be measured" in (result.cause or "") or "disk full" in (result.cause or "")
+        shutil.rmtree(tmp_path / ("d" * 200))
+
+    async def test_a_spare_kernel_takes_the_place_of_a_lost_one(self, kind: str | Launcher, tmp_path: Path) -> None:
+        events = Events()
+        async with open_kernel(kind, work=tmp_path, on_event=events, warm=True) as kernel:
+            await kernel.execute("kept = 1")
+            before = kernel.pid
+            result = await kernel.execute("import os; os._exit(3)")
+            assert (result.status, result.cause) == ("died", "exit code 3")
+            after = await kernel.execute("print('kept' in dir())")
+            assert (after.text, after.fresh, after.lost_variables) == ("False\n", True, ["kept"])
+            assert kernel.pid not in (None, before)
+            assert events.kinds == ["started", "died", "started"]
+
     async def test_a_kernel_that_died_between_cells_is_replaced(self, kernel: Kernel, events: Events) -> None:
         await kernel.execute("import os, threading\nthreading.Timer(0.05, os._exit, (7,)).start()")
         assert kernel.pid is not None
@@ -435,13 +499,13 @@ print('survived')
         counts = [result.execution_count or 0 for result in results]
         assert sorted(counts) == list(range(min(counts), min(counts) + 5))
 
-    async def test_two_kernels_run_side_by_side(self, kind: str, kernel: Kernel, tmp_path: Path) -> None:
+    async def test_two_kernels_run_side_by_side(self, kind: str | Launcher, kernel: Kernel, tmp_path: Path) -> None:
         async with open_kernel(kind, work=tmp_path) as other:
             one, two = await asyncio.gather(kernel.execute("name = 'one'; print(name)"), other.execute("name = 'two'; print(name)"))
             assert (one.text, two.text) == ("one\n", "two\n")
             assert (await kernel.execute("name")).text == "'one'\n"
 
-    async def test_nothing_is_left_behind(self, kind: str, tmp_path: Path, temporary: Path) -> None:
+    async def test_nothing_is_left_behind(self, kind: str | Launcher, tmp_path: Path, temporary: Path) -> None:
         tasks, files = asyncio.all_tasks(), open_files()
         async with open_kernel(kind, work=tmp_path) as kernel:
             await kernel.execute(
@@ -461,25 +525,27 @@ print('survived')
         with pytest.raises(RuntimeError, match="closed"):
             await kernel.execute("1")
 
-    async def test_the_sandbox_dies_with_its_host(self, kind: str, tmp_path: Path, temporary: Path) -> None:
-        host = subprocess.Popen([sys.executable, "-c", HOST, kind, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    async def test_the_sandbox_dies_with_its_host(self, tmp_path: Path, temporary: Path) -> None:
+        host = subprocess.Popen([sys.executable, "-c", HOST, self.name, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         assert host.stdout is not None
         with host:
             assert await asyncio.to_thread(host.stdout.readline) == "ready\n"
-            processes = psutil.Process(host.pid).children(recursive=True)
+            processes = self.processes(host.pid)
             assert len(processes) >= 5
             host.kill()
         assert psutil.wait_procs(processes, timeout=10)[1] == []
+        await self.swept(tmp_path)
         assert list(temporary.iterdir()) == []
 
-    async def test_ctrl_c_ends_the_sandbox_cleanly(self, kind: str, tmp_path: Path, temporary: Path) -> None:
+    async def test_ctrl_c_ends_the_sandbox_cleanly(self, tmp_path: Path, temporary: Path) -> None:
         host = subprocess.Popen(
-            [sys.executable, "-c", HOST, kind, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [sys.executable, "-c", HOST, self.name, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         assert host.stdout is not None
         with host:
             assert await asyncio.to_thread(host.stdout.readline) == "ready\n"
-            processes = psutil.Process(host.pid).children(recursive=True)
+            processes = self.processes(host.pid)
+            assert len(processes) >= 5
             host.send_signal(2)
         assert psutil.wait_procs(processes, timeout=10)[1] == []
         assert list(temporary.iterdir()) == []
@@ -493,10 +559,10 @@ print('survived')
         assert result.status == "ok"
         written = work / "plots" / "a.txt"
         assert written.read_text() == "x"
-        assert written.stat().st_uid == os.geteuid()
+        assert written.stat().st_uid == self.owner
         written.unlink()
 
-    async def test_data_can_be_read(self, kind: str, tmp_path: Path) -> None:
+    async def test_data_can_be_read(self, kind: str | Launcher, tmp_path: Path) -> None:
         work, data = tmp_path / "work", tmp_path / "data"
         work.mkdir()
         data.mkdir()
@@ -505,13 +571,15 @@ print('survived')
             result = await kernel.execute("import os; print(open(os.environ['MLTEAM_DATA'] + '/train.csv').read())")
             assert result.text == "a,b\n\n"
 
-    async def test_the_callers_environment_stays_outside(self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_the_callers_environment_stays_outside(
+        self, kind: str | Launcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("SERVICE_TOKEN", "host-secret")
         async with open_kernel(kind, work=tmp_path, env={"FOR_THE_KERNEL": "yes"}, limits=Limits(cpus=1)) as kernel:
             result = await kernel.execute("!cat /proc/1/environ /proc/self/environ /proc/$PPID/environ | tr '\\0' '\\n'")
             assert "FOR_THE_KERNEL=yes" in result.text
             assert "OMP_NUM_THREADS=1" in result.text
-            assert "host-secret" not in result.text or kind == "unsafe-local"
+            assert "host-secret" not in result.text or self.name == "unsafe-local"
             result = await kernel.execute("import os; 'SERVICE_TOKEN' in os.environ, len(os.sched_getaffinity(0))")
             assert result.text == "(False, 1)\n"
 
@@ -523,7 +591,7 @@ print('survived')
         assert result.text == "42 True\n"
         (work / "random.py").unlink()
 
-    async def test_a_folder_that_is_missing_is_refused(self, kind: str, tmp_path: Path) -> None:
+    async def test_a_folder_that_is_missing_is_refused(self, kind: str | Launcher, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="mkdir -p"):
             async with open_kernel(kind, work=tmp_path / "missing"):
                 raise AssertionError("opened")

@@ -1,6 +1,9 @@
-"""The process between the host and a sandbox: it keeps the limits, and nothing of the sandbox outlives it.
+"""The process that guards a sandbox: it keeps the limits, and nothing of the sandbox outlives it.
 
     python -I -S guard.py      (standard library alone, ready in 20 ms, 10 MB)
+
+For bubblewrap and unsafe-local it stands between the host and the sandbox. In a container it is process 1, the only one that the
+code in there can neither kill nor stop nor look into; the host talks to it through the daemon.
 
 It reads one line of JSON from its standard input (see `Order`), starts the sandbox, and writes one line of JSON to its
 standard output when everything has ended. Its standard input stays open: `t` asks the kernel to end, `k` kills everything,
@@ -35,6 +38,9 @@ import sys
 import time
 from typing import Any, TypedDict
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # -I leaves it out
+from quota import Quota, too_many_in_memory
+
 MIB = 1 << 20
 _LOG_BYTES = 8192
 _SHORTEST_TICK, _LONGEST_TICK = 0.02, 0.2
@@ -43,7 +49,9 @@ _FASTEST_GROWTH = 8_000.0
 _HEADROOM, _HEADROOM_PER_CPU = 4096, 64
 """MiB of RLIMIT_DATA for what libraries set aside and never touch: allocators reserve arenas (importing pyarrow, torch and
 the boosting libraries takes 2.7 GiB of address space and 0.5 GiB of memory), and each core has stacks and buffers."""
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
+_CGROUP_OOM = (("/sys/fs/cgroup/memory.events", "oom_kill"), ("/sys/fs/cgroup/memory/memory.oom_control", "oom_kill"))
+"""Where a container finds how many of its processes the system killed at its memory limit: control groups version 2 and 1."""
 _LINUX = sys.platform == "linux"
 _LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
@@ -55,13 +63,21 @@ class Order(TypedDict):
     env: dict[str, str]
     cwd: str
     folder: str
-    """Removed if the host is no more there to do it."""
+    """Removed if the host is no more there to do it; empty when it cannot be seen from here."""
     wrappers: int
     """How many processes of the sandbox stand between this one and the kernel."""
+    contained: bool
+    """Whether this is process 1 of a container of its own."""
+    provide: dict[str, str]
+    """Files to write before the start: path and text."""
+    scratch: list[str]
+    """Folders of the sandbox that lie in memory and whose number of files nothing else limits."""
     memory_mb: int | None
     cpus: int | None
     processes: int | None
     open_files: int | None
+    disk_mb: int | None
+    files: int | None
 
 
 def main() -> None:
@@ -72,9 +88,17 @@ def main() -> None:
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     ending: list[str] = []
-    signal.signal(signal.SIGTERM, lambda *_: ending.append("ended by the host"))
+    if order["contained"]:
+        # The code that it guards runs under the same user. It may send signals, but not look into this process.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    else:
+        signal.signal(signal.SIGTERM, lambda *_: ending.append("ended by the host"))
     if _LINUX:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    for path, text in order["provide"].items():
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
     guard = Guard(order)
     json_line(guard.run(wake_read, ending))
 
@@ -93,7 +117,8 @@ class Guard:
         self.log = b""
         self.log_pipe, log_write = os.pipe()
         os.set_blocking(self.log_pipe, False)
-        self.oom_kills = _oom_kills()
+        self.oom_kills, self.own_oom_kills = _oom_kills(), self._own_oom_kills()
+        self.quota = Quota(order["cwd"], order["disk_mb"], order["files"])
         self.status: int | None = None
         self.peak = 0.0
         self.next_look = 0.0
@@ -139,7 +164,7 @@ class Guard:
                 cause = self._look()
         self._kill_all()
         self._read_log()
-        if abandoned:
+        if abandoned and self.order["folder"]:
             shutil.rmtree(self.order["folder"], ignore_errors=True)
         return {
             "cause": cause or self._describe(self.status or 0),
@@ -150,9 +175,12 @@ class Guard:
     def _in_child(self) -> None:
         """Between fork and exec: limits that hold for the sandbox and whatever it starts."""
         order = self.order
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what is ignored here would be ignored there
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if order["open_files"]:
             _lower(resource.RLIMIT_NOFILE, order["open_files"])
+        if order["disk_mb"]:
+            _lower(resource.RLIMIT_FSIZE, order["disk_mb"] * MIB)
         if order["memory_mb"]:
             cpus = order["cpus"] or os.cpu_count() or 1
             spare = max(order["memory_mb"], _HEADROOM) + _HEADROOM_PER_CPU * cpus
@@ -182,7 +210,13 @@ class Guard:
             pause = min(max((limit - used) / _FASTEST_GROWTH, _SHORTEST_TICK), _LONGEST_TICK) if limit else _LONGEST_TICK
         self.peak = max(self.peak, used)
         self.next_look = time.monotonic() + pause
-        return f"out of memory: {used:,.0f} MiB used, {limit:,} MiB allowed" if limit and used > limit else None
+        if limit and used > limit:
+            return f"out of memory: {used:,.0f} MiB used, {limit:,} MiB allowed"
+        if self._own_oom_kills() > self.own_oom_kills:
+            return self._describe_oom()
+        scratch = self.order["scratch"]
+        crowded = too_many_in_memory(f"/proc/{self._kernel_pid()}/root", scratch, self.order["files"]) if scratch else None
+        return crowded or self.quota.look()
 
     def _reap(self) -> bool:
         """Collect whoever ended. Returns whether there is anybody left."""
@@ -208,14 +242,27 @@ class Guard:
         return False
 
     def _signal_kernel(self, number: int) -> None:
+        if pid := self._kernel_pid():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _kernel_pid(self) -> int | None:
+        """The kernel's process, or None before the wrappers have started it and after it ended."""
         pid = self.main
         for _ in range(self.order["wrappers"]):
             below = children(pid)
             if not below:
-                return
+                return None
             pid = below[0]
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+        return pid
+
+    def _own_oom_kills(self) -> int:
+        if not self.order["contained"]:
+            return 0
+        return max(_fields(path, (name, f"{name}:")).get(name, 0) for path, name in _CGROUP_OOM)
+
+    def _describe_oom(self) -> str:
+        return f"out of memory: the system killed a process of the sandbox, {self.order['memory_mb']:,} MiB allowed"
 
     def _kill_all(self) -> None:
         """Kill every descendant, from the top so that a namespace goes as a whole, until none is left to reap."""
@@ -236,6 +283,8 @@ class Guard:
             code = 128 - code
         if code >= 0:
             return f"exit code {code}"
+        if -code == signal.SIGKILL and self._own_oom_kills() > self.own_oom_kills:
+            return self._describe_oom()
         if -code == signal.SIGKILL and _oom_kills() > self.oom_kills:
             return "out of memory: killed by the system, which ran out"
         try:

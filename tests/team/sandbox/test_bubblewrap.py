@@ -23,6 +23,8 @@ from tests.contracts.sandbox import LIMITS, SandboxContract, told
 class TestBubblewrap(SandboxContract):
     """Differs in nothing."""
 
+    name = "bubblewrap"
+
     @pytest.fixture(scope="module")
     @classmethod
     def kind(cls) -> str:
