@@ -49,6 +49,8 @@ class Channels:
         (folder / "kernel.json").write_text(json.dumps(info), encoding="utf-8")
         context = zmq.asyncio.Context()
         context.setsockopt(SocketOption.RCVHWM, _QUEUED)
+        # A cell may put a link to some other socket of the host in the place of its own; a lost connection stays lost.
+        context.setsockopt(SocketOption.RECONNECT_IVL, -1)
         context.setsockopt(SocketOption.MAXMSGSIZE, 16 * 2**20 + 2 * limits.rich_output_bytes)
         self._context = context
         self._client = AsyncKernelClient(context=context)

@@ -31,7 +31,6 @@ import os
 import random
 import resource
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -52,6 +51,11 @@ the boosting libraries takes 2.7 GiB of address space and 0.5 GiB of memory), an
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
 _CGROUP_OOM = (("/sys/fs/cgroup/memory.events", "oom_kill"), ("/sys/fs/cgroup/memory/memory.oom_control", "oom_kill"))
 """Where a container finds how many of its processes the system killed at its memory limit: control groups version 2 and 1."""
+_STATUS = ("RssAnon:", "RssShmem:", "VmSwap:", "VmPTE:", "Threads:", "FDSize:")
+_THREADS = 16
+"""Threads a process may have on average."""
+_USUAL_FILES, _SOCKET_BUFFER = 512, 208 * 1024
+"""Open files that cost nothing worth counting, and what the system sets aside for a socket's outgoing data."""
 _LINUX = sys.platform == "linux"
 _LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
@@ -165,7 +169,8 @@ class Guard:
         self._kill_all()
         self._read_log()
         if abandoned and self.order["folder"]:
-            shutil.rmtree(self.order["folder"], ignore_errors=True)
+            # Folders may be nested deeper in there than Python's own functions can follow.
+            subprocess.run(["rm", "-rf", "--", self.order["folder"]], check=False, stderr=subprocess.DEVNULL)
         return {
             "cause": cause or self._describe(self.status or 0),
             "log": self.log.decode(errors="replace"),
@@ -200,11 +205,16 @@ class Guard:
         kernel_pids = len(pids) - self.order["wrappers"]
         if allowed and kernel_pids > allowed:
             return f"too many processes: {kernel_pids} in the sandbox, {allowed} allowed"
+        states = [_fields(f"/proc/{pid}/status", _STATUS) for pid in pids]
+        threads = sum(state.get("Threads:", 0) for state in states)
+        if allowed and threads > allowed * _THREADS:
+            return f"too many processes: {threads:,} threads in the sandbox, {allowed * _THREADS:,} allowed"
         limit = self.order["memory_mb"]
-        used = sum(map(memory, pids)) / MIB
+        unseen = sum(map(self._unseen, states)) / MIB
+        used = sum(map(_resident, states)) / MIB + unseen
         if limit and used > limit:
             started = time.monotonic()
-            used = sum(map(own_memory, pids)) / MIB
+            used = sum(map(own_memory, pids)) / MIB + unseen
             pause = max(_SHORTEST_TICK, 10 * (time.monotonic() - started))
         else:
             pause = min(max((limit - used) / _FASTEST_GROWTH, _SHORTEST_TICK), _LONGEST_TICK) if limit else _LONGEST_TICK
@@ -217,6 +227,15 @@ class Guard:
         scratch = self.order["scratch"]
         crowded = too_many_in_memory(f"/proc/{self._kernel_pid()}/root", scratch, self.order["files"]) if scratch else None
         return crowded or self.quota.look()
+
+    def _unseen(self, state: dict[str, int]) -> int:
+        """Bytes of a process that stand in no count of its pages: page tables, and what its sockets may hold.
+
+        A container's control group counts sockets. Elsewhere a table of open files beyond the usual is charged as if all were
+        sockets, each with a full buffer.
+        """
+        sockets = 0 if self.order["contained"] else max(0, state.get("FDSize:", 0) - _USUAL_FILES) * _SOCKET_BUFFER
+        return 1024 * state.get("VmPTE:", 0) + sockets
 
     def _reap(self) -> bool:
         """Collect whoever ended. Returns whether there is anybody left."""
@@ -316,7 +335,11 @@ def descendants(root: int) -> list[int]:
 
 def memory(pid: int) -> int:
     """Bytes that only swap could free: anonymous, shared and swapped pages. Zero for a process that ended."""
-    return 1024 * sum(_fields(f"/proc/{pid}/status", ("RssAnon:", "RssShmem:", "VmSwap:")).values())
+    return _resident(_fields(f"/proc/{pid}/status", _STATUS))
+
+
+def _resident(state: dict[str, int]) -> int:
+    return 1024 * sum(state.get(name, 0) for name in ("RssAnon:", "RssShmem:", "VmSwap:"))
 
 
 def own_memory(pid: int) -> int:

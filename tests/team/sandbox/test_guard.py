@@ -114,3 +114,18 @@ def test_memory_of_a_process() -> None:
     assert own_memory(os.getpid()) == pytest.approx(memory(os.getpid()), rel=0.3)
     assert memory(2**22 + 1) == 0
     del block
+
+
+async def test_too_many_threads_are_told_as_such(tmp_path: Path) -> None:
+    code = "import threading, time\nthreading.stack_size(65536)\n"
+    code += "for _ in range(200): threading.Thread(target=time.sleep, args=(20,), daemon=True).start()\ntime.sleep(20)"
+    death = await end_of(code, tmp_path, Limits(processes=10))
+    assert death.cause.startswith("too many processes: ")
+    assert "threads in the sandbox, 160 allowed" in death.cause
+
+
+async def test_page_tables_count_as_memory(tmp_path: Path) -> None:
+    code = "import mmap, time\nm = mmap.mmap(-1, 60 * 2**30, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ)\n"
+    code += "for at in range(0, 60 * 2**30, 2**21): m[at]\ntime.sleep(20)"
+    death = await end_of(code, tmp_path, Limits(memory_mb=100))
+    assert death.cause.startswith("out of memory: ")
