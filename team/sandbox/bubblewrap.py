@@ -10,7 +10,7 @@ What the kernel sees:
     /mlteam/work                         the work folder, the only place whose files last; the working folder
     /mlteam/connection                   the sockets to the host
     /mlteam/home, /tmp, /dev/shm         empty, in memory, limited in size
-    /proc, /dev                          of the sandbox itself
+    /proc, /dev                          of the sandbox itself; what /proc tells of the machine is read-only or hidden
     /sys/devices/system/cpu              read-only, of the host
 
 No network (its own namespace, in which only a loopback of its own is up), no other processes, no capability, no new
@@ -38,6 +38,13 @@ from team.sandbox.process import GuardedProcess
 _ROOT = PurePosixPath("/mlteam")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _ETC = ("alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "timezone")
+_PROC_READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+"""Settings of the machine. A caller who is root owns them inside as well, and for some of them that is all it takes."""
+_PROC_HIDDEN = (
+    *("acpi", "asound", "driver", "kcore", "keys", "kmsg", "latency_stats", "sched_debug", "scsi", "slabinfo"),
+    *("timer_list", "timer_stats", "vmallocinfo"),
+)
+"""Facts about the machine that are nobody's business inside."""
 _ID = 1000
 _PASSWD = f"user:x:{_ID}:{_ID}:user:{_ROOT}/home:/bin/sh\n"
 _GROUP = f"user:x:{_ID}:\n"
@@ -103,7 +110,7 @@ class BubblewrapLauncher:
         (folder / "passwd").write_text(_PASSWD, encoding="utf-8")
         (folder / "group").write_text(_GROUP, encoding="utf-8")
         shared_memory_mb = (limits.memory_mb or 8192) // 4
-        arguments = ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+        arguments = [*_proc(), "--dev", "/dev", "--remount-ro", "/dev"]
         for path, size in zip(_IN_MEMORY, (shared_memory_mb, shared_memory_mb, _HOME_MB), strict=True):
             arguments += ["--size", str(size << 20), "--tmpfs", path]
         arguments += view.arguments()  # after /tmp, in which the interpreter may lie
@@ -169,6 +176,20 @@ def _bwrap() -> str:
     return shutil.which("bwrap") or "bwrap"
 
 
+def _proc() -> list[str]:
+    """Arguments for a /proc in which nothing of the machine can be set."""
+    arguments = ["--proc", "/proc"]
+    for name in _PROC_READ_ONLY:
+        arguments += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
+    for name in _PROC_HIDDEN:
+        path = f"/proc/{name}"
+        if os.path.isdir(path):
+            arguments += ["--tmpfs", path, "--remount-ro", path]
+        elif os.path.exists(path):
+            arguments += ["--ro-bind", "/dev/null", path]  # cannot be opened: no device can in a bound file
+    return arguments
+
+
 @functools.cache
 def _namespaces() -> tuple[str, ...]:
     """The options that isolate, as far as this version of bwrap knows them."""
@@ -187,9 +208,9 @@ def _obstacle() -> Obstacle | None:
         return Obstacle("it needs Linux", "Use Linux, or the playbook alone, which may run with --sandbox unsafe-local.")
     if shutil.which("bwrap") is None:
         return Obstacle("the program bwrap is not installed", "Install it: apt-get install bubblewrap (or dnf, pacman, apk).")
-    mounts = ["--proc", "/proc", "--dev", "/dev", "--size", "4096", "--tmpfs", "/tmp", *HostView.of_this_interpreter().arguments()]
-    command = [_bwrap(), *_namespaces(), *mounts, "--remount-ro", "/", "--", "/bin/true"]
+    mounts = [*_proc(), "--dev", "/dev", "--size", "4096", "--tmpfs", "/tmp", *HostView.of_this_interpreter().arguments()]
     try:
+        command = [_bwrap(), *_namespaces(), *mounts, "--remount-ro", "/", "--", "/bin/true"]
         tried = subprocess.run(command, capture_output=True, text=True, check=False, env={}, timeout=_TRY_SECONDS)
     except subprocess.TimeoutExpired:
         return Obstacle(f"bwrap did not finish within {_TRY_SECONDS} s", "Try it by hand: bwrap --unshare-all --ro-bind / / true")

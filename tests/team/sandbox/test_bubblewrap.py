@@ -139,6 +139,24 @@ class TestIsolation:
         assert result.status == "error"
         assert "Read-only file system" in (result.evalue or "") or "Permission denied" in (result.evalue or "")
 
+    async def test_no_setting_of_the_machine_can_be_changed(self, kernel: Kernel) -> None:
+        """Not even by a sandbox whose caller is root, to whom the files belong."""
+        result = await told(
+            kernel,
+            "import os\n"
+            "for folder in ('sys', 'bus', 'fs', 'irq', 'acpi', 'driver', 'scsi'):\n"
+            "    for here, _, names in os.walk(f'/proc/{folder}'):\n"
+            "        for name in names:\n"
+            "            try: os.close(os.open(os.path.join(here, name), os.O_WRONLY)); print(here, name)\n"
+            "            except OSError: pass",
+        )
+        assert result.text == ""
+
+    @pytest.mark.parametrize("name", ["kcore", "keys", "kmsg", "slabinfo", "timer_list", "vmallocinfo"])
+    async def test_what_the_machine_is_about_is_hidden(self, kernel: Kernel, name: str) -> None:
+        result = await kernel.execute(f"open('/proc/{name}', 'rb').read(1)")
+        assert result.ename in ("PermissionError", "FileNotFoundError")
+
     @pytest.mark.parametrize("folder", ["/tmp", "/dev/shm", "/mlteam/home"])
     async def test_folders_in_memory_are_limited(self, kernel: Kernel, folder: str) -> None:
         code = f"with open('{folder}/big', 'wb') as file:\n    while True: file.write(bytes(2**20))"
