@@ -30,6 +30,7 @@ def check() -> list[Check]:
         _cores(),
         _disk(),
         *_sandboxes(),
+        _filter(),
         _package("torch", "neural networks for tables"),
         _package("openai", "models at OpenAI and at servers that speak its protocol"),
         _package("mlflow", "a web page over the runs' MLflow stores"),
@@ -74,6 +75,15 @@ def _sandboxes() -> list[Check]:
     found = report()
     any_works = any(r.works for r in found)
     return [Check(f"sandbox {r.name}", r.works, not any_works, f"works: {r.why}" if r.works else r.why, r.fix) for r in found]
+
+
+def _filter() -> Check:
+    from team.sandbox.inside import seccomp
+
+    machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())  # macOS has a name of its own for it
+    code = seccomp.program(machine)
+    facts = f"there is no table of system calls for {machine}" if code is None else f"for {machine}, in every sandbox but unsafe-local"
+    return Check("system-call filter", code is not None, False, facts)
 
 
 def _package(distribution: str, what: str) -> Check:

@@ -14,8 +14,9 @@ What the kernel sees:
     /sys/devices/system/cpu              read-only, of the host
 
 No network (its own namespace, in which only a loopback of its own is up), no other processes, no capability, no new
-namespaces, no environment. The user is number 1000 inside and the caller outside, so files in the work folder belong to
-the caller. What it does not keep out: bugs in the kernel's system calls, and filling the disk through the work folder.
+namespaces, no environment, and none of the system calls that `inside/seccomp.py` refuses. The user is number 1000 inside
+and the caller outside, so files in the work folder belong to the caller. What it does not keep out: bugs in the system
+calls that are left, and filling the disk through the work folder.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import shutil
 import site
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
@@ -33,6 +35,7 @@ from typing import ClassVar
 from team.errors import SandboxUnavailable, UsageError
 from team.sandbox.contract import Kind, Limits, Obstacle
 from team.sandbox.environment import INSIDE, kernel_command, kernel_environment, tools_package, user_libraries
+from team.sandbox.inside import seccomp
 from team.sandbox.process import GuardedProcess
 
 _ROOT = PurePosixPath("/mlteam")
@@ -85,10 +88,11 @@ class BubblewrapLauncher:
                 )
         return await GuardedProcess.start(
             [
-                *(_bwrap(), *_namespaces()),
+                *_filtered_bwrap(folder),
+                *_namespaces(),
                 *self._filesystem(view, folder, work, data, limits),
                 *("--chdir", str(_ROOT / "work"), "--"),
-                *kernel_command(_ROOT / "inside" / "start.py", _ROOT / "connection", limits),
+                *kernel_command(_ROOT / "inside" / "start.py", _ROOT / "connection", limits, filter_calls=False),
             ],
             folder=folder,
             cwd=work,
@@ -176,6 +180,19 @@ def _bwrap() -> str:
     return shutil.which("bwrap") or "bwrap"
 
 
+def _filtered_bwrap(folder: Path) -> list[str]:
+    """The start of a command: bwrap with the filter of system calls, which it takes from an open file.
+
+    The kernel could load the filter into itself, but not into the first process of the sandbox, which is bwrap's. That one
+    would stay without, and the kernel can write to its memory.
+    """
+    code = seccomp.program(os.uname().machine)
+    if code is None:
+        return [_bwrap()]
+    (folder / "filter").write_bytes(code)
+    return ["/bin/sh", "-c", 'exec "$@" 3<"$0"', str(folder / "filter"), _bwrap(), "--seccomp", "3"]
+
+
 def _proc() -> list[str]:
     """Arguments for a /proc in which nothing of the machine can be set."""
     arguments = ["--proc", "/proc"]
@@ -203,15 +220,16 @@ def _namespaces() -> tuple[str, ...]:
 
 @functools.cache
 def _obstacle() -> Obstacle | None:
-    """Try bwrap once, with every option that a kernel will be started with but the folders."""
+    """Try bwrap once, with every option that a kernel will be started with but its own folders."""
     if sys.platform != "linux":
         return Obstacle("it needs Linux", "Use Linux, or the playbook alone, which may run with --sandbox unsafe-local.")
     if shutil.which("bwrap") is None:
         return Obstacle("the program bwrap is not installed", "Install it: apt-get install bubblewrap (or dnf, pacman, apk).")
     mounts = [*_proc(), "--dev", "/dev", "--size", "4096", "--tmpfs", "/tmp", *HostView.of_this_interpreter().arguments()]
     try:
-        command = [_bwrap(), *_namespaces(), *mounts, "--remount-ro", "/", "--", "/bin/true"]
-        tried = subprocess.run(command, capture_output=True, text=True, check=False, env={}, timeout=_TRY_SECONDS)
+        with tempfile.TemporaryDirectory(prefix="mlteam-") as folder:
+            command = [*_filtered_bwrap(Path(folder)), *_namespaces(), *mounts, "--remount-ro", "/", "--", "/bin/true"]
+            tried = subprocess.run(command, capture_output=True, text=True, check=False, env={}, timeout=_TRY_SECONDS)
     except subprocess.TimeoutExpired:
         return Obstacle(f"bwrap did not finish within {_TRY_SECONDS} s", "Try it by hand: bwrap --unshare-all --ro-bind / / true")
     if tried.returncode == 0:

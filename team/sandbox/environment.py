@@ -37,14 +37,19 @@ def user_libraries() -> list[str]:
     return [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
 
 
-def kernel_command(start: PurePath, connection: PurePath, limits: Limits, python: PurePath | None = None) -> list[str]:
+def kernel_command(
+    start: PurePath, connection: PurePath, limits: Limits, *, python: PurePath | None = None, filter_calls: bool = True
+) -> list[str]:
     """The command that starts the kernel, as seen from inside the sandbox.
 
     Args:
         python: the interpreter; None for the one that runs this.
+        filter_calls: whether the kernel loads the filter of system calls (`inside/seccomp.py`) into itself. Left out where
+            nothing is isolated, and where the launcher has loaded it already.
     """
     # -P keeps the folder of the program and the working folder off the front of sys.path.
-    return [str(python or sys.executable), "-P", str(start), str(connection / "kernel.json"), str(limits.rich_output_bytes)]
+    command = [str(python or sys.executable), "-P", str(start), str(connection / "kernel.json"), str(limits.rich_output_bytes)]
+    return [*command, "--filter-calls"] if filter_calls else command
 
 
 def kernel_environment(

@@ -37,7 +37,7 @@ class LocalLauncher:
         # A link, so that code which forgets where it runs does not come to rely on importing the rest of the project.
         (code / "tools").symlink_to(tools_package())
         return await GuardedProcess.start(
-            kernel_command(START, folder / "connection", limits),
+            kernel_command(START, folder / "connection", limits, filter_calls=False),
             folder=folder,
             cwd=work,
             env=kernel_environment(home=home, code=code, work=work, data=data, limits=limits, extra=env),

@@ -1,10 +1,11 @@
 """The program that runs inside every sandbox: an IPython kernel with what we do not need left out.
 
-    python start.py CONNECTION_FILE RICH_OUTPUT_BYTES
+    python start.py CONNECTION_FILE RICH_OUTPUT_BYTES [--filter-calls]
 
 It imports nothing of this project. It runs no cell and leaves no name behind: the first cell of a session finds the
 namespace that a fresh notebook has. It differs from `python -m ipykernel_launcher` in this:
 
+- with --filter-calls, the filter of system calls that lies beside it is loaded before all else;
 - no history database, no debugger and no comm to a person (`input()` is refused with a message that says what to do);
 - a message is never large: long text is sent in pieces, a display over the limit is replaced by a note, so that the
   host need not receive what it would throw away;
@@ -17,9 +18,19 @@ namespace that a fresh notebook has. It differs from `python -m ipykernel_launch
 from __future__ import annotations
 
 import faulthandler
+import importlib.util
 import os
 import sys
 from typing import Any
+
+if "--filter-calls" in sys.argv:
+    # By its path, since -P keeps this folder off sys.path, and without a name that a cell could meet.
+    _spec = importlib.util.spec_from_file_location("seccomp", os.path.join(os.path.dirname(__file__), "seccomp.py"))
+    assert _spec is not None
+    assert _spec.loader is not None
+    _seccomp = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(_seccomp)
+    _seccomp.install()
 
 sys.modules["debugpy"] = None  # type: ignore[assignment]  # importing it takes a third of the start-up; nobody attaches
 
