@@ -4,7 +4,8 @@
 
 Namespaces decide what a process can reach, this decides what it can ask the kernel for: the calls behind most ways out of
 a sandbox (programs inside the kernel, new namespaces, other processes' memory, sockets that no network namespace covers),
-and those that hold memory which no process of the sandbox shows, so that its limit would not see it.
+those that hold memory which no process of the sandbox shows, so that its limit would not see it, and those that would leave
+a file outside that runs with its owner's rights.
 
 The filter is a program of classic BPF, assembled here: a list of instructions, whose jumps name labels further down.
 A refused call returns an error to its caller; nothing is killed. The numbers are those of the two architectures below;
@@ -31,23 +32,39 @@ _REFUSED = """
     add_key 248 217  request_key 249 218  keyctl 250 219  syslog 103 116  lookup_dcookie 212 18  vmsplice 278 75
     kexec_load 246 104  kexec_file_load 320 294  init_module 175 105  finit_module 313 273  delete_module 176 106  reboot 169 142
     settimeofday 164 170  clock_settime 227 112  adjtimex 159 171  clock_adjtime 305 266
-    iopl 172 -  ioperm 173 -  modify_ldt 154 -
+    sched_setaffinity 203 122  iopl 172 -  ioperm 173 -  modify_ldt 154 -
 """
 """Calls that fail with EPERM: name, number on x86_64, number on aarch64."""
 _ABSENT = """
-    clone3 435 435
+    clone3 435 435  openat2 437 437
     memfd_create 319 279  memfd_secret 447 447  shmget 29 194  msgget 68 186
 """
-"""Calls that fail with ENOSYS, as on a kernel without them, because libraries then do the same in another way: the flags of
-clone3 lie in memory, where no filter sees them; the others hold memory that belongs to no process while nobody maps it."""
-_CHECKED = "socket 41 198  socketpair 53 199  clone 56 220  personality 135 92  ioctl 16 29"
+"""Calls that fail with ENOSYS, as on a kernel without them, because libraries then do the same in another way: what the first
+two are to do lies in memory, where no filter sees it; the others hold memory that belongs to no process while nobody maps it."""
+_CHECKED = """
+    socket 41 198  socketpair 53 199  setsockopt 54 208  clone 56 220  personality 135 92  ioctl 16 29
+    open 2 -  creat 85 -  openat 257 56  chmod 90 -  fchmod 91 52  fchmodat 268 53  fchmodat2 452 452  mknod 133 -  mknodat 259 33
+"""
 """Calls that are allowed or not by an argument."""
+_BY_ARGUMENT = """
+    socket family  socketpair family  setsockopt option  clone flags  personality persona  ioctl request
+    open create-1  openat create-2  creat mode-1  chmod mode-1  fchmod mode-1  fchmodat mode-2  fchmodat2 mode-2
+    mknod mode-1  mknodat mode-2
+"""
+"""The part of the program that looks at each of them. A number is the place of the argument."""
 
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _NETLINK_ROUTE = 1, 2, 10, 16, 0
 _CLONE_NEW = 0x7E020000
 """The flags of clone that make a namespace."""
 _TIOCSTI, _TIOCLINUX, _TIOCSETD = 0x5412, 0x541C, 0x5423
 """Requests of ioctl that type into a terminal or load a line discipline."""
+_SOL_SOCKET = 1
+_BUFFER_SIZES = (7, 8, 32, 33)
+"""Options that let the kernel hold more memory for a socket. Setting one succeeds without effect: it is a wish in any case."""
+_CREATES = 0o100 | 0o20000000
+"""The flags of open that make a file, and so give its mode a meaning: O_CREAT and the bit of O_TMPFILE."""
+_SET_ID = 0o6000
+"""The bits of a mode that give a program its owner's rights. The work folder outlives the sandbox, and its owner is the caller."""
 _X32 = 0x40000000
 """Numbers from here on are calls of x86_64's second interface."""
 
@@ -73,6 +90,7 @@ def program(machine: str) -> bytes | None:
     if machine not in _MACHINES:
         return None
     checked = numbers(_CHECKED, machine)
+    words = _BY_ARGUMENT.split()
     return _assembled(
         [
             (_LOAD, _ARCHITECTURE),
@@ -81,17 +99,20 @@ def program(machine: str) -> bytes | None:
             *([(_AT_LEAST, _X32, "refuse", "")] if machine == "x86_64" else []),
             *((_EQUAL, number, "refuse", "") for number in numbers(_REFUSED, machine).values()),
             *((_EQUAL, number, "missing", "") for number in numbers(_ABSENT, machine).values()),
-            (_EQUAL, checked["socket"], "family", ""),
-            (_EQUAL, checked["socketpair"], "family", ""),
-            (_EQUAL, checked["clone"], "flags", ""),
-            (_EQUAL, checked["personality"], "persona", ""),
-            (_EQUAL, checked["ioctl"], "request", "allow"),
+            *((_EQUAL, checked[name], part, "") for name, part in zip(words[::2], words[1::2], strict=True) if name in checked),
+            (_RETURN, _ALLOW),
             "family",
             (_LOAD, _argument(0)),
             *((_EQUAL, family, "allow", "") for family in (_AF_UNIX, _AF_INET, _AF_INET6)),
             (_EQUAL, _AF_NETLINK, "", "no family"),
             (_LOAD, _argument(2)),
             (_EQUAL, _NETLINK_ROUTE, "allow", "no family"),
+            "option",
+            (_LOAD, _argument(1)),
+            (_EQUAL, _SOL_SOCKET, "", "allow"),
+            (_LOAD, _argument(2)),
+            *((_EQUAL, option, "pretend", "") for option in _BUFFER_SIZES),
+            (_RETURN, _ALLOW),
             "flags",
             (_LOAD, _argument(0)),
             (_ANY_BIT, _CLONE_NEW, "refuse", "allow"),
@@ -102,8 +123,25 @@ def program(machine: str) -> bytes | None:
             "request",
             (_LOAD, _argument(1)),
             *((_EQUAL, request, "refuse", "") for request in (_TIOCSTI, _TIOCLINUX, _TIOCSETD)),
+            (_RETURN, _ALLOW),
+            "create-1",
+            (_LOAD, _argument(1)),
+            (_ANY_BIT, _CREATES, "mode-2", "allow"),
+            "create-2",
+            (_LOAD, _argument(2)),
+            (_ANY_BIT, _CREATES, "", "allow"),
+            (_LOAD, _argument(3)),
+            (_ANY_BIT, _SET_ID, "refuse", "allow"),
+            "mode-1",
+            (_LOAD, _argument(1)),
+            (_ANY_BIT, _SET_ID, "refuse", "allow"),
+            "mode-2",
+            (_LOAD, _argument(2)),
+            (_ANY_BIT, _SET_ID, "refuse", "allow"),
             "allow",
             (_RETURN, _ALLOW),
+            "pretend",
+            (_RETURN, _FAIL),
             "refuse",
             (_RETURN, _FAIL | errno.EPERM),
             "missing",

@@ -27,12 +27,14 @@ MACHINES = tuple(ARCHITECTURES)
 HERE = os.uname().machine
 HIGH = 0xDEADBEEF << 32
 """What the kernel does not look at in the arguments that the filter checks."""
+PRETENDED = -1
+"""The call succeeds without having been made."""
 
 needs_a_table = pytest.mark.skipif(HERE not in MACHINES or sys.platform != "linux", reason=f"there is no filter for {HERE}")
 
 
 def verdict(machine: str, number: int, *arguments: int, architecture: int | None = None) -> int:
-    """Run the program over one call. Returns 0 when it is allowed, else the errno that it gets."""
+    """Run the program over one call. Returns 0 when it is allowed, else the errno that it gets, or PRETENDED."""
     code = seccomp.program(machine)
     assert code is not None
     architecture = ARCHITECTURES[machine] if architecture is None else architecture
@@ -45,7 +47,7 @@ def verdict(machine: str, number: int, *arguments: int, architecture: int | None
             (accumulator,) = struct.unpack_from("<I", data, operand)
         elif operation == 0x06:
             assert operand >> 16 in (0x7FFF, 0x0005)
-            return operand & 0xFFFF
+            return PRETENDED if operand == 0x50000 else operand & 0xFFFF
         else:
             held = {0x15: accumulator == operand, 0x35: accumulator >= operand, 0x45: bool(accumulator & operand)}[operation]
             at += yes if held else no
@@ -105,6 +107,32 @@ class TestProgram:
         ioctl = seccomp.numbers(seccomp._CHECKED, machine)["ioctl"]
         assert [verdict(machine, ioctl, 0, request | HIGH) for request in (0x5412, 0x541C, 0x5423)] == [errno.EPERM] * 3
         assert [verdict(machine, ioctl, 0x5412, request) for request in (0x5401, 0x5413, 0x541B)] == [0, 0, 0]  # TCGETS, winsize, FIONREAD
+
+    @pytest.mark.parametrize(
+        ("call", "place", "flags"),
+        [
+            *((call, 1, ()) for call in ("chmod", "fchmod", "mknod", "creat")),
+            *((call, 2, ()) for call in ("fchmodat", "fchmodat2", "mknodat")),
+            *(("open", 2, (0o100, 0o20200000)), ("openat", 3, (0o101, 0o20040002))),
+        ],
+    )
+    def test_no_file_gets_its_owners_rights(self, machine: str, call: str, place: int, flags: tuple[int, ...]) -> None:
+        number = seccomp.numbers(seccomp._CHECKED, machine).get(call)
+        if number is None:
+            assert machine == "aarch64"
+            return
+        for flag in flags or (0,):
+            before = [0] * (place - 1) + [flag] if flags else [0] * place
+            modes = {mode: verdict(machine, number, *before, mode | HIGH) for mode in (0o644, 0o1777, 0o4755, 0o2755, 0o6000)}
+            assert list(modes.values()) == [0, 0, errno.EPERM, errno.EPERM, errno.EPERM]
+        if flags:  # what stands in a mode's place when no file is made means nothing
+            assert verdict(machine, number, *[0] * (place - 1), 2, 0o4755) == 0
+
+    def test_a_socket_is_never_given_larger_buffers(self, machine: str) -> None:
+        setsockopt = seccomp.numbers(seccomp._CHECKED, machine)["setsockopt"]
+        assert [verdict(machine, setsockopt, 5, 1, option | HIGH) for option in (7, 8, 32, 33)] == [PRETENDED] * 4
+        assert [verdict(machine, setsockopt, 5, 1, option) for option in (2, 9, 15)] == [0, 0, 0]
+        assert verdict(machine, setsockopt, 5, 6, 7) == 0
 
     def test_another_interface_to_the_kernel_is_no_way_round(self, machine: str) -> None:
         others = {I386, ARM, *ARCHITECTURES.values()} - {ARCHITECTURES[machine]}
@@ -170,8 +198,21 @@ print(*(call(number, -1, -1, -1, -1, -1, -1) for number in numbers("_REFUSED").v
 print(*(call(number, -1, -1, -1) for number in numbers("_ABSENT").values()))
 """
         found = self.run(code)
-        assert set(found[:-5]) == {"EPERM"}
-        assert found[-5:] == ["ENOSYS"] * 5
+        assert set(found[:-6]) == {"EPERM"}
+        assert found[-6:] == ["ENOSYS"] * 6
+
+    def test_files_and_buffers_stay_ordinary(self, tmp_path: Path) -> None:
+        code = f"""
+path = {str(tmp_path / "tool")!r}
+for make in (lambda: os.open(path, os.O_CREAT, 0o4755), lambda: os.chmod(path, 0o2755), lambda: os.chmod(path, 0o755)):
+    try: print("done" if make() in (None, 3) else "made")
+    except OSError as error: print(errno.errorcode[error.errno])
+    open(path, "w")
+one, _ = socket.socketpair()
+one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+print(one.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < 1 << 20)
+"""
+        assert self.run(code) == ["EPERM", "EPERM", "done", "True"]
 
     def test_it_cannot_be_replaced(self) -> None:
         code = """
