@@ -1,11 +1,15 @@
-"""Read files that untrusted code wrote: no link is followed, and only a regular file of sane size is read."""
+"""Read, write and remove files where untrusted code writes too: no link is followed, and only a regular file of sane size is read."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
+import shutil
 import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 
 def open_regular(path: Path, limit: int, inside: Path | None = None) -> BinaryIO:
@@ -46,22 +50,103 @@ def read_regular(path: Path, limit: int, inside: Path | None = None) -> bytes:
     return content
 
 
+def write_folder(path: Path, files: Mapping[str, bytes], inside: Path) -> None:
+    """Write a new folder with `files` by their names; it appears with all of them or not at all.
+
+    Every step starts from the folder opened in the step before, so what is planted or swapped below `inside` meanwhile
+    cannot lead it elsewhere. Missing folders between `inside` and `path` are made.
+
+    Args:
+        inside: a trusted folder; untrusted code may write below it.
+
+    Raises:
+        FileExistsError: when something lies at `path` already, a link included.
+        OSError: when a folder between `inside` and `path` is a link or no folder, or the disk takes nothing more.
+    """
+    parts = _parts(inside, path)
+    holder = os.open(inside, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts[:-1]:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, dir_fd=holder)
+            holder = _step(holder, part)
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(parts[-1], dir_fd=holder, follow_symlinks=False)
+            raise FileExistsError(f"{path.name}: something lies there already")
+        staging = f".{path.name}.{secrets.token_hex(8)}.tmp"
+        os.mkdir(staging, dir_fd=holder)
+        try:
+            _fill(holder, staging, files)
+            os.rename(staging, parts[-1], src_dir_fd=holder, dst_dir_fd=holder)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True, dir_fd=holder)
+            raise
+    finally:
+        os.close(holder)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder that untrusted code could write to, also when it took the permissions off its parts.
+
+    Raises:
+        OSError: when a part cannot be removed even so.
+    """
+    tried: set[str] = set()
+
+    def unlock(remove: Callable[[str], Any], path: str, error: Any) -> None:
+        if path in tried:
+            raise error[1]
+        tried.add(path)
+        for locked in (os.path.dirname(path), path):
+            if not os.path.islink(locked) and os.path.isdir(locked):
+                os.chmod(locked, stat.S_IRWXU)
+        if remove is os.rmdir or remove is os.unlink:
+            remove(path)
+        else:
+            shutil.rmtree(path, onerror=unlock)
+
+    if folder.is_dir():
+        shutil.rmtree(folder, onerror=unlock)
+
+
 def _open_below(folder: Path, path: Path, flags: int) -> int:
     """Open `path` component by component from `folder`, refusing a link anywhere below it."""
     if os.open not in os.supports_dir_fd:
         return os.open(path, flags)
+    parts = _parts(folder, path)
+    holder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts[:-1]:
+            holder = _step(holder, part)
+        return os.open(parts[-1], flags, dir_fd=holder)
+    finally:
+        os.close(holder)
+
+
+def _parts(folder: Path, path: Path) -> tuple[str, ...]:
     try:
         parts = path.relative_to(folder).parts
     except ValueError:
         raise OSError(f"{path} does not lie in {folder}") from None
     if ".." in parts or not parts:
         raise OSError(f"{path} does not lie in {folder}")
-    holder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return parts
+
+
+def _step(holder: int, part: str) -> int:
+    """Open the folder `part` of the open folder `holder`, which is closed then. A link is refused."""
+    below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=holder)
+    os.close(holder)
+    return below
+
+
+def _fill(holder: int, name: str, files: Mapping[str, bytes]) -> None:
+    """Write `files` into the folder `name` of the open folder `holder`."""
+    folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=holder)
     try:
-        for part in parts[:-1]:
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=holder)
-            os.close(holder)
-            holder = below
-        return os.open(parts[-1], flags, dir_fd=holder)
+        for file, content in files.items():
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(file, flags, 0o644, dir_fd=folder), "wb") as target:
+                target.write(content)
     finally:
-        os.close(holder)
+        os.close(folder)
