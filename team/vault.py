@@ -98,24 +98,34 @@ class Vault:
         Raises:
             PredictionError: when the file breaks the prediction schema.
         """
-        import numpy as np
-
-        from tools.metrics import score
         from tools.predictions import read_predictions
 
         contract = self.contract
-        labels, folds = self._training_labels(contract)
-        values = read_predictions(predictions, contract, contract.rows_train, partial=bool((folds < 0).any()), inside=self._run.work)
+        partial = bool((self.training_labels()[1] < 0).any())
+        return self.score_values(read_predictions(predictions, contract, contract.rows_train, partial=partial, inside=self._run.work))
+
+    def score_values(self, values: np.ndarray) -> tuple[float, list[float]]:
+        """Like `score_out_of_fold`, for predictions (n, k) or (n,) that were checked already; folds without a score are left out."""
+        import numpy as np
+
+        from tools.metrics import score
+
+        contract = self.contract
+        labels, folds = self.training_labels()
         scored = folds >= 0
-        pooled = score(contract.metric, contract.task, labels[scored], values[scored])
-        by_fold = []
-        for fold in np.unique(folds[scored]):
-            rows = folds == fold
-            try:
-                by_fold.append(score(contract.metric, contract.task, labels[rows], values[rows]))
-            except ValueError:  # a fold without both classes has no score of its own
-                continue
-        return pooled, by_fold
+        by_fold = [found for fold in np.unique(folds[scored]) if (found := self.score_fold(int(fold), values[folds == fold])) is not None]
+        return score(contract.metric, contract.task, labels[scored], values[scored]), by_fold
+
+    def score_fold(self, fold: int, values: np.ndarray) -> float | None:
+        """Score checked predictions for the rows of one fold; None where the metric is undefined, as without both classes."""
+        from tools.metrics import score
+
+        contract = self.contract
+        labels, folds = self.training_labels()
+        try:
+            return score(contract.metric, contract.task, labels[folds == fold], values)
+        except ValueError:
+            return None
 
     def check_holdout(self, predictions: Path) -> None:
         """Check a prediction file against the contract without looking at the labels.
@@ -182,13 +192,15 @@ class Vault:
         temporary.replace(self._run.data / "all.parquet")
         return len(rows)
 
-    def _training_labels(self, contract: Contract) -> tuple[np.ndarray, np.ndarray]:
+    def training_labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Codes or values of the target, and the contract's fold of each row (-1 where none validates it), for all training rows."""
         if self._train_codes is None or self._folds is None:
             import pandas as pd
 
             from tools.folds import make_folds
             from tools.problem import encode_target
 
+            contract = self.contract
             train = pd.read_parquet(self._run.data / "train.parquet")
             self._train_codes = encode_target(train[contract.target], contract)
             self._folds = make_folds(train, contract)

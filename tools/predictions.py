@@ -35,6 +35,15 @@ def write_predictions(path: Path, contract: Contract, predictions: Array, fold: 
     Raises:
         PredictionError: when the shape does not fit the contract.
     """
+    content = encode_predictions(contract, predictions, fold)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def encode_predictions(contract: Contract, predictions: Array, fold: Array | None = None) -> bytes:
+    """The file that `write_predictions` writes."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -48,10 +57,9 @@ def write_predictions(path: Path, contract: Contract, predictions: Array, fold: 
     if fold is not None:
         columns["fold"] = np.asarray(fold, dtype=np.int64)
     columns.update({name: values[:, i] for i, name in enumerate(names)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    pq.write_table(pa.table(columns), temporary)
-    temporary.replace(path)
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), buffer)
+    return buffer.getvalue().to_pybytes()
 
 
 def read_predictions(path: Path, contract: Contract, rows: int, *, partial: bool = False, inside: Path | None = None) -> Array:
