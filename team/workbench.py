@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import inspect
 import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from autogen_core import CancellationToken
 from autogen_core.tools import ParametersSchema, TextResultContent, ToolResult, ToolSchema, Workbench
@@ -30,12 +31,14 @@ from team.sandbox import CellResult, Kernel
 from team.stages import Stage, State
 from tools.predictions import PredictionError
 from tools.show import PROGRESS_MIME
-from tools.spec import InputRefused, ToolArgumentError, ToolRefused, ToolSpec, registry
+from tools.spec import InputRefused, ToolArgumentError, ToolFailed, ToolRefused, ToolSpec, registry
 
 OBSERVATION_CHARS = 12_000
 """What a role is shown of one result."""
 SEARCH_GRACE_S = 2.0
 """Beyond its own `time_s` a search call gets this long, and a twentieth of it, before the cell is interrupted."""
+SEARCH_ENDING_S = 10.0
+"""What a search on the host gets beyond that to end its sandboxes and say what was going on, before it is cancelled."""
 
 INTAKE = ("fetch_data", "seal_holdout")
 """Tools that read the user's own table: what fails there is the table's fault, whoever called."""
@@ -50,6 +53,14 @@ class Outcome(BaseModel):
     status: Status
     text: str
     result: dict[str, Any] | None = None
+
+
+class Running(NamedTuple):
+    """The call that is going on."""
+
+    call: str
+    role: str
+    stage: Stage
 
 
 class Toolroom:
@@ -72,6 +83,7 @@ class Toolroom:
         self.fatal: BaseException | None = None
         self.tuned: list[str] = []
         """Families that were tuned in this turn."""
+        self._running: Running | None = None
         self._specs = registry()
         # A model may ask for several tools in one message, and AutoGen would run them at once: two looks at the
         # holdout, two kernels, twice the budget. One after another, each sees what the last one did.
@@ -140,8 +152,24 @@ class Toolroom:
         if spec.searches:
             self.meter.check_search()
             values = self._within_budget(values)
-        outcome = await (self._on_host(spec, values) if spec.where == "host" else self._in_kernel(call, role, spec, values))
+        self._running = Running(call, role.name, self.state.stage)
+        try:
+            outcome = await (self._on_host(spec, values) if spec.where == "host" else self._in_kernel(spec, values))
+        finally:
+            self._running = None
         return self._recorded(spec, values, outcome)
+
+    def progress(self, facts: Mapping[str, Any]) -> None:
+        """Tell whoever watches how far the call that is going on has come."""
+        assert self._running is not None, "progress is made by a call that is going on"
+        self.emit(ProgressMade(call=self._running.call, facts=_small(facts)))
+
+    def journal(self, tool: str, code: str, cell: CellResult) -> None:
+        """Keep a cell that was executed for the call that is going on, whatever sandbox it ran in."""
+        assert self._running is not None, "cells are executed for a call that is going on"
+        call, role, stage = self._running
+        number = self.cells.add(call, role, stage, tool, code, cell)
+        self.emit(CellExecuted(call=call, cell=number, status=cell.status, seconds=cell.seconds, cause=cell.cause))
 
     def _within_budget(self, values: dict[str, Any]) -> dict[str, Any]:
         left = self.meter.trials_left
@@ -154,12 +182,19 @@ class Toolroom:
         return values
 
     async def _on_host(self, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
+        deadline = _deadline(spec, values)
+        if inspect.iscoroutinefunction(spec.function):
+            work, deadline = spec.function(self.host, **values), deadline + SEARCH_ENDING_S * spec.searches
+        else:
+            work = asyncio.to_thread(_guarded, spec.function, self.host, values)
         try:
-            result = await asyncio.wait_for(asyncio.to_thread(_guarded, spec.function, self.host, values), spec.timeout_s)
+            result = await asyncio.wait_for(work, deadline)
         except TimeoutError:
-            return Outcome(status="timeout", text=f"{spec.name} took longer than its {spec.timeout_s:g} s.")
+            return Outcome(status="timeout", text=f"{spec.name} took longer than its {deadline:g} s.")
         except (ToolRefused, MlteamError):
             raise
+        except ToolFailed as error:
+            return Outcome(status="error", text=str(error))
         except Exception as error:  # a tracker or a library may fail in any way; only a disk that takes nothing ends the run
             if isinstance(error, OSError) and error.errno in DISK_ERRORS:
                 raise
@@ -167,26 +202,21 @@ class Toolroom:
         facts = json.loads(result.model_dump_json())
         return Outcome(status="ok", text=json.dumps(facts, ensure_ascii=False), result=facts)
 
-    async def _in_kernel(self, call: str, role: Role, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
-        deadline = spec.timeout_s
-        if spec.searches and "time_s" in values:
-            deadline = float(values["time_s"]) * 1.05 + SEARCH_GRACE_S
+    async def _in_kernel(self, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
         code = spec.cell(values)
 
         def on_output(output: dict[str, Any]) -> None:
             facts = output.get("data", {}).get(PROGRESS_MIME)
             if isinstance(facts, dict):
-                self.emit(ProgressMade(call=call, facts=_small(facts)))
+                self.progress(facts)
 
-        cell = await (await self.kernel()).execute(code, timeout_s=deadline, on_output=on_output)
-        assert self.state.stage is not None
-        number = self.cells.add(call, role.name, self.state.stage, spec.name, code, cell)
-        self.emit(CellExecuted(call=call, cell=number, status=cell.status, seconds=cell.seconds, cause=cell.cause))
+        cell = await (await self.kernel()).execute(code, timeout_s=_deadline(spec, values), on_output=on_output)
+        self.journal(spec.name, code, cell)
         return _read(spec, cell)
 
     def _recorded(self, spec: ToolSpec, values: dict[str, Any], outcome: Outcome) -> Outcome:
         """Take over what the call left, also when it was cut short: a finished candidate counts."""
-        if spec.where == "kernel" and spec.searches:
+        if spec.searches:
             self.state, problems = self.evidence.of_candidates(self.state)
             if problems:
                 outcome.text += "\n" + "\n".join(problems)
@@ -251,6 +281,13 @@ def cut(text: str, limit: int = OBSERVATION_CHARS) -> str:
     return f"{head}\n… {len(text) - len(head) - len(tail)} characters left out …\n{tail}"
 
 
+def _deadline(spec: ToolSpec, values: Mapping[str, Any]) -> float:
+    """Seconds until a call is cut off. A search ends itself by its `time_s`; this is for one that does not."""
+    if spec.searches and "time_s" in values:
+        return float(values["time_s"]) * 1.05 + SEARCH_GRACE_S
+    return spec.timeout_s
+
+
 def _guarded(function: Callable[..., BaseModel], host: Host, values: dict[str, Any]) -> BaseModel:
     """Call a host tool. A StopIteration could not leave the thread: the future would never be done."""
     try:
@@ -271,6 +308,8 @@ def _read(spec: ToolSpec, cell: CellResult) -> Outcome:
         return Outcome(status="ok", text=json.dumps(facts, ensure_ascii=False), result=facts)
     if cell.ename == "ToolRefused":
         return Outcome(status="refused", text=cell.evalue or "refused")
+    if cell.ename == "ToolFailed":
+        return Outcome(status="error", text=cell.evalue or "failed")
     return Outcome(
         status="error" if cell.status == "ok" else cell.status, text=_failure(cell) if cell.status != "ok" else "no result was shown"
     )
@@ -294,7 +333,7 @@ def _schema(spec: ToolSpec) -> ToolSchema:
     return ToolSchema(name=spec.name, description=spec.description, parameters=parameters, strict=False)
 
 
-def _small(facts: dict[str, Any]) -> dict[str, Any]:
+def _small(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Progress as an event: short texts and numbers only, since the kernel can send anything."""
     kept = {str(k)[:40]: v if isinstance(v, (int, float, bool)) else str(v)[:80] for k, v in list(facts.items())[:12]}
     return {k: v for k, v in kept.items() if not (isinstance(v, float) and v != v)}

@@ -57,6 +57,13 @@ class ToolRefused(Exception):
     """
 
 
+class ToolFailed(Exception):
+    """What was asked for was tried and did not work; the message says how it went and what may help.
+
+    Unlike a refusal it counts: the seconds it took are charged, and the call is an error. The message goes back as it is.
+    """
+
+
 class InputRefused(ToolRefused):
     """The user's own input cannot be used, and no role can mend that; it ends the run as bad input."""
 
@@ -114,7 +121,8 @@ def tool(*, where: Where, timeout_s: float, searches: bool = False, free_form: b
 
     Args:
         where: `kernel` for tools that run as a cell in the sandbox, `host` for tools that run beside the conductor
-            and take a `HostContext` named `ctx` as their first parameter, which models never see.
+            and take a `HostContext` named `ctx` as their first parameter, which models never see. A host tool may be a
+            coroutine function: it is awaited, and cancelled when its time is over or the turn ends.
         timeout_s: deadline of one call in seconds.
         searches: whether the seconds of a call count against the search budget.
         free_form: whether the cell is the tool's `code` argument itself.
