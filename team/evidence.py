@@ -6,7 +6,6 @@ contract makes the call an error.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,11 +13,10 @@ from team.events import CandidateScored, Event, HoldoutScored, Reviewed, RoundEn
 from team.rundir import RunDir, write_atomic
 from team.stages import CandidateFact, HoldoutFact, ReviewFact, RoundFact, Stage, State
 from team.vault import Vault
-from tools.candidates import Candidate, paired_error, standard_error
+from tools.candidates import CANDIDATE_NAME, Candidate, paired_error, standard_error
 from tools.files import read_regular
 from tools.predictions import PredictionError
 
-CANDIDATE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 MAX_RECORD_BYTES = 1 << 20
 MOST_CANDIDATES = 2000
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from team.rundir import RunDir
 from team.settings import Settings
@@ -12,15 +12,22 @@ from team.stages import State, may_send_back
 from team.vault import Vault
 from tools.host import Wish
 
+if TYPE_CHECKING:
+    from tools.submission import Scored
+
+CrossValidate = Callable[[str, str, float], "Awaitable[Scored]"]
+"""Scores a module in quarantine: its name, its text, and the seconds it may take."""
+
 
 class Host:
     """Services for host tools. Holds no state of its own: `state` is asked each time."""
 
-    def __init__(self, run: RunDir, settings: Settings, vault: Vault, state: Callable[[], State]) -> None:
+    def __init__(self, run: RunDir, settings: Settings, vault: Vault, state: Callable[[], State], cross_validate: CrossValidate) -> None:
         self.run = run
         self.vault = vault
         self._settings = settings
         self._state = state
+        self._cross_validate = cross_validate
         self.wish = Wish(
             source=settings.source,
             target=settings.target,
@@ -42,6 +49,12 @@ class Host:
 
     def refitted(self) -> str | None:
         return self._state().refitted
+
+    def candidates(self) -> list[str]:
+        return [candidate.name for candidate in self._state().candidates]
+
+    async def cross_validate(self, name: str, code: str, time_s: float) -> Scored:
+        return await self._cross_validate(name, code, time_s)
 
     def build_report(self) -> Path:
         from reports.html import write_report

@@ -38,11 +38,13 @@ from team.host import Host
 from team.log import EventLog
 from team.models import make_client
 from team.models.metering import MeteredClient, ModelCall
+from team.quarantine import Quarantine
 from team.roles import NAMES
 from team.rundir import RunDir, create_run, write_atomic
 from team.sandbox import Kernel, open_kernel
 from team.sandbox import Limits as KernelLimits
 from team.sandbox.choose import choose, make_launcher
+from team.sandbox.contract import Launcher
 from team.settings import Settings
 from team.stages import MAX_TURNS_A_VISIT, Stage, State, after_turn, outcome, skip, speaker, stuck
 from team.summary import summarise
@@ -53,6 +55,8 @@ from tools.tracking import load_tracker
 
 if TYPE_CHECKING:
     from autogen_core.models import ChatCompletionClient
+
+    from tools.submission import Scored
 
 VERSIONED = (
     "mlteam",
@@ -157,7 +161,8 @@ class Conductor:
         self._stage_began, self._stage_searched = time.perf_counter(), 0.0
         self._takeover = False
         self._failures = 0
-        host = Host(run, settings, self.vault, lambda: self.room.state)
+        self._limits = KernelLimits(**settings.sandbox.model_dump(include=set(KernelLimits.model_fields)))
+        host = Host(run, settings, self.vault, lambda: self.room.state, self._cross_validate)
         self.room = Toolroom(
             host=host,
             evidence=Evidence(run, self.vault, self.log.append),
@@ -337,18 +342,23 @@ class Conductor:
 
     async def _open_kernel(self) -> Kernel:
         if self._kernel is None:
-            asked = self.settings.sandbox
-            limits = KernelLimits(**asked.model_dump(include=set(KernelLimits.model_fields)))
             opened = open_kernel(
-                make_launcher(self._sandbox, **asked.model_dump(include={"transport"})),
+                self._make_launcher(),
                 work=self.run_dir.work,
                 data=self.run_dir.data,
-                limits=limits,
+                limits=self._limits,
                 on_event=self._kernel_changed,
                 warm=True,
             )
             self._kernel = await self._stack.enter_async_context(opened)
         return self._kernel
+
+    async def _cross_validate(self, name: str, code: str, time_s: float) -> Scored:
+        quarantine = Quarantine(self.run_dir, self.vault, self._make_launcher(), self._limits, self.room)
+        return await quarantine.cross_validate(name, code, time_s)
+
+    def _make_launcher(self) -> Launcher:
+        return make_launcher(self._sandbox, **self.settings.sandbox.model_dump(include={"transport"}))
 
     def _kernel_changed(self, change: str, facts: dict[str, Any]) -> None:
         self.log.append(KernelChanged(change=change, facts=facts))

@@ -29,6 +29,7 @@ from team.host import Host
 from team.roles import Role
 from team.sandbox import CellResult, Kernel
 from team.stages import Stage, State
+from tools.candidates import CODE
 from tools.predictions import PredictionError
 from tools.show import PROGRESS_MIME
 from tools.spec import InputRefused, ToolArgumentError, ToolFailed, ToolRefused, ToolSpec, registry
@@ -82,7 +83,7 @@ class Toolroom:
         self.turn = 0
         self.fatal: BaseException | None = None
         self.tuned: list[str] = []
-        """Families that were tuned in this turn."""
+        """Families that were worked on in this turn: tuned, or written as code."""
         self._running: Running | None = None
         self._specs = registry()
         # A model may ask for several tools in one message, and AutoGen would run them at once: two looks at the
@@ -220,8 +221,8 @@ class Toolroom:
             self.state, problems = self.evidence.of_candidates(self.state)
             if problems:
                 outcome.text += "\n" + "\n".join(problems)
-            if spec.name == "tune":
-                self.tuned.append(str(values["family"]))
+            if spec.name in ("tune", "submit_candidate"):
+                self.tuned.append(str(values.get("family", CODE)))
         if outcome.status == "ok" and outcome.result is not None:
             try:
                 self.state = self.evidence.of_result(self.state, spec.name, outcome.result)

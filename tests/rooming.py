@@ -7,35 +7,46 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from team.budget import Limits, Meter
+from team.budget import Limits as Budget
+from team.budget import Meter
 from team.cells import CellJournal
 from team.events import Event
 from team.evidence import Evidence
 from team.host import Host
 from team.log import EventLog
-from team.sandbox import Kernel, open_kernel
+from team.quarantine import Quarantine
+from team.sandbox import Kernel, Limits, open_kernel
 from team.stages import Stage, State
 from team.vault import Vault
 from team.workbench import Toolroom
 from tests.hosting import Hosting
+from tools.submission import Scored
 
 
 class Rooming:
     """A toolroom, and everything that was logged."""
 
     def __init__(
-        self, out: Path, source: str | Path, stack: AsyncExitStack, *, search_s: float = 60, trials: int | None = None, **settings: Any
+        self,
+        out: Path,
+        source: str | Path,
+        stack: AsyncExitStack,
+        *,
+        search_s: float = 60,
+        trials: int | None = None,
+        sandbox: str = "unsafe-local",
+        **settings: Any,
     ):
         self.hosting = Hosting(out, source, **settings)
         self.run = self.hosting.run
         self.log = EventLog(self.run.events)
         self.events: list[Event] = []
         self.log.subscribe(self.events.append)
-        self.meter = Meter(Limits(search_s=search_s, trials=trials))
-        self._stack, self._kernel = stack, None
+        self.meter = Meter(Budget(search_s=search_s, trials=trials))
+        self._stack, self._kernel, self._sandbox = stack, None, sandbox
         vault = Vault(self.run)
         self.room = Toolroom(
-            host=Host(self.run, self.hosting.settings, vault, lambda: self.room.state),
+            host=Host(self.run, self.hosting.settings, vault, lambda: self.room.state, self._cross_validate),
             evidence=Evidence(self.run, vault, self.log.append),
             meter=self.meter,
             cells=CellJournal(self.run.cells),
@@ -52,9 +63,13 @@ class Rooming:
 
     async def _open(self) -> Kernel:
         self._kernel = self._kernel or await self._stack.enter_async_context(
-            open_kernel("unsafe-local", work=self.run.work, data=self.run.data)
+            open_kernel(self._sandbox, work=self.run.work, data=self.run.data)
         )
         return self._kernel
+
+    async def _cross_validate(self, name: str, code: str, time_s: float) -> Scored:
+        quarantine = Quarantine(self.run, self.hosting.vault, self._sandbox, Limits(), self.room)
+        return await quarantine.cross_validate(name, code, time_s)
 
 
 @asynccontextmanager

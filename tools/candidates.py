@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 ENSEMBLE = "ensemble"
 """Family name of weighted averages."""
+CODE = "code"
+"""Family name of models that a role wrote as a module."""
+CODE_FILE = "candidate.py"
+"""The module in the folder of such a candidate."""
+CANDIDATE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 
 
 class CandidateSpec(BaseModel):
@@ -161,6 +167,21 @@ def load_oof(space: Workspace, name: str, problem: Problem) -> Array:
 
     partial = bool((problem.folds < 0).any())
     return read_predictions(space.candidates / name / "oof.parquet", problem.contract, problem.n_rows, partial=partial)
+
+
+def load_code(space: Workspace, candidate: Candidate) -> str:
+    """The module of a candidate that was written as code.
+
+    Raises:
+        ToolRefused: when it is gone, or is not what was scored.
+    """
+    from tools.modelcode import digest
+
+    path = space.candidates / candidate.name / CODE_FILE
+    code = path.read_bytes().decode() if path.is_file() else ""
+    if digest(code) != candidate.params.get("sha256"):
+        raise ToolRefused(f"{CODE_FILE} of {candidate.name!r} is not the code that was scored; submit it under another name.")
+    return code
 
 
 def leaderboard(space: Workspace) -> list[Candidate]:

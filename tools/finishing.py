@@ -90,6 +90,8 @@ def finish(
 
 def describe(model: FittedModel, candidate: str) -> dict[str, Any]:
     """What `model.json` says of a model: everything needed to judge or rebuild it, and no row of data."""
+    from tools.modelcode import CodeModel
+
     return {
         "format": FORMAT,
         "candidate": candidate,
@@ -105,6 +107,7 @@ def describe(model: FittedModel, candidate: str) -> dict[str, Any]:
                 "preparation": member.preparation.model_dump(mode="json"),
                 "fits": len(member.fits),
                 "iterations": [fitted.iterations for fitted in member.fits],
+                **({"code": member.fits[0].code} if isinstance(member.fits[0], CodeModel) else {}),
             }
             for member in model.members
         ],

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tools.metrics import Interval
+    from tools.submission import Scored
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,16 @@ class HostContext(Protocol):
 
     def refitted(self) -> str | None:
         """The candidate that was refitted on all rows after the final score, or None."""
+
+    def candidates(self) -> list[str]:
+        """Names of the candidates that were scored so far."""
+
+    async def cross_validate(self, name: str, code: str, time_s: float) -> Scored:
+        """Score a model that was written as code, each fold in a fresh sandbox. Nothing of it is kept yet.
+
+        Raises:
+            ToolFailed: when a fold does not work out or the folds cannot be done in `time_s` seconds.
+        """
 
     def build_report(self) -> Path:
         """Write the report from the run directory and return its path."""

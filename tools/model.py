@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.candidates import ENSEMBLE, Candidate, load_candidate
+from tools.candidates import CODE, ENSEMBLE, Candidate, load_candidate, load_code
 from tools.contract import Contract, TableSchema
 from tools.deadline import Deadline
 from tools.families.base import Fitted
-from tools.preparation import Preparation, load_preparation
+from tools.preparation import Preparation, every_column, load_preparation
 from tools.problem import Problem
 from tools.tables import coerce
 from tools.workspace import Workspace
@@ -97,9 +97,8 @@ def fit_model(space: Workspace, candidate: Candidate, problem: Problem, deadline
 
     Raises:
         DeadlineReached: when a member could not be fitted at all.
+        ToolFailed: when a member's own code fails.
     """
-    from tools.crossval import refit
-
     parts = members_of(space, candidate)
     # Heaviest last, so that time left over by the others is its own.
     parts.sort(key=lambda part: part[0].fit_seconds)
@@ -107,8 +106,20 @@ def fit_model(space: Workspace, candidate: Candidate, problem: Problem, deadline
     members = []
     for i, (record, weight) in enumerate(parts):
         share = deadline.share(deadline.remaining() * costs[i] / sum(costs[i:]))
-        preparation = load_preparation(space, record.preparation, problem)
-        members.append(FittedMember(record, preparation, weight, refit(record, problem, preparation, share)))
+        members.append(_fit_member(space, record, weight, problem, share))
         if after is not None:
             after(record.name)
     return FittedModel(problem.contract, problem.schema, members, problem.n_rows)
+
+
+def _fit_member(space: Workspace, record: Candidate, weight: float, problem: Problem, deadline: Deadline) -> FittedMember:
+    if record.family == CODE:
+        from tools.modelcode import fit_code
+
+        deadline.check()
+        fitted: Fitted = fit_code(load_code(space, record), problem.X.copy(), problem.y.copy(), problem.n_classes)
+        return FittedMember(record, every_column(problem.schema), weight, [fitted])
+    from tools.crossval import refit
+
+    preparation = load_preparation(space, record.preparation, problem)
+    return FittedMember(record, preparation, weight, refit(record, problem, preparation, deadline))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict
 
-from tools.contract import Column
+from tools.contract import Column, TableSchema
 from tools.spec import ToolRefused, tool
 from tools.workspace import Workspace, workspace, write_text
 
@@ -86,6 +86,11 @@ def prepare(
         dropped=preparation.dropped,
         file=f"preparations/{name}.json",
     )
+
+
+def every_column(schema: TableSchema) -> Preparation:
+    """All columns as they come, for models that choose among them in their own code."""
+    return Preparation(name="raw", columns=schema.columns, dropped=[], text=True, dates=True)
 
 
 def choose_columns(problem: Problem, *, name: str, drop: list[str], text: bool, dates: bool) -> Preparation:

@@ -29,6 +29,7 @@ CATALOGUE = (
     "tools.preparation",
     "tools.training",
     "tools.tuning",
+    "tools.submission",
     "tools.ensembling",
     "tools.evaluation",
     "tools.scoring",

@@ -1,0 +1,295 @@
+"""Untrusted candidates: each fold in a fresh sandbox that never had the labels which score it.
+
+A module that a role wrote could look for labels, remember rows from one fold to the next, patch the libraries around it,
+or print whatever score it likes. So every fold gets a new sandbox with two folders of its own: one with the fold's
+training rows, its validation rows without the target, and the module; one that is empty and takes the predictions.
+Nothing of other folds is there and nothing of the run's work folder. The predictions are read after the sandbox has
+ended, checked like any other file of a sandbox, and scored here.
+
+Two things stay possible. Libraries ship public datasets with their labels. And a role has seen the training labels, so
+it could write them into its code: that deceives the leaderboard, but not the final score, whose labels no role has seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import ValidationError
+
+from team.events import Event, KernelChanged
+from team.rundir import RunDir
+from team.sandbox import CellResult, Kernel, Limits, open_kernel
+from team.sandbox.contract import Launcher
+from team.sandbox.ending import to_the_end
+from team.vault import Vault
+from tools.candidates import CODE_FILE
+from tools.contract import Contract, Split
+from tools.deadline import Deadline
+from tools.files import remove_tree
+from tools.predictions import PredictionError
+from tools.spec import ToolFailed, registry
+from tools.submission import PREDICTIONS_FILE, VALIDATION, FoldPrediction, Scored, code_candidate
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+INTERRUPT_S = 1.0
+"""How long a fold that met its deadline may take to end after an interrupt. Nothing of its sandbox is needed any more."""
+LEAST_S = 0.1
+"""With less time than this no fold is begun."""
+MORE_TIME = "Nothing is kept. Submit a lighter model, or give the call a larger time_s while the search has it."
+TOLD_CHARS = 5000
+PRINTED_CHARS = 1500
+
+
+class Journal(Protocol):
+    """Told of what happens; the toolroom is one."""
+
+    emit: Callable[[Event], Event]
+
+    def progress(self, facts: Mapping[str, Any]) -> None: ...
+    def journal(self, tool: str, code: str, cell: CellResult) -> None: ...
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold of the contract."""
+
+    id: int
+    number: int
+    """From 1, as people count."""
+    of: int
+    learn: np.ndarray
+    """Positions of the training rows that a fit may see."""
+    check: np.ndarray
+    """Positions of the rows to predict, in the order in which they are handed over."""
+
+    def __str__(self) -> str:
+        return f"fold {self.number} of {self.of}"
+
+
+@dataclass(frozen=True)
+class Room:
+    """A fold's sandbox, ready for its cell."""
+
+    fold: Fold
+    work: Path
+    kernel: Kernel
+    sandbox: AsyncExitStack
+    """Closed, it ends the sandbox with everything that runs in it."""
+    everything: AsyncExitStack
+    """Closed, it removes the folders as well."""
+
+
+class Quarantine:
+    """Cross-validates modules for one run."""
+
+    def __init__(self, run: RunDir, vault: Vault, sandbox: str | Launcher, limits: Limits, journal: Journal) -> None:
+        self._run, self._vault, self._journal = run, vault, journal
+        self._sandbox, self._limits = sandbox, limits.model_copy(update={"interrupt_s": INTERRUPT_S})
+
+    async def cross_validate(self, name: str, code: str, time_s: float) -> Scored:
+        """Fit a module on every fold and score what it predicts for the rows that it did not see.
+
+        Raises:
+            ToolFailed: naming the fold that did not work out, or the time that all of them would need.
+            SandboxUnavailable: when no sandbox could be started.
+        """
+        task = await asyncio.to_thread(_Task, self._run, self._vault, name, code, Deadline(time_s), time_s)
+        async with aclosing(self._rooms(task)) as rooms:
+            async for room in rooms:
+                await self._fit(task, room)
+        return await asyncio.to_thread(task.scored)
+
+    async def _rooms(self, task: _Task) -> AsyncGenerator[Room]:
+        """A room for each fold in turn. While one is in use, the next is made ready, so that its start costs no time."""
+        ahead: asyncio.Task[Room] | None = None
+        try:
+            for fold in task.folds:
+                room = await (ahead or asyncio.ensure_future(self._open(task, fold)))
+                following = task.folds[fold.number : fold.number + 1]
+                ahead = asyncio.ensure_future(self._open(task, following[0])) if following else None
+                try:
+                    yield room
+                finally:
+                    await room.everything.aclose()
+        finally:
+            if ahead is not None:
+                await to_the_end(_abandon(ahead))
+
+    async def _open(self, task: _Task, fold: Fold) -> Room:
+        def on_event(change: str, facts: dict[str, Any]) -> None:
+            self._journal.emit(KernelChanged(change=change, facts={**facts, "candidate": task.name, "fold": fold.number}))
+
+        async with AsyncExitStack() as everything:
+            folder = Path(tempfile.mkdtemp(prefix=".fold-", dir=self._run.path))
+            everything.push_async_callback(_remove, folder)
+            data, work = folder / "data", folder / "work"
+            data.mkdir()
+            work.mkdir()
+            await to_the_end(asyncio.to_thread(task.write, fold, data))
+            sandbox = await everything.enter_async_context(AsyncExitStack())
+            opened = open_kernel(self._sandbox, work=work, data=data, limits=self._limits, on_event=on_event)
+            kernel = await sandbox.enter_async_context(opened)
+            return Room(fold, work, kernel, sandbox, everything.pop_all())
+
+    async def _fit(self, task: _Task, room: Room) -> None:
+        """Run one fold's cell, end its sandbox, and take over its predictions."""
+        spec, left = registry()["predict_fold"], task.deadline.remaining()
+        if left < LEAST_S:
+            raise ToolFailed(f"the {task.time_s:g} s were over before {room.fold}. {MORE_TIME}")
+        code = spec.cell({})
+        cell = await room.kernel.execute(code, timeout_s=left)
+        await room.sandbox.aclose()
+        self._journal.journal(spec.name, code, cell)
+        facts = _facts(room.fold, cell)
+        try:
+            score = await asyncio.to_thread(task.take, room, facts, cell.seconds)
+        except PredictionError as error:
+            raise ToolFailed(f"{room.fold} failed: {error}{_printed(cell)}") from None
+        progress = {"candidate": task.name, "fold": room.fold.number, "folds": room.fold.of, "seconds": round(cell.seconds, 2)}
+        self._journal.progress(progress if score is None else {**progress, "score": score})
+        task.check_time(room.fold)
+
+
+class _Task:
+    """One module on its way through the folds."""
+
+    def __init__(self, run: RunDir, vault: Vault, name: str, code: str, deadline: Deadline, time_s: float) -> None:
+        import numpy as np
+        import pandas as pd
+
+        self.name, self.code, self.deadline, self.time_s = name, code, deadline, time_s
+        self._vault, self._contract = vault, vault.contract
+        self._schema = (run.data / "schema.json").read_bytes()
+        self._rows = pd.read_parquet(run.data / "train.parquet")
+        self._fold_of = vault.training_labels()[1]
+        self.folds = _cut(self._rows, self._fold_of, self._contract, self._schema)
+        n, k = len(self._rows), len(self._contract.classes)
+        self._oof = np.full((n, k) if k else n, np.nan)
+        self._took: list[float] = []
+        self._fitting = self._predicting = 0.0
+
+    def write(self, fold: Fold, data: Path) -> None:
+        """Fill a fold's data folder."""
+        contract = self._contract
+        learn, check = self._rows.iloc[fold.learn], self._rows.iloc[fold.check].drop(columns=[contract.target])
+        learn.to_parquet(data / "train.parquet", index=False)
+        check.to_parquet(data / f"{VALIDATION}.parquet", index=False)
+        # How the rows were dealt to the folds is nothing that a fit needs.
+        split = Split(kind="random", holdout_fraction=len(check) / len(self._rows), seed=0)
+        own = contract.model_copy(update={"rows_train": len(learn), "rows_holdout": len(check), "seed": 0, "split": split})
+        (data / "contract.json").write_text(own.model_dump_json(indent=1), encoding="utf-8")
+        (data / "schema.json").write_bytes(self._schema)
+        (data / CODE_FILE).write_bytes(self.code.encode())
+
+    def take(self, room: Room, facts: FoldPrediction, seconds: float) -> float | None:
+        """Check a fold's predictions and keep them; returns their score where it is defined.
+
+        Raises:
+            PredictionError: when the file breaks the prediction schema.
+        """
+        from tools.predictions import read_predictions
+
+        fold = room.fold
+        self._oof[fold.check] = read_predictions(room.work / PREDICTIONS_FILE, self._contract, len(fold.check), inside=room.work)
+        self._took.append(seconds)
+        # The sandbox knows what part of its time was fitting; more than all of it cannot have been.
+        self._fitting += min(facts.fit_seconds, seconds)
+        self._predicting += min(facts.predict_seconds, seconds)
+        return self._vault.score_fold(fold.id, self._oof[self._fold_of == fold.id])
+
+    def check_time(self, fold: Fold) -> None:
+        """Raise `ToolFailed` when the folds that are left cannot be done in time, by what those before them took."""
+        mean, left = sum(self._took) / len(self._took), self.deadline.remaining()
+        needed = mean * (fold.of - fold.number)
+        if needed > left:
+            raise ToolFailed(
+                f"after {fold}: one takes about {mean:.1f} s, so those to come need about {needed:.1f} s and {left:.1f} s are left"
+                f" of {self.time_s:g} s. {MORE_TIME}"
+            )
+
+    def scored(self) -> Scored:
+        """The candidate, once every fold was taken."""
+        from tools.predictions import encode_predictions
+
+        score, by_fold = self._vault.score_values(self._oof)
+        rows = sum(len(fold.check) for fold in self.folds)
+        record = code_candidate(
+            self.name, self.code, self._contract, score, by_fold, len(self.folds), self._fitting, self._predicting / max(1, rows)
+        )
+        return Scored(record, encode_predictions(self._contract, self._oof, self._fold_of))
+
+
+def _cut(rows: pd.DataFrame, fold_of: np.ndarray, contract: Contract, schema: bytes) -> list[Fold]:
+    """The contract's folds, each with its validation rows in an order that their own values give.
+
+    In the file's order, position would tell: many tables are sorted by what is to be predicted.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from tools.contract import TableSchema
+    from tools.folds import fit_rows, fold_ids
+    from tools.tables import coerce
+
+    features = coerce(rows, TableSchema.model_validate_json(schema))
+    hashes = pd.util.hash_pandas_object(features, index=False).to_numpy()
+    ties = np.random.default_rng(contract.seed).permutation(len(rows))
+    ids = fold_ids(fold_of)
+    folds = []
+    for number, fold in enumerate(ids, 1):
+        check = np.flatnonzero(fold_of == fold)
+        order = np.lexsort((ties[check], hashes[check]))
+        folds.append(Fold(fold, number, len(ids), fit_rows(fold_of, fold, contract), check[order]))
+    return folds
+
+
+def _facts(fold: Fold, cell: CellResult) -> FoldPrediction:
+    """What a cell that went well says.
+
+    Raises:
+        ToolFailed: how it went otherwise, in words for the one who wrote the module.
+    """
+    if cell.status == "timeout":
+        what = f"did not end in the time that was left ({cell.cause}). {MORE_TIME}\n{_tail(cell.traceback or '')}"
+    elif cell.status == "died":
+        what = f"took its sandbox with it: {cell.cause}.\n{_tail(cell.traceback or '')}"
+    elif cell.ename == "ToolFailed":
+        what = f"failed: {_tail(cell.evalue or '')}"
+    elif cell.status == "error":
+        what = f"failed: {(cell.ename or '')[:200]}: {(cell.evalue or '')[:500]}\n{_tail(cell.traceback or '')}"
+    else:
+        try:
+            return FoldPrediction.model_validate(cell.result)
+        except ValidationError as error:
+            what = f"failed: its cell showed no result of the right shape ({error.errors()[0]['msg']})."
+    raise ToolFailed(f"{fold} {what.strip()}{_printed(cell)}")
+
+
+def _printed(cell: CellResult) -> str:
+    text = "".join(output["text"] for output in cell.outputs if output["output_type"] == "stream").strip()
+    return f"\nIt printed:\n{_tail(text, PRINTED_CHARS)}" if text else ""
+
+
+def _tail(text: str, limit: int = TOLD_CHARS) -> str:
+    return text if len(text) <= limit else f"… {text[-limit:]}"
+
+
+async def _remove(folder: Path) -> None:
+    await to_the_end(asyncio.to_thread(remove_tree, folder))
+
+
+async def _abandon(opening: asyncio.Task[Room]) -> None:
+    """Leave a room that nobody will use, also while it is being made."""
+    opening.cancel()
+    await asyncio.wait({opening})
+    if not opening.cancelled() and opening.exception() is None:
+        await opening.result().everything.aclose()
