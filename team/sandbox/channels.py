@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 import time
@@ -11,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import zmq.asyncio
+import zmq.error
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
 from zmq.constants import SocketOption
@@ -51,6 +53,7 @@ class Channels:
         context.setsockopt(SocketOption.RCVHWM, _QUEUED)
         # A cell may put a link to some other socket of the host in the place of its own; a lost connection stays lost.
         context.setsockopt(SocketOption.RECONNECT_IVL, -1)
+        context.setsockopt(SocketOption.SNDTIMEO, 0)  # sending waits for nobody: there may be nobody any more
         context.setsockopt(SocketOption.MAXMSGSIZE, 16 * 2**20 + 2 * limits.rich_output_bytes)
         self._context = context
         self._client = AsyncKernelClient(context=context)
@@ -73,19 +76,27 @@ class Channels:
             where = {"ip": str(self._folder / "k")}
         self._client.load_connection_info({**self._info, **where})
         self._client.start_channels(stdin=False, hb=False)
-        self._client.kernel_info()
+        self._send(self._client.shell_channel, "kernel_info_request", {})
         await self._message(self._client.shell_channel)
         # A subscription takes effect some time after the connection; what was published before is lost.
         while not await self._client.iopub_channel.socket.poll(_ASK_AGAIN_SECONDS * 1000):
-            self._client.kernel_info()
+            self._send(self._client.shell_channel, "kernel_info_request", {})
 
     def execute(self, code: str) -> str:
         """Send one cell; returns the id that its reply and its outputs carry."""
-        return str(self._client.execute(code, allow_stdin=False, stop_on_error=False))
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": False,
+            "stop_on_error": False,
+        }
+        return self._send(self._client.shell_channel, "execute_request", content)
 
     def ask(self) -> None:
         """Ask for a sign of life, which `reply` takes for a reply."""
-        self._asked.add(self._client.kernel_info())
+        self._asked.add(self._send(self._client.shell_channel, "kernel_info_request", {}))
 
     async def reply(self, cell: str) -> Message:
         """Wait for the reply to a cell (`execute_reply`), or for the answer to `ask` (`kernel_info_reply`)."""
@@ -114,17 +125,23 @@ class Channels:
 
     async def interrupt(self) -> None:
         """Have KeyboardInterrupt raised in the cell; returns when the kernel has sent itself the signal."""
-        request = self._client.session.msg("interrupt_request", {})
-        self._client.control_channel.send(request)
+        request = self._send(self._client.control_channel, "interrupt_request", {})
         while True:
             message = await self._message(self._client.control_channel)
-            if message["parent_header"].get("msg_id") == request["header"]["msg_id"]:
+            if message["parent_header"].get("msg_id") == request:
                 return
 
     def close(self) -> None:
         """Close all sockets at once, dropping what was not sent."""
         self._client.stop_channels()
         self._context.destroy(linger=0)
+
+    def _send(self, channel: AsyncZMQSocketChannel, kind: str, content: dict[str, Any]) -> str:
+        """Send a request; returns its id. One that cannot be sent, because the kernel cut the line, is never answered."""
+        request = self._client.session.msg(kind, content)
+        with contextlib.suppress(zmq.error.Again):
+            channel.send(request)
+        return str(request["header"]["msg_id"])
 
     async def _message(self, channel: AsyncZMQSocketChannel) -> Message:
         """The next readable message of a channel."""
