@@ -6,19 +6,27 @@ contract makes the call an error.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from team.events import CandidateScored, Event, HoldoutScored, Reviewed, RoundEnded
 from team.rundir import RunDir, write_atomic
 from team.stages import CandidateFact, HoldoutFact, ReviewFact, RoundFact, Stage, State
 from team.vault import Vault
-from tools.candidates import CANDIDATE_NAME, Candidate, paired_error, standard_error
+from tools.candidates import CANDIDATE_NAME, CODE, Candidate, paired_error, standard_error
 from tools.files import read_regular
 from tools.predictions import PredictionError
 
 MAX_RECORD_BYTES = 1 << 20
 MOST_CANDIDATES = 2000
+
+
+class HandedIn(NamedTuple):
+    """A candidate that was written as code, and the score of what the host wrote for it."""
+
+    name: str
+    score: float
 
 
 class Evidence:
@@ -30,8 +38,11 @@ class Evidence:
         self._emit = emit
         self._rejected: set[str] = set()
 
-    def of_candidates(self, state: State) -> tuple[State, list[str]]:
+    def of_candidates(self, state: State, handed_in: HandedIn | None = None) -> tuple[State, list[str]]:
         """Score candidates that are new below `work/candidates/`.
+
+        Args:
+            handed_in: the one that was written as code and has just been scored in quarantine.
 
         Returns:
             The state with them on its leaderboard, and one line for each that was rejected, with the reason.
@@ -43,7 +54,7 @@ class Evidence:
         facts, problems = [], []
         for name in new:
             try:
-                facts.append(self._score(name, state))
+                facts.append(self._score(name, state, handed_in))
             except (PredictionError, ValueError, OSError) as error:
                 self._rejected.add(name)
                 problems.append(f"candidate {name!r} is rejected: {error}")
@@ -55,11 +66,13 @@ class Evidence:
         self._write_leaderboard(state)
         return state, problems
 
-    def _score(self, name: str, state: State) -> CandidateFact:
+    def _score(self, name: str, state: State, handed_in: HandedIn | None) -> CandidateFact:
         assert state.stage is not None
         folder = self._run.work / "candidates" / name
         record = Candidate.model_validate_json(read_regular(folder / "candidate.json", MAX_RECORD_BYTES, self._run.work))
         pooled, by_fold = self._vault.score_out_of_fold(folder / "oof.parquet")
+        if record.family == CODE and not (handed_in and handed_in.name == name and math.isclose(handed_in.score, pooled, rel_tol=1e-9)):
+            raise PredictionError("code is scored by submit_candidate alone, and these are not the predictions that it wrote")
         return CandidateFact(
             name=name,
             family=record.family[:40],
@@ -100,6 +113,9 @@ class Evidence:
                     raise PredictionError(f"{name!r} is no candidate name")
                 self._vault.check_holdout(self._run.work / "predictions" / f"{name}.parquet")
                 update["evaluated"] = [*(n for n in state.evaluated if n != name), name]
+            case "submit_candidate":
+                if result["candidate"]["name"] not in {c.name for c in state.candidates}:
+                    raise PredictionError("what was written to work/candidates is not there any more; submit it under another name")
             case "review":
                 update["reviews"] = [*state.reviews, self._review(state, result)]
             case "score_holdout":

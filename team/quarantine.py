@@ -6,8 +6,9 @@ training rows, its validation rows without the target, and the module; one that 
 Nothing of other folds is there and nothing of the run's work folder. The predictions are read after the sandbox has
 ended, checked like any other file of a sandbox, and scored here.
 
-Two things stay possible. Libraries ship public datasets with their labels. And a role has seen the training labels, so
-it could write them into its code: that deceives the leaderboard, but not the final score, whose labels no role has seen.
+Two things stay possible. A role has seen the training labels, so it could write them into its code: that deceives the
+leaderboard, but not the final score, whose labels no role has seen. And libraries ship public datasets with their labels,
+which any code in a sandbox can find.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from tools.candidates import CODE_FILE
 from tools.contract import Contract, Split
 from tools.deadline import Deadline
 from tools.files import remove_tree
-from tools.predictions import PredictionError
+from tools.predictions import PredictionError, encode_predictions, read_predictions
 from tools.spec import ToolFailed, registry
 from tools.submission import PREDICTIONS_FILE, VALIDATION, FoldPrediction, Scored, code_candidate
 
@@ -113,7 +114,8 @@ class Quarantine:
         ahead: asyncio.Task[Room] | None = None
         try:
             for fold in task.folds:
-                room = await (ahead or asyncio.ensure_future(self._open(task, fold)))
+                ahead = ahead or asyncio.ensure_future(self._open(task, fold))
+                room = await ahead
                 following = task.folds[fold.number : fold.number + 1]
                 ahead = asyncio.ensure_future(self._open(task, following[0])) if following else None
                 try:
@@ -149,7 +151,7 @@ class Quarantine:
         cell = await room.kernel.execute(code, timeout_s=left)
         await room.sandbox.aclose()
         self._journal.journal(spec.name, code, cell)
-        facts = _facts(room.fold, cell)
+        facts = _facts(room.fold, cell, left)
         try:
             score = await asyncio.to_thread(task.take, room, facts, cell.seconds)
         except PredictionError as error:
@@ -196,8 +198,6 @@ class _Task:
         Raises:
             PredictionError: when the file breaks the prediction schema.
         """
-        from tools.predictions import read_predictions
-
         fold = room.fold
         self._oof[fold.check] = read_predictions(room.work / PREDICTIONS_FILE, self._contract, len(fold.check), inside=room.work)
         self._took.append(seconds)
@@ -218,8 +218,6 @@ class _Task:
 
     def scored(self) -> Scored:
         """The candidate, once every fold was taken."""
-        from tools.predictions import encode_predictions
-
         score, by_fold = self._vault.score_values(self._oof)
         rows = sum(len(fold.check) for fold in self.folds)
         record = code_candidate(
@@ -252,14 +250,14 @@ def _cut(rows: pd.DataFrame, fold_of: np.ndarray, contract: Contract, schema: by
     return folds
 
 
-def _facts(fold: Fold, cell: CellResult) -> FoldPrediction:
-    """What a cell that went well says.
+def _facts(fold: Fold, cell: CellResult, given_s: float) -> FoldPrediction:
+    """What a cell that went well says; it was given `given_s` seconds.
 
     Raises:
         ToolFailed: how it went otherwise, in words for the one who wrote the module.
     """
     if cell.status == "timeout":
-        what = f"did not end in the time that was left ({cell.cause}). {MORE_TIME}\n{_tail(cell.traceback or '')}"
+        what = f"did not end in the {given_s:.1f} s that were left. {MORE_TIME}\n{_tail(cell.traceback or '')}"
     elif cell.status == "died":
         what = f"took its sandbox with it: {cell.cause}.\n{_tail(cell.traceback or '')}"
     elif cell.ename == "ToolFailed":

@@ -24,7 +24,7 @@ from team.budget import Meter
 from team.cells import CellJournal
 from team.errors import BudgetExceeded, MlteamError, PrerequisiteMissing, UsageError
 from team.events import CellExecuted, Event, ProgressMade, ToolCalled, ToolReturned
-from team.evidence import Evidence
+from team.evidence import Evidence, HandedIn
 from team.host import Host
 from team.roles import Role
 from team.sandbox import CellResult, Kernel
@@ -218,7 +218,7 @@ class Toolroom:
     def _recorded(self, spec: ToolSpec, values: dict[str, Any], outcome: Outcome) -> Outcome:
         """Take over what the call left, also when it was cut short: a finished candidate counts."""
         if spec.searches:
-            self.state, problems = self.evidence.of_candidates(self.state)
+            self.state, problems = self.evidence.of_candidates(self.state, _handed_in(spec, outcome))
             if problems:
                 outcome.text += "\n" + "\n".join(problems)
             if spec.name in ("tune", "submit_candidate"):
@@ -321,6 +321,12 @@ def _failure(cell: CellResult) -> str:
     if cell.lost_variables:
         lines.append(f"variables lost with the kernel: {', '.join(cell.lost_variables[:20])}")
     return "\n".join([*lines, cell.text, cell.traceback or ""]).strip()
+
+
+def _handed_in(spec: ToolSpec, outcome: Outcome) -> HandedIn | None:
+    if spec.name != "submit_candidate" or outcome.result is None:
+        return None
+    return HandedIn(outcome.result["candidate"]["name"], outcome.result["candidate"]["score"])
 
 
 def _trials(outcome: Outcome) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ import psutil
 import pytest
 
 from team.events import CellExecuted, Event, KernelChanged, ProgressMade, ToolReturned
+from team.evidence import HandedIn
 from team.group import Group
 from team.models.metering import MeteredClient
 from team.quarantine import _cut
@@ -141,6 +144,7 @@ async def test_it_is_scored_on_the_host_and_everything_is_on_record(tmp_path: Pa
         assert not list(r.run.path.glob(".fold-*"))
         cell = json.loads(r.run.cells.read_text().splitlines()[0])
         assert cell["code"] == "from tools.submission import predict_fold\nfrom tools.show import show\n\nshow(predict_fold())"
+        assert r.room.tuned == ["code"], "in the optimise stage, the round's gain is judged by it"
         again = await submit(r, "mine", CLASSES)
         assert "'mine' is there already; choose another name. Taken: mine." in again.detail
 
@@ -227,29 +231,45 @@ async def test_a_fold_that_never_ends_is_ended(tmp_path: Path, deaf: bool) -> No
     if deaf:
         begin = f"import signal\n        for s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, signal.SIG_IGN)\n        {begin}"
     async with training(tmp_path, "unsafe-local") as r:
-        answer = await submit(r, "mine", cheat(begin=begin), time_s=3)
-        assert "fold 1 of 2 did not end in the time that was left (interrupted after" in answer.detail
-        assert "larger time_s" in answer.detail
+        answer = await submit(r, "mine", cheat(begin=begin), time_s=5)
+        assert re.match(r"fold 1 of 2 did not end in the \d\.\d s that were left\. Nothing is kept\. Submit a lighter model", answer.detail)
         assert nothing_is_left(r)
-        assert 3 <= r.meter.usage.search_s < 15
+        assert 5 <= r.meter.usage.search_s < 30
 
 
 async def test_folds_that_cannot_all_be_done_in_time_are_not_begun(tmp_path: Path) -> None:
     spin = "import time; end = time.monotonic() + 2\n        while time.monotonic() < end: pass"
     async with training(tmp_path, "unsafe-local", folds=5) as r:
-        answer = await submit(r, "mine", cheat(begin=spin), time_s=8)
+        answer = await submit(r, "mine", cheat(begin=spin), time_s=9)
         assert "after fold 1 of 5: one takes about" in answer.detail
-        assert "are left of 8 s. Nothing is kept. Submit a lighter model" in answer.detail
+        assert "are left of 9 s. Nothing is kept. Submit a lighter model" in answer.detail
         assert len(events_of(r, CellExecuted)) == 1
         assert nothing_is_left(r)
 
 
 async def test_no_more_time_than_the_search_has_left_is_given(tmp_path: Path) -> None:
-    async with training(tmp_path, "unsafe-local", search_s=4) as r:
+    async with training(tmp_path, "unsafe-local", search_s=6) as r:
         answer = await submit(r, "mine", cheat(begin="while True: pass"), time_s=500)
-        assert "did not end in the time that was left" in answer.detail
+        assert re.match(r"fold 1 of 2 did not end in the \d\.\d s that were left", answer.detail)
         assert r.room.state.search_spent
         assert "time limit reached" in (await submit(r, "mine", SHARES)).detail
+
+
+async def test_code_that_was_not_handed_in_is_no_candidate(tmp_path: Path) -> None:
+    """Whoever runs in the work folder can write files that look like it, or put others in their place."""
+    async with training(tmp_path, "unsafe-local") as r:
+        assert not (await submit(r, "mine", SHARES)).error
+        folder, vault = r.run.work / "candidates", r.hosting.vault
+        labels = vault.training_labels()[0]
+        for name in ("planted", "swapped"):
+            shutil.copytree(folder / "mine", folder / name)
+            write_predictions(folder / name / "oof.parquet", vault.contract, np.column_stack([1 - labels, labels]))
+        state, problems = r.room.evidence.of_candidates(r.room.state, HandedIn("swapped", 0.5))
+        assert state == r.room.state
+        assert [p.partition(":")[0] for p in problems] == ["candidate 'planted' is rejected", "candidate 'swapped' is rejected"]
+        assert "code is scored by submit_candidate alone" in problems[0]
+        again = await submit(r, "planted", SHARES)
+        assert "'planted' is there already" in again.detail
 
 
 @pytest.mark.parametrize("planted", ["candidates", "candidates/mine"])
