@@ -172,7 +172,8 @@ def _record(event: Event) -> str:
         case FellBack():
             return f"fallback: {event.reason}"
         case KernelChanged():
-            return f"kernel {event.change}" + (f" ({event.facts['sandbox']})" if "sandbox" in event.facts else "")
+            own = f" for fold {event.facts['fold']}" if "fold" in event.facts else ""
+            return f"kernel {event.change}{own}" + (f" ({event.facts['sandbox']})" if "sandbox" in event.facts else "")
     return ""
 
 

@@ -35,6 +35,7 @@ from team.events import (
 )
 from team.log import read_events
 from team.rundir import RunDir
+from tools.candidates import CODE
 from tools.contract import Contract
 
 Status = Literal["done", "failed", "stopped_by_budget", "interrupted", "unfinished"]
@@ -223,8 +224,8 @@ def _rounds(events: Sequence[Event]) -> tuple[Round, ...]:
     asked: dict[str, str] = {}
     rounds: dict[int, Round] = {}
     for event in events:
-        if isinstance(event, ToolCalled) and event.tool == "tune":
-            asked[event.call] = str(event.arguments.get("family", ""))
+        if isinstance(event, ToolCalled) and event.tool in ("tune", "submit_candidate"):
+            asked[event.call] = str(event.arguments.get("family", CODE))
         elif isinstance(event, ToolReturned) and event.call in asked and event.status == "ok":
             tuned.append(asked[event.call])
         elif isinstance(event, RoundEnded):

@@ -14,8 +14,11 @@ from reports.figures import compact, metric_title
 from reports.markdown import escape, paragraphs
 from reports.plots import BadImage, checked_png
 from reports.safe_html import sanitise
+from reports.submissions import FOLD_TOOL, SUBMISSION_TOOL, one_cell, words
 from reports.visible import visible
 from team.cells import read_cells
+from team.events import ToolReturned
+from team.log import read_events
 from team.rundir import RunDir, write_atomic
 
 NBFORMAT, NBFORMAT_MINOR = 4, 5
@@ -35,8 +38,9 @@ def write_notebook(run: Path) -> Path:
     """
     place = RunDir(run)
     facts = read_facts(place.path)
+    executed = list(_executed(facts, place))
     document = {
-        "cells": [_opening(facts), *_executed(facts, place), _closing(facts)],
+        "cells": [_opening(facts, executed), *executed, _closing(facts)],
         "metadata": {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python", **_python(facts)},
@@ -49,7 +53,7 @@ def write_notebook(run: Path) -> Path:
     return place.notebook
 
 
-def _opening(facts: RunFacts) -> Cell:
+def _opening(facts: RunFacts, executed: list[Cell]) -> Cell:
     target = facts.contract.target if facts.contract else facts.settings.get("target")
     lines = [f"# Predicting {escape(str(target))}" if target else f"# {escape(facts.name)}"]
     wish = [f"Run `{facts.name}`"]
@@ -60,9 +64,11 @@ def _opening(facts: RunFacts) -> Cell:
     lines.append(", ".join(wish) + ".")
     if facts.plan:
         lines.append(paragraphs(facts.plan.approach))
+    apart = any(cell["metadata"].get("mlteam", {}).get("tool") == SUBMISSION_TOOL for cell in executed)
     lines.append(
-        "Every cell below was executed by the team in this order, and its outputs are those it gave. To execute it again, in an"
-        " environment with mlteam installed:"
+        "Every cell below was executed by the team in this order, and its outputs are those it gave"
+        + (", but for code that was scored in sandboxes of its own, as is told there" if apart else "")
+        + ". To execute it again, in an environment with mlteam installed:"
     )
     lines.append(f"```sh\n{visible(replay_commands(facts)).replace('```', '')}\n```")
     lines.append(
@@ -74,20 +80,29 @@ def _opening(facts: RunFacts) -> Cell:
 def _executed(facts: RunFacts, place: RunDir) -> Iterator[Cell]:
     calls = {call.call: call for turn in facts.turns for call in turn.calls}
     texts = {turn.calls[-1].call: turn.texts[-1] for turn in facts.turns if turn.calls and turn.texts}
+    cells = [cell for cell in read_cells(place.cells) if cell["tool"] not in LEFT_OUT_TOOLS]
+    folds: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if cell["tool"] == FOLD_TOOL:
+            folds.setdefault(cell["call"], []).append(cell)
+    returned = {e.call: e for e in read_events(place.events) if isinstance(e, ToolReturned) and e.call in folds}
     stage = None
-    for cell in read_cells(place.cells):
-        if cell["tool"] in LEFT_OUT_TOOLS:
+    for cell in cells:
+        call, number = calls.get(cell["call"]), int(cell["cell"])
+        together = folds.get(cell["call"])
+        if together and (call is None or cell is not together[0]):
             continue
-        number = int(cell["cell"])
         parts = []
         if cell["stage"] != stage:
             stage = cell["stage"]
             parts.append(f"## {escape(str(stage)).capitalize()}")
-        parts.append(_words(cell, calls.get(cell["call"])))
+        parts.append(_words(cell, call))
+        if together and call:
+            parts.append(words(call, together))
         yield _markdown(f"words-{number}", "\n\n".join(parts))
-        yield _code(cell, number)
+        yield _code(one_cell(call, together, returned.get(call.call)) if together and call else cell, number)
         said = texts.get(cell["call"])
-        if said and said != (calls[cell["call"]].why if cell["call"] in calls else None):
+        if said and said != (call.why if call else None):
             yield _markdown(f"said-{number}", f"**{_role(cell)}:** {paragraphs(said)}")
 
 
