@@ -155,7 +155,7 @@ class Quarantine:
         try:
             score = await asyncio.to_thread(task.take, room, facts, cell.seconds)
         except PredictionError as error:
-            raise ToolFailed(f"{room.fold} failed: {error}{_printed(cell)}") from None
+            raise ToolFailed(f"{_printed(room.fold, cell)}{room.fold} failed: {error}") from None
         progress = {"candidate": task.name, "fold": room.fold.number, "folds": room.fold.of, "seconds": round(cell.seconds, 2)}
         self._journal.progress(progress if score is None else {**progress, "score": score})
         task.check_time(room.fold)
@@ -254,27 +254,28 @@ def _facts(fold: Fold, cell: CellResult, given_s: float) -> FoldPrediction:
     """What a cell that went well says; it was given `given_s` seconds.
 
     Raises:
-        ToolFailed: how it went otherwise, in words for the one who wrote the module.
+        ToolFailed: how it went otherwise, for the one who wrote the module; the last line says it shortest.
     """
+    where = f"{_tail(cell.traceback)}\n" if cell.traceback else ""
     if cell.status == "timeout":
-        what = f"did not end in the {given_s:.1f} s that were left. {MORE_TIME}\n{_tail(cell.traceback or '')}"
+        what = f"{where}{fold} did not end in the {given_s:.1f} s that were left. {MORE_TIME}"
     elif cell.status == "died":
-        what = f"took its sandbox with it: {cell.cause}.\n{_tail(cell.traceback or '')}"
+        what = f"{where}{fold} took its sandbox with it: {cell.cause}."
     elif cell.ename == "ToolFailed":
-        what = f"failed: {_tail(cell.evalue or '')}"
+        what = f"{fold} failed: {_tail(cell.evalue or '')}"
     elif cell.status == "error":
-        what = f"failed: {(cell.ename or '')[:200]}: {(cell.evalue or '')[:500]}\n{_tail(cell.traceback or '')}"
+        what = f"{where}{fold} failed: {(cell.ename or '')[:200]}: {(cell.evalue or '')[:500]}"
     else:
         try:
             return FoldPrediction.model_validate(cell.result)
         except ValidationError as error:
-            what = f"failed: its cell showed no result of the right shape ({error.errors()[0]['msg']})."
-    raise ToolFailed(f"{fold} {what.strip()}{_printed(cell)}")
+            what = f"{fold} failed: its cell showed no result of the right shape ({error.errors()[0]['msg']})."
+    raise ToolFailed(_printed(fold, cell) + what)
 
 
-def _printed(cell: CellResult) -> str:
+def _printed(fold: Fold, cell: CellResult) -> str:
     text = "".join(output["text"] for output in cell.outputs if output["output_type"] == "stream").strip()
-    return f"\nIt printed:\n{_tail(text, PRINTED_CHARS)}" if text else ""
+    return f"{fold} printed:\n{_tail(text, PRINTED_CHARS)}\n" if text else ""
 
 
 def _tail(text: str, limit: int = TOLD_CHARS) -> str:
