@@ -426,7 +426,7 @@ tools.folds.make_folds = pandas.read_parquet = pandas.DataFrame.to_parquet = Non
         [
             ("os.symlink(good, path)", "cannot read it as a regular file"),
             ("os.mkfifo(path)", "not a regular file"),
-            ("os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), 50 << 30)", "53,687,091,200 bytes; at most"),
+            ("os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), 64 << 20)", "67,108,864 bytes; at most"),
             ("None", "No such file"),
         ],
         ids=["link", "fifo", "huge", "nothing"],
