@@ -54,6 +54,11 @@ class Cell:
         return self._death.result() if self._death.done() and not self._reply.done() else None
 
     @property
+    def cut_off(self) -> bool:
+        """Whether the kernel replied, but its outputs did not come to their end: whatever it says later will not arrive either."""
+        return self._reply.done() and not self._outputs.done()
+
+    @property
     def over(self) -> bool:
         return self._reply.done() or self._death.done()
 

@@ -260,10 +260,13 @@ class DockerLauncher:
         if not identity.given:
             return
         for top in (work, *([folder / "connection"] if self._shared else [])):
-            # Nothing runs in there now, and no link is followed.
-            for path, folders, names in os.walk(top):
-                for name in (".", *folders, *names):
-                    os.chown(os.path.join(path, name), identity.uid, identity.gid, follow_symlinks=False)
+            # Handed over once, before anything runs in there; later a cell could put a link in the place of a folder.
+            if top.stat().st_uid == identity.uid:
+                continue
+            for _, folders, names, here in os.fwalk(top, follow_symlinks=False):
+                for name in (*folders, *names):
+                    os.chown(name, identity.uid, identity.gid, dir_fd=here, follow_symlinks=False)
+            os.chown(top, identity.uid, identity.gid, follow_symlinks=False)
         for shown in (data, *data.rglob("*")) if data else ():
             needed = 0o005 if shown.is_dir() else 0o004
             if shown.stat().st_mode & needed != needed:

@@ -200,7 +200,7 @@ class Kernel:
             raise
         else:
             seconds = time.monotonic() - started
-            reply, death = cell.reply, cell.death
+            reply, death, cut_off = cell.reply, cell.death, cell.cut_off
         finally:
             await cell.close()
         if reply:
@@ -211,6 +211,8 @@ class Kernel:
         if death:
             await self._lose("died", cause=death.cause, log=death.log[-2000:])
             lost = list(dict.fromkeys([*lost, *self._lost]))
+        elif cut_off:
+            await self._lose("restart", cause="the line to it was cut")
         ename, evalue, traceback = _exception(reply, death, outputs)
         return CellResult(
             status=_status(ending, reply, death),
