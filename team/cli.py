@@ -69,6 +69,29 @@ def run(
 
 
 @app.command()
+def resume(
+    run: Run,
+    out: Out = Path("runs"),
+    sandbox: Annotated[str | None, typer.Option(help="Another sandbox from here on: auto, docker, bubblewrap or unsafe-local.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run that was stopped, killed or failed."""
+    from team.console import LiveView
+    from team.run import resume as go_on
+    from team.rundir import open_run
+
+    found = open_run(run, out)
+    with LiveView(sys.stderr) as view:
+        summary = go_on(found, sandbox=sandbox, subscribers=[view])
+    if as_json:
+        _print_json(summary)
+    else:
+        from team.overview import overview
+
+        print(overview(summary))
+
+
+@app.command()
 def predict(
     run: Run,
     rows: Annotated[Path, typer.Argument(help="CSV or Parquet file with the rows to predict.")],

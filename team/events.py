@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added `run_resumed` and `run_forked`; a log of version 1 is read as it is."""
 
 
 class _Event(BaseModel):
@@ -29,6 +30,34 @@ class RunStarted(_Event):
     settings: dict[str, Any]
     versions: dict[str, str]
     """Versions of Python, mlteam and the libraries that decide results."""
+
+
+class RunResumed(_Event):
+    """A process took a run up that another one left."""
+
+    kind: Literal["run_resumed"] = "run_resumed"
+    schema_version: int = SCHEMA_VERSION
+    times: int
+    """How often the run has been resumed, this time counted."""
+    turn: int
+    """The last turn whose checkpoint was good; the one after it is gone through again."""
+    stage: str
+    away_s: float
+    """Seconds of wall-clock time between the last event before and this one."""
+    in_flight: str | None = None
+    """The tool whose call was cut off and is repeated."""
+    damage: list[str] = []
+    """What was found damaged or torn, and what was done about it, in words."""
+
+
+class RunForked(_Event):
+    """This run began as another one's; the events before this one are that run's."""
+
+    kind: Literal["run_forked"] = "run_forked"
+    parent: str
+    turn: int
+    changed: dict[str, Any]
+    """Settings that differ from the parent's."""
 
 
 class SandboxChosen(_Event):
@@ -203,6 +232,8 @@ class RunEnded(_Event):
 
 Event = Annotated[
     RunStarted
+    | RunResumed
+    | RunForked
     | SandboxChosen
     | StageEntered
     | StageEnded

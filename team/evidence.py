@@ -66,6 +66,16 @@ class Evidence:
         self._write_leaderboard(state)
         return state, problems
 
+    def of_recorded(self, state: State, scored: list[CandidateScored]) -> State:
+        """The state with candidates that were scored before the run was cut off, as the log says."""
+        known = {c.name for c in state.candidates}
+        facts = [CandidateFact(**one.model_dump(exclude={"seq", "at", "kind"})) for one in scored if one.name not in known]
+        if not facts:
+            return state
+        state = state.model_copy(update={"candidates": [*state.candidates, *facts]})
+        self._write_leaderboard(state)
+        return state
+
     def _score(self, name: str, state: State, handed_in: HandedIn | None) -> CandidateFact:
         assert state.stage is not None
         folder = self._run.work / "candidates" / name

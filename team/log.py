@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from team.errors import MlteamError
-from team.events import EVENT, Event
+from team.events import EVENT, SCHEMA_VERSION, Event
 
 Subscriber = Callable[[Event], None]
 
@@ -32,10 +32,10 @@ class EventLog:
     """
 
     def __init__(self, path: Path) -> None:
-        _drop_torn_line(path)
+        drop_torn_line(path)
         # Unbuffered: a line is one write, and after a full disk nothing is left over to fail again on closing.
         self._file = path.open("ab", buffering=0)
-        self._next = sum(1 for _ in read_events(path))
+        self._next = max((event.seq + 1 for event in read_events(path)), default=0)
         self._subscribers: list[Subscriber] = []
         self._redact = _redactor()
 
@@ -51,9 +51,18 @@ class EventLog:
             event = EVENT.validate_json(line)  # what subscribers see goes to files too
         self._file.write(line.encode() + b"\n")
         self._next += 1
+        self.tell(event)
+        return event
+
+    def tell(self, event: Event) -> None:
+        """Tell the subscribers of an event that stands in the log."""
         for subscriber in self._subscribers:
             subscriber(event)
-        return event
+
+    @property
+    def length(self) -> int:
+        """The number that the next event gets."""
+        return self._next
 
     def sync(self) -> None:
         """Force everything appended so far to the disk."""
@@ -67,15 +76,74 @@ def read_events(path: Path) -> Iterator[Event]:
     """Events of a log in order. What follows the last newline, as a crash may leave it, is passed over.
 
     Raises:
-        MlteamError: when a line is damaged, naming it.
+        MlteamError: when a line is damaged, naming it, or was written by a later version.
     """
-    complete = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-    for number, line in enumerate(complete, 1):
-        try:
-            yield EVENT.validate_json(line)
-        except ValidationError as error:
-            problem = error.errors()[0]["msg"]
-            raise MlteamError(f"{path}, line {number}: {problem}. The log is damaged or was written by another version.") from None
+    for number, line in enumerate(_lines(path), 1):
+        event, problem = _read(line)
+        if event is None:
+            raise MlteamError(
+                f"{path}, line {number}: {problem}. `mlteam resume {path.parent}` goes on from what is good, if the run has not ended."
+            )
+        yield event
+
+
+def mend(path: Path) -> list[str]:
+    """Take damaged lines out of a log, so that it can be read and appended to. The damaged log is kept beside it.
+
+    Returns:
+        What was found, in words; empty for a log that was good.
+
+    Raises:
+        MlteamError: when the log was written by a later version of mlteam.
+    """
+    found = []
+    content = path.read_bytes() if path.exists() else b""
+    if content and not content.endswith(b"\n"):
+        found.append(f"{path.name}: the last line was torn off in the middle; what it began to say is gone")
+    good = []
+    for number, line in enumerate(_lines(path), 1):
+        event, problem = _read(line)
+        if event is None:
+            found.append(f"{path.name}, line {number}: {problem}; it is passed over")
+        else:
+            good.append(line)
+    if found:
+        spare = path.with_name(f"{path.name}.damaged")
+        if not spare.exists():
+            spare.write_bytes(content)
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_bytes(b"".join(line + b"\n" for line in good))
+        temporary.replace(path)
+    return found
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+
+
+def _read(line: bytes) -> tuple[Event | None, str]:
+    """One event, or None and what is wrong with the line.
+
+    Raises:
+        MlteamError: when it says that it was written by a later version.
+    """
+    try:
+        return EVENT.validate_json(line), ""
+    except ValidationError as error:
+        _refuse_later_version(line)
+        return None, error.errors()[0]["msg"]
+
+
+def _refuse_later_version(line: bytes) -> None:
+    try:
+        version = json.loads(line).get("schema_version", 0)
+    except (ValueError, AttributeError):
+        return
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise MlteamError(
+            f"the run was written by a later mlteam (events of version {version}; this one reads up to {SCHEMA_VERSION}). "
+            "Use that version, or a newer one."
+        )
 
 
 def _as_json(event: Event) -> str | None:
@@ -90,7 +158,7 @@ def _mended(event: Event) -> str:
     return json.dumps(event.model_dump(mode="python"), ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
-def _drop_torn_line(path: Path) -> None:
+def drop_torn_line(path: Path) -> None:
     """Cut off what a crash left behind the last newline, so that the next event starts on a line of its own."""
     content = path.read_bytes() if path.exists() else b""
     if content and not content.endswith(b"\n"):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +53,7 @@ PRINTED_CHARS = 1500
 class Journal(Protocol):
     """Told of what happens; the toolroom is one."""
 
-    emit: Callable[[Event], Event]
-
+    def emit(self, event: Event) -> Event: ...
     def progress(self, facts: Mapping[str, Any]) -> None: ...
     def journal(self, tool: str, code: str, cell: CellResult) -> None: ...
 

@@ -7,16 +7,20 @@ import difflib
 import errno
 import importlib.metadata
 import platform
+import signal
+import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from team.briefing import brief
-from team.budget import Limits, Meter, Usage
+from team.budget import Limits, Meter
 from team.cells import CellJournal
+from team.checkpoint import Checkpoint, CutOff, read_cut_off
 from team.errors import Interrupted, MlteamError, PrerequisiteMissing, UsageError
 from team.events import (
     Event,
@@ -35,6 +39,7 @@ from team.events import (
 from team.evidence import Evidence
 from team.group import Group
 from team.host import Host
+from team.journal import Journal, KeptAnswers
 from team.log import EventLog
 from team.models import make_client
 from team.models.metering import MeteredClient, ModelCall
@@ -45,7 +50,7 @@ from team.sandbox import Kernel, open_kernel
 from team.sandbox import Limits as KernelLimits
 from team.sandbox.choose import choose, make_launcher
 from team.sandbox.contract import Launcher
-from team.settings import Settings
+from team.settings import Settings, read_settings
 from team.stages import MAX_TURNS_A_VISIT, Stage, State, after_turn, outcome, skip, speaker, stuck
 from team.summary import summarise
 from team.telemetry import Tracer
@@ -84,6 +89,8 @@ Clients = Callable[[str], "ChatCompletionClient"]
 def start(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client) -> dict[str, Any]:
     """Make a run directory, run the team to its end, and return the summary.
 
+    SIGTERM and SIGHUP stop the run as Ctrl-C does: cleanly, with everything saved.
+
     Args:
         settings: what is asked for.
         subscribers: called with every event, in order.
@@ -93,11 +100,11 @@ def start(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: C
         UsageError: for input that cannot be used; the run directory is removed again.
         MlteamError: when the run fails; the run directory is kept and named.
     """
-    return asyncio.run(astart(settings, subscribers, clients))
+    return asyncio.run(_stoppable(astart(settings, subscribers, clients)))
 
 
 async def astart(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client) -> dict[str, Any]:
-    """Like `start`, inside a running event loop."""
+    """Like `start`, inside a running event loop, whose signals are left alone."""
     preflight(settings, clients)
     missing = _missing_folders(settings.out)
     run = create_run(settings.out, settings.source.rpartition("/")[2].partition(".")[0].replace("sklearn:", ""))
@@ -115,6 +122,53 @@ async def astart(settings: Settings, subscribers: Sequence[Subscriber] = (), cli
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
         raise _disk_error(error, settings.out) if isinstance(error, OSError) else error from None
+
+
+def resume(
+    run: RunDir, *, sandbox: str | None = None, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client
+) -> dict[str, Any]:
+    """Go on with a run that was stopped, killed or failed, to its end, and return the summary.
+
+    Args:
+        sandbox: kind of sandbox from here on; None for the one of the settings.
+
+    Raises:
+        UsageError: the run has ended, is in use, or has not begun.
+        MlteamError: when the run fails again.
+    """
+    return asyncio.run(_stoppable(aresume(run, sandbox=sandbox, subscribers=subscribers, clients=clients)))
+
+
+async def aresume(
+    run: RunDir, *, sandbox: str | None = None, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client
+) -> dict[str, Any]:
+    """Like `resume`, inside a running event loop, whose signals are left alone."""
+    with run.lock():
+        if not run.settings.exists():
+            raise UsageError(f"run {run.name!r} was cut off before it began: there is nothing to go on with. Start it again: mlteam run")
+        cut_off = read_cut_off(run)
+        if any(isinstance(event, RunEnded) and event.status == "done" for event in cut_off.events):
+            raise UsageError(f"run {run.name!r} has ended: there is nothing to go on with. See it: mlteam show {run.path}")
+        settings = read_settings(run.settings, {"sandbox": sandbox, "out": run.path.parent})
+        preflight(settings, clients)
+        conductor = Conductor(run, settings, subscribers, clients, cut_off)
+        try:
+            return await conductor.go()
+        except (UsageError, PrerequisiteMissing):
+            conductor.close()
+            raise
+        except OSError as error:
+            conductor.close()
+            raise _disk_error(error, run.path.parent) from None
+
+
+async def _stoppable(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """Await `work`; the signals that ask a program to end cancel it, as Ctrl-C does."""
+    task = asyncio.ensure_future(work)
+    if sys.platform != "win32" and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
 
 
 def _missing_folders(out: Path) -> list[Path]:
@@ -145,22 +199,28 @@ def preflight(settings: Settings, clients: Clients = make_client) -> None:
 class Conductor:
     """Runs one team in one run directory."""
 
-    def __init__(self, run: RunDir, settings: Settings, subscribers: Sequence[Subscriber], clients: Clients) -> None:
+    def __init__(
+        self, run: RunDir, settings: Settings, subscribers: Sequence[Subscriber], clients: Clients, cut_off: CutOff | None = None
+    ) -> None:
+        """`cut_off`: where an earlier process left the run; None for a new one."""
         self.run_dir, self.settings, self._clients = run, settings, clients
-        self.log = EventLog(run.events)
+        self._cut_off = cut_off
+        at = cut_off.checkpoint if cut_off else Checkpoint(state=State(trials_spent=settings.trials == 0))
+        self.log = Journal(EventLog(run.events), run.replies, cut_off.tail if cut_off else (), at.turns)
         self._tracer = Tracer(run.traces)
         self.log.subscribe(self._tracer)
         for subscriber in subscribers:
             self.log.subscribe(subscriber)
         self.vault = Vault(run)
-        self.meter = Meter(Limits(search_s=settings.time, trials=settings.trials), Usage())
-        self.turns = 0
+        self.meter = Meter(Limits(search_s=settings.time, trials=settings.trials), at.usage)
+        self.turns = at.turns
         self._stack = AsyncExitStack()
         self._kernel: Kernel | None = None
-        self._began = time.time()
-        self._stage_began, self._stage_searched = time.perf_counter(), 0.0
-        self._takeover = False
-        self._failures = 0
+        # Seconds are counted by a clock that nobody sets, and those of earlier processes are added.
+        self._began = time.perf_counter() - at.seconds
+        self._stage_began, self._stage_searched = time.perf_counter() - at.stage_seconds, at.stage_searched
+        self._takeover, self._failures = at.takeover, at.failures
+        self._thread = at.thread
         self._limits = KernelLimits(**settings.sandbox.model_dump(include=set(KernelLimits.model_fields)))
         host = Host(run, settings, self.vault, lambda: self.room.state, self._cross_validate)
         self.room = Toolroom(
@@ -168,9 +228,9 @@ class Conductor:
             evidence=Evidence(run, self.vault, self.log.append),
             meter=self.meter,
             cells=CellJournal(run.cells),
-            emit=self.log.append,
+            record=self.log,
             kernel=self._open_kernel,
-            state=State(trials_spent=settings.trials == 0),
+            state=at.state,
         )
         self._groups: dict[str, Group] = {}
 
@@ -178,13 +238,13 @@ class Conductor:
         """From the first stage to the last; whatever happens, the log says how it ended."""
         try:
             async with self._stack:
-                await self._begin()
+                await (self._resume(self._cut_off) if self._cut_off else self._begin())
                 while self.room.state.stage is not None:
                     await self._step()
             return self._end("done", "")
         except (asyncio.CancelledError, KeyboardInterrupt):
-            self._end("interrupted", "stopped by the user")
-            raise Interrupted(f"stopped. What is finished is in {self.run_dir.path}.") from None
+            self._end("interrupted", "stopped from outside")
+            raise Interrupted(f"stopped; everything is saved. Go on with: mlteam resume {self.run_dir.path}") from None
         except UsageError:
             raise
         except PrerequisiteMissing as error:
@@ -207,12 +267,47 @@ class Conductor:
 
     async def _begin(self) -> None:
         write_atomic(self.run_dir.settings, self.settings.to_yaml())
+        self._announce()
+        self._save()
+
+    def _announce(self) -> None:
         versions = {"python": platform.python_version(), **_versions()}
         self.log.append(RunStarted(run=self.run_dir.name, settings=self.settings.model_dump(mode="json"), versions=versions))
+        self._choose_sandbox()
+        self.log.append(StageEntered(stage=Stage.PLAN, visit=1))
+
+    async def _resume(self, cut_off: CutOff) -> None:
+        """Take the run up where an earlier process left it."""
+        self.room.cells.keep(cut_off.is_kept)
+        self.log.append(cut_off.event(self.room.state))
+        self.meter.usage.search_s += cut_off.lost_search_s
+        if cut_off.checkpoint.events:
+            self._choose_sandbox()
+        else:  # it was cut off before its first checkpoint
+            self._announce()
+
+    def _choose_sandbox(self) -> None:
         chosen = choose(self.settings.sandbox.kind, trusted_code=self.settings.model == PLAYBOOK)
         self._sandbox = chosen.kind
         self.log.append(SandboxChosen(sandbox=chosen.kind, why=chosen.why))
-        self.log.append(StageEntered(stage=Stage.PLAN, visit=1))
+
+    def _save(self) -> None:
+        """Write the checkpoint and force everything to the disk: from here on, this turn is not lost."""
+        now = time.perf_counter()
+        checkpoint = Checkpoint(
+            state=self.room.state,
+            usage=self.meter.usage,
+            turns=self.turns,
+            thread=self._thread,
+            takeover=self._takeover,
+            failures=self._failures,
+            seconds=now - self._began,
+            stage_seconds=now - self._stage_began,
+            stage_searched=self._stage_searched,
+            events=self.log.length,
+        )
+        self.log.sync()
+        self.run_dir.write_checkpoint(checkpoint.model_dump(mode="json"))
 
     async def _step(self) -> None:
         """One turn, and what follows from it."""
@@ -222,23 +317,16 @@ class Conductor:
         self.turns += 1
         self.room.begin_turn(self.turns)
         contract = self.vault.contract if self.vault.sealed else None
-        briefing = brief(before, self.room.host.wish, self.meter, contract, self.run_dir.name)
+        told_before = self.log.briefing(self.turns)
+        briefing = told_before or brief(before, self.room.host.wish, self.meter, contract, self.run_dir.name)
         self.log.append(TurnStarted(turn=self.turns, role=role, stage=before.stage, briefing=briefing))
         await self._speak(role, briefing, before.stage)
         state = self.room.state
         if before.stage is Stage.OPTIMISE:
             state = self.room.evidence.of_round(before, state, self.room.tuned)
         self._advance(before, state)
-        self.run_dir.write_checkpoint(
-            {
-                "schema_version": 1,
-                "state": self.room.state.model_dump(mode="json"),
-                "usage": {**asdict(self.meter.usage), "usd": None if self.meter.usage.usd is None else str(self.meter.usage.usd)},
-                "turns": self.turns,
-                "thread": list(self._group(self._model(before.stage)).thread),
-            }
-        )
-        self.log.sync()
+        self.log.settle(self.turns)
+        self._save()
 
     async def _speak(self, role: str, briefing: str, stage: Stage) -> None:
         """The role's turn; when its model fails, the playbook takes it over."""
@@ -256,15 +344,16 @@ class Conductor:
             given_up = self._failures >= MOST_FAILURES
             suffix = "; the playbook goes on from here" if given_up else ""
             self.log.append(FellBack(stage=stage, role=role, reason=f"model {model} failed: {reason}{suffix}"))
-            begun = time.perf_counter()
+            begun, model = time.perf_counter(), PLAYBOOK
             try:
-                await self._group(PLAYBOOK).turn(role, briefing)
+                await self._group(model).turn(role, briefing)
             except Exception as second:
                 self._raise_fatal()
                 raise MlteamError(f"the {role} failed in stage {stage}: {second}") from second
         else:
             self._failures = 0 if model != PLAYBOOK else self._failures
         self._raise_fatal()
+        self._thread = list(self._group(model).thread)
         self.log.append(TurnEnded(turn=self.turns, role=role, status="ok", seconds=time.perf_counter() - begun))
 
     def _raise_fatal(self) -> None:
@@ -325,12 +414,17 @@ class Conductor:
 
     def _group(self, model: str) -> Group:
         if model not in self._groups:
-            thread = [line for group in self._groups.values() for line in group.thread]
-            clients = {role: MeteredClient(self._clients(model), role, model, self._record_call) for role in NAMES}
+            clients = {
+                role: MeteredClient(self._clients(model), role, model, self._record_call, self._answers(role, model)) for role in NAMES
+            }
             for client in clients.values():
                 self._stack.push_async_callback(client.close)
-            self._groups[model] = Group(clients, self.room, self._spoken, thread)
+            self._groups[model] = Group(clients, self.room, self._spoken, self._thread)
         return self._groups[model]
+
+    def _answers(self, role: str, model: str) -> KeptAnswers | None:
+        """Where the answers of a model that costs something are kept."""
+        return None if model == PLAYBOOK else KeptAnswers(self.log, lambda: self.turns, role, model)
 
     def _spoken(self, role: str, text: str) -> None:
         self.log.append(MessageSpoken(turn=self.turns, role=role, text=text))
@@ -364,7 +458,7 @@ class Conductor:
         self.log.append(KernelChanged(change=change, facts=facts))
 
     def _end(self, status: str, reason: str) -> dict[str, Any]:
-        seconds = time.time() - self._began
+        seconds = time.perf_counter() - self._began
         summary = summarise(self.run_dir, self.room.state, self.meter.usage, status, reason, seconds)
         self.log.append(RunEnded(status=status, reason=reason, seconds=seconds, summary=summary))
         self.log.sync()
@@ -374,7 +468,7 @@ class Conductor:
                 self._write_documents()
             except Exception as error:  # the run has ended as its summary says; its views can be built again
                 summary["fallbacks"].append(f"documents: {type(error).__name__}: {error}. Type: mlteam report {self.run_dir.path}")
-        total = time.time() - self._began
+        total = time.perf_counter() - self._began
         summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}
         return summary
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from team.errors import UsageError
+from tools.files import remove_tree
 
 
 class RunDir:
@@ -46,6 +47,16 @@ class RunDir:
     @property
     def checkpoint(self) -> Path:
         return self.path / "checkpoint.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One checkpoint for each turn, to go back to."""
+        return self.path / "checkpoints"
+
+    @property
+    def replies(self) -> Path:
+        """What language models answered, one JSON document a line; the playbook's answers cost nothing and are not kept."""
+        return self.path / "replies.jsonl"
 
     @property
     def plan(self) -> Path:
@@ -110,7 +121,19 @@ class RunDir:
         return document
 
     def write_checkpoint(self, document: dict[str, Any]) -> None:
-        write_atomic(self.checkpoint, json.dumps(document, indent=1))
+        """Write the newest checkpoint, and keep one for its turn, in this order: each is good when the other is not."""
+        text = json.dumps(document, indent=1)
+        self.checkpoints.mkdir(exist_ok=True)
+        write_atomic(self.checkpoints / f"{document['turns']:06}.json", text)
+        write_atomic(self.checkpoint, text)
+
+    def sweep(self) -> None:
+        """Remove what a process that was killed left half written. Nobody else may be working on the run."""
+        for path in self.path.glob(".fold-*"):
+            remove_tree(path)
+        for folder in (self.path, self.data, self.vault, self.reports, self.model, self.checkpoints, self.work):
+            for path in folder.glob(".*.tmp") if folder.is_dir() and not folder.is_symlink() else ():
+                remove_tree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -167,6 +167,28 @@ def load_settings(overrides: dict[str, Any], config: Path | None = None) -> Sett
     return Settings.model_construct(**dict(layered))
 
 
+def read_settings(path: Path, changes: dict[str, Any] | None = None) -> Settings:
+    """The settled settings of a run, as `to_yaml` wrote them; the environment has no say.
+
+    Args:
+        changes: settings that are to differ; values that are None are left out.
+
+    Raises:
+        UsageError: naming every setting that is wrong.
+    """
+    given = {**_read_yaml(path), **{key: value for key, value in (changes or {}).items() if value is not None}}
+
+    class Exact(Settings):
+        @classmethod
+        def settings_customise_sources(cls, settings_cls, init_settings, **_: Any):  # type: ignore[no-untyped-def,override]  # the base's sources, fewer of them
+            return (init_settings,)
+
+    try:
+        return Settings.model_construct(**dict(Exact(**given)))
+    except ValidationError as error:
+        raise UsageError("\n".join(_problem(detail) for detail in error.errors())) from None
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -23,6 +23,7 @@ from team.events import (
     MessageSpoken,
     ModelCalled,
     RunEnded,
+    RunResumed,
     RunStarted,
     StageEnded,
     StageEntered,
@@ -64,6 +65,9 @@ class Tracer:
         match event:
             case RunStarted():
                 self._begin("run", f"run {event.run}", None, event.at, {"mlteam.run": event.run})
+            case RunResumed():
+                self._begin("run", "run resumed", None, event.at, {"mlteam.resumed": event.times, "mlteam.turn": event.turn})
+                self._begin("stage", f"stage {event.stage}", "run", event.at, {"mlteam.stage": event.stage})
             case StageEntered():
                 facts = {"mlteam.stage": event.stage, "mlteam.visit": event.visit}
                 self._begin("stage", f"stage {event.stage}", "run", event.at, facts)

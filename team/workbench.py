@@ -26,12 +26,13 @@ from team.errors import BudgetExceeded, MlteamError, PrerequisiteMissing, UsageE
 from team.events import CellExecuted, Event, ProgressMade, ToolCalled, ToolReturned
 from team.evidence import Evidence, HandedIn
 from team.host import Host
+from team.journal import Journal
 from team.roles import Role
 from team.sandbox import CellResult, Kernel
 from team.stages import Stage, State
 from tools.candidates import CODE
 from tools.predictions import PredictionError
-from tools.show import PROGRESS_MIME
+from tools.show import PROGRESS_MIME, RESULT_MIME
 from tools.spec import InputRefused, ToolArgumentError, ToolFailed, ToolRefused, ToolSpec, registry
 
 OBSERVATION_CHARS = 12_000
@@ -74,12 +75,13 @@ class Toolroom:
         evidence: Evidence,
         meter: Meter,
         cells: CellJournal,
-        emit: Callable[[Event], Event],
+        record: Journal,
         kernel: Callable[[], Awaitable[Kernel]],
         state: State,
     ) -> None:
-        self.host, self.evidence, self.meter, self.cells, self.emit, self.kernel = host, evidence, meter, cells, emit, kernel
+        self.host, self.evidence, self.meter, self.cells, self.kernel = host, evidence, meter, cells, kernel
         self.state = state
+        self._record = record
         self.turn = 0
         self.fatal: BaseException | None = None
         self.tuned: list[str] = []
@@ -93,6 +95,9 @@ class Toolroom:
     def spec(self, name: str) -> ToolSpec | None:
         return self._specs.get(name)
 
+    def emit(self, event: Event) -> Event:
+        return self._record.append(event)
+
     def begin_turn(self, turn: int) -> None:
         self.turn, self.tuned = turn, []
 
@@ -102,13 +107,13 @@ class Toolroom:
             return await self._call(role, name, arguments)
 
     async def _call(self, role: Role, name: str, arguments: Mapping[str, Any]) -> Outcome:
-        call = uuid.uuid4().hex[:12]
         spec = self.spec(name)
-        self.emit(
-            ToolCalled(
-                call=call, turn=self.turn, role=role.name, tool=name, where=spec.where if spec else "host", arguments=dict(arguments)
-            )
-        )
+        where = spec.where if spec else "host"
+        called = ToolCalled(call=uuid.uuid4().hex[:12], turn=self.turn, role=role.name, tool=name, where=where, arguments=dict(arguments))
+        announced = self.emit(called)
+        call = announced.call if isinstance(announced, ToolCalled) else called.call
+        if (before := self._record.returned(call)) is not None:
+            return self._once_more(spec, arguments, before)
         start = time.perf_counter()
         ran = True
         try:
@@ -124,10 +129,7 @@ class Toolroom:
             self.fatal = UsageError(f"{self.host.wish.source}: the table cannot be used as it is ({outcome.text.strip()}).")
         seconds = time.perf_counter() - start
         searched = seconds if spec is not None and spec.searches and ran else 0.0
-        if searched:
-            self.meter.charge_search(searched, _trials(outcome))
-            trials_left = self.meter.trials_left
-            self.state = self.state.model_copy(update={"search_spent": self.meter.search_spent, "trials_spent": trials_left == 0})
+        self._charge(searched, outcome)
         outcome.text = cut(outcome.text)
         self.emit(
             ToolReturned(
@@ -141,6 +143,23 @@ class Toolroom:
             )
         )
         return outcome
+
+    def _once_more(self, spec: ToolSpec | None, arguments: Mapping[str, Any], before: ToolReturned) -> Outcome:
+        """What a call brought that returned before the run was cut off: it is not made again."""
+        text = before.text if before.result is None else json.dumps(before.result, ensure_ascii=False)
+        outcome = Outcome(status=before.status, text=text, result=before.result)
+        if spec is not None and before.status != "refused":
+            self.state = self.evidence.of_recorded(self.state, self._record.scored_before(before))
+            outcome = self._taken_over(spec, spec.validate(arguments), outcome)
+        self._charge(before.search_seconds, outcome)
+        self.emit(before)
+        return outcome
+
+    def _charge(self, searched: float, outcome: Outcome) -> None:
+        if searched:
+            self.meter.charge_search(searched, _trials(outcome))
+            trials_left = self.meter.trials_left
+            self.state = self.state.model_copy(update={"search_spent": self.meter.search_spent, "trials_spent": trials_left == 0})
 
     async def _checked(self, call: str, role: Role, spec: ToolSpec | None, name: str, arguments: Mapping[str, Any]) -> Outcome:
         assert self.state.stage is not None
@@ -165,11 +184,15 @@ class Toolroom:
         assert self._running is not None, "progress is made by a call that is going on"
         self.emit(ProgressMade(call=self._running.call, facts=_small(facts)))
 
-    def journal(self, tool: str, code: str, cell: CellResult) -> None:
-        """Keep a cell that was executed for the call that is going on, whatever sandbox it ran in."""
+    def journal(self, tool: str, code: str, cell: CellResult, names: list[str] | None = None) -> None:
+        """Keep a cell that was executed for the call that is going on, whatever sandbox it ran in.
+
+        Args:
+            names: variables of the run's own kernel after it, where they may be wanted again.
+        """
         assert self._running is not None, "cells are executed for a call that is going on"
         call, role, stage = self._running
-        number = self.cells.add(call, role, stage, tool, code, cell)
+        number = self.cells.add(call, role, stage, tool, code, cell, names)
         self.emit(CellExecuted(call=call, cell=number, status=cell.status, seconds=cell.seconds, cause=cell.cause))
 
     def _within_budget(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -211,8 +234,24 @@ class Toolroom:
             if isinstance(facts, dict):
                 self.progress(facts)
 
-        cell = await (await self.kernel()).execute(code, timeout_s=_deadline(spec, values), on_output=on_output)
-        self.journal(spec.name, code, cell)
+        assert self._running is not None
+        kernel = await self.kernel()
+        # It may have ended before the run was cut off, without its call having returned.
+        recorded = self.cells.of_call(self._running.call)
+        if recorded is not None:
+            self.emit(
+                CellExecuted(
+                    call=self._running.call,
+                    cell=recorded["cell"],
+                    status=recorded["status"],
+                    seconds=recorded["seconds"],
+                    cause=recorded["cause"],
+                )
+            )
+            cell = _recorded(recorded)
+        else:
+            cell = await kernel.execute(code, timeout_s=_deadline(spec, values), on_output=on_output)
+            self.journal(spec.name, code, cell, kernel.names if spec.free_form else None)
         return _read(spec, cell)
 
     def _recorded(self, spec: ToolSpec, values: dict[str, Any], outcome: Outcome) -> Outcome:
@@ -221,8 +260,11 @@ class Toolroom:
             self.state, problems = self.evidence.of_candidates(self.state, _handed_in(spec, outcome))
             if problems:
                 outcome.text += "\n" + "\n".join(problems)
-            if spec.name in ("tune", "submit_candidate"):
-                self.tuned.append(str(values.get("family", CODE)))
+        return self._taken_over(spec, values, outcome)
+
+    def _taken_over(self, spec: ToolSpec, values: dict[str, Any], outcome: Outcome) -> Outcome:
+        if spec.name in ("tune", "submit_candidate"):
+            self.tuned.append(str(values.get("family", CODE)))
         if outcome.status == "ok" and outcome.result is not None:
             try:
                 self.state = self.evidence.of_result(self.state, spec.name, outcome.result)
@@ -313,6 +355,29 @@ def _read(spec: ToolSpec, cell: CellResult) -> Outcome:
         return Outcome(status="error", text=cell.evalue or "failed")
     return Outcome(
         status="error" if cell.status == "ok" else cell.status, text=_failure(cell) if cell.status != "ok" else "no result was shown"
+    )
+
+
+def _recorded(document: dict[str, Any]) -> CellResult:
+    """The result of a cell that stands in the journal."""
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] = {}
+    text: list[str] = []
+    for output in document["outputs"]:
+        data = output.get("data", {})
+        result = data.get(RESULT_MIME, result)
+        text.append(output.get("text", "") if output["output_type"] == "stream" else data.get("text/plain", ""))
+        error = output if output["output_type"] == "error" else error
+    return CellResult(
+        status=document["status"],
+        text="\n".join(part for part in text if part),
+        outputs=document["outputs"],
+        seconds=document["seconds"],
+        ename=error.get("ename"),
+        evalue=error.get("evalue"),
+        traceback="\n".join(error["traceback"]) if error else None,
+        result=result,
+        cause=document.get("cause"),
     )
 
 

@@ -13,6 +13,7 @@ from team.cells import CellJournal
 from team.events import Event
 from team.evidence import Evidence
 from team.host import Host
+from team.journal import Journal
 from team.log import EventLog
 from team.quarantine import Quarantine
 from team.sandbox import Kernel, Limits, open_kernel
@@ -50,7 +51,7 @@ class Rooming:
             evidence=Evidence(self.run, vault, self.log.append),
             meter=self.meter,
             cells=CellJournal(self.run.cells),
-            emit=self.log.append,
+            record=Journal(self.log, self.run.replies),
             kernel=self._open,
             state=State(),
         )

@@ -1,4 +1,4 @@
-"""Count and record every model call: tokens, dollars, seconds, also of calls that fail."""
+"""Count and record every model call: tokens, dollars, seconds, also of calls that fail; never pay for an answer twice."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
-from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
+from autogen_core import FunctionCall
+from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, RequestUsage
 
 from team.models import provider_of
 from team.models.delegating import DelegatingClient
@@ -30,18 +31,35 @@ class ModelCall:
     error: str | None
 
 
+class Answers(Protocol):
+    """Where a role's paid answers are kept, and found again when its turn is gone through once more."""
+
+    def next(self) -> dict[str, Any] | None: ...
+    def keep(self, answer: dict[str, Any]) -> None: ...
+
+
 class MeteredClient(DelegatingClient):
-    """Tells `record` of every call, then hands the reply, or the exception, on. Makes every client cancellable by its token."""
+    """Tells `record` of every call, then hands the reply, or the exception, on. Makes every client cancellable by its token.
+
+    An answer is kept before anybody can act on it. One that was kept before the run was cut off is given again.
+    """
 
     component_provider_override = "team.models.metering.MeteredClient"
 
-    def __init__(self, inner: ChatCompletionClient, role: str, spec: str, record: Callable[[ModelCall], None]) -> None:
+    def __init__(
+        self, inner: ChatCompletionClient, role: str, spec: str, record: Callable[[ModelCall], None], answers: Answers | None = None
+    ) -> None:
         super().__init__(inner)
         self._role = role
+        self._answers = answers
         self._provider, self._model = provider_of(spec)
         self._record = record
 
     async def create(self, messages: Sequence[LLMMessage], **options: Any) -> CreateResult:
+        if self._answers is not None and (paid := self._answers.next()) is not None:
+            result = read_answer(paid)
+            self._note(result.usage.prompt_tokens, result.usage.completion_tokens, 0.0, result.finish_reason, None)
+            return result
         start = time.perf_counter()
         asked = asyncio.ensure_future(self._inner.create(messages, **options))
         if (token := options.get("cancellation_token")) is not None:
@@ -51,6 +69,8 @@ class MeteredClient(DelegatingClient):
         except BaseException as error:
             self._note(0, 0, time.perf_counter() - start, "error", f"{type(error).__name__}: {error}"[:500])
             raise
+        if self._answers is not None:
+            self._answers.keep(write_answer(result))
         usage = result.usage
         self._note(usage.prompt_tokens, usage.completion_tokens, time.perf_counter() - start, result.finish_reason, None)
         return result
@@ -59,3 +79,28 @@ class MeteredClient(DelegatingClient):
         # Only the playbook is known to cost nothing; no price is assumed for anything else.
         usd = Decimal(0) if self._provider == "playbook" else None
         self._record(ModelCall(self._role, self._provider, self._model, input_tokens, output_tokens, usd, seconds, finish_reason, error))
+
+
+def write_answer(result: CreateResult) -> dict[str, Any]:
+    """A reply as a document of our own: none of AutoGen's types is written into a run directory."""
+    calls = [] if isinstance(result.content, str) else result.content
+    return {
+        "text": result.content if isinstance(result.content, str) else None,
+        "calls": [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in calls],
+        "thought": result.thought,
+        "finish_reason": result.finish_reason,
+        "input_tokens": result.usage.prompt_tokens,
+        "output_tokens": result.usage.completion_tokens,
+    }
+
+
+def read_answer(document: dict[str, Any]) -> CreateResult:
+    """The reply that `write_answer` wrote."""
+    calls = [FunctionCall(id=call["id"], name=call["name"], arguments=call["arguments"]) for call in document["calls"]]
+    return CreateResult(
+        content=calls or document["text"] or "",
+        thought=document["thought"],
+        finish_reason=document["finish_reason"],
+        usage=RequestUsage(document["input_tokens"], document["output_tokens"]),
+        cached=False,
+    )

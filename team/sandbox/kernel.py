@@ -20,6 +20,9 @@ from team.sandbox.ending import to_the_end
 from team.sandbox.outputs import Outputs, plain_text
 from team.sandbox.session import Session
 
+_ABANDON_SECONDS = 1.5
+"""How long a cell that nobody waits for any more may take to end after an interrupt: somebody wants to leave."""
+
 
 @asynccontextmanager
 async def open_kernel(
@@ -231,7 +234,7 @@ class Kernel:
 
     async def _abandon(self, session: Session, cell: Cell) -> None:
         if not cell.over:
-            await cell.stop(self.limits.interrupt_s, "by the caller")
+            await cell.stop(min(self.limits.interrupt_s, _ABANDON_SECONDS), "by the caller")
         if session.process.poll():
             await self._lose()
 
