@@ -41,11 +41,17 @@ bench: $(VENV)/.all ## Measure what the framework costs beside models and tools
 showcase: $(VENV)/.all ## Run the datasets that scikit-learn bundles and print a table of the results
 	$(BIN)/python -m evals.showcase
 
+COMPILE = build/pins/bin/uv pip compile --quiet --upgrade --no-build --no-annotate --custom-compile-command 'make pins' \
+	--constraint constraints.txt --python-version 3.11 --python-platform x86_64-manylinux_2_28
+
 .PHONY: pins
 pins: ## Settle the pinned set anew (a maintainer's job: needs the network)
 	rm -rf build/pins && $(PYTHON) -m venv build/pins
 	build/pins/bin/pip install --quiet '.[all,dev]'
 	build/pins/bin/pip freeze --exclude mlteam | sed 's/+cpu$$//' | LC_ALL=C sort -f > constraints.txt
+	build/pins/bin/pip install --quiet uv
+	$(COMPILE) --generate-hashes --no-emit-package debugpy sandbox_image/requirements.in -o sandbox_image/requirements.lock
+	$(COMPILE) --no-deps sandbox_image/requirements-torch.in -o sandbox_image/requirements-torch.lock
 
 .PHONY: clean
 clean: ## Remove .venv and everything that tools left

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from team.sandbox_cli import app as sandbox_app
+
 app = typer.Typer(
     name="mlteam",
     help="A team of language-model roles that does a whole machine-learning experiment, honestly.",
@@ -18,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(sandbox_app, name="sandbox")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run directories.")]

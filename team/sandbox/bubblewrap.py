@@ -56,7 +56,7 @@ _WRAPPERS = 2
 _HOME_MB = 256
 _IN_MEMORY = ("/tmp", "/dev/shm", f"{_ROOT}/home")
 _TRY_SECONDS = 10
-_PROJECT = ("team", "evals", "reports", "prompts")
+_PROJECT = ("team", "evals", "reports", "prompts", "sandbox_image")
 """Packages that an installation puts next to the libraries and that are hidden."""
 
 

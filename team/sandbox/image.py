@@ -95,8 +95,6 @@ def tag(torch: bool, recipe: Recipe | None = None) -> str:
 def find(client: DockerClient, recipe: Recipe | None = None) -> Found:
     """Look for the image. What the daemon says when it fails is raised as the SDK's own exceptions."""
     recipe = recipe or Recipe()
-    if not recipe.dockerfile.exists():
-        return Found(None, stale=False)
     there = tags(client, recipe.repository)
     current = next((name for name in (tag(True, recipe), tag(False, recipe)) if name in there), None)
     return Found(current, stale=bool(there - {tag(True, recipe), tag(False, recipe)}))
@@ -105,7 +103,9 @@ def find(client: DockerClient, recipe: Recipe | None = None) -> Found:
 def tags(client: DockerClient, repository: str) -> set[str]:
     """The tags in a repository that `build` gave: hashes, and nothing that somebody named by hand."""
     ours = re.compile(re.escape(repository) + ":[0-9a-f]{12}(-torch)?")
-    return {name for image in client.api.images(name=repository) for name in image["RepoTags"] or () if ours.fullmatch(name)}
+    # Podman puts the name of this machine before the names of its images.
+    names = (name.removeprefix("localhost/") for image in client.api.images() for name in image["RepoTags"] or ())
+    return {name for name in names if ours.fullmatch(name)}
 
 
 def _sources(folder: Path) -> list[Path]:
