@@ -60,7 +60,7 @@ def imported(source: Path) -> Iterator[str]:
         modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             modules = [node.module]
-        yield from {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"tools"}
+        yield from {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"tools", "quota"}
 
 
 def test_what_runs_inside_imports_nothing_but_what_is_locked() -> None:
