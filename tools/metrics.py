@@ -262,8 +262,8 @@ def score(metric: str, task: Task, y: Array, predictions: Array) -> float:
     import numpy as np
 
     chosen = metric_for(metric, task)
-    y, shaped = _shaped(chosen, task, y, predictions)
-    value = chosen.function(y, shaped)
+    y, ready = shaped(chosen, task, y, predictions)
+    value = chosen.function(y, ready)
     if not np.isfinite(value):
         raise ValueError(f"{metric} is undefined on these {len(y)} rows (it came out as {value})")
     return value
@@ -290,15 +290,19 @@ def bootstrap_interval(
     from tools.resampling import bootstrap_scores
 
     value = score(metric, task, y, predictions)
-    y, shaped = _shaped(metric_for(metric, task), task, y, predictions)
-    scores = bootstrap_scores(METRICS[metric], task, y, shaped, resamples, np.random.default_rng(seed))
+    y, ready = shaped(metric_for(metric, task), task, y, predictions)
+    scores = bootstrap_scores(METRICS[metric], task, y, ready, resamples, np.random.default_rng(seed))
     tail = (1 - level) / 2
     low, high = np.quantile(scores, [tail, 1 - tail])
     return Interval(score=value, low=float(low), high=float(high), std_error=float(scores.std(ddof=1)), level=level, n=len(y))
 
 
-def _shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Array, Array]:
-    """Check shapes and values; give `y` and what the metric's function takes."""
+def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Array, Array]:
+    """Check shapes and values; give `y` and what the metric's function takes.
+
+    Raises:
+        ValueError: as `score` does.
+    """
     import numpy as np
 
     y, predictions = np.asarray(y), np.asarray(predictions, dtype=np.float64)

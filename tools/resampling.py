@@ -18,6 +18,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 # Sorted-row operations that take about 1.5 s on a slow core.
 RANK_WORK = 90_000_000
+# Cells of resampled confusion matrices that are held at once: 32 MB.
+MATRIX_CELLS = 4_000_000
 
 
 def bootstrap_scores(metric: Metric, task: Task, y: Array, shaped: Array, resamples: int, rng: np.random.Generator) -> Array:
@@ -42,6 +44,22 @@ def bootstrap_scores(metric: Metric, task: Task, y: Array, shaped: Array, resamp
         spread = squared - total**2
         return 1 - residual / np.where(spread > 0, spread, np.inf)
     return np.sqrt(means[:, 0]) if metric.name in ("rmse", "rmsle") else means[:, 0]
+
+
+def paired_bootstrap_scores(
+    metric: Metric, task: Task, y: Array, first: Array, second: Array, resamples: int, seed: int
+) -> tuple[Array, Array]:
+    """Scores of two models on the same resamples, two arrays of shape (m,) with m at most `resamples`.
+
+    Args:
+        first: what the metric's function takes, of the first model, as in `bootstrap_scores`.
+        second: the same of the second model.
+    """
+    if metric.needs == "label":
+        return _paired_label_scores(metric.name, y, first, second, resamples, np.random.default_rng(seed))
+    # What is drawn depends on the rows and their classes alone: equal seeds draw equal rows for both.
+    mine, other = (bootstrap_scores(metric, task, y, shaped, resamples, np.random.default_rng(seed)) for shaped in (first, second))
+    return mine, other
 
 
 def _draws(strata: list[Array], n: int, resamples: int, rng: np.random.Generator) -> Iterator[Array]:
@@ -83,6 +101,25 @@ def _label_scores(name: str, y: Array, labels: Array, resamples: int, rng: np.ra
         size = int(matrix[code].sum())
         drawn[:, code] = rng.multinomial(size, matrix[code] / size, size=resamples)
     return _from_confusion(name, drawn)
+
+
+def _paired_label_scores(name: str, y: Array, first: Array, second: Array, resamples: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Resample the pairs of calls within each true class; either model's calls make its own confusion matrix."""
+    k = int(max(y.max(), first.max(), second.max(), 1)) + 1
+    batch = max(1, MATRIX_CELLS // (k * k))
+    scores: list[tuple[Array, Array]] = []
+    for start in range(0, resamples, batch):
+        size = min(batch, resamples - start)
+        mine, other = np.zeros((size, k, k)), np.zeros((size, k, k))
+        for code in np.unique(y):
+            rows = y == code
+            pairs, counts = np.unique(first[rows] * k + second[rows], return_counts=True)
+            drawn = rng.multinomial(counts.sum(), counts / counts.sum(), size=size)
+            for pair, times in zip(pairs, drawn.T, strict=True):
+                mine[:, code, pair // k] += times
+                other[:, code, pair % k] += times
+        scores.append((_from_confusion(name, mine), _from_confusion(name, other)))
+    return np.concatenate([s[0] for s in scores]), np.concatenate([s[1] for s in scores])
 
 
 def _from_confusion(name: str, matrices: Array) -> Array:

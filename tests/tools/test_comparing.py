@@ -1,0 +1,184 @@
+"""Paired tests against scipy, against published figures, and against their definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tools.comparing import corrected_resampled_t, delong, holm, mcnemar, paired_bootstrap, wilcoxon
+from tools.metrics import METRICS, score
+from tools.resampling import paired_bootstrap_scores
+
+A = [0.81, 0.84, 0.79, 0.88, 0.83]
+B = [0.80, 0.80, 0.80, 0.85, 0.80]
+# Albumin, total protein, K-G score and outcome of 43 patients with ovarian cancer (DeLong et al. 1988).
+OVARIAN_ROWS = """
+3.0 5.8 10 0 3.2 6.3 5 1 3.9 6.8 3 1 2.8 4.8 6 0 3.2 5.8 3 1 0.9 4.0 5 0 2.5 5.7 8 0 1.6 5.6 5 1 3.8 5.7 5 1
+3.7 6.7 6 1 3.2 5.4 4 1 3.8 6.6 6 1 4.1 6.6 5 1 3.6 5.7 5 1 4.3 7.0 4 1 3.6 6.7 4 0 2.3 4.4 6 1 4.2 7.6 4 0
+4.0 6.6 6 0 3.5 5.8 6 1 3.8 6.8 7 1 3.0 4.7 8 0 4.5 7.4 5 1 3.7 7.4 5 1 3.1 6.6 6 1 4.1 8.2 6 1 4.3 7.0 5 1
+4.3 6.5 4 1 3.2 5.1 5 1 2.6 4.7 6 1 3.3 6.8 6 0 1.7 4.0 7 0 3.7 6.1 5 1 3.3 6.3 7 1 4.2 7.7 6 1 3.5 6.2 5 1
+2.9 5.7 9 0 2.1 4.8 7 1 2.8 6.2 8 0 4.0 7.0 7 1 3.3 5.7 6 1 3.7 6.9 5 1 3.6 6.6 5 1
+"""
+OVARIAN = np.array(OVARIAN_ROWS.split(), dtype=float).reshape(-1, 4)
+
+
+def test_without_the_correction_it_is_the_paired_t_test() -> None:
+    ours, scipys = corrected_resampled_t(A, B, 0.0), stats.ttest_rel(A, B)
+    assert ours.statistic == pytest.approx(scipys.statistic)
+    assert ours.p == pytest.approx(scipys.pvalue)
+    interval = scipys.confidence_interval(0.95)
+    assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_the_correction_by_hand() -> None:
+    # Differences 1, 4, -1, 3, 3 hundredths: mean 2, variance 4 (times 1e-4); (1/5 + 1/4) of it is 1.8.
+    found = corrected_resampled_t(A, B, 1 / 4)
+    assert found.difference == pytest.approx(0.02)
+    assert found.statistic == pytest.approx(2 / np.sqrt(1.8))
+    assert found.p == pytest.approx(2 * stats.t.sf(2 / np.sqrt(1.8), 4))
+    assert found.n == 5
+
+
+def test_it_keeps_its_level_where_the_plain_t_test_does_not() -> None:
+    """Folds that share most of their training rows: the errors of their scores are correlated by n₂/(n₁ + n₂)."""
+    rng = np.random.default_rng(0)
+    rejected = {0.0: 0, 1 / 9: 0}
+    for _ in range(400):
+        differences = np.sqrt(0.1) * rng.normal() + np.sqrt(0.9) * rng.normal(size=10)
+        for ratio in rejected:
+            rejected[ratio] += bool((corrected_resampled_t(differences, np.zeros(10), ratio).p or 1) < 0.05)
+    assert rejected[1 / 9] <= 400 * 0.08 < rejected[0.0]
+
+
+def test_equal_scores_are_no_difference_and_equal_steps_no_test() -> None:
+    assert corrected_resampled_t(A, A, 0.25).p == 1.0
+    stepped = corrected_resampled_t([a + 0.02 for a in A], A, 0.25)
+    assert (stepped.p, stepped.low) == (None, None)
+    assert "no spread" in stepped.note
+    assert wilcoxon(A, A).p == 1.0
+
+
+def test_wilcoxon_is_scipys_and_says_how_low_it_can_go() -> None:
+    rng = np.random.default_rng(3)
+    first, second = rng.normal(0.3, 1, size=12), rng.normal(size=12)
+    assert wilcoxon(first, second).p == pytest.approx(stats.wilcoxon(first, second, method="exact").pvalue)
+    five = wilcoxon([a + step for a, step in zip(A, (1, 2, 3, 4, 5), strict=True)], A)
+    assert five.p == pytest.approx(0.0625)
+    assert "0.062" in five.note
+
+
+def test_wilcoxon_is_exact_with_ties_and_without_the_folds_that_agree() -> None:
+    # Differences 1, 4, -1, 3, 3: mid-ranks 1.5, 5, -1.5, 3.5, 3.5; of 32 sign patterns 6 are as far out.
+    assert wilcoxon(A, B).p == pytest.approx(6 / 32)
+    assert wilcoxon([1.0, 2.0, 5.0, 7.0], [1.0, 1.0, 3.0, 4.0]).p == pytest.approx(2 / 8)
+
+
+def test_folds_must_pair_up() -> None:
+    for test in (wilcoxon, lambda a, b: corrected_resampled_t(a, b, 0.25)):
+        with pytest.raises(ValueError, match="two folds at least; got 5 and 4"):
+            test(A, B[:4])
+
+
+def test_mcnemar_is_the_binomial_test_of_the_discordant_rows() -> None:
+    # 48 and 53 rows on which both agree, 35 and 28 on which they do not: binom.test(c(35, 28)) in R gives 0.45.
+    y = np.ones(164, dtype=int)
+    first = np.repeat([1, 1, 0, 0], [48, 28, 35, 53])
+    second = np.repeat([1, 0, 1, 0], [48, 28, 35, 53])
+    found = mcnemar(y, first, second)
+    assert found.p == pytest.approx(0.45, abs=5e-4)
+    assert found.difference == pytest.approx(-7 / 164)
+    assert mcnemar(y, first, first).p == 1.0
+
+
+def test_delong_gives_the_published_figures() -> None:
+    """The figures that the documentation of SAS's PROC LOGISTIC prints for this table."""
+    albumin, protein, kg, y = OVARIAN[:, 0], OVARIAN[:, 1], 10 - OVARIAN[:, 2], OVARIAN[:, 3]
+    found = delong(y, protein, kg)
+    assert (found.difference, found.statistic**2, found.p) == pytest.approx((-0.0780, 0.5554, 0.4561), abs=5e-5)
+    assert (found.low, found.high) == pytest.approx((-0.2830, 0.1271), abs=5e-5)
+    found = delong(y, albumin, kg)
+    assert (found.difference, found.statistic**2, found.p) == pytest.approx((0.0108, 0.0127, 0.9102), abs=5e-5)
+
+
+def test_delong_is_its_definition_also_with_ties() -> None:
+    rng = np.random.default_rng(5)
+    y = rng.integers(2, size=120)
+    first, second = np.round(y + rng.normal(size=120), 1), np.round(y + 2 * rng.normal(size=120), 1)
+
+    def by_definition(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        above, below = scores[y == 1][:, None], scores[y == 0][None, :]
+        wins = (above > below) + 0.5 * (above == below)
+        return wins.mean(axis=1), wins.mean(axis=0)
+
+    (hits_1, misses_1), (hits_2, misses_2) = by_definition(first), by_definition(second)
+    variance = (hits_1 - hits_2).var(ddof=1) / len(hits_1) + (misses_1 - misses_2).var(ddof=1) / len(misses_1)
+    found = delong(y, first, second)
+    assert found.difference == pytest.approx(hits_1.mean() - hits_2.mean())
+    assert found.statistic == pytest.approx(found.difference / np.sqrt(variance))
+
+
+def test_delong_of_like_ranks_is_no_difference() -> None:
+    y, scores = np.array([0, 0, 1, 1, 1]), np.array([0.1, 0.4, 0.3, 0.8, 0.9])
+    assert delong(y, scores, scores**2).p == 1.0
+    with pytest.raises(ValueError, match="two rows of each class"):
+        delong(np.array([0, 1, 1]), scores[:3], scores[:3])
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, None, 0.9]) == [1.0, None, 1.0]
+    assert holm([]) == []
+
+
+def two_models(task: str, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """True values, and predictions of two models that err together."""
+    rng = np.random.default_rng(1)
+    if task == "regression":
+        y, shared = rng.gamma(2.0, size=n) + 0.1, rng.normal(size=n)
+        return y, y + 0.4 * shared, y + 0.4 * shared + 0.2 * rng.normal(size=n)
+    k = 2 if task == "binary" else 4
+    y, shared = rng.integers(k, size=n), rng.dirichlet(np.ones(k), n)
+    models = []
+    for strength, noise in ((0.5, 0.05), (0.4, 0.3)):
+        proba = shared + noise * rng.dirichlet(np.ones(k), n)
+        proba[np.arange(n), y] += strength
+        models.append(proba / proba.sum(axis=1, keepdims=True))
+    return y, models[0], models[1]
+
+
+@pytest.mark.parametrize(("name", "task"), [(name, task) for name, metric in METRICS.items() for task in metric.tasks])
+def test_the_bootstrap_is_paired_for_every_metric(name: str, task: str) -> None:
+    """The spread of the differences is that of resampling rows for both models at once, row by row."""
+    y, first, second = two_models(task)
+    found = paired_bootstrap(name, task, y, first, second, resamples=600)
+    rng = np.random.default_rng(2)
+    strata = [np.arange(len(y))] if task == "regression" else [np.flatnonzero(y == code) for code in np.unique(y)]
+    drawn = []
+    for _ in range(60):
+        rows = np.concatenate([rng.choice(part, len(part)) for part in strata])
+        drawn.append(score(name, task, y[rows], first[rows]) - score(name, task, y[rows], second[rows]))
+    assert found.difference == pytest.approx(score(name, task, y, first) - score(name, task, y, second))
+    assert found.high - found.low == pytest.approx(2 * 1.96 * np.std(drawn), rel=0.4)
+    assert paired_bootstrap(name, task, y, first, first, resamples=50).p == 1.0
+
+
+def test_the_bootstrap_interval_is_that_of_scipy() -> None:
+    y, first, second = two_models("regression")
+
+    def difference(y: np.ndarray, a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
+        return np.abs(y - a).mean(axis=axis) - np.abs(y - b).mean(axis=axis)
+
+    scipys = stats.bootstrap((y, first, second), difference, paired=True, method="percentile", n_resamples=4000, rng=0).confidence_interval
+    ours = paired_bootstrap("mae", "regression", y, first, second, resamples=4000)
+    assert (ours.low, ours.high) == pytest.approx((scipys.low, scipys.high), rel=0.1)
+
+
+def test_many_classes_are_resampled_in_batches() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(200, size=2000)
+    first, second = np.where(rng.random(2000) < 0.7, y, 0), np.where(rng.random(2000) < 0.5, y, 0)
+    mine, other = paired_bootstrap_scores(METRICS["accuracy"], "multiclass", y, first, second, 250, seed=0)
+    assert mine.shape == other.shape == (250,)
+    assert (mine > other).all()
+    assert mine.mean() == pytest.approx((first == y).mean(), abs=0.005)

@@ -1,0 +1,268 @@
+"""Paired tests of two models: over the folds they share, and over the holdout rows they share.
+
+A difference is always the first minus the second, in the metric's own direction. A p-value is two-sided; it is None
+where a test says nothing, and `note` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tools.contract import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+Test = Literal["corrected_t", "wilcoxon", "bootstrap", "mcnemar", "delong"]
+LEVEL = 0.95
+RESAMPLES = 2000
+ROWS_RESAMPLED = 100_000_000
+"""Rows drawn in all at most, so that a large holdout takes seconds; it gets fewer resamples then, but never below 200."""
+_EQUAL = 1e-9
+"""Differences that agree to this share of the largest one are the same: fold scores of labels move in steps."""
+
+
+class PairedTest(BaseModel):
+    """One test of the difference between two models."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    test: Test
+    over: Literal["folds", "rows"]
+    n: int
+    """How many folds or rows the test rests on."""
+    difference: float
+    """Of the scores; for McNemar's test, of the shares of rows that are right."""
+    low: float | None = None
+    high: float | None = None
+    """Ends of the interval around the difference."""
+    level: float = LEVEL
+    """Nominal coverage of the interval, 0 to 1."""
+    statistic: float | None = None
+    p: float | None
+    note: str = ""
+
+
+def corrected_resampled_t(first: Sequence[float], second: Sequence[float], test_to_train: float, level: float = LEVEL) -> PairedTest:
+    """The t-test over folds, with the variance corrected for training sets that overlap.
+
+    The plain variance of the mean, s²/J, takes the J folds for independent; it is replaced by (1/J + n₂/n₁) s², with n₂
+    test and n₁ training rows in a fold and J - 1 degrees of freedom (Nadeau and Bengio 2003, Inference for the
+    Generalization Error, Machine Learning 52; proposed for random splits, and used for folds ever since).
+
+    Args:
+        first: scores of the first model, one a fold.
+        second: scores of the second model on the same folds.
+        test_to_train: n₂/n₁, which is 1/(J - 1) for J folds.
+
+    Raises:
+        ValueError: when the folds do not pair up, or are fewer than two.
+    """
+    import numpy as np
+    from scipy.stats import t as student
+
+    differences = _differences(first, second)
+    folds, mean = len(differences), float(differences.mean())
+    if np.ptp(differences) <= _EQUAL * np.abs(np.concatenate([first, second])).max():
+        same = bool(np.abs(differences).max() <= _EQUAL * np.abs(np.concatenate([first, second])).max())
+        note = "the scores are equal in every fold" if same else "the folds differ by one amount, which leaves no spread to test against"
+        return PairedTest(test="corrected_t", over="folds", n=folds, difference=mean, level=level, p=1.0 if same else None, note=note)
+    error = float(np.sqrt((1 / folds + test_to_train) * differences.var(ddof=1)))
+    reach = float(student.ppf((1 + level) / 2, folds - 1)) * error
+    return PairedTest(
+        test="corrected_t",
+        over="folds",
+        n=folds,
+        difference=mean,
+        low=mean - reach,
+        high=mean + reach,
+        level=level,
+        statistic=mean / error,
+        p=float(2 * student.sf(abs(mean / error), folds - 1)),
+    )
+
+
+def wilcoxon(first: Sequence[float], second: Sequence[float]) -> PairedTest:
+    """Wilcoxon's signed-rank test over folds (Wilcoxon 1945; for learners: Demšar 2006), exact, also with ties.
+
+    Folds without a difference are left out. With J folds that differ no p-value is below 2^(1 - J): `note` says so where
+    that is above 0.05.
+
+    Raises:
+        ValueError: when the folds do not pair up, or are fewer than two.
+    """
+    import numpy as np
+    from scipy.stats import PermutationMethod
+    from scipy.stats import wilcoxon as signed_rank
+
+    differences = _differences(first, second)
+    scale = np.abs(differences).max() or 1.0
+    steps = np.round(differences / scale, 9)  # what should tie does, whatever the last bit says
+    steps = steps[steps != 0]
+    mean = float(differences.mean())
+    if len(steps) == 0:
+        note = "the scores are equal in every fold"
+        return PairedTest(test="wilcoxon", over="folds", n=len(differences), difference=mean, statistic=0.0, p=1.0, note=note)
+    tied = len(np.unique(np.abs(steps))) < len(steps)
+    found = signed_rank(steps, method=PermutationMethod(n_resamples=2 ** len(steps), batch=10_000) if tied else "exact")
+    smallest = 2.0 ** (1 - len(steps))
+    note = f"{len(steps)} folds differ: no p-value is below {smallest:.2g}" if smallest > 1 - LEVEL else ""
+    return PairedTest(
+        test="wilcoxon",
+        over="folds",
+        n=len(differences),
+        difference=mean,
+        statistic=float(found.statistic),
+        p=min(1.0, float(found.pvalue)),
+        note=note,
+    )
+
+
+def paired_bootstrap(
+    metric: str, task: Task, y: Array, first: Array, second: Array, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
+) -> PairedTest:
+    """Percentile bootstrap of the difference of two scores on the same rows (Efron and Tibshirani 1993, chapters 13 and 15).
+
+    Both models are scored on the same resamples, so that rows that are hard for both cancel out. Rows are drawn within
+    each class. The p-value is the smallest 1 - level at which the interval no longer holds 0; it is never below
+    2/(resamples + 1).
+
+    Args:
+        y: codes or values, shape (n,).
+        first: probabilities (n, k) or values (n,) of the first model.
+        second: those of the second model, in the same shape.
+
+    Raises:
+        ValueError: as `tools.metrics.score` does.
+    """
+    import numpy as np
+
+    from tools.metrics import METRICS, score, shaped
+    from tools.resampling import paired_bootstrap_scores
+
+    difference = score(metric, task, y, first) - score(metric, task, y, second)
+    chosen = METRICS[metric]
+    codes, mine = shaped(chosen, task, y, first)
+    _, other = shaped(chosen, task, y, second)
+    resamples = int(np.clip(ROWS_RESAMPLED // len(codes), min(200, resamples), resamples))
+    drawn = np.subtract(*paired_bootstrap_scores(chosen, task, codes, mine, other, resamples, seed))
+    tail = (1 - level) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return PairedTest(
+        test="bootstrap",
+        over="rows",
+        n=len(codes),
+        difference=difference,
+        low=float(low),
+        high=float(high),
+        level=level,
+        p=min(1.0, 2 * (beyond + 1) / (len(drawn) + 1)),
+    )
+
+
+def mcnemar(y: Array, first: Array, second: Array) -> PairedTest:
+    """McNemar's exact test: of the rows that only one of two models gets right, are there as many for either?
+
+    A binomial test of the discordant rows (McNemar 1947; for learners: Dietterich 1998). `statistic` is the number of rows
+    that the first model alone gets right.
+
+    Args:
+        y: true codes, shape (n,).
+        first: predicted codes of the first model, shape (n,).
+        second: those of the second model.
+    """
+    import numpy as np
+    from scipy.stats import binomtest
+
+    mine, other = np.asarray(first) == np.asarray(y), np.asarray(second) == np.asarray(y)
+    only_mine, only_other = int((mine & ~other).sum()), int((~mine & other).sum())
+    discordant = only_mine + only_other
+    return PairedTest(
+        test="mcnemar",
+        over="rows",
+        n=len(mine),
+        difference=float(mine.mean() - other.mean()),
+        statistic=float(only_mine),
+        p=float(binomtest(only_mine, discordant).pvalue) if discordant else 1.0,
+        note=f"{only_mine} rows are right in the first alone, {only_other} in the second alone",
+    )
+
+
+def delong(y: Array, first: Array, second: Array, level: float = LEVEL) -> PairedTest:
+    """The difference of two areas under ROC curves on the same rows (DeLong, DeLong and Clarke-Pearson 1988).
+
+    The structural components come from mid-ranks (Sun and Xu 2014), in n log n.
+
+    Args:
+        y: 1 for positive rows, 0 for negative ones, shape (n,), two of each at least.
+        first: scores of the first model, higher for positive, shape (n,).
+        second: those of the second model.
+
+    Raises:
+        ValueError: when a class has fewer than two rows.
+    """
+    import numpy as np
+    from scipy.stats import norm
+
+    positive = np.asarray(y) == 1
+    hits, misses = int(positive.sum()), int((~positive).sum())
+    if min(hits, misses) < 2:
+        raise ValueError(f"DeLong's test needs two rows of each class; there are {hits} positive and {misses} negative ones")
+    parts = [_components(np.asarray(scores, dtype=np.float64), positive) for scores in (first, second)]
+    difference = float(parts[0][0].mean() - parts[1][0].mean())
+    of_hits, of_misses = parts[0][0] - parts[1][0], parts[0][1] - parts[1][1]
+    error = float(np.sqrt(of_hits.var(ddof=1) / hits + of_misses.var(ddof=1) / misses))
+    if error <= _EQUAL:
+        same = abs(difference) <= _EQUAL
+        note = "both rank the rows alike" if same else "the difference has no variance"
+        return PairedTest(
+            test="delong", over="rows", n=len(positive), difference=difference, level=level, p=1.0 if same else None, note=note
+        )
+    reach = float(norm.ppf((1 + level) / 2)) * error
+    return PairedTest(
+        test="delong",
+        over="rows",
+        n=len(positive),
+        difference=difference,
+        low=difference - reach,
+        high=difference + reach,
+        level=level,
+        statistic=difference / error,
+        p=float(2 * norm.sf(abs(difference / error))),
+    )
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """p-values corrected for their number by Holm's step-down method (Holm 1979); None stays, and does not count."""
+    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (p, i) in enumerate(known):
+        highest = max(highest, min(1.0, (len(known) - rank) * p))
+        corrected[i] = highest
+    return corrected
+
+
+def _differences(first: Sequence[float], second: Sequence[float]) -> Array:
+    import numpy as np
+
+    if len(first) != len(second) or len(first) < 2:
+        raise ValueError(f"fold scores must pair up, two folds at least; got {len(first)} and {len(second)}")
+    return np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+
+
+def _components(scores: Array, positive: Array) -> tuple[Array, Array]:
+    """Of each positive row the share of negatives below it, of each negative the share of positives above it; ties count half."""
+    from scipy.stats import rankdata
+
+    hits, misses = scores[positive], scores[~positive]
+    ranks = rankdata(scores)
+    above = (ranks[positive] - rankdata(hits)) / len(misses)
+    below = 1 - (ranks[~positive] - rankdata(misses)) / len(hits)
+    return above, below
