@@ -1,4 +1,4 @@
-"""Paired tests against scipy, against published figures, and against their definitions."""
+"""Paired tests against scipy, against R, and against their definitions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.resampling import paired_bootstrap_scores
 
 A = [0.81, 0.84, 0.79, 0.88, 0.83]
 B = [0.80, 0.80, 0.80, 0.85, 0.80]
-# Albumin, total protein, K-G score and outcome of 43 patients with ovarian cancer (DeLong et al. 1988).
+# Albumin, total protein, K-G score and outcome of 43 patients with ovarian cancer (DeLong, DeLong and Clarke-Pearson 1988).
 OVARIAN_ROWS = """
 3.0 5.8 10 0 3.2 6.3 5 1 3.9 6.8 3 1 2.8 4.8 6 0 3.2 5.8 3 1 0.9 4.0 5 0 2.5 5.7 8 0 1.6 5.6 5 1 3.8 5.7 5 1
 3.7 6.7 6 1 3.2 5.4 4 1 3.8 6.6 6 1 4.1 6.6 5 1 3.6 5.7 5 1 4.3 7.0 4 1 3.6 6.7 4 0 2.3 4.4 6 1 4.2 7.6 4 0
@@ -81,24 +81,26 @@ def test_folds_must_pair_up() -> None:
 
 
 def test_mcnemar_is_the_binomial_test_of_the_discordant_rows() -> None:
-    # 48 and 53 rows on which both agree, 35 and 28 on which they do not: binom.test(c(35, 28)) in R gives 0.45.
+    # 48 and 53 rows on which both agree, 35 and 28 on which they do not: R's binom.test(c(35, 28)) gives 0.4499625.
     y = np.ones(164, dtype=int)
     first = np.repeat([1, 1, 0, 0], [48, 28, 35, 53])
     second = np.repeat([1, 0, 1, 0], [48, 28, 35, 53])
     found = mcnemar(y, first, second)
-    assert found.p == pytest.approx(0.45, abs=5e-4)
+    assert found.p == pytest.approx(0.4499625, abs=1e-7)
     assert found.difference == pytest.approx(-7 / 164)
     assert mcnemar(y, first, first).p == 1.0
 
 
-def test_delong_gives_the_published_figures() -> None:
-    """The figures that the documentation of SAS's PROC LOGISTIC prints for this table."""
+def test_delong_gives_the_figures_of_another_implementation() -> None:
+    """What `roc.test` of R's pROC 1.18.0 prints for the table of the paper that proposed the test."""
     albumin, protein, kg, y = OVARIAN[:, 0], OVARIAN[:, 1], 10 - OVARIAN[:, 2], OVARIAN[:, 3]
     found = delong(y, protein, kg)
-    assert (found.difference, found.statistic**2, found.p) == pytest.approx((-0.0780, 0.5554, 0.4561), abs=5e-5)
-    assert (found.low, found.high) == pytest.approx((-0.2830, 0.1271), abs=5e-5)
+    assert found.difference == pytest.approx(0.6478495 - 0.7258065, abs=1e-6)
+    assert (found.statistic, found.p) == pytest.approx((-0.7452184, 0.4561397), abs=1e-6)
+    assert (found.low, found.high) == pytest.approx((-0.282988, 0.127074), abs=1e-6)
     found = delong(y, albumin, kg)
-    assert (found.difference, found.statistic**2, found.p) == pytest.approx((0.0108, 0.0127, 0.9102), abs=5e-5)
+    assert (found.statistic, found.p) == pytest.approx((0.1127783, 0.9102063), abs=1e-6)
+    assert (found.low, found.high) == pytest.approx((-0.1761174, 0.1976227), abs=1e-6)
 
 
 def test_delong_is_its_definition_also_with_ties() -> None:
@@ -126,6 +128,7 @@ def test_delong_of_like_ranks_is_no_difference() -> None:
 
 
 def test_holm_by_hand() -> None:
+    # R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") gives the same.
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, None, 0.9]) == [1.0, None, 1.0]
     assert holm([]) == []
