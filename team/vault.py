@@ -6,7 +6,9 @@ computed here, by code that the sandbox cannot reach.
 
 from __future__ import annotations
 
+import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,18 @@ class Look(BaseModel):
     level: float
     n: int
     final: bool
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The holdout as the final score saw it: rows in the order of `holdout.parquet`."""
+
+    candidate: str
+    score: float
+    labels: np.ndarray
+    """Codes into the contract's classes, or values, shape (n,)."""
+    predictions: np.ndarray
+    """Probabilities (n, k), or values (n,)."""
 
 
 class Vault:
@@ -150,7 +164,7 @@ class Vault:
         import pandas as pd
 
         from tools.metrics import bootstrap_interval
-        from tools.predictions import read_predictions
+        from tools.predictions import read_predictions, write_predictions
         from tools.problem import encode_target
 
         if self.closed:
@@ -169,9 +183,42 @@ class Vault:
             n=len(labels),
             final=final,
         )
+        if final:
+            # The kernel gets the labels after this, and could write another file in place of the one that was scored.
+            write_predictions(self._run.vault / "scored.parquet", contract, values)
         with (self._run.vault / "ledger.jsonl").open("a", encoding="utf-8") as ledger:
             ledger.write(look.model_dump_json() + "\n")
         return interval, len(self.looks)
+
+    def scored(self) -> Scored:
+        """What the final score was computed from, so that two runs can be compared on the same rows. This is no look:
+        it tells nothing of candidates that were not scored, and there is none before the final score is in the ledger.
+
+        Raises:
+            MlteamError: before the final score is in the ledger; when the predictions were not kept, or are not those that
+                gave it.
+        """
+        import pandas as pd
+
+        from tools.metrics import score
+        from tools.predictions import PredictionError, read_predictions
+        from tools.problem import encode_target
+
+        final = next((look for look in self.looks if look.final), None)
+        if final is None:
+            raise MlteamError(f"run {self._run.name!r} has no final score, so its holdout stays sealed.")
+        contract, path = self.contract, self._run.vault / "scored.parquet"
+        if not path.exists():
+            raise MlteamError(f"run {self._run.name!r} did not keep the predictions that were scored.")
+        try:
+            predictions = read_predictions(path, contract, contract.rows_holdout, inside=self._run.vault)
+        except PredictionError as error:
+            raise MlteamError(f"the scored predictions of run {self._run.name!r} are damaged: {error}.") from None
+        labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
+        found = score(contract.metric, contract.task, labels, predictions)
+        if not math.isclose(found, final.score, rel_tol=1e-9, abs_tol=1e-12):
+            raise MlteamError(f"the predictions kept by run {self._run.name!r} score {found:g}, the ledger says {final.score:g}.")
+        return Scored(final.candidate, final.score, labels, predictions)
 
     def open(self) -> int:
         """Give all rows with their labels to the sandbox for the refit; return their number.

@@ -79,6 +79,36 @@ def test_rows_are_given_out_for_the_refit_only_after_the_final_score(sealed: Hos
     assert rows["target"].value_counts().to_dict() == {"1": 357, "0": 212}
 
 
+def test_what_was_scored_is_kept_and_reading_it_is_no_look(sealed: Hosting) -> None:
+    guesses = np.random.default_rng(0).uniform(size=sealed.vault.contract.rows_holdout)
+    path = handed_over(sealed, guesses)
+    with pytest.raises(MlteamError, match="holdout stays sealed"):
+        sealed.vault.scored()
+    interval, _ = sealed.vault.score_holdout("c", path)
+    handed_over(sealed, truth(sealed, "holdout").astype(float))  # a kernel that knows the labels by now
+    kept = sealed.vault.scored()
+    assert (kept.candidate, kept.score) == ("c", interval.score)
+    assert np.allclose(kept.predictions[:, 1], guesses)
+    assert np.array_equal(kept.labels, truth(sealed, "holdout"))
+    assert len(sealed.vault.looks) == 1
+
+
+def test_predictions_that_are_not_those_of_the_ledger_are_refused(sealed: Hosting) -> None:
+    rows = sealed.vault.contract.rows_holdout
+    sealed.vault.score_holdout("c", handed_over(sealed, np.random.default_rng(0).uniform(size=rows)))
+    kept = sealed.run.vault / "scored.parquet"
+    perfect = truth(sealed, "holdout").astype(float)
+    write_predictions(kept, sealed.vault.contract, np.column_stack([1 - perfect, perfect]))
+    with pytest.raises(MlteamError, match=r"score 1, the ledger says 0\."):
+        sealed.vault.scored()
+    kept.write_bytes(b"PAR1")
+    with pytest.raises(MlteamError, match="damaged"):
+        sealed.vault.scored()
+    kept.unlink()
+    with pytest.raises(MlteamError, match="did not keep the predictions"):
+        sealed.vault.scored()
+
+
 def test_out_of_fold_scores_use_the_hosts_own_folds(sealed: Hosting) -> None:
     labels = truth(sealed, "train")
     perfect = labels.astype(float)
