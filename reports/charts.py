@@ -41,6 +41,15 @@ class Axis:
         last = math.floor(self.high / step + 1e-9)
         return [k * step for k in range(first, last + 1)]
 
+    def tick_texts(self) -> list[str]:
+        """The round numbers as text, with as many decimals as tell them apart."""
+        places = self.ticks()
+        step = places[1] - places[0] if len(places) > 1 else max(abs(places[0]), 1e-9) if places else 1.0
+        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+        if any(abs(round(value, decimals) - value) > step / 100 for value in places):
+            decimals += 1
+        return [f"{value:,.{decimals}f}" for value in places]
+
 
 def axis_over(values: Sequence[float]) -> Axis:
     """An axis that holds all finite `values` with a little room."""

@@ -1,35 +1,21 @@
-"""The report: one self-contained HTML file that needs no network and no script.
-
-Everything that comes from the data, from models or from kernels is text: autoescape is on, and what reorders or hides
-text is removed. Only charts made here from numbers, and images that decode, are inserted as markup.
-"""
+"""The report: one self-contained HTML file that needs no network and no script. Images that decode are embedded."""
 
 from __future__ import annotations
 
 import base64
-import json
 import math
-import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from reports import charts
+from reports import charts, pages
 from reports.commands import predict_command, replay_commands, run_command
 from reports.facts import RunFacts, read_facts
-from reports.figures import compact, dollars, duration, file_size, metric_title, score_format, share
+from reports.figures import score_format
 from reports.plots import png_size, read_images
 from reports.record import CandidateRow
-from reports.visible import visible
 from team.rundir import RunDir, write_atomic
 
-TEMPLATES = Path(__file__).with_name("templates")
-MOST_NAME_CHARS = 80
-MOST_CODE_CHARS = 6000
 MOST_CANDIDATES = 50
 """Rows of the leaderboard that are shown; the selected candidate and the baselines always are."""
 MOST_SKIPPED = 40
@@ -57,14 +43,14 @@ def render(facts: RunFacts, images: dict[str, bytes]) -> str:
     """The page as text; `images` are PNG bytes by plot name."""
     scale = facts.holdout.score if facts.holdout else facts.leaderboard[0].score if facts.leaderboard else 1.0
     figure = score_format(scale)
-    environment = _environment(figure)
     axis = _folds_axis(facts.leaderboard)
-    return environment.get_template("report.html").render(
+    template = pages.environment(figure).get_template("report.html")
+    return template.render(
         facts=facts,
-        css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        css=pages.stylesheet("report.css"),
         glance=_glance(facts, figure),
         folds_axis=axis,
-        folds_ticks=charts.ticks(axis, _tick_texts(axis)) if facts.leaderboard else "",
+        folds_ticks=charts.ticks(axis, axis.tick_texts()) if facts.leaderboard else "",
         board=_board(facts),
         images={name: _embedded(image) for name, image in images.items()},
         longest_stage=max([*facts.seconds_by_stage.values(), 1e-9]),
@@ -74,57 +60,6 @@ def render(facts: RunFacts, images: dict[str, bytes]) -> str:
         anchors=_anchors(facts),
         most_skipped=MOST_SKIPPED,
     )
-
-
-def _environment(figure: Callable[[float], str]) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_seen,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "score": figure,
-        "compact": compact,
-        "dollars": dollars,
-        "duration": duration,
-        "share": share,
-        "file_size": file_size,
-        "metric": metric_title,
-        "to_scale": lambda value, scale: score_format(scale)(value),
-        "named": lambda text: _cut(text, MOST_NAME_CHARS),
-        "role": lambda name: str(name).replace("_", " "),
-        "moment": _moment,
-        "paragraphs": lambda text: [part.strip() for part in re.split(r"\n\s*\n", str(text)) if part.strip()],
-        "as_json": lambda value: _cut_middle(json.dumps(value, indent=1, ensure_ascii=False, default=str), MOST_CODE_CHARS),
-    }
-    environment.globals |= {"interval": charts.interval, "folds": charts.folds, "bar": charts.bar}
-    return environment
-
-
-def _moment(at: float) -> str:
-    moment = datetime.fromtimestamp(at, UTC)
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
-
-
-def _seen(value: Any) -> Any:
-    """Text without characters that nobody sees; markup made here is left alone."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _cut(text: object, limit: int) -> str:
-    shown = str(text)
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
-
-
-def _cut_middle(text: str, limit: int) -> str:
-    """Head and tail of a long text, and how much is missing between them."""
-    if len(text) <= limit:
-        return text
-    head, tail = text[: limit * 2 // 3], text[-limit // 3 :]
-    return f"{head}\n… {len(text) - len(head) - len(tail):,} characters left out …\n{tail}"
 
 
 def _board(facts: RunFacts) -> list[tuple[int, CandidateRow]]:
@@ -160,7 +95,7 @@ def _glance(facts: RunFacts, figure: Callable[[float], str]) -> dict[str, Any]:
     axis = charts.axis_over([*core, *(value for row in near for value in (row["low"], row["high"]))])
     for row in rows:
         row["chart"] = charts.interval(axis, row["score"], row["low"], row["high"], row["kind"])
-    return {"rows": rows, "ticks": charts.ticks(axis, _tick_texts(axis))}
+    return {"rows": rows, "ticks": charts.ticks(axis, axis.tick_texts())}
 
 
 def _cv_row(candidate: CandidateRow, label: str, kind: str, figure: Callable[[float], str]) -> dict[str, Any]:
@@ -188,15 +123,6 @@ def _folds_axis(leaderboard: Sequence[CandidateRow]) -> charts.Axis:
         [value for c in serious for value in c.fold_scores],
         whole=[value for c in better for value in (*c.fold_scores, c.score - c.std_error, c.score + c.std_error)],
     )
-
-
-def _tick_texts(axis: charts.Axis) -> list[str]:
-    places = axis.ticks()
-    step = places[1] - places[0] if len(places) > 1 else max(abs(places[0]), 1e-9) if places else 1.0
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    if any(abs(round(value, decimals) - value) > step / 100 for value in places):
-        decimals += 1
-    return [f"{value:,.{decimals}f}" for value in places]
 
 
 def _searched_by_stage(facts: RunFacts) -> dict[str, float]:

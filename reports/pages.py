@@ -1,0 +1,82 @@
+"""What HTML pages share: the templates, their filters, and that nothing but what was made here is markup.
+
+Everything that comes from the data, from models or from kernels is text: autoescape is on, and what reorders or hides
+text is removed. Only charts made here from numbers, and images that decode, are inserted as markup.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports import charts
+from reports.figures import compact, dollars, duration, file_size, metric_title, score_format, share
+from reports.visible import visible
+
+TEMPLATES = Path(__file__).with_name("templates")
+MOST_NAME_CHARS = 80
+MOST_CODE_CHARS = 6000
+
+
+def environment(figure: Callable[[float], str]) -> Environment:
+    """The templates with the filters they share; `figure` prints the scores of the page."""
+    found = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_seen,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {
+        "score": figure,
+        "compact": compact,
+        "dollars": dollars,
+        "duration": duration,
+        "share": share,
+        "file_size": file_size,
+        "metric": metric_title,
+        "to_scale": lambda value, scale: score_format(scale)(value),
+        "named": lambda text: _cut(text, MOST_NAME_CHARS),
+        "role": lambda name: str(name).replace("_", " "),
+        "moment": _moment,
+        "paragraphs": lambda text: [part.strip() for part in re.split(r"\n\s*\n", str(text)) if part.strip()],
+        "as_json": lambda value: _cut_middle(json.dumps(value, indent=1, ensure_ascii=False, default=str), MOST_CODE_CHARS),
+    }
+    found.globals |= {"interval": charts.interval, "folds": charts.folds, "bar": charts.bar}
+    return found
+
+
+def _moment(at: float) -> str:
+    moment = datetime.fromtimestamp(at, UTC)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def _seen(value: Any) -> Any:
+    """Text without characters that nobody sees; markup made here is left alone."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _cut(text: object, limit: int) -> str:
+    shown = str(text)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _cut_middle(text: str, limit: int) -> str:
+    """Head and tail of a long text, and how much is missing between them."""
+    if len(text) <= limit:
+        return text
+    head, tail = text[: limit * 2 // 3], text[-limit // 3 :]
+    return f"{head}\n… {len(text) - len(head) - len(tail):,} characters left out …\n{tail}"
+
+
+def stylesheet(*names: str) -> Markup:
+    """Style sheets of the templates folder, one after another."""
+    return Markup("\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names))
