@@ -208,7 +208,7 @@ def open_run(reference: str | Path, out: Path = Path("runs")) -> RunDir:
     runs = list_runs(out)
     if str(reference) == "last" and runs:
         return runs[-1]
-    fitting = [run for run in runs if run.name.startswith(str(reference))]
+    fitting = [run for run in runs if run.name == str(reference)] or [run for run in runs if run.name.startswith(str(reference))]
     if len(fitting) == 1:
         return fitting[0]
     there = ", ".join(run.name for run in (fitting or runs)[-5:]) or "none yet"

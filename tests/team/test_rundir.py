@@ -46,6 +46,12 @@ def test_lookup_by_path_name_beginning_and_last(tmp_path: Path) -> None:
         assert open_run(reference, tmp_path).path == run.path
 
 
+def test_a_whole_name_is_that_run_also_when_another_begins_with_it(tmp_path: Path) -> None:
+    first, second = made(tmp_path), made(tmp_path)
+    assert second.name.startswith(first.name)
+    assert open_run(first.name, tmp_path).path == first.path
+
+
 def test_lookup_of_nothing_names_what_there_is(tmp_path: Path) -> None:
     run = made(tmp_path)
     with pytest.raises(UsageError, match=f"'nope' is no run directory.*{run.name}"):
