@@ -47,6 +47,19 @@ def score_format(scale: float) -> Callable[[float], str]:
     return lambda value: f"{value:,.{decimals}f}"
 
 
+def signed(value: float, figure: Callable[[float], str]) -> str:
+    """A difference as `figure` prints it, with its sign; `0` where nothing but zeros would be left."""
+    text = figure(abs(value))
+    if not text.strip("0.,"):
+        return "0"
+    return ("+" if value > 0 else "−") + text
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals, `<0.001` below them, nothing where there is none."""
+    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def duration(seconds: float) -> str:
     """`0.05 s`, `14.8 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 1:

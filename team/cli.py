@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from team.sandbox_cli import app as sandbox_app
+
+if TYPE_CHECKING:
+    from reports.comparison import Comparison
 
 app = typer.Typer(
     name="mlteam",
@@ -136,6 +139,47 @@ def runs(out: Out = Path("runs"), as_json: Json = False) -> None:
         _print_json(summaries)
     else:
         print(listing(summaries, out))
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Two or more: run directories, beginnings of their names, or `last`.")],
+    out: Out = Path("runs"),
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page to this file as well.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare runs: settings, scores with paired tests, cost, and what each did differently.
+
+    Scores are comparable when data, target, metric and split are the same. Where they are not, everything else is still shown, and the
+    exit code is 2.
+    """
+    from team.comparison import compare as compare_runs
+    from team.errors import UsageError
+    from team.rundir import open_run
+
+    comparison = compare_runs([open_run(run, out) for run in runs])
+    if html is not None:
+        _write_page(comparison, html)
+    if as_json:
+        print(comparison.model_dump_json(indent=1))
+    else:
+        from team.comparison_view import print_comparison
+
+        print_comparison(comparison, sys.stdout)
+    if not comparison.comparable:
+        raise UsageError(f"the scores of these runs cannot be compared. {'. '.join(comparison.why)}. Leave out what differs.")
+
+
+def _write_page(comparison: Comparison, path: Path) -> None:
+    from reports.comparison_html import write_comparison
+    from team.errors import UsageError
+
+    if path.is_dir():
+        raise UsageError(f"{str(path)!r} is a directory, expected a file name. Name one with --html FILE.")
+    try:
+        print(f"page written to {write_comparison(comparison, path)}", file=sys.stderr)
+    except OSError as error:
+        raise UsageError(f"cannot write {str(path)!r}: {error.strerror or error}. Name another file with --html FILE.") from None
 
 
 @app.command()

@@ -201,8 +201,9 @@ class Vault:
         import pandas as pd
 
         from tools.metrics import score
-        from tools.predictions import PredictionError, read_predictions
+        from tools.predictions import read_predictions
         from tools.problem import encode_target
+        from tools.spec import ToolRefused
 
         final = next((look for look in self.looks if look.final), None)
         if final is None:
@@ -212,10 +213,10 @@ class Vault:
             raise MlteamError(f"run {self._run.name!r} did not keep the predictions that were scored.")
         try:
             predictions = read_predictions(path, contract, contract.rows_holdout, inside=self._run.vault)
-        except PredictionError as error:
-            raise MlteamError(f"the scored predictions of run {self._run.name!r} are damaged: {error}.") from None
-        labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
-        found = score(contract.metric, contract.task, labels, predictions)
+            labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
+            found = score(contract.metric, contract.task, labels, predictions)
+        except (OSError, ValueError, KeyError, ToolRefused) as error:
+            raise MlteamError(f"what run {self._run.name!r} kept of its holdout is damaged: {error}.") from None
         if not math.isclose(found, final.score, rel_tol=1e-9, abs_tol=1e-12):
             raise MlteamError(f"the predictions kept by run {self._run.name!r} score {found:g}, the ledger says {final.score:g}.")
         return Scored(final.candidate, final.score, labels, predictions)

@@ -111,7 +111,7 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> PairedTest:
     tied = len(np.unique(np.abs(steps))) < len(steps)
     found = signed_rank(steps, method=PermutationMethod(n_resamples=2 ** len(steps), batch=10_000) if tied else "exact")
     smallest = 2.0 ** (1 - len(steps))
-    note = f"{len(steps)} folds differ: no p-value is below {smallest:.2g}" if smallest > 1 - LEVEL else ""
+    note = f"{len(steps)} folds differ, so p is at least {smallest:.2g}" if smallest > 1 - LEVEL else ""
     return PairedTest(
         test="wilcoxon",
         over="folds",
@@ -190,7 +190,7 @@ def mcnemar(y: Array, first: Array, second: Array) -> PairedTest:
         difference=float(mine.mean() - other.mean()),
         statistic=float(only_mine),
         p=float(binomtest(only_mine, discordant).pvalue) if discordant else 1.0,
-        note=f"{only_mine} rows are right in the first alone, {only_other} in the second alone",
+        note=f"rows right in the first alone: {only_mine}, in the second alone: {only_other}",
     )
 
 

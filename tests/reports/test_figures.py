@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports.figures import METRIC_TITLES, compact, dollars, duration, file_size, metric_title, score_format, share
+from reports.figures import METRIC_TITLES, compact, dollars, duration, file_size, metric_title, p_value, score_format, share, signed
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,12 @@ def test_every_metric_of_the_tools_has_a_title() -> None:
     from tools.metrics import METRICS
 
     assert set(METRICS) == set(METRIC_TITLES)
+
+
+def test_differences_carry_their_sign() -> None:
+    figure = score_format(0.97)
+    assert [signed(value, figure) for value in (0.0123, -0.0123, 1e-16, -1e-16, 0.0)] == ["+0.0123", "−0.0123", "0", "0", "0"]
+
+
+def test_small_p_values_are_not_zero() -> None:
+    assert [p_value(p) for p in (0.0004, 0.001, 0.05, 1.0, None)] == ["<0.001", "0.001", "0.050", "1.000", ""]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from team.cli import main
+from tests.team.scored import scored
 
 Invoke = Callable[..., tuple[int, str, str]]
 
@@ -134,10 +135,47 @@ def test_runs_show_and_predict_without_any_run(invoke: Invoke, tmp_path: Path) -
         assert "'last' is no run directory" in err
 
 
+def test_compare_prints_text_json_and_a_page(invoke: Invoke, tmp_path: Path) -> None:
+    names = [scored(tmp_path, noise=noise).name for noise in (0.3, 1.5)]
+    code, out, err = invoke("compare", *names, "--out", tmp_path, "--html", tmp_path / "page.html")
+    assert (code, err) == (0, f"page written to {tmp_path / 'page.html'}\n")
+    assert "A is better by" in out
+    assert "A is better by" in (tmp_path / "page.html").read_text()
+    code, out, _ = invoke("compare", *names, "--out", tmp_path, "--json")
+    document = json.loads(out)
+    assert (code, document["comparable"], document["pairs"][0]["better"]) == (0, True, "A")
+
+
+def test_compare_shows_what_it_can_when_scores_cannot_be_compared(invoke: Invoke, tmp_path: Path) -> None:
+    names = [scored(tmp_path, noise=0.4, seed=seed).name for seed in (0, 1)]
+    code, out, err = invoke("compare", *names, "--out", tmp_path, "--json")
+    assert code == 2
+    assert json.loads(out)["why"] == ["seed of the split: 0 in A; 1 in B"]
+    assert err.count("mlteam: ") == 1
+    assert "cannot be compared. seed of the split: 0 in A; 1 in B." in err
+    code, out, _ = invoke("compare", *names, "--out", tmp_path)
+    assert code == 2
+    assert "Scores: not comparable" in out
+
+
+def test_compare_refuses_what_is_no_comparison(invoke: Invoke, tmp_path: Path) -> None:
+    name = scored(tmp_path, noise=0.4).name
+    for arguments, message in (
+        ([name], "expected two at least"),
+        ([name, name], "named twice"),
+        ([name, "nothing"], "'nothing' is no run directory"),
+        ([name, scored(tmp_path, noise=1.0).name, "--html", tmp_path], "is a directory, expected a file name"),
+        ([name, scored(tmp_path, noise=1.0).name, "--html", tmp_path / "no" / "page.html"], "cannot write"),
+    ):
+        code, out, err = invoke("compare", *arguments, "--out", tmp_path)
+        assert (code, out, "Traceback" in err) == (2, "", False)
+        assert message in err
+
+
 def test_help_names_every_command(invoke: Invoke) -> None:
     code, out, _ = invoke("--help")
     assert code == 0
-    for command in ("run", "predict", "show", "runs", "report", "doctor", "tools"):
+    for command in ("run", "predict", "show", "runs", "compare", "report", "doctor", "tools"):
         assert f"\n  {command} " in out
 
 

@@ -104,6 +104,9 @@ def test_predictions_that_are_not_those_of_the_ledger_are_refused(sealed: Hostin
     kept.write_bytes(b"PAR1")
     with pytest.raises(MlteamError, match="damaged"):
         sealed.vault.scored()
+    (sealed.run.vault / "holdout_labels.parquet").rename(sealed.run.vault / "elsewhere")
+    with pytest.raises(MlteamError, match="damaged"):
+        sealed.vault.scored()
     kept.unlink()
     with pytest.raises(MlteamError, match="did not keep the predictions"):
         sealed.vault.scored()
