@@ -135,7 +135,7 @@ def read_facts(run: Path) -> RunFacts:
     contract = Contract.model_validate_json(place.contract.read_text(encoding="utf-8")) if place.contract.exists() else None
     manifest, plan = _json(place.manifest), _json(place.plan)
     holdout = _last(events, HoldoutScored)
-    status, reason = _status(events)
+    status, reason = run_status(events)
     stages = _stages(events)
     sealed = last_result(events, "seal_holdout")
     profile, preparation = last_result(events, "profile_table"), last_result(events, "prepare")
@@ -179,7 +179,7 @@ def read_facts(run: Path) -> RunFacts:
     )
 
 
-def _status(events: Sequence[Event]) -> tuple[Status, str]:
+def run_status(events: Sequence[Event]) -> tuple[Status, str]:
     """How the run ended. An end that turns follow, as after `mlteam resume`, is none."""
     for event in reversed(events):
         if isinstance(event, RunEnded):

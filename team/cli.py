@@ -129,16 +129,22 @@ def show(run: Run = "last", out: Out = Path("runs"), as_json: Json = False) -> N
 
 @app.command()
 def runs(out: Out = Path("runs"), as_json: Json = False) -> None:
-    """List the runs."""
+    """List the runs with state, score and size, the newest first."""
+    from team.inventory import list_entries
     from team.overview import listing
-    from team.rundir import list_runs
-    from team.summary import read_summary
 
-    summaries = [read_summary(run, tolerant=True) for run in list_runs(out)]
+    entries = list_entries(out)
     if as_json:
-        _print_json(summaries)
+        _print_json([entry.model_dump(mode="json") for entry in entries])
     else:
-        print(listing(summaries, out))
+        print(listing(entries, out, _width()))
+
+
+def _width() -> int:
+    """Columns of the terminal; plenty where there is none."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
 
 
 @app.command()

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from reports.figures import file_size
+from reports.visible import visible
+
+if TYPE_CHECKING:
+    from team.inventory import Entry
 
 
 def overview(summary: dict[str, Any]) -> str:
@@ -37,25 +45,28 @@ def overview(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def listing(summaries: list[dict[str, Any]], out: Path) -> str:
-    """All runs, a line each."""
-    if not summaries:
+def listing(entries: Sequence[Entry], out: Path, width: int) -> str:
+    """All runs, the newest first; the narrower, the fewer columns."""
+    if not entries:
         return f"no runs in {str(out)!r} yet. `mlteam run FILE.csv --target COLUMN` makes one."
-    rows: list[tuple[str, ...]] = [("run", "status", "target", "metric", "holdout", "model", "seconds")]
-    for s in summaries:
-        score = figure(s["holdout"]["score"]) if s["holdout"] else ""
-        rows.append(
-            (
-                Path(s["run"]).name,
-                s["status"],
-                s["target"] or "",
-                s["metric"] or "",
-                score,
-                s["model"] or "",
-                f"{s['seconds']['total']:.0f}",
-            )
-        )
-    return _columns(rows)
+    rows: list[tuple[str, ...]] = [("run", "when", "state", "data", "metric", "holdout", "model", "size", "")]
+    for e in entries:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(e.started_at)) if e.started_at else ""
+        score = figure(e.holdout.score) if e.holdout else ""
+        data = (e.source or "").rpartition("/")[2]
+        released = "released" if e.released else ""
+        rows.append((e.name, when, e.state, data, e.metric or "", score, e.model or "", file_size(e.bytes), released))
+    # A run's name begins with its time and ends with its data.
+    for dispensable in ("data", "when", "model", "metric"):
+        if _width(rows) <= width:
+            break
+        at = rows[0].index(dispensable)
+        rows = [(*row[:at], *row[at + 1 :]) for row in rows]
+    lines = [_columns(rows), f"\n{len(entries)} runs, {file_size(sum(e.bytes for e in entries))}"]
+    lines += [f"{e.name}: {visible(e.reason)}" for e in entries if e.state in ("damaged", "link")]
+    if any(e.state == "stopped" for e in entries):
+        lines.append("A stopped run was cut off; `mlteam resume RUN` goes on with it.")
+    return "\n".join(lines)
 
 
 def tool_listing() -> str:
@@ -95,6 +106,15 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
-def _columns(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+def _columns(rows: Sequence[tuple[str, ...]]) -> str:
+    rows = [tuple(visible(cell) for cell in row) for row in rows]
+    widths = _widths(rows)
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
+    return [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+
+
+def _width(rows: Sequence[tuple[str, ...]]) -> int:
+    return sum(_widths(rows)) + 2 * (len(rows[0]) - 1)

@@ -140,14 +140,34 @@ class RunDir:
         """Hold the run for this process; a crash releases it with the process.
 
         Raises:
-            UsageError: when another process has it.
+            UsageError: when another process has it, or a link lies in its place.
         """
-        with (self.path / ".lock").open("w") as handle:
+        if (self.path / ".lock").is_symlink():  # a run directory may come from anybody
+            raise UsageError(f"run {self.name!r} has a link in place of its lock. Remove {str(self.path / '.lock')!r} first.")
+        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        try:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UsageError(f"run {self.name!r} is in use by another process. Wait for it, or stop it.") from None
             yield
+        finally:
+            os.close(descriptor)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a process holds the run. Asking takes a shared hold for an instant, and makes no file."""
+        try:
+            descriptor = os.open(self.path / ".lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

@@ -1,11 +1,10 @@
-"""What `run --json` prints, and what `show` and `runs` read: one document about one run."""
+"""What `run --json` prints, and what `show` reads: one document about one run."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from team.budget import Usage
-from team.errors import MlteamError
 from team.events import FellBack, RunEnded, RunStarted, SandboxChosen, StageEnded
 from team.log import read_events
 from team.rundir import RunDir
@@ -51,26 +50,17 @@ def summarise(run: RunDir, state: State, usage: Usage, status: str, reason: str,
     }
 
 
-def read_summary(run: RunDir, *, tolerant: bool = False) -> dict[str, Any]:
+def read_summary(run: RunDir) -> dict[str, Any]:
     """The summary of a run on disk; one that did not end has status `unfinished`.
-
-    Args:
-        tolerant: give a run whose log is damaged the status `damaged` instead of raising.
 
     Raises:
         MlteamError: when the log is damaged.
     """
-    try:
-        events = list(read_events(run.events))
-    except MlteamError as error:
-        if not tolerant:
-            raise
-        return {"run": str(run.path), "status": "damaged", "reason": str(error), "seconds": {"total": 0.0}} | dict.fromkeys(
-            ("target", "metric", "holdout", "model")
-        )
+    events = list(read_events(run.events))
     ended = next((e for e in reversed(events) if isinstance(e, RunEnded)), None)
     if ended is not None and ended.summary:
-        return {**ended.summary, "run": str(run.path)}
+        # Where it lies may have changed since, and its report may have been cleaned away.
+        return {**ended.summary, "run": str(run.path), "report": str(run.report) if run.report.exists() else None}
     started = next((e for e in events if isinstance(e, RunStarted)), None)
     state, usage = State(), Usage()
     if run.checkpoint.exists():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +77,19 @@ def predictions(h: Hosting, table: str, noise: float) -> np.ndarray:
     margin = np.eye(len(contract.classes))[y] + noise * rng.normal(size=(len(y), len(contract.classes)))
     weights = np.exp(2 * margin)
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+@contextmanager
+def nested(folder: Path, depth: int = 1500) -> Iterator[None]:
+    """Folders within folders, deeper than Python's stack and than a path can be long, as hostile code may leave them."""
+    below = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=below)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=below)
+        os.close(below)
+        below = deeper
+    os.close(below)
+    try:
+        yield
+    finally:
+        subprocess.run(["rm", "-rf", folder / "d"], check=True)

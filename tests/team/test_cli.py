@@ -172,6 +172,16 @@ def test_compare_refuses_what_is_no_comparison(invoke: Invoke, tmp_path: Path) -
         assert message in err
 
 
+def test_runs_lists_the_newest_first_also_as_json(invoke: Invoke, tmp_path: Path) -> None:
+    first, second = (scored(tmp_path, noise=0.4, ended=ended) for ended in ("done", "interrupted"))
+    code, out, _ = invoke("runs", "--out", tmp_path)
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:3]] == [second.name, first.name]
+    entries = json.loads(invoke("runs", "--out", tmp_path, "--json")[1])
+    assert [(entry["name"], entry["state"]) for entry in entries] == [(second.name, "interrupted"), (first.name, "done")]
+    assert entries[1]["holdout"]["looks"] == 1
+
+
 def test_help_names_every_command(invoke: Invoke) -> None:
     code, out, _ = invoke("--help")
     assert code == 0

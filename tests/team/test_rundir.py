@@ -69,6 +69,25 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_asking_whether_a_run_is_in_use_leaves_no_trace(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    assert not run.in_use
+    assert not (run.path / ".lock").exists()
+    with run.lock():
+        assert run.in_use
+    assert not run.in_use
+
+
+def test_a_lock_is_no_link(tmp_path: Path) -> None:
+    run, precious = made(tmp_path), tmp_path / "precious.txt"
+    precious.write_text("precious")
+    (run.path / ".lock").symlink_to(precious)
+    assert not run.in_use
+    with pytest.raises(UsageError, match="a link in place of its lock"), run.lock():
+        pass
+    assert precious.read_text() == "precious"
+
+
 def test_a_checkpoint_is_replaced_whole(tmp_path: Path) -> None:
     run = made(tmp_path)
     run.write_checkpoint({"turns": 1})
