@@ -140,6 +140,48 @@ def runs(out: Out = Path("runs"), as_json: Json = False) -> None:
         print(listing(entries, out, _width()))
 
 
+@app.command()
+def clean(
+    out: Out = Path("runs"),
+    keep: Annotated[int, typer.Option(min=0, help="How many of the newest runs are kept as they are.")] = 5,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before removing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Free room: what can be rebuilt, and runs that failed before they had a model.
+
+    Of runs older than the newest, reports, notebooks, plots, studies and copies go; `mlteam report` builds a report again. Runs that
+    failed or were interrupted before they had a model or a score go whole. What was released, its events, contract, vault and ledger
+    stay, and a run that is going on is not touched.
+    """
+    from team.cleaning import clean as carry_out
+    from team.cleaning import plan_cleaning
+    from team.errors import MlteamError, UsageError
+    from team.overview import cleaning_report
+
+    if yes and dry_run:
+        raise UsageError("--yes and --dry-run exclude each other. Leave one out.")
+    cleaning = plan_cleaning(out, keep)
+    asked = bool(cleaning.bytes) and not dry_run
+    if asked and not yes and not sys.stdin.isatty():
+        raise UsageError(
+            f"cleaning {str(out)!r} must be confirmed, and there is no terminal to ask on. Add --yes, or look first with --dry-run."
+        )
+    if asked:
+        if not yes:
+            print(cleaning_report(cleaning), file=sys.stderr)
+            if not typer.confirm("Remove this?", err=True):
+                print("nothing was removed.", file=sys.stderr)
+                return
+        cleaning = carry_out(cleaning)
+    if as_json:
+        _print_json(cleaning.model_dump(mode="json"))
+    else:
+        print(cleaning_report(cleaning))
+    if any(plan.problem for plan in cleaning.runs):
+        raise MlteamError("not everything could be removed; the lines marked `left` say what and why.")
+
+
 def _width() -> int:
     """Columns of the terminal; plenty where there is none."""
     import shutil

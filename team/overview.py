@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from reports.figures import file_size
 from reports.visible import visible
 
 if TYPE_CHECKING:
+    from team.cleaning import Cleaning
     from team.inventory import Entry
 
 
@@ -66,6 +68,22 @@ def listing(entries: Sequence[Entry], out: Path, width: int) -> str:
     lines += [f"{e.name}: {visible(e.reason)}" for e in entries if e.state in ("damaged", "link")]
     if any(e.state == "stopped" for e in entries):
         lines.append("A stopped run was cut off; `mlteam resume RUN` goes on with it.")
+    return "\n".join(lines)
+
+
+def cleaning_report(cleaning: Cleaning) -> str:
+    """What goes, run by run, or went, and what is kept and why."""
+    rows = [("", "run", "frees", "what")]
+    for plan in cleaning.runs:
+        if plan.parts:
+            what = plan.why if plan.action == "remove" else ", ".join(part.path for part in plan.parts)
+            rows.append((plan.action, plan.name, file_size(plan.bytes), what))
+    lines = [_columns(rows)] if len(rows) > 1 else []
+    kept = Counter(plan.why for plan in cleaning.runs if plan.action == "keep" and plan.problem is None)
+    lines += [f"kept   {count} run{'s' if count > 1 else ''}: {visible(why)}" for why, count in kept.items()]
+    lines += [f"left   {plan.name}: {visible(plan.problem)}" for plan in cleaning.runs if plan.problem]
+    done = "freed" if cleaning.done else "would free"
+    lines.append(f"{done} {file_size(cleaning.bytes)}" if len(rows) > 1 else "nothing to remove")
     return "\n".join(lines)
 
 

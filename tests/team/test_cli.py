@@ -7,13 +7,15 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from team.cli import main
-from tests.team.scored import scored
+from tests.team.scored import nested, scored
 
 Invoke = Callable[..., tuple[int, str, str]]
 
@@ -182,10 +184,51 @@ def test_runs_lists_the_newest_first_also_as_json(invoke: Invoke, tmp_path: Path
     assert entries[1]["holdout"]["looks"] == 1
 
 
+def test_clean_asks_and_says_what_to_type_where_it_cannot(invoke: Invoke, tmp_path: Path) -> None:
+    run = scored(tmp_path, noise=0.4, ended="interrupted")
+    arguments = ("clean", "--out", tmp_path, "--keep", "0")
+    code, out, err = invoke(*arguments)
+    assert (code, out) == (2, "")
+    assert "there is no terminal to ask on. Add --yes, or look first with --dry-run" in err
+    assert invoke(*arguments, "--yes", "--dry-run")[0] == 2
+    code, out, _ = invoke(*arguments, "--dry-run")
+    assert (code, "would free" in out, run.path.exists()) == (0, True, True)
+    code, out, _ = invoke(*arguments, "--yes", "--json")
+    document = json.loads(out)
+    assert (code, document["done"], document["runs"][0]["action"], run.path.exists()) == (0, True, "remove", False)
+    assert document["bytes"] == document["runs"][0]["parts"][0]["bytes"] > 0
+    code, out, _ = invoke(*arguments)
+    assert (code, out) == (0, "nothing to remove\n"), "with nothing to remove there is nothing to ask"
+
+
+def test_clean_says_what_it_could_not_remove(invoke: Invoke, tmp_path: Path) -> None:
+    run = scored(tmp_path, noise=0.4, ended="interrupted")
+    with nested(run.work):
+        code, out, err = invoke("clean", "--out", tmp_path, "--keep", "0", "--yes")
+    assert (code, "Traceback" in err) == (1, False)
+    assert f"left   {run.name}: " in out
+    assert "not everything could be removed" in err
+
+
+@pytest.mark.parametrize(("answer", "goes"), [("n", False), ("y", True)])
+def test_clean_asks_in_a_terminal(tmp_path: Path, answer: str, goes: bool) -> None:
+    run = scored(tmp_path, noise=0.4, ended="interrupted")
+    process = pexpect.spawn(
+        sys.executable, ["-m", "team.cli", "clean", "--out", str(tmp_path), "--keep", "0"], encoding="utf-8", timeout=60
+    )
+    process.expect("would free")
+    process.expect("Remove this")
+    process.sendline(answer)
+    process.expect("freed" if goes else "nothing was removed")
+    process.expect(pexpect.EOF)
+    process.close()
+    assert (process.exitstatus, run.path.exists()) == (0, not goes)
+
+
 def test_help_names_every_command(invoke: Invoke) -> None:
     code, out, _ = invoke("--help")
     assert code == 0
-    for command in ("run", "predict", "show", "runs", "compare", "report", "doctor", "tools"):
+    for command in ("run", "predict", "show", "runs", "clean", "compare", "report", "doctor", "tools"):
         assert f"\n  {command} " in out
 
 
