@@ -10,42 +10,46 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reports.comparison import TEST_TITLES, Comparison, Pair, Row, cost_rows, difference_tables, winner_text, work_rows
+from reports.comparison import ABSENT, TEST_TITLES, Comparison, Pair, Row, cost_rows, difference_tables, winner_text, work_rows
 from reports.figures import metric_title, p_value, score_format, signed
 from reports.visible import visible
 
 MOST_ROWS = 15
 """Rows of a table of candidates or parameters; `--json` has them all."""
 WIDTH_WITHOUT_TERMINAL = 120
+MOST_WRAPPED = 3
+"""Lines that a text in a column may take; a longer one gets the whole width."""
+GAP = 2
 
 
 def print_comparison(comparison: Comparison, file: TextIO) -> None:
     """Write the comparison as text, as wide as the terminal, without colours where there is none."""
     console = Console(file=file, highlight=False, width=None if file.isatty() else WIDTH_WITHOUT_TERMINAL)
-    for part in _parts(comparison):
+    for part in parts(comparison, console.width):
         console.print(part)
 
 
-def _parts(comparison: Comparison) -> list[RenderableType]:
-    parts: list[RenderableType] = [_runs(comparison)]
+def parts(comparison: Comparison, width: int) -> list[RenderableType]:
+    """What is printed, one thing below another, for a terminal of `width` columns."""
+    made: list[RenderableType] = [_runs(comparison)]
     if comparison.comparable:
-        parts += [_heading(_question(comparison)), _scores(comparison)]
+        made += [_heading(_question(comparison)), _scores(comparison)]
     else:
-        parts += [
+        made += [
             _heading("Scores: not comparable"),
             *(_line(why, style="red") for why in comparison.why),
             _scores(comparison),
         ]
     if comparison.pairs:
-        parts += [_heading("Paired tests"), _tests(comparison)]
-    parts += [_line(note) for note in comparison.notes]
+        made += [_heading("Paired tests"), _tests(comparison)]
+    made += [_line(note) for note in comparison.notes]
     for _, title, rows in difference_tables(comparison):
-        parts += [_heading(title), _side_by_side(comparison, rows[:MOST_ROWS])]
+        made += [_heading(title), _side_by_side(comparison, rows[:MOST_ROWS], width)]
         if len(rows) > MOST_ROWS:
-            parts.append(_line(f"{len(rows) - MOST_ROWS} more are in --json"))
-    parts += [_heading("What each did"), _side_by_side(comparison, work_rows(comparison.runs))]
-    parts += [_heading("Cost"), _side_by_side(comparison, cost_rows(comparison.runs))]
-    return parts
+            made.append(_line(f"{len(rows) - MOST_ROWS} more are in --json"))
+    made += [_heading("What each did"), _side_by_side(comparison, work_rows(comparison.runs), width)]
+    made += [_heading("Cost"), _side_by_side(comparison, cost_rows(comparison.runs), width)]
+    return made
 
 
 def _runs(comparison: Comparison) -> Table:
@@ -108,15 +112,28 @@ def _tests_of(pair: Pair, several: bool, figure: Callable[[float], str]) -> Tabl
     return table
 
 
-def _side_by_side(comparison: Comparison, rows: Sequence[Row]) -> Table:
+def _side_by_side(comparison: Comparison, rows: Sequence[Row], width: int) -> Group:
+    """A column a run, where the texts leave room for that; else the runs below one another."""
+    titles = max((len(title) for title, _ in rows), default=0)
+    room = max(8, (width - titles) // len(comparison.runs) - GAP)
     table = _table("", *(side.label for side in comparison.runs))
+    lists: list[RenderableType] = []
     for title, texts in rows:
-        table.add_row(_shown(title), *(_shown(text) for text in texts))
-    return table
+        if max(map(len, texts)) <= MOST_WRAPPED * room:
+            table.add_row(_shown(title), *(_shown(text) for text in texts))
+            continue
+        lists.append(_shown(title))
+        below = _table(" ", "", "")
+        below.show_header = False
+        for side, text in zip(comparison.runs, texts, strict=True):
+            if text != ABSENT:
+                below.add_row("", Text(side.label, style="bold"), _shown(text))
+        lists.append(below)
+    return Group(*([table] if table.row_count else []), *lists)
 
 
 def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
     for title in titles:
         table.add_column(title, overflow="fold")
     return table

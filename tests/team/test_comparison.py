@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from team.comparison import compare
-from team.comparison_view import _parts, print_comparison
+from team.comparison_view import parts, print_comparison
 from team.errors import MlteamError, UsageError
 from team.rundir import RunDir
 from team.vault import Vault
@@ -192,7 +192,7 @@ def test_what_each_did_stands_in_the_text(good: RunDir, bad: RunDir) -> None:
 def test_the_text_fits_a_narrow_terminal_and_leaves_nothing_out(tmp_path: Path, good: RunDir, bad: RunDir) -> None:
     text = io.StringIO()
     console = Console(file=text, width=80, highlight=False)
-    for part in _parts(compare([good, bad, *(scored(tmp_path, noise=0.2 * k) for k in range(2, 6))])):
+    for part in parts(compare([good, bad, *(scored(tmp_path, noise=0.2 * k) for k in range(2, 6))]), 80):
         console.print(part)
     lines = text.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
