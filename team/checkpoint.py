@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from team.budget import Usage
 from team.errors import MlteamError
-from team.events import Event, RunEnded, RunResumed, ToolCalled, ToolReturned
+from team.events import Event, RunEnded, RunForked, RunResumed, ToolCalled, ToolReturned
 from team.journal import under_way
-from team.log import mend, read_events
+from team.log import drop_torn_line, mend, read_events
 from team.rundir import RunDir
 from team.stages import State
 
@@ -57,6 +57,10 @@ class CutOff:
     """Events behind the checkpoint."""
     events: list[Event]
     damage: list[str]
+    fork_of: str | None = None
+    """The run whose checkpoint it is, for one that begins as a fork."""
+    changed: dict[str, Any] = field(default_factory=dict)
+    """Settings in which a fork differs from that run."""
 
     @property
     def in_flight(self) -> ToolCalled | None:
@@ -85,8 +89,10 @@ class CutOff:
             call is not None and cell["call"] == call.call and call.where == "kernel" and cell["status"] == "ok"
         )
 
-    def event(self, state: State) -> RunResumed:
+    def event(self, state: State) -> RunResumed | RunForked:
         """What is told of taking the run up."""
+        if self.fork_of is not None:
+            return RunForked(parent=self.fork_of, turn=self.checkpoint.turns, changed=self.changed)
         last = self.events[-1].at if self.events else time.time()
         call = self.in_flight
         return RunResumed(
@@ -106,6 +112,7 @@ def read_cut_off(run: RunDir) -> CutOff:
         MlteamError: when the run was written by a later version, or nothing of it is good.
     """
     run.sweep()
+    drop_torn_line(run.vault / "ledger.jsonl")
     damage = mend(run.events)
     events = list(read_events(run.events))
     checkpoint, problems = _newest(run)

@@ -83,12 +83,46 @@ def resume(
 ) -> None:
     """Go on with a run that was stopped, killed or failed."""
     from team.console import LiveView
-    from team.run import resume as go_on
+    from team.run import resume as take_up
     from team.rundir import open_run
 
     found = open_run(run, out)
     with LiveView(sys.stderr) as view:
-        summary = go_on(found, sandbox=sandbox, subscribers=[view])
+        summary = take_up(found, sandbox=sandbox, subscribers=[view])
+    if as_json:
+        _print_json(summary)
+    else:
+        from team.overview import overview
+
+        print(overview(summary))
+
+
+@app.command()
+def fork(
+    run: Run,
+    at: Annotated[str, typer.Option(help="Number of turns that had ended, or a stage: where it was entered.")],
+    changes: Annotated[list[str] | None, typer.Option("--set", help="A setting that is to differ, such as time=5m.")] = None,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Start a new run from a step of another, with other settings, sharing what both only read."""
+    import yaml
+
+    from team.console import LiveView
+    from team.errors import UsageError
+    from team.forking import fork as make
+    from team.run import go_on
+    from team.rundir import open_run
+
+    given = {}
+    for change in changes or []:
+        name, equals, value = change.partition("=")
+        if not equals:
+            raise UsageError(f"--set {change!r}: expected NAME=VALUE.")
+        given[name.strip()] = yaml.safe_load(value)
+    made, cut_off = make(open_run(run, out), at, given)
+    with LiveView(sys.stderr) as view:
+        summary = go_on(made, cut_off, subscribers=[view])
     if as_json:
         _print_json(summary)
     else:

@@ -149,17 +149,38 @@ async def aresume(
         cut_off = read_cut_off(run)
         if any(isinstance(event, RunEnded) and event.status == "done" for event in cut_off.events):
             raise UsageError(f"run {run.name!r} has ended: there is nothing to go on with. See it: mlteam show {run.path}")
-        settings = read_settings(run.settings, {"sandbox": sandbox, "out": run.path.parent})
-        preflight(settings, clients)
-        conductor = Conductor(run, settings, subscribers, clients, cut_off)
-        try:
-            return await conductor.go()
-        except (UsageError, PrerequisiteMissing):
-            conductor.close()
-            raise
-        except OSError as error:
-            conductor.close()
-            raise _disk_error(error, run.path.parent) from None
+        return await _continue(run, cut_off, {"sandbox": sandbox}, subscribers, clients)
+
+
+def go_on(run: RunDir, cut_off: CutOff, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client) -> dict[str, Any]:
+    """Run a fork to its end, from what `forking.fork` gave, and return the summary.
+
+    Raises:
+        UsageError: a setting of the fork cannot be used.
+        MlteamError: when the run fails.
+    """
+
+    async def work() -> dict[str, Any]:
+        with run.lock():
+            return await _continue(run, cut_off, {}, subscribers, clients)
+
+    return asyncio.run(_stoppable(work()))
+
+
+async def _continue(
+    run: RunDir, cut_off: CutOff, changes: dict[str, Any], subscribers: Sequence[Subscriber], clients: Clients
+) -> dict[str, Any]:
+    settings = read_settings(run.settings, {**changes, "out": run.path.parent})
+    preflight(settings, clients)
+    conductor = Conductor(run, settings, subscribers, clients, cut_off)
+    try:
+        return await conductor.go()
+    except (UsageError, PrerequisiteMissing):
+        conductor.close()
+        raise
+    except OSError as error:
+        conductor.close()
+        raise _disk_error(error, run.path.parent) from None
 
 
 async def _stoppable(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:

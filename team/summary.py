@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from team.budget import Usage
-from team.events import FellBack, RunEnded, RunStarted, SandboxChosen, StageEnded
+from team.checkpoint import read_checkpoint
+from team.errors import MlteamError
+from team.events import FellBack, RunEnded, RunForked, RunResumed, RunStarted, SandboxChosen, StageEnded
 from team.log import read_events
 from team.rundir import RunDir
 from team.stages import CandidateFact, State
@@ -46,6 +49,8 @@ def summarise(run: RunDir, state: State, usage: Usage, status: str, reason: str,
         },
         "sandbox": chosen.sandbox if chosen else None,
         "fallbacks": [e.reason for e in events if isinstance(e, FellBack)],
+        "resumed": [e.model_dump(include={"stage", "turn", "away_s", "in_flight", "damage"}) for e in events if isinstance(e, RunResumed)],
+        "forked_from": next((e.parent for e in reversed(events) if isinstance(e, RunForked)), None),
         "report": str(run.report) if run.report.exists() else None,
     }
 
@@ -57,15 +62,17 @@ def read_summary(run: RunDir) -> dict[str, Any]:
         MlteamError: when the log is damaged.
     """
     events = list(read_events(run.events))
-    ended = next((e for e in reversed(events) if isinstance(e, RunEnded)), None)
-    if ended is not None and ended.summary:
+    # A run that was resumed after it had been stopped has not ended yet.
+    ended = next((e for e in reversed(events) if isinstance(e, (RunEnded, RunResumed))), None)
+    if isinstance(ended, RunEnded) and ended.summary:
         # Where it lies may have changed since, and its report may have been cleaned away.
         return {**ended.summary, "run": str(run.path), "report": str(run.report) if run.report.exists() else None}
     started = next((e for e in events if isinstance(e, RunStarted)), None)
     state, usage = State(), Usage()
     if run.checkpoint.exists():
-        document = run.read_checkpoint()
-        state, usage = State.model_validate(document["state"]), Usage(**document["usage"])
+        with suppress(MlteamError):  # a damaged one is mended by whoever resumes the run
+            checkpoint = read_checkpoint(run.checkpoint)
+            state, usage = checkpoint.state, checkpoint.usage
     seconds = events[-1].at - started.at if started and events else 0.0
     return summarise(run, state, usage, "unfinished", f"it is running or was cut off in stage {state.stage}", seconds)
 

@@ -23,6 +23,7 @@ from team.events import (
     MessageSpoken,
     ModelCalled,
     RunEnded,
+    RunForked,
     RunResumed,
     RunStarted,
     StageEnded,
@@ -68,6 +69,8 @@ class Tracer:
             case RunResumed():
                 self._begin("run", "run resumed", None, event.at, {"mlteam.resumed": event.times, "mlteam.turn": event.turn})
                 self._begin("stage", f"stage {event.stage}", "run", event.at, {"mlteam.stage": event.stage})
+            case RunForked():
+                self._begin("run", f"fork of {event.parent}", None, event.at, {"mlteam.parent": event.parent, "mlteam.turn": event.turn})
             case StageEntered():
                 facts = {"mlteam.stage": event.stage, "mlteam.visit": event.visit}
                 self._begin("stage", f"stage {event.stage}", "run", event.at, facts)

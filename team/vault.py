@@ -7,6 +7,7 @@ computed here, by code that the sandbox cannot reach.
 from __future__ import annotations
 
 import math
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ class Look(BaseModel):
     level: float
     n: int
     final: bool
+    run: str | None = None
+    """The run that looked, for a look that a fork inherited; None for this one."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,9 @@ class Vault:
         train.to_parquet(self._run.data / "train.parquet", index=False)
         holdout.drop(columns=[target]).to_parquet(self._run.data / "holdout.parquet", index=False)
         holdout[[target]].to_parquet(self._run.vault / "holdout_labels.parquet", index=False)
+        for path in (self._run.data / "train.parquet", self._run.data / "holdout.parquet", self._run.vault / "holdout_labels.parquet"):
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
         document = contract.model_dump_json(indent=1)
         write_atomic(self._run.data / "schema.json", schema.model_dump_json(indent=1))
         write_atomic(self._run.data / "contract.json", document)
@@ -167,12 +173,14 @@ class Vault:
         from tools.predictions import read_predictions, write_predictions
         from tools.problem import encode_target
 
-        if self.closed:
-            raise MlteamError("the final score is in the ledger: the holdout is not looked at again.")
         contract = self.contract
         values = read_predictions(predictions, contract, contract.rows_holdout, inside=self._run.work)
+        if self.closed and not self._is_final(candidate, values):
+            raise MlteamError("the final score is in the ledger: the holdout is not looked at again.")
         labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
         interval = bootstrap_interval(contract.metric, contract.task, labels, values, seed=contract.seed)
+        if self.closed:  # the run was cut off between the look and the telling of it: the same score is no new look
+            return interval, len(self.looks)
         look = Look(
             at=time.time(),
             candidate=candidate,
@@ -188,7 +196,21 @@ class Vault:
             write_predictions(self._run.vault / "scored.parquet", contract, values)
         with (self._run.vault / "ledger.jsonl").open("a", encoding="utf-8") as ledger:
             ledger.write(look.model_dump_json() + "\n")
+            ledger.flush()
+            os.fsync(ledger.fileno())
         return interval, len(self.looks)
+
+    def _is_final(self, candidate: str, values: np.ndarray) -> bool:
+        """Whether these are the predictions that the final score was computed from."""
+        import numpy as np
+
+        from tools.predictions import read_predictions
+
+        final, path = next(look for look in self.looks if look.final), self._run.vault / "scored.parquet"
+        if final.candidate != candidate or not path.exists():
+            return False
+        kept = read_predictions(path, self.contract, self.contract.rows_holdout, inside=self._run.vault)
+        return bool(np.array_equal(kept, values))
 
     def scored(self) -> Scored:
         """What the final score was computed from, so that two runs can be compared on the same rows. This is no look:

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from tools.problem import Problem
 
 
+PARENT_STUDIES, FORKED = "studies-of-parent.db", "forked.json"
+"""In the work folder of a fork: the parent's studies, and when it was forked."""
+
+
 class TuningResult(BaseModel):
     """What one call of the tuner did."""
 
@@ -109,6 +113,26 @@ def _quiet() -> Iterator[None]:
             optuna.logging.set_verbosity(before)
 
 
+def _adopt_studies(space: Workspace) -> None:
+    """In a fork, go on with the parent's studies as they stood when it was forked: with trials that had ended by then."""
+    import json
+
+    import optuna
+
+    parent, forked = space.work / PARENT_STUDIES, space.work / FORKED
+    if not (parent.exists() and forked.exists()):
+        return
+    at = float(json.loads(forked.read_text(encoding="utf-8"))["at"])
+    theirs = f"sqlite:///{parent}"
+    space.studies.unlink(missing_ok=True)
+    for name in optuna.get_all_study_names(theirs):
+        study = optuna.load_study(study_name=name, storage=theirs)
+        mine = optuna.create_study(study_name=name, storage=f"sqlite:///{space.studies}", direction=study.direction)
+        mine.add_trials([t for t in study.trials if t.datetime_complete is not None and t.datetime_complete.timestamp() <= at])
+    parent.unlink()
+    forked.unlink()
+
+
 class _Tuning:
     """One call's trials."""
 
@@ -138,6 +162,7 @@ class _Tuning:
         import optuna
 
         self.space.work.mkdir(parents=True, exist_ok=True)
+        _adopt_studies(self.space)
         study = optuna.create_study(
             study_name=f"{self.family.name} + {self.preparation.name}",
             storage=f"sqlite:///{self.space.studies}",

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -71,7 +72,7 @@ class Channels:
             ports = {name: tunnels.get(number, 0) for name, number in _PORTS.items()}
             where = {**ports, "transport": "tcp", "ip": "127.0.0.1"}
         else:
-            while not all((self._folder / f"k-{number}").exists() for number in CONNECTED):
+            while not all(_listens(self._folder / f"k-{number}") for number in CONNECTED):
                 await asyncio.sleep(0.005)
             where = {"ip": str(self._folder / "k")}
         self._client.load_connection_info({**self._info, **where})
@@ -154,3 +155,14 @@ class Channels:
             parts = (message.get("content"), message.get("parent_header"), message.get("metadata"))
             if isinstance(message.get("msg_type"), str) and all(isinstance(part, dict) for part in parts):
                 return message
+
+
+def _listens(path: Path) -> bool:
+    """Whether somebody takes connections at a Unix socket. Its file is there a moment earlier, and ZMQ would not try again."""
+    with socket.socket(socket.AF_UNIX) as knocking:
+        knocking.setblocking(False)
+        try:
+            knocking.connect(str(path))
+        except OSError:
+            return False
+    return True

@@ -220,7 +220,7 @@ def test_ctrl_c_ends_the_run_cleanly(tmp_path: Path) -> None:
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
-    assert "stopped. What is finished is in" in err
+    assert "Go on with: mlteam resume" in err
     assert kernels
     assert not any(psutil.pid_exists(pid) for pid in kernels)
     run = next(tmp_path.glob("runs/*/"))
