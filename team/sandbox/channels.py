@@ -52,8 +52,9 @@ class Channels:
         (folder / "kernel.json").write_text(json.dumps(info), encoding="utf-8")
         context = zmq.asyncio.Context()
         context.setsockopt(SocketOption.RCVHWM, _QUEUED)
-        # A cell may put a link to some other socket of the host in the place of its own; a lost connection stays lost.
-        context.setsockopt(SocketOption.RECONNECT_IVL, -1)
+        # A cell may put a link to some other socket of the host in the place of its own, so a lost connection stays lost:
+        # it would be tried again after a day. (Never, which is -1, makes ZMQ wait for a second when it is closed.)
+        context.setsockopt(SocketOption.RECONNECT_IVL, 86_400_000)
         context.setsockopt(SocketOption.SNDTIMEO, 0)  # sending waits for nobody: there may be nobody any more
         context.setsockopt(SocketOption.MAXMSGSIZE, 16 * 2**20 + 2 * limits.rich_output_bytes)
         self._context = context
