@@ -184,6 +184,14 @@ def kernel() -> str:
     return f"a cell after {time.monotonic() - started:.1f} s"
 
 
+def folders() -> str:
+    """Where the launcher mounts what belongs to a run."""
+    for name in ("data", "work", "connection", "home"):
+        need((ROOT / name).is_dir(), f"{ROOT / name} is missing")
+        need(not any((ROOT / name).iterdir()), f"{ROOT / name} is not empty")
+    return "empty"
+
+
 def no_root() -> str:
     need(os.getuid() != 0 and os.geteuid() != 0 and os.getgid() != 0, f"runs as user {os.getuid()}, group {os.getgid()}")
     return f"user {os.getuid()}, group {os.getgid()}"
@@ -249,7 +257,7 @@ def plain(name: str) -> str:
 
 
 LIBRARIES = [python, distributions, imports, fit_sklearn, fit_lightgbm, fit_xgboost, fit_catboost, search, table, png, shell]
-IMAGE = [tools, kernel, no_root, no_setuid, read_only]
+IMAGE = [tools, kernel, folders, no_root, no_setuid, read_only]
 
 
 def main() -> int:

@@ -34,6 +34,8 @@ _LABEL = "mlteam.sandbox"
 _HASH_LABEL = "mlteam.sandbox.image"
 _LAST_STAGE = "\nFROM libraries\n"
 _LOG_LINES = 20
+_SILENT_SECONDS = 900
+"""How long the daemon may say nothing while it works: installing a gigabyte of libraries is one silent step."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """The builder prints what went to standard error in red."""
 _NOISE = re.compile(r"\s*(--->|Removing intermediate|Successfully|$)")
@@ -80,6 +82,7 @@ def build(
     """
     recipe = recipe or Recipe()
     started = time.monotonic()
+    client.api.timeout = _SILENT_SECONDS
     name = tag(torch, recipe)
     with _one_at_a_time(progress), _daemon_errors():
         try:
@@ -159,7 +162,8 @@ class _Builder:
                             self.progress(line)
                     image_id = message.get("aux", {}).get("ID", image_id)
                     if "error" in message:
-                        raise MlteamError("\n".join(["the image could not be built:", *log, message["error"]]))
+                        hint = [] if self.offline else ["If containers have no package index here: mlteam sandbox build --offline"]
+                        raise MlteamError("\n".join(["the image could not be built:", *log, message["error"], *hint]))
         return image_id
 
 
