@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The image of the Docker sandbox.", no_args_is_help=True, rich_markup_mode=None)
 
 
-_SILENT_SECONDS = 600
-"""How long the daemon may say nothing: copying a gigabyte of libraries into a layer is one silent step."""
-
-
 @app.command()
 def build(
     base: Annotated[str | None, typer.Option(metavar="IMAGE", help="Image to build on.  [default: python:3.11-slim]")] = None,
@@ -32,7 +28,7 @@ def build(
 
     if torch is None:
         torch = _installed("torch")
-    client = connect(_SILENT_SECONDS)
+    client = connect()
     try:
         base = base or DEFAULT_BASE
         built = build_image(client, base=base, torch=torch, offline=offline, keep_old=keep_old, progress=_tell)

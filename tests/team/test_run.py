@@ -16,6 +16,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from team.checkpoint import read_checkpoint
 from team.events import FellBack, HoldoutScored, StageEnded, TurnStarted
 from team.log import read_events
 from team.predict import predict
@@ -173,6 +174,16 @@ def test_a_regression_by_bubblewrap(tmp_path: Path) -> None:
     out = pd.read_csv(tmp_path / "out.csv")
     assert list(out.columns) == ["prediction"]
     assert len(out) == len(rows)
+
+
+@pytest.mark.docker
+def test_the_whole_job_in_docker(tmp_path: Path) -> None:
+    summary, run = finished(tmp_path, PENGUINS, target="Sex", sandbox="docker")
+    assert (summary["status"], summary["sandbox"], summary["fallbacks"]) == ("done", "docker", [])
+    assert summary["holdout"]["low"] > 0.7
+    assert {c.family for c in read_checkpoint(run.checkpoint).state.candidates} >= {"linear", "lightgbm", "catboost"}
+    predict(run, PENGUINS, tmp_path / "out.csv", sandbox="docker")
+    assert len(pd.read_csv(tmp_path / "out.csv")) == len(pd.read_csv(PENGUINS))
 
 
 def test_a_model_that_cannot_be_reached_is_replaced_turn_by_turn(tmp_path: Path) -> None:

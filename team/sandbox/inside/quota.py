@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 MIB = 1 << 20
 _SLICE_SECONDS = 0.005
-_AT_THE_LATEST_SECONDS = 30.0
+_AT_THE_LATEST_SECONDS = 5.0
 _REST = 5
 """A walk is followed by this many times its own duration without one."""
 _GROWTH = 16 * MIB
