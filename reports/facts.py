@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from reports.conversation import Turn, read_turns
 from reports.findings import Evaluation, Fact, Plan, Preparation, Profile, Skipped, last_result, read_skipped
 from reports.plots import Plot, list_plots
-from reports.record import CandidateRow, Fallback, Holdout, Look, Manifest, ModelUse, ReviewFact, Round, StageFact
+from reports.record import CandidateRow, Fallback, Holdout, Look, Manifest, ModelUse, Resume, ReviewFact, Round, StageFact
 from team.events import (
     CandidateScored,
     Event,
@@ -25,6 +25,8 @@ from team.events import (
     Reviewed,
     RoundEnded,
     RunEnded,
+    RunForked,
+    RunResumed,
     RunStarted,
     SandboxChosen,
     StageEnded,
@@ -79,6 +81,10 @@ class RunFacts(Fact):
     sections: dict[str, str]
     """The writer's prose by slot."""
     fallbacks: tuple[Fallback, ...]
+    resumes: tuple[Resume, ...]
+    """When the run was taken up after it had been cut off."""
+    parent: str | None
+    """The run that it was forked from."""
     models: tuple[ModelUse, ...]
     plots: tuple[Plot, ...]
     packaged: bool
@@ -171,6 +177,12 @@ def read_facts(run: Path) -> RunFacts:
         holdout=_holdout(holdout),
         looks=_looks(place.vault / "ledger.jsonl"),
         sections={str(slot): str(text) for slot, text in (_json(place.sections) or {}).items()},
+        resumes=tuple(
+            Resume(**e.model_dump(include={"turn", "stage", "away_s", "in_flight", "damage"}), event=e.seq)
+            for e in events
+            if isinstance(e, RunResumed)
+        ),
+        parent=next((e.parent for e in reversed(events) if isinstance(e, RunForked)), None),
         fallbacks=tuple(Fallback(stage=e.stage, role=e.role, reason=e.reason, event=e.seq) for e in events if isinstance(e, FellBack)),
         models=_models(events),
         plots=list_plots(place),
@@ -184,7 +196,7 @@ def run_status(events: Sequence[Event]) -> tuple[Status, str]:
     for event in reversed(events):
         if isinstance(event, RunEnded):
             return event.status, event.reason
-        if isinstance(event, TurnStarted):
+        if isinstance(event, (TurnStarted, RunResumed)):
             break
     return "unfinished", ""
 

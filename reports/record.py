@@ -79,12 +79,25 @@ class Look(Fact):
     score: float
     n: int
     final: bool
+    run: str | None = None
+    """Another run whose look a fork inherited."""
 
 
 class Fallback(Fact):
     stage: str
     role: str
     reason: str
+    event: int
+
+
+class Resume(Fact):
+    """A run that was cut off and went on."""
+
+    turn: int
+    stage: str
+    away_s: float
+    in_flight: str | None
+    damage: list[str]
     event: int
 
 

@@ -98,7 +98,7 @@ class CutOff:
         return RunResumed(
             times=1 + sum(isinstance(one, RunResumed) for one in self.events),
             turn=self.checkpoint.turns,
-            stage=str(state.stage),
+            stage=str(state.stage or "end"),
             away_s=max(0.0, time.time() - last),
             in_flight=call.tool if call else None,
             damage=self.damage,

@@ -52,7 +52,7 @@ from team.sandbox.choose import choose, make_launcher
 from team.sandbox.contract import Launcher
 from team.settings import Settings, read_settings
 from team.stages import MAX_TURNS_A_VISIT, Stage, State, after_turn, outcome, skip, speaker, stuck
-from team.summary import summarise
+from team.summary import read_summary, summarise
 from team.telemetry import Tracer
 from team.vault import Vault
 from team.workbench import DISK_ERRORS, Toolroom
@@ -147,8 +147,12 @@ async def aresume(
         if not run.settings.exists():
             raise UsageError(f"run {run.name!r} was cut off before it began: there is nothing to go on with. Start it again: mlteam run")
         cut_off = read_cut_off(run)
-        if any(isinstance(event, RunEnded) and event.status == "done" for event in cut_off.events):
+        done = next((event for event in cut_off.events if isinstance(event, RunEnded) and event.status == "done"), None)
+        if done is not None and all(path.exists() and path.stat().st_mtime >= done.at for path in (run.report, run.notebook)):
             raise UsageError(f"run {run.name!r} has ended: there is nothing to go on with. See it: mlteam show {run.path}")
+        if done is not None:  # it was cut off while its documents were written
+            write_documents(run)
+            return read_summary(run)
         return await _continue(run, cut_off, {"sandbox": sandbox}, subscribers, clients)
 
 
@@ -486,20 +490,21 @@ class Conductor:
         self.close()
         if self.vault.sealed:
             try:
-                self._write_documents()
+                write_documents(self.run_dir)
             except Exception as error:  # the run has ended as its summary says; its views can be built again
                 summary["fallbacks"].append(f"documents: {type(error).__name__}: {error}. Type: mlteam report {self.run_dir.path}")
         total = time.perf_counter() - self._began
         summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}
         return summary
 
-    def _write_documents(self) -> None:
-        """The report and the notebook once more, now that everything that happened is in the log."""
-        from reports.html import write_report
-        from reports.notebook import write_notebook
 
-        for write in (write_report, write_notebook):
-            write(self.run_dir.path)
+def write_documents(run: RunDir) -> None:
+    """The report and the notebook once more, now that everything that happened is in the log."""
+    from reports.html import write_report
+    from reports.notebook import write_notebook
+
+    for write in (write_report, write_notebook):
+        write(run.path)
 
 
 def _versions() -> dict[str, str]:
