@@ -111,7 +111,9 @@ def test_a_run_killed_again_and_again_ends_as_an_undisturbed_one(
         words = first_words(tmp_path) if run is None else command("resume", str(run))
         run, _, _ = interrupt(tmp_path, words, moment, signal.SIGKILL)
     assert run is not None
-    main(["resume", str(run), "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main(["resume", str(run), "--json"])
+    assert ended.value.code == 0
     summary, expected = json.loads(capsys.readouterr().out), undisturbed[0]
     for name in ("status", "holdout", "cv", "model", "candidates", "rounds", "baseline"):
         assert summary[name] == expected[name], name
