@@ -131,6 +131,21 @@ def table() -> str:
     return f"{len(rows())} rows"
 
 
+def model() -> str:
+    """A pydantic model and its schema, which every tool's result is."""
+    from pydantic import BaseModel, Field, ValidationError
+
+    class Result(BaseModel):
+        rows: int = Field(gt=0)
+
+    need(Result.model_validate_json('{"rows": 3}').rows == 3, "3 rows are not 3")
+    try:
+        Result(rows=0)
+    except ValidationError:
+        return f"schema of {len(Result.model_json_schema())} entries"
+    raise Failed("0 rows are taken for more than none")
+
+
 def png() -> str:
     import matplotlib
 
@@ -256,7 +271,7 @@ def plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-LIBRARIES = [python, distributions, imports, fit_sklearn, fit_lightgbm, fit_xgboost, fit_catboost, search, table, png, shell]
+LIBRARIES = [python, distributions, imports, fit_sklearn, fit_lightgbm, fit_xgboost, fit_catboost, search, table, model, png, shell]
 IMAGE = [tools, kernel, folders, no_root, no_setuid, read_only]
 
 
