@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le
@@ -85,7 +86,7 @@ def ensemble(
     sign = 1.0 if problem.contract.direction == "maximize" else -1.0
     members = [Member(name=r.name, weight=round(float(w), 6)) for r, w in zip(records, weights, strict=True) if w > 0]
     made = Candidate(
-        name=_free_name(space),
+        name=_free_name(space, members),
         family=ENSEMBLE,
         params={},
         preparation="",
@@ -169,10 +170,8 @@ def _fit_weights(predictions: np.ndarray, problem: Problem, deadline: Deadline) 
     return weights, crossed
 
 
-def _free_name(space: Workspace) -> str:
-    if not (space.candidates / ENSEMBLE).exists():
-        return ENSEMBLE
-    n = 2
-    while (space.candidates / f"{ENSEMBLE}-{n}").exists():
-        n += 1
-    return f"{ENSEMBLE}-{n}"
+def _free_name(space: Workspace, members: list[Member]) -> str:
+    """The first name that no ensemble has; one of the same members is made once more, as after a call that was cut off."""
+    there = {record.name: record for record in leaderboard(space) if record.family == ENSEMBLE}
+    names = (ENSEMBLE if n == 1 else f"{ENSEMBLE}-{n}" for n in count(1))
+    return next(name for name in names if name not in there or there[name].members == members)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 PARENT_STUDIES, FORKED = "studies-of-parent.db", "forked.json"
 """In the work folder of a fork: the parent's studies, and when it was forked."""
+
+
+_CALL, _ORPHANS = "mlteam call", "mlteam orphans"
+"""Attributes of a study: the call that adds trials to it, and the numbers of trials that nobody finished."""
 
 
 class TuningResult(BaseModel):
@@ -133,6 +138,12 @@ def _adopt_studies(space: Workspace) -> None:
     forked.unlink()
 
 
+def _counted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Trials that came to an end of their own, in their order: not those that a killed process left."""
+    orphans = study.user_attrs.get(_ORPHANS, [])
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished() and trial.number not in orphans]
+
+
 class _Tuning:
     """One call's trials."""
 
@@ -146,17 +157,51 @@ class _Tuning:
         self.longest = 0.0
         self.study: optuna.Study | None = None
         self.trial: optuna.Trial | None = None
+        self.stem = f"{family.name if preparation.name == 'default' else f'{family.name}-{preparation.name}'}-tuned"
 
     def run(self, trials: int | None) -> None:
+        import numpy as np
         import optuna
 
         self.study = self._open()
-        finished = len(self.study.trials)
-        self.study.sampler = optuna.samplers.TPESampler(seed=self.problem.contract.seed + finished, multivariate=True, n_startup_trials=8)
+        self._take_up(self.study, trials)
         while (trials is None or self.done + self.pruned < trials) and not self.deadline.expired():
             if self.longest > 2 * self.deadline.remaining():
                 break
+            # A seed for each trial: a call that was cut off and goes on asks for the same ones.
+            seed = int(np.random.SeedSequence([self.problem.contract.seed, len(_counted(self.study))]).generate_state(1)[0])
+            self.study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=8)
             self._one(self.study)
+
+    def _take_up(self, study: optuna.Study, trials: int | None) -> None:
+        """Go on with a call that a killed process cut off, if it asked for the same; else begin one, on record in the study."""
+        import optuna
+
+        made = [c.name for c in leaderboard(self.space) if c.name.startswith(self.stem)]
+        call = study.user_attrs.get(_CALL)
+        if not isinstance(call, dict) or call.get("trials") != trials or not call.get("open"):
+            before = self.before.name if self.before else None
+            study.set_user_attr(_CALL, {"trials": trials, "open": True, "counted": len(_counted(study)), "before": before, "made": made})
+            return
+        for name in made:
+            if name not in call["made"]:  # the call had got as far as this, and does it again
+                shutil.rmtree(self.space.candidates / name)
+        self.before = load_candidate(self.space, call["before"]) if call["before"] else None
+        mine = _counted(study)[call["counted"] :]
+        complete = [trial for trial in mine if trial.state == optuna.trial.TrialState.COMPLETE]
+        self.done, self.pruned = len(complete), len(mine) - len(complete)
+        if complete:
+            best = max(complete, key=lambda trial: self.sign * (trial.value or 0.0))
+            self._fit_again(best.params, best.value or 0.0)
+
+    def _fit_again(self, params: dict[str, Any], score: float) -> None:
+        """The best trial of a cut-off call once more: its out-of-fold predictions went with the process."""
+        from tools.crossval import evaluate_candidate
+
+        if self.before is not None and not self.sign * (score - self.before.score) > 0:
+            return
+        spec = CandidateSpec(name="trial", family=self.family.name, params=params, preparation=self.preparation.name)
+        self.best = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False)
 
     def _open(self) -> optuna.Study:
         import optuna
@@ -173,6 +218,9 @@ class _Tuning:
         # A process that was killed leaves trials that nobody will finish.
         for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+            study.set_user_attr(_ORPHANS, [*study.user_attrs.get(_ORPHANS, []), trial.number])
+            if fixed := trial.system_attrs.get("fixed_params"):
+                study.enqueue_trial(fixed)
         if not study.trials:
             from tools.crossval import setting_for
 
@@ -242,10 +290,16 @@ class _Tuning:
             self.trial = None
 
     def result(self) -> TuningResult:
+        """Keep the best as a candidate, close the call, and say what it did."""
+        result = self._result()
+        if self.study is not None:
+            self.study.set_user_attr(_CALL, {**self.study.user_attrs.get(_CALL, {}), "open": False})
+        return result
+
+    def _result(self) -> TuningResult:
         improved = self.best is not None and (self.before is None or self._better(self.best.candidate, self.before))
         if improved and self.best is not None:
-            stem = self.family.name if self.preparation.name == "default" else f"{self.family.name}-{self.preparation.name}"
-            made = self.best.candidate.model_copy(update={"name": free_name(self.space, f"{stem}-tuned")})
+            made = self.best.candidate.model_copy(update={"name": free_name(self.space, self.stem)})
             write_candidate(self.space, made, self.problem, self.best.oof)
             now = load_candidate(self.space, made.name)
         elif self.before is not None:
@@ -260,7 +314,7 @@ class _Tuning:
             improved=improved,
             trials_done=self.done,
             trials_pruned=self.pruned,
-            trials_in_study=len(self.study.trials) if self.study is not None else 0,
+            trials_in_study=len(_counted(self.study)) if self.study is not None else 0,
             gain=self.sign * (now.score - self.before.score) if compared and self.before else 0.0,
             gain_std_error=paired_error(now.fold_scores, self.before.fold_scores) if compared and self.before else 0.0,
             params=now.params,
