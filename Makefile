@@ -33,6 +33,12 @@ format: $(VENV)/.all ## Put the code into its standard format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: escape
+escape: $(VENV)/.all ## Run hostile cells in every kind of sandbox and write what stopped them to docs/escape.md
+	mkdir -p build && rm -f build/escape.jsonl
+	ESCAPE_RECORD=build/escape.jsonl $(BIN)/pytest -m escape tests/escape; ended=$$?; \
+	$(BIN)/python -m evals.escape_table build/escape.jsonl docs/escape.md; exit $$ended
+
 .PHONY: bench
 bench: $(VENV)/.all ## Measure what the framework costs beside models and tools
 	$(BIN)/python -m evals.framework_cost

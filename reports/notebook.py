@@ -20,6 +20,7 @@ from team.cells import read_cells
 from team.events import ToolReturned
 from team.log import read_events
 from team.rundir import RunDir, write_atomic
+from team.terminal import clean
 
 NBFORMAT, NBFORMAT_MINOR = 4, 5
 LEFT_OUT_TOOLS = ("predict_rows",)
@@ -136,10 +137,10 @@ def _output(raw: dict[str, Any], count: int) -> Iterator[dict[str, Any]]:
     """The output as the notebook keeps it, if it does: streams, errors, and displays as text, tables and PNG images."""
     kind = raw["output_type"]
     if kind == "stream":
-        yield {"output_type": "stream", "name": str(raw["name"]), "text": str(raw["text"]).splitlines(keepends=True)}
+        yield {"output_type": "stream", "name": str(raw["name"]), "text": _lines(raw["text"])}
     elif kind == "error":
-        traceback = [str(line) for line in raw["traceback"]]
-        yield {"output_type": "error", "ename": str(raw["ename"]), "evalue": str(raw["evalue"]), "traceback": traceback}
+        traceback = ["".join(_lines(line)) for line in raw["traceback"]]
+        yield {"output_type": "error", "ename": clean(str(raw["ename"])), "evalue": clean(str(raw["evalue"])), "traceback": traceback}
     elif PROGRESS_MIME not in raw["data"]:
         data = _shown(raw["data"])
         if data:
@@ -150,7 +151,7 @@ def _output(raw: dict[str, Any], count: int) -> Iterator[dict[str, Any]]:
 def _shown(data: dict[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     if isinstance(data.get("text/plain"), str):
-        shown["text/plain"] = data["text/plain"].splitlines(keepends=True)
+        shown["text/plain"] = _lines(data["text/plain"])
     if isinstance(data.get("text/html"), str):
         shown["text/html"] = sanitise(data["text/html"]).splitlines(keepends=True)
     if "image/png" in data:
@@ -161,6 +162,11 @@ def _shown(data: dict[str, Any]) -> dict[str, Any]:
         else:
             shown["image/png"] = data["image/png"]
     return shown
+
+
+def _lines(text: object) -> list[str]:
+    """A cell's text in lines, without what a notebook in a terminal would do; what starts a line anew stays."""
+    return "\r".join(map(clean, str(text).split("\r"))).splitlines(keepends=True)
 
 
 def _closing(facts: RunFacts) -> Cell:

@@ -22,6 +22,8 @@ PLOTTING_TOOLS = ("profile_table", "evaluate")
 """Tools whose plots belong to the report; what free-form cells drew stays in the notebook."""
 MAX_PNG_BYTES = 2 << 20
 MAX_SIDE = 8192
+MAX_PIXEL_BYTES = 64 << 20
+"""Unpacked. Packed, half a gigabyte of one colour takes less than `MAX_PNG_BYTES`."""
 MAX_PLOTS = 24
 MAX_TOTAL_BYTES = 12 << 20
 
@@ -81,7 +83,7 @@ def checked_png(encoded: object) -> bytes:
     """Decode a PNG image in base64, check it, and give it back without texts, profiles and other ancillary chunks.
 
     Raises:
-        BadImage: when it is no complete PNG image of at most 2 MiB and 8192 pixels a side.
+        BadImage: when it is no complete PNG image of at most 2 MiB, 8192 pixels a side and 64 MiB of pixels.
     """
     if not isinstance(encoded, str) or len(encoded) > 2 * MAX_PNG_BYTES:
         raise BadImage("no text, or too long")
@@ -133,6 +135,8 @@ def _check_pixels(header: bytes, compressed: bytes) -> None:
     if (compression, filtering, interlace) != (0, 0, 0):
         raise BadImage("unusual compression, filter or interlacing")
     expected = height * (1 + (width * depth * _CHANNELS[colour] + 7) // 8)
+    if expected > MAX_PIXEL_BYTES:
+        raise BadImage(f"{width} × {height} pixels of {expected:,} bytes")
     try:
         pixels = zlib.decompressobj().decompress(compressed, expected + 1)
     except zlib.error as error:

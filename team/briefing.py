@@ -7,6 +7,7 @@ thing. Old turns are shown by what was said, not by their tool traffic.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,11 @@ CONDUCTOR = "conductor"
 LEADERS_SHOWN = 5
 OLD_MESSAGES = 6
 OLD_MESSAGE_CHARS = 700
+FACT_CHARS = 1_000
+"""Of one text among the facts."""
+
+# The fence of the block, line breaks that JSON leaves as they are, and what reorders or hides text.
+_ACTING = re.compile("[`\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 
 # Results that a stage needs in full; everywhere else they are summed up or left out.
 _FULL_RESULTS: dict[Stage, tuple[str, ...]] = {
@@ -38,7 +44,21 @@ def brief(state: State, wish: Wish, meter: Meter, contract: Contract | None, run
         raise ValueError("the run has ended: there is nothing to brief")
     facts = _facts(state, wish, meter, contract, run)
     head = f"[stage {state.stage} · visit {state.visit} · turn {state.turns_in_visit + 1}]"
-    return f"{head}\n{stage_text(state.stage)}\n\n```json\n{json.dumps(facts, ensure_ascii=False)}\n```"
+    return f"{head}\n{stage_text(state.stage)}\n\n```json\n{_inert(json.dumps(_shortened(facts), ensure_ascii=False))}\n```"
+
+
+def _shortened(value: Any) -> Any:
+    """The facts with long texts cut: a column may have a name of a megabyte."""
+    if isinstance(value, str):
+        return _cut(value, FACT_CHARS)
+    if isinstance(value, dict):
+        return {_cut(str(key), FACT_CHARS): _shortened(inner) for key, inner in value.items()}
+    return [_shortened(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _inert(document: str) -> str:
+    """JSON in which no text from the data can end the block, start a line or hide: such characters are escaped."""
+    return _ACTING.sub(lambda found: "\\u0060" if found[0] == "`" else json.dumps(found[0])[1:-1], document)
 
 
 def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, run: str) -> dict[str, Any]:
@@ -138,7 +158,5 @@ def _is_briefing(message: LLMMessage) -> bool:
     return isinstance(message, UserMessage) and message.source == CONDUCTOR
 
 
-def _cut(text: str) -> str:
-    return (
-        text if len(text) <= OLD_MESSAGE_CHARS else text[:OLD_MESSAGE_CHARS] + f" … ({len(text) - OLD_MESSAGE_CHARS} characters left out)"
-    )
+def _cut(text: str, most: int = OLD_MESSAGE_CHARS) -> str:
+    return text if len(text) <= most else text[:most] + f" … ({len(text) - most} characters left out)"

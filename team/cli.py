@@ -243,7 +243,9 @@ def compare(
     if html is not None:
         _write_page(comparison, html)
     if as_json:
-        print(comparison.model_dump_json(indent=1))
+        from team.terminal import clean_json
+
+        print(clean_json(comparison.model_dump_json(indent=1)))
     else:
         from team.comparison_view import print_comparison
 
@@ -302,7 +304,9 @@ def tools(as_json: Json = False) -> None:
 
 
 def _print_json(document: Any) -> None:
-    print(json.dumps(document, indent=1, ensure_ascii=False))
+    from team.terminal import clean_json
+
+    print(clean_json(json.dumps(document, indent=1, ensure_ascii=False)))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -312,11 +316,12 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: what follows `mlteam`; None takes the process's own.
     """
     from team.errors import MlteamError
+    from team.terminal import clean
 
     try:
         code = app(arguments, standalone_mode=False)
     except MlteamError as error:
-        print(f"mlteam: {error}", file=sys.stderr)
+        print(f"mlteam: {clean(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
@@ -332,7 +337,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        print(f"mlteam: {error.format_message()} `mlteam --help` lists the commands.", file=sys.stderr)
+        print(f"mlteam: {clean(error.format_message())} `mlteam --help` lists the commands.", file=sys.stderr)
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
 

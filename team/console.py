@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any, TextIO
 
@@ -26,10 +25,9 @@ from team.events import (
     ToolCalled,
     ToolReturned,
 )
+from team.terminal import clean, one_line
 
 SHOWN_LEADERS = 5
-# Text that models and data wrote must not move the cursor, ring, or colour the terminal.
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 _COLOURS = {
     "planner": "cyan",
@@ -39,11 +37,6 @@ _COLOURS = {
     "writer": "blue",
     "release_manager": "bright_black",
 }
-
-
-def clean(text: str) -> str:
-    """Text without terminal control sequences and without characters that reorder a line."""
-    return _CONTROL.sub("", text)
 
 
 class LiveView:
@@ -79,14 +72,14 @@ class LiveView:
                 settings = event.settings
                 self._budget = float(settings["time"])
                 wish = f"{settings['source']}" + (f" → {settings['target']}" if settings["target"] else "")
-                self._print(Text.assemble(("mlteam ", "bold"), clean(wish), (f"   {event.run}", "dim")))
+                self._print(Text.assemble(("mlteam ", "bold"), one_line(wish), (f"   {one_line(event.run)}", "dim")))
             case SandboxChosen():
                 self._print(Text(f"sandbox {event.sandbox}: {event.why}", style="dim"))
             case StageEntered():
                 again = f" (visit {event.visit})" if event.visit > 1 else ""
                 self._print(Text.assemble(("\n● ", "bold"), (f"{event.stage}{again}", "bold")))
             case StageEnded():
-                self._print(Text(f"  ✓ {event.outcome}, {event.seconds:.1f} s", style="dim"))
+                self._print(Text(f"  ✓ {one_line(event.outcome)}, {event.seconds:.1f} s", style="dim"))
             case MessageSpoken():
                 self._say(event.role, event.text)
             case ToolCalled():
@@ -100,7 +93,7 @@ class LiveView:
             case HoldoutScored():
                 self._metric = event.metric
             case FellBack():
-                self._print(Text(f"  ! {event.role}: {clean(event.reason)}", style="red"))
+                self._print(Text(f"  ! {event.role}: {one_line(event.reason)}", style="red"))
             case RunEnded() if event.status != "done":
                 self._print(Text(f"\nended: {event.status}", style="red"))
             case _:
@@ -120,12 +113,14 @@ class LiveView:
         if event.result and event.tool == "seal_holdout":
             self._metric, self._maximize = str(event.result["metric"]), event.result["direction"] == "maximize"
         mark, style = ("→", "dim") if event.status == "ok" else ("✗", "red")
-        call = clean(f"{event.tool}({arguments})")
+        call = one_line(f"{event.tool}({arguments})")
         width = max(30, self._console.width - 40)
         shown = call if len(call) <= width else call[: width - 1] + "…"
         line = f"{'':19}{mark} {shown}  {event.seconds:.1f} s"
         if event.status != "ok":
-            line += f"  {event.status}: {clean(event.text.strip().splitlines()[-1])[:160]}" if event.text.strip() else f"  {event.status}"
+            line += (
+                f"  {event.status}: {one_line(event.text.strip().splitlines()[-1])[:160]}" if event.text.strip() else f"  {event.status}"
+            )
         self._print(Text(line, style=style))
         if event.search_seconds and not self._live:
             self._print(self._leaders())
@@ -138,9 +133,9 @@ class LiveView:
         searched = self._searched
         status = Text("  ")
         if self._call:
-            status.append(f"{self._call.tool} {running:.0f} s", style="bold")
+            status.append(f"{one_line(self._call.tool)[:80]} {running:.0f} s", style="bold")
             if self._progress:
-                status.append("  " + clean("  ".join(f"{k} {_brief(v)}" for k, v in self._progress.items()))[:80], style="dim")
+                status.append("  " + one_line("  ".join(f"{k} {_brief(v)}" for k, v in self._progress.items()))[:80], style="dim")
             status.append("   ")
         status.append(f"search {searched:.0f} of {self._budget:g} s used", style="dim")
         return Group(*parts, status)
@@ -154,9 +149,9 @@ class LiveView:
             first = f"{'':19}{rank}" if not self._live else f"  {rank}"
             table.add_row(
                 Text(first, style="dim"),
-                Text(clean(c.name)),
+                Text(one_line(c.name)),
                 Text(f"{_brief(c.score)} ± {c.std_error:.2g}"),
-                Text(self._metric, style="dim"),
+                Text(one_line(self._metric), style="dim"),
             )
         return table
 

@@ -10,16 +10,19 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from team.events import CandidateScored, Event, HoldoutScored, Reviewed, RoundEnded
 from team.rundir import RunDir, write_atomic
 from team.stages import CandidateFact, HoldoutFact, ReviewFact, RoundFact, Stage, State
 from team.vault import Vault
 from tools.candidates import CANDIDATE_NAME, CODE, Candidate, paired_error, standard_error
-from tools.files import read_regular
+from tools.files import list_names, read_regular
 from tools.predictions import PredictionError
 
 MAX_RECORD_BYTES = 1 << 20
 MOST_CANDIDATES = 2000
+"""Of a run, the rejected ones counted."""
 
 
 class HandedIn(NamedTuple):
@@ -48,16 +51,15 @@ class Evidence:
             The state with them on its leaderboard, and one line for each that was rejected, with the reason.
         """
         known = {c.name for c in state.candidates} | self._rejected
-        folder = self._run.work / "candidates"
-        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-        new = [name for name in names if CANDIDATE_NAME.fullmatch(name) and name not in known][:MOST_CANDIDATES]
+        new = [name for name in self._names() if CANDIDATE_NAME.fullmatch(name) and name not in known]
+        new = new[: max(0, MOST_CANDIDATES - len(known))]
         facts, problems = [], []
         for name in new:
             try:
                 facts.append(self._score(name, state, handed_in))
             except (PredictionError, ValueError, OSError) as error:
                 self._rejected.add(name)
-                problems.append(f"candidate {name!r} is rejected: {error}")
+                problems.append(f"candidate {name!r} is rejected: {_reason(error)}")
         for fact in facts:
             self._emit(CandidateScored(**fact.model_dump()))
         if not facts:
@@ -75,6 +77,12 @@ class Evidence:
         state = state.model_copy(update={"candidates": [*state.candidates, *facts]})
         self._write_leaderboard(state)
         return state
+
+    def _names(self) -> list[str]:
+        try:
+            return list_names(self._run.work / "candidates", self._run.work, 2 * MOST_CANDIDATES)
+        except OSError:  # there are none, or something else lies in their place
+            return []
 
     def _score(self, name: str, state: State, handed_in: HandedIn | None) -> CandidateFact:
         assert state.stage is not None
@@ -175,6 +183,13 @@ class Evidence:
         fact = RoundFact(round=len(after.rounds) + 1, visit=after.visit, gain=gain, noise=noise, families=families)
         self._emit(RoundEnded(round=fact.round, gain=gain, noise=noise))
         return after.model_copy(update={"rounds": [*after.rounds, fact]})
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):  # whose own words quote the record and span lines
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"candidate.json: {'.'.join(map(str, first['loc'])) or 'the record'}: {first['msg']}"
+    return str(error)
 
 
 def _best(state: State, sign: float) -> CandidateFact | None:

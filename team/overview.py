@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.figures import file_size
 from reports.visible import visible
+from team.terminal import clean, one_line
 
 if TYPE_CHECKING:
     from team.cleaning import Cleaning
@@ -44,7 +45,7 @@ def overview(summary: dict[str, Any]) -> str:
         lines.append(f"report     {summary['report']}")
     if summary["status"] == "done":
         lines.append(f"predict    mlteam predict {summary['run']} ROWS.csv -o predictions.csv")
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def listing(entries: Sequence[Entry], out: Path, width: int) -> str:
@@ -68,7 +69,7 @@ def listing(entries: Sequence[Entry], out: Path, width: int) -> str:
     lines += [f"{e.name}: {visible(e.reason)}" for e in entries if e.state in ("damaged", "link")]
     if any(e.state == "stopped" for e in entries):
         lines.append("A stopped run was cut off; `mlteam resume RUN` goes on with it.")
-    return "\n".join(lines)
+    return clean("\n".join(lines))
 
 
 def cleaning_report(cleaning: Cleaning) -> str:
@@ -84,7 +85,7 @@ def cleaning_report(cleaning: Cleaning) -> str:
     lines += [f"left   {plan.name}: {visible(plan.problem)}" for plan in cleaning.runs if plan.problem]
     done = "freed" if cleaning.done else "would free"
     lines.append(f"{done} {file_size(cleaning.bytes)}" if len(rows) > 1 else "nothing to remove")
-    return "\n".join(lines)
+    return clean("\n".join(lines))
 
 
 def tool_listing() -> str:

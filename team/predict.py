@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from team.errors import MlteamError, UsageError
 from team.rundir import RunDir
-from tools.files import open_regular
+from tools.files import open_regular, read_regular, remove_tree
+from tools.finishing import PredictResult
+from tools.packaging import MAX_FILE_BYTES, PACKAGE_FILES
 from tools.spec import registry
 
 MAX_PREDICTIONS_BYTES = 16 * 2**30
+MAX_DESCRIPTION_BYTES = 1 << 20
 
 
 def predict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "auto") -> int:
@@ -35,21 +42,24 @@ async def apredict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "aut
     _check(run, rows, output)
     # Loading a pipeline executes what its maker put into it, and a run directory may come from anybody.
     kind = choose(sandbox, trusted_code=False).kind
-    with tempfile.TemporaryDirectory(prefix="mlteam-") as folder:
-        work = Path(folder)
-        shutil.copytree(run.model, work / "model")
+    with _workplace() as work:
+        _unpack(run, work / "model")
         name = "rows" + "".join(rows.suffixes[-2:] if rows.suffix == ".gz" else rows.suffixes[-1:])
         try:
             shutil.copyfile(rows, work / name)
         except PermissionError:
             raise UsageError(f"{str(rows)!r} cannot be read: permission denied.") from None
+        spec = registry()["predict_rows"]
         async with open_kernel(kind, work=work) as kernel:
-            spec = registry()["predict_rows"]
             cell = await kernel.execute(spec.cell({"model": "model", "rows": name, "output": "predictions.csv"}), timeout_s=spec.timeout_s)
         if cell.result is None:
             if cell.ename == "ToolRefused":
                 raise UsageError(f"{rows}: {cell.evalue}")
             raise MlteamError(f"the model failed on {str(rows)!r}: {cell.evalue or cell.cause or cell.status}")
+        try:
+            predicted = PredictResult.model_validate(cell.result)
+        except ValidationError as error:
+            raise MlteamError(f"the model of run {run.name!r} gave a result of the wrong shape: {error.errors()[0]['msg']}") from None
         temporary = output.with_name(f".{output.name}.tmp")
         try:
             with open_regular(work / "predictions.csv", MAX_PREDICTIONS_BYTES, inside=work) as source, temporary.open("wb") as target:
@@ -58,7 +68,39 @@ async def apredict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "aut
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise UsageError(f"cannot write {str(output)!r}: {error.strerror or error}. Name another file with -o FILE.") from None
-    return int(cell.result["rows"])
+    return predicted.rows
+
+
+@contextlib.contextmanager
+def _workplace() -> Iterator[Path]:
+    """A folder for the sandbox that is removed whatever the sandbox did to it."""
+    folder = Path(tempfile.mkdtemp(prefix="mlteam-"))
+    try:
+        yield folder
+    finally:
+        remove_tree(folder)
+
+
+def _unpack(run: RunDir, folder: Path) -> None:
+    """Copy the packaged files, which must be those that were packaged, and nothing that lies beside them.
+
+    Raises:
+        UsageError: when one is missing, a link, or another.
+    """
+    folder.mkdir()
+    try:
+        described = json.loads(read_regular(run.model / "package.json", MAX_DESCRIPTION_BYTES, inside=run.path))
+        hashes = {str(file["name"]): file["sha256"] for file in described["files"]}
+        for name in PACKAGE_FILES:
+            digest = hashlib.sha256()
+            with open_regular(run.model / name, MAX_FILE_BYTES, inside=run.path) as packaged, (folder / name).open("wb") as copy:
+                while block := packaged.read(1 << 20):
+                    digest.update(block)
+                    copy.write(block)
+            if digest.hexdigest() != hashes.get(name):
+                raise UsageError(f"{name} of run {run.name!r} is not the file that was packaged: its hash differs. Run the team again.")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError(f"the package of run {run.name!r} cannot be read: {error}. Run the team again.") from None
 
 
 def _check(run: RunDir, rows: Path, output: Path) -> None:
@@ -66,9 +108,6 @@ def _check(run: RunDir, rows: Path, output: Path) -> None:
         raise UsageError(
             f"run {run.name!r} has no packaged model: it did not reach its end. `mlteam show {run.path}` says how far it came."
         )
-    for file in json.loads((run.model / "package.json").read_text(encoding="utf-8"))["files"]:
-        if hashlib.sha256((run.model / file["name"]).read_bytes()).hexdigest() != file["sha256"]:
-            raise UsageError(f"{file['name']} of run {run.name!r} is not the file that was packaged: its hash differs. Run the team again.")
     if not rows.is_file():
         raise UsageError(f"no such file: {str(rows)!r}. Give a CSV or Parquet file with the rows to predict.")
     if not output.parent.is_dir():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -170,7 +170,9 @@ class RunDir:
         return False
 
     def remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove the whole directory, as far as that can be done."""
+        with contextlib.suppress(OSError):
+            remove_tree(self.path)
 
 
 def create_run(out: Path, title: str) -> RunDir:

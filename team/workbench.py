@@ -11,6 +11,7 @@ import asyncio
 import errno
 import inspect
 import json
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -37,6 +38,10 @@ from tools.spec import InputRefused, ToolArgumentError, ToolFailed, ToolRefused,
 
 OBSERVATION_CHARS = 12_000
 """What a role is shown of one result."""
+MOST_PROGRESS = 2_000
+"""Progress of one call that is logged: the log is not the sandbox's to fill."""
+MOST_BITS = 63
+"""Of a whole number in a result or in progress. Larger ones are none of ours, and printing them can fail."""
 SEARCH_GRACE_S = 2.0
 """Beyond its own `time_s` a search call gets this long, and a twentieth of it, before the cell is interrupted."""
 SEARCH_ENDING_S = 10.0
@@ -87,6 +92,7 @@ class Toolroom:
         self.tuned: list[str] = []
         """Families that were worked on in this turn: tuned, or written as code."""
         self._running: Running | None = None
+        self._told = 0
         self._specs = registry()
         # A model may ask for several tools in one message, and AutoGen would run them at once: two looks at the
         # holdout, two kernels, twice the budget. One after another, each sees what the last one did.
@@ -172,7 +178,7 @@ class Toolroom:
         if spec.searches:
             self.meter.check_search()
             values = self._within_budget(values)
-        self._running = Running(call, role.name, self.state.stage)
+        self._running, self._told = Running(call, role.name, self.state.stage), 0
         try:
             outcome = await (self._on_host(spec, values) if spec.where == "host" else self._in_kernel(spec, values))
         finally:
@@ -182,6 +188,9 @@ class Toolroom:
     def progress(self, facts: Mapping[str, Any]) -> None:
         """Tell whoever watches how far the call that is going on has come."""
         assert self._running is not None, "progress is made by a call that is going on"
+        self._told += 1
+        if self._told > MOST_PROGRESS:
+            return
         self.emit(ProgressMade(call=self._running.call, facts=_small(facts)))
 
     def journal(self, tool: str, code: str, cell: CellResult, names: list[str] | None = None) -> None:
@@ -348,6 +357,8 @@ def _read(spec: ToolSpec, cell: CellResult) -> Outcome:
             facts = json.loads(spec.result.model_validate(cell.result).model_dump_json())
         except ValidationError as error:
             return Outcome(status="error", text=f"{spec.name} gave a result of the wrong shape: {error.errors()[0]['msg']}")
+        if not _printable(facts):
+            return Outcome(status="error", text=f"{spec.name} gave a number of more than {MOST_BITS} bits")
         return Outcome(status="ok", text=json.dumps(facts, ensure_ascii=False), result=facts)
     if cell.ename == "ToolRefused":
         return Outcome(status="refused", text=cell.evalue or "refused")
@@ -396,7 +407,7 @@ def _handed_in(spec: ToolSpec, outcome: Outcome) -> HandedIn | None:
 
 def _trials(outcome: Outcome) -> int:
     facts = outcome.result or {}
-    return int(facts.get("trials_done", 0)) + int(facts.get("trials_pruned", 0))
+    return max(0, int(facts.get("trials_done", 0))) + max(0, int(facts.get("trials_pruned", 0)))
 
 
 def _schema(spec: ToolSpec) -> ToolSchema:
@@ -405,7 +416,20 @@ def _schema(spec: ToolSpec) -> ToolSchema:
     return ToolSchema(name=spec.name, description=spec.description, parameters=parameters, strict=False)
 
 
+def _printable(value: Any) -> bool:
+    """Whether all whole numbers in a document are of a sane size."""
+    if isinstance(value, int):
+        return value.bit_length() <= MOST_BITS
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(map(_printable, inner))
+
+
 def _small(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Progress as an event: short texts and numbers only, since the kernel can send anything."""
-    kept = {str(k)[:40]: v if isinstance(v, (int, float, bool)) else str(v)[:80] for k, v in list(facts.items())[:12]}
-    return {k: v for k, v in kept.items() if not (isinstance(v, float) and v != v)}
+    """Progress as an event: short texts and sane numbers only, since the kernel can send anything."""
+    kept = {}
+    for key, value in list(facts.items())[:12]:
+        if not isinstance(value, (int, float)):
+            value = str(value)[:80] if _printable(value) else "…"
+        if isinstance(value, str) or (math.isfinite(value) if isinstance(value, float) else _printable(value)):
+            kept[str(key)[:40]] = value
+    return kept

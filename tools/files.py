@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import itertools
 import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 
 def open_regular(path: Path, limit: int, inside: Path | None = None) -> BinaryIO:
@@ -25,16 +27,22 @@ def open_regular(path: Path, limit: int, inside: Path | None = None) -> BinaryIO
     """
     # O_NONBLOCK keeps a named pipe from blocking the open.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-    descriptor = os.open(path, flags) if inside is None else _open_below(inside, path, flags)
-    file = os.fdopen(descriptor, "rb")
+    try:
+        descriptor = os.open(path, flags) if inside is None else _open_below(inside, path, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(error.errno, "a symbolic link, which is not followed", path.name) from None
+        raise
     facts = os.fstat(descriptor)
+    wrong = None
     if not stat.S_ISREG(facts.st_mode):
-        file.close()
-        raise OSError(f"{path.name}: not a regular file")
-    if facts.st_size > limit:
-        file.close()
-        raise OSError(f"{path.name}: {facts.st_size:,} bytes; at most {limit:,} were expected")
-    return file
+        wrong = "not a regular file"
+    elif facts.st_size > limit:
+        wrong = f"{facts.st_size:,} bytes; at most {limit:,} were expected"
+    if wrong:
+        os.close(descriptor)
+        raise OSError(f"{path.name}: {wrong}")
+    return os.fdopen(descriptor, "rb")
 
 
 def read_regular(path: Path, limit: int, inside: Path | None = None) -> bytes:
@@ -85,28 +93,66 @@ def write_folder(path: Path, files: Mapping[str, bytes], inside: Path) -> None:
         os.close(holder)
 
 
-def remove_tree(folder: Path) -> None:
-    """Remove a folder that untrusted code could write to, also when it took the permissions off its parts.
+def list_names(folder: Path, inside: Path, most: int) -> list[str]:
+    """Names in a folder, sorted; of more than `most`, some.
+
+    Args:
+        inside: a trusted folder; no part of the path below it, `folder` itself included, may be a symbolic link.
 
     Raises:
-        OSError: when a part cannot be removed even so.
+        OSError: when there is no such folder, or a link in its place.
     """
-    tried: set[str] = set()
+    descriptor = _open_below(inside, folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        with os.scandir(descriptor) as entries:
+            return sorted(entry.name for entry in itertools.islice(entries, most))
+    finally:
+        os.close(descriptor)
 
-    def unlock(remove: Callable[[str], Any], path: str, error: Any) -> None:
-        if path in tried:
-            raise error[1]
-        tried.add(path)
-        for locked in (os.path.dirname(path), path):
-            if not os.path.islink(locked) and os.path.isdir(locked):
-                os.chmod(locked, stat.S_IRWXU)
-        if remove is os.rmdir or remove is os.unlink:
-            remove(path)
-        else:
-            shutil.rmtree(path, onerror=unlock)
 
-    if folder.is_dir():
-        shutil.rmtree(folder, onerror=unlock)
+def remove_tree(folder: Path) -> None:
+    """Remove a folder that untrusted code could write to, and writes to no more; does nothing when there is none.
+
+    Folders whose permissions were taken off are unlocked, links are removed and not followed, and no depth is too deep: a
+    folder in a folder is moved up before it is emptied. `shutil.rmtree` calls itself for every level; a thousand end it.
+
+    Raises:
+        OSError: when a part cannot be removed even so, or a link lies in the folder's place.
+    """
+    if not folder.exists():
+        return
+    if folder.is_symlink():
+        raise OSError(f"{folder} is a link, not a folder")
+    os.chmod(folder, stat.S_IRWXU)
+    top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        moved = itertools.count()
+        taken: set[str] = set()
+        while waiting := [name for name in os.listdir(top) if not _unlinked(name, top)]:
+            taken.update(waiting)
+            for name in waiting:
+                os.chmod(name, stat.S_IRWXU, dir_fd=top)
+                inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+                try:
+                    for below in os.listdir(inner):
+                        if not _unlinked(below, inner):
+                            os.chmod(below, stat.S_IRWXU, dir_fd=inner)  # a folder is moved by changing its own entry ".."
+                            free = next(new for new in map(str, moved) if new not in taken)
+                            os.rename(below, free, src_dir_fd=inner, dst_dir_fd=top)
+                finally:
+                    os.close(inner)
+                os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+    os.rmdir(folder)
+
+
+def _unlinked(name: str, folder: int) -> bool:
+    """Remove an entry of a folder unless it is a folder itself."""
+    if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        return False
+    os.unlink(name, dir_fd=folder)
+    return True
 
 
 def _open_below(folder: Path, path: Path, flags: int) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.contract import Contract
 from tools.files import read_regular
+from tools.parquet import NotFlat, check_flat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 SUM_TOLERANCE = 1e-3
 """How far the probabilities of a row may sum from 1 before the table is refused."""
+COMPRESSIONS = ("UNCOMPRESSED", "SNAPPY")
+"""Of the columns that are read. The others can unpack to any size."""
+_SPARE_COLUMNS = 20
+"""So many columns beside those of the contract are looked at, to name them in the message."""
+LARGEST = 1e150
+"""Of a predicted value: the squares of many of them can be summed."""
 
 
 class PredictionError(ValueError):
@@ -76,7 +83,7 @@ def read_predictions(path: Path, contract: Contract, rows: int, *, partial: bool
 
     Raises:
         PredictionError: for a link, no regular file, a wrong size, wrong columns or types, wrong row ids, values that
-            are not finite, and probabilities outside 0 to 1 or not summing to 1.
+            are not finite or too large to be scored, and probabilities outside 0 to 1 or not summing to 1.
     """
     import numpy as np
     import pyarrow as pa
@@ -88,10 +95,11 @@ def read_predictions(path: Path, contract: Contract, rows: int, *, partial: bool
     except OSError as error:
         raise PredictionError(f"{path.name}: cannot read it as a regular file ({error.strerror or error})") from None
     try:
+        check_flat(data, len(names) + _SPARE_COLUMNS)
         with pq.ParquetFile(pa.BufferReader(data)) as file:
             _check_shape(path, file, names, rows)
             table = file.read()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, NotFlat) as error:
         raise PredictionError(f"{path.name}: not a readable parquet file ({str(error).splitlines()[0][:200]})") from None
     if table.num_rows != rows:
         raise PredictionError(f"{path.name}: {table.num_rows} rows; expected {rows}, one per input row")
@@ -121,8 +129,13 @@ def _check_shape(path: Path, file: pq.ParquetFile, names: list[str], rows: int) 
     for field in schema:
         if not (pa.types.is_integer(field.type) or (pa.types.is_floating(field.type) and field.name in names)):
             raise PredictionError(f"{path.name}: column {field.name!r} is {field.type}; expected numbers")
-    groups = (file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
-    if sum(groups) > rows * len(found) * 64 + 10_000_000:
+    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
+    if packed := {chunk.compression for chunk in chunks} - set(COMPRESSIONS):
+        raise PredictionError(f"{path.name}: compressed with {', '.join(sorted(packed)).lower()}; expected snappy, or no compression")
+    if sum(group.num_rows for group in groups) != rows or {chunk.num_values for chunk in chunks} - {group.num_rows for group in groups}:
+        raise PredictionError(f"{path.name}: its parts do not have the {rows} rows that the whole has")
+    if sum(chunk.total_uncompressed_size for chunk in chunks) > rows * len(found) * 64 + 10_000_000:
         raise PredictionError(f"{path.name}: unpacks to more than {rows} rows of numbers can take")
 
 
@@ -147,6 +160,7 @@ def _checked(path: Path, contract: Contract, values: Array, rows: Array) -> Arra
             raise PredictionError(f"{path.name}: {int(bad.sum())} predictions {what}; the first is {where}")
 
     refuse(~np.isfinite(values), "are missing or not finite")
+    refuse(np.abs(values) > LARGEST, "are too large to be scored")
     if contract.task == "regression":
         return values
     refuse((values < 0) | (values > 1), "are no probabilities between 0 and 1")

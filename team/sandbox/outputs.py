@@ -212,7 +212,7 @@ class Outputs:
         if PROGRESS_MIME in data:
             return self._show_progress(output, size)
         self._make_room()
-        if RESULT_MIME in data:
+        if RESULT_MIME in data and size <= self._limits.rich_output_bytes:
             self._take_result(data)
         item = self._keep(output, size)
         display_id = (content.get("transient") or {}).get("display_id")

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import stat
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
+
+from tools.files import remove_tree
 
 _PREFIX = "mlteam-"
 _MARK = "owner"
@@ -32,28 +30,13 @@ def make_folder() -> Path:
     return folder
 
 
-def remove_folder(folder: Path) -> None:
-    """Remove a folder that the sandbox could write to: a cell may have taken the permissions off its parts."""
-
-    def unlock(remove: Callable[[str], Any], path: str, error: Any) -> None:
-        for locked in (os.path.dirname(path), path):
-            if not os.path.islink(locked) and os.path.isdir(locked):
-                os.chmod(locked, stat.S_IRWXU)
-        if remove is os.rmdir or remove is os.unlink:
-            remove(path)
-        else:
-            shutil.rmtree(path)
-
-    shutil.rmtree(folder, onerror=unlock)
-
-
 def sweep_folders() -> list[Path]:
     """Remove what processes left that are gone. Returns the folders that were removed."""
     removed = []
     for folder in {found for base in (tempfile.gettempdir(), "/tmp") for found in Path(base).glob(f"{_PREFIX}*")}:
         with contextlib.suppress(OSError):  # somebody else's, or removed by somebody else just now
             if not folder.is_symlink() and folder.stat().st_uid == os.getuid() and is_gone((folder / _MARK).read_text(encoding="utf-8")):
-                remove_folder(folder)
+                remove_tree(folder)
                 removed.append(folder)
     return removed
 

@@ -11,7 +11,8 @@ from team.errors import SandboxUnavailable
 from team.sandbox.channels import Channels
 from team.sandbox.contract import Launcher, Limits, Process
 from team.sandbox.ending import cancel
-from team.sandbox.private import make_folder, remove_folder, sweep_folders
+from team.sandbox.private import make_folder, sweep_folders
+from tools.files import remove_tree
 
 _START_SECONDS = 60.0
 """Most seconds from starting the sandbox to a kernel that answers."""
@@ -36,7 +37,7 @@ class Session:
         sweep_folders()
         async with AsyncExitStack() as stack:
             folder = make_folder()
-            stack.callback(remove_folder, folder)
+            stack.callback(remove_tree, folder)
             connection = folder / "connection"
             connection.mkdir(mode=0o700)
             channels = Channels(connection, launcher.inside(connection), limits)

@@ -30,7 +30,7 @@ def test_paragraphs_are_kept() -> None:
 
 
 def test_unseen_characters_go() -> None:
-    assert visible("a\u202eb\u2066c\ufeff\x00\x1b[1m\ttab\nline") == "abc[1m\ttab\nline"
+    assert visible("a\u202eb\u2066\U000e0041c\ufeff\x00\x1b[1m\ttab\nline") == "abc[1m\ttab\nline"
 
 
 @pytest.mark.parametrize(

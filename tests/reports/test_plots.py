@@ -53,6 +53,7 @@ def with_header(**changes: int) -> bytes:
         (with_header(width=4), "pixels"),
         (with_header(width=1_000_000), "pixels"),
         (with_header(height=0), "pixels"),
+        (with_header(width=8192, height=8192, colour=6), "268,443,648 bytes"),
         (with_header(depth=3), "depth"),
         (with_header(colour=5), "depth"),
         (with_header(interlace=1), "interlacing"),

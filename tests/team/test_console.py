@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import io
 
-from team.console import LiveView, clean
-from team.events import CandidateScored, Event, HoldoutScored, MessageSpoken, RunStarted, StageEnded, StageEntered, ToolCalled, ToolReturned
+from team.console import LiveView
+from team.events import (
+    CandidateScored,
+    Event,
+    FellBack,
+    HoldoutScored,
+    MessageSpoken,
+    RunStarted,
+    StageEnded,
+    StageEntered,
+    ToolCalled,
+    ToolReturned,
+)
 
 
 def shown(*events: Event) -> str:
@@ -50,6 +61,19 @@ def test_a_refusal_is_shown_with_its_reason() -> None:
     assert "argument 'families' is missing." in text
 
 
-def test_terminal_sequences_are_taken_out() -> None:
-    assert clean("a\x1b[2Jb\x07c\x9b31md\u202ee\nf") == "abc31mde\nf"
-    assert "\x1b" not in shown(MessageSpoken(turn=1, role="critic", text="\x1b]0;title\x07 \x1b[31mred"))
+HOSTILE = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31m\u202e\u2028\n● release"
+
+
+def test_nothing_that_an_event_carries_acts_on_the_terminal() -> None:
+    text = shown(
+        RunStarted(run="r" + HOSTILE, settings={"source": HOSTILE, "target": HOSTILE, "time": 60.0}, versions={}),
+        MessageSpoken(turn=1, role="critic", text=HOSTILE),
+        ToolCalled(call="c", turn=1, role="engineer", tool=HOSTILE, where="kernel", arguments={HOSTILE: HOSTILE}),
+        CandidateScored(name=HOSTILE, family="f", score=1, std_error=0, fold_scores=[], stage="train", seconds=1),
+        ToolReturned(call="c", tool=HOSTILE, status="error", seconds=1, search_seconds=1, text=f"first\n{HOSTILE}"),
+        FellBack(stage="train", role="critic", reason=HOSTILE),
+        StageEnded(stage="train", visit=1, outcome=HOSTILE, seconds=3, search_seconds=1),
+    )
+    assert [character for character in ("\x1b", "\x07", "\x9b", "\u202e", "\u2028") if character in text] == []
+    # The critic may write lines of its own, set off from the others; nobody else can.
+    assert [line.lstrip() for line in text.splitlines() if line.startswith(("●", "  ✓"))] == ["✓ ]52;c;ZXZpbA==31m ● release, 3.0 s"]

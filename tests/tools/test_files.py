@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.files import read_regular, remove_tree, write_folder
+from tools.files import list_names, read_regular, remove_tree, write_folder
 
 
 @pytest.fixture
@@ -102,3 +102,76 @@ def test_a_folder_is_removed_whatever_was_done_to_it(work: Path, tmp_path: Path)
     assert not work.exists()
     assert everything(kept) == ["file"]
     remove_tree(work)
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "canary").write_text("whole")
+    return outside
+
+
+def nested(folder: Path, depth: int) -> None:
+    """A tower of folders, each with a file, made step by step because its whole path is too long for the system."""
+    folder.mkdir()
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.close(os.open("file", os.O_CREAT, dir_fd=here))
+        os.mkdir("0", dir_fd=here)
+        below = os.open("0", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+
+
+def test_a_tower_of_folders_is_removed(tmp_path: Path) -> None:
+    nested(tmp_path / "tower", 1500)
+    remove_tree(tmp_path / "tower")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_locked_folders_are_removed_and_links_are_not_followed(tmp_path: Path, outside: Path) -> None:
+    folder = tmp_path / "folder"
+    for name in ("0/1/2", "1/0/1", "a/0"):
+        (folder / name).mkdir(parents=True)
+    (folder / "a" / "link").symlink_to(outside)
+    (folder / "link").symlink_to(outside)
+    (folder / "file").symlink_to(outside / "canary")
+    os.mkfifo(folder / "0" / "pipe")
+    for locked in (folder / "0" / "1", folder / "1", folder):
+        locked.chmod(0)
+    remove_tree(folder)
+    assert list(tmp_path.iterdir()) == [outside]
+    assert (outside / "canary").read_text() == "whole"
+
+
+def test_a_link_is_not_taken_for_a_folder(tmp_path: Path, outside: Path) -> None:
+    (tmp_path / "link").symlink_to(outside)
+    outside.chmod(0o750)
+    with pytest.raises(OSError, match="link"):
+        remove_tree(tmp_path / "link")
+    assert (outside / "canary").exists()
+    assert outside.stat().st_mode & 0o777 == 0o750
+
+
+def test_names_are_sorted_and_bounded(tmp_path: Path) -> None:
+    folder = tmp_path / "work" / "candidates"
+    folder.mkdir(parents=True)
+    for name in ("c", "a", "b"):
+        (folder / name).touch()
+    assert list_names(folder, tmp_path / "work", 10) == ["a", "b", "c"]
+    assert len(list_names(folder, tmp_path / "work", 2)) == 2
+
+
+@pytest.mark.parametrize("link", ["candidates", "."])
+def test_names_behind_a_link_are_not_listed(tmp_path: Path, outside: Path, link: str) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "inner").symlink_to(outside)
+    with pytest.raises(OSError, match="inner"):
+        list_names(work / "inner" / link, work, 10)
+    with pytest.raises(OSError, match="does not lie in"):
+        list_names(outside, work, 10)
+    with pytest.raises(FileNotFoundError):
+        list_names(work / "none", work, 10)

@@ -65,6 +65,13 @@ def test_what_breaks_the_contract_is_refused(tmp_path: Path, binary: Contract, c
         read_predictions(tmp_path / "p.parquet", binary, 3)
 
 
+def test_values_whose_squares_overflow_are_refused(tmp_path: Path, open_workspace: Open) -> None:
+    contract = open_workspace("diabetes").contract
+    write_predictions(tmp_path / "p.parquet", contract, np.array([1.0, 2e150]))
+    with pytest.raises(PredictionError, match="too large to be scored"):
+        read_predictions(tmp_path / "p.parquet", contract, 2)
+
+
 def test_only_a_regular_parquet_file_is_opened(tmp_path: Path, binary: Contract) -> None:
     real = tmp_path / "real.parquet"
     table().to_parquet(real, index=False)

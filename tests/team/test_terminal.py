@@ -1,0 +1,47 @@
+"""Text from outside leaves a terminal as it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from team.overview import overview
+from team.terminal import clean, clean_json, one_line
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("a\x1b[2Jb", "ab"),
+        ("a\x1b]0;title\x07b", "a]0;titleb"),
+        ("a\x1b]8;;http://x\x1b\\\\b", "a]8;;http://x\\\\b"),
+        ("a\x07\x00\x7fb\x9b31mc", "ab31mc"),
+        ("a\u202eb\u2066c\u200ed", "abcd"),
+        ("a\tb\nc ü 表", "a\tb\nc ü 表"),
+    ],
+)
+def test_sequences_and_reordering_are_taken_out(text: str, left: str) -> None:
+    assert clean(text) == left
+
+
+def test_a_text_cannot_pass_for_two_lines() -> None:
+    assert one_line("a  \n  b\u2028c\x85d   e") == "a bcd   e"
+
+
+def test_json_keeps_its_meaning_and_loses_its_effect() -> None:
+    document = {"a\x9b2J": "b\u202e\x1b\u2028 ü"}
+    cleaned = clean_json(json.dumps(document, ensure_ascii=False))
+    assert json.loads(cleaned) == document
+    assert cleaned == '{"a\\u009b2J": "b\\u202e\\u001b\\u2028 ü"}'
+
+
+def test_summaries_are_clean() -> None:
+    hostile = "\x1b]52;c;x\x07\nstatus     done"
+    none = dict.fromkeys(("holdout", "cv", "baseline", "report"))
+    summary = none | {"status": "failed", "reason": hostile, "task": "binary", "target": hostile, "metric": "auc", "direction": "maximize"}
+    summary |= {"model": hostile, "candidates": 1, "fallbacks": [hostile], "run": "r", "seconds": {"total": 1, "search": 1}}
+    summary |= {"cost": {"usd": 0, "input_tokens": 0, "output_tokens": 0}}
+    text = overview(summary)
+    assert "\x1b" not in text
+    assert [line for line in text.splitlines() if line.startswith("status")] == ["status     failed: ]52;c;x status     done"]
