@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from team.rundir import RunDir
 from team.settings import Settings
 from team.stages import State, may_send_back
+from team.tracking import run_record
 from team.vault import Vault
 from tools.host import Wish
 
 if TYPE_CHECKING:
+    from tools.run_record import RunRecord
     from tools.submission import Scored
 
 CrossValidate = Callable[[str, str, float], "Awaitable[Scored]"]
@@ -25,7 +27,6 @@ class Host:
     def __init__(self, run: RunDir, settings: Settings, vault: Vault, state: Callable[[], State], cross_validate: CrossValidate) -> None:
         self.run = run
         self.vault = vault
-        self._settings = settings
         self._state = state
         self._cross_validate = cross_validate
         self.wish = Wish(
@@ -61,40 +62,5 @@ class Host:
 
         return write_report(self.run.path)
 
-    def tracked_facts(self) -> dict[str, Any]:
-        state, contract = self._state(), self.vault.contract
-        holdout = state.holdout
-        at_ms = int(self.run.settings.stat().st_mtime * 1000)
-        return {
-            "experiment": "mlteam",
-            "run": self.run.name,
-            "at_ms": at_ms,
-            "params": {
-                "source": self._settings.source,
-                "target": contract.target,
-                "task": contract.task,
-                "metric": contract.metric,
-                "seed": contract.seed,
-                "folds": contract.folds,
-                "rows_train": contract.rows_train,
-                "rows_holdout": contract.rows_holdout,
-                "model": self._settings.model,
-                "time_s": self._settings.time,
-                "trials": self._settings.trials,
-            },
-            "metrics": {}
-            if holdout is None
-            else {"holdout_score": holdout.score, "holdout_low": holdout.low, "holdout_high": holdout.high, "holdout_looks": holdout.looks},
-            "tags": {"candidate": holdout.candidate if holdout else "", "refitted": state.refitted or ""},
-            "candidates": [
-                {
-                    "name": c.name,
-                    "at_ms": at_ms,
-                    "metrics": {"cv_score": c.score, "cv_std_error": c.std_error, "fit_seconds": c.seconds},
-                    "params": {"family": c.family, "stage": c.stage.value},
-                    "fold_scores": c.fold_scores,
-                }
-                for c in state.candidates
-            ],
-            "artefacts": [str(path) for path in (self.run.contract, self.run.report, self.run.leaderboard) if path.exists()],
-        }
+    def run_record(self) -> RunRecord:
+        return run_record(self.run, self.vault.contract, self._state())

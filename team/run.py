@@ -56,7 +56,7 @@ from team.summary import read_summary, summarise
 from team.telemetry import Tracer
 from team.vault import Vault
 from team.workbench import DISK_ERRORS, Toolroom
-from tools.tracking import load_tracker
+from tools.recording import load_tracker
 
 if TYPE_CHECKING:
     from autogen_core.models import ChatCompletionClient

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from tools.contract import Contract, TableSchema
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tools.metrics import Interval
+    from tools.run_record import RunRecord
     from tools.submission import Scored
 
 
@@ -42,6 +43,12 @@ class RunPaths(Protocol):
     def plan(self) -> Path: ...
     @property
     def manifest(self) -> Path: ...
+    @property
+    def contract(self) -> Path: ...
+    @property
+    def leaderboard(self) -> Path: ...
+    @property
+    def report(self) -> Path: ...
     @property
     def vault(self) -> Path: ...
     @property
@@ -98,7 +105,7 @@ class HostContext(Protocol):
     def build_report(self) -> Path:
         """Write the report from the run directory and return its path."""
 
-    def tracked_facts(self) -> dict[str, Any]:
+    def run_record(self) -> RunRecord:
         """Parameters, candidates and final metrics of the run, for a tracker."""
 
 
