@@ -46,6 +46,9 @@ def run(
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds.  [default: 5]")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose values must stay on one side of a split.")] = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows in time.")] = None,
+    tracker: Annotated[
+        str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -276,6 +279,25 @@ def report(run: Run = "last", out: Out = Path("runs")) -> None:
     found = open_run(run, out)
     print(write_report(found.path))
     print(write_notebook(found.path))
+
+
+@app.command()
+def track(
+    run: Run = "last",
+    tracker: Annotated[str | None, typer.Option(metavar="URI", help="MLflow server; left out, the one that the record waits for.")] = None,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Send a run to its tracking server, when that was down. Sending it again changes nothing."""
+    from team.overview import tracking
+    from team.rundir import open_run
+    from team.tracking import track as send
+
+    sent = send(open_run(run, out), tracker)
+    if as_json:
+        _print_json(sent)
+    else:
+        print(tracking(sent))
 
 
 @app.command()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from team.events import CandidateScored, Event, HoldoutScored, Reviewed, RoundEnded
+from team.events import CandidateScored, Event, FellBack, HoldoutScored, Reviewed, RoundEnded
 from team.rundir import RunDir, write_atomic
 from team.stages import CandidateFact, HoldoutFact, ReviewFact, RoundFact, Stage, State
 from team.vault import Vault
@@ -153,6 +153,10 @@ class Evidence:
                 update["packaged"] = True
             case "track_run":
                 update["tracked"] = True
+                if kept := result.get("kept"):
+                    reason = f"{result['server']} did not take the run: {result['why']}; the record waits in {kept}"
+                    reason += f". Type: mlteam track {self._run.path}"
+                    self._emit(FellBack(stage=Stage.RELEASE, role="release_manager", reason=reason))
         return state.model_copy(update=update)
 
     def _review(self, state: State, result: dict[str, Any]) -> ReviewFact:

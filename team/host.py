@@ -27,6 +27,7 @@ class Host:
     def __init__(self, run: RunDir, settings: Settings, vault: Vault, state: Callable[[], State], cross_validate: CrossValidate) -> None:
         self.run = run
         self.vault = vault
+        self.tracker = settings.tracker
         self._state = state
         self._cross_validate = cross_validate
         self.wish = Wish(

@@ -40,12 +40,22 @@ def overview(summary: dict[str, Any]) -> str:
     usd = "unknown price" if cost["usd"] is None else f"${cost['usd']:.2f}"
     lines.append(f"cost       {usd}, {cost['input_tokens'] + cost['output_tokens']:,} tokens")
     lines.extend(f"fallback   {reason}" for reason in summary["fallbacks"])
+    if summary.get("sent"):
+        lines.append(f"sent       what waited for the tracking server: {', '.join(summary['sent'])}")
     lines.append(f"run        {summary['run']}")
     if summary["report"]:
         lines.append(f"report     {summary['report']}")
     if summary["status"] == "done":
         lines.append(f"predict    mlteam predict {summary['run']} ROWS.csv -o predictions.csv")
     return "\n".join(map(one_line, lines))
+
+
+def tracking(sent: dict[str, Any]) -> str:
+    """What `mlteam track` did."""
+    if not sent["sent"]:
+        return f"nothing waits in the outbox of {sent['run']}. `mlteam track {sent['run']} --tracker URI` sends the run all the same."
+    files = f", {sent['artefacts']} files" if sent["artefacts"] else ""
+    return f"{Path(sent['run']).name} is on {sent['server']}: {sent['candidates']} candidates{files}, run {sent['run_id']}"
 
 
 def listing(entries: Sequence[Entry], out: Path, width: int) -> str:

@@ -54,6 +54,7 @@ from team.settings import Settings, read_settings
 from team.stages import MAX_TURNS_A_VISIT, Stage, State, after_turn, outcome, skip, speaker, stuck
 from team.summary import read_summary, summarise
 from team.telemetry import Tracer
+from team.tracking import send_waiting
 from team.vault import Vault
 from team.workbench import DISK_ERRORS, Toolroom
 from tools.recording import load_tracker
@@ -493,6 +494,8 @@ class Conductor:
                 write_documents(self.run_dir)
             except Exception as error:  # the run has ended as its summary says; its views can be built again
                 summary["fallbacks"].append(f"documents: {type(error).__name__}: {error}. Type: mlteam report {self.run_dir.path}")
+        if status == "done" and self.settings.tracker:
+            summary["sent"] = send_waiting(self.run_dir, self.settings.tracker)
         total = time.perf_counter() - self._began
         summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}
         return summary

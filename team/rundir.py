@@ -113,6 +113,11 @@ class RunDir:
         return self.path / "mlflow.db"
 
     @property
+    def outbox(self) -> Path:
+        """What a tracking server has not taken yet."""
+        return self.path / "outbox"
+
+    @property
     def traces(self) -> Path:
         return self.path / "traces.jsonl"
 

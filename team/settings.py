@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from team.errors import UsageError
+from tools.tracker import check_address
 
 KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK")
 """Where kernel tools find their folders; no settings."""
@@ -91,6 +92,16 @@ Sandbox = Annotated[
 ]
 
 
+def _tracker(value: Any) -> Any:
+    return None if value == "none" else check_address(value) if isinstance(value, str) else value
+
+
+def _trackers_own() -> str | None:
+    """The server that MLflow's own variable names; what else it can name (a file, a database, a service) is no server by URI."""
+    address = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return address if address.startswith(("http://", "https://")) else None
+
+
 class Settings(BaseSettings):
     """What one run was asked to do."""
 
@@ -124,6 +135,8 @@ class Settings(BaseSettings):
     """Column whose values must not be on both sides of a split."""
     time_column: str | None = None
     """Column that orders the rows in time; the holdout is then the latest part."""
+    tracker: Annotated[str | None, BeforeValidator(_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
+    """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
 
     @classmethod
     def settings_customise_sources(
@@ -226,4 +239,6 @@ def _problem(detail: Any) -> str:
         kinds = f"{', '.join(_SANDBOXES[:-1])} or {_SANDBOXES[-1]}"
         return f"sandbox={detail['input'].get('kind')!r}: expected {kinds}. `mlteam doctor` shows what works here."
     flag = "--" + where.replace("_", "-")
+    if where == "tracker":  # its value may hold a password
+        return f"tracker: {detail['msg'].removeprefix('Value error, ')}. Change --tracker, MLTEAM_TRACKER or MLFLOW_TRACKING_URI."
     return f"{where}={detail['input']!r}: {detail['msg'].removeprefix('Value error, ')}. Change {flag}, or where it is set."

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contracts.sandbox")
+pytest.register_assert_rewrite("tests.contracts.sandbox", "tests.contracts.tracker")
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -31,7 +31,7 @@ def _obstacle(kind: str) -> str | None:
 @pytest.fixture(autouse=True)
 def _no_keys_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test can spend no money and is not steered by the machine's own settings."""
-    for name in [n for n in os.environ if n.startswith("MLTEAM_") or n.endswith("_API_KEY")]:
+    for name in [n for n in os.environ if n.startswith(("MLTEAM_", "MLFLOW_TRACKING_")) or n.endswith("_API_KEY")]:
         monkeypatch.delenv(name)
 
 

@@ -28,11 +28,11 @@ class Released:
         raise AssertionError("a run that is released trains nothing")
 
 
-def released(out: Path, candidates: int = 3) -> Released:
+def released(out: Path, candidates: int = 3, tracker: str | None = None) -> Released:
     """Write such a run."""
-    settings = load_settings({"source": "data.csv", "target": "Sex", "out": out})
+    settings = load_settings({"source": "data.csv", "target": "Sex", "out": out, "tracker": tracker or "none"})
     with Written(out) as w:
-        w.start()
+        w.start(tracker=settings.tracker)
         w.seal()
         w.turn("release_manager", "release")
     state = State(

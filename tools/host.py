@@ -59,6 +59,8 @@ class RunPaths(Protocol):
     def sections(self) -> Path: ...
     @property
     def tracking(self) -> Path: ...
+    @property
+    def outbox(self) -> Path: ...
 
 
 class Sealer(Protocol):
@@ -82,6 +84,9 @@ class HostContext(Protocol):
     def run(self) -> RunPaths: ...
     @property
     def vault(self) -> Sealer: ...
+    @property
+    def tracker(self) -> str | None:
+        """Address of the tracking server that the run is sent to, or None."""
 
     def send_back_to(self) -> list[str]:
         """Stages that a review may send the work back to now."""

@@ -10,16 +10,37 @@ from tools.spec import tool
 
 class RunTracked(BaseModel):
     store: str
+    """The run's own store."""
     experiment: str
     run_id: str
     candidates: int
+    server: str | None = None
+    """The tracking server that has the record too, or shall have it."""
+    kept: str | None = None
+    """The file of the run directory that keeps the record for the server; None when it was sent, or there is no server."""
+    why: str = ""
+    """Why the server did not take it."""
 
 
 @tool(where="host", timeout_s=300)
 def track_run(ctx: HostContext) -> RunTracked:
-    """Record parameters, scores and artefacts of the run and of every candidate in its MLflow store."""
+    """Record parameters, scores and artefacts of the run and of every candidate in its MLflow store, and on the tracking server."""
+    from tools import outbox
     from tools.recording import write_embedded
+    from tools.tracker import IN_A_RUN, NotSent
 
     record = ctx.run_record()
+    kept = outbox.Kept(server=ctx.tracker, record=record) if ctx.tracker else None
+    if kept:
+        outbox.keep(ctx.run, kept)
     run_id = write_embedded(record, ctx.run)
-    return RunTracked(store=ctx.run.tracking.name, experiment=record.experiment, run_id=run_id, candidates=len(record.candidates))
+    tracked = RunTracked(
+        store=ctx.run.tracking.name, experiment=record.experiment, run_id=run_id, candidates=len(record.candidates), server=ctx.tracker
+    )
+    if kept:
+        try:
+            outbox.deliver(ctx.run, kept, IN_A_RUN)
+        except NotSent as error:
+            waits = str(outbox.place(ctx.run).relative_to(ctx.run.path))
+            return tracked.model_copy(update={"kept": waits, "why": str(error)})
+    return tracked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from team.playbook.refitting import PATIENCE, refit_time
 from team.playbook.transcript import Call, Decision, Say, Transcript
 
@@ -30,5 +32,11 @@ def decide(t: Transcript) -> Decision:
         return Call("track_run", {}, "Parameters and scores go on record, a child run for every candidate.")
     opened, tracked = t.last("open_holdout"), t.last("track_run")
     rows = f"{opened.result['rows']:,}" if opened else "all"
-    store = tracked.result["store"] if tracked else "the tracker"
-    return Say(f"{candidate} is refitted on all {rows} rows and packaged in model/. The run is on record in {store}.")
+    return Say(f"{candidate} is refitted on all {rows} rows and packaged in model/. {_on_record(tracked.result if tracked else {})}")
+
+
+def _on_record(tracked: dict[str, Any]) -> str:
+    store, server = tracked.get("store", "the tracker"), tracked.get("server")
+    if tracked.get("kept"):
+        return f"The run is on record in {store}; {server} did not take it ({tracked['why']}), so the record waits in {tracked['kept']}."
+    return f"The run is on record in {store}{f' and on {server}' if server else ''}."

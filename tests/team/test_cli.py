@@ -228,7 +228,9 @@ def test_clean_asks_in_a_terminal(tmp_path: Path, answer: str, goes: bool) -> No
 def test_help_names_every_command(invoke: Invoke) -> None:
     code, out, _ = invoke("--help")
     assert code == 0
-    for command in ("run", "predict", "show", "runs", "clean", "compare", "report", "doctor", "tools"):
+    for command in (
+        "run", "resume", "fork", "predict", "show", "runs", "clean", "compare", "report", "track", "doctor", "tools", "sandbox",
+    ):  # fmt: skip
         assert f"\n  {command} " in out
 
 

@@ -211,6 +211,25 @@ async def test_the_release_manager_packages_the_candidate_that_was_scored() -> N
 
 
 @pytest.mark.parametrize(
+    ("tracked", "said"),
+    [
+        ({}, "The run is on record in mlflow.db."),
+        ({"server": "http://host:1"}, "The run is on record in mlflow.db and on http://host:1."),
+        (
+            {"server": "http://host:1", "kept": "outbox/tracker.json", "why": "it answered 500"},
+            "http://host:1 did not take it (it answered 500), so the record waits in outbox/tracker.json.",
+        ),
+    ],
+)
+async def test_the_release_manager_says_who_has_the_record(tracked: dict[str, str], said: str) -> None:
+    done = [(tool, {}, {"rows": 10}) for tool in ("open_holdout", "finish", "package_model")]
+    answered = await answer(
+        "release_manager", "release", [*done, ("track_run", {}, {"store": "mlflow.db", **tracked})], holdout={"candidate": "c"}
+    )
+    assert str(answered.content).endswith(said)
+
+
+@pytest.mark.parametrize(
     ("role", "stage", "tool"),
     [
         ("planner", "plan", "record_plan"),

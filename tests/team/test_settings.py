@@ -76,3 +76,37 @@ def test_limits_of_the_sandbox_and_its_kind_come_from_different_layers(monkeypat
     assert load_settings({"source": "a.csv"}).sandbox.memory_mb == 2000
     sandbox = load_settings({"source": "a.csv", "sandbox": "bubblewrap"}).sandbox
     assert (sandbox.kind, sandbox.memory_mb) == ("bubblewrap", 2000)
+
+
+@pytest.mark.parametrize(
+    ("given", "settled"),
+    [
+        ({}, "http://mlflow.example:5000"),
+        ({"tracker": "http://other:5000/"}, "http://other:5000"),
+        ({"tracker": "none"}, None),
+    ],
+)
+def test_the_tracker_is_what_mlflow_would_use_where_nothing_else_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], settled: str | None
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://MLflow.example:5000/")
+    settings = load_settings({"source": "a.csv", **given})
+    assert settings.tracker == settled
+    path = tmp_path / "settings.yaml"
+    path.write_text(settings.to_yaml())
+    assert load_settings({}, path).tracker == settled, "a resumed run keeps what was settled"
+
+
+@pytest.mark.parametrize("elsewhere", ["databricks", "sqlite:///mlflow.db", "file:///mlruns", ""])
+def test_a_store_of_mlflow_that_is_no_server_is_left_alone(monkeypatch: pytest.MonkeyPatch, elsewhere: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", elsewhere)
+    assert load_settings({"source": "a.csv"}).tracker is None
+
+
+@pytest.mark.parametrize("variable", ["MLTEAM_TRACKER", "MLFLOW_TRACKING_URI"])
+def test_a_tracker_with_a_password_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "http://ann:s3cr3t-word@host:5000")
+    with pytest.raises(UsageError, match=r"tracker: an address with a user name, a password .* set MLFLOW_TRACKING_USERNAME") as refused:
+        load_settings({"source": "a.csv"})
+    assert "s3cr3t" not in str(refused.value)
+    assert load_settings({"source": "a.csv", "tracker": "none"}).tracker is None

@@ -48,6 +48,8 @@ def test_tracking_a_run_twice_leaves_one_record(tmp_path: Path) -> None:
     assert parents[0].data.tags["mlteam.run"] == r.run.name
     assert sorted(c.info.run_name for c in children) == ["linear-1", "linear-2", "linear-3"]
     assert {c.data.tags["mlflow.parentRunId"] for c in children} == {again.run_id}
+    assert (again.server, again.kept) == (None, None)
+    assert not r.run.outbox.exists()
 
 
 @pytest.mark.slow
