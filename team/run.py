@@ -50,6 +50,7 @@ from team.sandbox import Kernel, open_kernel
 from team.sandbox import Limits as KernelLimits
 from team.sandbox.choose import choose, make_launcher
 from team.sandbox.contract import Launcher
+from team.sandbox.private import sweep_folders
 from team.settings import Settings, read_settings
 from team.stages import MAX_TURNS_A_VISIT, Stage, State, after_turn, outcome, skip, speaker, stuck
 from team.summary import read_summary, summarise
@@ -348,7 +349,8 @@ class Conductor:
         self.log.append(TurnStarted(turn=self.turns, role=role, stage=before.stage, briefing=briefing))
         await self._speak(role, briefing, before.stage)
         state = self.room.state
-        if before.stage is Stage.OPTIMISE:
+        # A turn whose tuning was lost with its kernel is no round: nothing is known of what it would have gained.
+        if before.stage is Stage.OPTIMISE and (self.room.tuned or not self.room.lost_search):
             state = self.room.evidence.of_round(before, state, self.room.tuned)
         self._advance(before, state)
         self.log.settle(self.turns)
@@ -489,6 +491,7 @@ class Conductor:
         self.log.append(RunEnded(status=status, reason=reason, seconds=seconds, summary=summary))
         self.log.sync()
         self.close()
+        sweep_folders()
         if self.vault.sealed:
             try:
                 write_documents(self.run_dir)

@@ -105,7 +105,7 @@ class Toolroom:
         return self._record.append(event)
 
     def begin_turn(self, turn: int) -> None:
-        self.turn, self.tuned = turn, []
+        self.turn, self.tuned, self.lost_search = turn, [], False
 
     async def call(self, role: Role, name: str, arguments: Mapping[str, Any]) -> Outcome:
         """Run one call from check to log, after those before it."""
@@ -272,7 +272,9 @@ class Toolroom:
         return self._taken_over(spec, values, outcome)
 
     def _taken_over(self, spec: ToolSpec, values: dict[str, Any], outcome: Outcome) -> Outcome:
-        if spec.name in ("tune", "submit_candidate"):
+        if spec.searches and outcome.status in ("died", "timeout", "error"):
+            self.lost_search = True
+        elif spec.name in ("tune", "submit_candidate"):
             self.tuned.append(str(values.get("family", CODE)))
         if outcome.status == "ok" and outcome.result is not None:
             try:

@@ -27,7 +27,6 @@ import shutil
 import site
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
@@ -36,7 +35,9 @@ from team.errors import SandboxUnavailable, UsageError
 from team.sandbox.contract import Kind, Limits, Obstacle
 from team.sandbox.environment import INSIDE, kernel_command, kernel_environment, tools_package, user_libraries
 from team.sandbox.inside import seccomp
+from team.sandbox.private import make_folder
 from team.sandbox.process import GuardedProcess
+from tools.files import remove_tree
 
 _ROOT = PurePosixPath("/mlteam")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -226,12 +227,14 @@ def _obstacle() -> Obstacle | None:
     if shutil.which("bwrap") is None:
         return Obstacle("the program bwrap is not installed", "Install it: apt-get install bubblewrap (or dnf, pacman, apk).")
     mounts = [*_proc(), "--dev", "/dev", "--size", "4096", "--tmpfs", "/tmp", *HostView.of_this_interpreter().arguments()]
+    folder = make_folder()
     try:
-        with tempfile.TemporaryDirectory(prefix="mlteam-") as folder:
-            command = [*_filtered_bwrap(Path(folder)), *_namespaces(), *mounts, "--remount-ro", "/", "--", "/bin/true"]
-            tried = subprocess.run(command, capture_output=True, text=True, check=False, env={}, timeout=_TRY_SECONDS)
+        command = [*_filtered_bwrap(folder), *_namespaces(), *mounts, "--remount-ro", "/", "--", "/bin/true"]
+        tried = subprocess.run(command, capture_output=True, text=True, check=False, env={}, timeout=_TRY_SECONDS)
     except subprocess.TimeoutExpired:
         return Obstacle(f"bwrap did not finish within {_TRY_SECONDS} s", "Try it by hand: bwrap --unshare-all --ro-bind / / true")
+    finally:
+        remove_tree(folder)
     if tried.returncode == 0:
         return None
     complaint = tried.stderr.strip().splitlines()[-1] if tried.stderr.strip() else f"exit code {tried.returncode}"
