@@ -160,7 +160,7 @@ def _names_are_there(scene: Scene, result: CellResult) -> bool:
 
 
 async def one_look(scene: Scene, result: CellResult) -> Verdict:
-    """Two looks asked for in one message, and a third afterwards."""
+    """Two looks asked for in one message, and the first once more, which is answered from the ledger."""
     import asyncio
 
     accepted = ReviewFact(stage=Stage.SELECT, visit=1, verdict="accept", findings=["fine"])
@@ -174,9 +174,9 @@ async def one_look(scene: Scene, result: CellResult) -> Verdict:
         assert after.exists()
     finally:
         (scene.run.vault / "ledger.jsonl").unlink(missing_ok=True)
-    if looks != 1 or sum(outcome.status == "ok" for outcome in outcomes) != 1:
+    if looks != 1 or len({outcome.text for outcome in outcomes if outcome.status == "ok"}) != 1:
         return got_through(f"{looks} looks: {[outcome.text[:200] for outcome in outcomes]}")
-    return held(outcomes[-1].text)
+    return held(next(outcome.text for outcome in outcomes if outcome.status != "ok"))
 
 
 async def stays_sealed(scene: Scene, result: CellResult) -> Verdict:

@@ -27,8 +27,6 @@ def raw(kind, body, parent=None):
     kernel.iopub_thread.send_multipart([kind.encode(), b'<IDS|MSG>', session.sign(parts), *parts])
 def display(data, parent=None): raw('display_data', json.dumps({'data': data, 'metadata': {}}).encode(), parent)
 """
-GROWTH_MIB = 200
-"""By how much the host may grow while it receives hundreds of megabytes."""
 
 
 async def alive(scene: Scene) -> str | None:
