@@ -8,7 +8,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 .PHONY: demo
 demo: $(VENV)/.core ## Run the team on the penguins that the repository ships: no key, no Docker, no network
@@ -43,6 +43,16 @@ escape: $(VENV)/.all ## Run hostile cells in every kind of sandbox and write wha
 bench: $(VENV)/.all ## Measure what the framework costs beside models and tools
 	$(BIN)/python -m evals.framework_cost
 
+.PHONY: bench-sandbox
+bench-sandbox: $(VENV)/.bench ## Measure the sandboxes beside AutoGen's executors, and what each does when something goes wrong
+	$(BIN)/python -m evals.sandbox_bench --markdown docs/sandbox.md
+
+KILLS ?= 100
+SANDBOX ?= docker bubblewrap
+.PHONY: chaos
+chaos: $(VENV)/.all ## Kill runs at 100 moments in each sandbox, resume them, and check that nothing is lost (KILLS=10 SANDBOX=bubblewrap)
+	$(BIN)/python -m evals.chaos --kills $(KILLS) --sandbox $(SANDBOX) $(if $(filter 100,$(KILLS)),--record docs/reliability.md)
+
 .PHONY: showcase
 showcase: $(VENV)/.all ## Run the datasets that scikit-learn bundles and print a table of the results
 	$(BIN)/python -m evals.showcase
@@ -53,7 +63,7 @@ COMPILE = build/pins/bin/uv pip compile --quiet --upgrade --no-build --no-annota
 .PHONY: pins
 pins: ## Settle the pinned set anew (a maintainer's job: needs the network)
 	rm -rf build/pins && $(PYTHON) -m venv build/pins
-	build/pins/bin/pip install --quiet '.[all,dev]'
+	build/pins/bin/pip install --quiet '.[all,dev,bench]'
 	build/pins/bin/pip freeze --exclude mlteam | sed 's/+cpu$$//' | LC_ALL=C sort -f > constraints.txt
 	build/pins/bin/pip install --quiet uv
 	$(COMPILE) --generate-hashes --no-emit-package debugpy sandbox_image/requirements.in -o sandbox_image/requirements.lock
@@ -74,3 +84,7 @@ $(VENV)/.core: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.all: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[all,dev]'
 	touch $(VENV)/.core $@
+
+$(VENV)/.bench: $(VENV)/.core
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[bench]'
+	touch $@
