@@ -32,9 +32,10 @@ class CatBoostModel:
 
     def predict(self, X: pd.DataFrame) -> Array:
         pool = _pool(self.encoder, self.categorical, X, None)
-        if self.n_classes:
-            return np.asarray(self.booster.predict_proba(pool, thread_count=self.threads))
-        return np.asarray(self.booster.predict(pool, thread_count=self.threads))
+        with sheltered():
+            if self.n_classes:
+                return np.asarray(self.booster.predict_proba(pool, thread_count=self.threads))
+            return np.asarray(self.booster.predict(pool, thread_count=self.threads))
 
 
 def _pool(encoder: TableEncoder, categorical: list[str], X: pd.DataFrame, y: Array | None) -> Any:
@@ -48,7 +49,8 @@ def _pool(encoder: TableEncoder, categorical: list[str], X: pd.DataFrame, y: Arr
         filled = frame.astype(object).where(frame.notna(), MISSING)
         texts = np.array([[str(value).encode("utf-8", "replace") for value in filled[name]] for name in categorical], dtype=object).T
         texts = np.ascontiguousarray(texts.reshape(len(X), len(categorical)))
-    return Pool(FeaturesData(num_feature_data=numeric, cat_feature_data=texts), label=y)
+    with sheltered():  # it reads the labels in Python, and takes an exception there for none
+        return Pool(FeaturesData(num_feature_data=numeric, cat_feature_data=texts), label=y)
 
 
 def learning_rate(setting: Setting) -> float:
@@ -156,7 +158,8 @@ def _fixed(setting: Setting, context: FitContext) -> Params:
 
 
 def _importance(encoder: TableEncoder, categorical: list[str], booster: Any) -> dict[str, float]:
-    values = np.asarray(booster.get_feature_importance())
+    with sheltered():
+        values = np.asarray(booster.get_feature_importance())
     width = len(values) - len(categorical)
     total = float(values.sum())
     if total <= 0:
