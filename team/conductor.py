@@ -1,0 +1,381 @@
+"""The conductor: go from turn to turn, keep the checkpoint, end a run in every case."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from team.briefing import brief
+from team.budget import Limits, Meter
+from team.cells import CellJournal
+from team.checkpoint import Checkpoint, CutOff
+from team.errors import Interrupted, MlteamError, PrerequisiteMissing, UsageError
+from team.events import (
+    Event,
+    FellBack,
+    KernelChanged,
+    MessageSpoken,
+    ModelCalled,
+    RunEnded,
+    RunStarted,
+    SandboxChosen,
+    StageEnded,
+    StageEntered,
+    TurnEnded,
+    TurnStarted,
+)
+from team.evidence import Evidence
+from team.group import Group
+from team.host import Host
+from team.journal import Journal, KeptAnswers
+from team.log import EventLog
+from team.models.metering import MeteredClient, ModelCall
+from team.quarantine import Quarantine
+from team.roles import NAMES
+from team.rundir import RunDir, write_atomic
+from team.sandbox import Kernel, open_kernel
+from team.sandbox import Limits as KernelLimits
+from team.sandbox.choose import choose, make_launcher
+from team.sandbox.contract import Launcher
+from team.sandbox.private import sweep_folders
+from team.settings import Settings
+from team.stages import MAX_TURNS_A_VISIT, Stage, State, after_turn, outcome, skip, speaker, stuck
+from team.summary import summarise
+from team.telemetry import Tracer
+from team.tracking import send_waiting
+from team.vault import Vault
+from team.workbench import DISK_ERRORS, Toolroom
+from tools.recording import load_tracker
+
+if TYPE_CHECKING:
+    from autogen_core.models import ChatCompletionClient
+
+    from tools.submission import Scored
+
+VERSIONED = (
+    "mlteam",
+    "autogen-agentchat",
+    "scikit-learn",
+    "lightgbm",
+    "xgboost-cpu",
+    "xgboost",
+    "catboost",
+    "torch",
+    "optuna",
+    "skrub",
+    "pandas",
+    "numpy",
+)
+PLAYBOOK = "playbook"
+MOST_FAILURES = 2
+"""Turns in a row that a model may fail before it is not asked again in this run; its client has retried by then."""
+
+Subscriber = Callable[[Event], None]
+Clients = Callable[[str], "ChatCompletionClient"]
+"""Makes a model client of a spec."""
+
+
+class Conductor:
+    """Runs one team in one run directory."""
+
+    def __init__(
+        self, run: RunDir, settings: Settings, subscribers: Sequence[Subscriber], clients: Clients, cut_off: CutOff | None = None
+    ) -> None:
+        """`cut_off`: where an earlier process left the run; None for a new one."""
+        self.run_dir, self.settings, self._clients = run, settings, clients
+        self._cut_off = cut_off
+        at = cut_off.checkpoint if cut_off else Checkpoint(state=State(trials_spent=settings.trials == 0))
+        self.log = Journal(EventLog(run.events), run.replies, cut_off.tail if cut_off else (), at.turns)
+        self._tracer = Tracer(run.traces)
+        self.log.subscribe(self._tracer)
+        for subscriber in subscribers:
+            self.log.subscribe(subscriber)
+        self.vault = Vault(run)
+        self.meter = Meter(Limits(search_s=settings.time, trials=settings.trials), at.usage)
+        self.turns = at.turns
+        self._stack = AsyncExitStack()
+        self._kernel: Kernel | None = None
+        # Seconds are counted by a clock that nobody sets, and those of earlier processes are added.
+        self._began = time.perf_counter() - at.seconds
+        self._stage_began, self._stage_searched = time.perf_counter() - at.stage_seconds, at.stage_searched
+        self._takeover, self._failures = at.takeover, at.failures
+        self._thread = at.thread
+        self._limits = KernelLimits(**settings.sandbox.model_dump(include=set(KernelLimits.model_fields)))
+        host = Host(run, settings, self.vault, lambda: self.room.state, self._cross_validate)
+        self.room = Toolroom(
+            host=host,
+            evidence=Evidence(run, self.vault, self.log.append),
+            meter=self.meter,
+            cells=CellJournal(run.cells),
+            record=self.log,
+            kernel=self._open_kernel,
+            state=at.state,
+        )
+        self._groups: dict[str, Group] = {}
+
+    async def go(self) -> dict[str, Any]:
+        """From the first stage to the last; whatever happens, the log says how it ended."""
+        try:
+            async with self._stack:
+                await (self._resume(self._cut_off) if self._cut_off else self._begin())
+                while self.room.state.stage is not None:
+                    await self._step()
+            return self._end("done", "")
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            self._end("interrupted", "stopped from outside")
+            raise Interrupted(f"stopped; everything is saved. Go on with: mlteam resume {self.run_dir.path}") from None
+        except UsageError:
+            raise
+        except PrerequisiteMissing as error:
+            self._end("failed", str(error))
+            raise
+        except MlteamError as error:
+            self._end("failed", str(error))
+            raise type(error)(f"{error} The run is in {self.run_dir.path}.") if type(error) is MlteamError else error from None
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                raise
+            reason = f"{type(error).__name__}: {error}"
+            self._end("failed", reason)
+            raise MlteamError(f"{reason}. The run is in {self.run_dir.path}.") from error
+
+    def close(self) -> None:
+        """Close the files of the run."""
+        self._tracer.close()
+        self.log.close()
+
+    async def _begin(self) -> None:
+        write_atomic(self.run_dir.settings, self.settings.to_yaml())
+        self._announce()
+        self._save()
+
+    def _announce(self) -> None:
+        versions = {"python": platform.python_version(), **_versions()}
+        self.log.append(RunStarted(run=self.run_dir.name, settings=self.settings.model_dump(mode="json"), versions=versions))
+        self._choose_sandbox()
+        self.log.append(StageEntered(stage=Stage.PLAN, visit=1))
+
+    async def _resume(self, cut_off: CutOff) -> None:
+        """Take the run up where an earlier process left it."""
+        self.room.cells.keep(cut_off.is_kept)
+        self.log.append(cut_off.event(self.room.state))
+        self.meter.usage.search_s += cut_off.lost_search_s
+        if cut_off.checkpoint.events:
+            self._choose_sandbox()
+        else:  # it was cut off before its first checkpoint
+            self._announce()
+
+    def _choose_sandbox(self) -> None:
+        chosen = choose(self.settings.sandbox.kind, trusted_code=self.settings.model == PLAYBOOK)
+        self._sandbox = chosen.kind
+        self.log.append(SandboxChosen(sandbox=chosen.kind, why=chosen.why))
+
+    def _save(self) -> None:
+        """Write the checkpoint and force everything to the disk: from here on, this turn is not lost."""
+        now = time.perf_counter()
+        checkpoint = Checkpoint(
+            state=self.room.state,
+            usage=self.meter.usage,
+            turns=self.turns,
+            thread=self._thread,
+            takeover=self._takeover,
+            failures=self._failures,
+            seconds=now - self._began,
+            stage_seconds=now - self._stage_began,
+            stage_searched=self._stage_searched,
+            events=self.log.length,
+        )
+        self.log.sync()
+        self.run_dir.write_checkpoint(checkpoint.model_dump(mode="json"))
+
+    async def _step(self) -> None:
+        """One turn, and what follows from it."""
+        before = self.room.state
+        assert before.stage is not None
+        role = speaker(before)
+        self.turns += 1
+        self.room.begin_turn(self.turns)
+        contract = self.vault.contract if self.vault.sealed else None
+        told_before = self.log.briefing(self.turns)
+        briefing = told_before or brief(before, self.room.host.wish, self.meter, contract, self.run_dir.name)
+        self.log.append(TurnStarted(turn=self.turns, role=role, stage=before.stage, briefing=briefing))
+        await self._speak(role, briefing, before.stage)
+        state = self.room.state
+        # A turn whose tuning was lost with its kernel is no round: nothing is known of what it would have gained.
+        if before.stage is Stage.OPTIMISE and (self.room.tuned or not self.room.lost_search):
+            state = self.room.evidence.of_round(before, state, self.room.tuned)
+        self._advance(before, state)
+        self.log.settle(self.turns)
+        self._save()
+
+    async def _speak(self, role: str, briefing: str, stage: Stage) -> None:
+        """The role's turn; when its model fails, the playbook takes it over."""
+        model = self._model(stage)
+        begun = time.perf_counter()
+        try:
+            await self._group(model).turn(role, briefing)
+        except Exception as error:
+            self._raise_fatal()
+            reason = str(error).strip().splitlines()[-1][:300] if str(error).strip() else type(error).__name__
+            self.log.append(TurnEnded(turn=self.turns, role=role, status="failed", seconds=time.perf_counter() - begun, error=reason))
+            if model == PLAYBOOK:
+                raise MlteamError(f"the {role} failed in stage {stage}: {reason}") from error
+            self._failures += 1
+            given_up = self._failures >= MOST_FAILURES
+            suffix = "; the playbook goes on from here" if given_up else ""
+            self.log.append(FellBack(stage=stage, role=role, reason=f"model {model} failed: {reason}{suffix}"))
+            begun, model = time.perf_counter(), PLAYBOOK
+            try:
+                await self._group(model).turn(role, briefing)
+            except Exception as second:
+                self._raise_fatal()
+                raise MlteamError(f"the {role} failed in stage {stage}: {second}") from second
+        else:
+            self._failures = 0 if model != PLAYBOOK else self._failures
+        self._raise_fatal()
+        self._thread = list(self._group(model).thread)
+        self.log.append(TurnEnded(turn=self.turns, role=role, status="ok", seconds=time.perf_counter() - begun))
+
+    def _raise_fatal(self) -> None:
+        """Raise what a tool call met that no role can mend."""
+        if self.room.fatal is not None:
+            raise self.room.fatal
+
+    def _advance(self, before: State, state: State) -> None:
+        assert before.stage is not None
+        ended = outcome(state)
+        after = after_turn(state)
+        if ended is None and stuck(after):
+            if self._model(before.stage) != PLAYBOOK:
+                self._takeover = True
+                reason = f"{MAX_TURNS_A_VISIT} turns brought no fact that ends the stage"
+                self.log.append(FellBack(stage=before.stage, role=speaker(before), reason=reason))
+                after = after.model_copy(update={"turns_in_visit": 0})
+            else:
+                ended, after = self._give_up(after)
+        if before.stage is Stage.RELEASE and after.stage is None and not after.tracked:
+            self.log.append(FellBack(stage=Stage.RELEASE, role="release_manager", reason="the tracker did not take the run"))
+        self.room.state = after
+        if after.stage != before.stage or after.visit != before.visit:
+            self._takeover = False
+            searched = self.meter.usage.search_s - self._stage_searched
+            now = time.perf_counter()
+            self.log.append(
+                StageEnded(
+                    stage=before.stage,
+                    visit=before.visit,
+                    outcome=ended or "",
+                    seconds=now - self._stage_began,
+                    search_seconds=searched,
+                )
+            )
+            self._stage_began, self._stage_searched = now, self.meter.usage.search_s
+            if after.stage is not None:
+                self.log.append(StageEntered(stage=after.stage, visit=after.visit))
+            if after.stage is Stage.RELEASE:
+                # A failing import is met again, and told, by the tool that needs it.
+                self._loading = asyncio.ensure_future(asyncio.gather(asyncio.to_thread(load_tracker), return_exceptions=True))
+
+    def _give_up(self, state: State) -> tuple[str, State]:
+        """Leave a stage without its facts where the run can still end well.
+
+        Raises:
+            MlteamError: where it cannot, with the last thing that failed.
+        """
+        assert state.stage is not None
+        if state.stage in (Stage.TRAIN, Stage.OPTIMISE) and state.candidates:
+            self.log.append(FellBack(stage=state.stage, role=PLAYBOOK, reason="nothing more could be trained; the best so far is used"))
+            return "nothing more could be trained", skip(state)
+        said = self._group(PLAYBOOK).thread
+        raise MlteamError(f"stage {state.stage} cannot be ended: {said[-1][1] if said else 'nothing was done'}")
+
+    def _model(self, stage: Stage) -> str:
+        return PLAYBOOK if self._takeover or self._failures >= MOST_FAILURES else self.settings.model
+
+    def _group(self, model: str) -> Group:
+        if model not in self._groups:
+            clients = {
+                role: MeteredClient(self._clients(model), role, model, self._record_call, self._answers(role, model)) for role in NAMES
+            }
+            for client in clients.values():
+                self._stack.push_async_callback(client.close)
+            self._groups[model] = Group(clients, self.room, self._spoken, self._thread)
+        return self._groups[model]
+
+    def _answers(self, role: str, model: str) -> KeptAnswers | None:
+        """Where the answers of a model that costs something are kept."""
+        return None if model == PLAYBOOK else KeptAnswers(self.log, lambda: self.turns, role, model)
+
+    def _spoken(self, role: str, text: str) -> None:
+        self.log.append(MessageSpoken(turn=self.turns, role=role, text=text))
+
+    def _record_call(self, call: ModelCall) -> None:
+        self.meter.charge_model(call.input_tokens, call.output_tokens, call.usd)
+        facts = asdict(call) | {"usd": None if call.usd is None else float(call.usd)}
+        self.log.append(ModelCalled(turn=self.turns, **facts))
+
+    async def _open_kernel(self) -> Kernel:
+        if self._kernel is None:
+            opened = open_kernel(
+                self._make_launcher(),
+                work=self.run_dir.work,
+                data=self.run_dir.data,
+                limits=self._limits,
+                on_event=self._kernel_changed,
+                warm=True,
+            )
+            self._kernel = await self._stack.enter_async_context(opened)
+        return self._kernel
+
+    async def _cross_validate(self, name: str, code: str, time_s: float) -> Scored:
+        quarantine = Quarantine(self.run_dir, self.vault, self._make_launcher(), self._limits, self.room)
+        return await quarantine.cross_validate(name, code, time_s)
+
+    def _make_launcher(self) -> Launcher:
+        return make_launcher(self._sandbox, **self.settings.sandbox.model_dump(include={"transport"}))
+
+    def _kernel_changed(self, change: str, facts: dict[str, Any]) -> None:
+        self.log.append(KernelChanged(change=change, facts=facts))
+
+    def _end(self, status: str, reason: str) -> dict[str, Any]:
+        seconds = time.perf_counter() - self._began
+        summary = summarise(self.run_dir, self.room.state, self.meter.usage, status, reason, seconds)
+        self.log.append(RunEnded(status=status, reason=reason, seconds=seconds, summary=summary))
+        self.log.sync()
+        self.close()
+        sweep_folders()
+        if self.vault.sealed:
+            try:
+                write_documents(self.run_dir)
+            except Exception as error:  # the run has ended as its summary says; its views can be built again
+                summary["fallbacks"].append(f"documents: {type(error).__name__}: {error}. Type: mlteam report {self.run_dir.path}")
+        if status == "done" and self.settings.tracker:
+            summary["sent"] = send_waiting(self.run_dir, self.settings.tracker)
+        total = time.perf_counter() - self._began
+        summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}
+        return summary
+
+
+def write_documents(run: RunDir) -> None:
+    """The report and the notebook once more, now that everything that happened is in the log."""
+    from reports.html import write_report
+    from reports.notebook import write_notebook
+
+    for write in (write_report, write_notebook):
+        write(run.path)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
