@@ -135,7 +135,7 @@ class Channels:
 
     def close(self) -> None:
         """Close all sockets at once, dropping what was not sent."""
-        self._client.stop_channels()
+        # Not by `stop_channels`, which opens the one for input to close it, through whatever link lies in its place by now.
         self._context.destroy(linger=0)
 
     def _send(self, channel: AsyncZMQSocketChannel, kind: str, content: dict[str, Any]) -> str:
