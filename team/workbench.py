@@ -261,6 +261,10 @@ class Toolroom:
         else:
             cell = await kernel.execute(code, timeout_s=_deadline(spec, values), on_output=on_output)
             self.journal(spec.name, code, cell, kernel.names if spec.free_form else None)
+            if cell.status == "died" and _from_outside(cell.cause) and not spec.free_form:
+                # Not the call's own doing, and tools can be called again: what they finished is on disk.
+                cell = await kernel.execute(code, timeout_s=_deadline(spec, values), on_output=on_output)
+                self.journal(spec.name, code, cell)
         return _read(spec, cell)
 
     def _recorded(self, spec: ToolSpec, values: dict[str, Any], outcome: Outcome) -> Outcome:
@@ -392,6 +396,11 @@ def _recorded(document: dict[str, Any]) -> CellResult:
         result=result,
         cause=document.get("cause"),
     )
+
+
+def _from_outside(cause: str | None) -> bool:
+    """Whether somebody on the machine ended the kernel, rather than a limit or the code in it."""
+    return cause is not None and any(words in cause for words in ("signal 9 (SIGKILL)", "from outside"))
 
 
 def _failure(cell: CellResult) -> str:

@@ -18,6 +18,10 @@ _START_SECONDS = 60.0
 """Most seconds from starting the sandbox to a kernel that answers."""
 
 
+class _DiedAtStart(SandboxUnavailable):
+    """It was there for a moment; a second try may end better, as when somebody killed it."""
+
+
 class Session:
     """A kernel that answers. Made by `start`, ended by `aclose`."""
 
@@ -28,13 +32,20 @@ class Session:
 
     @classmethod
     async def start(cls, launcher: Launcher, work: Path, data: Path | None, limits: Limits, env: Mapping[str, str]) -> Session:
-        """Start a kernel and wait until it answers.
+        """Start a kernel and wait until it answers; one that dies meanwhile gets a second try.
 
         Raises:
             SandboxUnavailable: it did not start; nothing of it is left.
             UsageError: `work` or `data` cannot be used with this kind of sandbox.
         """
         sweep_folders()
+        try:
+            return await cls._try(launcher, work, data, limits, env)
+        except _DiedAtStart:
+            return await cls._try(launcher, work, data, limits, env)
+
+    @classmethod
+    async def _try(cls, launcher: Launcher, work: Path, data: Path | None, limits: Limits, env: Mapping[str, str]) -> Session:
         async with AsyncExitStack() as stack:
             folder = make_folder()
             stack.callback(remove_tree, folder)
@@ -62,5 +73,9 @@ async def _ready(kind: str, channels: Channels, process: Process) -> None:
     finally:
         await cancel(connecting, death)
     ended = process.poll()
-    why = f"{ended.cause}\n{ended.log.strip()}" if ended else f"no answer within {_START_SECONDS:g} s"
+    if ended:
+        raise _DiedAtStart(
+            f"the kernel did not start in the {kind} sandbox: {ended.cause}\n{ended.log.strip()}\nSee what works here: mlteam doctor"
+        )
+    why = f"no answer within {_START_SECONDS:g} s"
     raise SandboxUnavailable(f"the kernel did not start in the {kind} sandbox: {why}\nSee what works here: mlteam doctor")
