@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from team.sandbox.image import connect, find
+from team.sandbox.daemon import connect
+from team.sandbox.image import find
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 

@@ -221,7 +221,21 @@ def test_predict_refuses_rows_without_the_columns_and_leaves_no_file(penguins: t
 
 
 def test_ctrl_c_ends_the_run_cleanly(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "team.cli", "run", str(PENGUINS), "--target", "Sex", "--time", "300s", "--out", str(tmp_path / "runs")]
+    command = [
+        sys.executable,
+        "-m",
+        "team.cli",
+        "run",
+        str(PENGUINS),
+        "--target",
+        "Sex",
+        "--time",
+        "300s",
+        "--sandbox",
+        "unsafe-local",
+        "--out",
+        str(tmp_path / "runs"),
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         while not any(b'"kind":"cell_executed"' in p.read_bytes() for p in tmp_path.glob("runs/*/events.jsonl")):
             assert process.poll() is None, process.communicate()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from team.checkpoint import Checkpoint
 from team.cli import main
 from team.errors import MlteamError, UsageError
 from team.events import FellBack
@@ -67,7 +68,7 @@ def test_tracking_needs_a_final_score_an_address_and_a_sound_outbox(tmp_path: Pa
     r = released(tmp_path)
     with pytest.raises(UsageError, match="no address of a server; expected http://HOST:PORT"):
         track(r.run, "localhost:5000")
-    r.run.write_checkpoint({"state": State().model_dump(mode="json")})
+    r.run.write_checkpoint(Checkpoint(state=State()).model_dump(mode="json"))
     with pytest.raises(UsageError, match="has no final score yet"):
         track(r.run, refusing())
     assert not r.run.outbox.exists()

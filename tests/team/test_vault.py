@@ -48,10 +48,14 @@ def test_the_score_is_the_metric_of_the_file_against_the_labels(sealed: Hosting)
 
 
 def test_the_holdout_is_looked_at_once(sealed: Hosting) -> None:
-    path = handed_over(sealed, np.full(sealed.vault.contract.rows_holdout, 0.5))
-    sealed.vault.score_holdout("c", path)
+    rows = sealed.vault.contract.rows_holdout
+    path = handed_over(sealed, np.full(rows, 0.5))
+    first = sealed.vault.score_holdout("c", path)
     with pytest.raises(MlteamError, match="not looked at again"):
-        sealed.vault.score_holdout("c", path)
+        sealed.vault.score_holdout("another", path)
+    assert sealed.vault.score_holdout("c", path) == first, "the same once more, as after a kill between look and telling, is no look"
+    with pytest.raises(MlteamError, match="not looked at again"):
+        sealed.vault.score_holdout("c", handed_over(sealed, np.full(rows, 0.4)))
     assert len(sealed.vault.looks) == 1
 
 

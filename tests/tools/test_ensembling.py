@@ -20,7 +20,8 @@ def test_an_ensemble_is_a_candidate_with_honest_predictions(open_workspace: Open
     assert "dummy-1" not in {member.name for member in record.members}
     assert found.recommended == ("ensemble" if found.gain > min(0.0, -found.gain_std_error) else found.best_single)
     assert found.real == (found.gain > max(0.0, found.gain_std_error))
-    assert ensemble().candidate.name == "ensemble-2"
+    assert ensemble().candidate.name == "ensemble", "the same members, as after a call that was cut off, make the same candidate"
+    assert ensemble(["tree-1"]).candidate.name == "ensemble-2"
 
 
 def test_named_candidates_alone_are_used(open_workspace: Open) -> None:

@@ -7,6 +7,7 @@ import pytest
 from tests.tools.conftest import Open, mixed
 from tools.candidates import leaderboard, load_candidate, load_oof
 from tools.contract import Split
+from tools.families import load_libraries
 from tools.problem import load_problem
 from tools.spec import ToolRefused
 from tools.training import train, train_baselines
@@ -49,7 +50,9 @@ def test_the_time_is_kept_and_the_rest_told(open_workspace: Open) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(8000, 12)), columns=list("abcdefghijkl"))
     open_workspace(frame.assign(y=frame["a"] * frame["b"] + rng.normal(size=8000)), "y", "regression")
-    found = train(["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest"], time_s=3)
+    families = ["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest"]
+    load_libraries(families)
+    found = train(families, time_s=3)
     assert found.candidates
     assert found.seconds < 10, "without a deadline these fits take a minute; the margin is for a busy machine"
     assert len({c.family for c in found.candidates} | {s.name.split("-")[0] for s in found.skipped}) == 5
