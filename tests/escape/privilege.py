@@ -152,6 +152,8 @@ attempt('unshare', lambda: subprocess.run(['unshare', '-Ur', 'true'], check=True
         "clone",
         "The same by clone and clone3.",
         """
+# Without giving up the interpreter's lock for the call: the child has nobody who would give it back.
+libc = ctypes.PyDLL(None, use_errno=True)
 def clone(flags):
     pid = call('clone', ctypes.c_ulong(flags | 17), None, None, None, None)
     if pid == 0: os._exit(0)
