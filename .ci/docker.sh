@@ -9,6 +9,8 @@ if ! docker info >/dev/null 2>&1; then
         apt-get update -qq
         apt-get install -y -qq --no-install-recommends docker.io >/dev/null
     fi
+    # A daemon that was killed leaves its number behind, and the next one takes whoever has it now for a daemon.
+    pgrep -x dockerd >/dev/null || rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
     DOCKERD_LOG=$(mktemp)
     dockerd >"$DOCKERD_LOG" 2>&1 &
     DOCKERD=$!
