@@ -24,6 +24,7 @@ from tests.escape import bombs, documents, files, holdout, links, messages, netw
 from tests.escape.attack import Attack, Host, Local, No
 from tests.escape.scene import Scene, open_scene
 from tests.escape.twins import Twins
+from tools.files import remove_tree
 
 CLASSES = {
     module.__name__.rpartition(".")[2]: module.ATTACKS
@@ -60,9 +61,11 @@ class Scenes:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scenes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scenes]:
-    made = Scenes(tmp_path_factory.mktemp("escape"))
+    folder = tmp_path_factory.mktemp("escape")
+    made = Scenes(folder)
     yield made
     await made.close()
+    remove_tree(folder)  # what a control left of the deep folders would end pytest, which removes old folders by recursion
 
 
 def record(group: str, attack: Attack, where: str, outcome: str, seen: str) -> None:
