@@ -9,13 +9,8 @@ from reports.facts import RunFacts
 _OPTIONS = ("target", "goal", "metric", "time", "trials", "model", "sandbox", "seed", "holdout", "folds", "group", "time_column")
 
 
-def folder(facts: RunFacts) -> str:
-    """The run directory as the user named it."""
-    return f"{str(facts.settings.get('out', 'runs')).rstrip('/')}/{facts.name}"
-
-
 def predict_command(facts: RunFacts) -> str:
-    return f"mlteam predict {shlex.quote(folder(facts))} ROWS.csv -o predictions.csv"
+    return f"mlteam predict {shlex.quote(facts.folder)} ROWS.csv -o predictions.csv"
 
 
 def run_command(facts: RunFacts) -> str:
@@ -34,4 +29,4 @@ def run_command(facts: RunFacts) -> str:
 
 def replay_commands(facts: RunFacts) -> str:
     """Executing the notebook again; its cells write to `replay/` and leave the run as it is."""
-    return f"cd {shlex.quote(folder(facts))}\nrm -rf replay\njupyter nbconvert --to notebook --execute notebook.ipynb"
+    return f"cd {shlex.quote(facts.folder)}\nrm -rf replay\njupyter nbconvert --to notebook --execute notebook.ipynb"

@@ -170,7 +170,10 @@ def _record(event: Event) -> str:
         case Reviewed():
             return "work accepted" if event.verdict == "accept" else f"work sent back to {event.back_to}"
         case FellBack():
-            return f"fallback: {event.reason}"
+            return f"{'degraded' if event.what else 'fallback'}: {event.reason}"
+        case KernelChanged(change="replayed"):
+            back, gone = (", ".join(event.facts[part]) or "nothing" for part in ("back", "gone"))
+            return f"{event.facts['cells']} of {event.facts['of']} typed cells were executed again: {back} came back, {gone} is gone"
         case KernelChanged():
             own = f" for fold {event.facts['fold']}" if "fold" in event.facts else ""
             return f"kernel {event.change}{own}" + (f" ({event.facts['sandbox']})" if "sandbox" in event.facts else "")

@@ -5,6 +5,7 @@ Works on a run that is still going on, failed or was cut off: what is not known 
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 from reports.conversation import Turn, read_turns
 from reports.findings import Evaluation, Fact, Plan, Preparation, Profile, Skipped, last_result, read_skipped
 from reports.plots import Plot, list_plots
-from reports.record import CandidateRow, Fallback, Holdout, Look, Manifest, ModelUse, Resume, ReviewFact, Round, StageFact
+from reports.record import CandidateRow, Fallback, Holdout, Look, Manifest, ModelUse, Package, Resume, ReviewFact, Round, StageFact
 from team.events import (
     CandidateScored,
     Event,
@@ -49,6 +50,8 @@ class RunFacts(Fact):
     """All of a run."""
 
     name: str
+    folder: str
+    """The run directory as the user named it, or where it was resumed when that was somewhere else."""
     status: Status
     reason: str
     stage: str | None
@@ -56,7 +59,7 @@ class RunFacts(Fact):
     started_at: float | None
     """Seconds since the epoch."""
     seconds: float
-    """Wall-clock seconds from the first event to the end, or to the last event so far."""
+    """Wall-clock seconds that it was at work, without those between being cut off and being resumed."""
     settings: dict[str, Any]
     versions: dict[str, str]
     sandbox: str | None
@@ -81,13 +84,16 @@ class RunFacts(Fact):
     sections: dict[str, str]
     """The writer's prose by slot."""
     fallbacks: tuple[Fallback, ...]
+    """Where somebody else took over."""
+    degradations: tuple[Fallback, ...]
+    """Where the run went on with less."""
     resumes: tuple[Resume, ...]
     """When the run was taken up after it had been cut off."""
     parent: str | None
     """The run that it was forked from."""
     models: tuple[ModelUse, ...]
     plots: tuple[Plot, ...]
-    packaged: bool
+    package: Package | None
     events: int
     """Number of events in the log."""
 
@@ -128,6 +134,25 @@ class RunFacts(Fact):
         return sum(use.input_tokens + use.output_tokens for use in self.models)
 
 
+def _folder(place: RunDir, events: Sequence[Event]) -> str:
+    """As the log tells, so that documents are the same wherever a run lies when they are written."""
+    for event in reversed(events):
+        if isinstance(event, RunResumed) and event.folder:
+            return event.folder
+        if isinstance(event, RunStarted):
+            return f"{str(event.settings.get('out', 'runs')).rstrip('/')}/{event.run}"
+    return place.name
+
+
+def _seconds(events: Sequence[Event]) -> float:
+    """Time at work. A clock that was set back while the run went on, or stood still, takes nothing away."""
+    last = events[-1] if events else None
+    if isinstance(last, RunEnded) and not any(isinstance(event, RunResumed) for event in events):
+        return last.seconds
+    pairs = itertools.pairwise(events)
+    return sum(max(0.0, after.at - before.at) for before, after in pairs if not isinstance(after, RunResumed))
+
+
 def read_facts(run: Path) -> RunFacts:
     """Read the run directory `run`.
 
@@ -145,14 +170,17 @@ def read_facts(run: Path) -> RunFacts:
     stages = _stages(events)
     sealed = last_result(events, "seal_holdout")
     profile, preparation = last_result(events, "profile_table"), last_result(events, "prepare")
+    fallbacks = [Fallback(stage=e.stage, role=e.role, reason=e.reason, what=e.what, event=e.seq) for e in events if isinstance(e, FellBack)]
+    package = last_result(events, "package_model")
     evaluation = last_result(events, "evaluate", **({"candidate": holdout.candidate} if holdout else {}))
     return RunFacts(
         name=started.run if started else place.name,
+        folder=_folder(place, events),
         status=status,
         reason=reason,
         stage=stages[-1].stage if stages and stages[-1].outcome is None else None,
         started_at=events[0].at if events else None,
-        seconds=events[-1].at - events[0].at if events else 0.0,
+        seconds=_seconds(events),
         settings=started.settings if started else {},
         versions=started.versions if started else {},
         sandbox=chosen.sandbox if chosen else None,
@@ -183,10 +211,11 @@ def read_facts(run: Path) -> RunFacts:
             if isinstance(e, RunResumed)
         ),
         parent=next((e.parent for e in reversed(events) if isinstance(e, RunForked)), None),
-        fallbacks=tuple(Fallback(stage=e.stage, role=e.role, reason=e.reason, event=e.seq) for e in events if isinstance(e, FellBack)),
+        fallbacks=tuple(one for one in fallbacks if not one.what),
+        degradations=tuple(one for one in fallbacks if one.what),
         models=_models(events),
         plots=list_plots(place),
-        packaged=last_result(events, "package_model") is not None,
+        package=Package.model_validate({**package[1], "event": package[0]}) if package else None,
         events=len(events),
     )
 

@@ -37,6 +37,8 @@ class CandidateRow(Fact):
     fold_scores: tuple[float, ...]
     seconds: float
     stage: str
+    share: float = 1.0
+    """Share of the rows that it was fitted on."""
     event: int
 
 
@@ -84,9 +86,21 @@ class Look(Fact):
 
 
 class Fallback(Fact):
+    """Somebody else took over, or the run went on with less; `what` says without what, and is empty for the first."""
+
     stage: str
     role: str
     reason: str
+    what: str = ""
+    event: int
+
+
+class Package(Fact):
+    """The packaged model: fitted on all rows after its score was taken, or the very model that was scored."""
+
+    refitted: bool = True
+    rows: int | None = None
+    """Number of rows that it was fitted on, where it is on record."""
     event: int
 
 

@@ -94,6 +94,9 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
         facts["evaluated"] = state.evaluated
     if state.holdout:
         facts["holdout"] = state.holdout.model_dump()
+    facts |= {key: lost for key, lost in (("dropped", state.dropped), ("unfit", state.unfit)) if lost}
+    if state.refit_failure:
+        facts["refit_failure"] = state.refit_failure
     facts["reviewed"] = state.review() is not None
     facts["may_send_back_to"] = [stage.value for stage in may_send_back(state)]
     return facts

@@ -41,6 +41,8 @@ class CellJournal:
             "outputs": cell.outputs,
             "cause": cell.cause,
             **({"names": names} if names is not None else {}),
+            **({"fresh": True} if cell.fresh else {}),
+            **({"lost": True} if cell.lost else {}),
         }
         with self._path.open("a", encoding="utf-8") as journal:
             journal.write(json.dumps(document, ensure_ascii=False) + "\n")

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from team.budget import Usage
 from team.errors import MlteamError
-from team.events import Event, RunEnded, RunForked, RunResumed, ToolCalled, ToolReturned
+from team.events import Event, RunEnded, RunForked, RunResumed, RunStarted, ToolCalled, ToolReturned
 from team.journal import under_way
 from team.log import drop_torn_line, mend, read_events
 from team.rundir import RunDir
@@ -79,7 +79,11 @@ class CutOff:
 
         spec = registry().get(call.tool)
         last = max((one.at for one in after), default=call.at)
-        return max(0.0, last - call.at - away) if spec is not None and spec.searches else 0.0
+        if spec is None or not spec.searches:
+            return 0.0
+        asked = call.arguments.get("time_s")  # the calendar clock may have jumped meanwhile, and no call takes longer than it may
+        most = float(asked) if isinstance(asked, (int, float)) else spec.timeout_s
+        return max(0.0, min(last - call.at - away, most))
 
     def is_kept(self, cell: dict[str, Any]) -> bool:
         """Whether a recorded cell stands: its call returned, or it is the whole of a call that only has to return."""
@@ -89,8 +93,12 @@ class CutOff:
             call is not None and cell["call"] == call.call and call.where == "kernel" and cell["status"] == "ok"
         )
 
-    def event(self, state: State) -> RunResumed | RunForked:
-        """What is told of taking the run up."""
+    def event(self, state: State, place: Path) -> RunResumed | RunForked:
+        """What is told of taking the run up.
+
+        Args:
+            place: the run directory as it lies now.
+        """
         if self.fork_of is not None:
             return RunForked(parent=self.fork_of, turn=self.checkpoint.turns, changed=self.changed)
         last = self.events[-1].at if self.events else time.time()
@@ -102,7 +110,18 @@ class CutOff:
             away_s=max(0.0, time.time() - last),
             in_flight=call.tool if call else None,
             damage=self.damage,
+            folder="" if _known_place(self.events) == place.resolve() else str(place),
         )
+
+
+def _known_place(events: list[Event]) -> Path | None:
+    """Where the log says that the run lies."""
+    for event in reversed(events):
+        if isinstance(event, RunResumed) and event.folder:
+            return Path(event.folder).resolve()
+        if isinstance(event, RunStarted):
+            return Path(str(event.settings.get("out", "runs")), event.run).resolve()
+    return None
 
 
 def read_cut_off(run: RunDir) -> CutOff:

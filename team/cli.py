@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -356,6 +357,12 @@ def main(arguments: list[str] | None = None) -> None:
         # The reader went away, as `mlteam runs | head` does; there is nobody left to tell.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        what = clean(repr(error.filename)) if error.filename else "what this command writes"
+        print(f"mlteam: cannot use {what}: {error.strerror}. Make room or make it writable, then type the command again.", file=sys.stderr)
+        sys.exit(2)
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise

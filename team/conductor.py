@@ -31,12 +31,14 @@ from team.events import (
     TurnStarted,
 )
 from team.evidence import Evidence
+from team.grace import left_out, surrender, verdict
 from team.group import Group
 from team.host import Host
 from team.journal import Journal, KeptAnswers
 from team.log import EventLog
 from team.models.metering import MeteredClient, ModelCall
 from team.quarantine import Quarantine
+from team.replaying import replay
 from team.roles import NAMES
 from team.rundir import RunDir, write_atomic
 from team.sandbox import Kernel, open_kernel
@@ -48,9 +50,9 @@ from team.settings import Settings
 from team.stages import MAX_TURNS_A_VISIT, Stage, State, after_turn, outcome, skip, speaker, stuck
 from team.summary import summarise
 from team.telemetry import Tracer
+from team.toolroom import DISK_ERRORS, Toolroom
 from team.tracking import send_waiting
 from team.vault import Vault
-from team.workbench import DISK_ERRORS, Toolroom
 from tools.recording import load_tracker
 
 if TYPE_CHECKING:
@@ -164,7 +166,7 @@ class Conductor:
     async def _resume(self, cut_off: CutOff) -> None:
         """Take the run up where an earlier process left it."""
         self.room.cells.keep(cut_off.is_kept)
-        self.log.append(cut_off.event(self.room.state))
+        self.log.append(cut_off.event(self.room.state, self.run_dir.path))
         self.meter.usage.search_s += cut_off.lost_search_s
         if cut_off.checkpoint.events:
             self._choose_sandbox()
@@ -225,7 +227,8 @@ class Conductor:
             reason = str(error).strip().splitlines()[-1][:300] if str(error).strip() else type(error).__name__
             self.log.append(TurnEnded(turn=self.turns, role=role, status="failed", seconds=time.perf_counter() - begun, error=reason))
             if model == PLAYBOOK:
-                raise MlteamError(f"the {role} failed in stage {stage}: {reason}") from error
+                self.room.trouble = f"the {role} failed: {reason}"
+                return  # a turn without a fact: a few of them end the stage, one of them need not end the run
             self._failures += 1
             given_up = self._failures >= MOST_FAILURES
             suffix = "; the playbook goes on from here" if given_up else ""
@@ -235,7 +238,8 @@ class Conductor:
                 await self._group(model).turn(role, briefing)
             except Exception as second:
                 self._raise_fatal()
-                raise MlteamError(f"the {role} failed in stage {stage}: {second}") from second
+                self.room.trouble = f"the {role} failed: {second}"
+                return
         else:
             self._failures = 0 if model != PLAYBOOK else self._failures
         self._raise_fatal()
@@ -251,7 +255,7 @@ class Conductor:
         assert before.stage is not None
         ended = outcome(state)
         after = after_turn(state)
-        if ended is None and stuck(after):
+        if ended is None and stuck(after, by_rule=self._takeover or self.settings.model == PLAYBOOK):
             if self._model(before.stage) != PLAYBOOK:
                 self._takeover = True
                 reason = f"{MAX_TURNS_A_VISIT} turns brought no fact that ends the stage"
@@ -276,6 +280,8 @@ class Conductor:
                 )
             )
             self._stage_began, self._stage_searched = now, self.meter.usage.search_s
+            for what, reason in left_out(before.stage, after, self.meter.search_left_s):
+                self.log.append(FellBack(stage=before.stage, role=speaker(before), reason=reason, what=what))
             if after.stage is not None:
                 self.log.append(StageEntered(stage=after.stage, visit=after.visit))
             if after.stage is Stage.RELEASE:
@@ -289,11 +295,11 @@ class Conductor:
             MlteamError: where it cannot, with the last thing that failed.
         """
         assert state.stage is not None
-        if state.stage in (Stage.TRAIN, Stage.OPTIMISE) and state.candidates:
-            self.log.append(FellBack(stage=state.stage, role=PLAYBOOK, reason="nothing more could be trained; the best so far is used"))
-            return "nothing more could be trained", skip(state)
-        said = self._group(PLAYBOOK).thread
-        raise MlteamError(f"stage {state.stage} cannot be ended: {said[-1][1] if said else 'nothing was done'}")
+        given_up = surrender(state, self.room.trouble, self.run_dir.path)
+        if given_up is None:
+            raise MlteamError(verdict(state, self.room.trouble))
+        self.log.append(FellBack(stage=state.stage, role=PLAYBOOK, reason=given_up.reason, what=given_up.what))
+        return given_up.outcome, skip(state)
 
     def _model(self, stage: Stage) -> str:
         return PLAYBOOK if self._takeover or self._failures >= MOST_FAILURES else self.settings.model
@@ -331,6 +337,8 @@ class Conductor:
                 warm=True,
             )
             self._kernel = await self._stack.enter_async_context(opened)
+            if self._cut_off and (told := await replay(self._kernel, self.run_dir.cells)):
+                self._kernel_changed("replayed", told)
         return self._kernel
 
     async def _cross_validate(self, name: str, code: str, time_s: float) -> Scored:
@@ -351,10 +359,8 @@ class Conductor:
         self.close()
         sweep_folders()
         if self.vault.sealed:
-            try:
-                write_documents(self.run_dir)
-            except Exception as error:  # the run has ended as its summary says; its views can be built again
-                summary["fallbacks"].append(f"documents: {type(error).__name__}: {error}. Type: mlteam report {self.run_dir.path}")
+            summary["fallbacks"] += write_documents(self.run_dir)
+            summary["report"] = str(self.run_dir.report) if self.run_dir.report.exists() else None
         if status == "done" and self.settings.tracker:
             summary["sent"] = send_waiting(self.run_dir, self.settings.tracker)
         total = time.perf_counter() - self._began
@@ -362,13 +368,22 @@ class Conductor:
         return summary
 
 
-def write_documents(run: RunDir) -> None:
-    """The report and the notebook once more, now that everything that happened is in the log."""
+def write_documents(run: RunDir) -> list[str]:
+    """The report and the notebook once more, now that everything that happened is in the log.
+
+    Returns:
+        What could not be written and how to try again: the run has ended as its summary says, its views can be built again.
+    """
     from reports.html import write_report
     from reports.notebook import write_notebook
 
-    for write in (write_report, write_notebook):
-        write(run.path)
+    problems = []
+    for name, write in (("report", write_report), ("notebook", write_notebook)):
+        try:
+            write(run.path)
+        except Exception as error:
+            problems.append(f"no {name}: {type(error).__name__}: {error}. Type: mlteam report {run.path}")
+    return problems
 
 
 def _versions() -> dict[str, str]:

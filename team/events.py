@@ -48,6 +48,8 @@ class RunResumed(_Event):
     """The tool whose call was cut off and is repeated."""
     damage: list[str] = []
     """What was found damaged or torn, and what was done about it, in words."""
+    folder: str = ""
+    """Where the run directory lies now, when that is not where the settings say; it may have been copied."""
 
 
 class RunForked(_Event):
@@ -143,6 +145,8 @@ class ToolReturned(_Event):
     """The validated result; None for free-form cells and for failures."""
     text: str = ""
     """What the role was shown, head and tail."""
+    facts: dict[str, Any] = {}
+    """What it can go on by after a call that did not work, such as which family took the kernel along."""
 
 
 class CellExecuted(_Event):
@@ -180,6 +184,8 @@ class CandidateScored(_Event):
     stage: str
     seconds: float
     """Fit time of all folds as the kernel measured it."""
+    share: float = 1.0
+    """Share of the rows that it was fitted on; below 1 where memory did not reach."""
 
 
 class RoundEnded(_Event):
@@ -220,6 +226,9 @@ class FellBack(_Event):
     stage: str
     role: str
     reason: str
+    what: str = ""
+    """What was made smaller or given up so that the run could go on: a family, a candidate, a tool, a stage, a part of a
+    result. Empty where somebody else took over."""
 
 
 class RunEnded(_Event):

@@ -99,6 +99,7 @@ class Evidence:
             fold_scores=by_fold,
             stage=state.stage,
             seconds=max(0.0, record.fit_seconds),
+            share=record.share,
         )
 
     def _write_leaderboard(self, state: State) -> None:
@@ -126,11 +127,7 @@ class Evidence:
             case "prepare":
                 update["prepared"] = True
             case "evaluate":
-                name = str(result["candidate"])
-                if not CANDIDATE_NAME.fullmatch(name):
-                    raise PredictionError(f"{name!r} is no candidate name")
-                self._vault.check_holdout(self._run.work / "predictions" / f"{name}.parquet")
-                update["evaluated"] = [*(n for n in state.evaluated if n != name), name]
+                state = self.of_predictions(state, str(result["candidate"]))
             case "submit_candidate":
                 if result["candidate"]["name"] not in {c.name for c in state.candidates}:
                     raise PredictionError("what was written to work/candidates is not there any more; submit it under another name")
@@ -148,7 +145,7 @@ class Evidence:
                 if final is None or result["candidate"] != final.candidate:
                     scored = final.candidate if final else "none yet"
                     raise PredictionError(f"the candidate that was scored on the holdout ({scored}) is the one to refit")
-                update["refitted"] = str(result["candidate"])
+                update["refitted"], update["refit_failure"] = str(result["candidate"]), None
             case "package_model":
                 update["packaged"] = True
             case "track_run":
@@ -158,6 +155,18 @@ class Evidence:
                     reason += f". Type: mlteam track {self._run.path}"
                     self._emit(FellBack(stage=Stage.RELEASE, role="release_manager", reason=reason))
         return state.model_copy(update=update)
+
+    def of_predictions(self, state: State, candidate: str) -> State:
+        """The state with a candidate that can be scored, because its holdout predictions are on disk.
+
+        Raises:
+            PredictionError: when they are not, or break the contract.
+        """
+        if not CANDIDATE_NAME.fullmatch(candidate):
+            raise PredictionError(f"{candidate!r} is no candidate name")
+        self._vault.check_holdout(self._run.work / "predictions" / f"{candidate}.parquet")
+        unfit = {name: reason for name, reason in state.unfit.items() if name != candidate}
+        return state.model_copy(update={"evaluated": [*(n for n in state.evaluated if n != candidate), candidate], "unfit": unfit})
 
     def _review(self, state: State, result: dict[str, Any]) -> ReviewFact:
         assert state.stage is not None

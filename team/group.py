@@ -21,7 +21,8 @@ from autogen_core.models import ChatCompletionClient
 
 from team.briefing import CONDUCTOR, OLD_MESSAGES, BriefingContext
 from team.roles import roles
-from team.workbench import RoleWorkbench, Toolroom
+from team.toolroom import Toolroom
+from team.workbench import RoleWorkbench
 
 MAX_CALLS_A_TURN = 16
 """Model calls of one turn, each of which may call tools."""

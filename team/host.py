@@ -52,6 +52,13 @@ class Host:
     def refitted(self) -> str | None:
         return self._state().refitted
 
+    def scored(self) -> str | None:
+        holdout = self._state().holdout
+        return holdout.candidate if holdout else None
+
+    def refit_failure(self) -> str | None:
+        return self._state().refit_failure
+
     def candidates(self) -> list[str]:
         return [candidate.name for candidate in self._state().candidates]
 

@@ -40,11 +40,14 @@ def overview(summary: dict[str, Any]) -> str:
     usd = "unknown price" if cost["usd"] is None else f"${cost['usd']:.2f}"
     lines.append(f"cost       {usd}, {cost['input_tokens'] + cost['output_tokens']:,} tokens")
     lines.extend(f"fallback   {reason}" for reason in summary["fallbacks"])
+    lines.extend(f"without    {reason}" for reason in summary.get("degradations", []))
     if summary.get("sent"):
         lines.append(f"sent       what waited for the tracking server: {', '.join(summary['sent'])}")
     lines.append(f"run        {summary['run']}")
     if summary["report"]:
         lines.append(f"report     {summary['report']}")
+    elif summary["status"] == "done":
+        lines.append(f"report     none. Type: mlteam report {summary['run']}")
     if summary["status"] == "done":
         lines.append(f"predict    mlteam predict {summary['run']} ROWS.csv -o predictions.csv")
     return "\n".join(map(one_line, lines))

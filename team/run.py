@@ -58,7 +58,8 @@ async def astart(settings: Settings, subscribers: Sequence[Subscriber] = (), cli
             for folder in missing:
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
-        raise _disk_error(error, settings.out) if isinstance(error, OSError) else error from None
+        kept = run.path if run.path.exists() else None
+        raise _disk_error(error, settings.out, kept) if isinstance(error, OSError) else error from None
 
 
 def resume(
@@ -88,8 +89,9 @@ async def aresume(
         if done is not None and all(path.exists() and path.stat().st_mtime >= done.at for path in (run.report, run.notebook)):
             raise UsageError(f"run {run.name!r} has ended: there is nothing to go on with. See it: mlteam show {run.path}")
         if done is not None:  # it was cut off while its documents were written
-            write_documents(run)
-            return read_summary(run)
+            problems = write_documents(run)
+            summary = read_summary(run)
+            return {**summary, "fallbacks": [*summary["fallbacks"], *problems]}
         return await _continue(run, cut_off, {"sandbox": sandbox}, subscribers, clients)
 
 
@@ -113,15 +115,18 @@ async def _continue(
 ) -> dict[str, Any]:
     settings = read_settings(run.settings, {**changes, "out": run.path.parent})
     preflight(settings, clients)
-    conductor = Conductor(run, settings, subscribers, clients, cut_off)
+    conductor = None
     try:
+        conductor = Conductor(run, settings, subscribers, clients, cut_off)
         return await conductor.go()
     except (UsageError, PrerequisiteMissing):
-        conductor.close()
+        if conductor is not None:
+            conductor.close()
         raise
     except OSError as error:
-        conductor.close()
-        raise _disk_error(error, run.path.parent) from None
+        if conductor is not None:
+            conductor.close()
+        raise _disk_error(error, run.path.parent, run.path) from None
 
 
 async def _stoppable(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
@@ -158,9 +163,20 @@ def preflight(settings: Settings, clients: Clients = make_client) -> None:
     choose(settings.sandbox.kind, trusted_code=settings.model == PLAYBOOK)
 
 
-def _disk_error(error: OSError, out: Path) -> MlteamError:
+def _disk_error(error: OSError, out: Path, kept: Path | None = None) -> MlteamError:
+    """What a disk that takes nothing means to the user.
+
+    Args:
+        kept: the run that can go on when the disk takes something again; None when nothing was kept.
+    """
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return UsageError(f"the disk of {str(out)!r} is full. Free some space, or name another folder with --out DIR.")
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return UsageError(f"cannot write {error.filename or str(out)!r}: {error.strerror}. Name a folder you may write to with --out DIR.")
-    return MlteamError(f"{type(error).__name__}: {error}")
+        found = f"no room for more on the disk of {str(out)!r} ({error.strerror})"
+        remedy, instead = "Free some space", "Free some space, or name another folder with --out DIR."
+    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        found = f"cannot write {error.filename or str(out)!r} ({error.strerror})"
+        remedy, instead = "Make it writable", "Name a folder you may write to with --out DIR."
+    else:
+        return MlteamError(f"{type(error).__name__}: {error}")
+    if kept is None:
+        return UsageError(f"{found}. {instead}")
+    return MlteamError(f"{found}. What was done is saved. {remedy}, then go on with: mlteam resume {kept}")

@@ -16,6 +16,9 @@ from typing import Any
 from team.errors import UsageError
 from tools.files import remove_tree
 
+PROBE_BYTES = 1 << 20
+"""What a disk must still take to be good for anything."""
+
 
 class RunDir:
     """One run on disk. Open formats only, so that other programs can read it."""
@@ -173,6 +176,20 @@ class RunDir:
         finally:
             os.close(descriptor)
         return False
+
+    def probe(self) -> None:
+        """Write a small file and remove it again.
+
+        Raises:
+            OSError: when the disk takes no more.
+        """
+        probe = self.path / ".probe.tmp"
+        try:
+            with probe.open("wb") as file:
+                file.write(bytes(PROBE_BYTES))
+                os.fsync(file.fileno())
+        finally:
+            probe.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the whole directory, as far as that can be done."""

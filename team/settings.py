@@ -18,8 +18,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from team.errors import UsageError
 from tools.tracker import check_address
 
-KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK")
-"""Where kernel tools find their folders; no settings."""
+KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK", "MLTEAM_MEMORY_MB", "MLTEAM_STDERR")
+"""What kernel tools are told of their folders and their sandbox; no settings."""
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 

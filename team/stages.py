@@ -16,6 +16,8 @@ MAX_SEND_BACKS = 2
 """How often the critic may send work back in a run."""
 MAX_TURNS_A_VISIT = 6
 """Turns after which a stage that has no facts to end on is given to the playbook, or fails the run."""
+RULE_ROUNDS = 2
+"""Rounds of a stage's speakers after which it is given up when the playbook alone has spoken."""
 
 
 class Stage(StrEnum):
@@ -67,6 +69,7 @@ class CandidateFact(BaseModel):
     fold_scores: list[float]
     stage: Stage
     seconds: float
+    share: float = 1.0
 
 
 class RoundFact(BaseModel):
@@ -133,12 +136,18 @@ class State(BaseModel):
     candidates: list[CandidateFact] = []
     rounds: list[RoundFact] = []
     reviews: list[ReviewFact] = []
+    dropped: dict[str, str] = {}
+    """Families that are not fitted any more in this run, and why."""
+    unfit: dict[str, str] = {}
+    """Candidates that could not be fitted on all training rows, and why."""
     evaluated: list[str] = []
     """Candidates whose holdout predictions are on disk and fit the contract."""
     holdout: HoldoutFact | None = None
     sections: list[str] = []
     reported: bool = False
     refitted: str | None = None
+    refit_failure: str | None = None
+    """Why the last call of `finish` did not work."""
     packaged: bool = False
     tracked: bool = False
     results: dict[str, dict[str, Any]] = {}
@@ -206,8 +215,15 @@ def _optimised(state: State) -> str | None:
     return None
 
 
-def stuck(state: State) -> bool:
-    """Whether the stage has had its turns without the facts that end it."""
+def stuck(state: State, *, by_rule: bool = False) -> bool:
+    """Whether the stage has had its turns without the facts that end it.
+
+    Args:
+        by_rule: whether the playbook has spoken in this visit alone. What did not work twice with it will not work the third
+            time; a round of the optimise loop that is not the last one is none that did not work.
+    """
+    if by_rule and state.stage is not None and state.stage is not Stage.OPTIMISE:
+        return state.turns_in_visit >= RULE_ROUNDS * len(SPEAKERS[state.stage])
     return state.turns_in_visit >= MAX_TURNS_A_VISIT
 
 

@@ -18,8 +18,8 @@ from team.log import EventLog
 from team.quarantine import Quarantine
 from team.sandbox import Kernel, Limits, open_kernel
 from team.stages import Stage, State
+from team.toolroom import Toolroom
 from team.vault import Vault
-from team.workbench import Toolroom
 from tests.hosting import Hosting
 from tools.submission import Scored
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
+from tools.casualties import Share
 from tools.spec import ToolRefused
 from tools.workspace import Workspace, write_text
 
@@ -38,6 +39,7 @@ class CandidateSpec(BaseModel):
     family: str
     params: dict[str, Any]
     preparation: str
+    share: Share = 1.0
 
 
 class Member(BaseModel):
@@ -72,8 +74,10 @@ class Candidate(BaseModel):
     iterations: list[int] = []
     """Best iteration of each fold, for iterative families."""
     cut_short: bool = False
-    """Whether the deadline ended an iterative fit before it had converged."""
+    """Whether the deadline, or want of memory, ended an iterative fit before it had converged."""
     members: list[Member] = []
+    share: Share = 1.0
+    """Share of the rows that every fit of it gets; below 1 where memory did not reach for all of them."""
 
     @property
     def refit_seconds(self) -> float:
@@ -82,7 +86,7 @@ class Candidate(BaseModel):
 
     @property
     def spec(self) -> CandidateSpec:
-        return CandidateSpec(name=self.name, family=self.family, params=self.params, preparation=self.preparation)
+        return CandidateSpec(name=self.name, family=self.family, params=self.params, preparation=self.preparation, share=self.share)
 
 
 class CandidateFacts(BaseModel):
@@ -94,6 +98,7 @@ class CandidateFacts(BaseModel):
     std_error: float
     seconds: float
     cut_short: bool
+    share: Share = 1.0
 
 
 class Skipped(BaseModel):
@@ -111,6 +116,7 @@ def facts(candidate: Candidate) -> CandidateFacts:
         std_error=candidate.std_error,
         seconds=round(candidate.fit_seconds, 2),
         cut_short=candidate.cut_short,
+        share=candidate.share,
     )
 
 

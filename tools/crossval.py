@@ -15,7 +15,7 @@ from tools.candidates import Candidate, CandidateSpec, standard_error
 from tools.deadline import Deadline
 from tools.families import family
 from tools.families.base import FitContext, Fitted, Setting
-from tools.folds import fit_rows
+from tools.folds import fit_rows, share_of
 from tools.preparation import Preparation
 from tools.problem import Problem
 
@@ -28,6 +28,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 PILOT_ITERATIONS = 12
 MOST_BAGS = 5
+LENGTH_ROWS = 1000
+"""Rows whose texts are measured."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Evaluated:
 
     candidate: Candidate
     oof: Array
+    starved: bool = False
+    """Whether the fit of a fold is smaller than asked for because memory ran short."""
 
 
 class PrunedTrial(Exception):
@@ -65,9 +69,15 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         dates=preparation.dates,
         seed=problem.contract.seed,
         threads=threads(),
+        text_chars=sum(_mean_length(problem.X[column.name]) for column in preparation.columns if column.kind == "text"),
         target_min=float(problem.y.min()) if regression else 0.0,
         target_skew=skew,
     )
+
+
+def _mean_length(values: pd.Series) -> float:
+    """Mean number of characters of a text column, missing ones counted as none."""
+    return float(values.head(LENGTH_ROWS).astype("str").str.len().where(values.head(LENGTH_ROWS).notna(), 0).mean())
 
 
 def evaluate_candidate(
@@ -96,21 +106,21 @@ def evaluate_candidate(
         DeadlineReached: when the time was over before every fold was done.
     """
     model_family = family(spec.family)
-    setting = setting_for(problem, preparation)
+    setting = replace(setting_for(problem, preparation), n_rows=max(1, round(spec.share * problem.n_rows)))
     columns = [column.name for column in preparation.columns]
     X = problem.X[columns]
     started = time.monotonic()
     params = dict(spec.params)
     target = target or deadline
     if pace and model_family.iterative and not math.isinf(target.remaining()):
-        params = _paced(model_family, params, problem, X, setting, target)
+        params = _paced(model_family, params, spec.share, problem, X, setting, target)
     oof = problem.empty_predictions(problem.n_rows)
     iterations: list[int] = []
-    cut_short = False
+    cut_short = starved = False
     predicting = 0.0
     for i, fold in enumerate(problem.fold_ids):
         deadline.check()
-        learn, check = fit_rows(problem.folds, fold, problem.contract), np.flatnonzero(problem.folds == fold)
+        learn, check = _rows(problem, fold, spec.share)
         share = deadline.share(target.remaining() * 0.93 / (len(problem.fold_ids) - i))
         context = FitContext(deadline=share if model_family.iterative else deadline, seed=setting.seed)
         fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
@@ -118,11 +128,20 @@ def evaluate_candidate(
         oof[check] = fitted.predict(X.iloc[check])
         predicting += time.monotonic() - tick
         cut_short |= fitted.cut_short
+        starved |= fitted.starved
         if fitted.iterations is not None:
             iterations.append(fitted.iterations)
+        del fitted  # or it would lie in memory beside the next one
         if after_fold is not None:
             after_fold(fold, _score_or_none(problem, oof, check))
-    return Evaluated(_record(spec, params, problem, oof, iterations, cut_short, time.monotonic() - started, predicting), oof)
+    record = _record(spec, params, problem, oof, iterations, cut_short, time.monotonic() - started, predicting)
+    return Evaluated(record, oof, starved)
+
+
+def _rows(problem: Problem, fold: int, share: float) -> tuple[Array, Array]:
+    """Positions of the rows that a fold's fit is shown, and of those that it predicts."""
+    learn = share_of(fit_rows(problem.folds, fold, problem.contract), share, problem.y, problem.contract)
+    return learn, np.flatnonzero(problem.folds == fold)
 
 
 def _score_or_none(problem: Problem, oof: Array, rows: Array) -> float | None:
@@ -148,6 +167,7 @@ def _record(
         family=spec.family,
         params=params,
         preparation=spec.preparation,
+        share=spec.share,
         metric=problem.contract.metric,
         score=problem.score(oof),
         std_error=standard_error(scores),
@@ -161,11 +181,10 @@ def _record(
 
 
 def _paced(
-    model_family: Family, params: dict[str, Any], problem: Problem, X: pd.DataFrame, setting: Setting, deadline: Deadline
+    model_family: Family, params: dict[str, Any], share: float, problem: Problem, X: pd.DataFrame, setting: Setting, deadline: Deadline
 ) -> dict[str, Any]:
     """A few iterations on the first fold tell how many the deadline has room for."""
-    fold = problem.fold_ids[0]
-    learn, check = fit_rows(problem.folds, fold, problem.contract), np.flatnonzero(problem.folds == fold)
+    learn, check = _rows(problem, problem.fold_ids[0], share)
     short = {**params, "epochs": 3} if "epochs" in params else params
     context = FitContext(deadline=deadline.share(deadline.remaining() / 8), iterations=PILOT_ITERATIONS, seed=setting.seed)
     started = time.monotonic()
@@ -180,7 +199,7 @@ def _paced(
 
 
 def refit(candidate: Candidate, problem: Problem, preparation: Preparation, deadline: Deadline) -> list[Fitted]:
-    """Fit a candidate's configuration on all rows of `problem`, once or with several seeds to be averaged.
+    """Fit a candidate's configuration on all rows of `problem`, or on its share, once or with several seeds to be averaged.
 
     The number of iterations is the folds' mean, raised by half of what the rows grew by, since more rows carry more
     iterations. Families that profit are fitted with up to `Family.bags` seeds, fewer on many rows, and only while
@@ -190,10 +209,13 @@ def refit(candidate: Candidate, problem: Problem, preparation: Preparation, dead
         DeadlineReached: when not even one fit was done in time.
     """
     model_family = family(candidate.family)
-    setting = replace(setting_for(problem, preparation), n_rows=problem.n_rows)
-    X = problem.X[[column.name for column in preparation.columns]]
+    rows = share_of(np.arange(problem.n_rows), candidate.share, problem.y, problem.contract)
+    setting = replace(setting_for(problem, preparation), n_rows=len(rows))
+    X, y = problem.X[[column.name for column in preparation.columns]], problem.y
+    if len(rows) < problem.n_rows:
+        X, y = X.iloc[rows], y[rows]
     rounds = refit_iterations(candidate)
-    bags = min(model_family.bags, MOST_BAGS, max(1, 40_000 // max(1, problem.n_rows)))
+    bags = min(model_family.bags, MOST_BAGS, max(1, 40_000 // max(1, len(rows))))
     fits: list[Fitted] = []
     longest = 0.0
     for bag in range(bags):
@@ -201,7 +223,7 @@ def refit(candidate: Candidate, problem: Problem, preparation: Preparation, dead
             break
         started = time.monotonic()
         context = FitContext(deadline=deadline.share(deadline.remaining() * 0.9), iterations=rounds, seed=setting.seed + bag)
-        fits.append(model_family.fit(X, problem.y, None, None, dict(candidate.params), setting, context))
+        fits.append(model_family.fit(X, y, None, None, dict(candidate.params), setting, context))
         longest = max(longest, time.monotonic() - started)
     return fits
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import math
+import os
 import signal
 import threading
 import time
@@ -83,10 +85,32 @@ def sheltered() -> Iterator[None]:
     """Hold the alarm off inside the block, for compiled code that calls back into Python.
 
     An exception raised in such a callback cannot pass through the compiled frames: XGBoost's and CatBoost's abort the whole
-    process. The callbacks ask their deadline themselves.
+    process, or go on with half of their data. The callbacks ask their deadline themselves.
     """
     _sheltered.append(True)
     try:
         yield
     finally:
         _sheltered.pop()
+
+
+@contextmanager
+def end_process_after(seconds: float | None) -> Iterator[None]:
+    """End the whole process when the block runs longer, whatever it does: for compiled code that answers no signal.
+
+    Meant for a kernel, whose end is told and whose place is taken by the next one. A thread that needs no interpreter keeps
+    the time; it writes the traceback to standard error, beginning with "Timeout", and leaves with exit code 1.
+
+    Args:
+        seconds: wall clock; None or infinity for no end.
+    """
+    if seconds is None or math.isinf(seconds):
+        yield
+        return
+    # A kernel has put a stream of its own in the place of standard error, and cannot forward anything any more.
+    stderr = int(os.environ.get("MLTEAM_STDERR", "2"))
+    faulthandler.dump_traceback_later(max(0.1, seconds), exit=True, file=stderr)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()

@@ -8,6 +8,8 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel
 
 from tools.contract import ColumnKind
+from tools.degradation import Degradation
+from tools.extras import Extras
 from tools.spec import ToolRefused, tool
 from tools.workspace import workspace
 
@@ -101,6 +103,8 @@ class TableProfile(BaseModel):
     sampled_rows: int
     """Rows that associations and duplicates were computed on."""
     seconds: float
+    degraded: list[Degradation] = []
+    """What is missing above because it could not be made."""
 
 
 @tool(where="kernel", timeout_s=60)
@@ -141,6 +145,7 @@ def profile_table(
     sample = profiling.sample(problem)
     associations = profiling.associations(sample)
     profiles = [profiling.describe(column, problem, associations.get(column.name)) for column in problem.schema.columns]
+    extras = Extras()
     profiles.sort(key=lambda p: -(p.association if p.association is not None else -1.0))
     return TableProfile(
         table=table,
@@ -152,9 +157,10 @@ def profile_table(
         profiles=profiles[:MOST_COLUMNS],
         not_shown=max(0, len(profiles) - MOST_COLUMNS),
         warnings=profiling.warnings(problem, sample, associations),
-        plots=profiling.plot(space, problem),
+        plots=extras.make("the plots of the profile", lambda: profiling.plot(space, problem)) or [],
         sampled_rows=sample.n_rows,
         seconds=round(time.monotonic() - started, 2),
+        degraded=extras.left_out,
     )
 
 

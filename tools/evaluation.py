@@ -9,6 +9,8 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel
 
 from tools.candidates import Candidate, Member, load_candidate, load_oof
+from tools.degradation import Degradation
+from tools.extras import Extras
 from tools.show import progress
 from tools.spec import ToolRefused, tool
 from tools.workspace import Workspace, workspace
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 IMPORTANT = 15
 IMPORTANCE_ROWS = 2000
 IMPORTANCE_COLUMNS = 40
+LATE_S = 20.0
+"""How much longer than its time a call may take for importance and plots, which are usually done in two seconds."""
 
 
 class MetricFacts(BaseModel):
@@ -62,6 +66,8 @@ class EvaluationResult(BaseModel):
     cut_short: bool
     """Whether the deadline ended a fit before it was complete."""
     seconds: float
+    degraded: list[Degradation] = []
+    """What is missing above because it could not be made."""
 
 
 @tool(where="kernel", timeout_s=1800)
@@ -70,20 +76,24 @@ def evaluate(
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 120.0,
 ) -> EvaluationResult:
     """Fit a candidate on all training rows, write its predictions for the holdout, and describe its out-of-fold quality with plots."""
+    import shutil
     import time
 
+    from tools.attempt import Attempts
     from tools.deadline import Deadline, DeadlineReached
     from tools.model import fit_model
     from tools.predictions import write_predictions
     from tools.problem import load_problem
+    from tools.saving import save_model
 
     deadline = Deadline(time_s)
     space = workspace()
     record = load_candidate(space, candidate)
     problem = load_problem(space)
     try:
-        with deadline.alarm(grace=0.25 * time_s):
-            model = fit_model(space, record, problem, deadline.share(0.75 * time_s), after=lambda name: progress(fitted=name))
+        with Attempts(space, "evaluate", {"candidate": candidate, "time_s": time_s}) as attempts, deadline.alarm(grace=0.25 * time_s):
+            share = deadline.share(0.75 * time_s)
+            model = fit_model(space, record, problem, share, attempts=attempts, after=lambda name: progress(fitted=name))
             fit_seconds = deadline.elapsed()
             holdout = space.table("holdout")
             started = time.monotonic()
@@ -93,10 +103,14 @@ def evaluate(
         raise ToolRefused(
             f"{candidate!r} could not be fitted in {time_s:g} s; give evaluate a larger time_s, or choose a lighter candidate."
         ) from None
+    shutil.rmtree(space.fitted / candidate, ignore_errors=True)  # what lies there and what is scored must be one model
     path = space.predictions / f"{candidate}.parquet"
     write_predictions(path, problem.contract, predictions)
+    # From here on the candidate can be scored, and what follows is worth less than that.
+    extras = Extras(within_s=deadline.remaining() + max(LATE_S, 0.25 * time_s))
+    extras.make("the fitted model", lambda: save_model(space.fitted / candidate, model, candidate, refitted=False), needs_mb=0)
     oof = load_oof(space, candidate, problem)
-    importance, kind = _importance(model, problem, deadline)
+    importance, kind = extras.make("the importance of columns", lambda: _importance(model, problem, deadline)) or ([], "")
     return EvaluationResult(
         candidate=candidate,
         predictions=f"predictions/{candidate}.parquet",
@@ -106,11 +120,12 @@ def evaluate(
         members=record.members,
         importance=importance,
         importance_kind=kind,
-        plots=_plots(space, record, problem, oof, importance, kind),
+        plots=_plots(extras, space, record, problem, oof, importance, kind),
         fit_seconds=round(fit_seconds, 2),
         predict_ms_per_row=round(1000 * predicting / max(1, len(predictions)), 4),
         cut_short=any(fitted.cut_short for member in model.members for fitted in member.fits),
         seconds=round(deadline.elapsed(), 2),
+        degraded=extras.left_out,
     )
 
 
@@ -171,13 +186,18 @@ def _loss(problem: Problem, y: np.ndarray, predictions: np.ndarray) -> float:
 
 
 def _plots(
-    space: Workspace, record: Candidate, problem: Problem, oof: np.ndarray, importance: list[ColumnImportance], kind: str
+    extras: Extras,
+    space: Workspace,
+    record: Candidate,
+    problem: Problem,
+    oof: np.ndarray,
+    importance: list[ColumnImportance],
+    kind: str,
 ) -> list[str]:
     from tools import plots
 
     rows, contract = problem.validated, problem.contract
     y, values = problem.y[rows], oof[rows]
-    made = []
     if contract.task == "regression":
         kinds: dict[str, Callable[..., None]] = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
     else:
@@ -187,14 +207,16 @@ def _plots(
             "precision-recall": plots.precision_recall,
             "calibration": plots.calibration,
         }
-    for name, draw in kinds.items():
+
+    def draw(name: str) -> str:
         path = space.plots / f"{record.name}-{name}.png"
-        draw(path, contract, y, values)
-        made.append(f"plots/{path.name}")
-    if importance:
-        path = space.plots / f"{record.name}-importance.png"
-        plots.bars(
-            path, f"What {record.name} relies on", [c.column for c in importance], [c.importance for c in importance], kind.capitalize()
-        )
-        made.append(f"plots/{path.name}")
-    return made
+        if name in kinds:
+            kinds[name](path, contract, y, values)
+        else:
+            names, heights = [c.column for c in importance], [c.importance for c in importance]
+            plots.bars(path, f"What {record.name} relies on", names, heights, kind.capitalize())
+        return f"plots/{path.name}"
+
+    wanted = [*kinds, *(["importance"] if importance else [])]
+    made = [extras.make(f"the plot {name!r}", lambda name=name: draw(name)) for name in wanted]  # type: ignore[misc]
+    return [path for path in made if path is not None]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel
@@ -17,9 +15,6 @@ from tools.workspace import workspace
 
 if TYPE_CHECKING:
     from tools.model import FittedModel
-
-LIBRARIES = ("catboost", "joblib", "lightgbm", "numpy", "pandas", "scikit-learn", "scipy", "torch", "xgboost", "xgboost-cpu")
-FORMAT = 1
 
 
 class FinishResult(BaseModel):
@@ -48,15 +43,13 @@ def finish(
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 300.0,
 ) -> FinishResult:
     """Fit the chosen candidate on all rows, holdout included, and save it. Needs open_holdout first."""
-    import os
     import shutil
 
-    import joblib
-
+    from tools.attempt import Attempts
     from tools.deadline import Deadline, DeadlineReached
     from tools.model import fit_model
     from tools.problem import load_problem
-    from tools.workspace import write_json
+    from tools.saving import save_model
 
     deadline = Deadline(time_s)
     space = workspace()
@@ -65,17 +58,12 @@ def finish(
     record = load_candidate(space, candidate)
     problem = load_problem(space, "all")
     try:
-        with deadline.alarm(grace=0.25 * time_s):
-            model = fit_model(space, record, problem, deadline, after=lambda name: progress(fitted=name))
+        with Attempts(space, "finish", {"candidate": candidate, "time_s": time_s}) as attempts, deadline.alarm(grace=0.25 * time_s):
+            model = fit_model(space, record, problem, deadline, attempts=attempts, after=lambda name: progress(fitted=name))
     except DeadlineReached:
         raise ToolRefused(f"{candidate!r} could not be fitted in {time_s:g} s; give finish a larger time_s.") from None
-    staging = space.work / ".model.tmp"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    joblib.dump(model, staging / "pipeline.joblib", compress=3)
-    write_json(staging / "model.json", describe(model, candidate))
-    shutil.rmtree(space.model, ignore_errors=True)
-    os.replace(staging, space.model)
+    save_model(space.model, model, candidate, refitted=True)
+    shutil.rmtree(space.fitted, ignore_errors=True)  # it was kept for the case that this fails
     files = sorted(path.name for path in space.model.iterdir())
     return FinishResult(
         candidate=candidate,
@@ -86,42 +74,6 @@ def finish(
         cut_short=any(fitted.cut_short for member in model.members for fitted in member.fits),
         seconds=round(deadline.elapsed(), 2),
     )
-
-
-def describe(model: FittedModel, candidate: str) -> dict[str, Any]:
-    """What `model.json` says of a model: everything needed to judge or rebuild it, and no row of data."""
-    from tools.modelcode import CodeModel
-
-    return {
-        "format": FORMAT,
-        "candidate": candidate,
-        "contract": model.contract.model_dump(mode="json"),
-        "schema": model.schema.model_dump(mode="json"),
-        "rows": model.rows,
-        "members": [
-            {
-                "name": member.candidate.name,
-                "family": member.candidate.family,
-                "weight": member.weight,
-                "params": member.candidate.params,
-                "preparation": member.preparation.model_dump(mode="json"),
-                "fits": len(member.fits),
-                "iterations": [fitted.iterations for fitted in member.fits],
-                **({"code": member.fits[0].code} if isinstance(member.fits[0], CodeModel) else {}),
-            }
-            for member in model.members
-        ],
-        "importance": model.importance,
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
-    }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 @tool(where="kernel", timeout_s=3600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +50,23 @@ def fit_rows(folds: Array, fold: int, contract: Contract) -> Array:
     """Positions of the rows that a model validated on `fold` may learn from: for time splits the earlier ones alone."""
     mask = folds < fold if contract.split.kind == "time" else folds != fold
     return np.flatnonzero(mask)
+
+
+def share_of(rows: Array, share: float, y: Array, contract: Contract) -> Array:
+    """A share of `rows`, in their order: drawn at random, and from every class alike, so that none is lost.
+
+    Args:
+        rows: positions of rows.
+        share: above 0, at most 1.
+        y: class codes or values of the whole table.
+    """
+    if share >= 1:
+        return rows
+    order = np.random.default_rng(contract.seed).permutation(rows)
+    if contract.task == "regression":
+        return np.sort(order[: max(2, round(share * len(rows)))])
+    parts = [order[y[order] == code] for code in np.unique(y[rows])]
+    return np.sort(np.concatenate([part[: math.ceil(share * len(part))] for part in parts]))
 
 
 def fold_ids(folds: Array) -> list[int]:

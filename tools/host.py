@@ -97,6 +97,12 @@ class HostContext(Protocol):
     def refitted(self) -> str | None:
         """The candidate that was refitted on all rows after the final score, or None."""
 
+    def scored(self) -> str | None:
+        """The candidate that has the final score, or None."""
+
+    def refit_failure(self) -> str | None:
+        """Why the last call of `finish` for it did not work, or None."""
+
     def candidates(self) -> list[str]:
         """Names of the candidates that were scored so far."""
 

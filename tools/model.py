@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,13 @@ from tools.workspace import Workspace
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tools.attempt import Attempts
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 BATCH_ROWS = 100_000
+PATIENCE, PATIENCE_S = 1.5, 10.0
+"""A fit that takes so many times the time there is, and so many seconds more, will not come back."""
 
 
 @dataclass
@@ -87,12 +92,15 @@ def members_of(space: Workspace, candidate: Candidate) -> list[tuple[Candidate, 
     return [(load_candidate(space, member.name), member.weight) for member in candidate.members]
 
 
-def fit_model(space: Workspace, candidate: Candidate, problem: Problem, deadline: Deadline, after: Any = None) -> FittedModel:
+def fit_model(
+    space: Workspace, candidate: Candidate, problem: Problem, deadline: Deadline, *, attempts: Attempts | None = None, after: Any = None
+) -> FittedModel:
     """Fit a candidate, or each member of an ensemble, on all rows of `problem`.
 
     Each member gets a share of the time by what its folds took. What an iterative member cannot finish is cut short.
 
     Args:
+        attempts: told of each fit before it begins.
         after: called with each member's name when it is fitted.
 
     Raises:
@@ -106,7 +114,9 @@ def fit_model(space: Workspace, candidate: Candidate, problem: Problem, deadline
     members = []
     for i, (record, weight) in enumerate(parts):
         share = deadline.share(deadline.remaining() * costs[i] / sum(costs[i:]))
-        members.append(_fit_member(space, record, weight, problem, share))
+        most_s = PATIENCE * deadline.remaining() + PATIENCE_S
+        with attempts.fitting(record.spec, most_s) if attempts else nullcontext():
+            members.append(_fit_member(space, record, weight, problem, share))
         if after is not None:
             after(record.name)
     return FittedModel(problem.contract, problem.schema, members, problem.n_rows)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel
 
@@ -15,7 +16,7 @@ from tools.spec import ToolRefused, tool
 from tools.workspace import write_json
 
 PACKAGE_FILES = ("pipeline.joblib", "model.json")
-"""What `finish` leaves in `work/model/`. Nothing else is taken from there."""
+"""What `finish` leaves in `work/model/`, and `evaluate` in `work/fitted/<candidate>/`. Nothing else is taken from there."""
 MAX_FILE_BYTES = 8 * 2**30
 
 
@@ -33,6 +34,10 @@ class PackagedFile(BaseModel):
 class ModelPackaged(BaseModel):
     path: str
     files: list[PackagedFile]
+    refitted: bool = True
+    """Whether it was fitted on all rows; else it is the very model that was scored, fitted on the training rows."""
+    rows: int | None = None
+    """Number of rows that it was fitted on."""
 
 
 @tool(where="host", timeout_s=120)
@@ -42,43 +47,65 @@ def open_holdout(ctx: HostContext) -> HoldoutOpened:
 
 
 @tool(where="host", timeout_s=300)
-def package_model(ctx: HostContext) -> ModelPackaged:
+def package_model(
+    ctx: HostContext,
+    as_scored: Annotated[
+        bool, "Take the model as it was fitted on the training rows for the final score; only when `finish` failed."
+    ] = False,
+) -> ModelPackaged:
     """Copy the refitted model from the kernel's folder to the package `model/` with the hash of every file."""
-    if ctx.refitted() is None:
-        raise ToolRefused("the scored candidate is not refitted on all rows yet. Call finish first.")
+    candidate, source = _source(ctx, as_scored)
     staging = ctx.run.path / ".model.tmp"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     try:
-        files = [_take(ctx.run.work, name, staging) for name in PACKAGE_FILES]
-        _check_description(staging / "model.json", ctx)
-        write_json(staging / "package.json", {"files": [f.model_dump() for f in files], "run": ctx.run.path.name})
+        files = [_take(ctx.run.work, source / name, staging) for name in PACKAGE_FILES]
+        _check_description(staging / "model.json", ctx, candidate)
+        write_json(
+            staging / "package.json",
+            {"files": [f.model_dump() for f in files], "run": ctx.run.path.name, "refitted": not as_scored},
+        )
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
     shutil.rmtree(ctx.run.model, ignore_errors=True)
     staging.rename(ctx.run.model)
-    return ModelPackaged(path=ctx.run.model.name, files=files)
+    contract = ctx.vault.contract
+    rows = contract.rows_train if as_scored else contract.rows_train + contract.rows_holdout
+    return ModelPackaged(path=ctx.run.model.name, files=files, refitted=not as_scored, rows=rows)
 
 
-def _take(work: Path, name: str, staging: Path) -> PackagedFile:
+def _source(ctx: HostContext, as_scored: bool) -> tuple[str, Path]:
+    """The candidate to package and the folder that its model lies in."""
+    refitted, failure, scored = ctx.refitted(), ctx.refit_failure(), ctx.scored()
+    if refitted is not None:
+        if as_scored:
+            raise ToolRefused(f"{refitted!r} is refitted on all rows, which is the better model: leave `as_scored` out.")
+        return refitted, ctx.run.work / "model"
+    if not as_scored or failure is None or scored is None:
+        hint = f" It failed ({failure}); package_model(as_scored=True) takes the model that was scored." if failure else ""
+        raise ToolRefused(f"the scored candidate is not refitted on all rows yet. Call finish first.{hint}")
+    return scored, ctx.run.work / "fitted" / scored
+
+
+def _take(work: Path, source: Path, staging: Path) -> PackagedFile:
     """Copy one file that the sandbox wrote, never reading what it means."""
     digest, size = hashlib.sha256(), 0
     try:
-        with open_regular(work / "model" / name, MAX_FILE_BYTES, inside=work) as file, (staging / name).open("wb") as copy:
+        with open_regular(source, MAX_FILE_BYTES, inside=work) as file, (staging / source.name).open("wb") as copy:
             while block := file.read(1 << 20):
                 digest.update(block)
                 size += copy.write(block)
     except OSError as error:
-        raise ToolRefused(f"there is no refitted model to package: {error}. Call finish first.") from None
-    return PackagedFile(name=name, bytes=size, sha256=digest.hexdigest())
+        raise ToolRefused(f"there is no fitted model to package: {error}. Call finish first.") from None
+    return PackagedFile(name=source.name, bytes=size, sha256=digest.hexdigest())
 
 
-def _check_description(path: Path, ctx: HostContext) -> None:
+def _check_description(path: Path, ctx: HostContext, candidate: str) -> None:
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
-        fits = described["contract"] == json.loads(ctx.vault.contract.model_dump_json()) and described["candidate"] == ctx.refitted()
+        fits = described["contract"] == json.loads(ctx.vault.contract.model_dump_json()) and described["candidate"] == candidate
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise ToolRefused("work/model/model.json is no description of a model. Call finish again.") from None
+        raise ToolRefused("model.json in the work folder is no description of a model. Call finish again.") from None
     if not fits:
-        raise ToolRefused("work/model/model.json describes another model. Call finish again.")
+        raise ToolRefused("model.json in the work folder describes another model. Call finish again.")

@@ -47,6 +47,11 @@ class Problem:
         return fold_ids(self.folds)
 
     @property
+    def fold_rows(self) -> int:
+        """About how many rows the fit of a fold is shown, at most."""
+        return round(self.n_rows * (1 - 1 / max(2, len(self.fold_ids))))
+
+    @property
     def validated(self) -> Array:
         """Mask of the rows that some fold validates."""
         return self.folds >= 0

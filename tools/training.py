@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel
 
+from tools import memory
+from tools.attempt import Attempts
 from tools.candidates import Candidate, CandidateFacts, CandidateSpec, Skipped, facts, free_name, leaderboard, write_candidate
+from tools.casualties import of_the_rows
+from tools.degradation import Degradation
 from tools.show import progress
 from tools.spec import ToolRefused, tool
 from tools.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
+    from tools.crossval import Evaluated
     from tools.deadline import Deadline
     from tools.families.base import Params
     from tools.preparation import Preparation
     from tools.problem import Problem
+    from tools.sizing import Size
 
 BASELINES = ["dummy", "linear", "tree"]
 PILOT_ROWS = 1500
+PATIENCE, PATIENCE_S = 3.0, 10.0
+"""A fit that takes so many times its share of the time, and at least so many seconds more, will not come back: its kernel is
+ended with it, and the families after it still get theirs."""
 
 
 class TrainingResult(BaseModel):
@@ -38,6 +47,8 @@ class TrainingResult(BaseModel):
     seconds: float
     stopped: str | None = None
     """`deadline` or `interrupted` when work was left undone."""
+    degraded: list[Degradation] = []
+    """Families that were fitted smaller or not at all, for want of time or memory or because they failed."""
 
 
 @tool(where="kernel", timeout_s=3600, searches=True)
@@ -46,7 +57,7 @@ def train_baselines(
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 15.0,
 ) -> TrainingResult:
     """Fit the baselines: dummy, linear model and small tree, on the contract's folds."""
-    return _search(BASELINES, preparation, time_s, most=1)
+    return _search("train_baselines", {"preparation": preparation, "time_s": time_s}, BASELINES, most=1)
 
 
 @tool(where="kernel", timeout_s=3600, searches=True)
@@ -65,23 +76,26 @@ def train(
     if strange or not families:
         raise ToolRefused(f"no family {', '.join(map(repr, strange)) or 'named'}; families: {', '.join(NAMES)}.")
     ordered = [name for name in NAMES if name in families]
-    return _search(ordered, preparation, time_s, most=per_family)
+    arguments = {"families": families, "preparation": preparation, "time_s": time_s, "per_family": per_family}
+    return _search("train", arguments, ordered, most=per_family)
 
 
-def _search(names: list[str], preparation: str, time_s: float, *, most: int | None) -> TrainingResult:
+def _search(tool_name: str, arguments: dict[str, Any], names: list[str], *, most: int | None) -> TrainingResult:
     from tools.deadline import Deadline, DeadlineReached
     from tools.families import load_libraries
     from tools.preparation import load_preparation
     from tools.problem import load_problem
 
-    deadline = Deadline(time_s)
+    deadline = Deadline(arguments["time_s"])
     space = workspace()
     problem = load_problem(space)
-    search = _Search(space, problem, load_preparation(space, preparation, problem), deadline)
+    attempts = Attempts(space, tool_name, arguments)
+    search = _Search(space, problem, load_preparation(space, arguments["preparation"], problem), deadline, attempts)
     stopped = None
+    names = search.affordable(names)
     load_libraries(names)
     try:
-        with deadline.alarm():
+        with attempts, deadline.alarm():
             search.run(names, most)
     except DeadlineReached:
         stopped = "deadline"
@@ -98,19 +112,48 @@ def _search(names: list[str], preparation: str, time_s: float, *, most: int | No
         direction=problem.contract.direction,
         seconds=round(deadline.elapsed(), 2),
         stopped=stopped or ("deadline" if search.left_over() else None),
+        degraded=search.degradations(),
     )
 
 
 class _Search:
     """One call's walk over families and configurations."""
 
-    def __init__(self, space: Workspace, problem: Problem, preparation: Preparation, deadline: Deadline) -> None:
-        self.time_s = deadline.remaining()
-        self.space, self.problem, self.preparation, self.deadline = space, problem, preparation, deadline
+    def __init__(self, space: Workspace, problem: Problem, preparation: Preparation, deadline: Deadline, attempts: Attempts) -> None:
+        from tools.casualties import load_casualties
+        from tools.crossval import setting_for
+
+        self.space, self.problem, self.preparation, self.deadline, self.attempts = space, problem, preparation, deadline, attempts
+        self.setting = setting_for(problem, preparation)
+        self.lost = load_casualties(space)
         self.made: list[Candidate] = []
         self.skipped: list[Skipped] = []
+        self._smaller: dict[str, str] = {}
+        """Candidates that got fewer rows or iterations than they should have, and why."""
+        self._missed: dict[str, str] = {}
+        """Families that were left out at a configuration of theirs, and why."""
         self._pending: list[str] = []
-        self._known = {_key(c.family, c.params, c.preparation): c.name for c in leaderboard(space) if not c.cut_short}
+        board = leaderboard(space)
+        self._known = {_key(c.family, c.params, c.preparation, c.share): c.name for c in board if not c.cut_short}
+        self._learnt = {c.family for c in board}
+
+    def affordable(self, names: list[str]) -> list[str]:
+        """The families that are worth importing a library for: those that may still be fitted, and whose library has room."""
+        from tools.families import library_mb
+
+        if 2 * memory.used_mb() > memory.limit_mb():
+            memory.give_back()  # what earlier calls have left
+        kept = []
+        for name in names:
+            if reason := self.lost.dropped(name):
+                self.skipped.append(Skipped(name=name, reason=reason))
+            elif (needed := library_mb(name)) > (room := memory.room_mb()):
+                self._skip(
+                    name, name, f"importing its library takes about {needed:.0f} MiB, and {room:.0f} of {memory.limit_mb():,.0f} are left"
+                )
+            else:
+                kept.append(name)
+        return kept
 
     def run(self, names: list[str], most: int | None) -> None:
         rounds = list(self._rounds(names))
@@ -119,28 +162,33 @@ class _Search:
             for name, params in configurations:
                 weights = self._weights()
                 share = self.deadline.remaining() * min(1.0, 1.25 * weights[name] / sum(weights.values()))
-                self._pending.remove(name)
                 if number and share < 1.0 and self._longest(name) > self.deadline.remaining():
                     self.skipped.append(
                         Skipped(name=name, reason=f"configuration {number + 1}: {self.deadline.remaining():.1f} s are too few")
                     )
-                    continue
-                self._one(name, params, self.deadline.share(share if name != "dummy" else math.inf))
+                else:
+                    self._one(name, params, self.deadline.share(share if name != "dummy" else math.inf))
+                self._pending.remove(name)
 
     def left_over(self) -> list[Skipped]:
-        """Families of the round that the deadline left without a try."""
-        return [Skipped(name=name, reason="the time was over before its turn") for name in self._pending]
+        """Families of the round that the deadline left without a candidate."""
+        return [Skipped(name=name, reason="the time was over before it was done") for name in self._pending]
+
+    def degradations(self) -> list[Degradation]:
+        """What is less than it should be: candidates that were fitted smaller, and families without any."""
+        learnt = self._learnt | {candidate.family for candidate in self.made}
+        missed = self._missed | {left.name: left.reason for left in self.left_over()}
+        told = [Degradation(what=name, reason=f"{name} {why}") for name, why in self._smaller.items()]
+        return told + [Degradation(what=f, reason=f"{f} was left out: {why}") for f, why in missed.items() if f not in learnt]
 
     def _rounds(self, names: list[str]) -> Iterator[list[tuple[str, Params]]]:
         """First configurations of all families, then second ones, and so on."""
-        from tools.crossval import setting_for
         from tools.families import FamilyUnavailable, family
 
-        setting = setting_for(self.problem, self.preparation)
         portfolios: list[tuple[str, list[Params]]] = []
         for name in names:
             try:
-                portfolios.append((name, family(name).default(setting)))
+                portfolios.append((name, family(name).default(self.setting)))
             except (FamilyUnavailable, ImportError, OSError) as error:
                 self.skipped.append(Skipped(name=name, reason=_first_line(error)))
         for i in range(max((len(portfolio) for _, portfolio in portfolios), default=0)):
@@ -154,76 +202,102 @@ class _Search:
     def _longest(self, name: str) -> float:
         return max((c.fit_seconds for c in self.made if c.family == name), default=0.0)
 
-    def _one(self, name: str, params: Params, share: Deadline) -> None:
+    def _one(self, name: str, params: Params, turn: Deadline) -> None:
+        """Fit one configuration, and on fewer rows where memory asks for it, until `turn` is over."""
+        from tools.deadline import DeadlineReached
+        from tools.families import family
+        from tools.sizing import CannotBeFitted, size_for, smaller
+
+        size: Size | None = None
+        try:
+            size = size_for(family(name), self.problem.fold_rows, self.setting, self.lost)
+        except CannotBeFitted as error:
+            self._skip(name, name, str(error))
+        stem = name if self.preparation.name == "default" else f"{name}-{self.preparation.name}"
+        while size is not None:
+            if known := self._known.get(_key(name, params, self.preparation.name, size.share)):
+                self.skipped.append(Skipped(name=name, reason=f"trained already as {known}"))
+                return
+            spec = CandidateSpec(
+                name=free_name(self.space, stem), family=name, params=params, preparation=self.preparation.name, share=size.share
+            )
+            try:
+                evaluated = self._fit(spec, turn)
+            except DeadlineReached as error:
+                self._skip(spec.name, name, _first_line(error))
+                return
+            except Exception as error:  # one family's failure must not cost the others
+                size = smaller(size, error)
+                if size is None:
+                    self._skip(spec.name, name, f"{type(error).__name__}: {_first_line(error)}")
+            else:
+                self._keep(evaluated, size)
+                return
+
+    def _fit(self, spec: CandidateSpec, turn: Deadline) -> Evaluated:
         from tools.crossval import evaluate_candidate
         from tools.deadline import DeadlineReached
         from tools.families import family
-
-        known = self._known.get(_key(name, params, self.preparation.name))
-        if known:
-            self.skipped.append(Skipped(name=name, reason=f"trained already as {known}"))
-            return
-        stem = name if self.preparation.name == "default" else f"{name}-{self.preparation.name}"
-        spec = CandidateSpec(name=free_name(self.space, stem), family=name, params=params, preparation=self.preparation.name)
 
         def after_fold(fold: int, score: float | None) -> None:
             progress(candidate=spec.name, fold=fold, score=score)
 
         # What cannot be cut short may take what the others leave, but never everything.
-        limit = share
-        iterative = family(name).iterative
-        try:
-            needed = self._estimate(name, params)
-            if needed > share.remaining() and needed > 0.6 * self.deadline.remaining():
-                raise DeadlineReached(f"about {needed:.0f} s are needed, {share.remaining():.1f} s are there")
-            if not iterative:
-                limit = self.deadline.share(max(share.remaining(), 1.5 * needed, 0.3 * self.deadline.remaining()))
-            # What is cut short may overrun its share a little: its last iterations, its predictions.
-            limit, target = (
-                (self.deadline, self.deadline.share(min(share.remaining(), 0.85 * self.deadline.remaining())))
-                if iterative
-                else (limit, limit)
-            )
-            evaluated = evaluate_candidate(spec, self.problem, self.preparation, limit, target=target, after_fold=after_fold)
-        except DeadlineReached as error:
-            self.skipped.append(Skipped(name=spec.name, reason=f"{_first_line(error)}"))
-            progress(skipped=spec.name, reason=_first_line(error))
-            return
-        except Exception as error:  # one family's failure must not cost the others
-            self.skipped.append(Skipped(name=spec.name, reason=f"{type(error).__name__}: {_first_line(error)}"))
-            progress(skipped=spec.name, reason=_first_line(error))
-            return
-        write_candidate(self.space, evaluated.candidate, self.problem, evaluated.oof)
-        self.made.append(evaluated.candidate)
-        progress(candidate=spec.name, score=evaluated.candidate.score, seconds=round(evaluated.candidate.fit_seconds, 2))
+        limit = turn
+        iterative = family(spec.family).iterative
+        needed = self._estimate(spec)
+        if needed > turn.remaining() and needed > 0.6 * self.deadline.remaining():
+            raise DeadlineReached(f"about {needed:.0f} s are needed, {turn.remaining():.1f} s are there")
+        if not iterative:
+            limit = self.deadline.share(max(turn.remaining(), 1.5 * needed, 0.3 * self.deadline.remaining()))
+        most_s = min(max(PATIENCE * limit.remaining(), limit.remaining() + PATIENCE_S), 1.04 * self.deadline.remaining() + 1.5)
+        # What is cut short may overrun its share a little: its last iterations, its predictions.
+        limit, target = (
+            (self.deadline, self.deadline.share(min(turn.remaining(), 0.85 * self.deadline.remaining()))) if iterative else (limit, limit)
+        )
+        with self.attempts.fitting(spec, most_s):
+            return evaluate_candidate(spec, self.problem, self.preparation, limit, target=target, after_fold=after_fold)
 
-    def _estimate(self, name: str, params: Params) -> float:
+    def _keep(self, evaluated: Evaluated, size: Size) -> None:
+        made = evaluated.candidate
+        write_candidate(self.space, made, self.problem, evaluated.oof)
+        self.made.append(made)
+        if size.why:
+            self._smaller[made.name] = f"was fitted on {of_the_rows(size.share)}: {size.why}"
+        elif evaluated.starved:
+            self._smaller[made.name] = f"stopped at {min(made.iterations)} iterations: memory had no room for more"
+        progress(candidate=made.name, score=made.score, seconds=round(made.fit_seconds, 2))
+
+    def _skip(self, name: str, family_name: str, reason: str) -> None:
+        self.skipped.append(Skipped(name=name, reason=reason))
+        self._missed.setdefault(family_name, reason)
+        progress(skipped=name, reason=reason)
+
+    def _estimate(self, spec: CandidateSpec) -> float:
         """Seconds that all folds of a family that cannot be cut short will take, from a fit on few rows; 0 for others."""
         import time
 
         import numpy as np
 
-        from tools.crossval import setting_for
         from tools.families import family
         from tools.families.base import FitContext
 
-        model_family = family(name)
-        if model_family.iterative or name == "dummy" or self.problem.n_rows <= 2 * PILOT_ROWS:
+        model_family, n_rows = family(spec.family), spec.share * self.problem.n_rows
+        if model_family.iterative or spec.family == "dummy" or n_rows <= 2 * PILOT_ROWS:
             return 0.0
         rows = np.random.default_rng(0).permutation(self.problem.n_rows)[:PILOT_ROWS]
         X = self.problem.X[[column.name for column in self.preparation.columns]].iloc[rows]
         started = time.monotonic()
-        setting = setting_for(self.problem, self.preparation)
-        model_family.fit(X, self.problem.y[rows], None, None, dict(params), setting, FitContext(deadline=self.deadline))
+        model_family.fit(X, self.problem.y[rows], None, None, dict(spec.params), self.setting, FitContext(deadline=self.deadline))
         folds = len(self.problem.fold_ids)
-        growth = self.problem.n_rows * (folds - 1) / folds / PILOT_ROWS
+        growth = n_rows * (folds - 1) / folds / PILOT_ROWS
         return (time.monotonic() - started) * growth**1.1 * folds
 
 
-def _key(family_name: str, params: Params, preparation: str) -> str:
+def _key(family_name: str, params: Params, preparation: str, share: float) -> str:
     import json
 
-    return json.dumps([family_name, params, preparation], sort_keys=True, default=str)
+    return json.dumps([family_name, params, preparation, share], sort_keys=True, default=str)
 
 
 def _first_line(error: BaseException) -> str:

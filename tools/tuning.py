@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, Le
 from pydantic import BaseModel
 
+from tools.attempt import Attempts
 from tools.candidates import (
     Candidate,
     CandidateFacts,
@@ -22,6 +23,8 @@ from tools.candidates import (
     paired_error,
     write_candidate,
 )
+from tools.casualties import load_casualties, of_the_rows
+from tools.degradation import Degradation
 from tools.show import progress
 from tools.spec import ToolRefused, tool
 from tools.workspace import Workspace, workspace
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from tools.families.base import Family
     from tools.preparation import Preparation
     from tools.problem import Problem
+    from tools.sizing import Size
 
 
 PARENT_STUDIES, FORKED = "studies-of-parent.db", "forked.json"
@@ -62,6 +66,8 @@ class TuningResult(BaseModel):
     importance: dict[str, float]
     """Share of each parameter in the spread of trial scores (fANOVA); empty with few trials."""
     seconds: float
+    degraded: list[Degradation] = []
+    """That the trials were fitted on fewer rows, where memory did not reach for all."""
 
 
 @tool(where="kernel", timeout_s=3600, searches=True)
@@ -88,10 +94,12 @@ def tune(
     if family == "dummy":
         raise ToolRefused("dummy has nothing to tune; name another family.")
     chosen = load_preparation(space, preparation, problem)
-    search = _Tuning(space, problem, chosen, model_family, deadline)
+    arguments = {"family": family, "preparation": preparation, "time_s": time_s, "trials": trials}
+    attempts = Attempts(space, "tune", arguments)
+    search = _Tuning(space, problem, chosen, model_family, deadline, attempts)
     load_libraries([family])
     try:
-        with deadline.alarm(), _quiet():
+        with attempts, deadline.alarm(), _quiet():
             search.run(trials)
     except (DeadlineReached, KeyboardInterrupt):
         search.close()
@@ -147,8 +155,12 @@ def _counted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 class _Tuning:
     """One call's trials."""
 
-    def __init__(self, space: Workspace, problem: Problem, preparation: Preparation, family: Family, deadline: Deadline) -> None:
+    def __init__(
+        self, space: Workspace, problem: Problem, preparation: Preparation, family: Family, deadline: Deadline, attempts: Attempts
+    ) -> None:
         self.space, self.problem, self.preparation, self.family, self.deadline = space, problem, preparation, family, deadline
+        self.attempts = attempts
+        self.size = self._size()
         self.sign = 1.0 if problem.contract.direction == "maximize" else -1.0
         same = [c for c in leaderboard(space) if c.family == family.name and c.preparation == preparation.name]
         self.before = same[0] if same else None
@@ -159,11 +171,27 @@ class _Tuning:
         self.trial: optuna.Trial | None = None
         self.stem = f"{family.name if preparation.name == 'default' else f'{family.name}-{preparation.name}'}-tuned"
 
+    def _size(self) -> Size:
+        """How many rows a trial is fitted on.
+
+        Raises:
+            ToolRefused: when the family cannot be fitted here any more.
+        """
+        from tools.crossval import setting_for
+        from tools.sizing import CannotBeFitted, size_for
+
+        setting = setting_for(self.problem, self.preparation)
+        try:
+            return size_for(self.family, self.problem.fold_rows, setting, load_casualties(self.space))
+        except CannotBeFitted as error:
+            raise ToolRefused(f"{self.family.name} is not tuned: {error}. Tune another family.") from None
+
     def run(self, trials: int | None) -> None:
         import numpy as np
         import optuna
 
         self.study = self._open()
+        self.attempts.studies({self.study.study_name: len(self.study.trials)})
         self._take_up(self.study, trials)
         while (trials is None or self.done + self.pruned < trials) and not self.deadline.expired():
             if self.longest > 2 * self.deadline.remaining():
@@ -200,8 +228,9 @@ class _Tuning:
 
         if self.before is not None and not self.sign * (score - self.before.score) > 0:
             return
-        spec = CandidateSpec(name="trial", family=self.family.name, params=params, preparation=self.preparation.name)
-        self.best = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False)
+        spec = self._spec(params)
+        with self.attempts.fitting(spec):
+            self.best = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False)
 
     def _open(self) -> optuna.Study:
         import optuna
@@ -209,7 +238,7 @@ class _Tuning:
         self.space.work.mkdir(parents=True, exist_ok=True)
         _adopt_studies(self.space)
         study = optuna.create_study(
-            study_name=f"{self.family.name} + {self.preparation.name}",
+            study_name=f"{self.family.name} + {self.preparation.name}" + f" on {of_the_rows(self.size.share)}" * (self.size.share < 1),
             storage=f"sqlite:///{self.space.studies}",
             direction=self.problem.contract.direction,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=0),
@@ -238,7 +267,8 @@ class _Tuning:
 
         trial = self.trial = study.ask()
         params = self.family.space(trial, setting_for(self.problem, self.preparation))
-        if self.before is not None and not self.before.cut_short and params == self.before.params:
+        same = self.before is not None and (self.before.params, self.before.share) == (params, self.size.share)
+        if self.before is not None and same and not self.before.cut_short:
             # The starting point was trained already: its folds are on record.
             for step, value in enumerate(self.before.fold_scores):
                 trial.report(value, step)
@@ -256,10 +286,11 @@ class _Tuning:
             if len(scores) < len(self.problem.fold_ids) and trial.should_prune():
                 raise PrunedTrial
 
-        spec = CandidateSpec(name="trial", family=self.family.name, params=params, preparation=self.preparation.name)
+        spec = self._spec(params)
         started = time.monotonic()
         try:
-            evaluated = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False, after_fold=after_fold)
+            with self.attempts.fitting(spec):
+                evaluated = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False, after_fold=after_fold)
         except PrunedTrial:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             self.pruned += 1
@@ -277,6 +308,9 @@ class _Tuning:
                 self.best = evaluated
             progress(trial=trial.number, score=evaluated.candidate.score, best=self.best.candidate.score)
         self.trial = None
+
+    def _spec(self, params: dict[str, Any]) -> CandidateSpec:
+        return CandidateSpec(name="trial", family=self.family.name, params=params, preparation=self.preparation.name, share=self.size.share)
 
     def _better(self, a: Candidate, b: Candidate) -> bool:
         return self.sign * (a.score - b.score) > 0
@@ -320,7 +354,11 @@ class _Tuning:
             params=now.params,
             importance=self._importance(),
             seconds=round(self.deadline.elapsed(), 2),
+            degraded=[Degradation(what=self.family.name, reason=self._smaller())] if self.size.why else [],
         )
+
+    def _smaller(self) -> str:
+        return f"{self.family.name} was tuned on {of_the_rows(self.size.share)}: {self.size.why}"
 
     def _importance(self) -> dict[str, float]:
         import optuna

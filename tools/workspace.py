@@ -58,6 +58,11 @@ class Workspace:
         return self.work / "model"
 
     @property
+    def fitted(self) -> Path:
+        """Models as they were fitted on the training rows for their holdout predictions, by candidate."""
+        return self.work / "fitted"
+
+    @property
     def studies(self) -> Path:
         """SQLite file that holds the Optuna studies."""
         return self.work / "studies.db"

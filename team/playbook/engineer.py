@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from team.playbook.refitting import MOST_REFIT_S, PATIENCE, refit_time
+from team.playbook.refitting import MOST_REFIT_S, PATIENCE, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score
+from tools.candidates import CODE, ENSEMBLE
 
 BASELINES = ("dummy", "linear", "tree")
 TUNABLE = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "mlp")
@@ -21,6 +22,8 @@ RESERVE_SHARE = 0.12
 """Share of the whole search time kept for the ensemble."""
 LEAST_TUNING_S = 4.0
 MOST_TUNED_A_ROUND = 2
+LEAST_AGAIN_S = 2.0
+"""With less time than this a search that lost its kernel is not begun again."""
 
 
 def decide(t: Transcript) -> Decision:
@@ -59,9 +62,11 @@ def _prepare(t: Transcript) -> Decision:
 
 
 def _baseline(t: Transcript) -> Decision:
+    done = t.last("train_baselines")
+    if done and set(BASELINES) - set(done.lost.get("trained", BASELINES)) - t.dropped and (seconds := _left_of(t, done)):
+        return Call("train_baselines", {"time_s": seconds}, f"{_what_was_lost(done)} The others are still to be fitted.")
     if t.failure:
         return _failed(t)
-    done = t.last("train_baselines")
     if done is None:
         seconds = max(2.0, 0.15 * t.seconds_left) if t.facts["budget"]["trials"] is None else t.seconds_left * 0.2
         return Call(
@@ -71,9 +76,15 @@ def _baseline(t: Transcript) -> Decision:
 
 
 def _train(t: Transcript) -> Decision:
+    done = t.last("train")
+    if done and done.lost:
+        families = [f for f in done.arguments["families"] if f not in done.lost["trained"] and f not in t.dropped]
+        if families and (seconds := _left_of(t, done)):
+            return Call(
+                "train", {**done.arguments, "families": families, "time_s": seconds}, f"{_what_was_lost(done)} {_goes_on(families)}"
+            )
     if t.failure:
         return _failed(t)
-    done = t.last("train")
     if done is None:
         families = _families(t)
         if not families or t.seconds_left < 1:
@@ -85,6 +96,23 @@ def _train(t: Transcript) -> Decision:
             arguments["per_family"] = 1
         return Call("train", arguments, _why_families(t, families))
     return Say(f"Trained on the same folds: {_listed(done.result['candidates'])}.{_skips(done.result)}")
+
+
+def _left_of(t: Transcript, done: Done) -> float | None:
+    """Seconds for what a search that lost its kernel left undone: the rest of its own, or else a new share; None for too few."""
+    rest = float(done.arguments["time_s"]) - done.seconds
+    seconds = round(min(t.seconds_left, rest if rest >= LEAST_AGAIN_S else TRAIN_SHARE * t.seconds_left), 1)
+    in_vain = sum(not d.lost["family"] for d in t.done if d.lost) > 1  # it is not the families that take the kernel along
+    return seconds if seconds >= LEAST_AGAIN_S and not in_vain else None
+
+
+def _what_was_lost(done: Done) -> str:
+    how = {"memory": "ran out of memory", "crash": "crashed", "hang": "did not come back"}[done.lost["how"]]
+    return f"{done.lost['family'] or done.tool} {how} and took the kernel along."
+
+
+def _goes_on(families: list[str]) -> str:
+    return f"What was finished counts; {joined(families)} {'is' if len(families) == 1 else 'are'} still to be fitted."
 
 
 def _families(t: Transcript) -> list[str]:
@@ -100,7 +128,7 @@ def _families(t: Transcript) -> list[str]:
     if t.facts["visit"] > 1:
         tried = t.facts.get("best_of_family", {})
         families = [f for f in families if f not in tried] or families
-    return families
+    return [f for f in families if f not in t.dropped]
 
 
 def _why_families(t: Transcript, families: list[str]) -> str:
@@ -112,7 +140,8 @@ def _why_families(t: Transcript, families: list[str]) -> str:
 
 def _optimise(t: Transcript) -> Decision:
     tuned = [d for d in t.done if d.tool == "tune"]
-    if t.failure and not any(d.ok for d in tuned):
+    lost = t.failure is not None and bool(t.failure.lost)
+    if t.failure and not lost and not any(d.ok for d in tuned):
         return _failed(t)
     budget = t.facts["budget"]
     by_trials = budget["trials"] is not None
@@ -122,10 +151,10 @@ def _optimise(t: Transcript) -> Decision:
         return Say("No trial is left, so the families stay as they were trained.")
     if not tuned and (usable < LEAST_TUNING_S or not leaders):
         return Say(f"{t.seconds_left:.0f} s of search are left, which the ensemble needs; nothing is tuned in this round.")
-    if t.failure or len(tuned) >= len(leaders):
+    waiting = [f for f in leaders if f not in [d.arguments["family"] for d in tuned]]
+    if (t.failure and not lost) or not waiting or (tuned and usable < LEAST_AGAIN_S):
         return Say(_tuned(t, tuned))
-    family = leaders[len(tuned)]
-    remaining = len(leaders) - len(tuned)
+    family, remaining = waiting[0], len(waiting)
     # Later rounds are worth less than this one, but not nothing.
     seconds = usable / remaining * (1.0 if by_trials else 0.8)
     arguments: dict[str, Any] = {"family": family, "time_s": round(max(1.0, seconds), 1)}
@@ -140,7 +169,7 @@ def _optimise(t: Transcript) -> Decision:
 
 def _leaders(t: Transcript) -> list[str]:
     """Families worth tuning: the best one, and another that is not clearly worse."""
-    best = {f: row for f, row in t.facts.get("best_of_family", {}).items() if f in TUNABLE}
+    best = {f: row for f, row in t.facts.get("best_of_family", {}).items() if f in TUNABLE and f not in t.dropped}
     if not best:
         return []
     order = list(best)
@@ -185,16 +214,44 @@ def _select(t: Transcript) -> Decision:
         )
     chosen, why = _chosen(t)
     done = t.last("evaluate")
-    if done is None:
-        return Call("evaluate", _evaluation(t, chosen), why)
-    if not done.ok:
-        best = t.facts["leaderboard"][0]["name"]
-        if done.arguments["candidate"] != best:
-            arguments = _evaluation(t, best)
-            arguments["time_s"] *= PATIENCE
-            return Call("evaluate", arguments, f"{done.arguments['candidate']} could not be evaluated, so the best single candidate is.")
-        return _failed(t)
-    return Say(f"{why} Its predictions for the sealed rows are written; nobody has compared them with anything yet.")
+    if done and (done.ok or done.result.get("evaluated")):
+        handed = done.arguments["candidate"]
+        why = why if handed == chosen else f"{handed} is handed over in the place of {chosen}."
+        return Say(f"{why} Its predictions for the sealed rows are written; nobody has compared them with anything yet.")
+    if done and done.lost.get("how") == "memory" and not _asked_twice(t, done):
+        why = f"{done.arguments['candidate']} ran out of memory beside what earlier calls had left there; a fresh kernel has more of it."
+        return Call("evaluate", done.arguments, why)
+    if done and too_slow(done) and not _asked_twice(t, done):
+        arguments = {**done.arguments, "time_s": done.arguments["time_s"] * PATIENCE}
+        return Call("evaluate", arguments, f"{done.arguments['candidate']} needs longer than its folds promised, so it gets longer, once.")
+    candidate = next((name for name in _in_order(t, chosen) if not _unfit(t, name)), None)
+    if candidate is None:
+        return _failed(t) if t.failure else Say(f"No candidate can be fitted on all training rows: {_told(t.facts['unfit'])}.")
+    if candidate == chosen:
+        return Call("evaluate", _evaluation(t, candidate), why)
+    instead = f"{chosen} cannot be fitted on all training rows, so the next best is taken: {candidate}."
+    return Call("evaluate", _evaluation(t, candidate), instead)
+
+
+def _in_order(t: Transcript, chosen: str) -> list[str]:
+    """Candidates to hand over, the chosen one first, then the best of each family: siblings share what ails them. Written code has none."""
+    best = {family: row["name"] for family, row in t.facts["best_of_family"].items() if family != ENSEMBLE}
+    leaders = [row["name"] for row in t.facts["leaderboard"] if row["family"] == CODE or row["name"] in best.values()]
+    return list(dict.fromkeys([chosen, *leaders, *best.values()]))
+
+
+def _unfit(t: Transcript, candidate: str) -> bool:
+    tried = [d.arguments["candidate"] for d in t.done if d.tool == "evaluate" and not d.ok]
+    return candidate in tried or candidate in t.facts.get("unfit", {})
+
+
+def _asked_twice(t: Transcript, done: Done) -> bool:
+    same = [d for d in t.done if d.tool == "evaluate" and d.arguments["candidate"] == done.arguments["candidate"]]
+    return len(same) > 1
+
+
+def _told(reasons: dict[str, str]) -> str:
+    return "; ".join(f"{name} ({reason})" for name, reason in reasons.items())
 
 
 def _blending(t: Transcript) -> dict[str, Any]:

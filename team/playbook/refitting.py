@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from team.playbook.transcript import Done
+
 MOST_REFIT_S = 4.5
 """Seconds that fitting an ensemble's members once may take."""
 ROOM = 1.5
@@ -19,6 +21,11 @@ def refit_time(facts: dict[str, Any], candidate: str) -> float:
     if facts["budget"]["trials"] is not None:
         return AMPLE_S  # the clock must decide nothing, or equal seeds would part ways
     return round(max(LEAST_S, ROOM * _estimate(facts, candidate)), 1)
+
+
+def too_slow(done: Done) -> bool:
+    """Whether a fit was given up for want of time rather than failed, so that it may be asked for again with more."""
+    return not done.ok and "could not be fitted in" in str(done.result.get("detail"))
 
 
 def _estimate(facts: dict[str, Any], candidate: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.refitting import PATIENCE, refit_time
+from team.playbook.refitting import PATIENCE, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Say, Transcript
 
 
@@ -12,13 +12,19 @@ def decide(t: Transcript) -> Decision:
     candidate = t.facts["holdout"]["candidate"]
     if t.failure and t.failure.tool == "track_run":
         return Say(f"The model is packaged, but the tracker did not take the run: {t.failure.result.get('detail')}")
-    finish = t.last("finish")
-    if t.failure and t.failure is finish and finish.arguments["time_s"] <= refit_time(t.facts, candidate):
-        longer = refit_time(t.facts, candidate) * PATIENCE
-        return Call("finish", {"candidate": candidate, "time_s": longer}, "The fit on all rows needs longer than its folds promised.")
-    if t.failure:
+    opened, finish = t.last("open_holdout"), t.last("finish")
+    if finish and t.failure is finish:
+        if too_slow(finish) and finish.arguments["time_s"] <= refit_time(t.facts, candidate):
+            longer = refit_time(t.facts, candidate) * PATIENCE
+            return Call("finish", {"candidate": candidate, "time_s": longer}, "The fit on all rows needs longer than its folds promised.")
+        if finish.lost.get("how") == "memory" and len([d for d in t.done if d.tool == "finish"]) == 1:
+            why = "Memory ran out beside what earlier calls had left there; a fresh kernel has more of it."
+            return Call("finish", finish.arguments, why)
+        why = f"{candidate} cannot be refitted on all rows, so the very model that was scored is packaged."
+        return Call("package_model", {"as_scored": True}, why)
+    if t.failure and t.failure is not opened:
         return Say(f"{t.failure.tool} did not work: {t.failure.result.get('detail')}")
-    if not t.called("open_holdout"):
+    if opened is None:
         return Call("open_holdout", {}, "The final score is in the ledger, so the sealed rows may now teach the model too.")
     if finish is None:
         return Call(
@@ -30,9 +36,9 @@ def decide(t: Transcript) -> Decision:
         return Call("package_model", {}, "The refitted pipeline takes raw rows, so it can be packaged as it is.")
     if not t.called("track_run"):
         return Call("track_run", {}, "Parameters and scores go on record, a child run for every candidate.")
-    opened, tracked = t.last("open_holdout"), t.last("track_run")
-    rows = f"{opened.result['rows']:,}" if opened else "all"
-    return Say(f"{candidate} is refitted on all {rows} rows and packaged in model/. {_on_record(tracked.result if tracked else {})}")
+    rows, tracked = f"{opened.result['rows']:,}" if opened.ok else "all", t.last("track_run")
+    fitted = f"is refitted on all {rows} rows and" if finish.ok else "could not be refitted on all rows, so the model that was scored is"
+    return Say(f"{candidate} {fitted} packaged in model/. {_on_record(tracked.result if tracked else {})}")
 
 
 def _on_record(tracked: dict[str, Any]) -> str:

@@ -46,6 +46,17 @@ class Done:
     result: dict[str, Any]
     """The result's facts, or `{"error": ..., "detail": ...}`."""
 
+    @property
+    def lost(self) -> dict[str, Any]:
+        """What took the kernel along and which families have candidates now; empty when the kernel lived."""
+        lost = self.result.get("lost")
+        return {} if self.ok or not lost else {**lost, "trained": self.result.get("trained", [])}
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds that the call says it took."""
+        return float(self.result.get("seconds") or 0)
+
 
 @dataclass(frozen=True)
 class Transcript:
@@ -64,6 +75,12 @@ class Transcript:
         return self.last(tool) is not None
 
     @property
+    def dropped(self) -> set[str]:
+        """Families that are not fitted any more in this run."""
+        now = {str(d.lost["family"]) for d in self.done if d.lost and d.lost["next"] == "dropped"}
+        return now | set(self.facts.get("dropped", {}))
+
+    @property
     def failure(self) -> Done | None:
         """The last call, when it did not work."""
         return self.done[-1] if self.done and not self.done[-1].ok else None
@@ -71,7 +88,7 @@ class Transcript:
     @property
     def seconds_left(self) -> float:
         """Search seconds left when the turn began, less what its own calls reported to have used."""
-        used = sum(float(d.result.get("seconds") or 0) for d in self.done)
+        used = sum(d.seconds for d in self.done)
         return max(0.0, float(self.facts["budget"]["search_seconds_left"]) - used)
 
 

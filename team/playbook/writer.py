@@ -140,4 +140,4 @@ def _limitations(f: dict[str, Any]) -> str:
     if strongest := f.get("strongest_columns"):
         names = joined([repr(s["column"]) for s in strongest[:3]])
         text += f" Alone, {names} tell most about the target: make sure that they are known at the moment of prediction."
-    return text + " The packaged model is refitted on all rows after this score was taken, so its own score was never measured."
+    return text

@@ -88,6 +88,8 @@ class CellResult:
     """Whether the kernel was started anew for this cell, after the one before it was lost."""
     lost_variables: list[str] = field(default_factory=list)
     """Names that the user's cells had made and that are gone: told with the cell that lost them, and again with the next."""
+    lost: bool = False
+    """Whether its kernel went with it: the next cell runs in a fresh one."""
     execution_count: int | None = None
     """Number that the kernel gave the cell; None when it never said."""
 

@@ -89,6 +89,8 @@ def kernel_environment(
     }
     if prefix is None and user_libraries():
         env["PYTHONUSERBASE"] = site.getuserbase()
+    if limits.memory_mb is not None:
+        env["MLTEAM_MEMORY_MB"] = str(limits.memory_mb)
     if data is not None:
         env["MLTEAM_DATA"] = str(data)
     if "TZ" in os.environ:

@@ -22,6 +22,8 @@ from team.sandbox.session import Session
 
 _ABANDON_SECONDS = 1.5
 """How long a cell that nobody waits for any more may take to end after an interrupt: somebody wants to leave."""
+_LAST_WORDS = ("Fatal Python error", "Timeout (")
+"""What the interpreter writes at the head of its last traceback: when it crashed, and when a fit that answered no signal ended it."""
 
 
 @asynccontextmanager
@@ -71,6 +73,7 @@ class Kernel:
         kind: the kind of sandbox it runs in.
         limits: the limits it was opened with.
         names: the user's variables as of the last cell that ended by itself.
+        peak_mb: most memory, in MiB, that any of its kernels was seen to use before it ended; 0 while the first one runs.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Kernel:
         self.kind = launcher.kind
         self.limits = limits
         self.names: list[str] = []
+        self.peak_mb = 0.0
         self._launcher = launcher
         self._work, self._data, self._env = work, data, dict(env)
         self._on_event = on_event
@@ -141,6 +145,10 @@ class Kernel:
             assert self._session is not None
             return await self._run(self._session, code, timeout_s, outputs, fresh, lost)
 
+    def miss(self, names: list[str]) -> None:
+        """Tell with the next cell that these variables of an earlier kernel are gone."""
+        self._lost = list(dict.fromkeys([*self._lost, *names]))
+
     async def restart(self) -> None:
         """Throw the kernel away: the next cell runs in a fresh one, and its result says so. Waits for the cell in progress."""
         async with self._lock:
@@ -175,6 +183,8 @@ class Kernel:
         session, self._session = self._session, None
         if session:
             await session.aclose()
+            if death := session.process.poll():
+                self.peak_mb = max(self.peak_mb, death.peak_mb)
 
     async def _close(self) -> None:
         if self._spare:
@@ -212,7 +222,7 @@ class Kernel:
         if death is None and ending and session.process.poll():
             death = session.process.poll()  # replied between two rungs, after the kernel was told to end
         if death:
-            await self._lose("died", cause=death.cause, log=death.log[-2000:])
+            await self._lose("died", cause=death.cause, log=death.log[-2000:], peak_mb=death.peak_mb)
             lost = list(dict.fromkeys([*lost, *self._lost]))
         elif cut_off:
             await self._lose("restart", cause="the line to it was cut")
@@ -229,6 +239,7 @@ class Kernel:
             cause=ending or (death.cause if death else None),
             fresh=fresh,
             lost_variables=lost,
+            lost=death is not None or cut_off,
             execution_count=outputs.execution_count,
         )
 
@@ -258,5 +269,5 @@ def _exception(reply: Message | None, death: Death | None, outputs: Outputs) -> 
     if reply and reply["content"].get("status") == "error":  # its output was lost or cut
         content = reply["content"]
         return str(content.get("ename")), plain_text(str(content.get("evalue"))), None
-    crash = death.log.find("Fatal Python error") if death else -1
-    return None, None, death.log[crash:] if death and crash >= 0 else None
+    found = [at for words in _LAST_WORDS if death and (at := death.log.find(words)) >= 0]
+    return None, None, death.log[min(found) :] if death and found else None

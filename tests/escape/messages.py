@@ -13,7 +13,7 @@ from team.log import read_events
 from team.roles import roles
 from team.sandbox import CellResult
 from team.stages import Stage, State
-from team.workbench import MOST_PROGRESS, OBSERVATION_CHARS
+from team.toolroom import MOST_PROGRESS, OBSERVATION_CHARS
 from tests.escape.attack import Attack, Host, No, Verdict, got_through, held
 from tests.escape.scene import Scene
 

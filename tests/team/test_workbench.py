@@ -14,7 +14,8 @@ from team.errors import SandboxUnavailable, UsageError
 from team.events import CellExecuted, ProgressMade, ToolReturned
 from team.roles import roles
 from team.stages import Stage
-from team.workbench import OBSERVATION_CHARS, RoleWorkbench, cut
+from team.toolroom import OBSERVATION_CHARS, cut
+from team.workbench import RoleWorkbench
 from tests.rooming import Rooming, rooming
 from tools.spec import registry
 

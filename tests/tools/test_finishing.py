@@ -23,7 +23,7 @@ def open_all(space: object) -> pd.DataFrame:
 @pytest.mark.parametrize("table", sorted(TABLES))
 def test_a_saved_model_predicts_rows_in_order(open_workspace: Open, tmp_path: Path, table: str) -> None:
     space = open_workspace(table)
-    train(["linear"], time_s=4)
+    train(["linear"], time_s=30)
     frame = open_all(space)
     found = finish("linear-1", time_s=30)
     assert found.rows == len(frame)
@@ -48,7 +48,7 @@ def test_a_saved_model_predicts_rows_in_order(open_workspace: Open, tmp_path: Pa
 
 def test_a_header_alone_gives_a_header(open_workspace: Open, tmp_path: Path) -> None:
     space = open_workspace("breast_cancer")
-    train(["linear"], time_s=4)
+    train(["linear"], time_s=30)
     frame = open_all(space)
     finish("linear-1", time_s=30)
     frame.head(0).to_csv(tmp_path / "rows.csv", index=False)
@@ -62,7 +62,7 @@ def test_refusals(open_workspace: Open, tmp_path: Path) -> None:
         finish("linear-1")
     with pytest.raises(ToolRefused, match="no saved model"):
         predict_rows(str(tmp_path), "rows.csv", "out.csv")
-    train(["linear"], time_s=4)
+    train(["linear"], time_s=30)
     open_all(space)
     finish("linear-1", time_s=30)
     (tmp_path / "rows.csv").write_text("alcohl\n1\n")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,6 +25,8 @@ MODULES = {
     "mlp": ("tools.families.mlp", "torch"),
 }
 NAMES = list(MODULES)
+LIBRARY_MB = {"torch": 190.0, "skrub": 45.0, "catboost": 10.0}
+"""Memory that importing a library takes beside what every kernel has loaded already; others take a few MiB at most."""
 
 
 class FamilyUnavailable(Exception):
@@ -51,10 +55,22 @@ def family(name: str) -> Family:
     return found[name]
 
 
+def library_mb(name: str) -> float:
+    """Memory that importing what a family needs will take, in MiB; 0 when it has been imported."""
+    return sum(LIBRARY_MB.get(library, 0.0) for library in _libraries(name) if library not in sys.modules)
+
+
+def _libraries(name: str) -> set[str]:
+    return {MODULES[name][1]} | ({"skrub"} if name == "linear" else set()) if name in MODULES else set()
+
+
 def load_libraries(names: list[str]) -> None:
     """Import what the families need, before any alarm is set: one that strikes inside an import leaves half a module."""
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    wanted = {MODULES[name][1] for name in names if name in MODULES} | ({"skrub"} if "linear" in names else set())
+    wanted = set().union(*map(_libraries, names))
     for library in sorted(wanted):
         if find_spec(library) is not None:
             import_module(library)
+    if "torch" in wanted and "torch" in sys.modules:
+        with suppress(ImportError):
+            import_module("torch._dynamo")  # which its optimisers import when the first of them is made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -33,6 +33,8 @@ class Setting:
     dates: bool = True
     seed: int = 0
     threads: int = 1
+    text_chars: float = 0.0
+    """Mean number of characters in the text columns of a row."""
     target_min: float = 0.0
     target_skew: float = 0.0
     """Skewness of the target's values, 0 for classes."""
@@ -79,6 +81,8 @@ class Fitted:
     """Range that predicted values are kept in, for models that could run away on unseen rows."""
     iterations: int | None = None
     cut_short: bool = False
+    starved: bool = False
+    """Whether it is smaller than asked for because memory ran short."""
     importance: dict[str, float] = field(default_factory=dict)
     """Share of each source column in the model's own importance, where it has one."""
     pace: float | None = None
@@ -117,8 +121,50 @@ class Raw:
     predictor: Predictor
     iterations: int | None = None
     cut_short: bool = False
+    starved: bool = False
     importance: dict[str, float] = field(default_factory=dict)
     pace: float | None = None
+
+
+Encoding = Literal["codes", "target", "one_hot"]
+"""How a family turns categories into numbers: one code a column; one column a level where there are few; one column a level."""
+DATE_WIDTH, TEXT_WIDTH = 7, 66
+"""Columns of numbers that a date and a text become."""
+MOST_ONE_HOT = {"codes": 0, "target": 10, "one_hot": 100}
+"""Categories with more levels than this become one column of numbers."""
+
+
+@dataclass(frozen=True)
+class Appetite:
+    """How much memory a fit takes at its peak, beside the loaded table. Measured by `python -m evals.fit_memory`."""
+
+    table: float
+    """Times that the table's cells lie in memory, eight bytes each."""
+    matrix: float = 0.0
+    """The same of the matrix of numbers that the family makes of them."""
+    encoding: Encoding = "codes"
+    category: float = 0.0
+    """Columns of numbers that a category counts for where it becomes one code."""
+    classes: float = 0.0
+    """Numbers a row for each of three and more classes."""
+    text_bytes: float = 57.0
+    """Bytes for each character of text, which is taken apart into n-grams."""
+    fixed_mb: float = 0.0
+
+    def mb(self, rows: int, setting: Setting) -> float:
+        """MiB of a fit on `rows` rows."""
+        used = [c for c in setting.columns if (setting.text or c.kind != "text") and (setting.dates or c.kind != "datetime")]
+        numbers = self.table * len(used) + self.matrix * sum(self._width(column) for column in used)
+        numbers += self.classes * setting.n_classes * (setting.n_classes > 2)
+        texts = setting.text_chars if any(column.kind == "text" for column in used) else 0.0
+        return self.fixed_mb + rows * (8 * numbers + self.text_bytes * texts) / 2**20
+
+    def _width(self, column: Column) -> float:
+        if column.kind != "categorical":
+            return {"datetime": DATE_WIDTH, "text": TEXT_WIDTH}.get(column.kind, 1)
+        if self.encoding == "codes":
+            return self.category
+        return column.unique if column.unique <= MOST_ONE_HOT[self.encoding] else 1 if self.encoding == "target" else TEXT_WIDTH
 
 
 class Family(ABC):
@@ -133,6 +179,7 @@ class Family(ABC):
     """Share of a search's time that this family is worth, relative to others."""
     bags: int = 1
     """How many seeds a final fit averages at most; 1 where seeds change nothing."""
+    appetite: Appetite = Appetite(table=1.4)
 
     @abstractmethod
     def default(self, setting: Setting) -> list[Params]:
@@ -141,6 +188,10 @@ class Family(ABC):
     @abstractmethod
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         """A complete configuration drawn from the search space, which contains the first default."""
+
+    def memory_mb(self, rows: int, setting: Setting) -> float:
+        """About how much memory a fit on `rows` rows takes at its peak, in MiB, beside the loaded table."""
+        return self.appetite.mb(rows, setting)
 
     def paced(self, params: Params, pace: float, seconds: float, setting: Setting) -> Params:
         """The configuration made fit for `seconds` a fit, at `pace` seconds an iteration. Unchanged by default.
@@ -195,6 +246,7 @@ class Family(ABC):
             setting.n_classes,
             iterations=raw.iterations,
             cut_short=raw.cut_short,
+            starved=raw.starved,
             importance=raw.importance,
             pace=raw.pace,
         )
@@ -228,6 +280,7 @@ class Family(ABC):
             high=high + margin,
             iterations=raw.iterations,
             cut_short=raw.cut_short,
+            starved=raw.starved,
             importance=raw.importance,
             pace=raw.pace,
         )

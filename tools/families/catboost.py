@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.deadline import sheltered
-from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
+from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
 from tools.families.boosting import Watch, paced
 from tools.families.matrix import column_shares
 from tools.features import TableEncoder
@@ -74,6 +74,7 @@ class CatBoost(Family):
     iterative = True
     weight = 2.2
     bags = 4
+    appetite = Appetite(table=1.2, matrix=4.7, category=3.3, classes=3)
 
     def default(self, setting: Setting) -> list[Params]:
         base: Params = {

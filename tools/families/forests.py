@@ -1,4 +1,4 @@
-"""Random forests and extremely randomised trees, grown in batches until they are large enough or time is over."""
+"""Random forests and extremely randomised trees, grown in batches until they are large enough or time or memory is over."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from tools import memory
 from tools.deadline import Deadline
-from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
+from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
 from tools.families.matrix import MatrixModel, column_shares, encoder_for
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 FEWEST_TREES = 4
 LARGEST_BATCH = 50
+KEPT_FREE = 0.2
+"""Share of the memory limit that no tree may take: predicting and saving need some as well."""
+NODE_BYTES = 64
+"""Of a node in scikit-learn, beside its values."""
+TREE_BYTES = (150, 40)
+"""Of a full tree, for each row: where the target is a number, and where it is a class."""
 
 
 def _batch(grown: int, seconds: float, deadline: Deadline) -> int:
@@ -27,15 +34,31 @@ def _batch(grown: int, seconds: float, deadline: Deadline) -> int:
     return LARGEST_BATCH if math.isinf(left) else max(2, min(LARGEST_BATCH, int(0.5 * left / max(seconds / grown, 1e-6))))
 
 
+def _affordable(forest: Any) -> float:
+    """How many more trees like those of `forest` memory has room for."""
+    room = memory.room_mb() - KEPT_FREE * memory.limit_mb()
+    if not math.isfinite(room):
+        return math.inf
+    trees = [one.tree_ for one in forest.estimators_]
+    each = sum(NODE_BYTES * tree.node_count + tree.value.nbytes for tree in trees) / len(trees) / 2**20
+    # While it grows, a tree is given up to twice the nodes that it will have.
+    return room / (2 * each)
+
+
 class Forest(Family):
     """Breiman 2001 and Geurts et al. 2006, scikit-learn."""
 
     iterative = True
     weight = 0.5
+    appetite = Appetite(table=2.1, matrix=1.4, encoding="target", fixed_mb=20)
 
     def __init__(self, name: str, classifier: str, regressor: str) -> None:
         self.name = name
         self._kinds = (regressor, classifier)
+
+    def memory_mb(self, rows: int, setting: Setting) -> float:
+        """Of the first trees: further ones are grown while memory has room for them."""
+        return super().memory_mb(rows, setting) + FEWEST_TREES * rows * TREE_BYTES[bool(setting.n_classes)] / 2**20
 
     def default(self, setting: Setting) -> list[Params]:
         leaf = 1 if setting.n_classes == 0 else 2
@@ -64,16 +87,19 @@ class Forest(Family):
         # On small tables handing trees to threads costs more than growing them.
         jobs = setting.threads if matrix.size > 200_000 else 1
         forest = kind(n_estimators=0, warm_start=True, random_state=context.seed, n_jobs=jobs, **params)
-        grown, started = 0, time.monotonic()
+        grown, room, started = 0, math.inf, time.monotonic()
         with warnings.catch_warnings():
             # scikit-learn speaks of class weights at each batch; none are set.
             warnings.simplefilter("ignore", UserWarning)
-            while grown < wanted and (grown < FEWEST_TREES or not context.deadline.expired()):
-                grown = min(wanted, grown + _batch(grown, time.monotonic() - started, context.deadline))
+            while grown < wanted and room >= 1 and (grown < FEWEST_TREES or not context.deadline.expired()):
+                batch = _batch(grown, time.monotonic() - started, context.deadline)
+                grown = min(wanted, grown + int(min(batch, room)))
                 forest.set_params(n_estimators=grown)
                 forest.fit(matrix, y)
+                room = _affordable(forest)
         importance = column_shares(encoder, forest.feature_importances_)
-        return Raw(MatrixModel(encoder, forest, setting.n_classes), iterations=grown, cut_short=grown < wanted, importance=importance)
+        model = MatrixModel(encoder, forest, setting.n_classes)
+        return Raw(model, iterations=grown, cut_short=grown < wanted, starved=grown < wanted and room < 1, importance=importance)
 
 
 FAMILIES = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
+from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
 from tools.families.boosting import Watch, paced
 from tools.families.matrix import column_shares, encoder_for
 from tools.features import TableEncoder
@@ -38,6 +38,7 @@ class LightGBM(Family):
     iterative = True
     weight = 1.6
     bags = 4
+    appetite = Appetite(table=1.7, matrix=2.5, classes=3)
 
     def default(self, setting: Setting) -> list[Params]:
         leaf = max(3, min(20, setting.n_rows // 60))

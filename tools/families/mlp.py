@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from tools.deadline import DeadlineReached
-from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
+from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
 from tools.features import TableEncoder
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEMBERS = 4
+BATCH_ROWS = 4096
+"""Rows that are predicted at one time. Each of their numbers becomes `MEMBERS` × `PERIODS` of them on the way."""
 FEWEST_EPOCHS = 12
 PERIODS = 16
 EMBEDDED = 4
@@ -96,9 +98,7 @@ class MLPModel:
 
     def predict(self, X: pd.DataFrame) -> Array:
         numbers, codes = self.inputs.tensors(X)
-        with torch.no_grad():
-            parts = [_average(self.network(numbers[i : i + 4096], codes[i : i + 4096]), self.n_classes) for i in range(0, len(X), 4096)]
-        values = torch.cat(parts).numpy().astype(np.float64)
+        values = _predicted(self.network, numbers, codes, self.n_classes).numpy().astype(np.float64)
         return values if self.n_classes else values * self.scale + self.centre
 
     def __getstate__(self) -> dict[str, Any]:
@@ -121,6 +121,13 @@ class MLPModel:
                 parameter.copy_(torch.from_numpy(weight))
 
 
+def _predicted(network: Network, numbers: torch.Tensor, codes: torch.Tensor, n_classes: int) -> torch.Tensor:
+    """Probabilities (rows, classes) or scaled values (rows,), batch by batch."""
+    with torch.no_grad():
+        starts = range(0, len(numbers), BATCH_ROWS)
+        return torch.cat([_average(network(numbers[i : i + BATCH_ROWS], codes[i : i + BATCH_ROWS]), n_classes) for i in starts])
+
+
 def _average(outputs: torch.Tensor, n_classes: int) -> torch.Tensor:
     return outputs.softmax(dim=2).mean(dim=0) if n_classes else outputs.mean(dim=0)[:, 0]
 
@@ -132,6 +139,7 @@ class MLP(Family):
     iterative = True
     weight = 1.8
     bags = 2
+    appetite = Appetite(table=3.5, matrix=5.0, fixed_mb=120)
 
     def default(self, setting: Setting) -> list[Params]:
         skewed = setting.log_target or (setting.n_classes == 0 and setting.target_min >= 0 and setting.target_skew > 1)
@@ -276,12 +284,11 @@ class _Run:
 
     def _check(self, check: Any) -> float:
         numbers, codes, target = check
-        with torch.no_grad():
-            values = _average(self.model.network(numbers, codes), self.setting.n_classes)
-            if self.setting.n_classes:
-                return float(-values[torch.arange(len(target)), target].clamp_min(1e-7).log().mean())
-            errors = values - target
-            return float((errors.abs() if self.setting.absolute_loss else errors.square()).mean())
+        values = _predicted(self.model.network, numbers, codes, self.setting.n_classes)
+        if self.setting.n_classes:
+            return float(-values[torch.arange(len(target)), target].clamp_min(1e-7).log().mean())
+        errors = values - target
+        return float((errors.abs() if self.setting.absolute_loss else errors.square()).mean())
 
 
 FAMILIES = {"mlp": MLP()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
+from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
 from tools.families.matrix import MatrixModel, column_shares, encoder_for
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ class Tree(Family):
 
     name = "tree"
     weight = 0.3
+    appetite = Appetite(table=2.1, matrix=1.4, encoding="target")
 
     def default(self, setting: Setting) -> list[Params]:
         leaf = max(2, min(50, setting.n_rows // 60))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.deadline import sheltered
-from tools.families.base import Array, Family, FitContext, Params, Raw, Setting
+from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
 from tools.families.boosting import Watch, paced
 from tools.families.matrix import column_shares, encoder_for
 from tools.features import TableEncoder
@@ -42,6 +42,7 @@ class XGBoost(Family):
     iterative = True
     weight = 1.2
     bags = 4
+    appetite = Appetite(table=1.8, matrix=2.2, classes=3)
 
     def default(self, setting: Setting) -> list[Params]:
         base: Params = {

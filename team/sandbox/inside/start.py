@@ -163,7 +163,9 @@ def main() -> None:
     sys.argv = [""]
     OutStream.flush_interval = 0.05  # what a cell printed this long before a crash is not lost with it
     QuietSession.rich_output_bytes = rich_output_bytes
-    faulthandler.enable(file=os.dup(2), all_threads=False)  # a copy, because the kernel is going to redirect 2 to itself
+    stderr = os.dup(2)  # a copy, because the kernel is going to redirect 2 to itself
+    faulthandler.enable(file=stderr, all_threads=False)
+    os.environ["MLTEAM_STDERR"] = str(stderr)  # for whoever has to say something there when the kernel cannot any more
     config = Config()
     config.HistoryManager.enabled = False
     config.HistoryManager.hist_file = ":memory:"

@@ -1,0 +1,81 @@
+"""What a run does without when a stage cannot be ended on its facts, and what it says when it can do without nothing more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from team.stages import Stage, State
+
+_OPTIONAL = {
+    Stage.ANALYSE: ("the table was not profiled", "profile"),
+    Stage.PREPARE: ("no preparation was validated, so the families choose among all columns", "preparation"),
+    Stage.BASELINE: ("no baseline was scored", "baselines"),
+}
+"""Stages whose work makes the result better or easier to judge, but that no later one needs."""
+_WITH_CANDIDATES = {
+    Stage.TRAIN: ("nothing more could be trained; the best so far is used", "training"),
+    Stage.OPTIMISE: ("nothing more could be tuned; the best so far is used", "tuning"),
+}
+
+
+class Surrender(NamedTuple):
+    """A stage that is left without its facts."""
+
+    outcome: str
+    what: str
+    """What the run does without; empty where something can still be made up for."""
+    reason: str
+
+
+def surrender(state: State, why: str, run: Path) -> Surrender | None:
+    """How the stage can be left, or None when the run cannot go on without it.
+
+    Args:
+        why: the last thing that did not work.
+    """
+    assert state.stage is not None
+    found = _OPTIONAL.get(state.stage) or (_WITH_CANDIDATES.get(state.stage) if state.candidates else None)
+    if found:
+        return Surrender(found[0], found[1], f"{found[0]}: {_short(why)}")
+    if state.stage is Stage.SELECT and state.holdout is not None:
+        return Surrender("the candidate is scored", "review", f"the review of the selection is missing: {_short(why)}")
+    if state.stage is Stage.DOCUMENT:
+        return Surrender("no report was written", "", f"the report could not be written: {_short(why)}. Type: mlteam report {run}")
+    return None
+
+
+def left_out(stage: Stage, state: State, seconds_left: float) -> list[tuple[str, str]]:
+    """What a stage that has just ended would have done with more time: what it is, and how it came to be left out."""
+    over = f"{seconds_left:.0f} s of search were left"
+    if stage is Stage.OPTIMISE and not state.trials_spent and not any(done.families for done in state.rounds):
+        return [("tuning", f"nothing was tuned: {over}")]
+    learnt = {candidate.family for candidate in state.candidates} - {"dummy"}
+    if stage is Stage.SELECT and len(learnt) > 1 and "ensemble" not in state.results:
+        return [("ensemble", f"no blend of the candidates was made: {over}")]
+    return []
+
+
+def verdict(state: State, why: str) -> str:
+    """Exactly why there is no model, for the one who started the run."""
+    match state.stage:
+        case Stage.TRAIN | Stage.OPTIMISE:
+            lost = "; ".join(state.dropped.values())
+            return f"no model could be trained: {lost or _short(why)}.{_advice(lost or why)}"
+        case Stage.SELECT if state.unfit:
+            lost = "; ".join(f"{name} ({reason})" for name, reason in state.unfit.items())
+            return f"no candidate could be fitted on all training rows: {lost}.{_advice(lost)}"
+        case Stage.RELEASE if state.holdout is not None:
+            name = state.holdout.candidate
+            return f"{name} is scored and the report is written, but there is no package of it: {_short(why)}."
+    return f"stage {state.stage} cannot be ended: {_short(why)}"
+
+
+def _short(why: str) -> str:
+    lines = [line.strip() for line in why.strip().splitlines() if line.strip()]
+    return lines[-1][:300].rstrip(".") if lines else "nothing was done"
+
+
+def _advice(why: str) -> str:
+    out_of_memory = "memory" in why.lower() or "MiB" in why
+    return " Allow the sandbox more memory: sandbox.memory_mb in a --config file, or MLTEAM_SANDBOX__MEMORY_MB." if out_of_memory else ""

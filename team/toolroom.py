@@ -1,0 +1,351 @@
+"""What all roles' workbenches share: one call from check to log.
+
+In order: the role may call it, the arguments are valid, budget and deadline are left, the call is logged, it runs, its
+artefacts are checked, the observation is cut to head and tail, the result is logged. What must end the run is kept in `fatal`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import inspect
+import json
+import math
+import os
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from team.budget import Meter
+from team.cells import CellJournal
+from team.consequences import Consequences
+from team.errors import BudgetExceeded, MlteamError, PrerequisiteMissing, SandboxUnavailable, UsageError
+from team.events import CellExecuted, Event, ProgressMade, ToolCalled, ToolReturned
+from team.evidence import Evidence, HandedIn
+from team.host import Host
+from team.journal import Journal
+from team.outcome import Outcome
+from team.reading import from_outside, loss_of, printable, read_cell, recorded_cell
+from team.roles import Role
+from team.sandbox import CellResult, Kernel
+from team.stages import Stage, State
+from tools.candidates import CODE
+from tools.predictions import PredictionError
+from tools.show import PROGRESS_MIME
+from tools.spec import InputRefused, ToolArgumentError, ToolFailed, ToolRefused, ToolSpec, registry
+
+OBSERVATION_CHARS = 12_000
+"""What a role is shown of one result."""
+MOST_PROGRESS = 2_000
+"""Progress of one call that is logged: the log is not the sandbox's to fill."""
+SEARCH_GRACE_S = 2.0
+"""Beyond its own `time_s` a search call gets this long, and a twentieth of it, before the cell is interrupted."""
+SEARCH_ENDING_S = 10.0
+"""What a search on the host gets beyond that to end its sandboxes and say what was going on, before it is cancelled."""
+
+LOOSE_FACTOR, LOOSE_S = 2.0, 60.0
+"""Other calls that name their own time end themselves by it too; so many times that, and so many seconds more, is the limit."""
+
+INTAKE = ("fetch_data", "seal_holdout")
+"""Tools that read the user's own table: what fails there is the table's fault, whoever called."""
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+class Running(NamedTuple):
+    """The call that is going on."""
+
+    call: str
+    role: str
+    stage: Stage
+
+
+class Toolroom:
+    """The run's services, its state, and the turn that is going on."""
+
+    def __init__(
+        self,
+        *,
+        host: Host,
+        evidence: Evidence,
+        meter: Meter,
+        cells: CellJournal,
+        record: Journal,
+        kernel: Callable[[], Awaitable[Kernel]],
+        state: State,
+    ) -> None:
+        self.host, self.evidence, self.meter, self.cells, self.kernel = host, evidence, meter, cells, kernel
+        self.state = state
+        self._record = record
+        self.turn = 0
+        self.fatal: BaseException | None = None
+        self.trouble = "nothing was done"
+        """The last thing that did not work, in a line."""
+        self._consequences = Consequences(host.run, evidence, record.append)
+        self.tuned: list[str] = []
+        """Families that were worked on in this turn: tuned, or written as code."""
+        self._running: Running | None = None
+        self._told = 0
+        self._specs = registry()
+        # A model may ask for several tools in one message, and AutoGen would run them at once: two looks at the
+        # holdout, two kernels, twice the budget. One after another, each sees what the last one did.
+        self._turnstile = asyncio.Lock()
+
+    def spec(self, name: str) -> ToolSpec | None:
+        return self._specs.get(name)
+
+    def emit(self, event: Event) -> Event:
+        return self._record.append(event)
+
+    def begin_turn(self, turn: int) -> None:
+        self.turn, self.tuned, self.lost_search = turn, [], False
+
+    async def call(self, role: Role, name: str, arguments: Mapping[str, Any]) -> Outcome:
+        """Run one call from check to log, after those before it."""
+        async with self._turnstile:
+            return await self._call(role, name, arguments)
+
+    async def _call(self, role: Role, name: str, arguments: Mapping[str, Any]) -> Outcome:
+        spec = self.spec(name)
+        where = spec.where if spec else "host"
+        called = ToolCalled(call=uuid.uuid4().hex[:12], turn=self.turn, role=role.name, tool=name, where=where, arguments=dict(arguments))
+        announced = self.emit(called)
+        call = announced.call if isinstance(announced, ToolCalled) else called.call
+        if (before := self._record.returned(call)) is not None:
+            return self._once_more(spec, arguments, before)
+        start = time.perf_counter()
+        ran = True
+        try:
+            outcome = await self._checked(call, role, spec, name, arguments)
+        except (ToolArgumentError, ToolRefused, MlteamError) as error:
+            ran = False
+            if isinstance(error, InputRefused):
+                self.fatal = UsageError(str(error))
+            elif isinstance(error, (UsageError, PrerequisiteMissing)):
+                self.fatal = error  # no role can mend a machine or a setting
+            outcome = Outcome(status="refused", text=str(error))
+        if outcome.status == "error" and name in INTAKE:
+            self.fatal = UsageError(f"{self.host.wish.source}: the table cannot be used as it is ({outcome.text.strip()}).")
+        seconds = time.perf_counter() - start
+        searched = seconds if spec is not None and spec.searches and ran else 0.0
+        self._charge(searched, outcome)
+        if outcome.status != "ok":
+            self.trouble = f"{name} did not work: {outcome.last_line}"
+        outcome.text = cut(outcome.text)
+        self.emit(
+            ToolReturned(
+                call=call,
+                tool=name,
+                status=outcome.status,
+                seconds=seconds,
+                search_seconds=searched,
+                result=outcome.result,
+                text=outcome.text if outcome.result is None else "",
+                facts=outcome.facts,
+            )
+        )
+        return outcome
+
+    def _once_more(self, spec: ToolSpec | None, arguments: Mapping[str, Any], before: ToolReturned) -> Outcome:
+        """What a call brought that returned before the run was cut off: it is not made again."""
+        text = before.text if before.result is None else json.dumps(before.result, ensure_ascii=False)
+        outcome = Outcome(status=before.status, text=text, result=before.result, facts=before.facts)
+        if spec is not None and before.status != "refused":
+            self.state = self.evidence.of_recorded(self.state, self._record.scored_before(before))
+            outcome = self._taken_over(spec, spec.validate(arguments), outcome)
+        self.state = self._consequences.state(self.state, before.tool, arguments, outcome)
+        self._charge(before.search_seconds, outcome)
+        self.emit(before)
+        return outcome
+
+    def _charge(self, searched: float, outcome: Outcome) -> None:
+        if searched:
+            self.meter.charge_search(searched, _trials(outcome))
+            trials_left = self.meter.trials_left
+            self.state = self.state.model_copy(update={"search_spent": self.meter.search_spent, "trials_spent": trials_left == 0})
+
+    async def _checked(self, call: str, role: Role, spec: ToolSpec | None, name: str, arguments: Mapping[str, Any]) -> Outcome:
+        assert self.state.stage is not None
+        allowed = role.tools_in(self.state.stage)
+        if spec is None or name not in allowed:
+            raise ToolRefused(
+                f"{name!r} is no tool of the {role.name} in stage {self.state.stage}; there are: {', '.join(sorted(allowed))}."
+            )
+        values = spec.validate(arguments)
+        if spec.searches:
+            self.meter.check_search()
+            values = self._within_budget(values)
+        self._running, self._told = Running(call, role.name, self.state.stage), 0
+        try:
+            outcome = await (self._on_host(spec, values) if spec.where == "host" else self._in_kernel(spec, values))
+            outcome = self._recorded(spec, values, outcome)
+            self._consequences.tell(self.state, role.name, spec, values, outcome)
+            self.state = self._consequences.state(self.state, spec.name, values, outcome)
+            return outcome
+        finally:
+            self._running = None
+
+    def progress(self, facts: Mapping[str, Any]) -> None:
+        """Tell whoever watches how far the call that is going on has come."""
+        assert self._running is not None, "progress is made by a call that is going on"
+        self._told += 1
+        if self._told > MOST_PROGRESS:
+            return
+        self.emit(ProgressMade(call=self._running.call, facts=_small(facts)))
+
+    def journal(self, tool: str, code: str, cell: CellResult, names: list[str] | None = None) -> None:
+        """Keep a cell that was executed for the call that is going on, whatever sandbox it ran in.
+
+        Args:
+            names: variables of the run's own kernel after it, where they may be wanted again.
+        """
+        assert self._running is not None, "cells are executed for a call that is going on"
+        call, role, stage = self._running
+        number = self.cells.add(call, role, stage, tool, code, cell, names)
+        self.emit(CellExecuted(call=call, cell=number, status=cell.status, seconds=cell.seconds, cause=cell.cause))
+
+    def _within_budget(self, values: dict[str, Any]) -> dict[str, Any]:
+        left = self.meter.trials_left
+        if "time_s" in values:
+            values["time_s"] = round(min(float(values["time_s"]), self.meter.search_left_s), 2)
+        if left is not None and "trials" in values:
+            if left == 0:
+                raise BudgetExceeded("trials", self.meter.usage.trials, self.meter.limits.trials or 0, "trials")
+            values["trials"] = left if values["trials"] is None else min(int(values["trials"]), left)
+        return values
+
+    async def _on_host(self, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
+        deadline = _deadline(spec, values)
+        if inspect.iscoroutinefunction(spec.function):
+            work, deadline = spec.function(self.host, **values), deadline + SEARCH_ENDING_S * spec.searches
+        else:
+            work = asyncio.to_thread(_guarded, spec.function, self.host, values)
+        try:
+            result = await asyncio.wait_for(work, deadline)
+        except TimeoutError:
+            return Outcome(status="timeout", text=f"{spec.name} took longer than its {deadline:g} s.")
+        except (ToolRefused, MlteamError):
+            raise
+        except ToolFailed as error:
+            return Outcome(status="error", text=str(error))
+        except Exception as error:  # a tracker or a library may fail in any way; only a disk that takes nothing ends the run
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                raise
+            return Outcome(status="error", text=f"{type(error).__name__}: {error}")
+        facts = json.loads(result.model_dump_json())
+        return Outcome(status="ok", text=json.dumps(facts, ensure_ascii=False), result=facts)
+
+    async def _in_kernel(self, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
+        code = spec.cell(values)
+
+        def on_output(output: dict[str, Any]) -> None:
+            facts = output.get("data", {}).get(PROGRESS_MIME)
+            if isinstance(facts, dict):
+                self.progress(facts)
+
+        try:
+            cell = await self._cell(spec, code, _deadline(spec, values), on_output)
+        except SandboxUnavailable as error:
+            return self._without_kernel(error)
+        outcome = read_cell(spec, cell).model_copy(update={"loss": loss_of(cell)})
+        if outcome.status == "error" and os.strerror(errno.ENOSPC) in outcome.text:
+            self.host.run.probe()  # the sandbox's word does not count: only a disk that takes nothing from the host ends the run
+        return outcome
+
+    async def _cell(self, spec: ToolSpec, code: str, timeout_s: float, on_output: Callable[[dict[str, Any]], None]) -> CellResult:
+        assert self._running is not None, "cells are executed for a call that is going on"
+        kernel = await self.kernel()
+        # It may have ended before the run was cut off, without its call having returned.
+        if (done := self.cells.of_call(self._running.call)) is not None:
+            self.emit(
+                CellExecuted(
+                    call=self._running.call, cell=done["cell"], status=done["status"], seconds=done["seconds"], cause=done["cause"]
+                )
+            )
+            return recorded_cell(done)
+        cell = await kernel.execute(code, timeout_s=timeout_s, on_output=on_output)
+        self.journal(spec.name, code, cell, self._typed(kernel.names) if spec.free_form else None)
+        if cell.status == "died" and from_outside(cell.cause) and not spec.free_form:
+            # Not the call's own doing, and tools can be called again: what they finished is on disk.
+            cell = await kernel.execute(code, timeout_s=timeout_s, on_output=on_output)
+            self.journal(spec.name, code, cell)
+        return cell
+
+    def _typed(self, names: list[str]) -> list[str]:
+        """Variables that a role made, without what the cells of tools import."""
+        return [name for name in names if name != "show" and name not in self._specs]
+
+    def _without_kernel(self, error: SandboxUnavailable) -> Outcome:
+        """Raise, unless what is left of the run can do without a kernel: scoring, reporting, packaging the model that was scored."""
+        if not self.state.evaluated:
+            raise error
+        return Outcome(status="error", text=str(error))
+
+    def _recorded(self, spec: ToolSpec, values: dict[str, Any], outcome: Outcome) -> Outcome:
+        """Take over what the call left, also when it was cut short: a finished candidate counts."""
+        if spec.searches:
+            self.state, problems = self.evidence.of_candidates(self.state, _handed_in(spec, outcome))
+            if problems:
+                outcome.text += "\n" + "\n".join(problems)
+        return self._taken_over(spec, values, outcome)
+
+    def _taken_over(self, spec: ToolSpec, values: dict[str, Any], outcome: Outcome) -> Outcome:
+        if spec.searches and outcome.status in ("died", "timeout", "error"):
+            self.lost_search = True
+        elif spec.name in ("tune", "submit_candidate"):
+            self.tuned.append(str(values.get("family", CODE)))
+        if outcome.status == "ok" and outcome.result is not None:
+            try:
+                self.state = self.evidence.of_result(self.state, spec.name, outcome.result)
+            except PredictionError as error:
+                return Outcome(status="error", text=f"the result of {spec.name} is not taken: {error}")
+        return outcome
+
+
+def cut(text: str, limit: int = OBSERVATION_CHARS) -> str:
+    """Head and tail of a long text, and how much is missing between them."""
+    if len(text) <= limit:
+        return text
+    head, tail = text[: limit * 2 // 3], text[-limit // 3 :]
+    return f"{head}\n… {len(text) - len(head) - len(tail)} characters left out …\n{tail}"
+
+
+def _deadline(spec: ToolSpec, values: Mapping[str, Any]) -> float:
+    """Seconds until a call is cut off. A search ends itself by its `time_s`; this is for one that does not."""
+    if spec.searches and "time_s" in values:
+        return float(values["time_s"]) * 1.05 + SEARCH_GRACE_S
+    if "time_s" in values:
+        return float(values["time_s"]) * LOOSE_FACTOR + LOOSE_S
+    return spec.timeout_s
+
+
+def _guarded(function: Callable[..., BaseModel], host: Host, values: dict[str, Any]) -> BaseModel:
+    """Call a host tool. A StopIteration could not leave the thread: the future would never be done."""
+    try:
+        return function(host, **values)
+    except StopIteration as error:
+        raise RuntimeError("StopIteration") from error
+
+
+def _handed_in(spec: ToolSpec, outcome: Outcome) -> HandedIn | None:
+    if spec.name != "submit_candidate" or outcome.result is None:
+        return None
+    return HandedIn(outcome.result["candidate"]["name"], outcome.result["candidate"]["score"])
+
+
+def _trials(outcome: Outcome) -> int:
+    facts = outcome.result or {}
+    return max(0, int(facts.get("trials_done", 0))) + max(0, int(facts.get("trials_pruned", 0)))
+
+
+def _small(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Progress as an event: short texts and sane numbers only, since the kernel can send anything."""
+    kept = {}
+    for key, value in list(facts.items())[:12]:
+        if not isinstance(value, (int, float)):
+            value = str(value)[:80] if printable(value) else "…"
+        if isinstance(value, str) or (math.isfinite(value) if isinstance(value, float) else printable(value)):
+            kept[str(key)[:40]] = value
+    return kept
