@@ -40,6 +40,10 @@ escape: $(VENV)/.all ## Run hostile cells in every kind of sandbox and write wha
 	ESCAPE_RECORD=build/escape.jsonl $(BIN)/pytest -m escape -W ignore::pytest.PytestUnraisableExceptionWarning tests/escape; ended=$$?; \
 	$(BIN)/python -m evals.escape_table build/escape.jsonl docs/escape.md; exit $$ended
 
+.PHONY: daemon
+daemon: $(VENV)/.all ## Kill a Docker daemon under runs (one of its own, beside the machine's; takes root)
+	$(BIN)/pytest -m daemon tests/daemon
+
 .PHONY: bench
 bench: $(VENV)/.all ## Measure what the framework costs beside models and tools
 	$(BIN)/python -m evals.framework_cost

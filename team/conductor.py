@@ -136,16 +136,22 @@ class Conductor:
             raise
         except PrerequisiteMissing as error:
             self._end("failed", str(error))
+            if self.vault.sealed:
+                raise PrerequisiteMissing(f"{error} Then: mlteam resume {self.run_dir.path}") from None
             raise
         except MlteamError as error:
             self._end("failed", str(error))
-            raise type(error)(f"{error} The run is in {self.run_dir.path}.") if type(error) is MlteamError else error from None
+            raise type(error)(f"{error} {self._way_on}") if type(error) is MlteamError else error from None
         except Exception as error:
             if isinstance(error, OSError) and error.errno in DISK_ERRORS:
                 raise
             reason = f"{type(error).__name__}: {error}"
             self._end("failed", reason)
-            raise MlteamError(f"{reason}. The run is in {self.run_dir.path}.") from error
+            raise MlteamError(f"{reason}. {self._way_on}") from error
+
+    @property
+    def _way_on(self) -> str:
+        return f"The run is in {self.run_dir.path}. Try to go on with it: mlteam resume {self.run_dir.path}"
 
     def close(self) -> None:
         """Close the files of the run."""

@@ -74,7 +74,7 @@ def loss_of(cell: CellResult) -> Loss | None:
 
 def from_outside(cause: str | None) -> bool:
     """Whether somebody on the machine ended the kernel, rather than a limit or the code in it."""
-    return cause is not None and any(words in cause for words in ("signal 9 (SIGKILL)", "from outside"))
+    return cause is not None and any(words in cause for words in ("signal 9 (SIGKILL)", "from outside", "connection to the Docker daemon"))
 
 
 def printable(value: Any) -> bool:

@@ -31,6 +31,8 @@ _MOST_WORDS = 1 << 16
 """Bytes kept of what the guard writes: a report is a fraction of it."""
 _CLOSE_SECONDS = 10
 _REMOVED_SECONDS = 30
+_left: set[str] = set()
+"""Containers of this process that no daemon was there to remove."""
 
 
 class ContainerProcess:
@@ -119,22 +121,32 @@ class ContainerProcess:
 
 
 def remove(client: docker.DockerClient, container: str) -> None:
-    """Remove a container, running or not, and wait until it is gone. One that is gone already is no error."""
+    """Remove a container, running or not, and wait until it is gone. One that is gone already is no error.
+
+    Where the daemon is gone, the container may run on until the daemon is back: `sweep_containers` removes it then.
+    """
     import docker.errors
 
-    with contextlib.suppress(docker.errors.APIError):  # not found, or its removal is under way
-        client.api.remove_container(container, v=True, force=True)
-    with contextlib.suppress(Exception):  # not found; or the daemon is gone, and there is nobody left to ask
-        client.api.wait(container, condition="removed", timeout=_REMOVED_SECONDS)
+    try:
+        with contextlib.suppress(docker.errors.APIError):  # not found, or its removal is under way
+            client.api.remove_container(container, v=True, force=True)
+        with contextlib.suppress(docker.errors.APIError):
+            client.api.wait(container, condition="removed", timeout=_REMOVED_SECONDS)
+    except Exception:  # the client raises what its connection raises: of requests, urllib3 or the system
+        _left.add(container)
+    else:
+        _left.discard(container)
 
 
 def sweep_containers(client: docker.DockerClient) -> list[str]:
-    """Remove the containers of processes that are gone: created but never started, or alive when the daemon was killed.
+    """Remove the containers of processes that are gone, and of this one when the daemon was gone as they should be removed.
 
     Returns:
         Their ids.
     """
-    found = [one["Id"] for one in client.api.containers(all=True, filters={"label": LABEL}) if is_gone(one["Labels"].get(LABEL, ""))]
+    listed = client.api.containers(all=True, filters={"label": LABEL})
+    found = [one["Id"] for one in listed if one["Id"] in _left or is_gone(one["Labels"].get(LABEL, ""))]
+    _left.intersection_update(one["Id"] for one in listed)
     for container in found:
         remove(client, container)
     return found

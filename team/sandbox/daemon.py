@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SOCKET = Path("/var/run/docker.sock")
 _START = "Start it: systemctl start docker (without systemd: dockerd &; on macOS and Windows: Docker Desktop)."
 _KNOCK_SECONDS = 5
+_PAUSE_SECONDS = 0.25
+"""Between two questions to a daemon that is coming back."""
 _HERE = ("unix", "npipe", "http+unix")
 """Protocols of a daemon that can only be on this machine."""
 
@@ -92,6 +95,28 @@ def connect(timeout_s: float = 60.0) -> docker.DockerClient:
         return docker.from_env(timeout=int(timeout_s), environment={**os.environ, "DOCKER_HOST": where})
     except (docker.errors.DockerException, OSError) as error:
         raise _unreachable(where, error) from None
+
+
+def connect_again(patience_s: float) -> docker.DockerClient:
+    """A client for a daemon that answered before, which is given some seconds to come back.
+
+    Raises:
+        DaemonUnavailable: it did not come back in time.
+    """
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            client = connect()
+            try:
+                client.ping()
+            except BaseException:
+                client.close()
+                raise
+            return client
+        except Exception as error:  # the client raises what its connection raises: of requests, urllib3 or the system
+            if time.monotonic() > end:
+                raise error if isinstance(error, DaemonUnavailable) else _unreachable(address(), error) from None
+        time.sleep(_PAUSE_SECONDS)
 
 
 def describe(client: docker.DockerClient) -> Daemon:

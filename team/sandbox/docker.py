@@ -31,7 +31,7 @@ from team.errors import SandboxUnavailable, UsageError
 from team.sandbox.channels import CONNECTED
 from team.sandbox.container import LABEL, ContainerProcess, close_streams, raw_socket, remove, sweep_containers
 from team.sandbox.contract import Kind, Limits, Obstacle
-from team.sandbox.daemon import Daemon, DaemonUnavailable, connect, describe
+from team.sandbox.daemon import Daemon, DaemonUnavailable, connect, connect_again, describe
 from team.sandbox.ending import to_the_end
 from team.sandbox.environment import available_cpus, kernel_command, kernel_environment
 from team.sandbox.image import find
@@ -57,6 +57,9 @@ _PODMAN_NPROC = 32_000
 """Threads of one user on the whole machine; `_THREADS` is the limit that counts."""
 _THREADS = 16
 """Threads a process may have on average. The system counts threads where we limit processes."""
+
+_AWAY_SECONDS = 30.0
+"""How long a daemon that answered before is waited for: one that is restarted, or was killed and is started by the system."""
 
 Transport = Literal["auto", "ipc", "tcp"]
 
@@ -157,10 +160,11 @@ class DockerLauncher:
         """Create, attach to and start a container. In a thread, since the client waits for every answer."""
         import docker.errors
 
-        client = connect()
+        client = connect() if self._daemon is None else connect_again(_AWAY_SECONDS)
         container = streams = None
         try:
             daemon, found = self._daemon or describe(client), find(client)
+            self._daemon = daemon
             if found.current is None:
                 raise SandboxUnavailable("there is no current image of the docker sandbox. Type: mlteam sandbox build")
             sweep_containers(client)
