@@ -69,7 +69,8 @@ def loss_of(cell: CellResult) -> Loss | None:
     cause = cell.cause or "it said nothing"
     if cell.status == "timeout" or (cell.traceback or "").startswith("Timeout ("):
         return Loss("hang", cause, cell.seconds)
-    return Loss("memory" if cause.startswith("out of memory") else "crash", cause, cell.seconds)
+    # Whoever kills again and again what stays below its own limit is a machine that has no memory left.
+    return Loss("memory" if cause.startswith("out of memory") or from_outside(cause) else "crash", cause, cell.seconds)
 
 
 def from_outside(cause: str | None) -> bool:

@@ -49,6 +49,9 @@ SEARCH_ENDING_S = 10.0
 LOOSE_FACTOR, LOOSE_S = 2.0, 60.0
 """Other calls that name their own time end themselves by it too; so many times that, and so many seconds more, is the limit."""
 
+KILLED_REPEATS = 2
+"""How often a tool is called again whose kernel somebody else killed. After that it is taken for the call's own doing."""
+
 INTAKE = ("fetch_data", "seal_holdout")
 """Tools that read the user's own table: what fails there is the table's fault, whoever called."""
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -267,8 +270,10 @@ class Toolroom:
             return recorded_cell(done)
         cell = await kernel.execute(code, timeout_s=timeout_s, on_output=on_output)
         self.journal(spec.name, code, cell, self._typed(kernel.names) if spec.free_form else None)
-        if cell.status == "died" and from_outside(cell.cause) and not spec.free_form:
+        for _ in range(0 if spec.free_form else KILLED_REPEATS):
             # Not the call's own doing, and tools can be called again: what they finished is on disk.
+            if cell.status != "died" or not from_outside(cell.cause):
+                break
             cell = await kernel.execute(code, timeout_s=timeout_s, on_output=on_output)
             self.journal(spec.name, code, cell)
         return cell
