@@ -224,11 +224,14 @@ class _Tuning:
 
     def _fit_again(self, params: dict[str, Any], score: float) -> None:
         """The best trial of a cut-off call once more: its out-of-fold predictions went with the process."""
-        from tools.crossval import evaluate_candidate
+        import optuna
+
+        from tools.crossval import evaluate_candidate, setting_for
 
         if self.before is not None and not self.sign * (score - self.before.score) > 0:
             return
-        spec = self._spec(params)
+        # The study keeps what was searched; what the family holds fixed comes from its space.
+        spec = self._spec(self.family.space(optuna.trial.FixedTrial(params), setting_for(self.problem, self.preparation)))
         with self.attempts.fitting(spec):
             self.best = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False)
 

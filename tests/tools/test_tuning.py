@@ -54,25 +54,28 @@ def test_refusals(open_workspace: Open) -> None:
         tune("svm")
 
 
-def test_a_call_that_was_cut_off_goes_on_and_ends_as_an_undisturbed_one(open_workspace: Open) -> None:
+@pytest.mark.parametrize(("family", "trained"), [("tree", True), ("random_forest", False)])
+def test_a_call_that_was_cut_off_goes_on_and_ends_as_an_undisturbed_one(family: str, trained: bool, open_workspace: Open) -> None:
     """The process is killed in the middle of a trial, so that the trial is left as running and the best one's predictions are gone."""
     undisturbed = open_workspace("wine")
-    train(["tree"], time_s=5, per_family=1)
-    whole = tune("tree", trials=10, time_s=60)
+    if trained:
+        train([family], time_s=5, per_family=1)
+    whole = tune(family, trials=7, time_s=60)
     expected = leaderboard(undisturbed)
     shutil.rmtree(undisturbed.data)
     shutil.rmtree(undisturbed.work)
 
     space = open_workspace("wine")
-    train(["tree"], time_s=5, per_family=1)
-    code = "from tools.tuning import tune; tune('tree', trials=10, time_s=60)"
+    if trained:
+        train([family], time_s=5, per_family=1)
+    code = f"from tools.tuning import tune; tune({family!r}, trials=7, time_s=60)"
     env = {**os.environ, "MLTEAM_DATA": str(space.data), "MLTEAM_WORK": str(space.work)}
     with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.DEVNULL) as process:
-        while process.poll() is None and finished_trials(space.studies) < 5:
+        while process.poll() is None and finished_trials(space.studies) < 4:
             continue
         process.kill()
-    assert finished_trials(space.studies) < 10
-    taken_up = tune("tree", trials=10, time_s=60)
+    assert finished_trials(space.studies) < 7
+    taken_up = tune(family, trials=7, time_s=60)
     alike = {"trials_done", "trials_pruned", "trials_in_study", "params", "improved", "gain"}
     assert taken_up.model_dump(include=alike) == whole.model_dump(include=alike)
     assert [(c.name, c.score) for c in leaderboard(space)] == [(c.name, c.score) for c in expected]
