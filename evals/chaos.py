@@ -25,8 +25,9 @@ from pathlib import Path
 
 from evals.chaos_checks import check_run
 from evals.chaos_moments import Moment, Timeline, draw
-from evals.chaos_table import record, table
+from evals.chaos_table import table
 from evals.chaos_victim import Follower, Host, adopt_orphans, wait_for_orphans
+from evals.markers import record
 from team.log import read_events
 
 WISH = ("run", "sklearn:iris", "--target", "target", "--time", "30m", "--trials", "3", "--folds", "2", "--seed", "1", "--json")
@@ -258,7 +259,7 @@ def run(options: argparse.Namespace) -> bool:
         text = table(chains, timeline, options.seed)
         say("\n" + text + "\n")
         if options.record:
-            record(options.record, sandbox, text)
+            record(options.record, f"chaos {sandbox}", text)
         documents.append({"sandbox": sandbox, "kills": made, "seconds": timeline.seconds, "chains": [asdict(chain) for chain in chains]})
     if options.json:
         print(json.dumps(documents, indent=1, default=str))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from evals.chaos_moments import Timeline
@@ -67,17 +66,3 @@ def _column(victim: str, by: str) -> str:
     if victim != "host":
         return victim
     return {"event": "host, by event", "time": "host, by time"}.get(by, "host, again")
-
-
-def record(document: Path, sandbox: str, text: str) -> None:
-    """Replace what stands between `<!-- chaos SANDBOX -->` and `<!-- /chaos SANDBOX -->`.
-
-    Raises:
-        ValueError: when the document lacks the markers.
-    """
-    begin, end = f"<!-- chaos {sandbox} -->", f"<!-- /chaos {sandbox} -->"
-    before, found, rest = document.read_text(encoding="utf-8").partition(begin)
-    _, ended, after = rest.partition(end)
-    if not found or not ended:
-        raise ValueError(f"{document} has no markers {begin} and {end} to put the figures between.")
-    document.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

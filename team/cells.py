@@ -49,10 +49,9 @@ class CellJournal:
         self._next += 1
         return number
 
-    def of_call(self, call: str) -> dict[str, Any] | None:
-        """The one cell of a call, from before a resume; None when there is none, or more than one."""
-        found = [document for document in read_cells(self._path) if document["call"] == call]
-        return found[0] if len(found) == 1 else None
+    def of_call(self, call: str) -> list[dict[str, Any]]:
+        """The cells of a call that ended before a resume, in their order."""
+        return [document for document in read_cells(self._path) if document["call"] == call]
 
     def keep(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
         """Drop the cells that are not wanted; those that are left are numbered anew."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from team.budget import Usage
 from team.errors import MlteamError
-from team.events import Event, RunEnded, RunForked, RunResumed, RunStarted, ToolCalled, ToolReturned
+from team.events import CellExecuted, Event, RunEnded, RunForked, RunResumed, RunStarted, ToolCalled, ToolReturned
 from team.journal import under_way
 from team.log import drop_torn_line, mend, read_events
 from team.rundir import RunDir
@@ -86,12 +86,15 @@ class CutOff:
         return max(0.0, min(last - call.at - away, most))
 
     def is_kept(self, cell: dict[str, Any]) -> bool:
-        """Whether a recorded cell stands: its call returned, or it is the whole of a call that only has to return."""
-        returned = {one.call for one in self.events if isinstance(one, ToolReturned)}
+        """Whether a recorded cell stands: its call returned, or it ended within the call that was under way."""
         call = self.in_flight
-        return cell["call"] in returned or (
-            call is not None and cell["call"] == call.call and call.where == "kernel" and cell["status"] == "ok"
-        )
+        if any(isinstance(one, ToolReturned) and one.call == cell["call"] for one in self.events):
+            return True
+        if call is None or call.call != cell["call"]:
+            return False
+        # What a tool on the host executes is executed again; what was told of it stays true.
+        told = any(isinstance(one, CellExecuted) and (one.call, one.cell) == (cell["call"], cell["cell"]) for one in self.events)
+        return call.where == "kernel" or told
 
     def event(self, state: State, place: Path) -> RunResumed | RunForked:
         """What is told of taking the run up.

@@ -146,7 +146,7 @@ _KEYS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     RunStarted: lambda e: (e.run,),
     ToolCalled: lambda e: (e.turn, e.role, e.tool, json.dumps(e.arguments, sort_keys=True)),
     ToolReturned: lambda e: (e.call,),
-    CellExecuted: lambda e: (e.call,),
+    CellExecuted: lambda e: (e.call, e.cell),
     CandidateScored: lambda e: (e.name,),
     FellBack: lambda e: (e.stage, e.role, e.reason),
 }

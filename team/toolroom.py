@@ -260,22 +260,17 @@ class Toolroom:
     async def _cell(self, spec: ToolSpec, code: str, timeout_s: float, on_output: Callable[[dict[str, Any]], None]) -> CellResult:
         assert self._running is not None, "cells are executed for a call that is going on"
         kernel = await self.kernel()
-        # It may have ended before the run was cut off, without its call having returned.
-        if (done := self.cells.of_call(self._running.call)) is not None:
-            self.emit(
-                CellExecuted(
-                    call=self._running.call, cell=done["cell"], status=done["status"], seconds=done["seconds"], cause=done["cause"]
-                )
-            )
-            return recorded_cell(done)
-        cell = await kernel.execute(code, timeout_s=timeout_s, on_output=on_output)
-        self.journal(spec.name, code, cell, self._typed(kernel.names) if spec.free_form else None)
-        for _ in range(0 if spec.free_form else KILLED_REPEATS):
+        # Cells may have ended before the run was cut off, without their call having returned.
+        done = self.cells.of_call(self._running.call)
+        for d in done:
+            self.emit(CellExecuted(call=self._running.call, cell=d["cell"], status=d["status"], seconds=d["seconds"], cause=d["cause"]))
+        cell = recorded_cell(done[-1]) if done else None
+        made = len(done)
+        while cell is None or (_killed(cell) and not spec.free_form and made <= KILLED_REPEATS):
             # Not the call's own doing, and tools can be called again: what they finished is on disk.
-            if cell.status != "died" or not from_outside(cell.cause):
-                break
             cell = await kernel.execute(code, timeout_s=timeout_s, on_output=on_output)
-            self.journal(spec.name, code, cell)
+            self.journal(spec.name, code, cell, self._typed(kernel.names) if spec.free_form else None)
+            made += 1
         return cell
 
     def _typed(self, names: list[str]) -> list[str]:
@@ -324,6 +319,10 @@ def _deadline(spec: ToolSpec, values: Mapping[str, Any]) -> float:
     if "time_s" in values:
         return float(values["time_s"]) * LOOSE_FACTOR + LOOSE_S
     return spec.timeout_s
+
+
+def _killed(cell: CellResult) -> bool:
+    return cell.status == "died" and from_outside(cell.cause)
 
 
 def _guarded(function: Callable[..., BaseModel], host: Host, values: dict[str, Any]) -> BaseModel:

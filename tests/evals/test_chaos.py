@@ -12,7 +12,8 @@ import pytest
 
 from evals.chaos import Chain, Kill
 from evals.chaos_moments import Moment, Timeline
-from evals.chaos_table import record, table
+from evals.chaos_table import table
+from evals.markers import record
 
 FIVE_KILLS_S = 1200
 
@@ -82,9 +83,9 @@ def test_figures_replace_those_between_their_own_markers(tmp_path: Path) -> None
     document.write_text(
         "a\n<!-- chaos docker -->\nold\n<!-- /chaos docker -->\nb\n<!-- chaos bubblewrap -->\n<!-- /chaos bubblewrap -->\nc\n"
     )
-    record(document, "docker", "new")
+    record(document, "chaos docker", "new")
     assert document.read_text() == (
         "a\n<!-- chaos docker -->\nnew\n<!-- /chaos docker -->\nb\n<!-- chaos bubblewrap -->\n<!-- /chaos bubblewrap -->\nc\n"
     )
     with pytest.raises(ValueError, match="no markers <!-- chaos unsafe-local -->"):
-        record(document, "unsafe-local", "new")
+        record(document, "chaos unsafe-local", "new")
