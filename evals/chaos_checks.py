@@ -262,7 +262,10 @@ def _notebook_code(record: Record) -> list[str]:
 
 
 def tracked_once(here: Record, there: Record) -> Iterator[str]:
-    """The tracker has the run and its candidates as often as the undisturbed run's has them, all finished."""
+    """The tracker has the run and its candidates as often as the undisturbed run's has them, all finished.
+
+    A record that was cut off is in the tracker's trash, where the whole one that replaced it put it.
+    """
     yield from _difference(_tracked(here.dir.tracking), _tracked(there.dir.tracking))
 
 
@@ -270,7 +273,7 @@ def _tracked(store: Path) -> Counter[tuple[str, str]]:
     if not store.exists():
         return Counter()
     with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
-        rows = connection.execute("select name, status, lifecycle_stage from runs").fetchall()
+        rows = connection.execute("select name, status from runs where lifecycle_stage = 'active'").fetchall()
     connection.close()
     # The run itself is named after its directory.
     return Counter(("a run" if re.match(r"\d{8}-\d{6}-", str(name)) else str(name), f"{status} {stage}") for name, status, stage in rows)
