@@ -276,7 +276,7 @@ def _tracked(store: Path) -> Counter[tuple[str, str]]:
         rows = connection.execute("select name, status from runs where lifecycle_stage = 'active'").fetchall()
     connection.close()
     # The run itself is named after its directory.
-    return Counter(("a run" if re.match(r"\d{8}-\d{6}-", str(name)) else str(name), f"{status} {stage}") for name, status, stage in rows)
+    return Counter(("a run" if re.match(r"\d{8}-\d{6}-", str(name)) else str(name), str(status)) for name, status in rows)
 
 
 def all_readable(here: Record, there: Record) -> Iterator[str]:
