@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from tools.contract import Column
+from tools.grams import Grams
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tools.textscore import TextScore
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -27,6 +30,7 @@ LARGEST = 1e30
 """Numbers beyond this are clipped: libraries compute in float32."""
 TEXT_COMPONENTS = 24
 TEXT_WORDS = 40
+MOST_GRAMS = 20_000
 ONE_HOT_UP_TO = 10
 """Categories up to this many are one column each where categories become numbers for forests."""
 
@@ -52,7 +56,7 @@ def date_parts(values: pd.Series) -> tuple[Array, list[str]]:
 
 
 @dataclass
-class _Recent:
+class Recent:
     """The last few results by key: folds and configurations share texts, and analysing them is slow."""
 
     size: int = 24
@@ -67,20 +71,25 @@ class _Recent:
         return self.entries[key]
 
 
-_FITTED = _Recent()
-_TRANSFORMED = _Recent()
+_FITTED = Recent()
+_TRANSFORMED = Recent()
 
 
 def text_features(values: pd.Series, seed: int) -> TextFeatures:
     """`TextFeatures` fitted to a column, from memory when the same texts were fitted a moment ago."""
-    return cast("TextFeatures", _FITTED.get((_digest(values), seed), lambda: TextFeatures(seed=seed).fit(values)))
+    return cast("TextFeatures", _FITTED.get((digest(values), seed), lambda: TextFeatures(seed=seed).fit(values)))
 
 
-def _digest(values: pd.Series) -> bytes:
+def digest(values: pd.Series) -> bytes:
     import pandas as pd
 
     hashes = pd.util.hash_pandas_object(values.astype("str"), index=False).to_numpy()
     return hashlib.blake2b(hashes.tobytes(), digest_size=16).digest()
+
+
+def texts_of(values: pd.Series) -> list[str]:
+    """The values as strings, missing ones empty."""
+    return ["" if value is None or value != value else str(value) for value in values]
 
 
 class TextFeatures:
@@ -96,27 +105,22 @@ class TextFeatures:
 
     def fit(self, values: pd.Series) -> TextFeatures:
         from sklearn.decomposition import TruncatedSVD
-        from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+        from sklearn.feature_extraction.text import CountVectorizer
 
-        texts = self._texts(values)
+        texts = texts_of(values)
         sample = texts if len(texts) <= 50_000 else list(np.random.default_rng(self.seed).choice(texts, 50_000, replace=False))
         floor = 2 if len(sample) >= 50 else 1
-        self.grams_ = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), min_df=floor, max_features=20_000, sublinear_tf=True)
         self.count_ = CountVectorizer(
             token_pattern=r"(?u)\b\w+\b", min_df=max(floor, round(len(sample) * 0.01)), max_features=self.words, binary=True
         )
+        self.grams_ = Grams("letters", MOST_GRAMS).fit(sample)
         self.svd_: TruncatedSVD | None = None
         self.key_ = uuid.uuid4().hex
         self.scale_ = 1.0
-        try:
-            matrix = self.grams_.fit_transform(sample)
-        except ValueError:  # no n-gram is left: blank or wholly different texts
-            self.grams_ = None
-        else:
-            rank = min(self.components, matrix.shape[1] - 1, matrix.shape[0] - 1)
-            if rank >= 1:
-                self.svd_ = TruncatedSVD(rank, random_state=self.seed).fit(matrix)
-                self.scale_ = float(np.sqrt(self.svd_.explained_variance_.sum())) or 1.0
+        rank = min(self.components, self.grams_.width - 1, len(sample) - 1)
+        if rank >= 1:
+            self.svd_ = TruncatedSVD(rank, random_state=self.seed).fit(self.grams_.transform(sample))
+            self.scale_ = float(np.sqrt(self.svd_.explained_variance_.sum())) or 1.0
         try:
             self.count_.fit(sample)
         except ValueError:
@@ -125,10 +129,10 @@ class TextFeatures:
 
     def transform(self, values: pd.Series) -> Array:
         """Shape (n, width), float64. The array may be shared: do not write to it."""
-        return cast("Array", _TRANSFORMED.get((self.key_, _digest(values)), lambda: self._transform(values)))
+        return cast("Array", _TRANSFORMED.get((self.key_, digest(values)), lambda: self._transform(values)))
 
     def _transform(self, values: pd.Series) -> Array:
-        texts = self._texts(values)
+        texts = texts_of(values)
         lengths = np.array([[len(text), text.count(" ") + 1 if text else 0] for text in texts], dtype=np.float64).reshape(-1, 2)
         blocks = [lengths]
         if self.svd_ is not None and texts:
@@ -144,10 +148,6 @@ class TextFeatures:
         return (
             2 + (self.svd_.n_components if self.svd_ is not None else 0) + (len(self.count_.vocabulary_) if self.count_ is not None else 0)
         )
-
-    @staticmethod
-    def _texts(values: pd.Series) -> list[str]:
-        return ["" if value is None or value != value else str(value) for value in values]
 
 
 @dataclass
@@ -185,12 +185,19 @@ class TableEncoder:
         self.dates = [c.name for c in columns if c.kind == "datetime"] if dates else []
 
     def fit_transform(self, X: pd.DataFrame, y: Array) -> Array:
-        """Learn from training rows and give their matrix, shape (n, width), float32. `y` is used by `target` and `dense`."""
+        """Learn from training rows and give their matrix, shape (n, width), float32. Wide categories and texts are encoded by `y`."""
+        from tools.textscore import FEWEST_ROWS, text_score
+
         self.levels_ = {name: self._levels(X[name]) for name in self.categorical}
         self.text_ = {name: text_features(X[name], self.seed) for name in self.texts}
+        self.scores_: dict[str, TextScore] = {}
+        scored: dict[str, Array] = {}
+        if self.texts and len(X) >= FEWEST_ROWS:
+            for name in self.texts:
+                self.scores_[name], scored[name] = text_score(X[name], np.asarray(y), self.n_classes, self.seed)
         self.wide_ = [name for name in self.categorical if self.style != "codes" and len(self.levels_[name]) > ONE_HOT_UP_TO]
         encoded = self._fit_target(X, y) if self.wide_ else None
-        matrix = self._assemble(X, encoded)
+        matrix = self._assemble(X, encoded, scored)
         if self.style == "dense":
             self.scaler_ = DenseScaler()
             matrix = self.scaler_.fit(matrix).transform(matrix)
@@ -201,7 +208,8 @@ class TableEncoder:
         encoded = self.target_.transform(self._code_table(X, self.wide_)) if self.wide_ and len(X) else None
         if self.wide_ and not len(X):
             encoded = np.empty((0, self.target_width_))
-        matrix = self._assemble(X, encoded)
+        scored = {name: score.transform(X[name]) for name, score in self.scores_.items()}
+        matrix = self._assemble(X, encoded, scored)
         return (self.scaler_.transform(matrix) if self.style == "dense" else matrix).astype(np.float32)
 
     @property
@@ -235,7 +243,7 @@ class TableEncoder:
         self.target_width_ = encoded.shape[1]
         return np.asarray(encoded)
 
-    def _assemble(self, X: pd.DataFrame, encoded: Array | None) -> Array:
+    def _assemble(self, X: pd.DataFrame, encoded: Array | None, scored: dict[str, Array]) -> Array:
         n = len(X)
         parts: list[Array] = []
         self.blocks_: list[Block] = []
@@ -263,6 +271,8 @@ class TableEncoder:
             add(name, date_parts(X[name])[0])
         for name in self.texts:
             add(name, self.text_[name].transform(X[name]))
+            if name in scored:
+                add(name, scored[name])
         return np.hstack(parts) if parts else np.zeros((n, 1))
 
 

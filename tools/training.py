@@ -63,7 +63,8 @@ def train_baselines(
 @tool(where="kernel", timeout_s=3600, searches=True)
 def train(
     families: Annotated[
-        list[str], "Families in order of interest: linear, tree, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp."
+        list[str],
+        "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp.",
     ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
@@ -188,6 +189,9 @@ class _Search:
         portfolios: list[tuple[str, list[Params]]] = []
         for name in names:
             try:
+                if reason := family(name).unsuited(self.setting):
+                    self.skipped.append(Skipped(name=name, reason=reason))
+                    continue
                 portfolios.append((name, family(name).default(self.setting)))
             except (FamilyUnavailable, ImportError, OSError) as error:
                 self.skipped.append(Skipped(name=name, reason=_first_line(error)))

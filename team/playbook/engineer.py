@@ -11,7 +11,7 @@ from team.playbook.wording import joined, plus_minus, score
 from tools.candidates import CODE, ENSEMBLE
 
 BASELINES = ("dummy", "linear", "tree")
-TUNABLE = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "mlp")
+TUNABLE = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp")
 MANY_ROWS = 100_000
 """Beyond this, forests of deep trees cost more than they bring."""
 FEW_ROWS = 300
@@ -118,13 +118,13 @@ def _goes_on(families: list[str]) -> str:
 def _families(t: Transcript) -> list[str]:
     rows = t.facts["contract"]["rows_train"]
     planned = t.facts.get("plan", {}).get("families", [])
-    families = ["lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "mlp"]
+    families = ["sparse_linear", "lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "mlp"]
     families = [f for f in families if f in planned] or families
     if rows > MANY_ROWS:
         families = [f for f in families if f not in ("extra_trees", "random_forest")]
     if rows < FEW_ROWS:
         # Averages of many trees and strong regularisation hold up best on few rows.
-        families = ["catboost", "extra_trees", "random_forest", "lightgbm", "xgboost"]
+        families = ["catboost", "extra_trees", "random_forest", "lightgbm", "xgboost", "sparse_linear"]
     if t.facts["visit"] > 1:
         tried = t.facts.get("best_of_family", {})
         families = [f for f in families if f not in tried] or families

@@ -19,9 +19,9 @@ def decide(t: Transcript) -> Decision:
     seconds = budget["search_seconds"]
     tight = seconds < TIGHT_S and budget["trials"] is None
     families = (
-        ["lightgbm", "catboost", "extra_trees", "linear"]
+        ["lightgbm", "catboost", "extra_trees", "linear", "sparse_linear"]
         if tight
-        else ["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "mlp"]
+        else ["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp"]
     )
     tuning = (
         "no time for more than a little tuning"

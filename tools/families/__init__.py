@@ -17,6 +17,7 @@ MODULES = {
     "dummy": ("tools.families.dummy", "sklearn"),
     "linear": ("tools.families.linear", "sklearn"),
     "tree": ("tools.families.tree", "sklearn"),
+    "sparse_linear": ("tools.families.sparse_linear", "sklearn"),
     "lightgbm": ("tools.families.lightgbm", "lightgbm"),
     "catboost": ("tools.families.catboost", "catboost"),
     "xgboost": ("tools.families.xgboost", "xgboost"),

@@ -181,6 +181,10 @@ class Family(ABC):
     """How many seeds a final fit averages at most; 1 where seeds change nothing."""
     appetite: Appetite = Appetite(table=1.4)
 
+    def unsuited(self, setting: Setting) -> str | None:
+        """Why the family has nothing to add on such a table, or None when it may."""
+        return None
+
     @abstractmethod
     def default(self, setting: Setting) -> list[Params]:
         """Good configurations, the most valuable first."""

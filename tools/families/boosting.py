@@ -9,6 +9,8 @@ from tools.deadline import Deadline
 from tools.families.base import Params
 
 FASTEST_RATE = 0.2
+FEWEST_ITERATIONS = 15
+"""So many are made though the time is over: what a fit took before its first iteration must not leave a model of one tree."""
 
 
 def enough_learning(n_rows: int) -> float:
@@ -39,7 +41,7 @@ class Watch:
             self.best, self.best_iteration = loss, iteration
         if loss is not None and self.patience and iteration - self.best_iteration >= self.patience:
             return True
-        if self.deadline.expired():
+        if self.deadline.expired() and iteration >= FEWEST_ITERATIONS:
             self.cut_short = True
             return True
         return False

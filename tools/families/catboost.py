@@ -31,18 +31,22 @@ class CatBoostModel:
     threads: int
 
     def predict(self, X: pd.DataFrame) -> Array:
-        pool = _pool(self.encoder, self.categorical, X, None)
+        pool = _pool(self.encoder.transform(X), self.categorical, X, None)
         with sheltered():
             if self.n_classes:
                 return np.asarray(self.booster.predict_proba(pool, thread_count=self.threads))
             return np.asarray(self.booster.predict(pool, thread_count=self.threads))
 
 
-def _pool(encoder: TableEncoder, categorical: list[str], X: pd.DataFrame, y: Array | None) -> Any:
-    """Numbers by position, then categories as text."""
+def _pool(matrix: Array, categorical: list[str], X: pd.DataFrame, y: Array | None) -> Any:
+    """Numbers by position, then categories as text.
+
+    Args:
+        matrix: the other columns as the encoder gives them, shape (n, width).
+    """
     from catboost import FeaturesData, Pool
 
-    numeric = np.ascontiguousarray(encoder.transform(X), dtype=np.float32)
+    numeric = np.ascontiguousarray(matrix, dtype=np.float32)
     texts = None
     if categorical:
         frame = X[categorical]
@@ -115,11 +119,16 @@ class CatBoost(Family):
 
         categorical = [c.name for c in setting.columns if c.kind == "categorical"]
         encoder = TableEncoder(
-            [c for c in setting.columns if c.kind != "categorical"], "target", text=setting.text, dates=setting.dates, seed=setting.seed
+            [c for c in setting.columns if c.kind != "categorical"],
+            "target",
+            text=setting.text,
+            dates=setting.dates,
+            n_classes=setting.n_classes,
+            seed=setting.seed,
         )
-        encoder.fit_transform(X, y)
-        train = _pool(encoder, categorical, X, y)
-        eval_pool = _pool(encoder, categorical, valid[0], valid[1]) if valid else None
+        # What the encoder gives of the rows that it learns from is cross-fitted; transforming them again would show their own labels.
+        train = _pool(encoder.fit_transform(X, y), categorical, X, y)
+        eval_pool = _pool(encoder.transform(valid[0]), categorical, valid[0], valid[1]) if valid else None
         rate = float(params["learning_rate"])
         watch = Watch(context.deadline, patience=int(np.clip(4 / rate, 30, 200)) if valid else 0)
 

@@ -84,8 +84,13 @@ class Inputs:
 
     def tensors(self, X: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:
         numbers = self.dense.transform(X) if self.numeric else np.empty((len(X), 0), dtype=np.float32)
-        codes = self.codes.transform(X) if self.codes.categorical else np.empty((len(X), 0))
-        return torch.from_numpy(np.ascontiguousarray(numbers)), torch.from_numpy((np.nan_to_num(codes, nan=-1.0) + 1).astype(np.int64))
+        return _tensors(numbers, self.codes.transform(X) if self.codes.categorical else None)
+
+
+def _tensors(numbers: Array, codes: Array | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Numbers as they are; codes one higher, so that 0 is for what is missing or was not seen."""
+    known = np.empty((len(numbers), 0)) if codes is None else codes
+    return torch.from_numpy(np.ascontiguousarray(numbers)), torch.from_numpy((np.nan_to_num(known, nan=-1.0) + 1).astype(np.int64))
 
 
 @dataclass
@@ -183,8 +188,8 @@ class MLP(Family):
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
     ) -> Raw:
         torch.set_num_threads(setting.threads)
-        inputs = self._inputs(X, y, setting)
-        numbers, codes = inputs.tensors(X)
+        inputs, learnt = self._inputs(X, y, setting)
+        numbers, codes = _tensors(learnt, inputs.codes.transform(X) if inputs.codes.categorical else None)
         centre, scale = (float(y.mean()), float(y.std()) or 1.0) if not setting.n_classes else (0.0, 1.0)
         target = torch.from_numpy(y) if setting.n_classes else torch.from_numpy(((y - centre) / scale).astype(np.float32))
         outputs = setting.n_classes or 1
@@ -204,14 +209,15 @@ class MLP(Family):
         return Raw(model, iterations=run.best_epoch, cut_short=run.cut_short, pace=run.pace)
 
     @staticmethod
-    def _inputs(X: pd.DataFrame, y: Array, setting: Setting) -> Inputs:
+    def _inputs(X: pd.DataFrame, y: Array, setting: Setting) -> tuple[Inputs, Array]:
+        """Encoders fitted to rows, and the numbers of those rows, cross-fitted where they come from the target."""
         others = [c for c in setting.columns if c.kind != "categorical"]
-        dense = TableEncoder(others, "dense", text=setting.text, dates=setting.dates, seed=setting.seed)
+        dense = TableEncoder(others, "dense", text=setting.text, dates=setting.dates, n_classes=setting.n_classes, seed=setting.seed)
         codes = TableEncoder([c for c in setting.columns if c.kind == "categorical"], "codes")
-        dense.fit_transform(X, y)
+        matrix = dense.fit_transform(X, y)
         codes.fit_transform(X, y)
         numeric = bool(dense.numeric or dense.dates or dense.texts) or not codes.categorical
-        return Inputs(dense, codes, numeric)
+        return Inputs(dense, codes, numeric), matrix if numeric else np.empty((len(X), 0), dtype=np.float32)
 
 
 class _Run:
