@@ -19,6 +19,7 @@ from team.events import RunEnded
 from team.models import make_client
 from team.rundir import RunDir, create_run
 from team.sandbox.choose import choose
+from team.sandbox.private import sweep_folders
 from team.settings import Settings, read_settings
 from team.summary import read_summary
 
@@ -89,6 +90,7 @@ async def aresume(
         if done is not None and all(path.exists() and path.stat().st_mtime >= done.at for path in (run.report, run.notebook)):
             raise UsageError(f"run {run.name!r} has ended: there is nothing to go on with. See it: mlteam show {run.path}")
         if done is not None:  # it was cut off while its documents were written
+            sweep_folders()
             problems = write_documents(run)
             summary = read_summary(run)
             return {**summary, "fallbacks": [*summary["fallbacks"], *problems]}
