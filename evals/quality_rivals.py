@@ -1,0 +1,125 @@
+"""Fit one rival on one table and write what it predicts. A program of its own, for the rival's environment:
+
+    python quality_rivals.py RIVAL TABLE SECONDS SEED OUT
+
+TABLE is a folder of `quality_data.py`. The rival sees train.csv and test.csv and never the labels. OUT gets predictions.csv, with
+the column `prediction` or one `proba_<class>` a class, and info.json: seconds from the first row it was shown to the last it
+predicted, and the peak of its memory.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import resource
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+CORES = 2
+Meta = dict[str, Any]
+Fit = Callable[[Meta, pd.DataFrame, pd.DataFrame, float, int], Any]
+
+
+def autogluon(presets: str) -> Fit:
+    def fit(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
+        from autogluon.tabular import TabularPredictor
+
+        metric = {"rmse": "root_mean_squared_error"}.get(meta["metric"], meta["metric"])
+        with tempfile.TemporaryDirectory() as folder:
+            predictor = TabularPredictor(meta["target"], problem_type=meta["task"], eval_metric=metric, path=folder, verbosity=1)
+            predictor.fit(train, presets=presets, time_limit=seconds, num_cpus=CORES)
+            return predictor.predict(test) if meta["task"] == "regression" else predictor.predict_proba(test)
+
+    return fit
+
+
+def flaml(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
+    from flaml import AutoML
+
+    search = AutoML()
+    search.fit(
+        train.drop(columns=[meta["target"]]),
+        train[meta["target"]],
+        task="regression" if meta["task"] == "regression" else "classification",
+        metric=meta["metric"],
+        time_budget=seconds,
+        n_jobs=CORES,
+        seed=seed,
+        verbose=0,
+    )
+    if meta["task"] == "regression":
+        return search.predict(test)
+    return pd.DataFrame(search.predict_proba(test), columns=[str(name) for name in search.classes_])
+
+
+def catboost(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
+    from catboost import CatBoostClassifier, CatBoostRegressor
+
+    X, T = train.drop(columns=[meta["target"]]), test.copy()
+    texts = [name for name in X.columns if not pd.api.types.is_numeric_dtype(X[name])]
+    for table in (X, T):
+        table[texts] = table[texts].astype(object).where(table[texts].notna(), "missing").astype(str)
+    kind = CatBoostRegressor if meta["task"] == "regression" else CatBoostClassifier
+    model = kind(cat_features=texts, thread_count=CORES, random_seed=seed, verbose=0, allow_writing_files=False)
+    model.fit(X, train[meta["target"]].astype(float if meta["task"] == "regression" else str))
+    if meta["task"] == "regression":
+        return model.predict(T)
+    return pd.DataFrame(model.predict_proba(T), columns=[str(name) for name in model.classes_])
+
+
+def lightgbm(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
+    from lightgbm import LGBMClassifier, LGBMRegressor
+
+    X, T = train.drop(columns=[meta["target"]]), test.copy()
+    for name in [name for name in X.columns if not pd.api.types.is_numeric_dtype(X[name])]:
+        levels = sorted(X[name].dropna().astype(str).unique())
+        for table in (X, T):
+            table[name] = pd.Categorical(table[name].astype(str), categories=levels)
+    X.columns = T.columns = [f"c{i}" for i in range(X.shape[1])]
+    kind = LGBMRegressor if meta["task"] == "regression" else LGBMClassifier
+    y = train[meta["target"]].astype(float if meta["task"] == "regression" else str)
+    model = kind(n_jobs=CORES, random_state=seed, verbose=-1).fit(X, y)
+    if meta["task"] == "regression":
+        return model.predict(T)
+    return pd.DataFrame(model.predict_proba(T), columns=[str(name) for name in model.classes_])
+
+
+RIVALS: dict[str, tuple[str, Fit]] = {
+    "autogluon_best": ("autogluon.tabular", autogluon("best_quality")),
+    "autogluon_medium": ("autogluon.tabular", autogluon("medium_quality")),
+    "flaml": ("flaml", flaml),
+    "catboost": ("catboost", catboost),
+    "lightgbm": ("lightgbm", lightgbm),
+}
+
+
+def main() -> None:
+    name, table, seconds, seed, out = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5])
+    package, fit = RIVALS[name]
+    warnings.filterwarnings("ignore")
+    meta = json.loads((table / "meta.json").read_text())
+    train, test = pd.read_csv(table / "train.csv"), pd.read_csv(table / "test.csv")
+    if meta["task"] != "regression":
+        train[meta["target"]] = train[meta["target"]].astype(str)
+    began = time.monotonic()
+    predicted = fit(meta, train, test, seconds, seed)
+    wall = time.monotonic() - began
+    if meta["task"] == "regression":
+        frame = pd.DataFrame({"prediction": list(predicted)})
+    else:
+        frame = pd.DataFrame({f"proba_{name}": list(predicted[name]) for name in predicted.columns})
+    out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(out / "predictions.csv", index=False)
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+    (out / "info.json").write_text(json.dumps({"wall_s": wall, "peak_mb": peak, "version": importlib.metadata.version(package)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The results of `evals/quality.py` as a table: scores, ranks, and how far each contestant is behind the best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one contestant reached on one table with one seed."""
+
+    contestant: str
+    table: str
+    metric: str
+    seconds: float
+    seed: int
+    score: float | None
+    """On the rows that were held back; None when it failed."""
+    wall_s: float | None
+    info: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, float, int]:
+        return self.contestant, self.table, self.seconds, self.seed
+
+    def __str__(self) -> str:
+        told = f"{self.score:.5g}" if self.score is not None else f"failed: {self.error}"
+        wall = f"{self.wall_s:.0f} s" if self.wall_s is not None else ""
+        model = self.info.get("model", "")
+        return f"{self.table:12} {self.contestant:18} seed {self.seed}  {told:10} {wall} {model}"
+
+
+def table(results: Sequence[Result], directions: Mapping[str, str]) -> str:
+    """Markdown: one row a table, one column a contestant with its mean over seeds; then mean rank, wins and the largest gap.
+
+    The gap to the best is relative: of the error for metrics that are minimised, of one minus the score for those that are
+    maximised up to 1.
+
+    Args:
+        directions: `maximize` or `minimize` by metric.
+    """
+    names = list(dict.fromkeys(result.contestant for result in results))
+    rows: list[str] = []
+    ranks: dict[str, list[float]] = {name: [] for name in names}
+    gaps: dict[str, list[float]] = {name: [] for name in names}
+    for each in dict.fromkeys(result.table for result in results):
+        mine = [result for result in results if result.table == each]
+        metric, sign = mine[0].metric, 1.0 if directions[mine[0].metric] == "maximize" else -1.0
+        means = {name: _mean([r for r in mine if r.contestant == name]) for name in names}
+        there = {name: value for name, value in means.items() if value is not None}
+        best = max(there.values(), key=lambda value: sign * value)
+        cells = []
+        for name in names:
+            value = means[name]
+            if value is None:
+                cells.append("failed" if any(r.contestant == name for r in mine) else "")
+                continue
+            ranks[name].append(1 + sum(sign * other > sign * value for other in there.values()))
+            gaps[name].append(_gap(value, best, sign))
+            walls = [r.wall_s for r in mine if r.contestant == name and r.wall_s is not None]
+            text = f"{value:.4g} ({np.mean(walls):.0f} s)"
+            cells.append(f"**{text}**" if value == best else text)
+        rows.append(f"| {each} | {metric} | {' | '.join(cells)} |")
+    tail = [
+        f"| mean rank | | {' | '.join(f'{np.mean(ranks[name]):.2f}' if ranks[name] else '' for name in names)} |",
+        f"| best on | | {' | '.join(str(sum(rank == 1 for rank in ranks[name])) for name in names)} |",
+        f"| largest gap to the best | | {' | '.join(f'{100 * max(gaps[name]):.1f} %' if gaps[name] else '' for name in names)} |",
+    ]
+    head = [f"| table | metric | {' | '.join(names)} |", f"|--|--|{'--|' * len(names)}"]
+    return "\n".join([*head, *rows, *tail])
+
+
+def _mean(results: Sequence[Result]) -> float | None:
+    scores = [result.score for result in results if result.score is not None]
+    return float(np.mean(scores)) if scores else None
+
+
+def _gap(value: float, best: float, sign: float) -> float:
+    worse, least = (1 - value, 1 - best) if sign > 0 else (value, best)
+    return (worse - least) / least if least > 0 else 0.0
