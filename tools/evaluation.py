@@ -132,9 +132,8 @@ def evaluate(
 def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
     from tools.metrics import METRICS, bootstrap_interval, undefined_reason
 
-    task = problem.contract.task
-    names = [m.name for m in METRICS.values() if task in m.tasks]
-    names.sort(key=lambda name: name != problem.contract.metric)
+    task, deciding = problem.contract.task, problem.contract.metric
+    names = [deciding, *(m.name for m in METRICS.values() if task in m.tasks and m.name != deciding and not m.same_as)]
     rows = problem.validated
     found = []
     for name in names:
