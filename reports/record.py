@@ -71,6 +71,8 @@ class Holdout(Fact):
     level: float
     n: int
     looks: int
+    groups: int | None = None
+    """Number of groups that the interval resampled whole; None where it resampled rows."""
     event: int
 
 

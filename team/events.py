@@ -217,6 +217,8 @@ class HoldoutScored(_Event):
     level: float
     n: int
     looks: int
+    groups: int | None = None
+    """Number of groups that the interval resampled whole; None where it resampled rows."""
 
 
 class FellBack(_Event):

@@ -112,6 +112,7 @@ class HoldoutFact(BaseModel):
     level: float
     n: int
     looks: int
+    groups: int | None = None
 
 
 class State(BaseModel):

@@ -169,7 +169,6 @@ class Vault:
         """
         import pandas as pd
 
-        from tools.metrics import bootstrap_interval
         from tools.predictions import read_predictions, write_predictions
         from tools.problem import encode_target
 
@@ -178,7 +177,7 @@ class Vault:
         if self.closed and not self._is_final(candidate, values):
             raise MlteamError("the final score is in the ledger: the holdout is not looked at again.")
         labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
-        interval = bootstrap_interval(contract.metric, contract.task, labels, values, seed=contract.seed)
+        interval = self._interval(labels, values)
         if self.closed:  # the run was cut off between the look and the telling of it: the same score is no new look
             return interval, len(self.looks)
         look = Look(
@@ -199,6 +198,23 @@ class Vault:
             ledger.flush()
             os.fsync(ledger.fileno())
         return interval, len(self.looks)
+
+    def _interval(self, labels: np.ndarray, values: np.ndarray) -> Interval:
+        """The holdout's score with its interval: over whole groups where a group column split the rows, so that rows of one group
+        do not count as independent; over rows where the groups are too few for that."""
+        import pandas as pd
+
+        from tools.metrics import bootstrap_interval
+
+        contract = self.contract
+        if contract.split.kind == "group":
+            column = pd.read_parquet(self._run.data / "holdout.parquet", columns=[str(contract.split.column)]).iloc[:, 0]
+            try:
+                groups = column.astype(str).to_numpy(dtype=object).astype(str)
+                return bootstrap_interval(contract.metric, contract.task, labels, values, groups=groups, seed=contract.seed)
+            except ValueError:  # one group, or resamples of two or three that mostly have no score
+                pass
+        return bootstrap_interval(contract.metric, contract.task, labels, values, seed=contract.seed)
 
     def _is_final(self, candidate: str, values: np.ndarray) -> bool:
         """Whether these are the predictions that the final score was computed from."""

@@ -5,7 +5,7 @@ A resample is a count of how often each row was drawn; `tools.weighing` scores i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,35 +24,55 @@ MATRIX_CELLS = 4_000_000
 
 
 def bootstrap_scores(
-    metric: Metric, task: Task, y: Array, shaped: Array, resamples: int, rng: np.random.Generator, groups: Array | None = None
-) -> Array:
-    """Scores of `resamples` resamples at most, shape (m,): rank metrics over many rows get fewer, and resamples of groups without
-    a score are left out.
+    metrics: Sequence[Metric], task: Task, y: Array, shaped: Sequence[Array], resamples: int, seed: int, groups: Array | None = None
+) -> list[Array]:
+    """Scores of `resamples` resamples at most, for each metric an array of shape (m,): rank metrics over many rows get fewer, and
+    resamples of groups without a score are left out. Metrics share their resamples, and get the same ones alone.
 
     Args:
         y: codes or values, shape (n,).
-        shaped: what the metric's function takes: probabilities (n, k), codes (n,) or values (n,).
+        shaped: what each metric's function takes: probabilities (n, k), codes (n,) or values (n,).
         groups: the group of each row, shape (n,), where whole groups are to be drawn.
 
     Raises:
         ValueError: when there are fewer than two groups, or most resamples have no score.
     """
-    if metric.needs == "label" and groups is None and not metric.package:
-        return _label_scores(metric.same_as or metric.name, y, shaped, resamples, rng)
-    resamples = affordable(metric, y, shaped, resamples)
-    # How many rows are positive is part of what the calibration error is uncertain by: its classes are not drawn apart.
-    strata = [np.arange(len(y))] if metric.name == "ece" else strata_of(task, y)
-    draws = row_draws(strata, len(y), resamples, rng) if groups is None else group_draws(groups, resamples, rng)
-    score = weigher(metric, y, shaped)
-    scores = np.array([score(counts) for counts in draws])
+    scores: dict[int, Array] = {}
+    waiting: dict[bool, list[int]] = {False: [], True: []}
+    for i, metric in enumerate(metrics):
+        if metric.needs == "label" and groups is None and not metric.package:
+            scores[i] = _label_scores(metric.same_as or metric.name, y, shaped[i], resamples, np.random.default_rng(seed))
+        else:
+            # How many rows are positive is part of what the calibration error is uncertain by: its classes are not drawn apart.
+            waiting[metric.name == "ece" and groups is None].append(i)
+    for pooled, places in waiting.items():
+        if not places:
+            continue
+        weighers = [weigher(metrics[i], y, shaped[i]) for i in places]
+        limits = [affordable(metrics[i], y, shaped[i], resamples) for i in places]
+        found: list[list[float]] = [[] for _ in places]
+        for counts in _draws([np.arange(len(y))] if pooled else strata_of(task, y), len(y), max(limits), seed, groups):
+            for score, limit, values in zip(weighers, limits, found, strict=True):
+                if len(values) < limit:
+                    values.append(score(counts))
+        scores |= {i: _finite(metrics[i].name, np.array(values), groups) for i, values in zip(places, found, strict=True)}
+    return [scores[i] for i in range(len(metrics))]
+
+
+def _draws(strata: list[Array], n: int, resamples: int, seed: int, groups: Array | None) -> Iterator[Array]:
+    rng = np.random.default_rng(seed)
+    return row_draws(strata, n, resamples, rng) if groups is None else group_draws(groups, resamples, rng)
+
+
+def _finite(name: str, scores: Array, groups: Array | None) -> Array:
     found: Array = scores[np.isfinite(scores)]
-    if len(found) < max(2, resamples / 2):
+    if len(found) < max(2, len(scores) / 2):
         why = f" of its {len(np.unique(groups))} groups" if groups is not None else ""
-        raise ValueError(f"{metric.name} has a value in only {len(found)} of {resamples} resamples{why}; an interval needs more")
+        raise ValueError(f"{name} has a value in only {len(found)} of {len(scores)} resamples{why}; an interval needs more")
     return found
 
 
-def calibration_interval(score: float, resampled: Array, proba: Array, level: float, rng: np.random.Generator) -> tuple[float, float]:
+def calibration_interval(score: float, resampled: Array, proba: Array, level: float, seed: int) -> tuple[float, float]:
     """Interval of an expected calibration error, from the scores of resamples.
 
     The error is a sum of absolute values, which noise makes larger in the rows and larger again in the resamples. So the
@@ -60,7 +80,7 @@ def calibration_interval(score: float, resampled: Array, proba: Array, level: fl
     no larger than perfectly calibrated probabilities would give, with outcomes drawn from them (Bröcker and Smith 2007), and it
     holds the score.
     """
-    tail = (1 - level) / 2
+    tail, rng = (1 - level) / 2, np.random.default_rng([seed, 1])
     low, high = np.quantile(resampled, [tail, 1 - tail])
     said = proba[:, 1] if proba.shape[1] == 2 else proba.max(axis=1)
     bins, _ = calibration_gaps(np.zeros(len(proba), dtype=np.int64), proba)

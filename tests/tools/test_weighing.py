@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.metrics import METRICS, bootstrap_interval, score, shaped
+from tools.metrics import METRICS, bootstrap_interval, bootstrap_intervals, score, shaped
 from tools.resampling import bootstrap_scores, group_draws, row_draws, strata_of
 from tools.weighing import weigher
 
@@ -81,7 +81,16 @@ def test_the_interval_holds_the_score_and_resamples_stay_in_range(name: str, tas
     found = bootstrap_interval(name, task, y, predictions, resamples=200)
     assert found.low <= found.score <= found.high
     metric, groups = METRICS[name], np.arange(120) // 3
-    scores = bootstrap_scores(metric, task, *shaped(metric, task, y, predictions), 100, np.random.default_rng(0), groups)
+    codes, ready = shaped(metric, task, y, predictions)
+    (scores,) = bootstrap_scores([metric], task, codes, [ready], 100, 0, groups)
     assert len(scores) == 100
     assert scores.min() >= metric.range[0]
     assert scores.max() <= metric.range[1] + 1e-12
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_metrics_that_share_their_resamples_get_the_same_intervals(task: str) -> None:
+    y, predictions = drawn(task, 80, 1)
+    names = [name for name, metric in METRICS.items() if task in metric.tasks]
+    alone = [bootstrap_interval(name, task, y, predictions, resamples=50, seed=4) for name in names]
+    assert bootstrap_intervals(names, task, y, predictions, resamples=50, seed=4) == alone

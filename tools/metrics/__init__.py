@@ -6,7 +6,7 @@ regression. `predictions` are probabilities of shape (n, k) in the order of `con
 
 from tools.metrics.catalogue import METRICS, default_metric, find_metric, metric_for, undefined_reason
 from tools.metrics.metric import Interval, Metric, Needs
-from tools.metrics.scoring import bootstrap_interval, score, shaped
+from tools.metrics.scoring import bootstrap_interval, bootstrap_intervals, score, shaped
 
 __all__ = [
     "METRICS",
@@ -14,6 +14,7 @@ __all__ = [
     "Metric",
     "Needs",
     "bootstrap_interval",
+    "bootstrap_intervals",
     "default_metric",
     "find_metric",
     "metric_for",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tools.contract import Task
@@ -67,26 +68,45 @@ def bootstrap_interval(
     Raises:
         ValueError: as `score` does; when `groups` are too few, or so few that most resamples have no score.
     """
+    return bootstrap_intervals([metric], task, y, predictions, groups=groups, resamples=resamples, level=level, seed=seed)[0]
+
+
+def bootstrap_intervals(
+    metrics: Sequence[str],
+    task: Task,
+    y: Array,
+    predictions: Array,
+    *,
+    groups: Array | None = None,
+    resamples: int = 500,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[Interval]:
+    """The intervals that `bootstrap_interval` gives for each metric, over the same resamples, which are drawn once."""
     import numpy as np
 
     from tools.resampling import bootstrap_scores, calibration_interval
 
-    chosen = metric_for(metric, task)
-    y, ready = shaped(chosen, task, y, predictions)
-    value = _value(chosen, y, ready)
-    rng = np.random.default_rng(seed)
-    scores = bootstrap_scores(chosen, task, y, ready, resamples, rng, groups)
-    tail = (1 - level) / 2
-    low, high = calibration_interval(value, scores, ready, level, rng) if metric == "ece" else np.quantile(scores, [tail, 1 - tail])
-    return Interval(
-        score=value,
-        low=float(low),
-        high=float(high),
-        std_error=float(scores.std(ddof=1)),
-        level=level,
-        n=len(y),
-        groups=None if groups is None else len(np.unique(groups)),
-    )
+    chosen = [metric_for(name, task) for name in metrics]
+    ready = [shaped(metric, task, y, predictions) for metric in chosen]
+    values = [_value(metric, *each) for metric, each in zip(chosen, ready, strict=True)]
+    scores = bootstrap_scores(chosen, task, ready[0][0], [each for _, each in ready], resamples, seed, groups) if ready else []
+    tail, found = (1 - level) / 2, []
+    for metric, (_, each), value, resampled in zip(chosen, ready, values, scores, strict=True):
+        ends = (
+            calibration_interval(value, resampled, each, level, seed) if metric.name == "ece" else np.quantile(resampled, [tail, 1 - tail])
+        )
+        interval = Interval(
+            score=value,
+            low=float(ends[0]),
+            high=float(ends[1]),
+            std_error=float(resampled.std(ddof=1)),
+            level=level,
+            n=len(y),
+            groups=None if groups is None else len(np.unique(groups)),
+        )
+        found.append(interval)
+    return found
 
 
 def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Array, Array]:
