@@ -271,7 +271,8 @@ def _rounds(events: Sequence[Event]) -> tuple[Round, ...]:
             tuned.append(asked[event.call])
         elif isinstance(event, RoundEnded):
             families = tuple(dict.fromkeys(tuned))
-            rounds[event.round] = Round(round=event.round, gain=event.gain, noise=event.noise, families=families, event=event.seq)
+            facts = event.model_dump(include={"round", "gain", "noise", "margin", "candidates"})
+            rounds[event.round] = Round(**facts, families=families, event=event.seq)
             tuned = []
     return tuple(rounds.values())
 

@@ -49,7 +49,14 @@ class Round(Fact):
     gain: float
     noise: float
     families: tuple[str, ...]
+    margin: float | None = None
+    """What the gain must exceed to be more than chance; None in runs that took the noise for it."""
+    candidates: int = 0
     event: int
+
+    @property
+    def real(self) -> bool:
+        return self.gain > (self.noise if self.margin is None else self.margin)
 
 
 class ReviewFact(Fact):

@@ -196,7 +196,11 @@ class RoundEnded(_Event):
     gain: float
     """Improvement of the best candidate over the round, positive is better."""
     noise: float
-    """Standard error of that improvement, paired over folds."""
+    """Standard error of that improvement, paired over folds, corrected for training sets that overlap."""
+    margin: float | None = None
+    """What the improvement must exceed to be more than chance gives the best of so many; None where it was the noise."""
+    candidates: int = 0
+    """How many were tried in the round: trials, or finished candidates where those are more."""
 
 
 class Reviewed(_Event):

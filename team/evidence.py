@@ -16,8 +16,10 @@ from team.events import CandidateScored, Event, FellBack, HoldoutScored, Reviewe
 from team.rundir import RunDir, write_atomic
 from team.stages import CandidateFact, HoldoutFact, ReviewFact, RoundFact, Stage, State
 from team.vault import Vault
-from tools.candidates import CANDIDATE_NAME, CODE, Candidate, paired_error, standard_error
+from tools.candidates import CANDIDATE_NAME, CODE, Candidate, standard_error
 from tools.files import list_names, read_regular
+from tools.folds import rows_ratio
+from tools.gain import judge_gain
 from tools.predictions import PredictionError
 
 MAX_RECORD_BYTES = 1 << 20
@@ -180,21 +182,29 @@ class Evidence:
         self._emit(Reviewed(stage=fact.stage, verdict=fact.verdict, findings=fact.findings, back_to=fact.back_to))
         return fact
 
-    def of_round(self, before: State, after: State, families: list[str]) -> State:
-        """Close a round of the optimise loop: what it gained, and the noise of that.
+    def of_round(self, before: State, after: State, families: list[str], trials: int = 0) -> State:
+        """Close a round of the optimise loop: what it gained, the noise of that, and how much would be more than chance.
 
-        The gain is the difference of the best scores; its noise is the standard error of the fold-wise differences of
-        the two candidates (a paired comparison over the same folds).
+        The gain is the difference of the best scores, judged by the differences of the two candidates over the same folds and by
+        how many were tried (`tools.gain`).
+
+        Args:
+            trials: of the round, as the kernel counted them; a word that can only make the judgement stricter.
         """
         contract = self._vault.contract
         sign = 1.0 if contract.direction == "maximize" else -1.0
         old, new = _best(before, sign), _best(after, sign)
-        gain = noise = 0.0
+        tried = max(trials, len(after.candidates) - len(before.candidates))
+        gain = noise = margin = 0.0
         if old is not None and new is not None and old.name != new.name:
-            gain = sign * (new.score - old.score)
-            noise = paired_error(new.fold_scores, old.fold_scores)
-        fact = RoundFact(round=len(after.rounds) + 1, visit=after.visit, gain=gain, noise=noise, families=families)
-        self._emit(RoundEnded(round=fact.round, gain=gain, noise=noise))
+            differences = [sign * (a - b) for a, b in zip(new.fold_scores, old.fold_scores, strict=False)]
+            ratio = rows_ratio(self._vault.training_labels()[1], contract)
+            found = judge_gain(sign * (new.score - old.score), differences, ratio, max(1, tried))
+            gain, noise, margin = found.gain, found.std_error, found.margin
+        fact = RoundFact(
+            round=len(after.rounds) + 1, visit=after.visit, gain=gain, noise=noise, families=families, margin=margin, candidates=tried
+        )
+        self._emit(RoundEnded(round=fact.round, gain=gain, noise=noise, margin=margin, candidates=tried))
         return after.model_copy(update={"rounds": [*after.rounds, fact]})
 
 
