@@ -83,6 +83,17 @@ class Holdout(Fact):
     event: int
 
 
+class Optimism(Fact):
+    """What the cross-validated score of the candidate that was taken owes to having been picked from `candidates`."""
+
+    candidate: str
+    score: float
+    corrected: float
+    optimism: float
+    candidates: int
+    event: int
+
+
 class Look(Fact):
     """A line of the vault's ledger."""
 

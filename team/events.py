@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-SCHEMA_VERSION = 2
-"""2 added `run_resumed` and `run_forked`; a log of version 1 is read as it is."""
+SCHEMA_VERSION = 3
+"""2 added `run_resumed` and `run_forked`, 3 `optimism_estimated`; logs of earlier versions are read as they are."""
 
 
 class _Event(BaseModel):
@@ -211,6 +211,22 @@ class Reviewed(_Event):
     back_to: str | None = None
 
 
+class OptimismEstimated(_Event):
+    """How much the cross-validated score of the candidate that was taken flatters it, as the best of many on the same folds."""
+
+    kind: Literal["optimism_estimated"] = "optimism_estimated"
+    candidate: str
+    score: float
+    """In cross-validation."""
+    corrected: float
+    """The score without the optimism."""
+    optimism: float
+    """In the metric's units, 0 or more."""
+    candidates: int
+    """How many it was the pick of. Trials that handed in no predictions are not among them, so this can be too little."""
+    resamples: int
+
+
 class HoldoutScored(_Event):
     kind: Literal["holdout_scored"] = "holdout_scored"
     candidate: str
@@ -264,6 +280,7 @@ Event = Annotated[
     | CandidateScored
     | RoundEnded
     | Reviewed
+    | OptimismEstimated
     | HoldoutScored
     | FellBack
     | RunEnded,

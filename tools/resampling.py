@@ -51,7 +51,7 @@ def bootstrap_scores(
         weighers = [weigher(metrics[i], y, shaped[i]) for i in places]
         limits = [affordable(metrics[i], y, shaped[i], resamples) for i in places]
         found: list[list[float]] = [[] for _ in places]
-        for counts in _draws([np.arange(len(y))] if pooled else strata_of(task, y), len(y), max(limits), seed, groups):
+        for counts in draw(task, y, max(limits), seed, groups, pooled=pooled):
             for score, limit, values in zip(weighers, limits, found, strict=True):
                 if len(values) < limit:
                     values.append(score(counts))
@@ -59,9 +59,20 @@ def bootstrap_scores(
     return [scores[i] for i in range(len(metrics))]
 
 
-def _draws(strata: list[Array], n: int, resamples: int, seed: int, groups: Array | None) -> Iterator[Array]:
+def draw(task: Task, y: Array, resamples: int, seed: int, groups: Array | None = None, *, pooled: bool = False) -> Iterator[Array]:
+    """Counts of each row in each resample, shape (n,): the same for equal rows, groups and seeds.
+
+    Args:
+        groups: the group of each row, where whole groups are to be drawn.
+        pooled: whether rows are drawn from all classes together.
+
+    Raises:
+        ValueError: when there are fewer than two groups.
+    """
     rng = np.random.default_rng(seed)
-    return row_draws(strata, n, resamples, rng) if groups is None else group_draws(groups, resamples, rng)
+    if groups is not None:
+        return group_draws(groups, resamples, rng)
+    return row_draws([np.arange(len(y))] if pooled else strata_of(task, y), len(y), resamples, rng)
 
 
 def _finite(name: str, scores: Array, groups: Array | None) -> Array:
@@ -115,8 +126,7 @@ def paired_bootstrap_scores(
         return _paired_label_scores(metric.same_as or metric.name, y, first, second, resamples, np.random.default_rng(seed))
     resamples = affordable(metric, y, first, resamples)
     mine, other = weigher(metric, y, first), weigher(metric, y, second)
-    draws = row_draws(strata_of(task, y), len(y), resamples, np.random.default_rng(seed))
-    scores = np.array([(mine(counts), other(counts)) for counts in draws])
+    scores = np.array([(mine(counts), other(counts)) for counts in draw(task, y, resamples, seed)])
     found = scores[np.isfinite(scores).all(axis=1)]
     if len(found) < max(2, resamples / 2):
         raise ValueError(f"{metric.name} has a value in only {len(found)} of {resamples} resamples; a comparison needs more")
