@@ -138,7 +138,12 @@ def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
     names = [deciding, *(m.name for m in METRICS.values() if task in m.tasks and m.name != deciding and not m.same_as)]
     y, predictions = problem.y[problem.validated], oof[problem.validated]
     names = [name for name in names if undefined_reason(name, task, y) is None]
-    found = bootstrap_intervals(names, task, y, predictions, resamples=300, seed=problem.contract.seed)
+    split = problem.contract.split
+    groups = problem.X[split.column][problem.validated].astype(str).to_numpy(dtype=object).astype(str) if split.kind == "group" else None
+    try:
+        found = bootstrap_intervals(names, task, y, predictions, groups=groups, resamples=300, seed=problem.contract.seed)
+    except ValueError:  # too few groups for that
+        found = bootstrap_intervals(names, task, y, predictions, resamples=300, seed=problem.contract.seed)
     return [
         MetricFacts(metric=name, score=each.score, low=each.low, high=each.high, level=each.level)
         for name, each in zip(names, found, strict=True)

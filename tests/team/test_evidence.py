@@ -1,4 +1,4 @@
-"""What the host puts on record of the pick, from the predictions that lie in the work folder when the holdout is scored."""
+"""What the host puts on record of a round of tuning and of the pick, from the predictions that lie in the work folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from reports.facts import read_facts
 from reports.html import write_report
-from team.events import OptimismEstimated, RunStarted
+from team.events import OptimismEstimated, RoundEnded, RunStarted
 from team.evidence import Evidence
 from team.log import EventLog
 from team.stages import Stage, State
@@ -112,3 +112,33 @@ def test_one_candidate_was_picked_from_nothing(pick: Callable[..., Picked]) -> N
     picked = pick({"m0": 3.0})
     assert picked.take("m0") == []
     assert read_facts(picked.h.run.path).optimism is None
+
+
+def test_a_round_is_judged_by_the_number_of_candidates_that_were_tried(pick: Callable[..., Picked]) -> None:
+    picked = pick({"m0": 3.0})
+    before = picked.state.model_copy(update={"visits": {Stage.TRAIN: 1}})
+    picked.write("n1", 2.5)
+    picked.write("n2", 2.9)
+    after, _ = picked.evidence.of_candidates(before)
+    told: list[Any] = []
+    picked.log.subscribe(told.append)
+    states = [picked.evidence.of_round(before, after, ["linear"], trials) for trials in (0, 40)]
+    few, many = [event for event in told if isinstance(event, RoundEnded)]
+    assert (few.candidates, many.candidates) == (2, 40), "finished candidates, where there are no trials beyond them"
+    old, new = before.candidates[0], max(after.candidates, key=lambda c: c.score)
+    differences = np.subtract(new.fold_scores, old.fold_scores)
+    assert few.gain == many.gain == pytest.approx(new.score - old.score)
+    assert few.noise == many.noise == pytest.approx(np.sqrt(1 / 5 + 1 / 4) * differences.std(ddof=1), rel=0.02)
+    assert few.margin is not None
+    assert many.margin is not None
+    assert 0 < few.margin < many.margin
+    assert [state.rounds[-1].real for state in states] == [few.gain > few.margin, many.gain > many.margin]
+
+
+def test_a_round_that_found_nothing_better_gained_nothing(pick: Callable[..., Picked]) -> None:
+    picked = pick({"m0": 1.0})
+    before = picked.state.model_copy(update={"visits": {Stage.TRAIN: 1}})
+    picked.write("n1", 5.0)
+    after, _ = picked.evidence.of_candidates(before)
+    round_ = picked.evidence.of_round(before, after, ["linear"], 10).rounds[-1]
+    assert (round_.gain, round_.noise, round_.candidates, round_.real) == (0.0, 0.0, 10, False)
