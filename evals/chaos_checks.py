@@ -204,6 +204,7 @@ def _said(event: Event, record: Record) -> tuple[Any, ...]:
         "candidate_scored": ("name", "score"),
         "round_ended": ("round", "gain", "noise"),
         "reviewed": ("stage", "verdict", "back_to"),
+        "optimism_estimated": ("candidate", "score", "optimism"),
         "holdout_scored": ("candidate", "score", "looks"),
         "fell_back": ("stage", "role", "reason"),
         "run_ended": ("status", "reason"),

@@ -14,6 +14,7 @@ from team.events import (
     HoldoutScored,
     KernelChanged,
     MessageSpoken,
+    OptimismEstimated,
     Reviewed,
     RoundEnded,
     StageEntered,
@@ -163,6 +164,8 @@ def _record(event: Event) -> str:
     match event:
         case CandidateScored():
             return f"{event.name} scored {compact(event.score)} ± {event.std_error:.2g}"
+        case OptimismEstimated():
+            return f"cross-validation flatters {event.candidate} by about {compact(event.optimism)}, as the pick of {event.candidates}"
         case HoldoutScored():
             return f"holdout: {event.candidate} has {event.metric} {compact(event.score)} ({compact(event.low)} to {compact(event.high)})"
         case RoundEnded():

@@ -16,13 +16,27 @@ from pydantic import BaseModel
 from reports.conversation import Turn, read_turns
 from reports.findings import Evaluation, Fact, Plan, Preparation, Profile, Skipped, last_result, read_skipped
 from reports.plots import Plot, list_plots
-from reports.record import CandidateRow, Fallback, Holdout, Look, Manifest, ModelUse, Package, Resume, ReviewFact, Round, StageFact
+from reports.record import (
+    CandidateRow,
+    Fallback,
+    Holdout,
+    Look,
+    Manifest,
+    ModelUse,
+    Optimism,
+    Package,
+    Resume,
+    ReviewFact,
+    Round,
+    StageFact,
+)
 from team.events import (
     CandidateScored,
     Event,
     FellBack,
     HoldoutScored,
     ModelCalled,
+    OptimismEstimated,
     Reviewed,
     RoundEnded,
     RunEnded,
@@ -80,6 +94,8 @@ class RunFacts(Fact):
     evaluation: Evaluation | None
     """Of the candidate that was scored on the holdout, or of the last one evaluated."""
     holdout: Holdout | None
+    optimism: Optimism | None
+    """What the score in cross-validation owes to the pick, where the host could tell."""
     looks: tuple[Look, ...]
     sections: dict[str, str]
     """The writer's prose by slot."""
@@ -203,6 +219,7 @@ def read_facts(run: Path) -> RunFacts:
         ),
         evaluation=Evaluation.model_validate({**evaluation[1], "event": evaluation[0]}) if evaluation else None,
         holdout=_holdout(holdout),
+        optimism=_optimism(_last(events, OptimismEstimated)),
         looks=_looks(place.vault / "ledger.jsonl"),
         sections={str(slot): str(text) for slot, text in (_json(place.sections) or {}).items()},
         resumes=tuple(
@@ -271,13 +288,18 @@ def _rounds(events: Sequence[Event]) -> tuple[Round, ...]:
             tuned.append(asked[event.call])
         elif isinstance(event, RoundEnded):
             families = tuple(dict.fromkeys(tuned))
-            rounds[event.round] = Round(round=event.round, gain=event.gain, noise=event.noise, families=families, event=event.seq)
+            facts = event.model_dump(include={"round", "gain", "noise", "margin", "candidates"})
+            rounds[event.round] = Round(**facts, families=families, event=event.seq)
             tuned = []
     return tuple(rounds.values())
 
 
 def _holdout(event: HoldoutScored | None) -> Holdout | None:
     return Holdout.model_validate({**event.model_dump(exclude={"kind", "seq", "at"}), "event": event.seq}) if event else None
+
+
+def _optimism(event: OptimismEstimated | None) -> Optimism | None:
+    return Optimism.model_validate({**event.model_dump(exclude={"kind", "seq", "at", "resamples"}), "event": event.seq}) if event else None
 
 
 def _looks(ledger: Path) -> tuple[Look, ...]:

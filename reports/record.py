@@ -49,7 +49,14 @@ class Round(Fact):
     gain: float
     noise: float
     families: tuple[str, ...]
+    margin: float | None = None
+    """What the gain must exceed to be more than chance; None in runs that took the noise for it."""
+    candidates: int = 0
     event: int
+
+    @property
+    def real(self) -> bool:
+        return self.gain > (self.noise if self.margin is None else self.margin)
 
 
 class ReviewFact(Fact):
@@ -71,6 +78,19 @@ class Holdout(Fact):
     level: float
     n: int
     looks: int
+    groups: int | None = None
+    """Number of groups that the interval resampled whole; None where it resampled rows."""
+    event: int
+
+
+class Optimism(Fact):
+    """What the cross-validated score of the candidate that was taken owes to having been picked from `candidates`."""
+
+    candidate: str
+    score: float
+    corrected: float
+    optimism: float
+    candidates: int
     event: int
 
 

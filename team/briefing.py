@@ -87,7 +87,9 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
         facts["leaderboard"] = leaderboard(state, contract)[:LEADERS_SHOWN]
         facts["best_of_family"] = best_of_family(state, contract)
     if state.rounds:
-        facts["rounds"] = [r.model_dump(include={"round", "gain", "noise", "families"}) for r in state.rounds]
+        facts["rounds"] = [
+            r.model_dump(include={"round", "gain", "noise", "families", "candidates"}) | {"real": r.real} for r in state.rounds
+        ]
     if state.reviews:
         facts["last_review"] = state.reviews[-1].model_dump(mode="json", include={"stage", "verdict", "findings", "back_to"})
     if state.evaluated:

@@ -213,11 +213,12 @@ class Conductor:
         told_before = self.log.briefing(self.turns)
         briefing = told_before or brief(before, self.room.host.wish, self.meter, contract, self.run_dir.name)
         self.log.append(TurnStarted(turn=self.turns, role=role, stage=before.stage, briefing=briefing))
+        trials_before = self.meter.usage.trials
         await self._speak(role, briefing, before.stage)
         state = self.room.state
         # A turn whose tuning was lost with its kernel is no round: nothing is known of what it would have gained.
         if before.stage is Stage.OPTIMISE and (self.room.tuned or not self.room.lost_search):
-            state = self.room.evidence.of_round(before, state, self.room.tuned)
+            state = self.room.evidence.of_round(before, state, self.room.tuned, self.meter.usage.trials - trials_before)
         self._advance(before, state)
         self.log.settle(self.turns)
         self._save()

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-SCHEMA_VERSION = 2
-"""2 added `run_resumed` and `run_forked`; a log of version 1 is read as it is."""
+SCHEMA_VERSION = 3
+"""2 added `run_resumed` and `run_forked`, 3 `optimism_estimated`; logs of earlier versions are read as they are."""
 
 
 class _Event(BaseModel):
@@ -196,7 +196,11 @@ class RoundEnded(_Event):
     gain: float
     """Improvement of the best candidate over the round, positive is better."""
     noise: float
-    """Standard error of that improvement, paired over folds."""
+    """Standard error of that improvement, paired over folds, corrected for training sets that overlap."""
+    margin: float | None = None
+    """What the improvement must exceed to be more than chance gives the best of so many; None where it was the noise."""
+    candidates: int = 0
+    """How many were tried in the round: trials, or finished candidates where those are more."""
 
 
 class Reviewed(_Event):
@@ -205,6 +209,22 @@ class Reviewed(_Event):
     verdict: Literal["accept", "send_back"]
     findings: list[str]
     back_to: str | None = None
+
+
+class OptimismEstimated(_Event):
+    """How much the cross-validated score of the candidate that was taken flatters it, as the best of many on the same folds."""
+
+    kind: Literal["optimism_estimated"] = "optimism_estimated"
+    candidate: str
+    score: float
+    """In cross-validation."""
+    corrected: float
+    """The score without the optimism."""
+    optimism: float
+    """In the metric's units, 0 or more."""
+    candidates: int
+    """How many it was the pick of. Trials that handed in no predictions are not among them, so this can be too little."""
+    resamples: int
 
 
 class HoldoutScored(_Event):
@@ -217,6 +237,8 @@ class HoldoutScored(_Event):
     level: float
     n: int
     looks: int
+    groups: int | None = None
+    """Number of groups that the interval resampled whole; None where it resampled rows."""
 
 
 class FellBack(_Event):
@@ -258,6 +280,7 @@ Event = Annotated[
     | CandidateScored
     | RoundEnded
     | Reviewed
+    | OptimismEstimated
     | HoldoutScored
     | FellBack
     | RunEnded,

@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from team.events import CandidateScored, Event, FellBack, HoldoutScored, Reviewed, RoundEnded
+from team.events import CandidateScored, Event, FellBack, HoldoutScored, OptimismEstimated, Reviewed, RoundEnded
 from team.rundir import RunDir, write_atomic
 from team.stages import CandidateFact, HoldoutFact, ReviewFact, RoundFact, Stage, State
 from team.vault import Vault
-from tools.candidates import CANDIDATE_NAME, CODE, Candidate, paired_error, standard_error
+from tools.candidates import CANDIDATE_NAME, CODE, Candidate, standard_error
 from tools.files import list_names, read_regular
+from tools.folds import rows_ratio
+from tools.gain import judge_gain
+from tools.metrics import score
+from tools.optimism import most_candidates, selection_optimism
 from tools.predictions import PredictionError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MAX_RECORD_BYTES = 1 << 20
 MOST_CANDIDATES = 2000
@@ -88,7 +97,7 @@ class Evidence:
         assert state.stage is not None
         folder = self._run.work / "candidates" / name
         record = Candidate.model_validate_json(read_regular(folder / "candidate.json", MAX_RECORD_BYTES, self._run.work))
-        pooled, by_fold = self._vault.score_out_of_fold(folder / "oof.parquet")
+        pooled, by_fold = self._vault.score_out_of_fold(self._oof(name))
         if record.family == CODE and not (handed_in and handed_in.name == name and math.isclose(handed_in.score, pooled, rel_tol=1e-9)):
             raise PredictionError("code is scored by submit_candidate alone, and these are not the predictions that it wrote")
         return CandidateFact(
@@ -134,6 +143,7 @@ class Evidence:
             case "review":
                 update["reviews"] = [*state.reviews, self._review(state, result)]
             case "score_holdout":
+                self._tell_optimism(state, str(result["candidate"]))
                 update["holdout"] = HoldoutFact(**result)
                 self._emit(HoldoutScored(**result))
             case "write_section":
@@ -180,21 +190,64 @@ class Evidence:
         self._emit(Reviewed(stage=fact.stage, verdict=fact.verdict, findings=fact.findings, back_to=fact.back_to))
         return fact
 
-    def of_round(self, before: State, after: State, families: list[str]) -> State:
-        """Close a round of the optimise loop: what it gained, and the noise of that.
+    def _tell_optimism(self, state: State, candidate: str) -> None:
+        """Put on record what the score of the candidate that was taken owes to having been picked; nothing where that cannot be told.
 
-        The gain is the difference of the best scores; its noise is the standard error of the fold-wise differences of
-        the two candidates (a paired comparison over the same folds).
+        A file of predictions that does not give the score on record any more is left out: the sandbox can write to it.
+        """
+        contract, sign = self._vault.contract, 1.0 if self._vault.contract.direction == "maximize" else -1.0
+        labels, folds = self._vault.training_labels()
+        rows, groups = folds >= 0, self._vault.groups("train")
+        y = labels[rows]
+
+        def predictions(name: str) -> np.ndarray:
+            return self._vault.read_out_of_fold(self._oof(name))[rows]
+
+        def still_scores(one: CandidateFact) -> bool:
+            try:
+                return math.isclose(score(contract.metric, contract.task, y, predictions(one.name)), one.score, rel_tol=1e-9)
+            except (PredictionError, ValueError, OSError):
+                return False
+
+        most = most_candidates(contract.metric, contract.task, y)
+        ranked = sorted(state.candidates, key=lambda c: -sign * c.score)[:most]
+        usable = [partial(predictions, one.name) for one in ranked if still_scores(one)]
+        taken = next((one for one in state.candidates if one.name == candidate), None)
+        by = None if groups is None else groups[rows]
+        try:
+            found = selection_optimism(contract.metric, contract.task, y, usable, groups=by, seed=contract.seed)
+        except (PredictionError, ValueError, OSError):
+            return
+        if taken is not None and found is not None:
+            corrected = taken.score - sign * found.optimism
+            self._emit(OptimismEstimated(candidate=candidate, score=taken.score, corrected=corrected, **found.model_dump()))
+
+    def _oof(self, name: str) -> Path:
+        return self._run.work / "candidates" / name / "oof.parquet"
+
+    def of_round(self, before: State, after: State, families: list[str], trials: int = 0) -> State:
+        """Close a round of the optimise loop: what it gained, the noise of that, and how much would be more than chance.
+
+        The gain is the difference of the best scores, judged by the differences of the two candidates over the same folds and by
+        how many were tried (`tools.gain`).
+
+        Args:
+            trials: of the round, as the kernel counted them; a word that can only make the judgement stricter.
         """
         contract = self._vault.contract
         sign = 1.0 if contract.direction == "maximize" else -1.0
         old, new = _best(before, sign), _best(after, sign)
-        gain = noise = 0.0
+        tried = max(trials, len(after.candidates) - len(before.candidates))
+        gain = noise = margin = 0.0
         if old is not None and new is not None and old.name != new.name:
-            gain = sign * (new.score - old.score)
-            noise = paired_error(new.fold_scores, old.fold_scores)
-        fact = RoundFact(round=len(after.rounds) + 1, visit=after.visit, gain=gain, noise=noise, families=families)
-        self._emit(RoundEnded(round=fact.round, gain=gain, noise=noise))
+            differences = [sign * (a - b) for a, b in zip(new.fold_scores, old.fold_scores, strict=False)]
+            ratio = rows_ratio(self._vault.training_labels()[1], contract)
+            found = judge_gain(sign * (new.score - old.score), differences, ratio, max(1, tried))
+            gain, noise, margin = found.gain, found.std_error, found.margin
+        fact = RoundFact(
+            round=len(after.rounds) + 1, visit=after.visit, gain=gain, noise=noise, families=families, margin=margin, candidates=tried
+        )
+        self._emit(RoundEnded(round=fact.round, gain=gain, noise=noise, margin=margin, candidates=tried))
         return after.model_copy(update={"rounds": [*after.rounds, fact]})
 
 

@@ -22,6 +22,7 @@ from team.events import (
     KernelChanged,
     MessageSpoken,
     ModelCalled,
+    OptimismEstimated,
     ProgressMade,
     RunStarted,
     ToolCalled,
@@ -148,6 +149,7 @@ _KEYS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     ToolReturned: lambda e: (e.call,),
     CellExecuted: lambda e: (e.call, e.cell),
     CandidateScored: lambda e: (e.name,),
+    OptimismEstimated: lambda e: (e.candidate,),
     FellBack: lambda e: (e.stage, e.role, e.reason),
 }
 _VARYING = {"seq", "at", "seconds", "search_seconds"}

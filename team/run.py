@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import errno
 import signal
 import sys
@@ -152,12 +151,13 @@ def preflight(settings: Settings, clients: Clients = make_client) -> None:
         UsageError: for an unknown metric or model, or a URL that holds a password.
         PrerequisiteMissing: for a model or a sandbox that needs something first.
     """
-    from tools.metrics import METRICS
+    from tools.metrics import find_metric
 
-    if settings.metric is not None and settings.metric not in METRICS:
-        near = difflib.get_close_matches(settings.metric.lower(), METRICS, n=3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise UsageError(f"metric {settings.metric!r} is unknown.{hint} Metrics: {', '.join(METRICS)}.")
+    if settings.metric is not None:
+        try:
+            find_metric(settings.metric)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
     if "://" in settings.source and "@" in settings.source.split("://", 1)[1].split("/", 1)[0]:
         # It would stand in the settings, the report and the briefing of every role.
         raise UsageError("the source's address holds a user name or password; fetch the file yourself and give its path.")

@@ -84,11 +84,15 @@ class RoundFact(BaseModel):
     noise: float
     """Standard error of the gain, paired over folds."""
     families: list[str]
+    margin: float | None = None
+    """What the gain must exceed, as that of the best of so many, to be real; None in rounds of older runs."""
+    candidates: int = 0
+    """How many were tried in the round."""
 
     @property
     def real(self) -> bool:
-        """Whether the gain is larger than one standard error of itself."""
-        return self.gain > self.noise
+        """Whether the gain is more than chance gives; see `tools.gain`."""
+        return self.gain > (self.noise if self.margin is None else self.margin)
 
 
 class ReviewFact(BaseModel):
@@ -112,6 +116,7 @@ class HoldoutFact(BaseModel):
     level: float
     n: int
     looks: int
+    groups: int | None = None
 
 
 class State(BaseModel):

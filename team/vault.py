@@ -11,7 +11,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -118,11 +118,19 @@ class Vault:
         Raises:
             PredictionError: when the file breaks the prediction schema.
         """
+        return self.score_values(self.read_out_of_fold(predictions))
+
+    def read_out_of_fold(self, predictions: Path) -> np.ndarray:
+        """A candidate's checked out-of-fold predictions, (n, k) or (n,), NaN in rows that no fold validates.
+
+        Raises:
+            PredictionError: when the file breaks the prediction schema.
+        """
         from tools.predictions import read_predictions
 
         contract = self.contract
         partial = bool((self.training_labels()[1] < 0).any())
-        return self.score_values(read_predictions(predictions, contract, contract.rows_train, partial=partial, inside=self._run.work))
+        return read_predictions(predictions, contract, contract.rows_train, partial=partial, inside=self._run.work)
 
     def score_values(self, values: np.ndarray) -> tuple[float, list[float]]:
         """Like `score_out_of_fold`, for predictions (n, k) or (n,) that were checked already; folds without a score are left out."""
@@ -169,7 +177,6 @@ class Vault:
         """
         import pandas as pd
 
-        from tools.metrics import bootstrap_interval
         from tools.predictions import read_predictions, write_predictions
         from tools.problem import encode_target
 
@@ -178,7 +185,7 @@ class Vault:
         if self.closed and not self._is_final(candidate, values):
             raise MlteamError("the final score is in the ledger: the holdout is not looked at again.")
         labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
-        interval = bootstrap_interval(contract.metric, contract.task, labels, values, seed=contract.seed)
+        interval = self._interval(labels, values)
         if self.closed:  # the run was cut off between the look and the telling of it: the same score is no new look
             return interval, len(self.looks)
         look = Look(
@@ -199,6 +206,19 @@ class Vault:
             ledger.flush()
             os.fsync(ledger.fileno())
         return interval, len(self.looks)
+
+    def _interval(self, labels: np.ndarray, values: np.ndarray) -> Interval:
+        """The holdout's score with its interval: over whole groups where a group column split the rows, so that rows of one group
+        do not count as independent; over rows where the groups are too few for that."""
+        from tools.metrics import bootstrap_interval
+
+        contract, groups = self.contract, self.groups("holdout")
+        if groups is not None:
+            try:
+                return bootstrap_interval(contract.metric, contract.task, labels, values, groups=groups, seed=contract.seed)
+            except ValueError:  # one group, or resamples of two or three that mostly have no score
+                pass
+        return bootstrap_interval(contract.metric, contract.task, labels, values, seed=contract.seed)
 
     def _is_final(self, candidate: str, values: np.ndarray) -> bool:
         """Whether these are the predictions that the final score was computed from."""
@@ -261,6 +281,16 @@ class Vault:
         rows.to_parquet(temporary, index=False)
         temporary.replace(self._run.data / "all.parquet")
         return len(rows)
+
+    def groups(self, table: Literal["train", "holdout"]) -> np.ndarray | None:
+        """The group of each row as text, shape (n,), where a group column split the rows; else None."""
+        import pandas as pd
+
+        split = self.contract.split
+        if split.kind != "group":
+            return None
+        column = pd.read_parquet(self._run.data / f"{table}.parquet", columns=[str(split.column)]).iloc[:, 0]
+        return column.astype(str).to_numpy(dtype=object).astype(str)
 
     def training_labels(self) -> tuple[np.ndarray, np.ndarray]:
         """Codes or values of the target, and the contract's fold of each row (-1 where none validates it), for all training rows."""

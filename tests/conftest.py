@@ -8,8 +8,13 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.contracts.sandbox", "tests.contracts.tracker")
+
+# The same examples every time, and none kept: a test that fails fails for everybody.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None, max_examples=25)
+settings.load_profile("repeatable")
 
 IN_CI = os.environ.get("CI") == "true"
 

@@ -142,11 +142,11 @@ def paired_bootstrap(
     """
     import numpy as np
 
-    from tools.metrics import METRICS, score, shaped
+    from tools.metrics import metric_for, score, shaped
     from tools.resampling import paired_bootstrap_scores
 
     difference = score(metric, task, y, first) - score(metric, task, y, second)
-    chosen = METRICS[metric]
+    chosen = metric_for(metric, task)
     codes, mine = shaped(chosen, task, y, first)
     _, other = shaped(chosen, task, y, second)
     resamples = int(np.clip(ROWS_RESAMPLED // len(codes), min(200, resamples), resamples))

@@ -110,12 +110,14 @@ def evaluate(
     extras = Extras(within_s=deadline.remaining() + max(LATE_S, 0.25 * time_s))
     extras.make("the fitted model", lambda: save_model(space.fitted / candidate, model, candidate, refitted=False), needs_mb=0)
     oof = load_oof(space, candidate, problem)
+    # The deciding metric may be somebody else's function.
+    metrics = extras.make("the intervals of the metrics", lambda: _metrics(problem, oof), needs_mb=0) or []
     importance, kind = extras.make("the importance of columns", lambda: _importance(model, problem, deadline)) or ([], "")
     return EvaluationResult(
         candidate=candidate,
         predictions=f"predictions/{candidate}.parquet",
         rows_predicted=len(predictions),
-        metrics=_metrics(problem, oof),
+        metrics=metrics,
         fold_scores=record.fold_scores,
         members=record.members,
         importance=importance,
@@ -130,19 +132,22 @@ def evaluate(
 
 
 def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
-    from tools.metrics import METRICS, bootstrap_interval, undefined_reason
+    from tools.metrics import METRICS, bootstrap_intervals, undefined_reason
 
-    task = problem.contract.task
-    names = [m.name for m in METRICS.values() if task in m.tasks]
-    names.sort(key=lambda name: name != problem.contract.metric)
-    rows = problem.validated
-    found = []
-    for name in names:
-        if undefined_reason(name, task, problem.y[rows]) is not None:
-            continue
-        interval = bootstrap_interval(name, task, problem.y[rows], oof[rows], resamples=300, seed=problem.contract.seed)
-        found.append(MetricFacts(metric=name, score=interval.score, low=interval.low, high=interval.high, level=interval.level))
-    return found
+    task, deciding = problem.contract.task, problem.contract.metric
+    names = [deciding, *(m.name for m in METRICS.values() if task in m.tasks and m.name != deciding and not m.same_as)]
+    y, predictions = problem.y[problem.validated], oof[problem.validated]
+    names = [name for name in names if undefined_reason(name, task, y) is None]
+    split = problem.contract.split
+    groups = problem.X[split.column][problem.validated].astype(str).to_numpy(dtype=object).astype(str) if split.kind == "group" else None
+    try:
+        found = bootstrap_intervals(names, task, y, predictions, groups=groups, resamples=300, seed=problem.contract.seed)
+    except ValueError:  # too few groups for that
+        found = bootstrap_intervals(names, task, y, predictions, resamples=300, seed=problem.contract.seed)
+    return [
+        MetricFacts(metric=name, score=each.score, low=each.low, high=each.high, level=each.level)
+        for name, each in zip(names, found, strict=True)
+    ]
 
 
 def _importance(model: FittedModel, problem: Problem, deadline: Deadline) -> tuple[list[ColumnImportance], str]:

@@ -52,6 +52,12 @@ def fit_rows(folds: Array, fold: int, contract: Contract) -> Array:
     return np.flatnonzero(mask)
 
 
+def rows_ratio(folds: Array, contract: Contract) -> float:
+    """Rows that a fold validates over rows that its model learns from, in the mean over folds."""
+    ids = fold_ids(folds)
+    return sum((folds == fold).sum() for fold in ids) / sum(len(fit_rows(folds, fold, contract)) for fold in ids)
+
+
 def share_of(rows: Array, share: float, y: Array, contract: Contract) -> Array:
     """A share of `rows`, in their order: drawn at random, and from every class alike, so that none is lost.
 

@@ -1,18 +1,19 @@
-"""Bootstrap resamples of a metric, computed without scoring each resample from scratch.
+"""Bootstrap resamples of a metric: of rows, within their classes, or of whole groups of rows.
 
-A resample is a count of how often each row was drawn. Means of per-row losses need the mean under those counts, label
-metrics need a resampled confusion matrix, rank metrics need a cumulative sum over rows sorted once.
+A resample is a count of how often each row was drawn; `tools.weighing` scores it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tools.contract import Task
-from tools.metrics import Metric
+from tools.metrics.classification import ECE_BINS, calibration_gaps
+from tools.metrics.metric import Metric
+from tools.weighing import from_confusion, weigher
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -22,28 +23,94 @@ RANK_WORK = 90_000_000
 MATRIX_CELLS = 4_000_000
 
 
-def bootstrap_scores(metric: Metric, task: Task, y: Array, shaped: Array, resamples: int, rng: np.random.Generator) -> Array:
-    """Scores of `resamples` resamples, shape (resamples,).
+def bootstrap_scores(
+    metrics: Sequence[Metric], task: Task, y: Array, shaped: Sequence[Array], resamples: int, seed: int, groups: Array | None = None
+) -> list[Array]:
+    """Scores of `resamples` resamples at most, for each metric an array of shape (m,): rank metrics over many rows get fewer, and
+    resamples of groups without a score are left out. Metrics share their resamples, and get the same ones alone.
 
     Args:
         y: codes or values, shape (n,).
-        shaped: what the metric's function takes: probabilities (n, k), codes (n,) or values (n,).
+        shaped: what each metric's function takes: probabilities (n, k), codes (n,) or values (n,).
+        groups: the group of each row, shape (n,), where whole groups are to be drawn.
+
+    Raises:
+        ValueError: when there are fewer than two groups, or most resamples have no score.
     """
-    if metric.needs == "label":
-        return _label_scores(metric.name, y, shaped, resamples, rng)
-    if metric.name == "median_ae":
-        errors = np.abs(y - shaped)
-        return np.array([np.median(errors[rng.integers(len(y), size=len(y))]) for _ in range(resamples)])
-    strata = [np.arange(len(y))] if task == "regression" else [np.flatnonzero(y == code) for code in np.unique(y)]
-    if metric.name in ("roc_auc", "average_precision"):
-        return _rank_scores(metric.name, y, shaped, strata, resamples, rng)
-    losses = _losses(metric.name, y, shaped)
-    means = np.stack([counts @ losses / len(y) for counts in _draws(strata, len(y), resamples, rng)])
-    if metric.name == "r2":
-        residual, total, squared = means.T
-        spread = squared - total**2
-        return 1 - residual / np.where(spread > 0, spread, np.inf)
-    return np.sqrt(means[:, 0]) if metric.name in ("rmse", "rmsle") else means[:, 0]
+    scores: dict[int, Array] = {}
+    waiting: dict[bool, list[int]] = {False: [], True: []}
+    for i, metric in enumerate(metrics):
+        if metric.needs == "label" and groups is None and not metric.package:
+            scores[i] = _label_scores(metric.same_as or metric.name, y, shaped[i], resamples, np.random.default_rng(seed))
+        else:
+            # How many rows are positive is part of what the calibration error is uncertain by: its classes are not drawn apart.
+            waiting[metric.name == "ece" and groups is None].append(i)
+    for pooled, places in waiting.items():
+        if not places:
+            continue
+        weighers = [weigher(metrics[i], y, shaped[i]) for i in places]
+        limits = [affordable(metrics[i], y, shaped[i], resamples) for i in places]
+        found: list[list[float]] = [[] for _ in places]
+        for counts in draw(task, y, max(limits), seed, groups, pooled=pooled):
+            for score, limit, values in zip(weighers, limits, found, strict=True):
+                if len(values) < limit:
+                    values.append(score(counts))
+        scores |= {i: _finite(metrics[i].name, np.array(values), groups) for i, values in zip(places, found, strict=True)}
+    return [scores[i] for i in range(len(metrics))]
+
+
+def draw(task: Task, y: Array, resamples: int, seed: int, groups: Array | None = None, *, pooled: bool = False) -> Iterator[Array]:
+    """Counts of each row in each resample, shape (n,): the same for equal rows, groups and seeds.
+
+    Args:
+        groups: the group of each row, where whole groups are to be drawn.
+        pooled: whether rows are drawn from all classes together.
+
+    Raises:
+        ValueError: when there are fewer than two groups.
+    """
+    rng = np.random.default_rng(seed)
+    if groups is not None:
+        return group_draws(groups, resamples, rng)
+    return row_draws([np.arange(len(y))] if pooled else strata_of(task, y), len(y), resamples, rng)
+
+
+def _finite(name: str, scores: Array, groups: Array | None) -> Array:
+    found: Array = scores[np.isfinite(scores)]
+    if len(found) < max(2, len(scores) / 2):
+        why = f" of its {len(np.unique(groups))} groups" if groups is not None else ""
+        raise ValueError(f"{name} has a value in only {len(found)} of {len(scores)} resamples{why}; an interval needs more")
+    return found
+
+
+def calibration_interval(score: float, resampled: Array, proba: Array, level: float, seed: int) -> tuple[float, float]:
+    """Interval of an expected calibration error, from the scores of resamples.
+
+    The error is a sum of absolute values, which noise makes larger in the rows and larger again in the resamples. So the
+    interval is the basic one, 2 score - quantile (Davison and Hinkley 1997, section 5.2). It reaches down to 0 where the score is
+    no larger than perfectly calibrated probabilities would give, with outcomes drawn from them (Bröcker and Smith 2007), and it
+    holds the score.
+    """
+    tail, rng = (1 - level) / 2, np.random.default_rng([seed, 1])
+    low, high = np.quantile(resampled, [tail, 1 - tail])
+    said = proba[:, 1] if proba.shape[1] == 2 else proba.max(axis=1)
+    bins, _ = calibration_gaps(np.zeros(len(proba), dtype=np.int64), proba)
+    ideal = [
+        np.abs(np.bincount(bins, weights=said - (rng.random(len(said)) < said), minlength=ECE_BINS)).sum() / len(said)
+        for _ in range(len(resampled))
+    ]
+    if score <= np.quantile(ideal, 1 - tail):
+        return 0.0, max(score, 2 * score - low)
+    return max(0.0, min(score, 2 * score - high)), min(1.0, max(score, 2 * score - low))
+
+
+def affordable(metric: Metric, y: Array, shaped: Array, resamples: int) -> int:
+    """How many resamples a metric gets; 100 are always given where they are asked for."""
+    if not metric.compares_rows or shaped.ndim != 2:
+        return resamples
+    columns = 1 if shaped.shape[1] == 2 else len(np.unique(y))
+    work = len(y) * (4 * columns if metric.name == "roc_auc_ovo" else columns + 1)
+    return int(np.clip(RANK_WORK // work, min(100, resamples), resamples))
 
 
 def paired_bootstrap_scores(
@@ -55,14 +122,23 @@ def paired_bootstrap_scores(
         first: what the metric's function takes, of the first model, as in `bootstrap_scores`.
         second: the same of the second model.
     """
-    if metric.needs == "label":
-        return _paired_label_scores(metric.name, y, first, second, resamples, np.random.default_rng(seed))
-    # What is drawn depends on the rows and their classes alone: equal seeds draw equal rows for both.
-    mine, other = (bootstrap_scores(metric, task, y, shaped, resamples, np.random.default_rng(seed)) for shaped in (first, second))
-    return mine, other
+    if metric.needs == "label" and not metric.package:
+        return _paired_label_scores(metric.same_as or metric.name, y, first, second, resamples, np.random.default_rng(seed))
+    resamples = affordable(metric, y, first, resamples)
+    mine, other = weigher(metric, y, first), weigher(metric, y, second)
+    scores = np.array([(mine(counts), other(counts)) for counts in draw(task, y, resamples, seed)])
+    found = scores[np.isfinite(scores).all(axis=1)]
+    if len(found) < max(2, resamples / 2):
+        raise ValueError(f"{metric.name} has a value in only {len(found)} of {resamples} resamples; a comparison needs more")
+    return found[:, 0], found[:, 1]
 
 
-def _draws(strata: list[Array], n: int, resamples: int, rng: np.random.Generator) -> Iterator[Array]:
+def strata_of(task: Task, y: Array) -> list[Array]:
+    """Positions of the rows of each class; of all rows for regression."""
+    return [np.arange(len(y))] if task == "regression" else [np.flatnonzero(y == code) for code in np.unique(y)]
+
+
+def row_draws(strata: list[Array], n: int, resamples: int, rng: np.random.Generator) -> Iterator[Array]:
     """Counts of each row in a resample, shape (n,), each stratum resampled to its own size."""
     for _ in range(resamples):
         counts = np.zeros(n)
@@ -71,36 +147,33 @@ def _draws(strata: list[Array], n: int, resamples: int, rng: np.random.Generator
         yield counts
 
 
-def _losses(name: str, y: Array, shaped: Array) -> Array:
-    """Per-row quantities whose means determine the metric, shape (n, 1), or (n, 3) for r2."""
-    if name == "log_loss":
-        picked = shaped[np.arange(len(y)), y]
-        return -np.log(np.clip(picked, np.finfo(np.float64).eps, 1.0))[:, None]
-    if name == "brier":
-        return ((shaped[:, 1] - (y == 1)) ** 2)[:, None]
-    if name == "mae":
-        return np.abs(y - shaped)[:, None]
-    if name == "mape":
-        return (np.abs(y - shaped) / np.maximum(np.abs(y), np.finfo(np.float64).eps))[:, None]
-    if name == "rmsle":
-        return ((np.log1p(y) - np.log1p(np.clip(shaped, 0, None))) ** 2)[:, None]
-    if name == "rmse":
-        return ((y - shaped) ** 2)[:, None]
-    if name == "r2":
-        centred = y - y.mean()
-        return np.column_stack([(y - shaped) ** 2, centred, centred**2])
-    raise ValueError(f"no bootstrap for metric {name!r}")
+def group_draws(groups: Array, resamples: int, rng: np.random.Generator) -> Iterator[Array]:
+    """Counts of each row in a resample, shape (n,), where as many groups are drawn as there are, with all their rows.
+
+    Raises:
+        ValueError: when there are fewer than two groups.
+    """
+    names, places = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        raise ValueError(f"resampling groups needs two different ones at least, found {len(names)}; leave `groups` out")
+    for _ in range(resamples):
+        yield np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names)).astype(np.float64)[places]
 
 
 def _label_scores(name: str, y: Array, labels: Array, resamples: int, rng: np.random.Generator) -> Array:
     """Resample the confusion matrix: within a true class, the calls of a resample are multinomial."""
     k = int(max(y.max(), labels.max(), 1)) + 1
     matrix = np.bincount(y * k + labels, minlength=k * k).reshape(k, k)
-    drawn = np.zeros((resamples, k, k))
-    for code in np.flatnonzero(matrix.sum(axis=1)):
-        size = int(matrix[code].sum())
-        drawn[:, code] = rng.multinomial(size, matrix[code] / size, size=resamples)
-    return _from_confusion(name, drawn)
+    batch = max(1, MATRIX_CELLS // (k * k))
+    scores = []
+    for start in range(0, resamples, batch):
+        size = min(batch, resamples - start)
+        drawn = np.zeros((size, k, k))
+        for code in np.flatnonzero(matrix.sum(axis=1)):
+            rows = int(matrix[code].sum())
+            drawn[:, code] = rng.multinomial(rows, matrix[code] / rows, size=size)
+        scores.append(from_confusion(name, drawn))
+    return np.concatenate(scores)
 
 
 def _paired_label_scores(name: str, y: Array, first: Array, second: Array, resamples: int, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -118,75 +191,5 @@ def _paired_label_scores(name: str, y: Array, first: Array, second: Array, resam
             for pair, times in zip(pairs, drawn.T, strict=True):
                 mine[:, code, pair // k] += times
                 other[:, code, pair % k] += times
-        scores.append((_from_confusion(name, mine), _from_confusion(name, other)))
+        scores.append((from_confusion(name, mine), from_confusion(name, other)))
     return np.concatenate([s[0] for s in scores]), np.concatenate([s[1] for s in scores])
-
-
-def _from_confusion(name: str, matrices: Array) -> Array:
-    """Label metrics of many confusion matrices, shape (m, k, k) with true classes in rows."""
-    n = matrices.sum(axis=(1, 2))
-    right = np.diagonal(matrices, axis1=1, axis2=2)
-    true, called = matrices.sum(axis=2), matrices.sum(axis=1)
-    if name == "accuracy":
-        return right.sum(axis=1) / n
-    if name == "balanced_accuracy":
-        there = true[0] > 0
-        return (right[:, there] / true[:, there]).mean(axis=1)
-    if name == "precision":
-        return _ratio(right[:, 1], called[:, 1])
-    if name == "recall":
-        return _ratio(right[:, 1], true[:, 1])
-    if name == "mcc":
-        covariance = right.sum(axis=1) * n - (true * called).sum(axis=1)
-        return _ratio(covariance, np.sqrt((n**2 - (called**2).sum(axis=1)) * (n**2 - (true**2).sum(axis=1))))
-    if name == "kappa":
-        expected = (true * called).sum(axis=1) / n
-        return _ratio(right.sum(axis=1) - expected, n - expected)
-    f1 = _ratio(2 * right, true + called)
-    if name == "f1":
-        return f1[:, 1]
-    if name == "f1_macro":
-        seen = (true + called) > 0
-        return _ratio((f1 * seen).sum(axis=1), seen.sum(axis=1))
-    if name == "f1_weighted":
-        return (f1 * true).sum(axis=1) / n
-    raise ValueError(f"no bootstrap for metric {name!r}")
-
-
-def _ratio(top: Array, bottom: Array) -> Array:
-    """Elementwise quotient, 0 where the divisor is 0, as scikit-learn has it."""
-    return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
-
-
-def _rank_scores(name: str, y: Array, proba: Array, strata: list[Array], resamples: int, rng: np.random.Generator) -> Array:
-    columns = [1] if proba.shape[1] == 2 else [int(code) for code in np.unique(y)]
-    resamples = int(np.clip(RANK_WORK // (len(y) * (len(columns) + 1)), min(100, resamples), resamples))
-    sorted_columns = []
-    for code in columns:
-        order = np.argsort(-proba[:, code], kind="stable")
-        ranked = proba[order, code]
-        # Last row of each run of equal probabilities: ties count as one step of the curve.
-        ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-        sorted_columns.append((order, y[order] == code, ends))
-    curve = _auc if name == "roc_auc" else _precision_area
-    scores = np.empty(resamples)
-    for i, counts in enumerate(_draws(strata, len(y), resamples, rng)):
-        scores[i] = np.mean([curve(counts[order], positive, ends) for order, positive, ends in sorted_columns])
-    return scores
-
-
-def _auc(weights: Array, positive: Array, ends: Array) -> float:
-    """Trapezoidal area under the ROC curve of weighted rows sorted by falling score."""
-    hits = np.cumsum(weights * positive)[ends]
-    misses = np.cumsum(weights)[ends] - hits
-    steps = np.diff(misses, prepend=0.0)
-    area = steps @ (hits - np.diff(hits, prepend=0.0) / 2)
-    return float(area / (hits[-1] * misses[-1]))
-
-
-def _precision_area(weights: Array, positive: Array, ends: Array) -> float:
-    """Average precision (step-wise, without interpolation) of weighted rows sorted by falling score."""
-    hits = np.cumsum(weights * positive)[ends]
-    called = np.cumsum(weights)[ends]
-    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-    return float(np.diff(hits, prepend=0.0) @ precision / hits[-1])

@@ -21,6 +21,8 @@ class HoldoutScore(BaseModel):
     level: float
     n: int
     looks: int
+    groups: int | None = None
+    """Number of groups that the interval resampled whole; None where it resampled rows."""
 
 
 @tool(where="host", timeout_s=120)
@@ -51,4 +53,5 @@ def score_holdout(
         level=interval.level,
         n=interval.n,
         looks=looks,
+        groups=interval.groups,
     )

@@ -9,7 +9,8 @@ import numpy as np
 
 from tools.contract import Task
 from tools.deadline import Deadline
-from tools.metrics import METRICS
+from tools.metrics import find_metric
+from tools.metrics.classification import brier_losses
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -26,7 +27,7 @@ def loss_function(metric: str, task: Task) -> Loss:
     Takes `y` (n,) and predictions (n, k) or (n,). ROC AUC, log loss and RMSE are computed without the checks that
     scikit-learn makes at every call.
     """
-    chosen = METRICS[metric]
+    chosen = find_metric(metric)
     sign = -1.0 if chosen.direction == "maximize" else 1.0
     if metric == "log_loss":
         return lambda y, p: float(-np.log(np.clip(p[np.arange(len(y)), y], 1e-15, 1)).mean())
@@ -35,7 +36,7 @@ def loss_function(metric: str, task: Task) -> Loss:
     if metric == "rmse":
         return lambda y, p: float(np.sqrt(np.mean((y - p) ** 2)))
     if metric == "brier":
-        return lambda y, p: float(np.mean((p[:, 1] - (y == 1)) ** 2))
+        return lambda y, p: float(brier_losses(y, p).mean())
     if chosen.needs == "label":
         # Label metrics move in steps; a little of the log loss breaks their ties.
         return lambda y, p: (

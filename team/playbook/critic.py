@@ -67,8 +67,9 @@ def _findings(t: Transcript) -> list[str]:
     findings.extend(f"The profile warned: {sentence(warning)}" for warning in t.facts.get("data_warnings", [])[:3])
     for round_ in t.facts.get("rounds", [])[-1:]:
         if round_["families"]:
-            real = "real" if round_["gain"] > round_["noise"] else "inside its noise"
-            findings.append(f"The last round of tuning gained {score(round_['gain'])} ± {round_['noise']:.2g}, which is {real}.")
+            real = "real" if round_["real"] else "inside its noise"
+            tried = f" for the best of {round_['candidates']}" if round_["candidates"] > 1 else ""
+            findings.append(f"The last round of tuning gained {score(round_['gain'])} ± {round_['noise']:.2g}, which is {real}{tried}.")
     return findings
 
 

@@ -92,7 +92,7 @@ def _method(f: dict[str, Any]) -> str:
     tuned = [r for r in f.get("rounds", []) if r["families"]]
     if tuned:
         last = tuned[-1]
-        ended = "real, so the budget ended the search" if last["gain"] > last["noise"] else "inside its noise, so tuning stopped there"
+        ended = "real, so the budget ended the search" if last["real"] else "inside its noise, so tuning stopped there"
         rounds = f"{len(tuned)} round{'s' if len(tuned) > 1 else ''}"
         text += f" {rounds} of tuning followed; the last gained {score(last['gain'])} ± {last['noise']:.2g}, {ended}."
     else:

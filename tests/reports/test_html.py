@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reports.html import MOST_CANDIDATES, write_report
-from team.events import FellBack, HoldoutScored, RunEnded
+from team.events import FellBack, HoldoutScored, RoundEnded, RunEnded
 from team.rundir import RunDir
 from tests.reports.written import Written, encoded, evaluation, finished, png
 
@@ -100,6 +100,27 @@ def test_links_lead_to_places_on_the_page(page: Page) -> None:
 def test_the_score_links_to_its_event(run: RunDir, page: Page) -> None:
     number = next(n for n, line in enumerate(run.events.read_text().splitlines()) if '"holdout_scored"' in line)
     assert f"#e{number}" in page.links()
+
+
+def test_what_the_score_owes_to_the_pick_stands_beside_the_holdout(run: RunDir, page: Page) -> None:
+    number = next(n for n, line in enumerate(run.events.read_text().splitlines()) if '"optimism_estimated"' in line)
+    assert f"#e{number}" in page.links()
+    said = "lightgbm-1 has 0.9720; having been picked from 3 candidates on the same folds flatters it by about 0.0021"
+    assert said in " ".join(page.text.split())
+    assert re.search(r"leaves 0\.9699, and the holdout says 0\.9777", " ".join(page.text.split()))
+
+
+def test_a_round_is_judged_by_what_the_best_of_so_many_must_gain(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        w.enter("optimise")
+        w.turn("engineer", "optimise")
+        for number, (gain, margin, tried) in enumerate([(0.02, 0.01, 3), (0.02, 0.03, 40), (0.02, None, 0)], 1):
+            w.call("engineer", "tune", {"family": "lightgbm"}, {"gain": gain}, search=1.0)
+            w.add(RoundEnded(round=number, gain=gain, noise=0.012, margin=margin, candidates=tried))
+    text = " ".join(Page(write_report(w.run.path)).text.split())
+    found = re.findall(r"lightgbm(\d*)0\.02 ± 0\.012 \d+?(0\.\d+)(real|inside the noise)", text)
+    assert found == [("3", "0.01", "real"), ("40", "0.03", "inside the noise"), ("", "0.012", "real")]
 
 
 def test_the_same_run_gives_the_same_bytes_wherever_it_lies(run: RunDir, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from team.events import (
     HoldoutScored,
     MessageSpoken,
     ModelCalled,
+    OptimismEstimated,
     Reviewed,
     RoundEnded,
     RunEnded,
@@ -273,7 +274,8 @@ def finished(out: Path, *, name: str = "Mass", **settings: Any) -> RunDir:
             "n": 67,
             "looks": 1,
         }
-        w.call("critic", "score_holdout", {"candidate": "lightgbm-1"}, score, between=[HoldoutScored(**score)])
+        pick = OptimismEstimated(candidate="lightgbm-1", score=0.972, corrected=0.9699, optimism=0.0021, candidates=3, resamples=200)
+        w.call("critic", "score_holdout", {"candidate": "lightgbm-1"}, score, between=[pick, HoldoutScored(**score)])
         look = {"at": 1.0, "candidate": "lightgbm-1", "score": 0.9777, "low": 0.9, "high": 1.0, "level": 0.95, "n": 67, "final": True}
         (w.run.vault / "ledger.jsonl").write_text(json.dumps(look) + "\n")
         w.say("critic", "The holdout was looked at once.")

@@ -124,3 +124,38 @@ def test_out_of_fold_scores_use_the_hosts_own_folds(sealed: Hosting) -> None:
     pooled, by_fold = sealed.vault.score_out_of_fold(path)
     assert pooled == 1.0
     assert by_fold == [1.0] * sealed.vault.contract.folds
+
+
+def test_whole_groups_are_resampled_where_groups_split_the_rows(tmp_path: Path) -> None:
+    """Rows of a group share their luck here, so few groups tell less than their many rows seem to."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(60), 20)
+    luck = rng.normal(size=60)[group]
+    price = luck + 0.1 * rng.normal(size=len(group))
+    frame = pd.DataFrame({"house": [f"h{g}" for g in group], "x": rng.normal(size=len(group)), "price": price})
+    frame.to_csv(tmp_path / "houses.csv", index=False)
+    found = {}
+    for by in ("house", None):
+        h = Hosting(tmp_path / "runs" / str(by), tmp_path / "houses.csv", target="price", group=by, metric="mae")
+        fetch_data(h.host)
+        seal_holdout(h.host)
+        path = h.run.work / "predictions" / "c.parquet"
+        write_predictions(path, h.vault.contract, np.zeros(h.vault.contract.rows_holdout))
+        found[by], _ = h.vault.score_holdout("c", path)
+        assert h.vault.score_holdout("c", path)[0] == found[by]
+    assert found["house"].groups == 12
+    assert found[None].groups is None
+    assert found["house"].std_error > 2 * found[None].std_error
+
+
+def test_one_group_in_the_holdout_leaves_an_interval_over_rows(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"g": np.repeat(list("abcd"), 30), "x": rng.normal(size=120), "y": rng.normal(size=120)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    h = Hosting(tmp_path / "runs", tmp_path / "t.csv", target="y", group="g", folds=3)
+    fetch_data(h.host)
+    seal_holdout(h.host)
+    assert pd.read_parquet(h.run.data / "holdout.parquet")["g"].nunique() == 1
+    path = h.run.work / "predictions" / "c.parquet"
+    write_predictions(path, h.vault.contract, np.zeros(h.vault.contract.rows_holdout))
+    assert h.vault.score_holdout("c", path)[0].groups is None

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from tools.contract import Contract, Split, Task
 from tools.folds import fit_rows, fold_ids, make_folds
@@ -75,3 +77,45 @@ def test_rows_of_one_moment_are_not_parted() -> None:
 def test_other_folds_learn_from_all_other_rows() -> None:
     folds = np.array([0, 1, 2, 0])
     assert fit_rows(folds, 0, contract("random")).tolist() == [1, 2]
+
+
+SEEDS = st.integers(0, 10_000)
+
+
+@given(n=st.integers(10, 120), classes=st.integers(2, 5), kind=st.sampled_from(["stratified", "random"]), seed=SEEDS)
+def test_every_row_is_validated_once_and_in_folds_of_like_size(n: int, classes: int, kind: str, seed: int) -> None:
+    labels = np.random.default_rng(seed).integers(classes, size=n)
+    sealed = contract(kind, "multiclass", seed=seed)
+    folds = make_folds(pd.DataFrame({"y": labels}), sealed)
+    assert fold_ids(folds) == [0, 1, 2, 3, 4]
+    sizes = np.bincount(folds)
+    assert sizes.max() - sizes.min() <= 1
+    for fold in fold_ids(folds):
+        assert sorted([*fit_rows(folds, fold, sealed), *np.flatnonzero(folds == fold)]) == list(range(n))
+    if kind == "stratified":
+        shares = pd.crosstab(labels, folds)
+        assert (shares.max(axis=1) - shares.min(axis=1) <= 1).all()
+
+
+@given(n=st.integers(10, 120), groups=st.integers(2, 30), seed=SEEDS)
+def test_no_group_is_on_both_sides_of_a_fold(n: int, groups: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"y": rng.integers(2, size=n), "g": rng.integers(groups, size=n)})
+    assume(frame["g"].nunique() > 1)
+    sealed = contract("group", column="g", seed=seed)
+    folds = make_folds(frame, sealed)
+    assert fold_ids(folds) == list(range(min(5, frame["g"].nunique())))
+    for fold in fold_ids(folds):
+        assert not set(frame["g"][fit_rows(folds, fold, sealed)]) & set(frame["g"][folds == fold])
+
+
+@given(n=st.integers(12, 120), moments=st.integers(6, 60), seed=SEEDS)
+def test_no_fold_learns_from_its_future(n: int, moments: int, seed: int) -> None:
+    when = np.random.default_rng(seed).integers(moments, size=n)
+    frame = pd.DataFrame({"y": np.arange(n), "t": when})
+    sealed = contract("time", "regression", "t")
+    folds = make_folds(frame, sealed)
+    for fold in fold_ids(folds):
+        learned = fit_rows(folds, fold, sealed)
+        assert len(learned) > 0
+        assert when[learned].max() < when[folds == fold].min()

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import special, stats
 from sklearn import metrics as sk
+from sklearn.calibration import calibration_curve
 
 from tools.metrics import METRICS, bootstrap_interval, default_metric, metric_for, score, undefined_reason
 
@@ -44,12 +46,94 @@ def test_bootstrap_agrees_with_resampling_row_by_row(name: str, task: str) -> No
     assert found.n == 200
 
 
-def test_scores_are_those_of_scikit_learn() -> None:
-    y, proba = rows("multiclass")
-    assert score("roc_auc", "multiclass", y, proba) == pytest.approx(sk.roc_auc_score(y, proba, multi_class="ovr"))
-    assert score("log_loss", "multiclass", y, proba) == pytest.approx(sk.log_loss(y, proba))
-    y, values = rows("regression")
-    assert score("rmse", "regression", y, values) == pytest.approx(np.sqrt(((y - values) ** 2).mean()))
+def one_hot(y: np.ndarray, k: int) -> np.ndarray:
+    return np.eye(k, dtype=int)[y]
+
+
+def calibration_error(y: np.ndarray, said: np.ndarray) -> float:
+    """By scikit-learn's reliability curve, which has the bins' means but leaves out how many rows they hold."""
+    happened, believed = calibration_curve(y, said, n_bins=15)
+    held = np.histogram(said, np.linspace(0, 1, 16))[0]
+    return float(np.abs(happened - believed) @ held[held > 0] / len(y))
+
+
+TRUTH = {
+    ("roc_auc", "binary"): lambda y, p: sk.roc_auc_score(y, p[:, 1]),
+    ("roc_auc", "multiclass"): lambda y, p: sk.roc_auc_score(y, p, multi_class="ovr", average="macro"),
+    ("roc_auc_ovo", "multiclass"): lambda y, p: sk.roc_auc_score(y, p, multi_class="ovo", average="macro"),
+    ("average_precision", "binary"): lambda y, p: sk.average_precision_score(y, p[:, 1]),
+    ("average_precision", "multiclass"): lambda y, p: sk.average_precision_score(one_hot(y, p.shape[1]), p, average="macro"),
+    ("log_loss", "binary"): lambda y, p: sk.log_loss(y, p),
+    ("log_loss", "multiclass"): lambda y, p: sk.log_loss(y, p),
+    ("brier", "binary"): lambda y, p: sk.brier_score_loss(y, p[:, 1]),
+    ("brier", "multiclass"): lambda y, p: sk.brier_score_loss(y, p, labels=range(p.shape[1]), scale_by_half=False),
+    ("ece", "binary"): lambda y, p: calibration_error(y, p[:, 1]),
+    ("ece", "multiclass"): lambda y, p: calibration_error(y == p.argmax(axis=1), p.max(axis=1)),
+    ("accuracy", "binary"): lambda y, p: sk.accuracy_score(y, p.argmax(1)),
+    ("accuracy", "multiclass"): lambda y, p: sk.accuracy_score(y, p.argmax(1)),
+    ("balanced_accuracy", "binary"): lambda y, p: sk.balanced_accuracy_score(y, p.argmax(1)),
+    ("balanced_accuracy", "multiclass"): lambda y, p: sk.balanced_accuracy_score(y, p.argmax(1)),
+    ("f1", "binary"): lambda y, p: sk.f1_score(y, p.argmax(1)),
+    ("precision", "binary"): lambda y, p: sk.precision_score(y, p.argmax(1)),
+    ("recall", "binary"): lambda y, p: sk.recall_score(y, p.argmax(1)),
+    ("mcc", "binary"): lambda y, p: sk.matthews_corrcoef(y, p.argmax(1)),
+    ("mcc", "multiclass"): lambda y, p: sk.matthews_corrcoef(y, p.argmax(1)),
+    ("kappa", "binary"): lambda y, p: sk.cohen_kappa_score(y, p.argmax(1)),
+    ("kappa", "multiclass"): lambda y, p: sk.cohen_kappa_score(y, p.argmax(1)),
+    **{
+        (f"{name}_{average}", "multiclass"): lambda y, p, f=function, a=average: f(y, p.argmax(1), average=a)
+        for name, function in {"f1": sk.f1_score, "precision": sk.precision_score, "recall": sk.recall_score}.items()
+        for average in ("micro", "macro", "weighted")
+    },
+    ("rmse", "regression"): sk.root_mean_squared_error,
+    ("mae", "regression"): sk.mean_absolute_error,
+    ("r2", "regression"): sk.r2_score,
+    ("mape", "regression"): sk.mean_absolute_percentage_error,
+    ("smape", "regression"): lambda y, v: np.mean([abs(a - b) / ((abs(a) + abs(b)) / 2) for a, b in zip(y, v, strict=True)]),
+    ("rmsle", "regression"): lambda y, v: sk.root_mean_squared_log_error(y, v.clip(min=0)),
+    ("huber", "regression"): lambda y, v: special.huber(1.0, y - v).mean(),
+    ("pinball_10", "regression"): lambda y, v: sk.mean_pinball_loss(y, v, alpha=0.1),
+    ("pinball_90", "regression"): lambda y, v: sk.mean_pinball_loss(y, v, alpha=0.9),
+    ("median_ae", "regression"): sk.median_absolute_error,
+}
+
+
+@pytest.mark.parametrize(("name", "task"), CASES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_scores_are_those_of_scikit_learn_and_scipy(name: str, task: str, seed: int) -> None:
+    y, predictions = rows(task, seed=seed)
+    assert score(name, task, y, predictions) == pytest.approx(TRUTH[name, task](y, predictions), rel=1e-9)
+
+
+def test_worked_examples_from_print() -> None:
+    # Hanley and McNeil 1982, table I: a radiologist's ratings of 58 normal and 51 abnormal images.
+    ratings = {0: [33, 6, 6, 11, 2], 1: [3, 2, 2, 11, 33]}
+    y = np.repeat([0, 1], [58, 51])
+    said = np.concatenate([np.repeat(np.arange(5), counts) for counts in ratings.values()]) / 4
+    assert score("roc_auc", "binary", y, np.column_stack([1 - said, said])) == pytest.approx(0.893, abs=5e-4)
+    # 20 and 15 agreements, 5 and 10 disagreements: observed agreement 0.7, expected 0.5.
+    y, called = np.repeat([0, 0, 1, 1], [20, 5, 10, 15]), np.repeat([0, 1, 0, 1], [20, 5, 10, 15])
+    assert score("kappa", "binary", y, np.eye(2)[called]) == pytest.approx(0.4)
+    assert score("mcc", "binary", y, np.eye(2)[called]) == pytest.approx((20 * 15 - 5 * 10) / np.sqrt(30 * 20 * 25 * 25))
+    # Brier 1950, table 1: rain forecast on ten days; his P sums over both classes, which is twice ours.
+    said = np.array([0.7, 0.9, 0.8, 0.4, 0.2, 0.0, 0.0, 0.0, 0.0, 0.1])
+    rained = np.array([0, 1, 1, 1, 0, 0, 0, 0, 0, 0])
+    assert 2 * score("brier", "binary", rained, np.column_stack([1 - said, said])) == pytest.approx(0.19, abs=0.005)
+
+
+def test_the_range_holds_the_best_and_the_worst() -> None:
+    worst = np.eye(2)[[1, 0, 1, 0]]
+    y = np.array([0, 1, 0, 1])
+    for name, metric in METRICS.items():
+        assert metric.range[0] < metric.range[1]
+        best_end = metric.range[1] if metric.direction == "maximize" else metric.range[0]
+        for task in metric.tasks:
+            truth, predictions = rows(task)
+            perfect = truth if task == "regression" else np.eye(predictions.shape[1])[truth]
+            assert score(name, task, truth, perfect) == pytest.approx(best_end, abs=1e-9)
+    assert [score(name, "binary", y, worst) for name in ("mcc", "kappa", "roc_auc", "brier", "ece")] == [-1, -1, 0, 1, 1]
+    assert score("brier", "multiclass", np.array([0, 1, 2]), np.eye(3)[[1, 2, 0]]) == METRICS["brier"].range[1]
+    assert score("smape", "regression", np.array([1.0, -2.0]), np.array([-1.0, 3.0])) == METRICS["smape"].range[1]
 
 
 def test_an_interval_is_the_same_for_a_seed() -> None:
@@ -71,6 +155,41 @@ def test_an_undefined_score_is_an_error_never_nan() -> None:
         score("log_loss", "binary", ones, np.ones(5))
     assert undefined_reason("accuracy", "binary", ones) is None
     assert score("accuracy", "binary", ones, np.full((5, 2), [0.4, 0.6])) == 1.0
+
+
+def test_groups_are_resampled_whole() -> None:
+    """Copies of a row tell nothing new: the interval over groups of equal rows is that over one row of each."""
+    y, values = rows("regression", 60)
+    alone = bootstrap_interval("mae", "regression", y, values, resamples=4000)
+    copied, group = np.repeat(np.arange(60), 5), np.repeat([f"g{i}" for i in range(60)], 5)
+    together = bootstrap_interval("mae", "regression", y[copied], values[copied], groups=group, resamples=4000)
+    assert (together.n, together.groups, alone.groups) == (300, 60, None)
+    assert together.std_error == pytest.approx(alone.std_error, rel=0.05)
+    assert bootstrap_interval("mae", "regression", y[copied], values[copied]).std_error < 0.6 * together.std_error
+
+
+def test_groups_too_few_for_an_interval_are_told() -> None:
+    y, proba = rows("binary", 40)
+    with pytest.raises(ValueError, match="two different ones at least, found 1"):
+        bootstrap_interval("roc_auc", "binary", y, proba, groups=np.zeros(40))
+    with pytest.raises(ValueError, match=r"roc_auc has a value in only \d+ of 100 resamples of its 2 groups"):
+        bootstrap_interval("roc_auc", "binary", np.sort(y), proba, groups=np.sort(y), resamples=100)
+    found = bootstrap_interval("accuracy", "binary", y, proba, groups=np.arange(40) // 2, resamples=100)
+    assert found.low <= found.score <= found.high
+
+
+def test_perfect_calibration_is_inside_its_interval() -> None:
+    covered = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        said = rng.beta(2, 3, 300)
+        y = (rng.random(300) < said).astype(int)
+        found = bootstrap_interval("ece", "binary", y, np.column_stack([1 - said, said]), resamples=100, seed=seed)
+        assert found.low <= found.score <= found.high
+        covered += found.low == 0.0
+    assert covered >= stats.binom.ppf(0.001, 100, 0.95)
+    off = bootstrap_interval("ece", "binary", y, np.column_stack([0.7 - 0.7 * said, 0.3 + 0.7 * said]))
+    assert off.low > 0.05
 
 
 def test_unknown_and_unfitting_metrics_are_told_apart() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tools.deadline import Deadline
 from tools.metrics import METRICS, score
@@ -55,3 +57,31 @@ def test_without_time_the_best_one_is_taken() -> None:
     y = np.arange(10.0)
     weights = greedy_weights(np.stack([y + 1, y]), y, loss_function("rmse", "regression"), Deadline(0))
     assert weights.tolist() == [0, 1]
+
+
+@given(
+    metric=st.sampled_from(sorted(METRICS)),
+    members=st.integers(1, 6),
+    n=st.integers(20, 80),
+    seed=st.integers(0, 10_000),
+)
+def test_weights_are_a_convex_mix_that_is_no_worse_than_its_best_member(metric: str, members: int, n: int, seed: int) -> None:
+    """On the rows that they were learned from, by the loss that they were learned with."""
+    rng = np.random.default_rng(seed)
+    for task in METRICS[metric].tasks:
+        if task == "regression":
+            y = rng.gamma(2.0, size=n) + 0.1
+            predictions = np.stack([y + rng.uniform(0, 2) * rng.normal(size=n) for _ in range(members)])
+        else:
+            k = 2 if task == "binary" else 3
+            y = np.concatenate([np.arange(k), rng.integers(k, size=n - k)])
+            predictions = np.stack([proba(rng, y, k) for _ in range(members)])
+        loss = loss_function(metric, task)
+        weights = greedy_weights(predictions, y, loss, Deadline())
+        assert weights.shape == (members,)
+        assert (weights >= 0).all()
+        assert weights.sum() == pytest.approx(1)
+        assert loss(y, weighted(predictions, weights)) <= min(loss(y, each) for each in predictions) + 1e-9
+        mixed = weighted(predictions, weights)
+        assert (mixed >= predictions.min(axis=0) - 1e-12).all()
+        assert (mixed <= predictions.max(axis=0) + 1e-12).all()

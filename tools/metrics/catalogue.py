@@ -1,0 +1,91 @@
+"""Metrics by name: the built-in ones, and those that installed packages bring."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from tools.contract import Task
+from tools.metrics.classification import CLASSIFICATION
+from tools.metrics.custom import brought, load
+from tools.metrics.metric import Metric
+from tools.metrics.regression import REGRESSION
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*CLASSIFICATION, *REGRESSION)}
+"""The built-in metrics."""
+_TWO_CLASSES = ("roc_auc", "roc_auc_ovo", "average_precision", "mcc", "kappa")
+
+
+def default_metric(task: Task) -> str:
+    """The metric of a task when nobody asked for one."""
+    return {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}[task]
+
+
+def find_metric(name: str) -> Metric:
+    """The metric called `name`, built in or brought by a package, which is imported for that.
+
+    Raises:
+        ValueError: when there is none, naming the nearest; when the package that brings it is broken, naming that.
+    """
+    metric = METRICS.get(name)
+    if metric is not None:
+        return metric
+    custom = brought()
+    if name in custom:
+        return load(name)
+    known = [*METRICS, *custom]
+    near = difflib.get_close_matches(name.lower().replace("-", "_").replace(" ", "_"), known, n=3)
+    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise ValueError(f"unknown metric {name!r}. {hint or 'Metrics: ' + ', '.join(known) + '.'}")
+
+
+def metric_for(name: str, task: Task) -> Metric:
+    """The metric called `name`.
+
+    Raises:
+        ValueError: as `find_metric` does, and when the metric does not fit the task; names those that do.
+    """
+    try:
+        metric = find_metric(name)
+    except ValueError as error:
+        raise ValueError(f"{error} Metrics for a {task} task: {_fitting(task)}.") from None
+    if task not in metric.tasks:
+        raise ValueError(
+            f"metric {name!r} is for {' and '.join(metric.tasks)} tasks, this task is {task}. Choose one of: {_fitting(task)}."
+        )
+    return metric
+
+
+def _fitting(task: Task) -> str:
+    return ", ".join(known.name for known in METRICS.values() if task in known.tasks)
+
+
+def undefined_reason(metric: str, task: Task, y: Array) -> str | None:
+    """Why `metric` has no value on these true values, or None when it has one.
+
+    Raises:
+        ValueError: for a metric that does not exist or does not fit.
+    """
+    import numpy as np
+
+    metric_for(metric, task)
+    if len(y) == 0:
+        return "there are no rows to score"
+    if task == "regression":
+        if not np.isfinite(y).all():
+            return "a true value is missing or infinite"
+        if metric == "r2" and (len(y) < 2 or np.ptp(y) == 0):
+            return "r2 needs at least two different true values; use rmse or mae"
+        if metric == "mape" and (y == 0).any():
+            return "mape divides by the true value and some are 0; use mae or smape"
+        if metric == "rmsle" and (y < 0).any():
+            return "rmsle takes log(1 + value) and some true values are negative; use rmse or mae"
+        return None
+    if metric in _TWO_CLASSES and len(np.unique(y)) < 2:
+        return f"{metric} needs at least two classes among the true values, found one; use accuracy or log_loss"
+    return None

@@ -1,0 +1,62 @@
+"""What a metric is: a signed function with the range of its values, and the interval that goes with a score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tools.contract import Direction, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+Needs = Literal["proba", "label", "value"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One way to score predictions."""
+
+    name: str
+    tasks: tuple[Task, ...]
+    direction: Direction
+    needs: Needs
+    """`proba`: probabilities; `label`: the most probable class; `value`: numbers."""
+    description: str
+    function: Callable[[Array, Array], float]
+    """Takes `y` and, by `needs`, probabilities (n, k), predicted codes (n,) or values (n,)."""
+    range: tuple[float, float] = (-inf, inf)
+    """Lowest and highest value that it can take, in any of its tasks."""
+    compares_rows: bool = False
+    """Whether it ranks rows against each other, so that predictions of several models in one column must agree in level."""
+    same_as: str = ""
+    """Another metric that has the same value in these tasks, for a name that people ask for all the same."""
+    package: str = ""
+    """The installed package that brought it; empty for a built-in one."""
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether score `a` is strictly better than `b`."""
+        return a > b if self.direction == "maximize" else a < b
+
+
+class Interval(BaseModel):
+    """A score with its bootstrap interval."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    score: float
+    low: float
+    high: float
+    std_error: float
+    level: float
+    """Nominal coverage, 0 to 1."""
+    n: int
+    """Number of rows scored."""
+    groups: int | None = None
+    """Number of groups, where whole groups were resampled; None where rows were."""

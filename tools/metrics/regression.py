@@ -1,0 +1,116 @@
+"""Metrics of numbers.
+
+What is not here, and why: MASE needs the series that a value belongs to. An adjusted R² needs the number of parameters that
+were fitted, which no contract knows (its columns are not the model's), and out of fold nothing is to be adjusted for. A
+quantile is part of the name (`pinball_10`), since the contract holds one word for the metric; the median's is half of `mae`.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from tools.contract import Task
+from tools.metrics.metric import Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+HUBER_DELTA = 1.0
+"""Where Huber's loss turns from squares to a straight line, in units of the target."""
+QUANTILES = {"pinball_10": 0.1, "pinball_90": 0.9}
+"""Quantile that each pinball loss asks for."""
+
+
+def row_losses(name: str, y: Array, values: Array) -> Array | None:
+    """What a metric averages over rows, shape (n,); None for one that is no such mean. `rmse` and `rmsle` are roots of it."""
+    import numpy as np
+
+    error = y - values
+    if name == "rmse":
+        return error**2
+    if name == "mae":
+        return np.abs(error)
+    if name == "mape":
+        return np.abs(error) / np.maximum(np.abs(y), np.finfo(np.float64).eps)
+    if name == "smape":
+        scale = np.abs(y) + np.abs(values)
+        return np.divide(2 * np.abs(error), scale, out=np.zeros_like(scale), where=scale > 0)
+    if name == "rmsle":
+        return (np.log1p(y) - np.log1p(np.clip(values, 0, None))) ** 2
+    if name == "huber":
+        size = np.abs(error)
+        return np.where(size <= HUBER_DELTA, 0.5 * error**2, HUBER_DELTA * (size - 0.5 * HUBER_DELTA))
+    if name in QUANTILES:
+        return np.maximum(QUANTILES[name] * error, (QUANTILES[name] - 1) * error)
+    return None
+
+
+def _mean(name: str) -> Any:
+    def metric(y: Array, values: Array) -> float:
+        losses = row_losses(name, y, values)
+        assert losses is not None, name
+        return float(losses.mean())
+
+    return metric
+
+
+def _rmse(y: Array, values: Array) -> float:
+    from sklearn.metrics import root_mean_squared_error
+
+    return float(root_mean_squared_error(y, values))
+
+
+def _rmsle(y: Array, values: Array) -> float:
+    from sklearn.metrics import root_mean_squared_log_error
+
+    return float(root_mean_squared_log_error(y, values.clip(min=0)))
+
+
+def _r2(y: Array, values: Array) -> float:
+    from sklearn.metrics import r2_score
+
+    return float(r2_score(y, values))
+
+
+def _median_ae(y: Array, values: Array) -> float:
+    from sklearn.metrics import median_absolute_error
+
+    return float(median_absolute_error(y, values))
+
+
+_TASK: tuple[Task, ...] = ("regression",)
+_POSITIVE = (0.0, inf)
+
+REGRESSION = (
+    Metric("rmse", _TASK, "minimize", "value", "Root of the mean squared error, in units of the target", _rmse, _POSITIVE),
+    Metric("mae", _TASK, "minimize", "value", "Mean absolute error, in units of the target", _mean("mae"), _POSITIVE),
+    Metric("r2", _TASK, "maximize", "value", "Share of the target's variance explained", _r2, (-inf, 1.0)),
+    Metric("mape", _TASK, "minimize", "value", "Mean absolute error as a share of the true value", _mean("mape"), _POSITIVE),
+    Metric(
+        "smape",
+        _TASK,
+        "minimize",
+        "value",
+        "Mean absolute error as a share of the mean of true and predicted value, 0 to 2",
+        _mean("smape"),
+        (0.0, 2.0),
+    ),
+    Metric("rmsle", _TASK, "minimize", "value", "RMSE of log(1 + value); predictions below 0 count as 0", _rmsle, _POSITIVE),
+    Metric(
+        "huber",
+        _TASK,
+        "minimize",
+        "value",
+        f"Mean of half the squared error up to {HUBER_DELTA:g} unit of the target, and of the distance beyond",
+        _mean("huber"),
+        _POSITIVE,
+    ),
+    *(
+        Metric(name, _TASK, "minimize", "value", f"Pinball loss of the predicted {quantile:.0%} quantile", _mean(name), _POSITIVE)
+        for name, quantile in QUANTILES.items()
+    ),
+    Metric("median_ae", _TASK, "minimize", "value", "Median absolute error, in units of the target", _median_ae, _POSITIVE),
+)

@@ -1,0 +1,140 @@
+"""Score predictions by a metric's name, with checks of what is scored and intervals around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tools.contract import Task
+from tools.metrics.catalogue import metric_for, undefined_reason
+from tools.metrics.metric import Interval, Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def score(metric: str, task: Task, y: Array, predictions: Array) -> float:
+    """Score predictions. Label metrics take the most probable class.
+
+    Raises:
+        ValueError: when shapes do not fit, a prediction is not finite, the metric is undefined on `y`, or the function that a
+            package brought fails.
+    """
+    chosen = metric_for(metric, task)
+    return _value(chosen, *shaped(chosen, task, y, predictions))
+
+
+def _value(metric: Metric, y: Array, ready: Array) -> float:
+    import numpy as np
+
+    try:
+        value = float(metric.function(y, ready))
+    except Exception as error:
+        if not metric.package:
+            raise
+        raise ValueError(f"metric {metric.name!r} of package {metric.package!r} failed: {type(error).__name__}: {error}") from error
+    if not np.isfinite(value):
+        raise ValueError(f"{metric.name} is undefined on these {len(y)} rows (it came out as {value})")
+    return value
+
+
+def bootstrap_interval(
+    metric: str,
+    task: Task,
+    y: Array,
+    predictions: Array,
+    *,
+    groups: Array | None = None,
+    resamples: int = 500,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Bootstrap interval of a score: percentiles of the scores of resamples (Efron and Tibshirani 1993, chapter 13).
+
+    Rows are resampled with replacement, within each class for classification, so that every resample has every class
+    in its observed share and the metric is always defined. With `groups`, whole groups are resampled instead, since rows of
+    one group are alike (Field and Welsh 2007, the cluster bootstrap); resamples without a score are left out then. The
+    interval covers the chance of the scored rows alone, not that of the training rows or of the seed.
+
+    The calibration error has an interval of its own, see `tools.resampling.calibration_interval`.
+
+    Args:
+        groups: the group of each row, shape (n,), two different ones at least.
+        resamples: how many resamples at most; ROC AUC over many classes and rows takes fewer, at least 100.
+        level: nominal coverage, between 0 and 1.
+
+    Raises:
+        ValueError: as `score` does; when `groups` are too few, or so few that most resamples have no score.
+    """
+    return bootstrap_intervals([metric], task, y, predictions, groups=groups, resamples=resamples, level=level, seed=seed)[0]
+
+
+def bootstrap_intervals(
+    metrics: Sequence[str],
+    task: Task,
+    y: Array,
+    predictions: Array,
+    *,
+    groups: Array | None = None,
+    resamples: int = 500,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[Interval]:
+    """The intervals that `bootstrap_interval` gives for each metric, over the same resamples, which are drawn once."""
+    import numpy as np
+
+    from tools.resampling import bootstrap_scores, calibration_interval
+
+    chosen = [metric_for(name, task) for name in metrics]
+    ready = [shaped(metric, task, y, predictions) for metric in chosen]
+    values = [_value(metric, *each) for metric, each in zip(chosen, ready, strict=True)]
+    scores = bootstrap_scores(chosen, task, ready[0][0], [each for _, each in ready], resamples, seed, groups) if ready else []
+    tail, found = (1 - level) / 2, []
+    for metric, (_, each), value, resampled in zip(chosen, ready, values, scores, strict=True):
+        ends = (
+            calibration_interval(value, resampled, each, level, seed) if metric.name == "ece" else np.quantile(resampled, [tail, 1 - tail])
+        )
+        interval = Interval(
+            score=value,
+            low=float(ends[0]),
+            high=float(ends[1]),
+            std_error=float(resampled.std(ddof=1)),
+            level=level,
+            n=len(y),
+            groups=None if groups is None else len(np.unique(groups)),
+        )
+        found.append(interval)
+    return found
+
+
+def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Array, Array]:
+    """Check shapes and values; give `y` and what the metric's function takes.
+
+    Raises:
+        ValueError: as `score` does.
+    """
+    import numpy as np
+
+    y, predictions = np.asarray(y), np.asarray(predictions, dtype=np.float64)
+    wanted = "(n,)" if task == "regression" else "(n, 2)" if task == "binary" else "(n, k)"
+    shape_fits = predictions.ndim == (1 if task == "regression" else 2) and (task != "binary" or predictions.shape[1] == 2)
+    if y.ndim != 1 or len(y) != len(predictions) or not shape_fits:
+        raise ValueError(f"{metric.name}: y has shape {y.shape} and predictions {predictions.shape}; expected (n,) and {wanted}")
+    if not np.isfinite(predictions).all():
+        raise ValueError(f"{metric.name}: {(~np.isfinite(predictions)).sum()} predictions are missing or infinite")
+    reason = undefined_reason(metric.name, task, y)
+    if reason:
+        raise ValueError(f"{metric.name} is undefined here: {reason}")
+    if task == "regression":
+        return y.astype(np.float64), predictions
+    if y.min() < 0 or y.max() >= predictions.shape[1]:
+        raise ValueError(f"{metric.name}: y holds codes {y.min()} to {y.max()}, but there are {predictions.shape[1]} probability columns")
+    y = y.astype(np.int64)
+    if metric.needs == "label":
+        return y, predictions.argmax(axis=1)
+    totals = predictions.sum(axis=1, keepdims=True)
+    if (predictions < 0).any() or (totals <= 0).any():
+        raise ValueError(f"{metric.name}: probabilities must be 0 or more and each row must have a positive sum")
+    return y, predictions / totals
