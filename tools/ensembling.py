@@ -147,10 +147,11 @@ def _fit_weights(predictions: np.ndarray, problem: Problem, deadline: Deadline) 
     """Weights over all folds, and out-of-fold predictions whose weights were chosen on the other folds."""
     import numpy as np
 
+    from tools.metrics import find_metric
     from tools.selection import by_fold, greedy_weights, loss_function, weighted
 
     loss = loss_function(problem.contract.metric, problem.contract.task)
-    ranks = problem.contract.metric in ("roc_auc", "average_precision")
+    ranks = find_metric(problem.contract.metric).compares_rows
     rows = np.flatnonzero(problem.validated)
     parts = len(problem.fold_ids) + 1
     crossed = problem.empty_predictions(problem.n_rows)

@@ -42,7 +42,7 @@ class Setting:
     @property
     def absolute_loss(self) -> bool:
         """Whether the metric asks for the median rather than the mean."""
-        return self.metric in ("mae", "median_ae", "mape")
+        return self.metric in ("mae", "median_ae", "mape", "smape", "huber")
 
     @property
     def log_target(self) -> bool:
