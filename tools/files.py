@@ -62,7 +62,8 @@ def write_folder(path: Path, files: Mapping[str, bytes], inside: Path) -> None:
     """Write a new folder with `files` by their names; it appears with all of them or not at all.
 
     Every step starts from the folder opened in the step before, so what is planted or swapped below `inside` meanwhile
-    cannot lead it elsewhere. Missing folders between `inside` and `path` are made.
+    cannot lead it elsewhere. Missing folders between `inside` and `path` are made, and belong to whom `inside` belongs: a sandbox
+    may run as another user than a caller who is root, and is to write beside what the caller wrote.
 
     Args:
         inside: a trusted folder; untrusted code may write below it.
@@ -73,11 +74,17 @@ def write_folder(path: Path, files: Mapping[str, bytes], inside: Path) -> None:
     """
     parts = _parts(inside, path)
     holder = os.open(inside, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    found = os.fstat(holder)
+    owner = found.st_uid, found.st_gid
     try:
         for part in parts[:-1]:
+            made = False
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, dir_fd=holder)
+                made = True
             holder = _step(holder, part)
+            if made and os.geteuid() == 0:
+                os.fchown(holder, *owner)
         with contextlib.suppress(FileNotFoundError):
             os.stat(parts[-1], dir_fd=holder, follow_symlinks=False)
             raise FileExistsError(f"{path.name}: something lies there already")

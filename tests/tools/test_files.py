@@ -175,3 +175,12 @@ def test_names_behind_a_link_are_not_listed(tmp_path: Path, outside: Path, link:
         list_names(outside, work, 10)
     with pytest.raises(FileNotFoundError):
         list_names(work / "none", work, 10)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_folders_on_the_way_belong_to_whom_the_trusted_one_belongs(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    os.chown(work, 65532, 65532)
+    write_folder(work / "candidates" / "mine", {"a": b"1"}, inside=work)
+    assert ((work / "candidates").stat().st_uid, (work / "candidates").stat().st_gid) == (65532, 65532)

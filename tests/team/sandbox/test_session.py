@@ -1,0 +1,56 @@
+"""Kernels that are killed as they start, and sockets that are there before anybody listens."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from team.errors import SandboxUnavailable
+from team.sandbox import Limits, open_kernel
+from team.sandbox.channels import _listens
+from team.sandbox.contract import Process
+from team.sandbox.local import LocalLauncher
+
+
+class Unlucky(LocalLauncher):
+    """Somebody kills the first kernels that it starts."""
+
+    def __init__(self, deaths: int) -> None:
+        super().__init__()
+        self.deaths, self.started = deaths, 0
+
+    async def start(self, folder: Path, work: Path, data: Path | None, limits: Limits, env: Mapping[str, str]) -> Process:
+        process = await super().start(folder, work, data, limits, env)
+        self.started += 1
+        if self.started <= self.deaths:
+            process.kill()
+        return process
+
+
+async def test_a_kernel_that_is_killed_as_it_starts_is_started_once_more(tmp_path: Path) -> None:
+    launcher = Unlucky(deaths=1)
+    async with open_kernel(launcher, work=tmp_path) as kernel:
+        assert (await kernel.execute("print('here')")).text == "here\n"
+    assert launcher.started == 2
+
+
+async def test_one_that_dies_again_is_told_with_its_cause(tmp_path: Path) -> None:
+    launcher = Unlucky(deaths=9)
+    with pytest.raises(SandboxUnavailable, match="did not start in the unsafe-local sandbox"):
+        async with open_kernel(launcher, work=tmp_path):
+            pass
+    assert launcher.started == 2
+
+
+def test_a_socket_that_is_bound_does_not_listen_yet(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    assert not _listens(path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        assert path.exists()
+        assert not _listens(path)
+        server.listen()
+        assert _listens(path)
