@@ -32,6 +32,7 @@ CATALOGUE = (
     "tools.submission",
     "tools.ensembling",
     "tools.evaluation",
+    "tools.slices",
     "tools.scoring",
     "tools.finishing",
     "tools.freeform",
