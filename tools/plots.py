@@ -182,5 +182,31 @@ def target_distribution(path: Path, contract: Contract, y: Array) -> None:
     bars(path, f"Classes of {plain(contract.target, 50)}", [contract.classes[i] for i in order], [float(counts[i]) for i in order], "Rows")
 
 
+def learning_curve(path: Path, metric: str, rows: Array, scores: Array, grid: Array, curve: Array, now: float) -> None:
+    """Scores by number of rows, and the law through them, drawn on beyond the rows there are.
+
+    Args:
+        scores: one line a fold, shape (folds, len(rows)).
+        curve: middle and the two ends of the interval for each of `grid`, shape (len(grid), 3).
+    """
+    with figure(path, "Score by number of training rows", (6.4, 4.2)) as axis:
+        axis.fill_between(grid, curve[:, 1], curve[:, 2], color=BLUE, alpha=0.15, linewidth=0)
+        seen = grid <= now
+        axis.plot(grid[seen], curve[seen, 0], color=BLUE)
+        axis.plot(grid[~seen], curve[~seen, 0], color=BLUE, linestyle="--", label="if the law goes on")
+        axis.errorbar(
+            rows, scores.mean(axis=0), yerr=scores.std(axis=0, ddof=1) / np.sqrt(len(scores)), color=GREY, marker="o", linestyle="none",
+            markersize=4, markerfacecolor=BLUE, markeredgecolor=BLUE, elinewidth=1, label=f"mean of {len(scores)} folds",
+        )  # fmt: skip
+        axis.axvline(now, color=GREY, linestyle=":", linewidth=1)
+        axis.set_xscale("log")
+        ticks = [*rows[::2], rows[-1], 2 * now]
+        axis.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+        axis.minorticks_off()
+        axis.set_xlabel("Training rows of a fold")
+        axis.set_ylabel(metric)
+        axis.legend(fontsize=8, frameon=False, loc="best")
+
+
 def _sample(n: int) -> Array:
     return np.arange(n) if n <= MOST_POINTS else np.sort(np.random.default_rng(0).choice(n, MOST_POINTS, replace=False))

@@ -33,6 +33,7 @@ CATALOGUE = (
     "tools.ensembling",
     "tools.evaluation",
     "tools.slices",
+    "tools.learning_curve",
     "tools.scoring",
     "tools.finishing",
     "tools.freeform",

@@ -1,0 +1,262 @@
+"""Kernel tool: a candidate's score on growing shares of the training rows, and whether more rows would help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel
+
+from tools.candidates import CODE, ENSEMBLE, Candidate, load_candidate, load_oof
+from tools.degradation import Degradation
+from tools.extras import Extras
+from tools.show import progress
+from tools.spec import ToolRefused, tool
+from tools.workspace import Workspace, workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tools.deadline import Deadline
+    from tools.power_law import PowerLaw
+    from tools.preparation import Preparation
+    from tools.problem import Problem
+
+LEVEL = 0.9
+SIZES = 6
+"""Sizes of the curve, of which the last one, all rows, is known already."""
+FEWEST_SIZES = 4
+SMALLEST_SHARE = 0.1
+FEWEST_ROWS = 25
+"""Of the smallest fit; and so many of each class."""
+FEWEST_PER_CLASS = 4
+FEWEST_FOLDS = 2
+ROOM = 1.3
+"""Over the estimate of what fitting a fold's sizes takes."""
+HARDLY = 0.5
+"""Standard errors of the score that twice the rows must be able to gain; else they hardly help."""
+
+
+class CurvePoint(BaseModel):
+    """The mean score over folds of fits on so many rows."""
+
+    rows: int
+    score: float
+    std_error: float
+    """Over the folds that were fitted."""
+
+
+class LearningCurveResult(BaseModel):
+    """What more rows would bring, as far as the curve tells."""
+
+    candidate: str
+    fitted: str
+    """The candidate whose configuration was fitted: of an ensemble, the member of the largest weight."""
+    metric: str
+    points: list[CurvePoint]
+    """The last one is the candidate's own score on the same folds, with all rows that a fold leaves."""
+    folds: int
+    """How many folds were fitted, of those there are."""
+    score: float
+    """By the curve, with all rows."""
+    doubled: float
+    """By the curve, with twice the rows."""
+    gain: float
+    """What twice the rows bring in the metric's units, above 0 is better."""
+    low: float
+    high: float
+    level: float
+    """Of the interval of the gain."""
+    noise: float
+    """Standard error of the candidate's score, to judge the gain by."""
+    verdict: Literal["likely", "hardly", "unclear"]
+    """`likely`: the whole interval is above 0; `hardly`: all of it is below half a standard error of the score."""
+    plots: list[str]
+    seconds: float
+    degraded: list[Degradation] = []
+    """What is missing above because it could not be made."""
+
+
+@tool(where="kernel", timeout_s=1800)
+def learning_curve(
+    candidate: Annotated[str, "Candidate whose configuration is fitted on growing shares of the rows."],
+    time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
+) -> LearningCurveResult:
+    """Fit a candidate on growing shares of the training rows and say whether twice as many rows would help, and by how much."""
+    import numpy as np
+
+    from tools.casualties import load_casualties
+    from tools.deadline import Deadline, DeadlineReached
+    from tools.families import load_libraries
+    from tools.power_law import fit_power_law
+    from tools.preparation import load_preparation
+    from tools.problem import load_problem
+
+    deadline = Deadline(time_s)
+    space = workspace()
+    problem = load_problem(space)
+    record = _fitted(space, candidate)
+    if reason := load_casualties(space).dropped(record.family):
+        raise ToolRefused(f"{record.family} is not fitted any more in this run: {reason}.")
+    sign = -1.0 if problem.contract.direction == "maximize" else 1.0
+    curve = _Curve(problem, load_preparation(space, record.preparation, problem), record, load_oof(space, record.name, problem), deadline)
+    load_libraries([record.family])
+    try:
+        with deadline.alarm(grace=0.1 * time_s):
+            curve.run()
+    except (DeadlineReached, KeyboardInterrupt):
+        pass  # the folds that are whole count
+    if len(curve.lines) < FEWEST_FOLDS:
+        needed = ROOM * FEWEST_FOLDS * curve.seconds_a_fold
+        raise ToolRefused(
+            f"no {FEWEST_FOLDS} folds of {record.name!r} could be fitted in {time_s:g} s; give learning_curve about {needed:.0f} s."
+        )
+    scores = np.array(curve.lines)
+    best = -1.0 if sign < 0 else 0.0
+    law = fit_power_law(curve.rows, sign * scores, best, seed=problem.contract.seed)
+    gain, low, high = law.gained(LEVEL)
+    extras = Extras()
+    plot = extras.make("the plot of the learning curve", lambda: _plot(space, candidate, problem, curve.rows, scores, sign, law))
+    return LearningCurveResult(
+        candidate=candidate,
+        fitted=record.name,
+        metric=problem.contract.metric,
+        points=[
+            CurvePoint(rows=int(n), score=_rounded(line.mean()), std_error=_rounded(line.std(ddof=1) / np.sqrt(len(line))))
+            for n, line in zip(curve.rows, scores.T, strict=True)
+        ],
+        folds=len(curve.lines),
+        score=_rounded(sign * law.loss(law.rows, LEVEL)[0]),
+        doubled=_rounded(sign * law.loss(2 * law.rows, LEVEL)[0]),
+        gain=_rounded(gain),
+        low=_rounded(low),
+        high=_rounded(high),
+        level=LEVEL,
+        noise=_rounded(record.std_error),
+        verdict=judge(low, high, record.std_error),
+        plots=[plot] if plot else [],
+        seconds=round(deadline.elapsed(), 2),
+        degraded=extras.left_out,
+    )
+
+
+def judge(low: float, high: float, noise: float) -> Literal["likely", "hardly", "unclear"]:
+    """Whether a gain between `low` and `high` helps, where scores are known to a standard error of `noise`."""
+    if high < HARDLY * noise:
+        return "hardly"
+    return "likely" if low > 0 else "unclear"
+
+
+def _fitted(space: Workspace, name: str) -> Candidate:
+    """The candidate to fit: itself, or the heaviest member of an ensemble whose configuration can be fitted here."""
+    record = load_candidate(space, name)
+    if record.family == CODE:
+        raise ToolRefused(f"{name!r} is written as code, whose folds are fitted in sandboxes of their own; name a candidate of a family.")
+    if record.family != ENSEMBLE:
+        return record
+    members = [load_candidate(space, member.name) for member in sorted(record.members, key=lambda m: (-m.weight, m.name))]
+    found = next((member for member in members if member.family != CODE), None)
+    if found is None:
+        raise ToolRefused(f"every member of {name!r} is written as code; name a candidate of a family.")
+    return found
+
+
+class _Curve:
+    """Fits fold by fold, each on all sizes, so that folds which are whole can be compared size by size."""
+
+    def __init__(self, problem: Problem, preparation: Preparation, record: Candidate, oof: np.ndarray, deadline: Deadline) -> None:
+        import numpy as np
+
+        self.problem, self.preparation, self.record, self.oof, self.deadline = problem, preparation, record, oof, deadline
+        self.shares = self._shares()
+        self.rows = np.array([max(1.0, share * record.share * self._fold_rows()) for share in [*self.shares, 1.0]])
+        self.lines: list[list[float]] = []
+        """A line of scores for each fold that is whole."""
+
+    def _fold_rows(self) -> float:
+        from tools.folds import fit_rows
+
+        return float(len(fit_rows(self.problem.folds, self.problem.fold_ids[-1], self.problem.contract)))
+
+    def _shares(self) -> list[float]:
+        """Shares of the rows below 1, ascending: as many of the largest left out as the time asks for."""
+        import numpy as np
+
+        rows = self.record.share * self._fold_rows()
+        rarest = np.bincount(self.problem.y).min() if self.problem.n_classes else rows
+        smallest = max(SMALLEST_SHARE, FEWEST_ROWS / rows, FEWEST_PER_CLASS / max(1.0, float(rarest)))
+        if smallest > 0.5:
+            raise ToolRefused(f"{rows:,.0f} rows a fold are too few for a learning curve: fits on half of them would tell nothing.")
+        shares = [float(share) for share in np.geomspace(smallest, 1, SIZES)[:-1]]
+        while len(shares) > FEWEST_SIZES - 1 and ROOM * self._cost(shares) * len(self.problem.fold_ids) > self.deadline.remaining():
+            shares.pop()
+        return shares
+
+    def _cost(self, shares: list[float]) -> float:
+        """About how many seconds a fold takes."""
+        return self.record.fit_seconds / max(1, self.record.n_folds) * sum(shares)
+
+    @property
+    def seconds_a_fold(self) -> float:
+        return self._cost(self.shares)
+
+    def run(self) -> None:
+        longest = self.seconds_a_fold
+        # Under a time split the last fold has the most rows to learn from.
+        for fold in reversed(self.problem.fold_ids):
+            if ROOM * longest > self.deadline.remaining():
+                return
+            before = self.deadline.elapsed()
+            line = self._line(fold)
+            longest = max(self.deadline.elapsed() - before, 0.5 * longest)
+            if line is not None:
+                self.lines.append(line)
+                progress(fold=fold, score=line[-1])
+
+    def _line(self, fold: int) -> list[float] | None:
+        """Scores of one fold by size; None where the metric is undefined or a fit was cut short."""
+        from tools.candidates import CandidateSpec
+        from tools.crossval import evaluate_candidate
+
+        alone = one_fold(self.problem, fold)
+        scores = []
+        try:
+            for share in self.shares:
+                spec = CandidateSpec(**{**self.record.spec.model_dump(), "name": "curve", "share": share * self.record.share})
+                fitted = evaluate_candidate(spec, alone, self.preparation, self.deadline, pace=False)
+                if fitted.candidate.cut_short:
+                    return None
+                scores.append(fitted.candidate.score)
+            return [*scores, float(self.problem.score(self.oof, (self.problem.folds == fold).nonzero()[0]))]
+        except ValueError:
+            return None
+
+
+def one_fold(problem: Problem, fold: int) -> Problem:
+    """The problem of one fold alone: the rows that its fit may learn from, and those that it is validated on."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from tools.folds import fit_rows
+
+    learn = fit_rows(problem.folds, fold, problem.contract)
+    rows = np.sort(np.concatenate([learn, np.flatnonzero(problem.folds == fold)]))
+    folds = np.where(problem.folds[rows] == fold, fold, -1)
+    return replace(problem, X=problem.X.iloc[rows].reset_index(drop=True), y=problem.y[rows], folds=folds)
+
+
+def _plot(space: Workspace, name: str, problem: Problem, rows: np.ndarray, scores: np.ndarray, sign: float, law: PowerLaw) -> str:
+    import numpy as np
+
+    from tools import plots
+
+    grid = np.geomspace(rows[0], 2 * law.rows, 40)
+    curve = np.array([law.loss(n, LEVEL) for n in grid])
+    path = space.plots / f"{name}-learning-curve.png"
+    plots.learning_curve(path, problem.contract.metric, rows, scores, grid, sign * curve, law.rows)
+    return f"plots/{path.name}"
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.6g}")
