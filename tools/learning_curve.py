@@ -251,7 +251,7 @@ def _plot(space: Workspace, name: str, problem: Problem, rows: np.ndarray, score
 
     from tools import plots
 
-    grid = np.geomspace(rows[0], 2 * law.rows, 40)
+    grid = np.unique([*np.geomspace(rows[0], 2 * law.rows, 40), law.rows])
     curve = np.array([law.loss(n, LEVEL) for n in grid])
     path = space.plots / f"{name}-learning-curve.png"
     plots.learning_curve(path, problem.contract.metric, rows, scores, grid, sign * curve, law.rows)

@@ -193,7 +193,7 @@ def learning_curve(path: Path, metric: str, rows: Array, scores: Array, grid: Ar
         axis.fill_between(grid, curve[:, 1], curve[:, 2], color=BLUE, alpha=0.15, linewidth=0)
         seen = grid <= now
         axis.plot(grid[seen], curve[seen, 0], color=BLUE)
-        axis.plot(grid[~seen], curve[~seen, 0], color=BLUE, linestyle="--", label="if the law goes on")
+        axis.plot(grid[grid >= now], curve[grid >= now, 0], color=BLUE, linestyle="--", label="if the law goes on")
         axis.errorbar(
             rows, scores.mean(axis=0), yerr=scores.std(axis=0, ddof=1) / np.sqrt(len(scores)), color=GREY, marker="o", linestyle="none",
             markersize=4, markerfacecolor=BLUE, markeredgecolor=BLUE, elinewidth=1, label=f"mean of {len(scores)} folds",
