@@ -208,5 +208,38 @@ def learning_curve(path: Path, metric: str, rows: Array, scores: Array, grid: Ar
         axis.legend(fontsize=8, frameon=False, loc="best")
 
 
+def effect(path: Path, column: str, at: Array, partial: Array, accumulated: Array | None, labels: list[str], unit: str) -> None:
+    """How the prediction moves with a column: accumulated local effects as lines, partial dependence dashed, or dots for categories.
+
+    Args:
+        at: values, or levels where `accumulated` is None.
+        partial: mean prediction with the column set there, shape (len(at), len(labels)).
+        labels: classes; one empty label for a single output.
+    """
+    from matplotlib import colormaps
+
+    colours = [BLUE] if len(labels) == 1 else [colormaps["tab10"](i) for i in range(len(labels))]
+    with figure(path, f"Effect of {plain(column, 50)}", (4.8, 3.6)) as axis:
+        for place, (label, colour) in enumerate(zip(labels, colours, strict=True)):
+            name = plain(label) if len(labels) > 1 else ""
+            if accumulated is None:
+                axis.plot(partial[:, place], range(len(at))[::-1], "o", color=colour, markersize=6, label=name)
+                continue
+            # Both have levels of their own: the dashed line is laid on the other, so that their shapes can be compared.
+            lift = float((partial[:, place] - accumulated[:, place]).mean())
+            axis.plot(at, accumulated[:, place], color=colour, marker="o", markersize=3, label=name or "accumulated local effects")
+            dashed = {"color": colour if len(labels) > 1 else ORANGE, "linestyle": "--", "linewidth": 1}
+            axis.plot(at, partial[:, place] - lift, label="" if name else "partial dependence", **dashed)
+        if accumulated is None:
+            axis.set_yticks(range(len(at))[::-1], [plain(level) for level in at], fontsize=8)
+            axis.set_xlabel(plain(unit, 50))
+        else:
+            axis.set_xlabel(plain(column, 50))
+            axis.set_ylabel(f"{plain(unit, 40)}, difference to the mean", fontsize=8)
+            axis.tick_params(axis="x", labelrotation=0 if at.dtype.kind == "f" else 30)
+        if len(labels) > 1 or accumulated is not None:
+            axis.legend(fontsize=8, frameon=False, loc="best")
+
+
 def _sample(n: int) -> Array:
     return np.arange(n) if n <= MOST_POINTS else np.sort(np.random.default_rng(0).choice(n, MOST_POINTS, replace=False))

@@ -34,6 +34,7 @@ CATALOGUE = (
     "tools.evaluation",
     "tools.slices",
     "tools.learning_curve",
+    "tools.explaining",
     "tools.scoring",
     "tools.finishing",
     "tools.freeform",

@@ -26,7 +26,7 @@ def test_the_effect_of_a_linear_function_is_its_line() -> None:
 
 
 def test_where_columns_go_together_it_stays_with_the_rows_that_exist() -> None:
-    """f = x z with z = x: along the data the local effect of x is z = x, which adds up to x²/2; partial dependence says x times the mean."""
+    """f = x z with z = x: along the data the effect of x adds up to x²/2; partial dependence says x times the mean of z."""
     X = frame()
     curve = ordered(lambda rows: (rows["x"] * rows["z"]).to_numpy(), X, "x", len(X))
     assert curve is not None
