@@ -228,10 +228,11 @@ class Explainer:
         classes = self.problem.contract.classes
         labels = [classes[code] if classes else "" for code in self._outputs()]
         unit = f"Probability of {classes[1]}" if len(classes) == 2 else "Probability" if classes else self.problem.contract.target
+        reach = 1.1 * max(float(np.abs(_centred(curve)).max()) for curve in self._curves.values()) if self._curves else 0.0
         made = []
         for number, (name, curve) in enumerate(self._curves.items(), 1):
             path = space.plots / f"{candidate}-effect-{number}.png"
-            plots.effect(path, name, curve.at, curve.partial, curve.accumulated, labels, unit)
+            plots.effect(path, name, curve.at, curve.partial, curve.accumulated, labels, unit, reach or 1.0)
             made.append(f"plots/{path.name}")
         return made
 
@@ -322,6 +323,10 @@ class Explainer:
     def _predicted(self, prediction: Array) -> str:
         classes = self.problem.contract.classes
         return f"{classes[int(prediction.argmax())]} ({prediction.max():.2f})" if classes else f"{float(prediction):.6g}"
+
+
+def _centred(curve: Curve) -> Array:
+    return curve.partial - curve.partial.mean(axis=0) if curve.accumulated is None else curve.accumulated
 
 
 def shown(value: object) -> str:

@@ -208,13 +208,16 @@ def learning_curve(path: Path, metric: str, rows: Array, scores: Array, grid: Ar
         axis.legend(fontsize=8, frameon=False, loc="best")
 
 
-def effect(path: Path, column: str, at: Array, partial: Array, accumulated: Array | None, labels: list[str], unit: str) -> None:
+def effect(
+    path: Path, column: str, at: Array, partial: Array, accumulated: Array | None, labels: list[str], unit: str, reach: float
+) -> None:
     """How the prediction moves with a column: accumulated local effects as lines, partial dependence dashed, or dots for categories.
 
     Args:
         at: values, or levels where `accumulated` is None.
         partial: mean prediction with the column set there, shape (len(at), len(labels)).
         labels: classes; one empty label for a single output.
+        reach: of the axis to either side of the mean, the same for all columns, so that their effects can be compared.
     """
     from matplotlib import colormaps
 
@@ -232,10 +235,14 @@ def effect(path: Path, column: str, at: Array, partial: Array, accumulated: Arra
             axis.plot(at, partial[:, place] - lift, label="" if name else "partial dependence", **dashed)
         if accumulated is None:
             axis.set_yticks(range(len(at))[::-1], [plain(level) for level in at], fontsize=8)
+            axis.set_ylim(-0.5, len(at) - 0.5)
+            if len(labels) == 1:
+                axis.set_xlim(partial.mean() - reach, partial.mean() + reach)
             axis.set_xlabel(plain(unit, 50))
         else:
             axis.set_xlabel(plain(column, 50))
             axis.set_ylabel(f"{plain(unit, 40)}, difference to the mean", fontsize=8)
+            axis.set_ylim(-reach, reach)
             axis.tick_params(axis="x", labelrotation=0 if at.dtype.kind == "f" else 30)
         if len(labels) > 1 or accumulated is not None:
             axis.legend(fontsize=8, frameon=False, loc="best")
