@@ -105,13 +105,13 @@ def learning_curve(
         with deadline.alarm(grace=0.1 * time_s):
             curve.run()
     except (DeadlineReached, KeyboardInterrupt):
-        pass  # the folds that are whole count
-    if len(curve.lines) < FEWEST_FOLDS:
-        needed = ROOM * FEWEST_FOLDS * curve.seconds_a_fold
-        raise ToolRefused(
-            f"no {FEWEST_FOLDS} folds of {record.name!r} could be fitted in {time_s:g} s; give learning_curve about {needed:.0f} s."
-        )
+        pass  # sizes that are whole count
     scores = np.array(curve.lines)
+    if len(scores) < FEWEST_FOLDS:
+        raise ToolRefused(
+            f"{record.name!r} could not be fitted on {FEWEST_FOLDS} folds at {FEWEST_SIZES - 1} sizes in {time_s:g} s;"
+            f" give learning_curve about {max(curve.needed, 2 * time_s):.0f} s."
+        )
     best = -1.0 if sign < 0 else 0.0
     law = fit_power_law(curve.rows, sign * scores, best, seed=problem.contract.seed)
     gain, low, high = law.gained(LEVEL)
@@ -125,7 +125,7 @@ def learning_curve(
             CurvePoint(rows=int(n), score=_rounded(line.mean()), std_error=_rounded(line.std(ddof=1) / np.sqrt(len(line))))
             for n, line in zip(curve.rows, scores.T, strict=True)
         ],
-        folds=len(curve.lines),
+        folds=len(scores),
         score=_rounded(sign * law.loss(law.rows, LEVEL)[0]),
         doubled=_rounded(sign * law.loss(2 * law.rows, LEVEL)[0]),
         gain=_rounded(gain),
@@ -162,24 +162,89 @@ def _fitted(space: Workspace, name: str) -> Candidate:
 
 
 class _Curve:
-    """Fits fold by fold, each on all sizes, so that folds which are whole can be compared size by size."""
+    """Fits two folds size by size, then the others fold by fold on as many sizes as those two had time for."""
 
     def __init__(self, problem: Problem, preparation: Preparation, record: Candidate, oof: np.ndarray, deadline: Deadline) -> None:
+        self.problem, self.preparation, self.record, self.deadline = problem, preparation, record, deadline
+        self._shares = self._chosen()
+        self._full = self._of_all_rows(oof)
+        """Score with all rows by fold; those where the metric is undefined are left out."""
+        self._scores: dict[int, list[float]] = {fold: [] for fold in self._full}
+        self._seconds = [0.0] * len(self._shares)
+        """What a fit of each size took."""
+
+    @property
+    def sizes(self) -> int:
+        """How many sizes the first two folds have."""
+        lengths = sorted((len(line) for line in self._scores.values()), reverse=True)
+        return lengths[FEWEST_FOLDS - 1] if len(lengths) >= FEWEST_FOLDS else 0
+
+    @property
+    def rows(self) -> np.ndarray:
         import numpy as np
 
-        self.problem, self.preparation, self.record, self.oof, self.deadline = problem, preparation, record, oof, deadline
-        self.shares = self._shares()
-        self.rows = np.array([max(1.0, share * record.share * self._fold_rows()) for share in [*self.shares, 1.0]])
-        self.lines: list[list[float]] = []
-        """A line of scores for each fold that is whole."""
+        shares = np.array([*self._shares[: self.sizes], 1.0])
+        return np.maximum(1.0, shares * self.record.share * self._fold_rows())
+
+    @property
+    def lines(self) -> list[list[float]]:
+        """Scores by size of each fold that has them all, the last one with all rows."""
+        whole = {fold: line[: self.sizes] for fold, line in self._scores.items() if len(line) >= self.sizes}
+        return [[*line, self._full[fold]] for fold, line in whole.items()] if self.sizes >= FEWEST_SIZES - 1 else []
+
+    @property
+    def needed(self) -> float:
+        """About how many seconds the least curve takes, by what was measured."""
+        least = range(FEWEST_SIZES - 1)
+        each = [self._seconds[i] or self._shares[i] * self.record.fit_seconds / max(1, self.record.n_folds) for i in least]
+        return ROOM * FEWEST_FOLDS * sum(each)
+
+    def run(self) -> None:
+        # Under a time split the last fold has the most rows to learn from.
+        folds = sorted(self._full, reverse=True)
+        for size in range(len(self._shares)):
+            for fold in folds[:FEWEST_FOLDS]:
+                if not self._affords(self._expected(size)) or not self._fit(fold, size):
+                    return
+        for fold in folds[FEWEST_FOLDS:]:
+            for size in range(self.sizes):
+                if size == 0 and not self._affords(sum(self._seconds[: self.sizes])):
+                    return
+                if not self._fit(fold, size):
+                    return
+
+    def _affords(self, seconds: float) -> bool:
+        return ROOM * seconds <= self.deadline.remaining()
+
+    def _expected(self, size: int) -> float:
+        """Seconds of a fit, by one that was made on as many rows, or on fewer."""
+        if self._seconds[size] or size == 0:
+            return self._seconds[size]
+        return self._seconds[size - 1] * self._shares[size] / self._shares[size - 1]
+
+    def _fit(self, fold: int, size: int) -> bool:
+        """Fit one fold on one size; False when the time cut it short, which leaves no score."""
+        from tools.candidates import CandidateSpec
+        from tools.crossval import evaluate_candidate
+
+        begun = self.deadline.elapsed()
+        share = self._shares[size] * self.record.share
+        spec = CandidateSpec(**{**self.record.spec.model_dump(), "name": "curve", "share": share})
+        fitted = evaluate_candidate(spec, one_fold(self.problem, fold), self.preparation, self.deadline, pace=False)
+        self._seconds[size] = max(self._seconds[size], self.deadline.elapsed() - begun)
+        if fitted.candidate.cut_short:
+            return False
+        self._scores[fold].append(fitted.candidate.score)
+        progress(fold=fold, share=round(share, 3), score=fitted.candidate.score)
+        return True
 
     def _fold_rows(self) -> float:
         from tools.folds import fit_rows
 
         return float(len(fit_rows(self.problem.folds, self.problem.fold_ids[-1], self.problem.contract)))
 
-    def _shares(self) -> list[float]:
-        """Shares of the rows below 1, ascending: as many of the largest left out as the time asks for."""
+    def _chosen(self) -> list[float]:
+        """Shares of the rows below 1, ascending."""
         import numpy as np
 
         rows = self.record.share * self._fold_rows()
@@ -187,49 +252,16 @@ class _Curve:
         smallest = max(SMALLEST_SHARE, FEWEST_ROWS / rows, FEWEST_PER_CLASS / max(1.0, float(rarest)))
         if smallest > 0.5:
             raise ToolRefused(f"{rows:,.0f} rows a fold are too few for a learning curve: fits on half of them would tell nothing.")
-        shares = [float(share) for share in np.geomspace(smallest, 1, SIZES)[:-1]]
-        while len(shares) > FEWEST_SIZES - 1 and ROOM * self._cost(shares) * len(self.problem.fold_ids) > self.deadline.remaining():
-            shares.pop()
-        return shares
+        return [float(share) for share in np.geomspace(smallest, 1, SIZES)[:-1]]
 
-    def _cost(self, shares: list[float]) -> float:
-        """About how many seconds a fold takes."""
-        return self.record.fit_seconds / max(1, self.record.n_folds) * sum(shares)
-
-    @property
-    def seconds_a_fold(self) -> float:
-        return self._cost(self.shares)
-
-    def run(self) -> None:
-        longest = self.seconds_a_fold
-        # Under a time split the last fold has the most rows to learn from.
-        for fold in reversed(self.problem.fold_ids):
-            if ROOM * longest > self.deadline.remaining():
-                return
-            before = self.deadline.elapsed()
-            line = self._line(fold)
-            longest = max(self.deadline.elapsed() - before, 0.5 * longest)
-            if line is not None:
-                self.lines.append(line)
-                progress(fold=fold, score=line[-1])
-
-    def _line(self, fold: int) -> list[float] | None:
-        """Scores of one fold by size; None where the metric is undefined or a fit was cut short."""
-        from tools.candidates import CandidateSpec
-        from tools.crossval import evaluate_candidate
-
-        alone = one_fold(self.problem, fold)
-        scores = []
-        try:
-            for share in self.shares:
-                spec = CandidateSpec(**{**self.record.spec.model_dump(), "name": "curve", "share": share * self.record.share})
-                fitted = evaluate_candidate(spec, alone, self.preparation, self.deadline, pace=False)
-                if fitted.candidate.cut_short:
-                    return None
-                scores.append(fitted.candidate.score)
-            return [*scores, float(self.problem.score(self.oof, (self.problem.folds == fold).nonzero()[0]))]
-        except ValueError:
-            return None
+    def _of_all_rows(self, oof: np.ndarray) -> dict[int, float]:
+        found = {}
+        for fold in self.problem.fold_ids:
+            try:
+                found[fold] = float(self.problem.score(oof, (self.problem.folds == fold).nonzero()[0]))
+            except ValueError:
+                continue
+        return found
 
 
 def one_fold(problem: Problem, fold: int) -> Problem:

@@ -5,12 +5,18 @@ import pandas as pd
 import pytest
 
 from tests.tools.conftest import TABLES, Open
+from tools.candidates import load_candidate, load_oof, write_candidate
 from tools.contract import Split
+from tools.deadline import Deadline
 from tools.ensembling import ensemble
-from tools.learning_curve import judge, learning_curve, one_fold
+from tools.learning_curve import _Curve, judge, learning_curve, one_fold
+from tools.preparation import load_preparation
 from tools.problem import load_problem
 from tools.spec import ToolRefused
 from tools.training import train
+
+SLOW = {"learning_rate": 1e-5, "depth": 9, "l2_leaf_reg": 3.0}
+"""CatBoost that does not come to an end within a second."""
 
 
 def hungry(rows: int) -> pd.DataFrame:
@@ -73,6 +79,27 @@ def test_what_cannot_be_told_is_refused(open_workspace: Open) -> None:
         learning_curve("tree-1")
     with pytest.raises(ToolRefused, match="no candidate 'nope'"):
         learning_curve("nope")
+
+
+def test_a_short_time_leaves_the_largest_sizes_out_and_too_short_a_time_is_told(open_workspace: Open) -> None:
+    space = open_workspace(hungry(600), "y", "regression")
+    train(["tree"], time_s=4)
+    problem = load_problem(space)
+    preparation = load_preparation(space, "default", problem)
+    record, oof = load_candidate(space, "tree-1"), load_oof(space, "tree-1", problem)
+    curve = _Curve(problem, preparation, record, oof, Deadline(60))
+    first, second = sorted(problem.fold_ids, reverse=True)[:2]
+    for size in range(3):
+        assert curve._fit(first, size)
+        assert curve._fit(second, size)
+        assert (len(curve.lines) == 2) == (size == 2)
+    curve._fit(first, 3)
+    assert (curve.sizes, len(curve.rows)) == (3, 4)
+    assert [len(line) for line in curve.lines] == [4, 4]
+    assert curve.lines[-1][-1] == pytest.approx(problem.score(oof, np.flatnonzero(problem.folds == first)))
+    write_candidate(space, record.model_copy(update={"family": "catboost", "params": SLOW}), problem, oof)
+    with pytest.raises(ToolRefused, match="could not be fitted on 2 folds at 3 sizes in 1 s; give learning_curve about"):
+        learning_curve("tree-1", time_s=1)
 
 
 def test_the_verdict_weighs_the_interval_against_the_noise_of_the_score() -> None:
