@@ -135,6 +135,7 @@ class Slices(Fact):
     loss: str
     rows_tested: int
     loss_overall: float
+    score_overall: float | None = None
     looked_at: int
     tested: int
     level: float

@@ -12,6 +12,7 @@ from tools.candidates import Candidate
 from tools.deadline import Deadline, DeadlineReached
 from tools.effects import BINS, Curve, categorical, ordered
 from tools.explaining import ColumnReliance, Effect, Example, Part
+from tools.families import load_libraries
 from tools.families.base import Contributions
 from tools.importance import loss_of_metric, permutation_importance
 from tools.model import FittedModel, fit_model, members_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-FIT_SHARE = 0.4
+FIT_SHARE = 0.5
 """Of the time that fitting the model of a fold may take."""
 MOST_ROWS = 2000
 REPEATS = 5
@@ -62,15 +63,17 @@ def subject_of(space: Workspace, record: Candidate, problem: Problem, deadline: 
     Raises:
         ToolRefused: when there is neither time for the one nor the other on file.
     """
-    needed = sum(max(0.05, member.fit_seconds / max(1, member.n_folds)) for member, _ in members_of(space, record))
+    parts = members_of(space, record)
+    load_libraries([member.family for member, _ in parts])
+    needed = sum(max(0.05, member.fit_seconds / max(1, member.n_folds)) for member, _ in parts)
     if needed <= FIT_SHARE * deadline.remaining():
         # Room for one fit: more seeds would change little of what there is to see.
-        part = deadline.share(min(FIT_SHARE * deadline.remaining(), max(1.0, 2 * needed)))
+        part = deadline.share(min(FIT_SHARE * deadline.remaining(), max(2.0, 2 * needed)))
         try:
             with part.alarm(grace=1.0):
                 return _of_a_fold(space, record, problem, part)
         except DeadlineReached:
-            pass
+            needed = max(2 * needed, deadline.elapsed())
     path = space.fitted / record.name / "pipeline.joblib"
     if not path.is_file():
         enough = needed / FIT_SHARE + 2

@@ -13,7 +13,8 @@ from team.playbook.wording import joined, score
 
 SLICES_S = 5.0
 CURVE_SHARE, MOST_CURVE_S, LEAST_CURVE_S = 0.1, 20.0, 2.0
-"""Of the whole search time; and seconds."""
+EXPLANATION_SHARE, MOST_EXPLANATION_S, LEAST_EXPLANATION_S = 0.05, 20.0, 6.0
+"""Shares of the whole search time, and seconds. Whoever gives a search a minute wants a model, and no essay about it."""
 
 
 def slices(t: Transcript, candidate: str) -> Call | None:
@@ -26,11 +27,24 @@ def slices(t: Transcript, candidate: str) -> Call | None:
 
 def curve(t: Transcript, candidate: str) -> Call | None:
     """The learning curve, unless it was drawn in this turn, or trials bound the search rather than the clock."""
-    budget = t.facts["budget"]
-    seconds = round(min(MOST_CURVE_S, CURVE_SHARE * float(budget["search_seconds"])), 1)
-    if t.called("learning_curve") or budget["trials"] is not None or seconds < LEAST_CURVE_S:
+    seconds = _seconds(t, CURVE_SHARE, MOST_CURVE_S, LEAST_CURVE_S)
+    if seconds is None or t.called("learning_curve"):
         return None
     return Call("learning_curve", {"candidate": candidate, "time_s": seconds}, "Would more rows help, or have these told what they can?")
+
+
+def explanation(t: Transcript, candidate: str) -> Call | None:
+    """What the candidate relies on, under the same conditions and in searches of two minutes and more."""
+    seconds = _seconds(t, EXPLANATION_SHARE, MOST_EXPLANATION_S, LEAST_EXPLANATION_S)
+    if seconds is None or t.called("explain"):
+        return None
+    return Call("explain", {"candidate": candidate, "time_s": seconds}, f"What does {candidate} rely on, and what makes it err?")
+
+
+def _seconds(t: Transcript, share: float, most: float, least: float) -> float | None:
+    budget = t.facts["budget"]
+    seconds = round(min(most, share * float(budget["search_seconds"])), 1)
+    return None if budget["trials"] is not None or seconds < least else seconds
 
 
 def slices_told(found: dict[str, Any]) -> str:

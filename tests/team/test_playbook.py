@@ -214,7 +214,7 @@ async def test_a_search_for_slices_that_fails_or_finds_none_keeps_no_review_back
         assert any("1,234 were looked at" in finding for finding in arguments["findings"]) == isinstance(result, dict)
 
 
-async def test_the_learning_curve_gets_a_tenth_of_the_search_and_nothing_where_trials_decide() -> None:
+async def test_examining_gets_a_small_share_of_the_search_and_nothing_where_trials_decide() -> None:
     facts = board(lightgbm=(0.90, 0.005)) | {"ensemble": None}
     done: list[tuple[str, dict[str, Any], dict[str, Any] | str]] = [("evaluate", {"candidate": "lightgbm-1"}, {"candidate": "lightgbm-1"})]
 
@@ -226,6 +226,10 @@ async def test_the_learning_curve_gets_a_tenth_of_the_search_and_nothing_where_t
         assert asked == ("learning_curve", {"candidate": "lightgbm-1", "time_s": given})
     for without in (budget(600, trials=3), budget(12)):
         assert isinstance((await answer("engineer", "select", done, **facts, budget=without)).content, str)
+    explained = called(await answer("engineer", "select", [*done, ("learning_curve", {}, CURVE)], **facts, budget=budget(240)))
+    assert explained == ("explain", {"candidate": "lightgbm-1", "time_s": 12.0})
+    both: list[tuple[str, dict[str, Any], dict[str, Any] | str]] = [*done, ("learning_curve", {}, CURVE), ("explain", {}, "no time")]
+    assert isinstance((await answer("engineer", "select", both, **facts, budget=budget(240))).content, str)
     drawn = await answer("engineer", "select", [*done, ("learning_curve", {}, CURVE)], **facts, budget=budget(60))
     assert str(drawn.content).endswith("Twice the rows are likely to gain about 0.012 in roc_auc (90% interval 0.005 to 0.02).")
     refused = await answer("engineer", "select", [*done, ("learning_curve", {}, "too few rows")], **facts, budget=budget(60))
