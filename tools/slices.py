@@ -93,8 +93,13 @@ def find_slices(
         )
     losses, kind = loss_of_rows(problem, oof)
     found, tested = halves(problem, losses, _groups(problem))
-    weighed = search(found, conditions(problem, found.rows), MOST_TESTED, deadline)
-    verdicts = verify(tested, weighed.chosen, problem)
+    if min(len(found.rows), len(tested.rows)) < FEWEST_ROWS // 4:
+        raise ToolRefused(
+            f"the groups of {problem.contract.split.column!r} are too large to be dealt into two halves"
+            f" ({len(found.rows)} and {len(tested.rows)} rows): no slice can be found on one and tested on the other."
+        )
+    weighed = search(found, conditions(problem, found.rows), problem.X, MOST_TESTED, deadline)
+    verdicts = verify(tested, weighed.chosen, problem.X)
     slices = [_told(problem, oof, tested, verdict) for verdict in verdicts if verdict.p_value <= LEVEL]
     slices.sort(key=lambda one: one.loss_elsewhere - one.loss)
     return SlicesResult(

@@ -40,12 +40,26 @@ BINARY_LOSSES = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_weighted
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition over one column."""
+    """One condition over one column: that its value is missing, is a level, or lies between two numbers or dates."""
 
     column: str
     text: str
-    mask: Array
-    """For every row of the table whether it holds, bool (n,)."""
+    level: Any = None
+    low: Any = None
+    """Excluded."""
+    high: Any = None
+    """Included."""
+
+    def holds(self, X: pd.DataFrame) -> Array:
+        """For every row whether it does, bool (n,)."""
+        values = X[self.column]
+        if self.level is not None:
+            return (values == self.level).to_numpy(dtype=bool)
+        if self.low is None and self.high is None:
+            return values.isna().to_numpy()
+        numbers, inside = values.to_numpy(), values.notna().to_numpy()
+        inside = inside if self.low is None else inside & (numbers > self.low)
+        return inside if self.high is None else inside & (numbers <= self.high)
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,7 @@ class Hypothesis:
 
     def holds(self, problem: Problem) -> Array:
         """For every row of the table whether it lies in the slice."""
-        return _all(self.conditions, problem.n_rows)
+        return _all(self.conditions, problem.X)
 
 
 def loss_of_rows(problem: Problem, predictions: Array) -> tuple[Array, str]:
@@ -129,10 +143,10 @@ def halves(problem: Problem, losses: Array, groups: Array | None) -> tuple[Half,
 def conditions(problem: Problem, rows: Array) -> list[Condition]:
     """Conditions with enough support among `rows`: category levels, bins by quantiles, and missing values."""
     least, most = _support(len(rows))
+    X = problem.X.iloc[rows]
     found: list[Condition] = []
     for column in problem.schema.columns[:MOST_COLUMNS]:
-        of_column = _of_column(column, problem.X[column.name], rows)
-        found += [condition for condition in of_column if least <= condition.mask[rows].sum() <= most]
+        found += [condition for condition in _of_column(column, X[column.name]) if least <= condition.holds(X).sum() <= most]
     return found[:MOST_CONDITIONS]
 
 
@@ -140,50 +154,46 @@ def _support(n: int) -> tuple[int, int]:
     return max(LEAST_ROWS, int(np.ceil(LEAST_SHARE * n))), int(MOST_SHARE * n)
 
 
-def _of_column(column: Column, values: pd.Series, rows: Array) -> list[Condition]:
-    missing = values.isna().to_numpy()
-    found = [Condition(column.name, f"{column.name} is missing", missing)] if missing.any() else []
+def _of_column(column: Column, values: pd.Series) -> list[Condition]:
+    found = [Condition(column.name, f"{column.name} is missing")] if values.isna().any() else []
     if column.kind in ("categorical", "boolean") or (column.kind == "numeric" and column.unique <= BINS):
-        for level in values.iloc[rows].value_counts().index[:MOST_LEVELS]:
+        for level in values.value_counts().index[:MOST_LEVELS]:
             shown = repr(level) if isinstance(level, str) else f"{level:g}"
-            found.append(Condition(column.name, f"{column.name} = {shown[:60]}", (values == level).to_numpy()))
+            found.append(Condition(column.name, f"{column.name} = {shown[:60]}", level=level))
     elif column.kind in ("numeric", "datetime"):
-        found += _bins(column, values, rows)
+        found += _bins(column, values.dropna())
     return found
 
 
-def _bins(column: Column, values: pd.Series, rows: Array) -> list[Condition]:
+def _bins(column: Column, present: pd.Series) -> list[Condition]:
     """Intervals between quantiles, open below and closed above; the outermost are unbounded."""
-    numbers = values.to_numpy()
-    present = values.iloc[rows].dropna()
+    name = column.name
     if present.empty:
         return []
-    edges = list(np.unique(present.quantile(np.arange(1, BINS) / BINS, interpolation="lower").to_numpy()))
-    edges = [edge for edge in edges if edge < present.to_numpy().max()]
+    cuts = np.unique(present.quantile(np.arange(1, BINS) / BINS, interpolation="lower").to_numpy())
+    edges = [edge for edge in cuts if edge < present.to_numpy().max()]
     texts = [f"{edge:.6g}" if column.kind == "numeric" else str(edge)[:16].removesuffix("T00:00").replace("T", " ") for edge in edges]
-    found = []
-    for low, high in zip([None, *range(len(edges))], [*range(len(edges)), None], strict=True):
-        mask, parts = values.notna().to_numpy(), []
-        if low is not None:
-            mask, parts = mask & (numbers > edges[low]), [f"{column.name} > {texts[low]}"]
-        if high is not None:
-            mask = mask & (numbers <= edges[high])
-            parts = [f"{texts[low]} < {column.name} <= {texts[high]}"] if low is not None else [f"{column.name} <= {texts[high]}"]
-        if parts:
-            found.append(Condition(column.name, parts[0], mask))
-    return found
+    if not edges:
+        return []
+    inner = [Condition(name, f"{texts[i]} < {name} <= {texts[i + 1]}", low=edges[i], high=edges[i + 1]) for i in range(len(edges) - 1)]
+    first, last = Condition(name, f"{name} <= {texts[0]}", high=edges[0]), Condition(name, f"{name} > {texts[-1]}", low=edges[-1])
+    return [first, *inner, last]
 
 
-def search(half: Half, single: list[Condition], most: int, deadline: Deadline) -> Search:
+def search(half: Half, single: list[Condition], X: pd.DataFrame, most: int, deadline: Deadline) -> Search:
     """The worst slices of one or two conditions, by the lower end of their difference to the rest.
 
     A pair counts only where it is worse than both of its conditions alone. Slices that are much alike are told once.
+
+    Args:
+        X: the whole table.
     """
     if not single:
         return Search([], 0, True)
     step = -(-len(half.rows) // MOST_ROWS)
     rows, losses = half.rows[::step], half.losses[::step]
-    masks = np.column_stack([condition.mask[rows] for condition in single]).astype(np.float32)
+    seen = X.iloc[rows]
+    masks = np.column_stack([condition.holds(seen) for condition in single]).astype(np.float32)
     centred = (losses - losses.mean()).astype(np.float32)
     least, most_rows = _support(len(rows))
     # Sums over every conjunction at once: the diagonal is the conditions alone.
@@ -227,16 +237,20 @@ def _lower_end(counts: Array, sums: Array, squares: Array, n: int, total: float,
     return mean_in - mean_out - MARGIN * np.sqrt(spread_in + spread_out)
 
 
-def verify(half: Half, chosen: list[tuple[Condition, ...]], problem: Problem) -> list[Hypothesis]:
+def verify(half: Half, chosen: list[tuple[Condition, ...]], X: pd.DataFrame) -> list[Hypothesis]:
     """Test slices on rows that they were not found on: one-sided, with Holm's correction over all of `chosen`.
 
     Slices of too few rows here cannot be judged: they count in the correction, and their p-value is 1.
+
+    Args:
+        X: the whole table.
     """
     from tools.comparing import holm
 
     found = []
+    rows = X.iloc[half.rows]
     for members in chosen:
-        inside = _all(members, problem.n_rows)[half.rows]
+        inside = _all(members, rows)
         if min(inside.sum(), (~inside).sum()) < LEAST_TESTED:
             found.append(Hypothesis(members, np.nan, np.nan, np.nan, np.nan, 1.0))
         else:
@@ -271,8 +285,8 @@ def _difference(losses: Array, inside: Array, groups: Array | None) -> tuple[flo
     return float(worse.mean()), float(rest.mean()), difference - reach, difference + reach, p
 
 
-def _all(members: tuple[Condition, ...], n: int) -> Array:
-    inside = np.ones(n, dtype=bool)
+def _all(members: tuple[Condition, ...], X: pd.DataFrame) -> Array:
+    inside = np.ones(len(X), dtype=bool)
     for condition in members:
-        inside &= condition.mask
+        inside &= condition.holds(X)
     return inside

@@ -56,8 +56,8 @@ def problem_of(frame: pd.DataFrame, **changes: object) -> Problem:
 
 def found_in(problem: Problem, losses: np.ndarray) -> list[tuple[list[str], float]]:
     first, second = halves(problem, losses, None)
-    weighed = search(first, conditions(problem, first.rows), 12, Deadline())
-    return [([c.text for c in one.conditions], one.p_value) for one in verify(second, weighed.chosen, problem)]
+    weighed = search(first, conditions(problem, first.rows), problem.X, 12, Deadline())
+    return [([c.text for c in one.conditions], one.p_value) for one in verify(second, weighed.chosen, problem.X)]
 
 
 def put(space: Workspace, oof: np.ndarray) -> None:
@@ -109,8 +109,8 @@ def test_without_the_second_half_noise_would_look_bad() -> None:
     for seed in range(20):
         losses = np.random.default_rng(seed).normal(size=problem.n_rows) ** 2
         first, _ = halves(problem, losses, None)
-        weighed = search(first, conditions(problem, first.rows), 12, Deadline())
-        flattered += any(one.p_value <= LEVEL for one in verify(first, weighed.chosen, problem))
+        weighed = search(first, conditions(problem, first.rows), problem.X, 12, Deadline())
+        flattered += any(one.p_value <= LEVEL for one in verify(first, weighed.chosen, problem.X))
     assert flattered >= 10
 
 
@@ -122,11 +122,11 @@ def test_the_test_is_welchs_and_a_slice_without_spread_is_not_certain() -> None:
     half = Half(np.arange(2000), losses, None)
     plus = next(c for c in conditions(problem, half.rows) if c.text == "plan = 'plus'")
     wanted = ttest_ind(losses[inside], losses[~inside], equal_var=False, alternative="greater")
-    assert verify(half, [(plus,)], problem)[0].p_value == pytest.approx(float(wanted.pvalue), rel=1e-6)
+    assert verify(half, [(plus,)], problem.X)[0].p_value == pytest.approx(float(wanted.pvalue), rel=1e-6)
     few = np.flatnonzero(inside)[:12]
     wrong = np.concatenate([np.ones(12), np.tile([0.0, 1.0], 30)])
     rows = np.concatenate([few, np.flatnonzero(~inside)[:60]])
-    assert 1e-6 < verify(Half(rows, wrong, None), [(plus,)], problem)[0].p_value < 0.05
+    assert 1e-6 < verify(Half(rows, wrong, None), [(plus,)], problem.X)[0].p_value < 0.05
 
 
 def test_groups_stay_in_one_half_and_count_as_one(open_workspace: Open) -> None:
@@ -140,8 +140,8 @@ def test_groups_stay_in_one_half_and_count_as_one(open_workspace: Open) -> None:
     first, second = halves(problem, losses, houses)
     assert not set(houses[first.rows]) & set(houses[second.rows])
     side = next(c for c in conditions(problem, first.rows) if c.column == "side")
-    clustered = verify(Half(np.arange(2000), losses, houses), [(side,)], problem)[0]
-    alone = verify(Half(np.arange(2000), losses, None), [(side,)], problem)[0]
+    clustered = verify(Half(np.arange(2000), losses, houses), [(side,)], problem.X)[0]
+    alone = verify(Half(np.arange(2000), losses, None), [(side,)], problem.X)[0]
     assert clustered.high - clustered.low > 3 * (alone.high - alone.low)
 
 
@@ -161,6 +161,23 @@ def test_every_task_is_examined_and_few_rows_are_refused(open_workspace: Open) -
     result = find_slices("c")
     assert result.loss == "log loss"
     assert result.score_overall is not None
+
+
+def test_two_groups_that_cannot_be_dealt_are_refused(open_workspace: Open) -> None:
+    frame = table(400).assign(house=["large"] * 396 + ["a", "b", "c", "d"])
+    space = open_workspace(frame, "y", "regression", split=Split(kind="group", column="house", holdout_fraction=0.25, seed=0))
+    put(space, np.random.default_rng(0).normal(size=300))
+    with pytest.raises(ToolRefused, match="the groups of 'house' are too large"):
+        find_slices("c")
+
+
+def test_conditions_cut_every_kind_of_column_into_parts_that_are_whole() -> None:
+    problem = problem_of(table(800))
+    found = conditions(problem, np.arange(800))
+    assert {c.column for c in found} == {"age", "income", "plan", "region", "since", "flag"}
+    for column in ("income", "plan", "since"):
+        together = np.sum([c.holds(problem.X) for c in found if c.column == column], axis=0)
+        assert (together == 1).all(), f"{column}: every row lies in one part"
 
 
 def test_too_few_rows(open_workspace: Open) -> None:
