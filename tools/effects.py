@@ -78,9 +78,10 @@ def accumulated_effects(predict: Predict, X: pd.DataFrame, column: str, at: Arra
     rows = X[X[column].notna()].reset_index(drop=True)
     # Bins are open below and closed above; the smallest value belongs to the first.
     bins = np.clip(np.searchsorted(at, rows[column].to_numpy(), side="left"), 1, len(at) - 1)
-    low, high = rows.copy(), rows.copy()
-    low[column], high[column] = at[bins - 1], at[bins]
-    steps = predict(high).reshape(len(rows), -1) - predict(low).reshape(len(rows), -1)
+    ends = rows.iloc[np.tile(np.arange(len(rows)), 2)].reset_index(drop=True)
+    ends[column] = np.concatenate([at[bins - 1], at[bins]])
+    low, high = predict(ends).reshape(2, len(rows), -1)
+    steps = high - low
     counts = np.bincount(bins, minlength=len(at))[1:]
     means = np.zeros((len(at) - 1, steps.shape[1]))
     np.add.at(means, bins - 1, steps)

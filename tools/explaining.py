@@ -15,6 +15,8 @@ from tools.workspace import workspace
 
 MOST_TOLD = 25
 """Columns of the result."""
+LATE_S = 5.0
+"""How much longer than its time a call may take for the least of each part, and for the plots."""
 
 
 class ColumnReliance(BaseModel):
@@ -117,7 +119,7 @@ def explain(
         raise ToolRefused(f"no training row {strange[0]}; rows are 0 to {problem.n_rows - 1}.")
     subject = subject_of(space, record, problem, deadline)
     explainer = Explainer(problem, subject, deadline)
-    extras = Extras(within_s=deadline.remaining())
+    extras = Extras(within_s=deadline.remaining() + max(LATE_S, 0.25 * time_s))
     # What each part may take of the time that is left when it begins.
     extras.make("the importance of columns", lambda: explainer.measure(0.35))
     examples = extras.make("explanations of single rows", lambda: explainer.examples(rows or [], 0.4))

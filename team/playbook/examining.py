@@ -13,7 +13,7 @@ from team.playbook.wording import joined, score
 
 SLICES_S = 5.0
 CURVE_SHARE, MOST_CURVE_S, LEAST_CURVE_S = 0.1, 20.0, 2.0
-EXPLANATION_SHARE, MOST_EXPLANATION_S, LEAST_EXPLANATION_S = 0.05, 20.0, 6.0
+EXPLANATION_SHARE, MOST_EXPLANATION_S, LEAST_EXPLANATION_S = 0.05, 20.0, 10.0
 """Shares of the whole search time, and seconds. Whoever gives a search a minute wants a model, and no essay about it."""
 
 
@@ -34,7 +34,7 @@ def curve(t: Transcript, candidate: str) -> Call | None:
 
 
 def explanation(t: Transcript, candidate: str) -> Call | None:
-    """What the candidate relies on, under the same conditions and in searches of two minutes and more."""
+    """What the candidate relies on, under the same conditions and in searches of some minutes."""
     seconds = _seconds(t, EXPLANATION_SHARE, MOST_EXPLANATION_S, LEAST_EXPLANATION_S)
     if seconds is None or t.called("explain"):
         return None
