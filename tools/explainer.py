@@ -140,9 +140,9 @@ class Explainer:
         self.columns = measured + [name for name in self.columns if name not in measured]
 
     def reliance(self) -> list[ColumnReliance]:
-        """All columns, by importance, then by the size of their contributions."""
+        """The columns that were measured, the most important first."""
         found = []
-        for name in self.columns:
+        for name in (name for name in self.columns if name in self._shuffled or name in self._sizes):
             losses = self._shuffled.get(name, [])
             error = float(np.std(losses, ddof=1) / np.sqrt(len(losses))) if len(losses) > 1 else None
             size = self._sizes.get(name)

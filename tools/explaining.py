@@ -86,7 +86,7 @@ class Explanation(BaseModel):
     reliance: list[ColumnReliance]
     """The most important first."""
     not_shown: int
-    """Number of columns beyond those."""
+    """Number of columns beyond those: less important, or not measured for want of time."""
     method: Literal["exact", "sampled"]
     """Whether Shapley values are the trees' own or sampled."""
     scale: str
@@ -133,7 +133,7 @@ def explain(
         rows=len(subject.rows),
         metric=problem.contract.metric,
         reliance=reliance[:MOST_TOLD],
-        not_shown=max(0, len(reliance) - MOST_TOLD),
+        not_shown=len(explainer.columns) - len(reliance[:MOST_TOLD]),
         method="exact" if explainer.exact else "sampled",
         scale=explainer.scale,
         effects=effects or [],

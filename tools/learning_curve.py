@@ -33,6 +33,8 @@ FEWEST_PER_CLASS = 4
 FEWEST_FOLDS = 2
 ROOM = 1.3
 """Over the estimate of what fitting a fold's sizes takes."""
+PATIENCE = 10.0
+"""How many times longer a notebook may take that is executed again."""
 HARDLY = 0.5
 """Standard errors of the score that twice the rows must be able to gain; else they hardly help."""
 
@@ -92,8 +94,9 @@ def learning_curve(
     from tools.preparation import load_preparation
     from tools.problem import load_problem
 
-    deadline = Deadline(time_s)
     space = workspace()
+    # A notebook that is executed again goes on to the curve that the run had time for, on a slower machine too.
+    deadline = Deadline(time_s if space.recorded is None else PATIENCE * time_s)
     problem = load_problem(space)
     record = _fitted(space, candidate)
     if reason := load_casualties(space).dropped(record.family):

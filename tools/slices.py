@@ -57,6 +57,7 @@ class SlicesResult(BaseModel):
     rows_tested: int
     loss_overall: float
     """Mean loss of the tested half."""
+    metric: str
     score_overall: float | None
     """The contract's metric on the tested half."""
     looked_at: int
@@ -79,7 +80,7 @@ def find_slices(
     """Find the slices of the table where a candidate errs most, and test them on rows that had no part in finding them."""
     from tools.deadline import Deadline
     from tools.problem import load_problem
-    from tools.slicing import conditions, halves, loss_of_rows, search, verify
+    from tools.slicing import capped, conditions, halves, loss_of_rows, search, verify
 
     deadline = Deadline(time_s)
     space = workspace()
@@ -91,7 +92,7 @@ def find_slices(
         raise ToolRefused(
             f"{rows} validated rows are too few to find slices on one half and test them on the other ({FEWEST_ROWS} needed)."
         )
-    losses, kind = loss_of_rows(problem, oof)
+    losses, kind = capped(*loss_of_rows(problem, oof))
     found, tested = halves(problem, losses, _groups(problem))
     if min(len(found.rows), len(tested.rows)) < FEWEST_ROWS // 4:
         raise ToolRefused(
@@ -108,6 +109,7 @@ def find_slices(
         rows=rows,
         rows_tested=len(tested.rows),
         loss_overall=_rounded(tested.losses.mean()),
+        metric=problem.contract.metric,
         score_overall=_score(problem, oof, tested.rows),
         looked_at=weighed.looked_at,
         tested=len(verdicts),

@@ -31,10 +31,12 @@ LEAST_SHARE, MOST_SHARE, LEAST_ROWS = 0.02, 0.6, 20
 """Support of a slice in the half that is searched."""
 LEAST_TESTED = 10
 """Rows of a slice in the other half without which nothing can be said of it."""
+CAP = 0.99
 MARGIN = 2.0
 """Standard errors that a difference is lowered by before slices are compared: few rows are often bad by chance."""
 ALIKE = 0.5
 """Slices that share more than this of their rows (Jaccard) are told as one."""
+WRONG, BRIER = "share of wrong classes", "squared error of the probabilities"
 BINARY_LOSSES = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_weighted", "precision", "recall", "mcc", "kappa")
 
 
@@ -120,9 +122,22 @@ def loss_of_rows(problem: Problem, predictions: Array) -> tuple[Array, str]:
     if metric in BINARY_LOSSES:
         wrong = np.full(len(y), np.nan)
         wrong[known] = predictions[known].argmax(axis=1) != y[known]
-        return wrong, "share of wrong classes"
+        return wrong, WRONG
     truth = np.eye(problem.n_classes)[y]
-    return ((predictions - truth) ** 2).sum(axis=1) / 2, "squared error of the probabilities"
+    return ((predictions - truth) ** 2).sum(axis=1) / 2, BRIER
+
+
+def capped(losses: Array, kind: str) -> tuple[Array, str]:
+    """Losses that a single row cannot dominate, and what they are then: those above the 99th percentile are brought down to it.
+
+    One house that is mispriced by a million is an outlier, and no part of the table where a model fails; left as it is, it hides those.
+    Losses that are bounded already stay as they are.
+    """
+    known = losses[np.isfinite(losses)]
+    most = float(np.quantile(known, CAP, method="higher"))
+    if most >= known.max() or kind in (WRONG, BRIER):
+        return losses, kind
+    return np.minimum(losses, most), f"{kind} (at most its {CAP:.0%} quantile, {most:.4g})"
 
 
 def halves(problem: Problem, losses: Array, groups: Array | None) -> tuple[Half, Half]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from team.playbook.transcript import Call, Transcript
 from team.playbook.wording import joined, score
+from tools.metrics import METRICS
 
 SLICES_S = 5.0
 CURVE_SHARE, MOST_CURVE_S, LEAST_CURVE_S = 0.1, 20.0, 2.0
@@ -54,10 +55,12 @@ def slices_told(found: dict[str, Any]) -> str:
     worst = found["slices"][0]
     others = len(found["slices"]) - 1
     more = f" {others} more {'is' if others == 1 else 'are'} worse than the rest." if others else ""
-    return (
-        f"It errs most where {joined(worst['conditions'])}: {found['loss']} {score(worst['loss'])} against"
-        f" {score(worst['loss_elsewhere'])} elsewhere, on {worst['rows']:,} rows.{more}"
-    )
+    inside, overall = worst["score"], found["score_overall"]
+    if inside is not None and overall is not None and METRICS[found["metric"]].better(overall, inside):
+        figures = f"{found['metric']} {score(inside)} there, {score(overall)} on all tested rows"
+    else:
+        figures = f"{found['loss']} {score(worst['loss'])} there, {score(worst['loss_elsewhere'])} elsewhere"
+    return f"It errs most where {joined(worst['conditions'])}, {worst['rows']:,} rows: {figures}.{more}"
 
 
 def curve_told(found: dict[str, Any]) -> str:

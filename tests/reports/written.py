@@ -326,6 +326,7 @@ def slices(name: str = "Mass") -> dict[str, Any]:
         "rows": 266,
         "rows_tested": 133,
         "loss_overall": 0.19,
+        "metric": "roc_auc",
         "score_overall": 0.97,
         "looked_at": 1357,
         "tested": 9,

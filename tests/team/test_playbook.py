@@ -181,7 +181,9 @@ SLICES: dict[str, Any] = {
     "candidate": "lightgbm-1",
     "loss": "log loss",
     "looked_at": 1234,
-    "slices": [{"conditions": ["age > 60", "plan = 'basic'"], "loss": 0.9, "loss_elsewhere": 0.3, "rows": 210}],
+    "metric": "roc_auc",
+    "score_overall": 0.9,
+    "slices": [{"conditions": ["age > 60", "plan = 'basic'"], "loss": 0.8, "loss_elsewhere": 0.3, "rows": 210, "score": 0.71}],
 }
 CURVE: dict[str, Any] = {
     "candidate": "lightgbm-1",
@@ -200,8 +202,11 @@ async def test_the_critic_accepts_before_it_looks_at_the_holdout() -> None:
     searched = ("find_slices", {"candidate": "lightgbm-1"}, SLICES)
     tool, arguments = called(await answer("critic", "select", [searched], **facts))
     assert (tool, arguments["verdict"]) == ("review", "accept")
-    told = "It errs most where age > 60 and plan = 'basic': log loss 0.9 against 0.3 elsewhere, on 210 rows."
-    assert arguments["findings"][-1] == told
+    told = "It errs most where age > 60 and plan = 'basic', 210 rows: "
+    assert arguments["findings"][-1] == f"{told}roc_auc 0.71 there, 0.9 on all tested rows."
+    better = {**SLICES, "slices": [{**SLICES["slices"][0], "score": 0.95}]}
+    _, other = called(await answer("critic", "select", [("find_slices", {}, better)], **facts))
+    assert other["findings"][-1] == f"{told}log loss 0.8 there, 0.3 elsewhere."
     accepted = [searched, ("review", arguments, {**arguments, "back_to": None})]
     assert called(await answer("critic", "select", accepted, **facts)) == ("score_holdout", {"candidate": "lightgbm-1"})
 
