@@ -7,6 +7,7 @@ a bad one in any noise, so it sees one half of the rows, and what it chose is te
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MOST_COLUMNS = 60
 MOST_LEVELS = 12
 BINS = 5
+TEXT_CHARS = 60
+"""Of a name or level in the words of a condition."""
 MOST_CONDITIONS = 400
 MOST_ROWS = 20_000
 """Of a half that the search weighs pairs on; all rows of the other half are tested."""
@@ -170,11 +173,12 @@ def _support(n: int) -> tuple[int, int]:
 
 
 def _of_column(column: Column, values: pd.Series) -> list[Condition]:
-    found = [Condition(column.name, f"{column.name} is missing")] if values.isna().any() else []
+    name = _cut(column.name)
+    found = [Condition(column.name, f"{name} is missing")] if values.isna().any() else []
     if column.kind in ("categorical", "boolean") or (column.kind == "numeric" and column.unique <= BINS):
         for level in values.value_counts().index[:MOST_LEVELS]:
-            shown = repr(level) if isinstance(level, str) else f"{level:g}"
-            found.append(Condition(column.name, f"{column.name} = {shown[:60]}", level=level))
+            shown = repr(_cut(level)) if isinstance(level, str) else f"{level:g}"
+            found.append(Condition(column.name, f"{name} = {shown}", level=level))
     elif column.kind in ("numeric", "datetime"):
         found += _bins(column, values.dropna())
     return found
@@ -182,7 +186,6 @@ def _of_column(column: Column, values: pd.Series) -> list[Condition]:
 
 def _bins(column: Column, present: pd.Series) -> list[Condition]:
     """Intervals between quantiles, open below and closed above; the outermost are unbounded."""
-    name = column.name
     if present.empty:
         return []
     cuts = np.unique(present.quantile(np.arange(1, BINS) / BINS, interpolation="lower").to_numpy())
@@ -190,9 +193,17 @@ def _bins(column: Column, present: pd.Series) -> list[Condition]:
     texts = [f"{edge:.6g}" if column.kind == "numeric" else str(edge)[:16].removesuffix("T00:00").replace("T", " ") for edge in edges]
     if not edges:
         return []
-    inner = [Condition(name, f"{texts[i]} < {name} <= {texts[i + 1]}", low=edges[i], high=edges[i + 1]) for i in range(len(edges) - 1)]
-    first, last = Condition(name, f"{name} <= {texts[0]}", high=edges[0]), Condition(name, f"{name} > {texts[-1]}", low=edges[-1])
-    return [first, *inner, last]
+    name = _cut(column.name)
+    inner = [
+        Condition(column.name, f"{above} < {name} <= {below}", low=low, high=high)
+        for (low, above), (high, below) in itertools.pairwise(zip(edges, texts, strict=True))
+    ]
+    first = Condition(column.name, f"{name} <= {texts[0]}", high=edges[0])
+    return [first, *inner, Condition(column.name, f"{name} > {texts[-1]}", low=edges[-1])]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 1] + "…"
 
 
 def search(half: Half, single: list[Condition], X: pd.DataFrame, most: int, deadline: Deadline) -> Search:

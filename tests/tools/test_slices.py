@@ -197,6 +197,14 @@ def test_conditions_cut_every_kind_of_column_into_parts_that_are_whole() -> None
         assert (together == 1).all(), f"{column}: every row lies in one part"
 
 
+def test_long_names_and_levels_are_cut_in_words_alone() -> None:
+    frame = table(800).rename(columns={"age": "a" * 3000}).assign(plan=lambda t: t["plan"] + " " * 5 + "w" * 500)
+    problem = problem_of(frame)
+    found = conditions(problem, np.arange(800))
+    assert max(len(c.text) for c in found) < 100
+    assert sum(c.holds(problem.X).sum() for c in found if c.column == "plan") == 800
+
+
 def test_too_few_rows(open_workspace: Open) -> None:
     space = open_workspace(table(120), "y", "regression")
     put(space, np.zeros(90))
