@@ -32,7 +32,9 @@ FEWEST_ROWS = 25
 FEWEST_PER_CLASS = 4
 FEWEST_FOLDS = 2
 ROOM = 1.3
-"""Over the estimate of what fitting a fold's sizes takes."""
+"""Over the estimate of what a fit takes."""
+FEW_ROWS = 5000
+"""So many rows take about as long as the iterations over them."""
 PATIENCE = 10.0
 """How many times longer a notebook may take that is executed again."""
 HARDLY = 0.5
@@ -112,8 +114,8 @@ def learning_curve(
     scores = np.array(curve.lines)
     if len(scores) < FEWEST_FOLDS:
         raise ToolRefused(
-            f"{record.name!r} could not be fitted on {FEWEST_FOLDS} folds at {FEWEST_SIZES - 1} sizes in {time_s:g} s;"
-            f" give learning_curve about {max(curve.needed, 2 * time_s):.0f} s."
+            f"{record.name!r} cannot be fitted on {FEWEST_FOLDS} folds at {FEWEST_SIZES - 1} sizes in {time_s:g} s;"
+            f" give learning_curve about {max(ROOM * curve.needed, 2 * time_s):.0f} s."
         )
     best = -1.0 if sign < 0 else 0.0
     law = fit_power_law(curve.rows, sign * scores, best, seed=problem.contract.seed)
@@ -197,14 +199,14 @@ class _Curve:
 
     @property
     def needed(self) -> float:
-        """About how many seconds the least curve takes, by what was measured."""
-        least = range(FEWEST_SIZES - 1)
-        each = [self._seconds[i] or self._shares[i] * self.record.fit_seconds / max(1, self.record.n_folds) for i in least]
-        return ROOM * FEWEST_FOLDS * sum(each)
+        """About how many seconds the least curve takes, by what is known of it."""
+        return FEWEST_FOLDS * sum(self._expected(size) for size in range(FEWEST_SIZES - 1))
 
     def run(self) -> None:
         # Under a time split the last fold has the most rows to learn from.
         folds = sorted(self._full, reverse=True)
+        if self.needed > self.deadline.remaining():
+            return
         for size in range(len(self._shares)):
             for fold in folds[:FEWEST_FOLDS]:
                 if not self._affords(self._expected(size)) or not self._fit(fold, size):
@@ -220,10 +222,16 @@ class _Curve:
         return ROOM * seconds <= self.deadline.remaining()
 
     def _expected(self, size: int) -> float:
-        """Seconds of a fit, by one that was made on as many rows, or on fewer."""
-        if self._seconds[size] or size == 0:
-            return self._seconds[size]
-        return self._seconds[size - 1] * self._shares[size] / self._shares[size - 1]
+        """Seconds of a fit, by one that was made on as many rows or on fewer, or else by those with all rows."""
+        measured = next((i for i in range(size, -1, -1) if self._seconds[i]), None)
+        if measured is None:
+            return self._cost(self._shares[size]) * self.record.fit_seconds / max(1, self.record.n_folds)
+        return self._seconds[measured] * self._cost(self._shares[size]) / self._cost(self._shares[measured])
+
+    def _cost(self, share: float) -> float:
+        """What a fit on a share of the rows takes of one on all: on few rows hardly less, since most of it goes into iterations."""
+        fixed = 1 / (1 + self.record.share * self._fold_rows() / FEW_ROWS)
+        return fixed + (1 - fixed) * share
 
     def _fit(self, fold: int, size: int) -> bool:
         """Fit one fold on one size; False when the time cut it short, which leaves no score."""

@@ -240,9 +240,9 @@ def test_where_it_fails_what_it_relies_on_and_whether_more_data_would_help(tmp_p
     assert "0.4321" in text
     assert "<0.001" in text
     assert "fitted without one fold and explained on 53 of its rows, which it has not seen" in text
-    assert "0.1579 ± 0.012" in text
+    assert "0.1579 ± 0.0120" in text
     assert "0.8642" in text
-    assert "Mass = 4250 +1.5, Depth = Mass -0.25" in text
+    assert "Mass = 4250 +1.5, Depth = Mass −0.25" in text
     assert "1.35 FEMALE" in text
     assert "Twice the rows are likely to help." in text
     assert "0.0187 in ROC AUC, 90 % interval 0.0049 to 0.0312" in text

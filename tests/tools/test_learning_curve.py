@@ -98,8 +98,15 @@ def test_a_short_time_leaves_the_largest_sizes_out_and_too_short_a_time_is_told(
     assert [len(line) for line in curve.lines] == [4, 4]
     assert curve.lines[-1][-1] == pytest.approx(problem.score(oof, np.flatnonzero(problem.folds == first)))
     write_candidate(space, record.model_copy(update={"family": "catboost", "params": SLOW}), problem, oof)
-    with pytest.raises(ToolRefused, match="could not be fitted on 2 folds at 3 sizes in 1 s; give learning_curve about"):
+    with pytest.raises(ToolRefused, match="cannot be fitted on 2 folds at 3 sizes in 1 s; give learning_curve about"):
         learning_curve("tree-1", time_s=1)
+    slow = record.model_copy(update={"fit_seconds": 3000})
+    write_candidate(space, slow, problem, oof)
+    with pytest.raises(ToolRefused, match=r"in 30 s; give learning_curve about \d{4} s"):
+        learning_curve("tree-1", time_s=30)
+    hopeless = _Curve(problem, preparation, slow, oof, Deadline(30))
+    hopeless.run()
+    assert not any(hopeless._scores.values()), "what cannot be done is not begun"
 
 
 def test_the_verdict_weighs_the_interval_against_the_noise_of_the_score() -> None:
