@@ -8,7 +8,7 @@ from typing import Any
 
 from reports import charts, pages
 from reports.comparison import TEST_TITLES, Comparison, cost_rows, difference_tables, value_text, winner_text, work_rows
-from reports.figures import p_value, score_format, signed
+from reports.figures import score_format, signed
 from reports.side import Side
 from team.rundir import write_atomic
 
@@ -33,7 +33,6 @@ def render(comparison: Comparison) -> str:
     environment = pages.environment(figure)
     environment.filters |= {
         "signed": lambda value: signed(value, figure),
-        "p_value": p_value,
         "value": value_text,
         "winner": winner_text,
         "test": lambda name: TEST_TITLES[name],

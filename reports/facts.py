@@ -14,7 +14,19 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from reports.conversation import Turn, read_turns
-from reports.findings import Evaluation, Fact, Plan, Preparation, Profile, Skipped, last_result, read_skipped
+from reports.findings import (
+    Evaluation,
+    Explanation,
+    Fact,
+    LearningCurve,
+    Plan,
+    Preparation,
+    Profile,
+    Skipped,
+    Slices,
+    last_result,
+    read_skipped,
+)
 from reports.plots import Plot, list_plots
 from reports.record import (
     CandidateRow,
@@ -93,6 +105,10 @@ class RunFacts(Fact):
     reviews: tuple[ReviewFact, ...]
     evaluation: Evaluation | None
     """Of the candidate that was scored on the holdout, or of the last one evaluated."""
+    slices: Slices | None
+    explanation: Explanation | None
+    curve: LearningCurve | None
+    """These three, where a role asked for them, of the same candidate."""
     holdout: Holdout | None
     optimism: Optimism | None
     """What the score in cross-validation owes to the pick, where the host could tell."""
@@ -188,7 +204,9 @@ def read_facts(run: Path) -> RunFacts:
     profile, preparation = last_result(events, "profile_table"), last_result(events, "prepare")
     fallbacks = [Fallback(stage=e.stage, role=e.role, reason=e.reason, what=e.what, event=e.seq) for e in events if isinstance(e, FellBack)]
     package = last_result(events, "package_model")
-    evaluation = last_result(events, "evaluate", **({"candidate": holdout.candidate} if holdout else {}))
+    having = {"candidate": holdout.candidate} if holdout else {}
+    evaluation = last_result(events, "evaluate", **having)
+    slices, explanation, curve = (last_result(events, tool, **having) for tool in ("find_slices", "explain", "learning_curve"))
     return RunFacts(
         name=started.run if started else place.name,
         folder=_folder(place, events),
@@ -218,6 +236,9 @@ def read_facts(run: Path) -> RunFacts:
             if isinstance(e, Reviewed)
         ),
         evaluation=Evaluation.model_validate({**evaluation[1], "event": evaluation[0]}) if evaluation else None,
+        slices=Slices.model_validate({**slices[1], "event": slices[0]}) if slices else None,
+        explanation=Explanation.model_validate({**explanation[1], "event": explanation[0]}) if explanation else None,
+        curve=LearningCurve.model_validate({**curve[1], "event": curve[0]}) if curve else None,
         holdout=_holdout(holdout),
         optimism=_optimism(_last(events, OptimismEstimated)),
         looks=_looks(place.vault / "ledger.jsonl"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -109,6 +109,102 @@ class Evaluation(Fact):
     importance: tuple[Importance, ...] = ()
     importance_kind: str = ""
     predict_ms_per_row: float | None = None
+    event: int
+
+
+class Slice(Fact):
+    """Part of the table where a candidate errs more than elsewhere, by rows that had no part in finding it."""
+
+    conditions: tuple[str, ...]
+    rows: int
+    share: float
+    """Of all validated rows, 0 to 1."""
+    loss: float
+    loss_elsewhere: float
+    low: float
+    high: float
+    """95 % interval of the difference."""
+    p_value: float
+    score: float | None = None
+
+
+class Slices(Fact):
+    """What `find_slices` found out about a candidate."""
+
+    candidate: str
+    loss: str
+    rows_tested: int
+    loss_overall: float
+    score_overall: float | None = None
+    looked_at: int
+    tested: int
+    level: float
+    slices: tuple[Slice, ...] = ()
+    event: int
+
+
+class CurvePoint(Fact):
+    rows: int
+    score: float
+    std_error: float
+
+
+class LearningCurve(Fact):
+    """Whether more rows would help, by `learning_curve`."""
+
+    candidate: str
+    fitted: str
+    points: tuple[CurvePoint, ...]
+    folds: int
+    doubled: float
+    gain: float
+    low: float
+    high: float
+    level: float
+    noise: float
+    verdict: Literal["likely", "hardly", "unclear"]
+    event: int
+
+
+class ColumnReliance(Fact):
+    column: str
+    importance: float | None = None
+    std_error: float | None = None
+    contribution: float | None = None
+
+
+class Part(Fact):
+    column: str
+    value: str
+    contribution: float
+
+
+class Example(Fact):
+    """One prediction taken apart: base, parts and rest add up to the score."""
+
+    row: int
+    why: str
+    unseen: bool
+    actual: str
+    predicted: str
+    output: str = ""
+    score: float
+    base: float
+    parts: tuple[Part, ...]
+    rest: float
+
+
+class Explanation(Fact):
+    """What a candidate relies on, by `explain`."""
+
+    candidate: str
+    unseen: bool
+    rows: int
+    reliance: tuple[ColumnReliance, ...] = ()
+    not_shown: int = 0
+    method: Literal["exact", "sampled"]
+    scale: str
+    examples: tuple[Example, ...] = ()
     event: int
 
 

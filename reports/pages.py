@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import charts
-from reports.figures import compact, dollars, duration, file_size, metric_title, score_format, share
+from reports.figures import compact, dollars, duration, file_size, metric_title, p_value, score_format, share, signed
 from reports.visible import visible
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -41,6 +41,8 @@ def environment(figure: Callable[[float], str]) -> Environment:
         "dollars": dollars,
         "duration": duration,
         "share": share,
+        "p_value": p_value,
+        "change": lambda value: signed(value, compact),
         "file_size": file_size,
         "metric": metric_title,
         "to_scale": lambda value, scale: score_format(scale)(value),

@@ -151,13 +151,15 @@ def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
 
 
 def _importance(model: FittedModel, problem: Problem, deadline: Deadline) -> tuple[list[ColumnImportance], str]:
-    """Permutation importance (Breiman 2001) on a sample of rows while time is left, else the models' own.
+    """Permutation importance on a sample of rows while time is left, else the models' own.
 
     The rows are those of the fit, so it tells what the model relies on, not what helps on unseen rows.
     """
     import time
 
     import numpy as np
+
+    from tools.importance import loss_of_metric, permutation_importance
 
     own = [ColumnImportance(column=name, importance=round(value, 5)) for name, value in list(model.importance.items())[:IMPORTANT]]
     rng = np.random.default_rng(problem.contract.seed)
@@ -168,26 +170,16 @@ def _importance(model: FittedModel, problem: Problem, deadline: Deadline) -> tup
     columns = (ranked + [name for name in used if name not in ranked])[:IMPORTANCE_COLUMNS]
     started = time.monotonic()
     try:
-        base = _loss(problem, y, model.predict_table(X))
+        model.predict_table(X)
         each = time.monotonic() - started
         if each * len(columns) > min(20.0, 0.5 * deadline.remaining()):
             return own, "share of the model's own gain"
-        found = []
-        for name in columns:
-            shuffled = X.copy()
-            shuffled[name] = X[name].to_numpy()[rng.permutation(len(X))]
-            found.append(ColumnImportance(column=name, importance=round(_loss(problem, y, model.predict_table(shuffled)) - base, 6)))
+        shuffled = permutation_importance(model.predict_table, X, lambda p: loss_of_metric(problem, y, p), columns, rng)
+        found = [ColumnImportance(column=name, importance=round(losses[0], 6)) for name, losses in shuffled.items()]
     except ValueError:  # the metric is undefined on the sample
         return own, "share of the model's own gain"
     found.sort(key=lambda c: -c.importance)
     return found[:IMPORTANT], f"worsening of {problem.contract.metric} when the column is shuffled"
-
-
-def _loss(problem: Problem, y: np.ndarray, predictions: np.ndarray) -> float:
-    from tools.metrics import score
-
-    value = score(problem.contract.metric, problem.contract.task, y, predictions)
-    return -value if problem.contract.direction == "maximize" else value
 
 
 def _plots(

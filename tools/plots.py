@@ -182,5 +182,71 @@ def target_distribution(path: Path, contract: Contract, y: Array) -> None:
     bars(path, f"Classes of {plain(contract.target, 50)}", [contract.classes[i] for i in order], [float(counts[i]) for i in order], "Rows")
 
 
+def learning_curve(path: Path, metric: str, rows: Array, scores: Array, grid: Array, curve: Array, now: float) -> None:
+    """Scores by number of rows, and the law through them, drawn on beyond the rows there are.
+
+    Args:
+        scores: one line a fold, shape (folds, len(rows)).
+        curve: middle and the two ends of the interval for each of `grid`, shape (len(grid), 3).
+    """
+    with figure(path, "Score by number of training rows", (6.4, 4.2)) as axis:
+        axis.fill_between(grid, curve[:, 1], curve[:, 2], color=BLUE, alpha=0.15, linewidth=0)
+        seen = grid <= now
+        axis.plot(grid[seen], curve[seen, 0], color=BLUE)
+        axis.plot(grid[grid >= now], curve[grid >= now, 0], color=BLUE, linestyle="--", label="if the law goes on")
+        axis.errorbar(
+            rows, scores.mean(axis=0), yerr=scores.std(axis=0, ddof=1) / np.sqrt(len(scores)), color=GREY, marker="o", linestyle="none",
+            markersize=4, markerfacecolor=BLUE, markeredgecolor=BLUE, elinewidth=1, label=f"mean of {len(scores)} folds",
+        )  # fmt: skip
+        axis.axvline(now, color=GREY, linestyle=":", linewidth=1)
+        axis.set_xscale("log")
+        ticks = [*rows[::2], rows[-1], 2 * now]
+        axis.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+        axis.minorticks_off()
+        axis.set_xlabel("Training rows of a fold")
+        axis.set_ylabel(metric)
+        axis.legend(fontsize=8, frameon=False, loc="best")
+
+
+def effect(
+    path: Path, column: str, at: Array, partial: Array, accumulated: Array | None, labels: list[str], unit: str, reach: float
+) -> None:
+    """How the prediction moves with a column: accumulated local effects as lines, partial dependence dashed, or dots for categories.
+
+    Args:
+        at: values, or levels where `accumulated` is None.
+        partial: mean prediction with the column set there, shape (len(at), len(labels)).
+        labels: classes; one empty label for a single output.
+        reach: of the axis to either side of the mean, the same for all columns, so that their effects can be compared.
+    """
+    from matplotlib import colormaps
+
+    colours = [BLUE] if len(labels) == 1 else [colormaps["tab10"](i) for i in range(len(labels))]
+    with figure(path, f"Effect of {plain(column, 50)}", (4.8, 3.6)) as axis:
+        for place, (label, colour) in enumerate(zip(labels, colours, strict=True)):
+            name = plain(label) if len(labels) > 1 else ""
+            if accumulated is None:
+                axis.plot(partial[:, place], range(len(at))[::-1], "o", color=colour, markersize=6, label=name)
+                continue
+            # Both have levels of their own: the dashed line is laid on the other, so that their shapes can be compared.
+            lift = float((partial[:, place] - accumulated[:, place]).mean())
+            axis.plot(at, accumulated[:, place], color=colour, marker="o", markersize=3, label=name or "accumulated local effects")
+            dashed = {"color": colour if len(labels) > 1 else ORANGE, "linestyle": "--", "linewidth": 1}
+            axis.plot(at, partial[:, place] - lift, label="" if name else "partial dependence", **dashed)
+        if accumulated is None:
+            axis.set_yticks(range(len(at))[::-1], [plain(level) for level in at], fontsize=8)
+            axis.set_ylim(-0.5, len(at) - 0.5)
+            if len(labels) == 1:
+                axis.set_xlim(partial.mean() - reach, partial.mean() + reach)
+            axis.set_xlabel(plain(unit, 50))
+        else:
+            axis.set_xlabel(plain(column, 50))
+            axis.set_ylabel(f"{plain(unit, 40)}, difference to the mean", fontsize=8)
+            axis.set_ylim(-reach, reach)
+            axis.tick_params(axis="x", labelrotation=0 if at.dtype.kind == "f" else 30)
+        if len(labels) > 1 or accumulated is not None:
+            axis.legend(fontsize=8, frameon=False, loc="best")
+
+
 def _sample(n: int) -> Array:
     return np.arange(n) if n <= MOST_POINTS else np.sort(np.random.default_rng(0).choice(n, MOST_POINTS, replace=False))

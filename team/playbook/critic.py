@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from team.playbook.examining import slices, slices_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import plus_minus, score, sentence
 
@@ -11,11 +12,13 @@ SIMPLE = ("dummy", "linear", "tree")
 
 
 def decide(t: Transcript) -> Decision:
-    if t.failure:
+    if t.failure and t.failure.tool != "find_slices":
         return Say(f"{t.failure.tool} did not work: {t.failure.result.get('detail')}")
     if not t.called("review") and not t.facts["reviewed"]:
         if t.stage == "select" and not t.facts.get("evaluated"):
             return Say("There are no predictions for the sealed rows to judge yet.")
+        if t.stage == "select" and (search := slices(t, t.facts["evaluated"][-1])):
+            return search
         return _review(t)
     if t.stage == "select" and not t.facts.get("evaluated"):
         return Say("There are no predictions for the sealed rows to score yet.")
@@ -70,6 +73,9 @@ def _findings(t: Transcript) -> list[str]:
             real = "real" if round_["real"] else "inside its noise"
             tried = f" for the best of {round_['candidates']}" if round_["candidates"] > 1 else ""
             findings.append(f"The last round of tuning gained {score(round_['gain'])} ± {round_['noise']:.2g}, which is {real}{tried}.")
+    searched = t.last("find_slices")
+    if searched and searched.ok:
+        findings.append(slices_told(searched.result))
     return findings
 
 

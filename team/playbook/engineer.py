@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from team.playbook.examining import curve, curve_told, explanation
 from team.playbook.refitting import MOST_REFIT_S, PATIENCE, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score
@@ -217,7 +218,11 @@ def _select(t: Transcript) -> Decision:
     if done and (done.ok or done.result.get("evaluated")):
         handed = done.arguments["candidate"]
         why = why if handed == chosen else f"{handed} is handed over in the place of {chosen}."
-        return Say(f"{why} Its predictions for the sealed rows are written; nobody has compared them with anything yet.")
+        if asked := curve(t, handed) or explanation(t, handed):
+            return asked
+        seen = t.last("learning_curve")
+        told = f" {curve_told(seen.result)}" if seen and seen.ok else ""
+        return Say(f"{why} Its predictions for the sealed rows are written; nobody has compared them with anything yet.{told}")
     if done and done.lost.get("how") == "memory" and not _asked_twice(t, done):
         why = f"{done.arguments['candidate']} ran out of memory beside what earlier calls had left there; a fresh kernel has more of it."
         return Call("evaluate", done.arguments, why)

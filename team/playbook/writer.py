@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from team.playbook.examining import curve_told, slices_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score
 
@@ -140,4 +141,7 @@ def _limitations(f: dict[str, Any]) -> str:
     if strongest := f.get("strongest_columns"):
         names = joined([repr(s["column"]) for s in strongest[:3]])
         text += f" Alone, {names} tell most about the target: make sure that they are known at the moment of prediction."
+    for tool, told in (("find_slices", slices_told), ("learning_curve", curve_told)):
+        if (found := f.get(tool)) and found["candidate"] == h["candidate"]:
+            text += f" {told(found)}"
     return text

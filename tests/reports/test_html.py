@@ -12,7 +12,7 @@ import pytest
 from reports.html import MOST_CANDIDATES, write_report
 from team.events import FellBack, HoldoutScored, RoundEnded, RunEnded
 from team.rundir import RunDir
-from tests.reports.written import Written, encoded, evaluation, finished, png
+from tests.reports.written import Written, encoded, evaluation, examined, finished, png, slices
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}</title></style>"
 VOID = {"meta", "img", "br", "link", "input", "hr", "rect", "circle", "line", "path"}
@@ -249,3 +249,49 @@ def test_a_long_leaderboard_is_cut_but_keeps_the_baselines(tmp_path: Path) -> No
     assert f"candidate-{MOST_CANDIDATES}" not in text
     assert f"{MOST_CANDIDATES + 21} dummy-1 baseline" in text
     assert "20 more are in leaderboard.json" in text
+
+
+def test_where_it_fails_what_it_relies_on_and_whether_more_data_would_help(tmp_path: Path) -> None:
+    run = examined(tmp_path)
+    page = Page(write_report(run.path))
+    text = " ".join(page.text.split())
+    assert "Mass > 4200 and Depth = 'a'" in text
+    assert "1,357 slices of one and two conditions were looked at" in text
+    assert "61 23 %" in text
+    assert "0.4321" in text
+    assert "<0.001" in text
+    assert "fitted without one fold and explained on 53 of its rows, which it has not seen" in text
+    assert "0.1579 ± 0.0120" in text
+    assert "0.8642" in text
+    assert "Mass = 4250 +1.5, Depth = Mass −0.25" in text
+    assert "1.35 FEMALE" in text
+    assert "Twice the rows are likely to help." in text
+    assert "0.0187 in ROC AUC, 90 % interval 0.0049 to 0.0312" in text
+    assert [attrs["alt"] for tag, attrs in page.elements if tag == "img"] == ["lightgbm 1 effect 1", "lightgbm 1 learning curve"]
+    assert page.open == []
+    lines = run.events.read_text().splitlines()
+    for tool in ("find_slices", "explain", "learning_curve"):
+        number = max(n for n, line in enumerate(lines) if '"tool_returned"' in line and f'"{tool}"' in line)
+        assert f"#e{number}" in page.links(), f"figures of {tool} have no source"
+    assert "would gain 0.777" not in text, "the curve of another candidate is not this one's"
+
+
+def test_without_them_there_are_no_such_sections(page: Page) -> None:
+    assert not {"slices", "explanation", "curve"} & set(page.ids)
+
+
+def test_no_slice_is_a_finding_too(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        w.turn("critic", "select")
+        w.call("critic", "find_slices", {}, {**slices(), "slices": []})
+    text = " ".join(Page(write_report(w.run.path)).text.split())
+    assert "No slice is worse than the rest beyond chance. 1,357 slices" in text
+    assert "the worst 9 were tested on the other half, at a level of 5 % for all together" in text
+
+
+def test_hostile_columns_are_text_in_what_was_examined(tmp_path: Path) -> None:
+    page = Page(write_report(examined(tmp_path, HOSTILE).path))
+    assert page.open == []
+    assert not any(tag == "script" for tag, _ in page.elements)
+    assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)

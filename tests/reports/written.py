@@ -285,3 +285,98 @@ def finished(out: Path, *, name: str = "Mass", **settings: Any) -> RunDir:
         w.cell("later", "predict_rows", "from tools.finishing import predict_rows", stage="release")
         w.add(RunEnded(status="done", seconds=9.0))
     return w.run
+
+
+def examined(out: Path, name: str = "Mass") -> RunDir:
+    """A run whose candidate was examined: slices, learning curve, explanation. `name` is a column of the data."""
+    with Written(out) as w:
+        w.start()
+        w.enter("select")
+        w.seal(features=[name, "Depth"])
+        w.turn("engineer", "select")
+        w.add(w.score("lightgbm-1", *SCORES["lightgbm-1"]))
+        w.call("engineer", "learning_curve", {"candidate": "lightgbm-2"}, {**curve(), "candidate": "lightgbm-2", "gain": 0.777})
+        call = w.call("engineer", "learning_curve", {"candidate": "lightgbm-1"}, curve())
+        w.cell(call, "learning_curve", "learning_curve()", stage="select", result=curve(), images=[png(7)])
+        call = w.call("engineer", "explain", {"candidate": "lightgbm-1"}, explanation(name))
+        w.cell(call, "explain", "explain()", stage="select", result=explanation(name), images=[png(8)])
+        w.turn("critic", "select")
+        w.call("critic", "find_slices", {"candidate": "lightgbm-1"}, slices(name))
+        w.add(
+            HoldoutScored(candidate="lightgbm-1", metric="roc_auc", score=0.97, low=0.94, high=0.99, level=0.95, n=67, looks=1),
+        )
+        w.leave("select")
+    return w.run
+
+
+def slices(name: str = "Mass") -> dict[str, Any]:
+    found = {
+        "conditions": [f"{name} > 4200", "Depth = 'a'"],
+        "columns": [name, "Depth"],
+        "rows": 61,
+        "share": 0.23,
+        "loss": 0.4321,
+        "loss_elsewhere": 0.1234,
+        "low": 0.2,
+        "high": 0.42,
+        "p_value": 0.0002,
+        "score": None,
+    }
+    return {
+        "candidate": "lightgbm-1",
+        "loss": "log loss",
+        "rows": 266,
+        "rows_tested": 133,
+        "loss_overall": 0.19,
+        "metric": "roc_auc",
+        "score_overall": 0.97,
+        "looked_at": 1357,
+        "tested": 9,
+        "level": 0.05,
+        "slices": [found],
+        "complete": True,
+        "seconds": 0.2,
+    }
+
+
+def curve() -> dict[str, Any]:
+    points = [{"rows": rows, "score": score, "std_error": 0.01} for rows, score in ((25, 0.8111), (80, 0.9), (212, 0.9612))]
+    return {
+        "candidate": "lightgbm-1",
+        "fitted": "lightgbm-1",
+        "metric": "roc_auc",
+        "points": points,
+        "folds": 4,
+        "score": 0.961,
+        "doubled": 0.98,
+        "gain": 0.0187,
+        "low": 0.0049,
+        "high": 0.0312,
+        "level": 0.9,
+        "noise": 0.006,
+        "verdict": "likely",
+        "plots": ["plots/lightgbm-1-learning-curve.png"],
+        "seconds": 3.0,
+    }
+
+
+def explanation(name: str = "Mass") -> dict[str, Any]:
+    parts = [{"column": name, "value": "4250", "contribution": 1.5}, {"column": "Depth", "value": name, "contribution": -0.25}]
+    example = {"row": 17, "why": "most wrong", "unseen": True, "actual": "MALE", "predicted": "FEMALE (0.81)", "output": "FEMALE"}
+    return {
+        "candidate": "lightgbm-1",
+        "unseen": True,
+        "rows": 53,
+        "metric": "roc_auc",
+        "reliance": [
+            {"column": name, "importance": 0.1579, "std_error": 0.012, "contribution": 0.8642},
+            {"column": "Depth", "importance": None, "std_error": None, "contribution": None},
+        ],
+        "not_shown": 0,
+        "method": "exact",
+        "scale": "log-odds",
+        "effects": [],
+        "examples": [{**example, "score": 1.35, "base": 0.1, "parts": parts, "rest": 0.0}],
+        "plots": ["plots/lightgbm-1-effect-1.png"],
+        "seconds": 3.0,
+    }

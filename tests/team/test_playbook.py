@@ -177,12 +177,78 @@ async def test_the_blend_is_evaluated_only_where_it_is_recommended() -> None:
     assert called(await answer("engineer", "select", failed, **facts))[1]["candidate"] == "lightgbm-1"
 
 
+SLICES: dict[str, Any] = {
+    "candidate": "lightgbm-1",
+    "loss": "log loss",
+    "looked_at": 1234,
+    "metric": "roc_auc",
+    "score_overall": 0.9,
+    "slices": [{"conditions": ["age > 60", "plan = 'basic'"], "loss": 0.8, "loss_elsewhere": 0.3, "rows": 210, "score": 0.71}],
+}
+CURVE: dict[str, Any] = {
+    "candidate": "lightgbm-1",
+    "metric": "roc_auc",
+    "gain": 0.012,
+    "low": 0.005,
+    "high": 0.02,
+    "level": 0.9,
+    "verdict": "likely",
+}
+
+
 async def test_the_critic_accepts_before_it_looks_at_the_holdout() -> None:
     facts = board(lightgbm=(0.9, 0.005), dummy=(0.5, 0.0)) | {"evaluated": ["lightgbm-1"], "may_send_back_to": ["train"]}
-    tool, arguments = called(await answer("critic", "select", **facts))
+    assert called(await answer("critic", "select", **facts)) == ("find_slices", {"candidate": "lightgbm-1", "time_s": 5.0})
+    searched = ("find_slices", {"candidate": "lightgbm-1"}, SLICES)
+    tool, arguments = called(await answer("critic", "select", [searched], **facts))
     assert (tool, arguments["verdict"]) == ("review", "accept")
-    accepted = [("review", arguments, {**arguments, "back_to": None})]
+    told = "It errs most where age > 60 and plan = 'basic', 210 rows: "
+    assert arguments["findings"][-1] == f"{told}roc_auc 0.71 there, 0.9 on all tested rows."
+    better = {**SLICES, "slices": [{**SLICES["slices"][0], "score": 0.95}]}
+    _, other = called(await answer("critic", "select", [("find_slices", {}, better)], **facts))
+    assert other["findings"][-1] == f"{told}log loss 0.8 there, 0.3 elsewhere."
+    accepted = [searched, ("review", arguments, {**arguments, "back_to": None})]
     assert called(await answer("critic", "select", accepted, **facts)) == ("score_holdout", {"candidate": "lightgbm-1"})
+
+
+async def test_a_search_for_slices_that_fails_or_finds_none_keeps_no_review_back() -> None:
+    facts = board(lightgbm=(0.9, 0.005), dummy=(0.5, 0.0)) | {"evaluated": ["lightgbm-1"], "may_send_back_to": []}
+    for result in ("80 validated rows are too few", {**SLICES, "slices": []}):
+        tool, arguments = called(await answer("critic", "select", [("find_slices", {}, result)], **facts))
+        assert (tool, arguments["verdict"]) == ("review", "accept")
+        assert any("1,234 were looked at" in finding for finding in arguments["findings"]) == isinstance(result, dict)
+
+
+async def test_examining_gets_a_small_share_of_the_search_and_nothing_where_trials_decide() -> None:
+    facts = board(lightgbm=(0.90, 0.005)) | {"ensemble": None}
+    done: list[tuple[str, dict[str, Any], dict[str, Any] | str]] = [("evaluate", {"candidate": "lightgbm-1"}, {"candidate": "lightgbm-1"})]
+
+    def budget(seconds: float, trials: int | None = None) -> dict[str, Any]:
+        return {"search_seconds": seconds, "search_seconds_left": 0, "trials": trials, "trials_left": trials}
+
+    for seconds, given in ((60, 6.0), (3600, 20.0)):
+        asked = called(await answer("engineer", "select", done, **facts, budget=budget(seconds)))
+        assert asked == ("learning_curve", {"candidate": "lightgbm-1", "time_s": given})
+    for without in (budget(600, trials=3), budget(12)):
+        assert isinstance((await answer("engineer", "select", done, **facts, budget=without)).content, str)
+    explained = called(await answer("engineer", "select", [*done, ("learning_curve", {}, CURVE)], **facts, budget=budget(240)))
+    assert explained == ("explain", {"candidate": "lightgbm-1", "time_s": 12.0})
+    both: list[tuple[str, dict[str, Any], dict[str, Any] | str]] = [*done, ("learning_curve", {}, CURVE), ("explain", {}, "no time")]
+    assert isinstance((await answer("engineer", "select", both, **facts, budget=budget(240))).content, str)
+    drawn = await answer("engineer", "select", [*done, ("learning_curve", {}, CURVE)], **facts, budget=budget(60))
+    assert str(drawn.content).endswith("Twice the rows are likely to gain about 0.012 in roc_auc (90% interval 0.005 to 0.02).")
+    refused = await answer("engineer", "select", [*done, ("learning_curve", {}, "too few rows")], **facts, budget=budget(60))
+    assert str(refused.content).endswith("nobody has compared them with anything yet.")
+
+
+async def test_the_writer_tells_what_is_known_of_the_candidate_that_was_scored() -> None:
+    holdout = {"candidate": "lightgbm-1", "n": 100, "score": 0.9, "low": 0.85, "high": 0.94, "level": 0.95, "looks": 1}
+    facts = board(lightgbm=(0.9, 0.005)) | {"holdout": holdout, "find_slices": SLICES, "learning_curve": {**CURVE, "candidate": "other"}}
+    done = [("write_section", {"slot": slot}, {}) for slot in ("summary", "data", "method", "result")]
+    tool, arguments = called(await answer("writer", "document", done, **facts))
+    assert (tool, arguments["slot"]) == ("write_section", "limitations")
+    assert "It errs most where age > 60 and plan = 'basic'" in arguments["text"]
+    assert "Twice the rows" not in arguments["text"]
 
 
 async def test_the_critic_looks_at_nothing_before_there_are_predictions() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -68,6 +68,29 @@ class Predictor(Protocol):
 
 
 @dataclass
+class Contributions:
+    """What each column adds to the raw score of each row: Shapley values, which add up with the base to the score itself.
+
+    The raw score is the log-odds of the second of two classes, one number a class before the softmax for more, and the value for
+    regression, on the scale that the model learnt.
+    """
+
+    columns: list[str]
+    """Source columns."""
+    values: Array
+    """Shape (n, columns, outputs)."""
+    base: Array
+    """Score of no row in particular, shape (outputs,)."""
+
+
+@runtime_checkable
+class Additive(Protocol):
+    """A fitted model that computes its Shapley values itself."""
+
+    def contributions(self, X: pd.DataFrame) -> Contributions: ...
+
+
+@dataclass
 class Fitted:
     """A fitted model over the contract's classes. It can be pickled and used from threads."""
 
@@ -102,6 +125,12 @@ class Fitted:
         proba = np.clip(proba, 1e-7, None)
         normalised: Array = proba / proba.sum(axis=1, keepdims=True)
         return normalised
+
+    def contributions(self, X: pd.DataFrame) -> Contributions | None:
+        """Exact Shapley values of rows; None for models that do not compute them, or know fewer classes than there are."""
+        if not isinstance(self.predictor, Additive) or len(self.classes) != self.n_classes:
+            return None
+        return self.predictor.contributions(X)
 
 
 @dataclass

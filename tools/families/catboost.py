@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.deadline import sheltered
-from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
+from tools.families.base import Appetite, Array, Contributions, Family, FitContext, Params, Raw, Setting
 from tools.families.boosting import Watch, paced
-from tools.families.matrix import column_shares
+from tools.families.matrix import by_source, column_shares
 from tools.features import TableEncoder
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ class CatBoostModel:
             if self.n_classes:
                 return np.asarray(self.booster.predict_proba(pool, thread_count=self.threads))
             return np.asarray(self.booster.predict(pool, thread_count=self.threads))
+
+    def contributions(self, X: pd.DataFrame) -> Contributions:
+        pool = _pool(self.encoder.transform(X), self.categorical, X, None)
+        with sheltered():
+            values = np.asarray(self.booster.get_feature_importance(pool, type="ShapValues", thread_count=self.threads))
+        outputs = self.n_classes if self.n_classes > 2 else 1
+        return by_source(self.encoder, values.reshape(len(X), outputs, -1), self.categorical)
 
 
 def _pool(matrix: Array, categorical: list[str], X: pd.DataFrame, y: Array | None) -> Any:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
+from tools.families.base import Appetite, Array, Contributions, Family, FitContext, Params, Raw, Setting
 from tools.families.boosting import Watch, paced
-from tools.families.matrix import column_shares, encoder_for
+from tools.families.matrix import by_source, column_shares, encoder_for
 from tools.features import TableEncoder
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ class LightGBMModel:
     def predict(self, X: pd.DataFrame) -> Array:
         values = np.asarray(self.booster.predict(self.encoder.transform(X), num_iteration=self.iterations))
         return np.column_stack([1 - values, values]) if self.n_classes == 2 else values
+
+    def contributions(self, X: pd.DataFrame) -> Contributions:
+        values = np.asarray(self.booster.predict(self.encoder.transform(X), num_iteration=self.iterations, pred_contrib=True))
+        outputs = self.n_classes if self.n_classes > 2 else 1
+        return by_source(self.encoder, values.reshape(len(X), outputs, -1))
 
 
 class LightGBM(Family):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.families.base import Array, Setting, shares
+from tools.families.base import Array, Contributions, Setting, shares
 from tools.features import Style, TableEncoder
 
 if TYPE_CHECKING:
@@ -35,3 +35,21 @@ def encoder_for(setting: Setting, style: Style) -> TableEncoder:
 def column_shares(encoder: TableEncoder, importance: Array) -> dict[str, float]:
     """Importance of matrix columns summed over source columns, as shares."""
     return shares(np.asarray(importance, dtype=np.float64), [(b.source, b.start, b.stop) for b in encoder.blocks_])
+
+
+def by_source(encoder: TableEncoder, values: Array, others: list[str] | None = None) -> Contributions:
+    """Contributions of matrix columns, and of the base behind them, summed over source columns.
+
+    Args:
+        values: shape (n, outputs, columns + 1), as LightGBM, XGBoost and CatBoost give them.
+        others: source columns that follow those of the matrix, one each.
+    """
+    others = others or []
+    width = values.shape[2] - 1 - len(others)
+    columns = list(dict.fromkeys([*(block.source for block in encoder.blocks_), *others]))
+    summed = np.zeros((len(values), len(columns), values.shape[1]))
+    for block in encoder.blocks_:
+        summed[:, columns.index(block.source)] += values[:, :, block.start : block.stop].sum(axis=2)
+    for place, name in enumerate(others):
+        summed[:, columns.index(name)] += values[:, :, width + place]
+    return Contributions(columns, summed, values[:, :, -1].mean(axis=0))

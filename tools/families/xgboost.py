@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.deadline import sheltered
-from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
+from tools.families.base import Appetite, Array, Contributions, Family, FitContext, Params, Raw, Setting
 from tools.families.boosting import Watch, paced
-from tools.families.matrix import column_shares, encoder_for
+from tools.families.matrix import by_source, column_shares, encoder_for
 from tools.features import TableEncoder
 
 if TYPE_CHECKING:
@@ -28,11 +28,18 @@ class XGBoostModel:
     n_classes: int
 
     def predict(self, X: pd.DataFrame) -> Array:
+        values = np.asarray(self.booster.predict(self._matrix(X), iteration_range=(0, self.iterations)))
+        return np.column_stack([1 - values, values]) if self.n_classes == 2 else values
+
+    def contributions(self, X: pd.DataFrame) -> Contributions:
+        values = np.asarray(self.booster.predict(self._matrix(X), iteration_range=(0, self.iterations), pred_contribs=True))
+        outputs = self.n_classes if self.n_classes > 2 else 1
+        return by_source(self.encoder, values.reshape(len(X), outputs, -1))
+
+    def _matrix(self, X: pd.DataFrame) -> Any:
         import xgboost as xgb
 
-        matrix = xgb.DMatrix(self.encoder.transform(X), feature_types=_types(self.encoder), enable_categorical=True)
-        values = np.asarray(self.booster.predict(matrix, iteration_range=(0, self.iterations)))
-        return np.column_stack([1 - values, values]) if self.n_classes == 2 else values
+        return xgb.DMatrix(self.encoder.transform(X), feature_types=_types(self.encoder), enable_categorical=True)
 
 
 class XGBoost(Family):

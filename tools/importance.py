@@ -1,0 +1,67 @@
+"""Permutation importance (Breiman 2001): how much worse the contract's metric gets when a column is shuffled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.deadline import Deadline
+from tools.problem import Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BATCH_ROWS = 5000
+"""Rows that are predicted at once: many models spend more on a call than on a row."""
+
+
+def loss_of_metric(problem: Problem, y: Array, predictions: Array) -> float:
+    """The contract's metric, turned so that lower is better.
+
+    Raises:
+        ValueError: when it is undefined on these rows.
+    """
+    from tools.metrics import score
+
+    value = score(problem.contract.metric, problem.contract.task, y, predictions)
+    return -value if problem.contract.direction == "maximize" else value
+
+
+def permutation_importance(
+    predict: Callable[[pd.DataFrame], Array],
+    X: pd.DataFrame,
+    loss: Callable[[Array], float],
+    columns: list[str],
+    rng: np.random.Generator,
+    repeats: int = 1,
+    deadline: Deadline | None = None,
+) -> dict[str, list[float]]:
+    """What each shuffle of a column adds to the loss, column by column; negative where the shuffled table did better.
+
+    All columns are shuffled once before any is again, so that a deadline leaves as many columns as it can. Columns that are never
+    reached have an empty list.
+
+    Args:
+        loss: of predictions for X.
+
+    Raises:
+        ValueError: when the metric is undefined on these rows.
+    """
+    import pandas as pd
+
+    base = loss(predict(X))
+    found: dict[str, list[float]] = {name: [] for name in columns}
+    together = max(1, BATCH_ROWS // max(1, len(X)))
+    for start in [*range(0, len(columns), together)] * repeats:
+        if deadline is not None and deadline.expired():
+            break
+        names = columns[start : start + together]
+        tables = [X.assign(**{name: X[name].to_numpy()[rng.permutation(len(X))]}) for name in names]
+        predictions = predict(pd.concat(tables, ignore_index=True))
+        for place, name in enumerate(names):
+            found[name].append(loss(predictions[place * len(X) : (place + 1) * len(X)]) - base)
+    return found
