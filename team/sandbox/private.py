@@ -30,13 +30,29 @@ def make_folder() -> Path:
     return folder
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a folder that `make_folder` made, its mark last: who is killed meanwhile leaves one that can still be told and swept.
+
+    Raises:
+        OSError: when a part cannot be removed.
+    """
+    for part in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if part.name == _MARK:
+            continue
+        if part.is_dir() and not part.is_symlink():
+            remove_tree(part)
+        else:
+            part.unlink(missing_ok=True)
+    remove_tree(folder)
+
+
 def sweep_folders() -> list[Path]:
     """Remove what processes left that are gone. Returns the folders that were removed."""
     removed = []
     for folder in {found for base in (tempfile.gettempdir(), "/tmp") for found in Path(base).glob(f"{_PREFIX}*")}:
         with contextlib.suppress(OSError):  # somebody else's, or removed by somebody else just now
             if not folder.is_symlink() and folder.stat().st_uid == os.getuid() and is_gone((folder / _MARK).read_text(encoding="utf-8")):
-                remove_tree(folder)
+                remove_folder(folder)
                 removed.append(folder)
     return removed
 

@@ -11,8 +11,7 @@ from team.errors import SandboxUnavailable
 from team.sandbox.channels import Channels
 from team.sandbox.contract import Launcher, Limits, Process
 from team.sandbox.ending import cancel
-from team.sandbox.private import make_folder, sweep_folders
-from tools.files import remove_tree
+from team.sandbox.private import make_folder, remove_folder, sweep_folders
 
 _START_SECONDS = 60.0
 """Most seconds from starting the sandbox to a kernel that answers."""
@@ -48,7 +47,7 @@ class Session:
     async def _try(cls, launcher: Launcher, work: Path, data: Path | None, limits: Limits, env: Mapping[str, str]) -> Session:
         async with AsyncExitStack() as stack:
             folder = make_folder()
-            stack.callback(remove_tree, folder)
+            stack.callback(remove_folder, folder)
             connection = folder / "connection"
             connection.mkdir(mode=0o700)
             channels = Channels(connection, launcher.inside(connection), limits)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from team.sandbox import Limits, open_kernel
 from team.sandbox.channels import _listens
 from team.sandbox.contract import Process
 from team.sandbox.local import LocalLauncher
+from team.sandbox.private import make_folder, remove_folder
 
 
 class Unlucky(LocalLauncher):
@@ -54,3 +58,24 @@ def test_a_socket_that_is_bound_does_not_listen_yet(tmp_path: Path) -> None:
         assert not _listens(path)
         server.listen()
         assert _listens(path)
+
+
+def test_what_is_left_of_a_folder_that_was_half_removed_is_swept(tmp_path: Path) -> None:
+    code = "import os; from team.sandbox.private import make_folder; print(make_folder(), flush=True); os._exit(9)"
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    died = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    left = Path(died.stdout.strip())
+    assert [path.name for path in left.iterdir()] == ["owner"], "what a removal that was cut off leaves"
+    swept = f"from team.sandbox.private import sweep_folders; assert [str(f) for f in sweep_folders()] == [{str(left)!r}]"
+    subprocess.run([sys.executable, "-c", swept], env=environment, check=True)
+    assert not left.exists()
+
+
+def test_a_folder_is_removed_whole(tmp_path: Path) -> None:
+    folder = make_folder()
+    (folder / "connection").mkdir()
+    (folder / "connection" / "k-1").touch()
+    (folder / "passwd").symlink_to(tmp_path)
+    remove_folder(folder)
+    assert not folder.exists()
+    assert tmp_path.exists()
