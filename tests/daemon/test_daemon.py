@@ -26,7 +26,7 @@ RUN = ["run", "sklearn:wine", "--target=target", "--time=200s", "--trials=2", "-
 
 
 class OwnDaemon:
-    """A Docker daemon with folders and a socket of its own, and the sandbox image in it."""
+    """A Docker daemon with folders, a socket and a network of its own, and the sandbox image in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -38,7 +38,15 @@ class OwnDaemon:
         # Where nobody has collected the dead containerd yet, its number would pass for one that lives.
         for leftover in ("pid", "docker.sock", "exec/containerd/containerd.pid"):
             (self.folder / leftover).unlink(missing_ok=True)
-        words = ["dockerd", f"--data-root={self.folder}/data", f"--exec-root={self.folder}/exec", f"--pidfile={self.folder}/pid"]
+        # In a network of its own: a daemon without a bridge removes the one of the machine's daemon.
+        words = [
+            "unshare",
+            "--net",
+            "dockerd",
+            f"--data-root={self.folder}/data",
+            f"--exec-root={self.folder}/exec",
+            f"--pidfile={self.folder}/pid",
+        ]
         words += [f"--host={self.address}", "--bridge=none", "--iptables=false", "--ip-forward=false"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
