@@ -15,6 +15,7 @@ from team.briefing import brief
 from team.budget import Limits, Meter
 from team.cells import CellJournal
 from team.checkpoint import Checkpoint, CutOff
+from team.documents import write_documents
 from team.errors import Interrupted, MlteamError, PrerequisiteMissing, UsageError
 from team.events import (
     Event,
@@ -373,24 +374,6 @@ class Conductor:
         total = time.perf_counter() - self._began
         summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}
         return summary
-
-
-def write_documents(run: RunDir) -> list[str]:
-    """The report and the notebook once more, now that everything that happened is in the log.
-
-    Returns:
-        What could not be written and how to try again: the run has ended as its summary says, its views can be built again.
-    """
-    from reports.html import write_report
-    from reports.notebook import write_notebook
-
-    problems = []
-    for name, write in (("report", write_report), ("notebook", write_notebook)):
-        try:
-            write(run.path)
-        except Exception as error:
-            problems.append(f"no {name}: {type(error).__name__}: {error}. Type: mlteam report {run.path}")
-    return problems
 
 
 def _versions() -> dict[str, str]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from team.checkpoint import CutOff, read_cut_off
-from team.conductor import PLAYBOOK, Clients, Conductor, Subscriber, write_documents
+from team.conductor import PLAYBOOK, Clients, Conductor, Subscriber
+from team.documents import write_documents
 from team.errors import MlteamError, PrerequisiteMissing, UsageError
 from team.events import RunEnded
 from team.models import make_client

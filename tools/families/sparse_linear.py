@@ -67,7 +67,7 @@ class SparseLinear(Family):
 
     name = "sparse_linear"
     weight = 0.6
-    appetite = Appetite(table=2.1, matrix=1.4, category=12.0, text_bytes=80.0)
+    appetite = Appetite(table=2.5, matrix=3.2, category=1.5, classes=4, text_bytes=80.0)
 
     def unsuited(self, setting: Setting) -> str | None:
         texts = setting.text and any(c.kind == "text" for c in setting.columns)
