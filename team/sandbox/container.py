@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ _MOST_WORDS = 1 << 16
 """Bytes kept of what the guard writes: a report is a fraction of it."""
 _CLOSE_SECONDS = 10
 _REMOVED_SECONDS = 30
+_ASK_AGAIN_SECONDS = 3
 _left: set[str] = set()
 """Containers of this process that no daemon was there to remove."""
 
@@ -125,17 +127,35 @@ def remove(client: docker.DockerClient, container: str) -> None:
 
     Where the daemon is gone, the container may run on until the daemon is back: `sweep_containers` removes it then.
     """
-    import docker.errors
-
+    deadline = time.monotonic() + _REMOVED_SECONDS
     try:
-        with contextlib.suppress(docker.errors.APIError):  # not found, or its removal is under way
-            client.api.remove_container(container, v=True, force=True)
-        with contextlib.suppress(docker.errors.APIError):
-            client.api.wait(container, condition="removed", timeout=_REMOVED_SECONDS)
+        while not _removed(client, container):
+            if time.monotonic() > deadline:
+                raise TimeoutError
     except Exception:  # the client raises what its connection raises: of requests, urllib3 or the system
         _left.add(container)
     else:
         _left.discard(container)
+
+
+def _removed(client: docker.DockerClient, container: str) -> bool:
+    """Ask once for the removal. A daemon that has just come back refuses while what the last one left is still being ended."""
+    import docker.errors
+    import requests
+
+    try:
+        client.api.remove_container(container, v=True, force=True)
+    except docker.errors.NotFound:
+        return True
+    except docker.errors.APIError:  # its removal is under way, or has failed
+        pass
+    try:
+        client.api.wait(container, condition="removed", timeout=_ASK_AGAIN_SECONDS)
+    except docker.errors.NotFound:
+        return True
+    except (docker.errors.APIError, requests.RequestException):  # not yet, or the daemon is gone: the next request tells
+        return False
+    return True
 
 
 def sweep_containers(client: docker.DockerClient) -> list[str]:
