@@ -6,11 +6,14 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.abreast import abreast, lanes_for
 from tools.candidates import Candidate, CandidateSpec, standard_error
 from tools.deadline import Deadline
 from tools.families import family
@@ -107,35 +110,55 @@ def evaluate_candidate(
     """
     model_family = family(spec.family)
     setting = replace(setting_for(problem, preparation), n_rows=max(1, round(spec.share * problem.n_rows)))
-    columns = [column.name for column in preparation.columns]
-    X = problem.X[columns]
+    X = problem.X[[column.name for column in preparation.columns]]
     started = time.monotonic()
     params = dict(spec.params)
     target = target or deadline
+    folds = problem.fold_ids
+    lanes = lanes_for(model_family, problem.fold_rows, setting, len(folds))
+    waves = math.ceil(len(folds) / lanes)
+    setting = replace(setting, threads=max(1, setting.threads // lanes))
     if pace and model_family.iterative and not math.isinf(target.remaining()):
-        params = _paced(model_family, params, spec.share, problem, X, setting, target)
+        params = _paced(model_family, params, spec.share, problem, X, setting, target, waves)
     oof = problem.empty_predictions(problem.n_rows)
-    iterations: list[int] = []
-    cut_short = starved = False
-    predicting = 0.0
-    for i, fold in enumerate(problem.fold_ids):
-        deadline.check()
-        learn, check = _rows(problem, fold, spec.share)
-        share = deadline.share(target.remaining() * 0.93 / (len(problem.fold_ids) - i))
-        context = FitContext(deadline=share if model_family.iterative else deadline, seed=setting.seed)
-        fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
-        tick = time.monotonic()
-        oof[check] = fitted.predict(X.iloc[check])
-        predicting += time.monotonic() - tick
-        cut_short |= fitted.cut_short
-        starved |= fitted.starved
-        if fitted.iterations is not None:
-            iterations.append(fitted.iterations)
-        del fitted  # or it would lie in memory beside the next one
-        if after_fold is not None:
-            after_fold(fold, _score_or_none(problem, oof, check))
-    record = _record(spec, params, problem, oof, iterations, cut_short, time.monotonic() - started, predicting)
-    return Evaluated(record, oof, starved)
+    outcomes: list[_Outcome] = []
+    begun = count()
+
+    def job(fold: int) -> Callable[[Deadline], _Outcome]:
+        def fit(whole: Deadline) -> _Outcome:
+            whole.check()
+            learn, check = _rows(problem, fold, spec.share)
+            to_come = waves - next(begun) // lanes
+            until = whole.share(target.remaining() * 0.93 / to_come) if model_family.iterative else whole
+            context = FitContext(deadline=until, seed=setting.seed)
+            fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
+            tick = time.monotonic()
+            predicted = fitted.predict(X.iloc[check])
+            return _Outcome(check, predicted, time.monotonic() - tick, fitted.iterations, fitted.cut_short, fitted.starved)
+
+        return fit
+
+    with closing(abreast([job(fold) for fold in folds], lanes, deadline)) as fitted_folds:
+        for fold, outcome in zip(folds, fitted_folds, strict=True):
+            oof[outcome.rows] = outcome.predicted
+            outcomes.append(outcome)
+            if after_fold is not None:
+                after_fold(fold, _score_or_none(problem, oof, outcome.rows))
+    record = _record(spec, params, problem, oof, outcomes, time.monotonic() - started)
+    return Evaluated(record, oof, any(outcome.starved for outcome in outcomes))
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What is kept of the fit of a fold: the model itself would lie in memory beside the next one."""
+
+    rows: Array
+    predicted: Array
+    seconds: float
+    """Of predicting."""
+    iterations: int | None
+    cut_short: bool
+    starved: bool
 
 
 def _rows(problem: Problem, fold: int, share: float) -> tuple[Array, Array]:
@@ -152,14 +175,7 @@ def _score_or_none(problem: Problem, oof: Array, rows: Array) -> float | None:
 
 
 def _record(
-    spec: CandidateSpec,
-    params: dict[str, Any],
-    problem: Problem,
-    oof: Array,
-    iterations: list[int],
-    cut_short: bool,
-    seconds: float,
-    predicting: float,
+    spec: CandidateSpec, params: dict[str, Any], problem: Problem, oof: Array, outcomes: list[_Outcome], seconds: float
 ) -> Candidate:
     scores = problem.fold_scores(oof)
     return Candidate(
@@ -174,16 +190,23 @@ def _record(
         fold_scores=scores,
         n_folds=len(problem.fold_ids),
         fit_seconds=seconds,
-        predict_ms_per_row=1000 * predicting / max(1, int(problem.validated.sum())),
-        iterations=iterations,
-        cut_short=cut_short,
+        predict_ms_per_row=1000 * sum(outcome.seconds for outcome in outcomes) / max(1, int(problem.validated.sum())),
+        iterations=[outcome.iterations for outcome in outcomes if outcome.iterations is not None],
+        cut_short=any(outcome.cut_short for outcome in outcomes),
     )
 
 
 def _paced(
-    model_family: Family, params: dict[str, Any], share: float, problem: Problem, X: pd.DataFrame, setting: Setting, deadline: Deadline
+    model_family: Family,
+    params: dict[str, Any],
+    share: float,
+    problem: Problem,
+    X: pd.DataFrame,
+    setting: Setting,
+    deadline: Deadline,
+    waves: int,
 ) -> dict[str, Any]:
-    """A few iterations on the first fold tell how many the deadline has room for."""
+    """A few iterations on the first fold tell how many the deadline has room for, with `waves` fits one after the other."""
     learn, check = _rows(problem, problem.fold_ids[0], share)
     short = {**params, "epochs": 3} if "epochs" in params else params
     context = FitContext(deadline=deadline.share(deadline.remaining() / 8), iterations=PILOT_ITERATIONS, seed=setting.seed)
@@ -194,7 +217,7 @@ def _paced(
     elapsed = time.monotonic() - started
     pace = fitted.pace if fitted.pace is not None else elapsed / max(1, fitted.iterations)
     setup = max(0.0, elapsed - pace * fitted.iterations)
-    seconds = max(0.0, deadline.remaining() * 0.93 / len(problem.fold_ids) - setup)
+    seconds = max(0.0, deadline.remaining() * 0.93 / waves - setup)
     return model_family.paced(params, pace, seconds, setting)
 
 
@@ -216,14 +239,21 @@ def refit(candidate: Candidate, problem: Problem, preparation: Preparation, dead
         X, y = X.iloc[rows], y[rows]
     rounds = refit_iterations(candidate)
     bags = min(model_family.bags, MOST_BAGS, max(1, 40_000 // max(1, len(rows))))
+    lanes = lanes_for(model_family, len(rows), setting, bags)
+    setting = replace(setting, threads=max(1, setting.threads // lanes))
+
+    def job(bag: int) -> Callable[[Deadline], Fitted]:
+        def fit(whole: Deadline) -> Fitted:
+            context = FitContext(deadline=whole.share(whole.remaining() * 0.9), iterations=rounds, seed=setting.seed + bag)
+            return model_family.fit(X, y, None, None, dict(candidate.params), setting, context)
+
+        return fit
+
     fits: list[Fitted] = []
     longest = 0.0
-    for bag in range(bags):
-        if bag and deadline.remaining() < 1.5 * longest:
-            break
+    while len(fits) < bags and (not fits or deadline.remaining() >= 1.5 * longest):
         started = time.monotonic()
-        context = FitContext(deadline=deadline.share(deadline.remaining() * 0.9), iterations=rounds, seed=setting.seed + bag)
-        fits.append(model_family.fit(X, y, None, None, dict(candidate.params), setting, context))
+        fits += abreast([job(bag) for bag in range(len(fits), min(bags, len(fits) + lanes))], lanes, deadline)
         longest = max(longest, time.monotonic() - started)
     return fits
 

@@ -31,17 +31,23 @@ class Deadline:
     def __init__(self, seconds: float | None = None) -> None:
         self._start = time.monotonic()
         self._end = math.inf if seconds is None else self._start + seconds
+        self._whole: Deadline | None = None
 
     def remaining(self) -> float:
         """Seconds left, never below 0; infinite without a deadline."""
-        return max(0.0, self._end - time.monotonic())
+        left = max(0.0, self._end - time.monotonic())
+        return left if self._whole is None else min(left, self._whole.remaining())
 
     def elapsed(self) -> float:
         """Seconds since this deadline was made."""
         return time.monotonic() - self._start
 
     def expired(self) -> bool:
-        return time.monotonic() >= self._end
+        return time.monotonic() >= self._end or (self._whole is not None and self._whole.expired())
+
+    def end(self) -> None:
+        """Be over now, with all shares: what works by them stops at its next look. Can be called from another thread."""
+        self._end = -math.inf
 
     def check(self) -> None:
         """Raise `DeadlineReached` when the time is over."""
@@ -50,8 +56,9 @@ class Deadline:
 
     def share(self, seconds: float) -> Deadline:
         """A deadline `seconds` from now that is never later than this one."""
-        left = self.remaining()
-        return Deadline(None if math.isinf(min(left, seconds)) else max(0.0, min(left, seconds)))
+        part = Deadline(None if math.isinf(min(self.remaining(), seconds)) else max(0.0, seconds))
+        part._whole = self
+        return part
 
     @contextmanager
     def alarm(self, grace: float = 0.0) -> Iterator[None]:

@@ -7,6 +7,7 @@ Missing values and infinities are NaN; categories that were not there in fitting
 from __future__ import annotations
 
 import hashlib
+import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
@@ -61,14 +62,19 @@ class Recent:
 
     size: int = 24
     entries: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, key: Any, make: Callable[[], Any]) -> Any:
-        if key not in self.entries:
-            self.entries[key] = make()
+        with self.lock:
+            if key in self.entries:
+                self.entries.move_to_end(key)
+                return self.entries[key]
+        found = make()  # outside of the lock: fits of two folds make theirs side by side
+        with self.lock:
+            self.entries[key] = found
             while len(self.entries) > self.size:
                 self.entries.popitem(last=False)
-        self.entries.move_to_end(key)
-        return self.entries[key]
+        return found
 
 
 _FITTED = Recent()

@@ -7,6 +7,7 @@ nothing from the rows; which n-grams count and how much is learnt from the train
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,9 +31,14 @@ class _Store:
         self.kind = kind
         self._rows: dict[str, int] = {}
         self._counts: csr_matrix | None = None
+        self._lock = threading.Lock()
 
     def counts(self, texts: list[str]) -> csr_matrix:
         """Shape (n, BUCKETS), float32."""
+        with self._lock:  # fits of several folds read the same texts
+            return self._read(texts)
+
+    def _read(self, texts: list[str]) -> csr_matrix:
         from scipy.sparse import vstack
 
         fresh = list(dict.fromkeys(text for text in texts if text not in self._rows))

@@ -49,7 +49,7 @@ def test_folds_are_told_and_can_end_the_evaluation(open_workspace: Open) -> None
 def test_short_time_is_told_and_no_time_gives_nothing(open_workspace: Open) -> None:
     problem, preparation = opened(open_workspace, "diabetes")
     wanted = spec(problem, preparation, "catboost")
-    short = evaluate_candidate(wanted, problem, preparation, Deadline(60), target=Deadline(0.3))
+    short = evaluate_candidate(wanted, problem, preparation, Deadline(60), target=Deadline(0.1))
     assert short.candidate.params["learning_rate"] > wanted.params["learning_rate"]
     with pytest.raises(DeadlineReached):
         evaluate_candidate(wanted, problem, preparation, Deadline(0))

@@ -206,6 +206,8 @@ class Family(ABC):
     """Whether a fit adds iterations one by one, stops early on validation rows and can end at a deadline."""
     weight: float = 1.0
     """Share of a search's time that this family is worth, relative to others."""
+    abreast: bool = False
+    """Whether several fits can run at a time in threads of one process, and end sooner so."""
     bags: int = 1
     """How many seeds a final fit averages at most; 1 where seeds change nothing."""
     appetite: Appetite = Appetite(table=1.4)

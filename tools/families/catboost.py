@@ -83,6 +83,7 @@ class CatBoost(Family):
 
     name = "catboost"
     iterative = True
+    abreast = True
     weight = 2.2
     bags = 4
     appetite = Appetite(table=1.2, matrix=4.7, category=3.3, classes=3)

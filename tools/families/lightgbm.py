@@ -41,6 +41,7 @@ class LightGBM(Family):
 
     name = "lightgbm"
     iterative = True
+    abreast = True
     weight = 1.6
     bags = 4
     appetite = Appetite(table=1.7, matrix=2.5, classes=3)

@@ -142,6 +142,7 @@ class MLP(Family):
 
     name = "mlp"
     iterative = True
+    abreast = True
     weight = 1.8
     bags = 2
     appetite = Appetite(table=3.5, matrix=5.0, fixed_mb=120)

@@ -47,6 +47,7 @@ class XGBoost(Family):
 
     name = "xgboost"
     iterative = True
+    abreast = True
     weight = 1.2
     bags = 4
     appetite = Appetite(table=1.8, matrix=2.2, classes=3)

@@ -1,0 +1,62 @@
+"""Independent fits side by side in threads, each with its share of the cores.
+
+Libraries that fit in compiled code let other threads run meanwhile, and most of them make little of a second core on a small
+table: two fits of one thread each end sooner than one after the other of two threads each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from tools import memory
+from tools.deadline import Deadline
+
+if TYPE_CHECKING:
+    from tools.families.base import Family, Setting
+
+Result = TypeVar("Result")
+
+
+def lanes_for(family: Family, rows: int, setting: Setting, fits: int) -> int:
+    """How many fits of a family run at a time: one a core, fewer where memory has no room for them, one where it would not pay.
+
+    Args:
+        rows: of each fit.
+        fits: how many there are.
+    """
+    lanes = min(setting.threads, fits) if family.abreast else 1
+    if lanes > 1 and (needed := family.memory_mb(rows, setting)) > 0:
+        lanes = max(1, min(lanes, int(memory.room_mb() / needed))) if memory.room_mb() < lanes * needed else lanes
+    return max(1, lanes)
+
+
+def abreast(jobs: Sequence[Callable[[Deadline], Result]], lanes: int, deadline: Deadline) -> Iterator[Result]:
+    """Run jobs, at most `lanes` at a time, and give their results in their order.
+
+    Where the caller stops early, or a job fails, those that have not begun are left out, and those that run find their deadline over
+    and are waited for: nothing goes on behind the caller's back.
+
+    Args:
+        jobs: each is given a deadline to keep.
+        lanes: with one, jobs run in the caller's own thread, each when its result is asked for.
+        deadline: of all jobs.
+
+    Raises:
+        Exception: what the first job in order that failed raised.
+    """
+    if lanes == 1:
+        for job in jobs:
+            yield job(deadline)
+        return
+    whole = deadline.share(float("inf"))
+    with ThreadPoolExecutor(lanes, thread_name_prefix="fit") as pool:
+        futures = [pool.submit(job, whole) for job in jobs]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            whole.end()
+            for future in futures:
+                future.cancel()
