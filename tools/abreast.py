@@ -6,7 +6,7 @@ table: two fits of one thread each end sooner than one after the other of two th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,7 +32,7 @@ def lanes_for(family: Family, rows: int, setting: Setting, fits: int) -> int:
     return max(1, lanes)
 
 
-def abreast(jobs: Sequence[Callable[[Deadline], Result]], lanes: int, deadline: Deadline) -> Iterator[Result]:
+def abreast(jobs: Sequence[Callable[[Deadline], Result]], lanes: int, deadline: Deadline) -> Generator[Result]:
     """Run jobs, at most `lanes` at a time, and give their results in their order.
 
     Where the caller stops early, or a job fails, those that have not begun are left out, and those that run find their deadline over
