@@ -69,7 +69,7 @@ class Candidate(BaseModel):
     fold_scores: list[float]
     n_folds: int
     fit_seconds: FiniteFloat
-    """Seconds to fit all folds."""
+    """Seconds to fit all folds, added up: folds that were fitted side by side took less of the clock."""
     predict_ms_per_row: FiniteFloat
     iterations: list[int] = []
     """Best iteration of each fold, for iterative families."""

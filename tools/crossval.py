@@ -111,7 +111,6 @@ def evaluate_candidate(
     model_family = family(spec.family)
     setting = replace(setting_for(problem, preparation), n_rows=max(1, round(spec.share * problem.n_rows)))
     X = problem.X[[column.name for column in preparation.columns]]
-    started = time.monotonic()
     params = dict(spec.params)
     target = target or deadline
     folds = problem.fold_ids
@@ -130,11 +129,13 @@ def evaluate_candidate(
             learn, check = _rows(problem, fold, spec.share)
             to_come = waves - next(begun) // lanes
             until = whole.share(target.remaining() * 0.93 / to_come) if model_family.iterative else whole
+            began = time.monotonic()
             context = FitContext(deadline=until, seed=setting.seed)
             fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
             tick = time.monotonic()
             predicted = fitted.predict(X.iloc[check])
-            return _Outcome(check, predicted, time.monotonic() - tick, fitted.iterations, fitted.cut_short, fitted.starved)
+            took = (tick - began, time.monotonic() - tick)
+            return _Outcome(check, predicted, *took, fitted.iterations, fitted.cut_short, fitted.starved)
 
         return fit
 
@@ -144,7 +145,7 @@ def evaluate_candidate(
             outcomes.append(outcome)
             if after_fold is not None:
                 after_fold(fold, _score_or_none(problem, oof, outcome.rows))
-    record = _record(spec, params, problem, oof, outcomes, time.monotonic() - started)
+    record = _record(spec, params, problem, oof, outcomes)
     return Evaluated(record, oof, any(outcome.starved for outcome in outcomes))
 
 
@@ -154,8 +155,9 @@ class _Outcome:
 
     rows: Array
     predicted: Array
-    seconds: float
-    """Of predicting."""
+    fitting: float
+    predicting: float
+    """Seconds."""
     iterations: int | None
     cut_short: bool
     starved: bool
@@ -175,7 +177,7 @@ def _score_or_none(problem: Problem, oof: Array, rows: Array) -> float | None:
 
 
 def _record(
-    spec: CandidateSpec, params: dict[str, Any], problem: Problem, oof: Array, outcomes: list[_Outcome], seconds: float
+    spec: CandidateSpec, params: dict[str, Any], problem: Problem, oof: Array, outcomes: list[_Outcome]
 ) -> Candidate:
     scores = problem.fold_scores(oof)
     return Candidate(
@@ -189,8 +191,8 @@ def _record(
         std_error=standard_error(scores),
         fold_scores=scores,
         n_folds=len(problem.fold_ids),
-        fit_seconds=seconds,
-        predict_ms_per_row=1000 * sum(outcome.seconds for outcome in outcomes) / max(1, int(problem.validated.sum())),
+        fit_seconds=sum(outcome.fitting for outcome in outcomes),
+        predict_ms_per_row=1000 * sum(outcome.predicting for outcome in outcomes) / max(1, int(problem.validated.sum())),
         iterations=[outcome.iterations for outcome in outcomes if outcome.iterations is not None],
         cut_short=any(outcome.cut_short for outcome in outcomes),
     )

@@ -11,7 +11,19 @@ from pydantic import BaseModel
 
 from tools import memory
 from tools.attempt import Attempts
-from tools.candidates import Candidate, CandidateFacts, CandidateSpec, Skipped, facts, free_name, leaderboard, write_candidate
+from tools.candidates import (
+    CODE,
+    ENSEMBLE,
+    Candidate,
+    CandidateFacts,
+    CandidateSpec,
+    Skipped,
+    facts,
+    free_name,
+    leaderboard,
+    paired_error,
+    write_candidate,
+)
 from tools.casualties import of_the_rows
 from tools.degradation import Degradation
 from tools.show import progress
@@ -28,6 +40,8 @@ if TYPE_CHECKING:
 
 BASELINES = ["dummy", "linear", "tree"]
 PILOT_ROWS = 1500
+BEHIND = 3.0
+"""Standard errors over folds by which a family's best candidate is behind the best of all before no more of its configurations are tried."""
 PATIENCE, PATIENCE_S = 3.0, 10.0
 """A fit that takes so many times its share of the time, and at least so many seconds more, will not come back: its kernel is
 ended with it, and the families after it still get theirs."""
@@ -161,6 +175,10 @@ class _Search:
         for number, configurations in enumerate(rounds[:most]):
             self._pending = [name for name, _ in configurations]
             for name, params in configurations:
+                if number and (why := self._behind(name)):
+                    self._pending.remove(name)
+                    self.skipped.append(Skipped(name=name, reason=f"configuration {number + 1}: {why}"))
+                    continue
                 weights = self._weights()
                 share = self.deadline.remaining() * min(1.0, 1.25 * weights[name] / sum(weights.values()))
                 if number and share < 1.0 and self._longest(name) > self.deadline.remaining():
@@ -202,6 +220,18 @@ class _Search:
         from tools.families import family
 
         return {name: family(name).weight for name in self._pending}
+
+    def _behind(self, name: str) -> str | None:
+        """Why a further configuration of a family is not worth its time: its best one is behind the best of all on nearly every fold."""
+        board = [c for c in leaderboard(self.space) if c.family not in ("dummy", ENSEMBLE, CODE)]
+        mine = next((c for c in board if c.family == name), None)
+        if mine is None or mine.cut_short or mine is board[0] or len(mine.fold_scores) != len(board[0].fold_scores):
+            return None
+        sign = 1.0 if self.problem.contract.direction == "maximize" else -1.0
+        lead = sign * (sum(board[0].fold_scores) - sum(mine.fold_scores)) / max(1, len(mine.fold_scores))
+        if lead <= BEHIND * paired_error(board[0].fold_scores, mine.fold_scores):
+            return None
+        return f"{mine.name} is clearly behind {board[0].name}, so the time goes to others"
 
     def _longest(self, name: str) -> float:
         return max((c.fit_seconds for c in self.made if c.family == name), default=0.0)

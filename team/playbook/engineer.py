@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from team.playbook.examining import curve, curve_told, explanation
-from team.playbook.refitting import MOST_REFIT_S, PATIENCE, refit_time, too_slow
+from team.playbook.refitting import PATIENCE, most_refit, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score
 from tools.candidates import CODE, ENSEMBLE
@@ -262,7 +262,7 @@ def _told(reasons: dict[str, str]) -> str:
 def _blending(t: Transcript) -> dict[str, Any]:
     arguments = {"time_s": round(min(30.0, t.seconds_left), 1)}
     # Measured seconds must not choose the members where equal seeds are to give equal results.
-    return arguments if t.facts["budget"]["trials"] is not None else {**arguments, "refit_s": MOST_REFIT_S}
+    return arguments if t.facts["budget"]["trials"] is not None else {**arguments, "refit_s": most_refit(t.facts)}
 
 
 def _evaluation(t: Transcript, candidate: str) -> dict[str, Any]:

@@ -6,14 +6,19 @@ from typing import Any
 
 from team.playbook.transcript import Done
 
-MOST_REFIT_S = 4.5
-"""Seconds that fitting an ensemble's members once may take."""
+REFIT_SHARE, LEAST_REFIT_S = 0.12, 4.5
+"""How long fitting an ensemble's members once may take: a share of the search, or so many seconds where that is more."""
 ROOM = 1.5
 """Room over the estimate. What is left of it goes into averaging over seeds."""
 LEAST_S = 4.0
 AMPLE_S = 600.0
 PATIENCE = 5
 """How many times longer a fit gets that did not end in its time."""
+
+
+def most_refit(facts: dict[str, Any]) -> float:
+    """Seconds that fitting an ensemble's members once may take."""
+    return round(max(LEAST_REFIT_S, REFIT_SHARE * float(facts["budget"]["search_seconds"])), 1)
 
 
 def refit_time(facts: dict[str, Any], candidate: str) -> float:
