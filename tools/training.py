@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 BASELINES = ["dummy", "linear", "tree"]
 PILOT_ROWS = 1500
 BEHIND = 3.0
-"""Standard errors over folds by which a family's best candidate is behind the best of all before no more of its configurations are tried."""
+"""Standard errors over folds. A family whose best candidate is further behind the best of all gets no more configurations."""
 PATIENCE, PATIENCE_S = 3.0, 10.0
 """A fit that takes so many times its share of the time, and at least so many seconds more, will not come back: its kernel is
 ended with it, and the families after it still get theirs."""
