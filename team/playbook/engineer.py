@@ -17,7 +17,7 @@ MANY_ROWS = 100_000
 """Beyond this, forests of deep trees cost more than they bring."""
 FEW_ROWS = 300
 """Below this, a neural network has too little to learn from."""
-TRAIN_SHARE = 0.5
+TRAIN_SHARE = 0.75
 """Share of the search time left that the first look at all families gets."""
 RESERVE_SHARE = 0.12
 """Share of the whole search time kept for the ensemble."""
@@ -136,7 +136,7 @@ def _why_families(t: Transcript, families: list[str]) -> str:
     rows = t.facts["contract"]["rows_train"]
     left_out = [f for f in TUNABLE if f not in families and f not in BASELINES]
     skipped = f" {', '.join(left_out)} cannot help on {rows:,} rows." if left_out and t.facts["visit"] == 1 else ""
-    return f"{len(families)} families on {rows:,} rows, the quick ones first, half of the time that is left.{skipped}"
+    return f"{len(families)} families on {rows:,} rows, the quick ones first, with most of the time that is left.{skipped}"
 
 
 def _optimise(t: Transcript) -> Decision:

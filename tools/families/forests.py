@@ -49,6 +49,7 @@ class Forest(Family):
     """Breiman 2001 and Geurts et al. 2006, scikit-learn."""
 
     iterative = True
+    abreast = True
     weight = 0.5
     appetite = Appetite(table=2.1, matrix=1.4, encoding="target", fixed_mb=20)
 
