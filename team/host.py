@@ -35,6 +35,7 @@ class Host:
             target=settings.target,
             goal=settings.goal,
             metric=settings.metric,
+            task=settings.task,
             seed=settings.seed,
             holdout=settings.holdout,
             folds=settings.folds,

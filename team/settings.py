@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from team.errors import UsageError
+from tools.contract import Task
 from tools.tracker import check_address
 
 KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK", "MLTEAM_MEMORY_MB", "MLTEAM_STDERR")
@@ -115,6 +116,8 @@ class Settings(BaseSettings):
     """The wish in the user's own words."""
     metric: str | None = None
     """Metric that decides; None lets the team choose by problem type."""
+    task: Task | None = None
+    """Problem type; None infers it from the values of the target, where counts are never inferred."""
     time: Duration = Field(600.0, ge=1, le=86_400, allow_inf_nan=False)
     """Seconds of search (train, tune, ensemble), at most a day."""
     trials: int | None = Field(None, ge=0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from tools.contract import Contract, TableSchema
+from tools.contract import Contract, TableSchema, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +27,7 @@ class Wish:
     target: str | None = None
     goal: str | None = None
     metric: str | None = None
+    task: Task | None = None
     seed: int = 0
     holdout: float = 0.2
     folds: int = 5
