@@ -54,11 +54,14 @@ class RunResult:
     def report(self) -> Path:
         return self._run.report
 
-    def predict(self, rows: pd.DataFrame, *, sandbox: str = "auto") -> pd.DataFrame:
+    def predict(self, rows: pd.DataFrame, *, sandbox: str = "auto", interval: float | None = None) -> pd.DataFrame:
         """Predict rows with the packaged model; one row out per row in, with the same index.
 
+        Args:
+            interval: of values, the share that should lie between the columns `low` and `high`, which come with it.
+
         Raises:
-            UsageError: when the run has no package or `rows` lacks columns.
+            UsageError: when the run has no package or no such intervals, or `rows` lacks columns.
         """
         import tempfile
 
@@ -69,7 +72,7 @@ class RunResult:
         with tempfile.TemporaryDirectory(prefix="mlteam-") as folder:
             source, output = Path(folder, "rows.parquet"), Path(folder, "predictions.csv")
             rows.reset_index(drop=True).to_parquet(source, index=False)
-            _anywhere(apredict(self._run, source, output, sandbox=sandbox))
+            _anywhere(apredict(self._run, source, output, sandbox=sandbox, interval=interval))
             # Labels are text, also when they look like numbers.
             predicted = pd.read_csv(
                 output, dtype=None if predicts(self.summary["task"]) == "values" else {"prediction": str}, keep_default_na=False

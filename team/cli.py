@@ -144,6 +144,9 @@ def predict(
     run: Run,
     rows: Annotated[Path, typer.Argument(help="CSV or Parquet file with the rows to predict.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV file that gets one row per input row.")],
+    interval: Annotated[
+        float | None, typer.Option(metavar="LEVEL", help="Of values: write also low and high, between which such a share lies, as 0.9.")
+    ] = None,
     out: Out = Path("runs"),
     sandbox: Annotated[str, typer.Option(help="auto, docker, bubblewrap or unsafe-local.")] = "auto",
 ) -> None:
@@ -151,7 +154,7 @@ def predict(
     from team.predict import predict as predict_rows
     from team.rundir import open_run
 
-    count = predict_rows(open_run(run, out), rows, output, sandbox=sandbox)
+    count = predict_rows(open_run(run, out), rows, output, sandbox=sandbox, interval=interval)
     print(f"{count} rows predicted to {output}", file=sys.stderr)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from team.playbook.examining import curve_told, slices_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
-from team.playbook.wording import joined, plus_minus, score
+from team.playbook.wording import coverage_sentence, joined, plus_minus, score
 
 MEANING = {
     "roc_auc": "the chance that a random positive row is ranked above a random negative one",
@@ -120,7 +120,7 @@ def _result(f: dict[str, Any]) -> str:
     if blend and h["candidate"] == blend["candidate"]["name"]:
         text += f" It is a weighted average of {joined([f'{name} ({weight:.2f})' for name, weight in _members(blend)])}."
     looks = "once" if h["looks"] == 1 else f"{h['looks']} times"
-    return text + f" The holdout was looked at {looks}."
+    return text + f" The holdout was looked at {looks}.{coverage_sentence(h)}"
 
 
 def _members(blend: dict[str, Any]) -> list[tuple[str, float]]:
