@@ -30,6 +30,9 @@ METRIC_TITLES = {
     "recall_macro": "Recall, macro",
     "recall_weighted": "Recall, weighted",
     "mcc": "Matthews correlation",
+    "qwk": "Quadratic weighted kappa",
+    "ordinal_mae": "Mean distance in classes",
+    "rps": "Ranked probability score",
     "poisson_deviance": "Poisson deviance",
     "rmse": "RMSE",
     "rmsle": "RMSLE",
@@ -54,6 +57,7 @@ TASK_TITLES: dict[Task, str] = {
     "multiclass": "Classification into {} classes",
     "regression": "Regression",
     "count": "Regression of counts",
+    "ordinal": "Classification into {} ordered classes",
 }
 
 

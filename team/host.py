@@ -36,6 +36,7 @@ class Host:
             goal=settings.goal,
             metric=settings.metric,
             task=settings.task,
+            classes=settings.classes,
             seed=settings.seed,
             holdout=settings.holdout,
             folds=settings.folds,

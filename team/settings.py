@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from team.errors import UsageError
 from tools.contract import Task
@@ -87,6 +87,11 @@ def _sandbox(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
+def _listed(value: Any) -> Any:
+    """A list, also from text with commas; a comma within a label needs the list of a settings file."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
 Sandbox = Annotated[
     Annotated[AutoSandbox | DockerSandbox | BubblewrapSandbox | LocalSandbox, Field(discriminator="kind")],
     BeforeValidator(_sandbox),
@@ -112,6 +117,8 @@ class Settings(BaseSettings):
     """A file, an http(s) URL, or sklearn:NAME."""
     target: str | None = None
     """Column to predict; None lets the team choose."""
+    classes: Annotated[list[str] | None, NoDecode, BeforeValidator(_listed)] = None
+    """Classes of an ordinal target from the lowest to the highest; None takes the order of numbers."""
     goal: str | None = None
     """The wish in the user's own words."""
     metric: str | None = None

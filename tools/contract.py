@@ -6,14 +6,20 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Task = Literal["binary", "multiclass", "regression", "count"]
+Task = Literal["binary", "multiclass", "regression", "count", "ordinal"]
 Predicts = Literal["classes", "values", "labels", "risk", "groups", "scores"]
 """The shape of predictions: a probability a class, a number, independent probabilities of labels, a risk, a group, a score."""
 Direction = Literal["maximize", "minimize"]
 ColumnKind = Literal["numeric", "boolean", "categorical", "text", "datetime"]
 
 
-_PREDICTS: dict[Task, Predicts] = {"binary": "classes", "multiclass": "classes", "regression": "values", "count": "values"}
+_PREDICTS: dict[Task, Predicts] = {
+    "binary": "classes",
+    "multiclass": "classes",
+    "ordinal": "classes",
+    "regression": "values",
+    "count": "values",
+}
 
 
 def predicts(task: Task) -> Predicts:
@@ -50,7 +56,7 @@ class Contract(BaseModel):
     metric: str
     direction: Direction
     classes: list[str] = []
-    """Class labels as text, in the order of the probability columns; empty for values."""
+    """Class labels as text, in the order of the probability columns, which of ordinal classes is their own; empty for values."""
     positive: str | None = None
     """The positive class of a binary task (always the second of `classes`)."""
     split: Split

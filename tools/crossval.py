@@ -66,6 +66,7 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         n_classes=problem.n_classes,
         metric=problem.contract.metric,
         counts=problem.contract.task == "count",
+        ordered=problem.contract.task == "ordinal",
         text=preparation.text,
         dates=preparation.dates,
         seed=problem.contract.seed,

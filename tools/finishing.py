@@ -88,6 +88,7 @@ def predict_rows(
     import joblib
     import pandas as pd
 
+    from tools.metrics.decision import called
     from tools.tables import TableError, read_table
 
     folder = Path(model)
@@ -104,7 +105,7 @@ def predict_rows(
         if interval is not None:
             table["low"], table["high"] = _calibration(folder).interval(predictions, interval)
     else:
-        labels = [contract.classes[code] for code in predictions.argmax(axis=1)]
+        labels = [contract.classes[code] for code in called(contract, predictions)]
         table = pd.DataFrame({"prediction": pd.Series(labels, dtype=object)})
         table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
     path = Path(output)

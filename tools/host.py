@@ -30,6 +30,8 @@ class Wish:
     goal: str | None = None
     metric: str | None = None
     task: Task | None = None
+    classes: list[str] | None = None
+    """Of an ordinal target, from the lowest to the highest."""
     seed: int = 0
     holdout: float = 0.2
     folds: int = 5

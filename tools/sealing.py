@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import BaseModel
@@ -75,6 +76,8 @@ def seal_holdout(
         # Labels are compared without the blanks around them, here and everywhere after.
         values = label_text(values).replace("", None)
     task = _agreed("task", wish.task, task) or infer_task(values)
+    if wish.classes is not None and task != "ordinal":
+        raise InputRefused(f"--classes is the order of an ordinal target, and this task is {task}. Add --task ordinal, or leave it out.")
     if predicts(task) == "classes":
         values = label_text(values).astype(object)
     check_target(values, task, wish.folds)
@@ -91,7 +94,7 @@ def seal_holdout(
     plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)
     train_at, holdout_at = split_rows(rows, target, task, plan)
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
-    classes = _ordered_classes(rows[target], task) if predicts(task) == "classes" else []
+    classes = _classes(rows[target], task, wish) if predicts(task) == "classes" else []
     contract = Contract(
         task=task,
         target=target,
@@ -168,6 +171,40 @@ def _split_kind(
     if split == "random" or predicts(task) != "classes":
         return "random", None
     return "stratified", None
+
+
+def _classes(labels: pd.Series, task: Task, wish: Wish) -> list[str]:
+    """The classes in the order of the contract, which of ordinal ones only numbers and the user can tell.
+
+    Raises:
+        InputRefused: when the order is not known, or is not that of the labels.
+    """
+    found = _ordered_classes(labels, task)
+    if task != "ordinal":
+        return found
+    if wish.classes is None:
+        if all(_number(label) for label in found):
+            return found
+        raise InputRefused(
+            f"target {labels.name!r} has the labels {', '.join(found[:20])}, whose order is not known."
+            " Name them from the lowest to the highest with --classes, as in --classes low,mid,high."
+        )
+    if len(set(wish.classes)) < len(wish.classes) or set(wish.classes) != set(found):
+        strange, missing = [c for c in wish.classes if c not in found], [c for c in found if c not in wish.classes]
+        parts = [f"no row has {', '.join(map(repr, strange))}"] if strange else []
+        parts += [f"it lacks {', '.join(map(repr, missing[:20]))}"] if missing else []
+        raise InputRefused(
+            f"--classes {','.join(wish.classes)}: expected every class of target {labels.name!r} once;"
+            f" {' and '.join(parts) or 'a class stands there twice'}."
+        )
+    return list(wish.classes)
+
+
+def _number(label: str) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False
 
 
 def _ordered_classes(labels: pd.Series, task: Task) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tools.contract import Column
 from tools.deadline import Deadline
+from tools.metrics.ordinal import rps_losses
 from tools.metrics.regression import poisson_deviances
 from tools.problem import Problem
 
@@ -129,6 +130,8 @@ def loss_of_rows(problem: Problem, predictions: Array) -> tuple[Array, str]:
         wrong = np.full(len(y), np.nan)
         wrong[known] = predictions[known].argmax(axis=1) != y[known]
         return wrong, WRONG
+    if metric in ("qwk", "ordinal_mae", "rps"):
+        return rps_losses(y, predictions), "ranked probability score"
     truth = np.eye(problem.n_classes)[y]
     return ((predictions - truth) ** 2).sum(axis=1) / 2, BRIER
 

@@ -73,9 +73,10 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
         raise InputRefused(
             f"target {name!r} has {len(counts)} classes, expected two for a binary task. Use --task multiclass, or leave --task out."
         )
-    if task == "multiclass" and len(counts) == 2:
+    if task in ("multiclass", "ordinal") and len(counts) == 2:
+        kind = "a multiclass" if task == "multiclass" else "an ordinal"
         raise InputRefused(
-            f"target {name!r} has two classes, expected three or more for a multiclass task. Use --task binary, or leave --task out."
+            f"target {name!r} has two classes, expected three or more for {kind} task. Use --task binary, or leave --task out."
         )
     if counts.iloc[-1] < 2 and len(counts) == 2:
         raise InputRefused(

@@ -41,6 +41,13 @@ def ink() -> pd.DataFrame:
     return frame.assign(inked=inked - inked.min())
 
 
+def grades() -> pd.DataFrame:
+    """Diabetes progression as a clinic may grade it: four classes whose order letters do not tell."""
+    frame = diabetes()
+    cuts = pd.cut(frame["progression"], [0, 80, 140, 220, 400], labels=["mild", "fair", "grave", "dire"])
+    return frame.drop(columns=["progression"]).assign(grade=cuts.astype(str))
+
+
 def mixed(rows: int = 240) -> pd.DataFrame:
     """Every kind of column, ugly names, gaps, infinities, a class of two rows."""
     rng = np.random.default_rng(7)
@@ -76,6 +83,7 @@ TABLES: dict[str, tuple[Callable[[], pd.DataFrame], str, Task]] = {
     "breast_cancer": (breast_cancer, "diagnosis", "binary"),
     "wine": (wine, "cultivar", "multiclass"),
     "diabetes": (diabetes, "progression", "regression"),
+    "grades": (grades, "grade", "ordinal"),
     "ink": (ink, "inked", "count"),
     "mixed": (mixed, "outcome", "multiclass"),
 }
@@ -91,6 +99,7 @@ def write_workspace(
     split: Split | None = None,
     folds: int = 3,
     seed: int = 0,
+    order: list[str] | None = None,
 ) -> Workspace:
     """Write `data/` as the vault does: every fourth row is held out, its label is kept nowhere."""
     space = Workspace(folder / "data", folder / "work")
@@ -100,7 +109,7 @@ def write_workspace(
         frame = frame.assign(**{target: label_text(frame[target])})
     held = np.arange(len(frame)) % 4 == 3
     train, holdout = frame[~held].reset_index(drop=True), frame[held].drop(columns=[target]).reset_index(drop=True)
-    classes = sorted(frame[target].unique()) if predicts(task) == "classes" else []
+    classes = order or sorted(frame[target].unique()) if predicts(task) == "classes" else []
     metric = metric or default_metric(task)
     contract = Contract(
         task=task,
@@ -130,6 +139,7 @@ def open_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     def write(table: str | pd.DataFrame, target: str = "", task: Task = "binary", **options: object) -> Workspace:
         if isinstance(table, str):
             make, target, task = TABLES[table]
+            options = {"order": ["mild", "fair", "grave", "dire"] if table == "grades" else None, **options}
             table = make()
         space = write_workspace(tmp_path, table, target, task, **options)  # type: ignore[arg-type]
         monkeypatch.setenv("MLTEAM_DATA", str(space.data))

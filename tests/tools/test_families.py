@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -16,7 +17,7 @@ from tools.families.boosting import paced
 from tools.preparation import choose_columns
 from tools.problem import Problem, load_problem
 
-TABLES = ["breast_cancer", "wine", "diabetes", "ink", "mixed"]
+TABLES = ["breast_cancer", "wine", "diabetes", "ink", "grades", "mixed"]
 
 
 @pytest.fixture(params=NAMES)
@@ -141,3 +142,27 @@ def test_pacing_raises_the_learning_rate_only_when_time_is_short() -> None:
     assert paced(params, pace=0.001, seconds=10, n_rows=1000) == params
     assert paced(params, pace=0.1, seconds=10, n_rows=1000)["learning_rate"] == pytest.approx(0.05)
     assert 0.05 < paced(params, pace=0.1, seconds=4, n_rows=1000)["learning_rate"] <= 0.2
+
+
+@pytest.mark.parametrize("name", ["ordered_linear", "ordered_lightgbm"])
+def test_cumulative_models_of_neighbouring_cuts_give_probabilities(open_workspace: Open, name: str) -> None:
+    problem = load_problem(open_workspace("grades"))
+    setting = setting_for(problem, choose_columns(problem, name="default", drop=[], text=True, dates=True))
+    assert setting.ordered
+    assert family(name).unsuited(setting) is None
+    assert "--task ordinal" in str(family(name).unsuited(replace(setting, ordered=False)))
+    learn, check = parts(problem)
+    X, y = problem.X, problem.y
+    fitted = family(name).fit(X.iloc[learn], y[learn], None, None, light(name, setting), setting, FitContext(iterations=30))
+    inner, found = family(name.removeprefix("ordered_")), fitted.predict(X.iloc[check])
+    above = []
+    for cut in range(3):
+        binary = replace(setting, n_classes=2)
+        one = inner.fit(X.iloc[learn], (y[learn] > cut).astype(int), None, None, light(name, setting), binary, FitContext(iterations=30))
+        above.append(one.predict(X.iloc[check])[:, 1])
+    expected = np.minimum.accumulate(np.column_stack(above), axis=1)
+    assert 1 - found.cumsum(axis=1)[:, :3] == pytest.approx(expected, abs=1e-5)
+    # A fold may lack a class in the middle.
+    some = learn[y[learn] != 1]
+    fitted = family(name).fit(X.iloc[some], y[some], None, None, light(name, setting), setting, FitContext(iterations=10))
+    assert fitted.predict(X.iloc[check])[:, 1].max() < 1e-6

@@ -8,8 +8,9 @@ from sklearn.calibration import calibration_curve
 
 from tools.contract import predicts
 from tools.metrics import METRICS, bootstrap_interval, default_metric, metric_for, score, undefined_reason
+from tools.metrics.decision import decided
 
-TASKS = ["binary", "multiclass", "regression", "count"]
+TASKS = ["binary", "multiclass", "regression", "count", "ordinal"]
 CASES = [(name, task) for name, metric in METRICS.items() for task in metric.tasks]
 
 
@@ -89,6 +90,9 @@ TRUTH = {
         for name, function in {"f1": sk.f1_score, "precision": sk.precision_score, "recall": sk.recall_score}.items()
         for average in ("micro", "macro", "weighted")
     },
+    ("qwk", "ordinal"): lambda y, p: sk.cohen_kappa_score(y, np.floor(p @ np.arange(4) + 0.5).astype(int), weights="quadratic"),
+    ("ordinal_mae", "ordinal"): lambda y, p: sk.mean_absolute_error(y, [np.flatnonzero(row >= 0.5)[0] for row in p.cumsum(axis=1)]),
+    ("rps", "ordinal"): lambda y, p: np.mean([sk.brier_score_loss(y <= cut, p[:, : cut + 1].sum(axis=1).clip(0, 1)) for cut in range(3)]),
     ("poisson_deviance", "count"): sk.mean_poisson_deviance,
     ("rmse", "regression"): sk.root_mean_squared_error,
     ("mae", "regression"): sk.mean_absolute_error,
@@ -107,7 +111,7 @@ TRUTH = {
 @pytest.mark.parametrize("seed", [0, 1])
 def test_scores_are_those_of_scikit_learn_and_scipy(name: str, task: str, seed: int) -> None:
     y, predictions = rows(task, seed=seed)
-    truth = TRUTH.get((name, task)) or TRUTH[name, "regression"]
+    truth = TRUTH.get((name, task)) or TRUTH[name, "regression" if predicts(task) == "values" else "multiclass"]
     assert score(name, task, y, predictions) == pytest.approx(truth(y, predictions), rel=1e-9)
 
 
@@ -211,3 +215,19 @@ def test_unknown_and_unfitting_metrics_are_told_apart() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_the_default_fits(task: str) -> None:
     assert metric_for(default_metric(task), task).name == default_metric(task)  # type: ignore[arg-type]
+
+
+def test_the_called_class_suits_the_metric() -> None:
+    proba = np.array([[0.4, 0.3, 0.3], [0.45, 0.1, 0.45], [0.1, 0.2, 0.7], [0.5, 0.5, 0.0]])
+    assert decided(proba, "mode").tolist() == [0, 0, 2, 0]
+    assert decided(proba, "median").tolist() == [1, 1, 2, 0]
+    assert decided(proba, "mean").tolist() == [1, 1, 2, 1]
+    # By trying out every class: least expected distance, least expected squared distance.
+    rng = np.random.default_rng(0)
+    proba = rng.dirichlet(np.ones(5), 200)
+    apart = np.abs(np.arange(5)[:, None] - np.arange(5))
+    assert (decided(proba, "median") == (proba @ apart).argmin(axis=1)).all()
+    assert (decided(proba, "mean") == (proba @ apart**2).argmin(axis=1)).all()
+    y = rng.integers(5, size=200)
+    assert score("ordinal_mae", "ordinal", y, proba) == np.abs(y - decided(proba, "median")).mean()
+    assert score("accuracy", "ordinal", y, proba) == (y == proba.argmax(axis=1)).mean()

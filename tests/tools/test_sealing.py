@@ -137,6 +137,33 @@ def test_the_user_settles_the_task_and_counts_are_never_inferred(tmp_path: Path)
         seal_holdout(h.host, task="regression")
 
 
+@pytest.mark.parametrize(
+    ("target", "settings", "message"),
+    [
+        ("word", {}, r"labels a, b, c, d, e, whose order is not known.*--classes low,mid,high"),
+        ("word", {"classes": "e,d,c,b"}, r"--classes e,d,c,b: expected every class of target 'word' once; it lacks 'a'"),
+        ("word", {"classes": "e,d,c,b,x"}, r"no row has 'x' and it lacks 'a'"),
+        ("word", {"classes": "e,d,c,b,a,a"}, r"a class stands there twice"),
+        ("word", {"classes": "a,b,c,d,e", "task": "multiclass"}, r"this task is multiclass. Add --task ordinal"),
+        ("whole", {"classes": "0,1,2,3", "task": "count"}, r"this task is count. Add --task ordinal"),
+        ("pair", {}, r"two classes, expected three or more for an ordinal task"),
+    ],
+)
+def test_an_order_that_is_not_known_or_does_not_fit_is_refused(tmp_path: Path, target: str, settings: dict[str, str], message: str) -> None:
+    with pytest.raises(InputRefused, match=message):
+        sealed(hosting(tmp_path, frame().assign(**TASKS), target=target, **{"task": "ordinal", **settings}))
+
+
+def test_ordinal_classes_stand_in_the_order_of_numbers_or_the_users(tmp_path: Path) -> None:
+    h = hosting(tmp_path / "numbers", frame().assign(**TASKS), target="whole", task="ordinal")
+    sealed(h)
+    assert (h.vault.contract.classes, h.vault.contract.metric) == (["0", "1", "2", "3"], "qwk")
+    h = hosting(tmp_path / "words", frame().assign(**TASKS), target="word", task="ordinal", classes="e, c,a,b,d")
+    sealed(h)
+    assert h.vault.contract.classes == ["e", "c", "a", "b", "d"]
+    assert h.vault.contract.predicts == "classes"
+
+
 def test_a_role_that_names_no_target_is_told_the_columns(tmp_path: Path) -> None:
     h = hosting(tmp_path)
     fetch_data(h.host)

@@ -35,6 +35,8 @@ class Setting:
     metric: str
     counts: bool = False
     """Whether the values are whole numbers of 0 and more."""
+    ordered: bool = False
+    """Whether the classes stand in an order."""
     text: bool = True
     dates: bool = True
     seed: int = 0

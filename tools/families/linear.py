@@ -57,17 +57,25 @@ class Linear(Family):
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
     ) -> Raw:
+        vectorizer, matrix = self.encoded(X, setting)
+        context.deadline.check()
+        return Raw(LinearModel(vectorizer, self.estimated(matrix, y, params, setting), setting.n_classes))
+
+    @staticmethod
+    def encoded(X: pd.DataFrame, setting: Setting) -> tuple[Any, Array]:
+        """A fitted vectorizer, and the rows that it was fitted to as a matrix."""
+        vectorizer = vectorizer_for(setting.columns, text=setting.text, dates=setting.dates, rows=len(X), seed=setting.seed)
+        return vectorizer, vectorizer.fit_transform(X)
+
+    def estimated(self, matrix: Array, y: Array, params: Params, setting: Setting) -> Any:
+        """The fitted estimator."""
         from sklearn.exceptions import ConvergenceWarning
 
-        vectorizer = vectorizer_for(setting.columns, text=setting.text, dates=setting.dates, rows=len(y), seed=setting.seed)
-        matrix = vectorizer.fit_transform(X)
-        context.deadline.check()
         estimator = self._estimator(params, setting, len(y))
         with warnings.catch_warnings():
             # A fit that stops at the iteration limit is still a model; its fold scores tell its worth.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            estimator.fit(matrix, y)
-        return Raw(LinearModel(vectorizer, estimator, setting.n_classes))
+            return estimator.fit(matrix, y)
 
     @staticmethod
     def _estimator(params: Params, setting: Setting, rows: int) -> Any:

@@ -9,6 +9,7 @@ from tools.contract import Task, predicts
 from tools.metrics.classification import CLASSIFICATION
 from tools.metrics.custom import brought, load
 from tools.metrics.metric import Metric
+from tools.metrics.ordinal import ORDINAL
 from tools.metrics.regression import REGRESSION
 
 if TYPE_CHECKING:
@@ -16,10 +17,16 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*CLASSIFICATION, *REGRESSION)}
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*CLASSIFICATION, *ORDINAL, *REGRESSION)}
 """The built-in metrics."""
-_DEFAULTS: dict[Task, str] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse", "count": "poisson_deviance"}
-_TWO_CLASSES = ("roc_auc", "roc_auc_ovo", "average_precision", "mcc", "kappa")
+_DEFAULTS: dict[Task, str] = {
+    "binary": "roc_auc",
+    "multiclass": "log_loss",
+    "ordinal": "qwk",
+    "regression": "rmse",
+    "count": "poisson_deviance",
+}
+_TWO_CLASSES = ("roc_auc", "roc_auc_ovo", "average_precision", "mcc", "kappa", "qwk")
 
 
 def default_metric(task: Task) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.contract import Task, predicts
 from tools.metrics.catalogue import metric_for, undefined_reason
+from tools.metrics.decision import decided
 from tools.metrics.metric import Interval, Metric
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def score(metric: str, task: Task, y: Array, predictions: Array) -> float:
-    """Score predictions. Label metrics take the most probable class.
+    """Score predictions. Label metrics take the class that their decision calls, which is the most probable one of classes without order.
 
     Raises:
         ValueError: when shapes do not fit, a prediction is not finite, the metric is undefined on `y`, or the function that a
@@ -134,7 +135,7 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Ar
         raise ValueError(f"{metric.name}: y holds codes {y.min()} to {y.max()}, but there are {predictions.shape[1]} probability columns")
     y = y.astype(np.int64)
     if metric.needs == "label":
-        return y, predictions.argmax(axis=1)
+        return y, decided(predictions, metric.decision)
     totals = predictions.sum(axis=1, keepdims=True)
     if (predictions < 0).any() or (totals <= 0).any():
         raise ValueError(f"{metric.name}: probabilities must be 0 or more and each row must have a positive sum")
