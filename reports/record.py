@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reports.findings import Fact
+from tools.coverage import Coverage
 
 
 class Manifest(Fact):
@@ -80,6 +81,8 @@ class Holdout(Fact):
     looks: int
     groups: int | None = None
     """Number of groups that the interval resampled whole; None where it resampled rows."""
+    intervals: tuple[Coverage, ...] = ()
+    """Where values are predicted: how many of the holdout's lay inside the intervals around them."""
     event: int
 
 

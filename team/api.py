@@ -12,6 +12,7 @@ from team.errors import MlteamError
 from team.rundir import RunDir, open_run
 from team.settings import Settings, load_settings
 from team.summary import read_summary
+from tools.contract import predicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,11 +54,14 @@ class RunResult:
     def report(self) -> Path:
         return self._run.report
 
-    def predict(self, rows: pd.DataFrame, *, sandbox: str = "auto") -> pd.DataFrame:
+    def predict(self, rows: pd.DataFrame, *, sandbox: str = "auto", interval: float | None = None) -> pd.DataFrame:
         """Predict rows with the packaged model; one row out per row in, with the same index.
 
+        Args:
+            interval: of values, the share that should lie between the columns `low` and `high`, which come with it.
+
         Raises:
-            UsageError: when the run has no package or `rows` lacks columns.
+            UsageError: when the run has no package or no such intervals, or `rows` lacks columns.
         """
         import tempfile
 
@@ -68,10 +72,10 @@ class RunResult:
         with tempfile.TemporaryDirectory(prefix="mlteam-") as folder:
             source, output = Path(folder, "rows.parquet"), Path(folder, "predictions.csv")
             rows.reset_index(drop=True).to_parquet(source, index=False)
-            _anywhere(apredict(self._run, source, output, sandbox=sandbox))
+            _anywhere(apredict(self._run, source, output, sandbox=sandbox, interval=interval))
             # Labels are text, also when they look like numbers.
             predicted = pd.read_csv(
-                output, dtype={"prediction": str} if self.summary["task"] != "regression" else None, keep_default_na=False
+                output, dtype=None if predicts(self.summary["task"]) == "values" else {"prediction": str}, keep_default_na=False
             )
         return predicted.set_index(rows.index)
 
@@ -107,6 +111,7 @@ def run(
     source: str | Path,
     *,
     target: str | None = None,
+    task: str | None = None,
     goal: str | None = None,
     metric: str | None = None,
     time: str | float = "10m",
@@ -121,6 +126,7 @@ def run(
     Args:
         source: a CSV or Parquet file, an http(s) URL, or `sklearn:NAME`.
         target: column to predict; None lets the team choose.
+        task: problem type, such as `"count"`; None infers it from the target.
         goal: the wish in the user's own words.
         metric: metric that decides; None takes the usual one of the problem type.
         time: time for the search: seconds, or text such as `"10m"`.
@@ -134,7 +140,7 @@ def run(
         UsageError: for input that cannot be used.
         MlteamError: when the run fails.
     """
-    given = dict(target=target, goal=goal, metric=metric, time=time, model=model, sandbox=sandbox, out=out, seed=seed, **more)
+    given = dict(target=target, task=task, goal=goal, metric=metric, time=time, model=model, sandbox=sandbox, out=out, seed=seed, **more)
     return RunResult(_anywhere(_run(_settled(source, given))))
 
 

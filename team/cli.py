@@ -6,11 +6,12 @@ import errno
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from team.sandbox_cli import app as sandbox_app
+from tools.contract import Task
 
 if TYPE_CHECKING:
     from reports.comparison import Comparison
@@ -35,6 +36,12 @@ Run = Annotated[str, typer.Argument(help="Run directory, the beginning of its na
 def run(
     source: Annotated[str, typer.Argument(help="CSV or Parquet file, http(s) URL, or sklearn:NAME.")],
     target: Annotated[str | None, typer.Option(help="Column to predict; left out, the team chooses.")] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"Problem type: {', '.join(get_args(Task))}; left out, the target's values say.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(metavar="LOW,MID,HIGH", help="Order of an ordinal target's classes; left out, that of numbers.")
+    ] = None,
     goal: Annotated[str | None, typer.Option(help="The wish in your own words.")] = None,
     metric: Annotated[str | None, typer.Option(help="Metric that decides; left out, the usual one of the problem type.")] = None,
     time: Annotated[str | None, typer.Option(help="Time for the search, such as 60s, 10m, 1h.  [default: 10m]")] = None,
@@ -140,6 +147,9 @@ def predict(
     run: Run,
     rows: Annotated[Path, typer.Argument(help="CSV or Parquet file with the rows to predict.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV file that gets one row per input row.")],
+    interval: Annotated[
+        float | None, typer.Option(metavar="LEVEL", help="Of values: write also low and high, between which such a share lies, as 0.9.")
+    ] = None,
     out: Out = Path("runs"),
     sandbox: Annotated[str, typer.Option(help="auto, docker, bubblewrap or unsafe-local.")] = "auto",
 ) -> None:
@@ -147,7 +157,7 @@ def predict(
     from team.predict import predict as predict_rows
     from team.rundir import open_run
 
-    count = predict_rows(open_run(run, out), rows, output, sandbox=sandbox)
+    count = predict_rows(open_run(run, out), rows, output, sandbox=sandbox, interval=interval)
     print(f"{count} rows predicted to {output}", file=sys.stderr)
 
 

@@ -18,6 +18,7 @@ from team.rundir import RunDir
 from team.vault import Scored, Vault
 from tools.comparing import LEVEL, PairedTest, corrected_resampled_t, delong, holm, mcnemar, paired_bootstrap, wilcoxon
 from tools.metrics import find_metric
+from tools.metrics.decision import called
 
 DECISIVE = ("delong", "mcnemar", "bootstrap", "corrected_t")
 """The first of these that a pair has carries its verdict: the holdout before the folds, the metric's own test first."""
@@ -107,7 +108,7 @@ def _over_rows(first: Side, second: Side, holdouts: dict[str, Scored | str]) -> 
     contract, y = first.contract, mine.labels
     tests = [paired_bootstrap(contract.metric, contract.task, y, mine.predictions, other.predictions, seed=contract.seed)]
     if find_metric(contract.metric).needs == "label":
-        tests.append(mcnemar(y, mine.predictions.argmax(axis=1), other.predictions.argmax(axis=1)))
+        tests.append(mcnemar(y, called(contract, mine.predictions), called(contract, other.predictions)))
     if contract.metric == "roc_auc" and contract.task == "binary" and min(np.bincount(y, minlength=2)) > 1:
         tests.append(delong(y, mine.predictions[:, 1], other.predictions[:, 1]))
     return tests, []

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from tools.coverage import Coverage
+
 SCHEMA_VERSION = 3
 """2 added `run_resumed` and `run_forked`, 3 `optimism_estimated`; logs of earlier versions are read as they are."""
 
@@ -239,6 +241,8 @@ class HoldoutScored(_Event):
     looks: int
     groups: int | None = None
     """Number of groups that the interval resampled whole; None where it resampled rows."""
+    intervals: list[Coverage] = []
+    """Where values are predicted: how many of the holdout's lay inside the intervals around them."""
 
 
 class FellBack(_Event):

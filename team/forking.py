@@ -26,7 +26,7 @@ from team.stages import Stage
 from team.vault import Vault
 from tools.tuning import FORKED, PARENT_STUDIES
 
-DECIDED_BY_THE_SPLIT = ("source", "target", "metric", "holdout", "folds", "group", "time_column", "seed")
+DECIDED_BY_THE_SPLIT = ("source", "target", "task", "classes", "metric", "holdout", "folds", "group", "time_column", "seed")
 """Settings that the sealed contract rests on."""
 
 
@@ -121,7 +121,11 @@ def _fill(parent: RunDir, fork: RunDir, checkpoint: Checkpoint, events: list[Eve
         _share(parent.vault, fork.vault, lambda name: name.startswith("source."))
         return
     _share(parent.data, fork.data, lambda name: name != "all.parquet" or "open_holdout" in state.results)
-    _share(parent.vault, fork.vault, lambda name: name != "ledger.jsonl" and (name != "scored.parquet" or state.holdout is not None))
+    _share(
+        parent.vault,
+        fork.vault,
+        lambda name: name != "ledger.jsonl" and (name not in ("scored.parquet", "intervals.json") or state.holdout is not None),
+    )
     _inherit_looks(parent, fork, keep_final=state.holdout is not None)
     candidates = {candidate.name for candidate in state.candidates}
     _copy(parent.work, fork.work, lambda parts: parts[0] != "candidates" or len(parts) == 1 or parts[1] in candidates)

@@ -35,6 +35,8 @@ class Host:
             target=settings.target,
             goal=settings.goal,
             metric=settings.metric,
+            task=settings.task,
+            classes=settings.classes,
             seed=settings.seed,
             holdout=settings.holdout,
             folds=settings.folds,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reports.figures import file_size
 from reports.visible import visible
 from team.terminal import clean, one_line
+from tools.coverage import coverage_told
 
 if TYPE_CHECKING:
     from team.cleaning import Cleaning
@@ -29,6 +30,8 @@ def overview(summary: dict[str, Any]) -> str:
             f"holdout    {figure(holdout['score'])}   {holdout['level']:.0%} interval {figure(holdout['low'])} to {figure(holdout['high'])}"
             f"   {holdout['n']:,} rows, {looks}"
         )
+    if holdout and (told := coverage_told(holdout.get("intervals") or [])):
+        lines.append(f"intervals  {told.removeprefix('intervals ')}")
     if summary["cv"]:
         lines.append(f"cv         {figure(summary['cv']['score'])} ± {summary['cv']['std_error']:.2g}")
     if summary["baseline"]:

@@ -11,35 +11,43 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from team.errors import MlteamError, UsageError
 from team.rundir import RunDir
+from tools.conformal import Calibration
 from tools.files import open_regular, read_regular, remove_tree
 from tools.finishing import PredictResult
-from tools.packaging import MAX_FILE_BYTES, PACKAGE_FILES
+from tools.packaging import INTERVALS_FILE, MAX_FILE_BYTES, PACKAGE_FILES
 from tools.spec import registry
 
 MAX_PREDICTIONS_BYTES = 16 * 2**30
 MAX_DESCRIPTION_BYTES = 1 << 20
 
 
-def predict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "auto") -> int:
+def predict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "auto", interval: float | None = None) -> int:
     """Write one prediction per row of `rows` to `output`, in input order, and return their number.
 
+    Args:
+        interval: share of true values that should lie between the columns `low` and `high`, which are written with it.
+
     Raises:
-        UsageError: when the run has no package, the rows cannot be read or lack columns, or `output` cannot be written.
+        UsageError: when the run has no package, the rows cannot be read or lack columns, `output` cannot be written, or there are no
+            intervals of that level.
         MlteamError: when the model fails.
     """
-    return asyncio.run(apredict(run, rows, output, sandbox=sandbox))
+    return asyncio.run(apredict(run, rows, output, sandbox=sandbox, interval=interval))
 
 
-async def apredict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "auto") -> int:
+async def apredict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "auto", interval: float | None = None) -> int:
     """Like `predict`, inside a running event loop."""
     from team.sandbox import open_kernel
     from team.sandbox.choose import choose
 
     _check(run, rows, output)
+    if interval is not None:
+        _check_interval(run, interval)
     # Loading a pipeline executes what its maker put into it, and a run directory may come from anybody.
     kind = choose(sandbox, trusted_code=False).kind
     with _workplace() as work:
@@ -50,8 +58,9 @@ async def apredict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "aut
         except PermissionError:
             raise UsageError(f"{str(rows)!r} cannot be read: permission denied.") from None
         spec = registry()["predict_rows"]
+        arguments = {"model": "model", "rows": name, "output": "predictions.csv"} | ({} if interval is None else {"interval": interval})
         async with open_kernel(kind, work=work) as kernel:
-            cell = await kernel.execute(spec.cell({"model": "model", "rows": name, "output": "predictions.csv"}), timeout_s=spec.timeout_s)
+            cell = await kernel.execute(spec.cell(arguments), timeout_s=spec.timeout_s)
         if cell.result is None:
             if cell.ename == "ToolRefused":
                 raise UsageError(f"{rows}: {cell.evalue}")
@@ -91,7 +100,7 @@ def _unpack(run: RunDir, folder: Path) -> None:
     try:
         described = json.loads(read_regular(run.model / "package.json", MAX_DESCRIPTION_BYTES, inside=run.path))
         hashes = {str(file["name"]): file["sha256"] for file in described["files"]}
-        for name in PACKAGE_FILES:
+        for name in (*PACKAGE_FILES, *([INTERVALS_FILE] if INTERVALS_FILE in hashes else [])):
             digest = hashlib.sha256()
             with open_regular(run.model / name, MAX_FILE_BYTES, inside=run.path) as packaged, (folder / name).open("wb") as copy:
                 while block := packaged.read(1 << 20):
@@ -101,6 +110,19 @@ def _unpack(run: RunDir, folder: Path) -> None:
                 raise UsageError(f"{name} of run {run.name!r} is not the file that was packaged: its hash differs. Run the team again.")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"the package of run {run.name!r} cannot be read: {error}. Run the team again.") from None
+
+
+def _check_interval(run: RunDir, level: float) -> None:
+    """Refuse an interval that the package cannot give before a sandbox is opened."""
+    if not (run.model / INTERVALS_FILE).is_file():
+        raise UsageError(f"--interval {level:g}: run {run.name!r} has no intervals; they are made for regression and counts. Leave it out.")
+    try:
+        content = read_regular(run.model / INTERVALS_FILE, MAX_DESCRIPTION_BYTES, inside=run.path)
+        Calibration.model_validate_json(content).interval(np.zeros(1), level)
+    except (OSError, ValidationError):
+        raise UsageError(f"{INTERVALS_FILE} of run {run.name!r} cannot be read. Run the team again.") from None
+    except ValueError as error:
+        raise UsageError(f"--{error}.") from None
 
 
 def _check(run: RunDir, rows: Path, output: Path) -> None:

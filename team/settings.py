@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from team.errors import UsageError
+from tools.contract import Task
 from tools.tracker import check_address
 
 KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK", "MLTEAM_MEMORY_MB", "MLTEAM_STDERR")
@@ -86,6 +87,11 @@ def _sandbox(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
+def _listed(value: Any) -> Any:
+    """A list, also from text with commas; a comma within a label needs the list of a settings file."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
 Sandbox = Annotated[
     Annotated[AutoSandbox | DockerSandbox | BubblewrapSandbox | LocalSandbox, Field(discriminator="kind")],
     BeforeValidator(_sandbox),
@@ -111,10 +117,14 @@ class Settings(BaseSettings):
     """A file, an http(s) URL, or sklearn:NAME."""
     target: str | None = None
     """Column to predict; None lets the team choose."""
+    classes: Annotated[list[str] | None, NoDecode, BeforeValidator(_listed)] = None
+    """Classes of an ordinal target from the lowest to the highest; None takes the order of numbers."""
     goal: str | None = None
     """The wish in the user's own words."""
     metric: str | None = None
     """Metric that decides; None lets the team choose by problem type."""
+    task: Task | None = None
+    """Problem type; None infers it from the values of the target, where counts are never inferred."""
     time: Duration = Field(600.0, ge=1, le=86_400, allow_inf_nan=False)
     """Seconds of search (train, tune, ensemble), at most a day."""
     trials: int | None = Field(None, ge=0)

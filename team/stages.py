@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tools.coverage import Coverage
+
 MAX_ROUNDS = 5
 """Rounds of the optimise loop."""
 MAX_SEND_BACKS = 2
@@ -117,6 +119,7 @@ class HoldoutFact(BaseModel):
     n: int
     looks: int
     groups: int | None = None
+    intervals: list[Coverage] = []
 
 
 class State(BaseModel):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from tools.conformal import Calibration
+    from tools.coverage import Coverage
     from tools.metrics import Interval
 
 
@@ -262,6 +264,39 @@ class Vault:
         if not math.isclose(found, final.score, rel_tol=1e-9, abs_tol=1e-12):
             raise MlteamError(f"the predictions kept by run {self._run.name!r} score {found:g}, the ledger says {final.score:g}.")
         return Scored(final.candidate, final.score, labels, predictions)
+
+    def measure_intervals(self) -> list[Coverage]:
+        """Learn intervals from the out-of-fold predictions of the candidate that has the final score, keep them for its package, and
+        measure on the holdout what they hold. This is no look: the rows are those of the final score, and nothing is chosen by it.
+
+        Returns:
+            One coverage a level; nothing where no values are predicted, or the out-of-fold predictions are not there any more.
+
+        Raises:
+            MlteamError: before the final score is in the ledger.
+        """
+        from tools.conformal import calibrate, measure
+        from tools.predictions import PredictionError
+
+        final, contract = self.scored(), self.contract
+        if contract.predicts != "values":
+            return []
+        try:
+            values = self.read_out_of_fold(self._run.work / "candidates" / final.candidate / "oof.parquet")
+        except PredictionError:
+            return []
+        labels, folds = self.training_labels()
+        rows = folds >= 0
+        found = calibrate(final.candidate, labels[rows], values[rows], folds[rows], whole=contract.task == "count")
+        write_atomic(self._run.vault / "intervals.json", found.model_dump_json())
+        return measure(found, final.labels, final.predictions)
+
+    def calibration(self) -> Calibration | None:
+        """What `measure_intervals` learnt; None where it did not."""
+        from tools.conformal import Calibration
+
+        path = self._run.vault / "intervals.json"
+        return Calibration.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
 
     def open(self) -> int:
         """Give all rows with their labels to the sandbox for the refit; return their number.

@@ -6,9 +6,25 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Task = Literal["binary", "multiclass", "regression"]
+Task = Literal["binary", "multiclass", "regression", "count", "ordinal"]
+Predicts = Literal["classes", "values", "labels", "risk", "groups", "scores"]
+"""The shape of predictions: a probability a class, a number, independent probabilities of labels, a risk, a group, a score."""
 Direction = Literal["maximize", "minimize"]
 ColumnKind = Literal["numeric", "boolean", "categorical", "text", "datetime"]
+
+
+_PREDICTS: dict[Task, Predicts] = {
+    "binary": "classes",
+    "multiclass": "classes",
+    "ordinal": "classes",
+    "regression": "values",
+    "count": "values",
+}
+
+
+def predicts(task: Task) -> Predicts:
+    """The shape of what is predicted in a task, which is what most code needs to know of it."""
+    return _PREDICTS[task]
 
 
 class Split(BaseModel):
@@ -29,7 +45,7 @@ class Contract(BaseModel):
     """What a candidate must predict and how it is scored. Written once, never changed.
 
     Predictions are a table with one row per input row, in input order, with the columns of `prediction_columns`:
-    `prediction` for regression, one `proba_<class>` per class for classification.
+    `prediction` for values, one `proba_<class>` per class for classes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,7 +56,7 @@ class Contract(BaseModel):
     metric: str
     direction: Direction
     classes: list[str] = []
-    """Class labels as text, in the order of the probability columns; empty for regression."""
+    """Class labels as text, in the order of the probability columns, which of ordinal classes is their own; empty for values."""
     positive: str | None = None
     """The positive class of a binary task (always the second of `classes`)."""
     split: Split
@@ -52,8 +68,12 @@ class Contract(BaseModel):
     seed: int
 
     @property
+    def predicts(self) -> Predicts:
+        return predicts(self.task)
+
+    @property
     def prediction_columns(self) -> list[str]:
-        return ["prediction"] if self.task == "regression" else [f"proba_{label}" for label in self.classes]
+        return ["prediction"] if self.predicts == "values" else [f"proba_{label}" for label in self.classes]
 
     def better(self, a: float, b: float) -> bool:
         """Whether score `a` is strictly better than `b`."""

@@ -195,7 +195,7 @@ def _plots(
 
     rows, contract = problem.validated, problem.contract
     y, values = problem.y[rows], oof[rows]
-    if contract.task == "regression":
+    if contract.predicts == "values":
         kinds: dict[str, Callable[..., None]] = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
     else:
         kinds = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 
 from tools.candidates import load_candidate
@@ -14,6 +14,7 @@ from tools.spec import ToolRefused, tool
 from tools.workspace import workspace
 
 if TYPE_CHECKING:
+    from tools.conformal import Calibration
     from tools.model import FittedModel
 
 
@@ -81,11 +82,13 @@ def predict_rows(
     model: Annotated[str, "Folder of the saved model, with pipeline.joblib and model.json."],
     rows: Annotated[str, "Table of rows to predict: .csv, .csv.gz or .parquet."],
     output: Annotated[str, "CSV file to write."],
+    interval: Annotated[float | None, "Share of true values that should lie between `low` and `high`, such as 0.9.", Gt(0), Lt(1)] = None,
 ) -> PredictResult:
     """Predict a table with a saved model: one row per input row, in input order."""
     import joblib
     import pandas as pd
 
+    from tools.metrics.decision import called
     from tools.tables import TableError, read_table
 
     folder = Path(model)
@@ -97,10 +100,12 @@ def predict_rows(
     except TableError as error:
         raise ToolRefused(str(error)) from None
     contract = fitted.contract
-    if contract.task == "regression":
+    if contract.predicts == "values":
         table = pd.DataFrame({"prediction": predictions})
+        if interval is not None:
+            table["low"], table["high"] = _calibration(folder).interval(predictions, interval)
     else:
-        labels = [contract.classes[code] for code in predictions.argmax(axis=1)]
+        labels = [contract.classes[code] for code in called(contract, predictions)]
         table = pd.DataFrame({"prediction": pd.Series(labels, dtype=object)})
         table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
     path = Path(output)
@@ -109,3 +114,12 @@ def predict_rows(
     table.to_csv(temporary, index=False)
     temporary.replace(path)
     return PredictResult(rows=len(table), columns=list(table.columns), output=output)
+
+
+def _calibration(folder: Path) -> Calibration:
+    from tools.conformal import Calibration
+
+    path = folder / "intervals.json"
+    if not path.is_file():
+        raise ToolRefused(f"{str(folder)!r} holds no intervals; package_model adds them where values are predicted. Leave `interval` out.")
+    return Calibration.model_validate_json(path.read_text(encoding="utf-8"))

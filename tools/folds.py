@@ -33,7 +33,7 @@ def make_folds(train: pd.DataFrame, contract: Contract) -> Array:
     if contract.split.kind == "time":
         return _time_folds(train[contract.split.column], contract.split.day_first, k)
     labels = np.zeros(n, dtype=np.int64)
-    if contract.task != "regression":
+    if contract.predicts == "classes":
         labels = _codes(train[contract.target])
     if contract.split.kind == "group":
         return _group_folds(_codes(train[contract.split.column].astype(str)), labels, k, rng)
@@ -69,7 +69,7 @@ def share_of(rows: Array, share: float, y: Array, contract: Contract) -> Array:
     if share >= 1:
         return rows
     order = np.random.default_rng(contract.seed).permutation(rows)
-    if contract.task == "regression":
+    if contract.predicts == "values":
         return np.sort(order[: max(2, round(share * len(rows)))])
     parts = [order[y[order] == code] for code in np.unique(y[rows])]
     return np.sort(np.concatenate([part[: math.ceil(share * len(part))] for part in parts]))

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from tools.contract import Contract, TableSchema
+from tools.contract import Contract, TableSchema, Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tools.conformal import Calibration
+    from tools.coverage import Coverage
     from tools.metrics import Interval
     from tools.run_record import RunRecord
     from tools.submission import Scored
@@ -27,6 +29,9 @@ class Wish:
     target: str | None = None
     goal: str | None = None
     metric: str | None = None
+    task: Task | None = None
+    classes: list[str] | None = None
+    """Of an ordinal target, from the lowest to the highest."""
     seed: int = 0
     holdout: float = 0.2
     folds: int = 5
@@ -72,6 +77,8 @@ class Sealer(Protocol):
     def sealed(self) -> bool: ...
     def seal(self, train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract, schema: TableSchema) -> None: ...
     def score_holdout(self, candidate: str, predictions: Path, *, final: bool = True) -> tuple[Interval, int]: ...
+    def measure_intervals(self) -> list[Coverage]: ...
+    def calibration(self) -> Calibration | None: ...
     def open(self) -> int: ...
 
 

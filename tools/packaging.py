@@ -17,6 +17,8 @@ from tools.workspace import write_json
 
 PACKAGE_FILES = ("pipeline.joblib", "model.json")
 """What `finish` leaves in `work/model/`, and `evaluate` in `work/fitted/<candidate>/`. Nothing else is taken from there."""
+INTERVALS_FILE = "intervals.json"
+"""What the host learnt of intervals around predicted values, and adds."""
 MAX_FILE_BYTES = 8 * 2**30
 
 
@@ -61,6 +63,8 @@ def package_model(
     try:
         files = [_take(ctx.run.work, source / name, staging) for name in PACKAGE_FILES]
         _check_description(staging / "model.json", ctx, candidate)
+        if (calibration := ctx.vault.calibration()) is not None and calibration.candidate == candidate:
+            files.append(_add(calibration.model_dump_json().encode(), staging / INTERVALS_FILE))
         write_json(
             staging / "package.json",
             {"files": [f.model_dump() for f in files], "run": ctx.run.path.name, "refitted": not as_scored},
@@ -99,6 +103,11 @@ def _take(work: Path, source: Path, staging: Path) -> PackagedFile:
     except OSError as error:
         raise ToolRefused(f"there is no fitted model to package: {error}. Call finish first.") from None
     return PackagedFile(name=source.name, bytes=size, sha256=digest.hexdigest())
+
+
+def _add(content: bytes, path: Path) -> PackagedFile:
+    path.write_bytes(content)
+    return PackagedFile(name=path.name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def _check_description(path: Path, ctx: HostContext, candidate: str) -> None:

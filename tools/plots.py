@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.contract import Contract
+from tools.metrics.decision import called
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +64,7 @@ def plain(text: object, width: int = 24) -> str:
 def confusion(path: Path, contract: Contract, y: Array, proba: Array) -> None:
     """Rows of the true class by predicted class, as shares of the true class."""
     k = len(contract.classes)
-    matrix = np.bincount(y * k + proba.argmax(axis=1), minlength=k * k).reshape(k, k)
+    matrix = np.bincount(y * k + called(contract, proba), minlength=k * k).reshape(k, k)
     common = np.sort(np.argsort(-matrix.sum(axis=1), kind="stable")[:MOST_CLASSES])
     shares = (matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1))[np.ix_(common, common)]
     side = max(4.2, 0.55 * len(common) + 2)
@@ -171,7 +172,7 @@ def bars(path: Path, title: str, names: list[str], values: list[float], unit: st
 
 def target_distribution(path: Path, contract: Contract, y: Array) -> None:
     """Rows per class, or a histogram of the target."""
-    if contract.task == "regression":
+    if contract.predicts == "values":
         with figure(path, f"Distribution of {plain(contract.target, 50)}") as axis:
             axis.hist(y, bins=min(50, max(5, len(np.unique(y)))), color=BLUE)
             axis.set_xlabel(plain(contract.target, 50))

@@ -39,7 +39,7 @@ class Problem:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes; 0 for regression."""
+        """Number of classes; 0 for values."""
         return len(self.contract.classes)
 
     @cached_property
@@ -90,7 +90,7 @@ def encode_target(target: pd.Series, contract: Contract) -> Array:
     """
     import pandas as pd
 
-    if contract.task == "regression":
+    if contract.predicts == "values":
         values = pd.to_numeric(target, errors="coerce").to_numpy(dtype=np.float64)
         if not np.isfinite(values).all():
             raise ToolRefused(f"target {contract.target!r} has {(~np.isfinite(values)).sum()} values that are no finite number.")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel
 
+from tools.coverage import Coverage
 from tools.host import HostContext
 from tools.spec import ToolRefused, tool
 
@@ -23,6 +24,8 @@ class HoldoutScore(BaseModel):
     looks: int
     groups: int | None = None
     """Number of groups that the interval resampled whole; None where it resampled rows."""
+    intervals: list[Coverage] = []
+    """Where values are predicted: how many of the holdout's lay inside the intervals around them."""
 
 
 @tool(where="host", timeout_s=120)
@@ -54,4 +57,5 @@ def score_holdout(
         n=interval.n,
         looks=looks,
         groups=interval.groups,
+        intervals=ctx.vault.measure_intervals(),
     )

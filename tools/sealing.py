@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Annotated, Literal
+import math
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from tools.contract import Contract, Split, Task
+from tools.contract import Contract, Split, Task, predicts
 from tools.host import HostContext, Wish
 from tools.spec import InputRefused, ToolRefused, tool
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Word = TypeVar("Word", bound=str)
 AFFIRMATIVE = {"1", "true", "yes", "y", "t", "positive", "pos"}
 NEGATIVE = {"0", "false", "no", "n", "f", "negative", "neg", "-1"}
 
@@ -40,7 +42,7 @@ class ContractSealed(BaseModel):
 def seal_holdout(
     ctx: HostContext,
     target: Annotated[str | None, "Column to predict. Leave out when the user named one."] = None,
-    task: Annotated[Literal["binary", "multiclass", "regression"] | None, "Problem type; leave out to infer it from the target."] = None,
+    task: Annotated[Task | None, "Problem type. Leave out when the user named one, or to infer it from the target."] = None,
     metric: Annotated[
         str | None, "Metric that decides. Leave out when the user named one, or for the usual one of the problem type."
     ] = None,
@@ -73,8 +75,10 @@ def seal_holdout(
     if not pd.api.types.is_numeric_dtype(values):
         # Labels are compared without the blanks around them, here and everywhere after.
         values = label_text(values).replace("", None)
-    task = task or infer_task(values)
-    if task != "regression":
+    task = _agreed("task", wish.task, task) or infer_task(values)
+    if wish.classes is not None and task != "ordinal":
+        raise InputRefused(f"--classes is the order of an ordinal target, and this task is {task}. Add --task ordinal, or leave it out.")
+    if predicts(task) == "classes":
         values = label_text(values).astype(object)
     check_target(values, task, wish.folds)
     known = values.notna()
@@ -90,7 +94,7 @@ def seal_holdout(
     plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)
     train_at, holdout_at = split_rows(rows, target, task, plan)
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
-    classes = [] if task == "regression" else _ordered_classes(rows[target], task)
+    classes = _classes(rows[target], task, wish) if predicts(task) == "classes" else []
     contract = Contract(
         task=task,
         target=target,
@@ -129,7 +133,7 @@ def seal_holdout(
     )
 
 
-def _agreed(what: str, fixed: str | None, proposed: str | None) -> str | None:
+def _agreed(what: str, fixed: Word | None, proposed: Word | None) -> Word | None:
     if fixed is not None and proposed is not None and proposed != fixed:
         raise ToolRefused(f"the user fixed {what}={fixed!r}; it cannot be {proposed!r}. Leave `{what}` out.")
     return fixed if fixed is not None else proposed
@@ -164,9 +168,43 @@ def _split_kind(
         if column is None:
             raise ToolRefused(f"a split by {split} needs `column`.")
         return ("group", column) if split == "group" else ("time", column)
-    if split == "random" or task == "regression":
+    if split == "random" or predicts(task) != "classes":
         return "random", None
     return "stratified", None
+
+
+def _classes(labels: pd.Series, task: Task, wish: Wish) -> list[str]:
+    """The classes in the order of the contract, which of ordinal ones only numbers and the user can tell.
+
+    Raises:
+        InputRefused: when the order is not known, or is not that of the labels.
+    """
+    found = _ordered_classes(labels, task)
+    if task != "ordinal":
+        return found
+    if wish.classes is None:
+        if all(_number(label) for label in found):
+            return found
+        raise InputRefused(
+            f"target {labels.name!r} has the labels {', '.join(found[:20])}, whose order is not known."
+            " Name them from the lowest to the highest with --classes, as in --classes low,mid,high."
+        )
+    if len(set(wish.classes)) < len(wish.classes) or set(wish.classes) != set(found):
+        strange, missing = [c for c in wish.classes if c not in found], [c for c in found if c not in wish.classes]
+        parts = [f"no row has {', '.join(map(repr, strange))}"] if strange else []
+        parts += [f"it lacks {', '.join(map(repr, missing[:20]))}"] if missing else []
+        raise InputRefused(
+            f"--classes {','.join(wish.classes)}: expected every class of target {labels.name!r} once;"
+            f" {' and '.join(parts) or 'a class stands there twice'}."
+        )
+    return list(wish.classes)
+
+
+def _number(label: str) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False
 
 
 def _ordered_classes(labels: pd.Series, task: Task) -> list[str]:
@@ -202,11 +240,11 @@ def _check_folds(train: pd.DataFrame, contract: Contract) -> None:
         raise InputRefused(f"{by} has too few distinct values among the training rows to cross-validate; use another column, or none.")
     for fold in ids:
         learn = train[contract.target].iloc[fit_rows(folds, fold, contract)]
-        if len(learn) < 2 or (contract.task != "regression" and learn.nunique() < 2):
+        if len(learn) < 2 or (contract.predicts == "classes" and learn.nunique() < 2):
             raise InputRefused(
                 f"{by} leaves a fold whose {len(learn)} training rows hold fewer than two classes of {contract.target!r};"
                 " use another column, or none."
-                if contract.task != "regression"
+                if contract.predicts == "classes"
                 else f"{by} leaves a fold with {len(learn)} rows to learn from; use another column, or none."
             )
 
@@ -215,7 +253,7 @@ def _check_both_sides(train: pd.DataFrame, holdout: pd.DataFrame, contract: Cont
     """A group or time split can leave one side without what scoring needs."""
     for side, rows in (("training", train), ("holdout", holdout)):
         found = rows[contract.target].nunique()
-        if contract.task != "regression" and found < 2:
+        if contract.predicts == "classes" and found < 2:
             raise InputRefused(
                 f"the {contract.split.kind} split leaves one class of {contract.target!r} in the {side} rows; expected at least two."
                 " Use another --group or --time-column, or a larger --holdout."

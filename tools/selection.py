@@ -11,6 +11,7 @@ from tools.contract import Task
 from tools.deadline import Deadline
 from tools.metrics import find_metric
 from tools.metrics.classification import brier_losses
+from tools.metrics.decision import decided
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -40,7 +41,8 @@ def loss_function(metric: str, task: Task) -> Loss:
     if chosen.needs == "label":
         # Label metrics move in steps; a little of the log loss breaks their ties.
         return lambda y, p: (
-            sign * chosen.function(y, p.argmax(axis=1)) + 1e-3 * float(-np.log(np.clip(p[np.arange(len(y)), y], 1e-15, 1)).mean())
+            sign * chosen.function(y, decided(p, chosen.decision))
+            + 1e-3 * float(-np.log(np.clip(p[np.arange(len(y)), y], 1e-15, 1)).mean())
         )
     return lambda y, p: sign * chosen.function(y, p)
 

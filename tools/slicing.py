@@ -15,6 +15,8 @@ import numpy as np
 
 from tools.contract import Column
 from tools.deadline import Deadline
+from tools.metrics.ordinal import rps_losses
+from tools.metrics.regression import poisson_deviances
 from tools.problem import Problem
 
 if TYPE_CHECKING:
@@ -117,6 +119,8 @@ def loss_of_rows(problem: Problem, predictions: Array) -> tuple[Array, str]:
             return np.abs(predictions - y), "absolute error"
         if metric == "mape":
             return np.abs(predictions - y) / np.maximum(np.abs(y), np.finfo(float).eps), "absolute error as a share of the true value"
+        if metric == "poisson_deviance":
+            return poisson_deviances(y, predictions), "Poisson deviance"
         return (predictions - y) ** 2, "squared error"
     own = predictions[np.arange(len(y)), y]
     known = np.isfinite(own)
@@ -126,6 +130,8 @@ def loss_of_rows(problem: Problem, predictions: Array) -> tuple[Array, str]:
         wrong = np.full(len(y), np.nan)
         wrong[known] = predictions[known].argmax(axis=1) != y[known]
         return wrong, WRONG
+    if metric in ("qwk", "ordinal_mae", "rps"):
+        return rps_losses(y, predictions), "ranked probability score"
     truth = np.eye(problem.n_classes)[y]
     return ((predictions - truth) ** 2).sum(axis=1) / 2, BRIER
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from tools.metrics.classification import ECE_BINS, brier_losses, calibration_gaps
 from tools.metrics.metric import Metric
+from tools.metrics.ordinal import rps_losses
 from tools.metrics.regression import row_losses
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -78,6 +79,14 @@ def from_confusion(name: str, matrices: Array) -> Array:
     if name == "kappa":
         expected = _ratio((true * called).sum(axis=1), n)
         return _ratio(right.sum(axis=1) - expected, n - expected)
+    if name in ("qwk", "ordinal_mae"):
+        places = np.arange(matrices.shape[1])
+        apart = np.abs(places[:, None] - places)
+        if name == "ordinal_mae":
+            return _ratio((matrices * apart).sum(axis=(1, 2)), n)
+        expected = _ratio(np.einsum("mi,mj,ij->m", true, called, apart**2), n)
+        agreement: Array = 1 - _ratio((matrices * apart**2).sum(axis=(1, 2)), expected)
+        return agreement
     raise ValueError(f"no bootstrap for metric {name!r}")
 
 
@@ -87,6 +96,8 @@ def _losses(name: str, y: Array, shaped: Array) -> Array | None:
         return -np.log(np.clip(shaped[np.arange(len(y)), y], _TINY, 1.0))
     if name == "brier":
         return brier_losses(y, shaped)
+    if name == "rps":
+        return rps_losses(y, shaped)
     return row_losses(name, y, shaped)
 
 
@@ -108,7 +119,7 @@ def _label(metric: Metric, y: Array, labels: Array) -> Weigher:
     def score(counts: Array) -> float:
         matrix = np.bincount(cells, weights=counts, minlength=k * k).reshape(1, k, k)
         there = np.count_nonzero(matrix.sum(axis=2))
-        if there == 0 or (there < 2 and name in ("mcc", "kappa")):
+        if there == 0 or (there < 2 and name in ("mcc", "kappa", "qwk")):
             return np.nan
         return float(from_confusion(name, matrix)[0])
 

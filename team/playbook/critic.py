@@ -6,7 +6,7 @@ from typing import Any
 
 from team.playbook.examining import slices, slices_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
-from team.playbook.wording import plus_minus, score, sentence
+from team.playbook.wording import coverage_sentence, plus_minus, score, sentence
 
 SIMPLE = ("dummy", "linear", "tree")
 
@@ -106,5 +106,5 @@ def _scored(t: Transcript) -> str:
     interval = f"{r['level']:.0%} interval {score(r['low'])} to {score(r['high'])}"
     return (
         f"On {r['n']:,} sealed rows {r['candidate']} has {r['metric']} {score(r['score'])} ({interval})."
-        f" The holdout was looked at {looked}."
+        f" The holdout was looked at {looked}.{coverage_sentence(r)}"
     )

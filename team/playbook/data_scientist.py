@@ -6,6 +6,7 @@ from typing import Any
 
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import sentence
+from tools.contract import predicts
 
 TARGET_NAMES = ("target", "label", "class", "outcome", "y", "response")
 
@@ -38,7 +39,11 @@ def _acquire(t: Transcript) -> Decision:
 def _contract(t: Transcript, table: dict[str, Any]) -> tuple[dict[str, Any], str]:
     wish = t.facts["wish"]
     if wish["target"]:
-        return {}, f"The user named the target, {wish['target']!r}; problem type and metric follow from its values."
+        task = wish.get("task")
+        follows = (
+            f"the user fixed the problem type, {task}; its values must fit" if task else "problem type and metric follow from its values"
+        )
+        return {}, f"The user named the target, {wish['target']!r}; {follows}."
     names = [column["name"] for column in table["table"]]
     named = next((n for n in names if n.strip().lower() in TARGET_NAMES), None)
     if named:
@@ -66,7 +71,7 @@ def _analyse(t: Transcript) -> Decision:
         parts.append("No value is missing.")
     strongest = max((c for c in p["profiles"] if c["association"] is not None), key=lambda c: c["association"], default=None)
     if strongest:
-        measure = "R²" if p["task"] == "regression" else "ROC AUC"
+        measure = "R²" if predicts(p["task"]) == "values" else "ROC AUC"
         parts.append(f"The strongest single column is {strongest['column']!r} with {measure} {strongest['association']:.2f} alone.")
     parts += [sentence(warning["message"]) for warning in p["warnings"][:4]]
     return Say(" ".join(parts))

@@ -13,6 +13,8 @@ from tools.candidates import CODE, ENSEMBLE
 
 BASELINES = ("dummy", "linear", "tree")
 TUNABLE = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp")
+ORDERED = ("ordered_linear", "ordered_lightgbm")
+"""Which the order of classes tells something."""
 MANY_ROWS = 100_000
 """Beyond this, forests of deep trees cost more than they bring."""
 FEW_ROWS = 300
@@ -119,13 +121,14 @@ def _goes_on(families: list[str]) -> str:
 def _families(t: Transcript) -> list[str]:
     rows = t.facts["contract"]["rows_train"]
     planned = t.facts.get("plan", {}).get("families", [])
-    families = ["sparse_linear", "lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "mlp"]
+    ordered = list(ORDERED) if t.facts["contract"]["task"] == "ordinal" else []
+    families = ["sparse_linear", *ordered, "lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "mlp"]
     families = [f for f in families if f in planned] or families
     if rows > MANY_ROWS:
         families = [f for f in families if f not in ("extra_trees", "random_forest")]
     if rows < FEW_ROWS:
         # Averages of many trees and strong regularisation hold up best on few rows.
-        families = ["catboost", "extra_trees", "random_forest", "lightgbm", "xgboost", "sparse_linear"]
+        families = [*ordered, "catboost", "extra_trees", "random_forest", "lightgbm", "xgboost", "sparse_linear"]
     if t.facts["visit"] > 1:
         tried = t.facts.get("best_of_family", {})
         families = [f for f in families if f not in tried] or families
@@ -170,7 +173,7 @@ def _optimise(t: Transcript) -> Decision:
 
 def _leaders(t: Transcript) -> list[str]:
     """Families worth tuning: the best one, and another that is not clearly worse."""
-    best = {f: row for f, row in t.facts.get("best_of_family", {}).items() if f in TUNABLE and f not in t.dropped}
+    best = {f: row for f, row in t.facts.get("best_of_family", {}).items() if f in (*TUNABLE, *ORDERED) and f not in t.dropped}
     if not best:
         return []
     order = list(best)

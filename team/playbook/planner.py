@@ -23,6 +23,8 @@ def decide(t: Transcript) -> Decision:
         if tight
         else ["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp"]
     )
+    if wish.get("task") == "ordinal":
+        families = ["ordered_lightgbm", "ordered_linear", *families]
     tuning = (
         "no time for more than a little tuning"
         if tight

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tools.coverage import coverage_told
+
 
 def score(value: float) -> str:
     """A score with four significant digits, or thousands separated when it is large."""
@@ -20,3 +24,9 @@ def joined(items: list[str]) -> str:
 def sentence(text: str) -> str:
     """The text with a full stop, unless it ends in a mark of its own."""
     return text if text.endswith((".", "?", "!")) else text + "."
+
+
+def coverage_sentence(scored: dict[str, Any]) -> str:
+    """What intervals around predicted values hold, as a sentence that follows another; empty where there are none."""
+    told = coverage_told(scored.get("intervals") or [])
+    return f" {told[0].upper()}{told[1:]}." if told else ""

@@ -6,7 +6,7 @@ from typing import Any
 
 from team.playbook.examining import curve_told, slices_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
-from team.playbook.wording import joined, plus_minus, score
+from team.playbook.wording import coverage_sentence, joined, plus_minus, score
 
 MEANING = {
     "roc_auc": "the chance that a random positive row is ranked above a random negative one",
@@ -15,6 +15,9 @@ MEANING = {
     "brier": "the mean squared error of the probabilities, lower is better",
     "accuracy": "the share of rows whose class is right",
     "balanced_accuracy": "the share of right classes, averaged over classes",
+    "poisson_deviance": "how far expected counts lie from those counted, beside their chance, lower is better",
+    "qwk": "agreement beyond chance, calls far from the true class weighing most",
+    "ordinal_mae": "how many classes a call is off in the mean",
     "rmse": "the typical size of an error, large errors weighing more, in units of the target",
     "mae": "the mean size of an error, in units of the target",
     "r2": "the share of the target's variance that is explained",
@@ -120,7 +123,7 @@ def _result(f: dict[str, Any]) -> str:
     if blend and h["candidate"] == blend["candidate"]["name"]:
         text += f" It is a weighted average of {joined([f'{name} ({weight:.2f})' for name, weight in _members(blend)])}."
     looks = "once" if h["looks"] == 1 else f"{h['looks']} times"
-    return text + f" The holdout was looked at {looks}."
+    return text + f" The holdout was looked at {looks}.{coverage_sentence(h)}"
 
 
 def _members(blend: dict[str, Any]) -> list[tuple[str, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import log_loss, mean_poisson_deviance, roc_auc_score
 
 from evals.quality import CONTESTANTS, ENVIRONMENTS, SHARED, scored
 from evals.quality_table import Result, table
@@ -35,6 +35,20 @@ def test_a_class_that_a_contestant_never_saw_counts_as_improbable() -> None:
     proba = pd.DataFrame({"proba_a": [0.9, 0.2, 0.5, 0.8], "proba_b": [0.1, 0.8, 0.5, 0.2]})
     meta = {"target": "kind", "task": "multiclass", "metric": "log_loss", "classes": ["a", "b", "c"], "positive": None}
     assert 5 < scored(meta, proba, truth) < 20
+
+
+def test_counts_and_ordered_classes_are_scored_by_their_metrics() -> None:
+    rng = np.random.default_rng(2)
+    counted, said = rng.poisson(3.0, 50), rng.uniform(1, 5, 50)
+    meta = {"target": "y", "task": "count", "metric": "poisson_deviance", "classes": None, "positive": None}
+    found = scored(meta, pd.DataFrame({"prediction": said}), pd.DataFrame({"y": counted}))
+    assert found == pytest.approx(mean_poisson_deviance(counted, said))
+    truth = pd.DataFrame({"y": ["Bad", "Good", "Medium", "Good"]})
+    proba = pd.DataFrame(np.eye(3)[[2, 0, 1, 0]], columns=["proba_Good", "proba_Medium", "proba_Bad"])
+    meta = {"target": "y", "task": "ordinal", "metric": "qwk", "classes": ["Bad", "Medium", "Good"], "positive": None}
+    assert scored(meta, proba, truth) == 1.0
+    proba = proba.rename(columns={"proba_Good": "proba_Bad", "proba_Bad": "proba_Good"})
+    assert scored(meta, proba, truth) < 0
 
 
 def result(contestant: str, name: str, score: float | None, metric: str = "roc_auc", seed: int = 0) -> Result:

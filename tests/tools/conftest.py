@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from tools.contract import Contract, Split, Task
+from tools.contract import Contract, Split, Task, predicts
 from tools.metrics import METRICS, default_metric
 from tools.tables import infer_schema, label_text
 from tools.workspace import Workspace
@@ -31,6 +31,21 @@ def wine() -> pd.DataFrame:
 def diabetes() -> pd.DataFrame:
     loaded = datasets.load_diabetes(as_frame=True)
     return loaded.data.assign(progression=loaded.target)
+
+
+def ink() -> pd.DataFrame:
+    """Written digits: how many pixels hold ink, above the digit with the least, from every third pixel."""
+    pixels = datasets.load_digits().data[:600]
+    frame = pd.DataFrame(pixels[:, 2::3]).add_prefix("pixel ")
+    inked = (pixels > 8).sum(axis=1)
+    return frame.assign(inked=inked - inked.min())
+
+
+def grades() -> pd.DataFrame:
+    """Diabetes progression as a clinic may grade it: four classes whose order letters do not tell."""
+    frame = diabetes()
+    cuts = pd.cut(frame["progression"], [0, 80, 140, 220, 400], labels=["mild", "fair", "grave", "dire"])
+    return frame.drop(columns=["progression"]).assign(grade=cuts.astype(str))
 
 
 def mixed(rows: int = 240) -> pd.DataFrame:
@@ -68,6 +83,8 @@ TABLES: dict[str, tuple[Callable[[], pd.DataFrame], str, Task]] = {
     "breast_cancer": (breast_cancer, "diagnosis", "binary"),
     "wine": (wine, "cultivar", "multiclass"),
     "diabetes": (diabetes, "progression", "regression"),
+    "grades": (grades, "grade", "ordinal"),
+    "ink": (ink, "inked", "count"),
     "mixed": (mixed, "outcome", "multiclass"),
 }
 
@@ -82,16 +99,17 @@ def write_workspace(
     split: Split | None = None,
     folds: int = 3,
     seed: int = 0,
+    order: list[str] | None = None,
 ) -> Workspace:
     """Write `data/` as the vault does: every fourth row is held out, its label is kept nowhere."""
     space = Workspace(folder / "data", folder / "work")
     space.data.mkdir(parents=True)
     space.work.mkdir()
-    if task != "regression":
+    if predicts(task) == "classes":
         frame = frame.assign(**{target: label_text(frame[target])})
     held = np.arange(len(frame)) % 4 == 3
     train, holdout = frame[~held].reset_index(drop=True), frame[held].drop(columns=[target]).reset_index(drop=True)
-    classes = [] if task == "regression" else sorted(frame[target].unique())
+    classes = order or sorted(frame[target].unique()) if predicts(task) == "classes" else []
     metric = metric or default_metric(task)
     contract = Contract(
         task=task,
@@ -100,7 +118,7 @@ def write_workspace(
         direction=METRICS[metric].direction,
         classes=classes,
         positive=classes[1] if task == "binary" else None,
-        split=split or Split(kind="random" if task == "regression" else "stratified", holdout_fraction=0.25, seed=seed),
+        split=split or Split(kind="random" if predicts(task) == "values" else "stratified", holdout_fraction=0.25, seed=seed),
         folds=folds,
         rows_train=len(train),
         rows_holdout=len(holdout),
@@ -121,6 +139,7 @@ def open_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     def write(table: str | pd.DataFrame, target: str = "", task: Task = "binary", **options: object) -> Workspace:
         if isinstance(table, str):
             make, target, task = TABLES[table]
+            options = {"order": ["mild", "fair", "grave", "dire"] if table == "grades" else None, **options}
             table = make()
         space = write_workspace(tmp_path, table, target, task, **options)  # type: ignore[arg-type]
         monkeypatch.setenv("MLTEAM_DATA", str(space.data))

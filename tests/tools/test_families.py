@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -16,7 +17,7 @@ from tools.families.boosting import paced
 from tools.preparation import choose_columns
 from tools.problem import Problem, load_problem
 
-TABLES = ["breast_cancer", "wine", "diabetes", "mixed"]
+TABLES = ["breast_cancer", "wine", "diabetes", "ink", "grades", "mixed"]
 
 
 @pytest.fixture(params=NAMES)
@@ -58,7 +59,7 @@ def test_every_family_fits_predicts_and_survives_a_pickle(open_workspace: Open, 
     if problem.n_classes:
         assert predictions.shape == (len(check), problem.n_classes)
         assert np.allclose(predictions.sum(axis=1), 1)
-    if name != "dummy" and table in ("breast_cancer", "diabetes"):
+    if name != "dummy" and table in ("breast_cancer", "diabetes", "ink"):
         shares = problem.y[learn].mean()
         floor = np.tile([1 - shares, shares], (len(check), 1)) if problem.n_classes else np.full(len(check), shares)
         reached, least = (problem.score(_fill(problem, check, found), check) for found in (predictions, floor))
@@ -69,6 +70,23 @@ def _fill(problem: Problem, rows: np.ndarray, predictions: np.ndarray) -> np.nda
     whole = problem.empty_predictions(problem.n_rows)
     whole[rows] = predictions
     return whole
+
+
+def test_counts_are_learnt_by_their_likelihood_and_predicted_above_nothing(open_workspace: Open, name: str) -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=400)
+    frame = pd.DataFrame({"x": x, "gap": np.where(rng.random(400) < 0.3, np.nan, x), "y": rng.poisson(np.exp(0.8 * x - 2.0))})
+    problem = load_problem(open_workspace(frame, "y", "count"))
+    setting = setting_for(problem, choose_columns(problem, name="default", drop=[], text=True, dates=True))
+    assert (setting.poisson_loss, setting.may_log) == (True, False)
+    none = np.zeros(problem.n_rows)
+    for y in (problem.y, none):
+        context = FitContext(iterations=25 if name not in ("mlp", "random_forest", "extra_trees") else None)
+        fitted = family(name).fit(problem.X, y, None, None, light(name, setting), setting, context)
+        far = fitted.predict(problem.X.assign(x=np.linspace(-50, 50, problem.n_rows)))
+        assert (far >= 0.5 / problem.n_rows).all()
+        assert far.max() <= 1.25 * max(y.max(), 1)
+    assert family(name).fit(problem.X, problem.y, None, None, light(name, setting), setting, FitContext(iterations=10)).log_rate
 
 
 def test_one_column_one_class_and_no_variation(open_workspace: Open, name: str) -> None:
@@ -124,3 +142,27 @@ def test_pacing_raises_the_learning_rate_only_when_time_is_short() -> None:
     assert paced(params, pace=0.001, seconds=10, n_rows=1000) == params
     assert paced(params, pace=0.1, seconds=10, n_rows=1000)["learning_rate"] == pytest.approx(0.05)
     assert 0.05 < paced(params, pace=0.1, seconds=4, n_rows=1000)["learning_rate"] <= 0.2
+
+
+@pytest.mark.parametrize("name", ["ordered_linear", "ordered_lightgbm"])
+def test_cumulative_models_of_neighbouring_cuts_give_probabilities(open_workspace: Open, name: str) -> None:
+    problem = load_problem(open_workspace("grades"))
+    setting = setting_for(problem, choose_columns(problem, name="default", drop=[], text=True, dates=True))
+    assert setting.ordered
+    assert family(name).unsuited(setting) is None
+    assert "--task ordinal" in str(family(name).unsuited(replace(setting, ordered=False)))
+    learn, check = parts(problem)
+    X, y = problem.X, problem.y
+    fitted = family(name).fit(X.iloc[learn], y[learn], None, None, light(name, setting), setting, FitContext(iterations=30))
+    inner, found = family(name.removeprefix("ordered_")), fitted.predict(X.iloc[check])
+    above = []
+    for cut in range(3):
+        binary = replace(setting, n_classes=2)
+        one = inner.fit(X.iloc[learn], (y[learn] > cut).astype(int), None, None, light(name, setting), binary, FitContext(iterations=30))
+        above.append(one.predict(X.iloc[check])[:, 1])
+    expected = np.minimum.accumulate(np.column_stack(above), axis=1)
+    assert 1 - found.cumsum(axis=1)[:, :3] == pytest.approx(expected, abs=1e-5)
+    # A fold may lack a class in the middle.
+    some = learn[y[learn] != 1]
+    fitted = family(name).fit(X.iloc[some], y[some], None, None, light(name, setting), setting, FitContext(iterations=10))
+    assert fitted.predict(X.iloc[check])[:, 1].max() < 1e-6

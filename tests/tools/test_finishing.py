@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 
 from tests.tools.conftest import TABLES, Open
+from tools.candidates import load_oof
+from tools.conformal import calibrate
 from tools.finishing import finish, predict_rows
+from tools.problem import load_problem
 from tools.spec import ToolRefused
 from tools.training import train
 
@@ -35,7 +38,7 @@ def test_a_saved_model_predicts_rows_in_order(open_workspace: Open, tmp_path: Pa
     made = predict_rows(str(space.model), str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"))
     out = pd.read_csv(tmp_path / "out.csv", dtype={"prediction": object})
     assert made.rows == len(out) == 20
-    columns = [] if space.contract.task == "regression" else space.contract.prediction_columns
+    columns = [] if space.contract.predicts == "values" else space.contract.prediction_columns
     assert list(out.columns) == ["prediction", *columns]
     if columns:
         assert np.allclose(out[columns].sum(axis=1), 1)
@@ -44,6 +47,24 @@ def test_a_saved_model_predicts_rows_in_order(open_workspace: Open, tmp_path: Pa
     predict_rows(str(space.model), str(tmp_path / "back.csv"), str(tmp_path / "back_out.csv"))
     back = pd.read_csv(tmp_path / "back_out.csv", dtype={"prediction": object})
     pd.testing.assert_frame_equal(back.iloc[::-1].reset_index(drop=True), out)
+
+
+def test_low_and_high_stand_beside_a_value(open_workspace: Open, tmp_path: Path) -> None:
+    space = open_workspace("diabetes")
+    train(["linear"], time_s=30)
+    rows = open_all(space).head(30)
+    finish("linear-1", time_s=30)
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    arguments = (str(space.model), str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"))
+    with pytest.raises(ToolRefused, match="holds no intervals"):
+        predict_rows(*arguments, interval=0.9)
+    problem = load_problem(space)
+    calibration = calibrate("linear-1", problem.y, load_oof(space, "linear-1", problem), problem.folds, whole=False)
+    (space.model / "intervals.json").write_text(calibration.model_dump_json())
+    assert predict_rows(*arguments, interval=0.9).columns == ["prediction", "low", "high"]
+    out = pd.read_csv(tmp_path / "out.csv")
+    assert ((out["low"] < out["prediction"]) & (out["prediction"] < out["high"])).all()
+    assert predict_rows(*arguments).columns == ["prediction"]
 
 
 def test_a_header_alone_gives_a_header(open_workspace: Open, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tools.contract import predicts
 from tools.metrics import METRICS, bootstrap_interval, bootstrap_intervals, score, shaped
 from tools.resampling import bootstrap_scores, group_draws, row_draws, strata_of
 from tools.weighing import weigher
@@ -18,7 +19,7 @@ SEEDS = st.integers(0, 10_000)
 def drawn(task: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows with ties among the predictions, and rows that are predicted exactly."""
     rng = np.random.default_rng(seed)
-    if task == "regression":
+    if predicts(task) == "values":
         y = rng.gamma(2.0, size=n).round(1) + 0.1
         return y, y + rng.choice([-0.5, 0.0, 0.0, 0.3, 2.0], n)
     k = 2 if task == "binary" else int(rng.integers(3, 6))
@@ -53,16 +54,16 @@ def test_scores_stay_in_range_below_the_truth_and_know_no_order_of_rows(name: st
     assert low - 1e-12 <= found <= high + 1e-12
     order = np.random.default_rng(seed + 1).permutation(n)
     assert score(name, task, y[order], predictions[order]) == pytest.approx(found, rel=1e-9, abs=1e-12)
-    best = score(name, task, y, y if task == "regression" else np.eye(predictions.shape[1])[y])
+    best = score(name, task, y, y if predicts(task) == "values" else np.eye(predictions.shape[1])[y])
     assert found == pytest.approx(best, abs=1e-12) or METRICS[name].better(best, found)
 
 
-@given(n=st.integers(6, 200), seed=SEEDS, task=st.sampled_from(["binary", "multiclass", "regression"]))
+@given(n=st.integers(6, 200), seed=SEEDS, task=st.sampled_from(["binary", "multiclass", "regression", "count", "ordinal"]))
 def test_a_resample_has_every_class_in_its_share(n: int, seed: int, task: str) -> None:
     y, _ = drawn(task, n, seed)
     for counts in row_draws(strata_of(task, y), n, 5, np.random.default_rng(seed)):
         assert counts.sum() == n
-        if task != "regression":
+        if predicts(task) == "classes":
             assert np.array_equal(np.bincount(y, weights=counts), np.bincount(y))
 
 
@@ -88,7 +89,7 @@ def test_the_interval_holds_the_score_and_resamples_stay_in_range(name: str, tas
     assert scores.max() <= metric.range[1] + 1e-12
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "count", "ordinal"])
 def test_metrics_that_share_their_resamples_get_the_same_intervals(task: str) -> None:
     y, predictions = drawn(task, 80, 1)
     names = [name for name, metric in METRICS.items() if task in metric.tasks]

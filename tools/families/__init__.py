@@ -18,7 +18,9 @@ MODULES = {
     "linear": ("tools.families.linear", "sklearn"),
     "tree": ("tools.families.tree", "sklearn"),
     "sparse_linear": ("tools.families.sparse_linear", "sklearn"),
+    "ordered_linear": ("tools.families.ordered", "sklearn"),
     "lightgbm": ("tools.families.lightgbm", "lightgbm"),
+    "ordered_lightgbm": ("tools.families.ordered", "lightgbm"),
     "catboost": ("tools.families.catboost", "catboost"),
     "xgboost": ("tools.families.xgboost", "xgboost"),
     "extra_trees": ("tools.families.forests", "sklearn"),
@@ -62,7 +64,7 @@ def library_mb(name: str) -> float:
 
 
 def _libraries(name: str) -> set[str]:
-    return {MODULES[name][1]} | ({"skrub"} if name == "linear" else set()) if name in MODULES else set()
+    return {MODULES[name][1]} | ({"skrub"} if name in ("linear", "ordered_linear") else set()) if name in MODULES else set()
 
 
 def load_libraries(names: list[str]) -> None:

@@ -166,8 +166,8 @@ def _kappa(y: Array, labels: Array) -> float:
 
 
 _BINARY: tuple[Task, ...] = ("binary",)
-_MULTI: tuple[Task, ...] = ("multiclass",)
-_BOTH: tuple[Task, ...] = ("binary", "multiclass")
+_MULTI: tuple[Task, ...] = ("multiclass", "ordinal")
+_BOTH: tuple[Task, ...] = ("binary", "multiclass", "ordinal")
 _SHARE = (0.0, 1.0)
 
 CLASSIFICATION = (

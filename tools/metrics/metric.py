@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from tools.contract import Direction, Task
+from tools.metrics.decision import Decision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ class Metric:
     tasks: tuple[Task, ...]
     direction: Direction
     needs: Needs
-    """`proba`: probabilities; `label`: the most probable class; `value`: numbers."""
+    """`proba`: probabilities; `label`: the called class, see `decision`; `value`: numbers."""
     description: str
     function: Callable[[Array, Array], float]
     """Takes `y` and, by `needs`, probabilities (n, k), predicted codes (n,) or values (n,)."""
@@ -35,6 +36,8 @@ class Metric:
     """Lowest and highest value that it can take, in any of its tasks."""
     compares_rows: bool = False
     """Whether it ranks rows against each other, so that predictions of several models in one column must agree in level."""
+    decision: Decision = "mode"
+    """Which class a metric of labels takes to be called."""
     same_as: str = ""
     """Another metric that has the same value in these tasks, for a name that people ask for all the same."""
     package: str = ""

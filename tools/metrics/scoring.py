@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tools.contract import Task
+from tools.contract import Task, predicts
 from tools.metrics.catalogue import metric_for, undefined_reason
+from tools.metrics.decision import decided
 from tools.metrics.metric import Interval, Metric
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def score(metric: str, task: Task, y: Array, predictions: Array) -> float:
-    """Score predictions. Label metrics take the most probable class.
+    """Score predictions. Label metrics take the class that their decision calls, which is the most probable one of classes without order.
 
     Raises:
         ValueError: when shapes do not fit, a prediction is not finite, the metric is undefined on `y`, or the function that a
@@ -118,8 +119,9 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Ar
     import numpy as np
 
     y, predictions = np.asarray(y), np.asarray(predictions, dtype=np.float64)
-    wanted = "(n,)" if task == "regression" else "(n, 2)" if task == "binary" else "(n, k)"
-    shape_fits = predictions.ndim == (1 if task == "regression" else 2) and (task != "binary" or predictions.shape[1] == 2)
+    values = predicts(task) == "values"
+    wanted = "(n,)" if values else "(n, 2)" if task == "binary" else "(n, k)"
+    shape_fits = predictions.ndim == (1 if values else 2) and (task != "binary" or predictions.shape[1] == 2)
     if y.ndim != 1 or len(y) != len(predictions) or not shape_fits:
         raise ValueError(f"{metric.name}: y has shape {y.shape} and predictions {predictions.shape}; expected (n,) and {wanted}")
     if not np.isfinite(predictions).all():
@@ -127,13 +129,13 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Ar
     reason = undefined_reason(metric.name, task, y)
     if reason:
         raise ValueError(f"{metric.name} is undefined here: {reason}")
-    if task == "regression":
+    if values:
         return y.astype(np.float64), predictions
     if y.min() < 0 or y.max() >= predictions.shape[1]:
         raise ValueError(f"{metric.name}: y holds codes {y.min()} to {y.max()}, but there are {predictions.shape[1]} probability columns")
     y = y.astype(np.int64)
     if metric.needs == "label":
-        return y, predictions.argmax(axis=1)
+        return y, decided(predictions, metric.decision)
     totals = predictions.sum(axis=1, keepdims=True)
     if (predictions < 0).any() or (totals <= 0).any():
         raise ValueError(f"{metric.name}: probabilities must be 0 or more and each row must have a positive sum")
