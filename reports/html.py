@@ -15,6 +15,7 @@ from reports.figures import score_format
 from reports.plots import png_size, read_images
 from reports.record import CandidateRow
 from team.rundir import RunDir, write_atomic
+from tools.deciding import ONE_SIDED
 
 MOST_CANDIDATES = 50
 """Rows of the leaderboard that are shown; the selected candidate and the baselines always are."""
@@ -59,6 +60,7 @@ def render(facts: RunFacts, images: dict[str, bytes]) -> str:
         commands={"predict": predict_command(facts), "run": run_command(facts), "replay": replay_commands(facts)},
         anchors=_anchors(facts),
         most_skipped=MOST_SKIPPED,
+        one_sided=ONE_SIDED,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reports.findings import Fact
+from tools.deciding import threshold
 
 
 class Manifest(Fact):
@@ -39,7 +40,14 @@ class CandidateRow(Fact):
     stage: str
     share: float = 1.0
     """Share of the rows that it was fitted on."""
+    decision: tuple[float, ...] = ()
+    """One multiplier a class that decides which is called; empty for the most probable class."""
     event: int
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability of the second of two classes from which it is called; None without a decision, and for more classes."""
+        return threshold(self.decision) if self.decision else None
 
 
 class Round(Fact):

@@ -186,6 +186,8 @@ class CandidateScored(_Event):
     """Fit time of all folds as the kernel measured it."""
     share: float = 1.0
     """Share of the rows that it was fitted on; below 1 where memory did not reach."""
+    decision: list[float] = []
+    """One multiplier a class that decides which is called; empty for the most probable class."""
 
 
 class RoundEnded(_Event):

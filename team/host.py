@@ -59,6 +59,9 @@ class Host:
     def refit_failure(self) -> str | None:
         return self._state().refit_failure
 
+    def decision(self, candidate: str) -> list[float]:
+        return next((list(c.decision) for c in self._state().candidates if c.name == candidate), [])
+
     def candidates(self) -> list[str]:
         return [candidate.name for candidate in self._state().candidates]
 

@@ -43,7 +43,7 @@ async def apredict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "aut
     # Loading a pipeline executes what its maker put into it, and a run directory may come from anybody.
     kind = choose(sandbox, trusted_code=False).kind
     with _workplace() as work:
-        _unpack(run, work / "model")
+        decision = _unpack(run, work / "model")
         name = "rows" + "".join(rows.suffixes[-2:] if rows.suffix == ".gz" else rows.suffixes[-1:])
         try:
             shutil.copyfile(rows, work / name)
@@ -51,7 +51,8 @@ async def apredict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "aut
             raise UsageError(f"{str(rows)!r} cannot be read: permission denied.") from None
         spec = registry()["predict_rows"]
         async with open_kernel(kind, work=work) as kernel:
-            cell = await kernel.execute(spec.cell({"model": "model", "rows": name, "output": "predictions.csv"}), timeout_s=spec.timeout_s)
+            asked = {"model": "model", "rows": name, "output": "predictions.csv", "decision": decision}
+            cell = await kernel.execute(spec.cell(asked), timeout_s=spec.timeout_s)
         if cell.result is None:
             if cell.ename == "ToolRefused":
                 raise UsageError(f"{rows}: {cell.evalue}")
@@ -81,8 +82,11 @@ def _workplace() -> Iterator[Path]:
         remove_tree(folder)
 
 
-def _unpack(run: RunDir, folder: Path) -> None:
+def _unpack(run: RunDir, folder: Path) -> list[float] | None:
     """Copy the packaged files, which must be those that were packaged, and nothing that lies beside them.
+
+    Returns:
+        The multipliers that classes were called by when the model was scored; None in packages of older runs.
 
     Raises:
         UsageError: when one is missing, a link, or another.
@@ -90,6 +94,7 @@ def _unpack(run: RunDir, folder: Path) -> None:
     folder.mkdir()
     try:
         described = json.loads(read_regular(run.model / "package.json", MAX_DESCRIPTION_BYTES, inside=run.path))
+        decision = [float(each) for each in described["decision"]] if "decision" in described else None
         hashes = {str(file["name"]): file["sha256"] for file in described["files"]}
         for name in PACKAGE_FILES:
             digest = hashlib.sha256()
@@ -101,6 +106,7 @@ def _unpack(run: RunDir, folder: Path) -> None:
                 raise UsageError(f"{name} of run {run.name!r} is not the file that was packaged: its hash differs. Run the team again.")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"the package of run {run.name!r} cannot be read: {error}. Run the team again.") from None
+    return decision
 
 
 def _check(run: RunDir, rows: Path, output: Path) -> None:

@@ -70,6 +70,8 @@ class CandidateFact(BaseModel):
     stage: Stage
     seconds: float
     share: float = 1.0
+    decision: list[float] = []
+    """The multipliers that it calls classes by, as the host found them; empty for the most probable class."""
 
 
 class RoundFact(BaseModel):

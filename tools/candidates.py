@@ -78,6 +78,9 @@ class Candidate(BaseModel):
     members: list[Member] = []
     share: Share = 1.0
     """Share of the rows that every fit of it gets; below 1 where memory did not reach for all of them."""
+    decision: list[FiniteFloat] = []
+    """One multiplier a class that decides which is called, for metrics of labels; empty for the most probable class. What the host
+    scores by it finds itself."""
 
     @property
     def refit_seconds(self) -> float:

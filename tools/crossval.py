@@ -145,8 +145,12 @@ def _rows(problem: Problem, fold: int, share: float) -> tuple[Array, Array]:
 
 
 def _score_or_none(problem: Problem, oof: Array, rows: Array) -> float | None:
+    from tools.deciding import provisional
+
+    contract, shown = problem.contract, oof.copy()
+    shown[rows] = provisional(contract.metric, contract.task, problem.y[rows], oof[rows])
     try:
-        return problem.score(oof, rows)
+        return problem.score(shown, rows)
     except ValueError:
         return None
 
@@ -161,7 +165,8 @@ def _record(
     seconds: float,
     predicting: float,
 ) -> Candidate:
-    scores = problem.fold_scores(oof)
+    decision, decided = problem.decide(oof)
+    scores = problem.fold_scores(decided)
     return Candidate(
         name=spec.name,
         family=spec.family,
@@ -169,7 +174,7 @@ def _record(
         preparation=spec.preparation,
         share=spec.share,
         metric=problem.contract.metric,
-        score=problem.score(oof),
+        score=problem.score(decided),
         std_error=standard_error(scores),
         fold_scores=scores,
         n_folds=len(problem.fold_ids),
@@ -177,6 +182,7 @@ def _record(
         predict_ms_per_row=1000 * predicting / max(1, int(problem.validated.sum())),
         iterations=iterations,
         cut_short=cut_short,
+        decision=decision,
     )
 
 

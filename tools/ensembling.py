@@ -82,7 +82,8 @@ def ensemble(
     while (heavy := _too_heavy(records, weights, refit_s)) is not None and not deadline.expired():
         records, predictions = records[:heavy] + records[heavy + 1 :], np.delete(predictions, heavy, axis=0)
         weights, crossed = _fit_weights(predictions, problem, deadline)
-    scores = problem.fold_scores(crossed)
+    decision, decided = problem.decide(crossed)
+    scores = problem.fold_scores(decided)
     sign = 1.0 if problem.contract.direction == "maximize" else -1.0
     members = [Member(name=r.name, weight=round(float(w), 6)) for r, w in zip(records, weights, strict=True) if w > 0]
     made = Candidate(
@@ -91,13 +92,14 @@ def ensemble(
         params={},
         preparation="",
         metric=problem.contract.metric,
-        score=problem.score(crossed),
+        score=problem.score(decided),
         std_error=standard_error(scores),
         fold_scores=scores,
         n_folds=len(problem.fold_ids),
         fit_seconds=deadline.elapsed(),
         predict_ms_per_row=sum(r.predict_ms_per_row for r, w in zip(records, weights, strict=True) if w > 0),
         members=members,
+        decision=decision,
     )
     write_candidate(space, made, problem, crossed)
     gain = sign * (sum(scores) / len(scores) - sum(single.fold_scores) / len(scores)) if scores else 0.0
@@ -148,9 +150,10 @@ def _fit_weights(predictions: np.ndarray, problem: Problem, deadline: Deadline) 
     import numpy as np
 
     from tools.metrics import find_metric
-    from tools.selection import by_fold, greedy_weights, loss_function, weighted
+    from tools.selection import by_fold, greedy_weights, loss_function, weighed_by, weighted
 
-    loss = loss_function(problem.contract.metric, problem.contract.task)
+    task = problem.contract.task
+    loss = loss_function(weighed_by(problem.contract.metric, task), task)
     ranks = find_metric(problem.contract.metric).compares_rows
     rows = np.flatnonzero(problem.validated)
     parts = len(problem.fold_ids) + 1

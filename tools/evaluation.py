@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tools.deadline import Deadline
+    from tools.metrics import Interval
     from tools.model import FittedModel
     from tools.problem import Problem
 
@@ -132,21 +134,28 @@ def evaluate(
 
 
 def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
+    from tools.deciding import decides
     from tools.metrics import METRICS, bootstrap_intervals, undefined_reason
 
     task, deciding = problem.contract.task, problem.contract.metric
     names = [deciding, *(m.name for m in METRICS.values() if task in m.tasks and m.name != deciding and not m.same_as)]
     y, predictions = problem.y[problem.validated], oof[problem.validated]
     names = [name for name in names if undefined_reason(name, task, y) is None]
+    # Of labels: those that are called. Of probabilities: those that were predicted.
+    called = problem.decide(oof)[1][problem.validated] if decides(deciding, task) else predictions
     split = problem.contract.split
     groups = problem.X[split.column][problem.validated].astype(str).to_numpy(dtype=object).astype(str) if split.kind == "group" else None
-    try:
-        found = bootstrap_intervals(names, task, y, predictions, groups=groups, resamples=300, seed=problem.contract.seed)
-    except ValueError:  # too few groups for that
-        found = bootstrap_intervals(names, task, y, predictions, resamples=300, seed=problem.contract.seed)
+    found: dict[str, Interval] = {}
+    for labels, shown in ((True, called), (False, predictions)):
+        some = [name for name in names if (METRICS[name].needs == "label" if name in METRICS else decides(name, task)) == labels]
+        try:
+            intervals = bootstrap_intervals(some, task, y, shown, groups=groups, resamples=300, seed=problem.contract.seed)
+        except ValueError:  # too few groups for that
+            intervals = bootstrap_intervals(some, task, y, shown, resamples=300, seed=problem.contract.seed)
+        found |= dict(zip(some, intervals, strict=True))
     return [
-        MetricFacts(metric=name, score=each.score, low=each.low, high=each.high, level=each.level)
-        for name, each in zip(names, found, strict=True)
+        MetricFacts(metric=name, score=found[name].score, low=found[name].low, high=found[name].high, level=found[name].level)
+        for name in names
     ]
 
 
@@ -199,7 +208,7 @@ def _plots(
         kinds: dict[str, Callable[..., None]] = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
     else:
         kinds = {
-            "confusion": plots.confusion,
+            "confusion": partial(plots.confusion, called=problem.decide(oof)[1][rows].argmax(axis=1)),
             "roc": plots.roc,
             "precision-recall": plots.precision_recall,
             "calibration": plots.calibration,

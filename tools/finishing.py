@@ -81,6 +81,7 @@ def predict_rows(
     model: Annotated[str, "Folder of the saved model, with pipeline.joblib and model.json."],
     rows: Annotated[str, "Table of rows to predict: .csv, .csv.gz or .parquet."],
     output: Annotated[str, "CSV file to write."],
+    decision: Annotated[list[float] | None, "Multiplier of each class that decides which is called; leave out for the model's own."] = None,
 ) -> PredictResult:
     """Predict a table with a saved model: one row per input row, in input order."""
     import joblib
@@ -100,8 +101,7 @@ def predict_rows(
     if contract.task == "regression":
         table = pd.DataFrame({"prediction": predictions})
     else:
-        labels = [contract.classes[code] for code in predictions.argmax(axis=1)]
-        table = pd.DataFrame({"prediction": pd.Series(labels, dtype=object)})
+        table = pd.DataFrame({"prediction": pd.Series(fitted.called(predictions, decision), dtype=object)})
         table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
     path = Path(output)
     path.parent.mkdir(parents=True, exist_ok=True)

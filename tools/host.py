@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from tools.contract import Contract, TableSchema
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from tools.metrics import Interval
@@ -71,7 +73,9 @@ class Sealer(Protocol):
     @property
     def sealed(self) -> bool: ...
     def seal(self, train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract, schema: TableSchema) -> None: ...
-    def score_holdout(self, candidate: str, predictions: Path, *, final: bool = True) -> tuple[Interval, int]: ...
+    def score_holdout(
+        self, candidate: str, predictions: Path, *, decision: Sequence[float] = (), final: bool = True
+    ) -> tuple[Interval, int]: ...
     def open(self) -> int: ...
 
 
@@ -102,6 +106,9 @@ class HostContext(Protocol):
 
     def refit_failure(self) -> str | None:
         """Why the last call of `finish` for it did not work, or None."""
+
+    def decision(self, candidate: str) -> list[float]:
+        """The multipliers that a candidate calls classes by, as the host found them; empty for the most probable class."""
 
     def candidates(self) -> list[str]:
         """Names of the candidates that were scored so far."""

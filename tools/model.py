@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,8 @@ class FittedModel:
     members: list[FittedMember]
     rows: int
     """Number of rows it was fitted on."""
+    decision: tuple[float, ...] = ()
+    """One multiplier a class that decides which is called; empty for the most probable class."""
 
     def predict_table(self, frame: pd.DataFrame) -> Array:
         """Predict rows of any table that has the columns which the members use.
@@ -64,6 +67,13 @@ class FittedModel:
             return np.empty(0) if self.contract.task == "regression" else np.empty((0, len(self.contract.classes)))
         parts = [self._predict(X.iloc[start : start + BATCH_ROWS]) for start in range(0, len(X), BATCH_ROWS)]
         return np.concatenate(parts)
+
+    def called(self, predictions: Array, decision: Sequence[float] | None = None) -> list[str]:
+        """The class that is called for each row of probabilities, by the model's own decision or another."""
+        from tools.deciding import tilted
+
+        codes = tilted(predictions, self.decision if decision is None else decision).argmax(axis=1)
+        return [self.contract.classes[code] for code in codes]
 
     def _predict(self, X: pd.DataFrame) -> Array:
         from tools.crossval import average
@@ -119,7 +129,7 @@ def fit_model(
             members.append(_fit_member(space, record, weight, problem, share))
         if after is not None:
             after(record.name)
-    return FittedModel(problem.contract, problem.schema, members, problem.n_rows)
+    return FittedModel(problem.contract, problem.schema, members, problem.n_rows, tuple(candidate.decision))
 
 
 def _fit_member(space: Workspace, record: Candidate, weight: float, problem: Problem, deadline: Deadline) -> FittedMember:

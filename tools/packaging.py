@@ -63,7 +63,12 @@ def package_model(
         _check_description(staging / "model.json", ctx, candidate)
         write_json(
             staging / "package.json",
-            {"files": [f.model_dump() for f in files], "run": ctx.run.path.name, "refitted": not as_scored},
+            {
+                "files": [f.model_dump() for f in files],
+                "run": ctx.run.path.name,
+                "refitted": not as_scored,
+                "decision": ctx.decision(candidate),
+            },
         )
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)

@@ -60,10 +60,10 @@ def plain(text: object, width: int = 24) -> str:
     return shown if len(shown) <= width else shown[: width - 1] + "…"
 
 
-def confusion(path: Path, contract: Contract, y: Array, proba: Array) -> None:
-    """Rows of the true class by predicted class, as shares of the true class."""
+def confusion(path: Path, contract: Contract, y: Array, proba: Array, called: Array | None = None) -> None:
+    """Rows of the true class by the class that is called, as shares of the true class; left out, the most probable one."""
     k = len(contract.classes)
-    matrix = np.bincount(y * k + proba.argmax(axis=1), minlength=k * k).reshape(k, k)
+    matrix = np.bincount(y * k + (proba.argmax(axis=1) if called is None else called), minlength=k * k).reshape(k, k)
     common = np.sort(np.argsort(-matrix.sum(axis=1), kind="stable")[:MOST_CLASSES])
     shares = (matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1))[np.ix_(common, common)]
     side = max(4.2, 0.55 * len(common) + 2)

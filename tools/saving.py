@@ -60,6 +60,7 @@ def describe(model: FittedModel, candidate: str) -> dict[str, Any]:
             }
             for member in model.members
         ],
+        "decision": list(model.decision),
         "importance": model.importance,
         "python": ".".join(map(str, sys.version_info[:3])),
         "libraries": {name: found for name in LIBRARIES if (found := _version(name))},

@@ -46,7 +46,7 @@ def write_code_candidate(space: Workspace, name: str, code: str) -> Candidate:
     oof = np.full_like(problem.empty_predictions(problem.n_rows), problem.y.mean())
     if problem.n_classes:
         oof[:] = np.bincount(problem.y, minlength=problem.n_classes) / problem.n_rows
-    made = code_candidate(name, code, problem.contract, problem.score(oof), problem.fold_scores(oof), len(problem.fold_ids), 0.1, 0.0)
+    made = code_candidate(name, code, problem.contract, problem.score(oof), problem.fold_scores(oof), len(problem.fold_ids), 0.1, 0.0, [])
     write_candidate(space, made, problem, oof)
     (space.candidates / name / CODE_FILE).write_bytes(code.encode())
     return made

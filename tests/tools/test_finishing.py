@@ -46,6 +46,26 @@ def test_a_saved_model_predicts_rows_in_order(open_workspace: Open, tmp_path: Pa
     pd.testing.assert_frame_equal(back.iloc[::-1].reset_index(drop=True), out)
 
 
+def test_the_class_is_called_by_the_decision_and_the_probabilities_stay(open_workspace: Open, tmp_path: Path) -> None:
+    space = open_workspace("breast_cancer")
+    train(["linear"], time_s=30)
+    path = space.candidates / "linear-1" / "candidate.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "decision": [1.0, 50.0]}))
+    frame = open_all(space)
+    finish("linear-1", time_s=30)
+    assert json.loads((space.model / "model.json").read_text())["decision"] == [1.0, 50.0]
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+
+    def predicted(decision: list[float] | None) -> pd.DataFrame:
+        predict_rows(str(space.model), str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"), decision)
+        return pd.read_csv(tmp_path / "out.csv")
+
+    own, plain = predicted(None), predicted([])
+    pd.testing.assert_frame_equal(own.drop(columns="prediction"), plain.drop(columns="prediction"))
+    assert ((own["prediction"] == "malignant") == (own["proba_malignant"] > 1 / 51)).all()
+    assert (own["prediction"] == "malignant").sum() > (plain["prediction"] == "malignant").sum()
+
+
 def test_a_header_alone_gives_a_header(open_workspace: Open, tmp_path: Path) -> None:
     space = open_workspace("breast_cancer")
     train(["linear"], time_s=30)
