@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from tools.calibration import Calibration
     from tools.metrics import Interval
 
 
@@ -145,6 +146,14 @@ class Vault:
         contract = self.contract
         partial = bool((self.training_labels()[1] < 0).any())
         return read_predictions(predictions, contract, contract.rows_train, partial=partial, inside=self._run.work)
+
+    def calibrate(self, values: np.ndarray) -> tuple[Calibration | None, np.ndarray]:
+        """The calibration of predictions that were made in quarantine, and these calibrated: see `tools.calibrating.calibrate`."""
+        from tools.calibrating import calibrate
+
+        contract = self.contract
+        labels, folds = self.training_labels()
+        return calibrate(contract.metric, contract.task, labels, values, folds, contract.seed)
 
     def decide(self, values: np.ndarray) -> Decided:
         """Like `score_out_of_fold`, for predictions (n, k) or (n,) that were checked already; folds without a score are left out."""

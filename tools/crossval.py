@@ -38,6 +38,8 @@ class Evaluated:
 
     candidate: Candidate
     oof: Array
+    before: Array | None = None
+    """Out-of-fold predictions before they were calibrated."""
     starved: bool = False
     """Whether the fit of a fold is smaller than asked for because memory ran short."""
 
@@ -134,8 +136,9 @@ def evaluate_candidate(
         del fitted  # or it would lie in memory beside the next one
         if after_fold is not None:
             after_fold(fold, _score_or_none(problem, oof, check))
-    record = _record(spec, params, problem, oof, iterations, cut_short, time.monotonic() - started, predicting)
-    return Evaluated(record, oof, starved)
+    calibration, calibrated = problem.calibrate(oof)
+    record = _record(spec, params, problem, calibrated, iterations, cut_short, time.monotonic() - started, predicting)
+    return Evaluated(record.model_copy(update={"calibration": calibration}), calibrated, oof, starved)
 
 
 def _rows(problem: Problem, fold: int, share: float) -> tuple[Array, Array]:

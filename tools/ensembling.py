@@ -82,7 +82,8 @@ def ensemble(
     while (heavy := _too_heavy(records, weights, refit_s)) is not None and not deadline.expired():
         records, predictions = records[:heavy] + records[heavy + 1 :], np.delete(predictions, heavy, axis=0)
         weights, crossed = _fit_weights(predictions, problem, deadline)
-    decision, decided = problem.decide(crossed)
+    calibration, oof = problem.calibrate(crossed)
+    decision, decided = problem.decide(oof)
     scores = problem.fold_scores(decided)
     sign = 1.0 if problem.contract.direction == "maximize" else -1.0
     members = [Member(name=r.name, weight=round(float(w), 6)) for r, w in zip(records, weights, strict=True) if w > 0]
@@ -99,9 +100,10 @@ def ensemble(
         fit_seconds=deadline.elapsed(),
         predict_ms_per_row=sum(r.predict_ms_per_row for r, w in zip(records, weights, strict=True) if w > 0),
         members=members,
+        calibration=calibration,
         decision=decision,
     )
-    write_candidate(space, made, problem, crossed)
+    write_candidate(space, made, problem, oof, crossed)
     gain = sign * (sum(scores) / len(scores) - sum(single.fold_scores) / len(scores)) if scores else 0.0
     noise = paired_error(scores, single.fold_scores)
     progress(candidate=made.name, score=made.score, gain=gain)

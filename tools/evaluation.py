@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Le
 from pydantic import BaseModel
 
-from tools.candidates import Candidate, Member, load_candidate, load_oof
+from tools.calibration import Calibration
+from tools.candidates import BEFORE, Candidate, Member, load_candidate, load_oof
 from tools.degradation import Degradation
 from tools.extras import Extras
 from tools.show import progress
@@ -59,6 +60,10 @@ class EvaluationResult(BaseModel):
     """Of the out-of-fold predictions, the deciding metric first."""
     fold_scores: list[float]
     members: list[Member]
+    calibration: Calibration | None = None
+    """What its probabilities go through, None where that gains nothing beyond noise."""
+    uncalibrated: float | None = None
+    """The deciding metric of its out-of-fold predictions before that."""
     importance: list[ColumnImportance]
     importance_kind: str
     """What `importance` is measured in."""
@@ -122,6 +127,8 @@ def evaluate(
         metrics=metrics,
         fold_scores=record.fold_scores,
         members=record.members,
+        calibration=record.calibration,
+        uncalibrated=_uncalibrated(space, record, problem),
         importance=importance,
         importance_kind=kind,
         plots=_plots(extras, space, record, problem, oof, importance, kind),
@@ -131,6 +138,11 @@ def evaluate(
         seconds=round(deadline.elapsed(), 2),
         degraded=extras.left_out,
     )
+
+
+def _uncalibrated(space: Workspace, record: Candidate, problem: Problem) -> float | None:
+    path = space.candidates / record.name / BEFORE
+    return problem.score(load_oof(space, record.name, problem, BEFORE)) if record.calibration and path.is_file() else None
 
 
 def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
@@ -207,11 +219,12 @@ def _plots(
     if contract.task == "regression":
         kinds: dict[str, Callable[..., None]] = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
     else:
+        before = load_oof(space, record.name, problem, BEFORE)[rows] if (space.candidates / record.name / BEFORE).is_file() else None
         kinds = {
             "confusion": partial(plots.confusion, called=problem.decide(oof)[1][rows].argmax(axis=1)),
             "roc": plots.roc,
             "precision-recall": plots.precision_recall,
-            "calibration": plots.calibration,
+            "calibration": partial(plots.calibration, before=before),
         }
 
     def draw(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.calibration import Calibration
 from tools.candidates import CODE, ENSEMBLE, Candidate, load_candidate, load_code
 from tools.contract import Contract, TableSchema
 from tools.deadline import Deadline
@@ -39,6 +40,13 @@ class FittedMember:
     weight: float
     fits: list[Fitted]
 
+    def predict(self, X: pd.DataFrame) -> Array:
+        """The mean of its fits, calibrated where the candidate was."""
+        from tools.crossval import average
+
+        mean = average(self.fits, X[[column.name for column in self.preparation.columns]])
+        return self.candidate.calibration.apply(mean) if self.candidate.calibration else mean
+
 
 @dataclass
 class FittedModel:
@@ -49,6 +57,8 @@ class FittedModel:
     members: list[FittedMember]
     rows: int
     """Number of rows it was fitted on."""
+    calibration: Calibration | None = None
+    """Of the average; members have their own."""
     decision: tuple[float, ...] = ()
     """One multiplier a class that decides which is called; empty for the most probable class."""
 
@@ -76,11 +86,11 @@ class FittedModel:
         return [self.contract.classes[code] for code in codes]
 
     def _predict(self, X: pd.DataFrame) -> Array:
-        from tools.crossval import average
-
-        total = sum(m.weight * average(m.fits, X[[column.name for column in m.preparation.columns]]) for m in self.members)
-        values = np.asarray(total, dtype=np.float64)
-        return values if values.ndim == 1 else values / values.sum(axis=1, keepdims=True)
+        values = np.asarray(sum(m.weight * m.predict(X) for m in self.members), dtype=np.float64)
+        if values.ndim == 1:
+            return values
+        values = values / values.sum(axis=1, keepdims=True)
+        return self.calibration.apply(values) if self.calibration else values
 
     @property
     def importance(self) -> dict[str, float]:
@@ -129,7 +139,8 @@ def fit_model(
             members.append(_fit_member(space, record, weight, problem, share))
         if after is not None:
             after(record.name)
-    return FittedModel(problem.contract, problem.schema, members, problem.n_rows, tuple(candidate.decision))
+    calibration = candidate.calibration if candidate.family == ENSEMBLE else None
+    return FittedModel(problem.contract, problem.schema, members, problem.n_rows, calibration, tuple(candidate.decision))
 
 
 def _fit_member(space: Workspace, record: Candidate, weight: float, problem: Problem, deadline: Deadline) -> FittedMember:

@@ -185,10 +185,12 @@ def cross_validate(name: str, code: str) -> Submission:
         predicting += time.monotonic() - tick
     seconds = time.monotonic() - started
     rows = int(problem.validated.sum())
-    decision, decided = problem.decide(oof)
+    calibration, calibrated = problem.calibrate(oof)
+    decision, decided = problem.decide(calibrated)
     score, by_fold = problem.score(decided), problem.fold_scores(decided)
     made = code_candidate(name, code, problem.contract, score, by_fold, len(problem.fold_ids), seconds, predicting / rows, decision)
-    write_candidate(space, made, problem, oof)
+    made = made.model_copy(update={"calibration": calibration})
+    write_candidate(space, made, problem, calibrated, oof)
     (space.candidates / name / CODE_FILE).write_bytes(code.encode())
     return _submission(made, problem.contract, time.monotonic() - started)
 

@@ -264,7 +264,7 @@ class _Search:
 
     def _keep(self, evaluated: Evaluated, size: Size) -> None:
         made = evaluated.candidate
-        write_candidate(self.space, made, self.problem, evaluated.oof)
+        write_candidate(self.space, made, self.problem, evaluated.oof, evaluated.before)
         self.made.append(made)
         if size.why:
             self._smaller[made.name] = f"was fitted on {of_the_rows(size.share)}: {size.why}"

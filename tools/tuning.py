@@ -337,7 +337,7 @@ class _Tuning:
         improved = self.best is not None and (self.before is None or self._better(self.best.candidate, self.before))
         if improved and self.best is not None:
             made = self.best.candidate.model_copy(update={"name": free_name(self.space, self.stem)})
-            write_candidate(self.space, made, self.problem, self.best.oof)
+            write_candidate(self.space, made, self.problem, self.best.oof, self.best.before)
             now = load_candidate(self.space, made.name)
         elif self.before is not None:
             now = self.before
