@@ -192,7 +192,7 @@ class _Search:
                 if reason := family(name).unsuited(self.setting):
                     self.skipped.append(Skipped(name=name, reason=reason))
                     continue
-                portfolios.append((name, family(name).default(self.setting)))
+                portfolios.append((name, family(name).portfolio(self.setting)))
             except (FamilyUnavailable, ImportError, OSError) as error:
                 self.skipped.append(Skipped(name=name, reason=_first_line(error)))
         for i in range(max((len(portfolio) for _, portfolio in portfolios), default=0)):
