@@ -97,6 +97,8 @@ class Evidence:
         assert state.stage is not None
         folder = self._run.work / "candidates" / name
         record = Candidate.model_validate_json(read_regular(folder / "candidate.json", MAX_RECORD_BYTES, self._run.work))
+        if reason := self._vault.contract.constraints.refuses(record.family):
+            raise PredictionError(reason)
         found = self._vault.score_out_of_fold(self._oof(name))
         pooled, by_fold = found.score, found.fold_scores
         if record.family == CODE and not (handed_in and handed_in.name == name and math.isclose(handed_in.score, pooled, rel_tol=1e-9)):

@@ -74,6 +74,10 @@ class Candidate(BaseModel):
     fit_seconds: FiniteFloat
     """Seconds to fit all folds."""
     predict_ms_per_row: FiniteFloat
+    latency_ms: FiniteFloat | None = None
+    """Milliseconds of predicting a single row, by the last fold's fit and as many of them as a refit averages."""
+    size_mb: FiniteFloat | None = None
+    """MB of that on file, uncompressed."""
     iterations: list[int] = []
     """Best iteration of each fold, for iterative families."""
     cut_short: bool = False

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tools.constraints import Constraints
+
 Task = Literal["binary", "multiclass", "regression"]
 Direction = Literal["maximize", "minimize"]
 ColumnKind = Literal["numeric", "boolean", "categorical", "text", "datetime"]
@@ -50,6 +52,8 @@ class Contract(BaseModel):
     rows_holdout: int
     features: list[str]
     seed: int
+    constraints: Constraints = Constraints()
+    """What every candidate keeps to."""
 
     @property
     def prediction_columns(self) -> list[str]:

@@ -16,6 +16,7 @@ from tools.deadline import Deadline
 from tools.families import family
 from tools.families.base import FitContext, Fitted, Setting
 from tools.folds import fit_rows, share_of
+from tools.measuring import latency_of, size_of
 from tools.preparation import Preparation
 from tools.problem import Problem
 
@@ -71,6 +72,7 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         dates=preparation.dates,
         seed=problem.contract.seed,
         threads=threads(),
+        monotone=dict(problem.contract.constraints.monotone),
         text_chars=sum(_mean_length(problem.X[column.name]) for column in preparation.columns if column.kind == "text"),
         target_min=float(problem.y.min()) if regression else 0.0,
         target_skew=skew,
@@ -120,6 +122,7 @@ def evaluate_candidate(
     iterations: list[int] = []
     cut_short = starved = False
     predicting = 0.0
+    latency_ms = size_mb = 0.0
     for i, fold in enumerate(problem.fold_ids):
         deadline.check()
         learn, check = _rows(problem, fold, spec.share)
@@ -133,12 +136,16 @@ def evaluate_candidate(
         starved |= fitted.starved
         if fitted.iterations is not None:
             iterations.append(fitted.iterations)
+        if i == len(problem.fold_ids) - 1:
+            bags = _bags(model_family, len(learn), problem)
+            latency_ms, size_mb = bags * latency_of(fitted.predict, X.iloc[check]), bags * size_of(fitted)
         del fitted  # or it would lie in memory beside the next one
         if after_fold is not None:
             after_fold(fold, _score_or_none(problem, oof, check))
     calibration, calibrated = problem.calibrate(oof)
     record = _record(spec, params, problem, calibrated, iterations, cut_short, time.monotonic() - started, predicting)
-    return Evaluated(record.model_copy(update={"calibration": calibration}), calibrated, oof, starved)
+    record = record.model_copy(update={"calibration": calibration, "latency_ms": latency_ms, "size_mb": size_mb})
+    return Evaluated(record, calibrated, oof, starved)
 
 
 def _rows(problem: Problem, fold: int, share: float) -> tuple[Array, Array]:
@@ -224,7 +231,7 @@ def refit(candidate: Candidate, problem: Problem, preparation: Preparation, dead
     if len(rows) < problem.n_rows:
         X, y = X.iloc[rows], y[rows]
     rounds = refit_iterations(candidate)
-    bags = min(model_family.bags, MOST_BAGS, max(1, 40_000 // max(1, len(rows))))
+    bags = _bags(model_family, len(rows), problem)
     fits: list[Fitted] = []
     longest = 0.0
     for bag in range(bags):
@@ -235,6 +242,11 @@ def refit(candidate: Candidate, problem: Problem, preparation: Preparation, dead
         fits.append(model_family.fit(X, y, None, None, dict(candidate.params), setting, context))
         longest = max(longest, time.monotonic() - started)
     return fits
+
+
+def _bags(model_family: Family, rows: int, problem: Problem) -> int:
+    """How many fits are averaged at most: one where the contract bounds what a model may take."""
+    return 1 if problem.contract.constraints.bounded else min(model_family.bags, MOST_BAGS, max(1, 40_000 // max(1, rows)))
 
 
 def refit_iterations(candidate: Candidate) -> int | None:

@@ -10,7 +10,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel
 
 from tools.calibration import Calibration
-from tools.candidates import BEFORE, Candidate, Member, load_candidate, load_oof
+from tools.candidates import BEFORE, Candidate, Member, leaderboard, load_candidate, load_oof
 from tools.degradation import Degradation
 from tools.extras import Extras
 from tools.show import progress
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 IMPORTANT = 15
 IMPORTANCE_ROWS = 2000
 IMPORTANCE_COLUMNS = 40
+ESTIMATED = 2.0
+"""How many times a bound the measures of a fold's fit may reach for the fit on all rows to be worth a try."""
 LATE_S = 20.0
 """How much longer than its time a call may take for importance and plots, which are usually done in two seconds."""
 
@@ -70,6 +72,10 @@ class EvaluationResult(BaseModel):
     plots: list[str]
     fit_seconds: float
     predict_ms_per_row: float
+    latency_ms: float | None = None
+    """Median milliseconds of predicting a single row."""
+    size_mb: float | None = None
+    """MB of the fitted model on file, uncompressed."""
     cut_short: bool
     """Whether the deadline ended a fit before it was complete."""
     seconds: float
@@ -88,6 +94,7 @@ def evaluate(
 
     from tools.attempt import Attempts
     from tools.deadline import Deadline, DeadlineReached
+    from tools.measuring import latency_of, size_of
     from tools.model import fit_model
     from tools.predictions import write_predictions
     from tools.problem import load_problem
@@ -97,6 +104,7 @@ def evaluate(
     space = workspace()
     record = load_candidate(space, candidate)
     problem = load_problem(space)
+    _check_bounds(space, record, record.latency_ms, record.size_mb, slack=ESTIMATED)
     try:
         with Attempts(space, "evaluate", {"candidate": candidate, "time_s": time_s}) as attempts, deadline.alarm(grace=0.25 * time_s):
             share = deadline.share(0.75 * time_s)
@@ -106,10 +114,12 @@ def evaluate(
             started = time.monotonic()
             predictions = model.predict_table(holdout)
             predicting = time.monotonic() - started
+            latency_ms, size_mb = latency_of(model.predict_table, holdout), size_of(model)
     except DeadlineReached:
         raise ToolRefused(
             f"{candidate!r} could not be fitted in {time_s:g} s; give evaluate a larger time_s, or choose a lighter candidate."
         ) from None
+    _check_bounds(space, record, latency_ms, size_mb)
     shutil.rmtree(space.fitted / candidate, ignore_errors=True)  # what lies there and what is scored must be one model
     path = space.predictions / f"{candidate}.parquet"
     write_predictions(path, problem.contract, predictions)
@@ -134,10 +144,31 @@ def evaluate(
         plots=_plots(extras, space, record, problem, oof, importance, kind),
         fit_seconds=round(fit_seconds, 2),
         predict_ms_per_row=round(1000 * predicting / max(1, len(predictions)), 4),
+        latency_ms=round(latency_ms, 4),
+        size_mb=round(size_mb, 6),
         cut_short=any(fitted.cut_short for member in model.members for fitted in member.fits),
         seconds=round(deadline.elapsed(), 2),
         degraded=extras.left_out,
     )
+
+
+def _check_bounds(space: Workspace, record: Candidate, latency_ms: float | None, size_mb: float | None, slack: float = 1.0) -> None:
+    """Refuse a candidate that is too slow or too large for the contract, naming the nearest that is not, or nearly is not."""
+    constraints = space.contract.constraints
+    told = constraints.exceeded(latency_ms, size_mb, slack)
+    if told is None:
+        return
+    others = [c for c in leaderboard(space) if c.name != record.name and c.family != "dummy" and not constraints.refuses(c.family)]
+    meeting = [c for c in others if constraints.excess(c.latency_ms, c.size_mb) <= 1]
+    if meeting:
+        hint = f"The best that keeps to it by its folds is {meeting[0].name!r} ({space.contract.metric} {meeting[0].score:.6g})."
+    elif others:
+        near = min(others, key=lambda c: constraints.excess(c.latency_ms, c.size_mb))
+        by = constraints.exceeded(near.latency_ms, near.size_mb)
+        hint = f"No candidate keeps to it; the nearest is {near.name!r} ({space.contract.metric} {near.score:.6g}) with {by}."
+    else:
+        hint = "There is no other candidate."
+    raise ToolRefused(f"{record.name!r} takes {told}. {hint}")
 
 
 def _uncalibrated(space: Workspace, record: Candidate, problem: Problem) -> float | None:

@@ -5,10 +5,11 @@ The conductor provides the real thing; a test provides a folder.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from tools.constraints import Constraints
 from tools.contract import Contract, TableSchema
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Wish:
     folds: int = 5
     group: str | None = None
     time_column: str | None = None
+    constraints: Constraints = field(default_factory=Constraints)
 
 
 class RunPaths(Protocol):

@@ -76,6 +76,8 @@ async def submit_candidate(
     from tools.files import write_folder
 
     started = time.monotonic()
+    if reason := ctx.vault.contract.constraints.refuses(CODE):
+        raise ToolRefused(f"a model written as code cannot be taken: {reason}.")
     _check_name(ctx, name)
     check_code(code)
     scored = await ctx.cross_validate(name, code, time_s)

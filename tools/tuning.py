@@ -91,6 +91,8 @@ def tune(
         model_family = family_for(family)
     except (ValueError, FamilyUnavailable) as error:
         raise ToolRefused(str(error)) from None
+    if reason := problem.contract.constraints.refuses(family):
+        raise ToolRefused(f"{family} is not tuned: {reason}.")
     if family == "dummy":
         raise ToolRefused("dummy has nothing to tune; name another family.")
     chosen = load_preparation(space, preparation, problem)

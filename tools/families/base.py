@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from tools.constraints import Sign
 from tools.contract import Column
 from tools.deadline import Deadline
 
@@ -39,6 +40,8 @@ class Setting:
     dates: bool = True
     seed: int = 0
     threads: int = 1
+    monotone: dict[str, Sign] = field(default_factory=dict)
+    """Columns with which predictions may only rise (1) or fall (-1)."""
     text_chars: float = 0.0
     """Mean number of characters in the text columns of a row."""
     target_min: float = 0.0
@@ -48,7 +51,8 @@ class Setting:
     @property
     def absolute_loss(self) -> bool:
         """Whether the metric asks for the median rather than the mean."""
-        return self.metric in ("mae", "median_ae", "mape", "smape", "huber")
+        # Leaves that are set anew to medians, as boosters do for it, do not keep to monotone constraints.
+        return self.metric in ("mae", "median_ae", "mape", "smape", "huber") and not self.monotone
 
     @property
     def weighs_classes(self) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from tools.deadline import sheltered
 from tools.families.base import Appetite, Array, Contributions, Family, FitContext, Params, Raw, Setting, row_weights
 from tools.families.boosting import Watch, paced
-from tools.families.matrix import by_source, column_shares, encoder_for
+from tools.families.matrix import by_source, column_shares, encoder_for, signs
 from tools.features import TableEncoder
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ class XGBoost(Family):
                 return watch.stop(epoch + 1, loss)
 
         options = {**params, **_fixed(setting, context)}
+        if setting.monotone:
+            options["monotone_constraints"] = tuple(signs(encoder, setting, matrix.shape[1]))
         rounds = context.iterations or MOST_ITERATIONS
         with sheltered():
             booster = xgb.train(options, train, num_boost_round=rounds, evals=evals, callbacks=[Follow()], verbose_eval=False)
