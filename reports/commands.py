@@ -7,7 +7,7 @@ import shlex
 from reports.facts import RunFacts
 
 _OPTIONS = ("target", "goal", "metric", "time", "trials", "model", "sandbox", "seed", "holdout", "folds", "group", "time_column")
-_CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid")
+_CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")
 
 
 def predict_command(facts: RunFacts) -> str:

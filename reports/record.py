@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from reports.findings import Fact
 from tools.deciding import threshold
 
@@ -42,6 +44,10 @@ class CandidateRow(Fact):
     """Share of the rows that it was fitted on."""
     decision: tuple[float, ...] = ()
     """One multiplier a class that decides which is called; empty for the most probable class."""
+    latency_ms: float | None = None
+    size_mb: float | None = None
+    disparity: dict[str, float] = Field(default_factory=dict)
+    """Between the groups of a sensitive column, by name of the measure."""
     event: int
 
     @property

@@ -55,6 +55,7 @@ def run(
     ] = None,
     families: Annotated[str | None, typer.Option(metavar="A,B", help="The only model families that may be fitted.")] = None,
     forbid: Annotated[str | None, typer.Option(metavar="COL,...", help="Columns that no model may see.")] = None,
+    sensitive: Annotated[str | None, typer.Option(metavar="COL", help="Column whose groups are compared, for fairness.")] = None,
     tracker: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
     ] = None,

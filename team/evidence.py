@@ -113,6 +113,9 @@ class Evidence:
             seconds=max(0.0, record.fit_seconds),
             share=record.share,
             decision=found.decision,
+            latency_ms=record.latency_ms,
+            size_mb=record.size_mb,
+            disparity=self._vault.disparity(found.values),
         )
 
     def _write_leaderboard(self, state: State) -> None:

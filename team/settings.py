@@ -174,6 +174,8 @@ class Settings(BaseSettings):
     """The only families that may be fitted: `linear,lightgbm`."""
     forbid: Annotated[str | None, BeforeValidator(_listed)] = None
     """Columns that no model may see: `name,postcode`."""
+    sensitive: str | None = None
+    """Column whose groups every candidate is compared over; with `forbid` it is no feature."""
     tracker: Annotated[str | None, BeforeValidator(_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
 
@@ -187,6 +189,7 @@ class Settings(BaseSettings):
             monotone=signs_of(self.monotone),
             families=names_of(self.families),
             forbid=names_of(self.forbid),
+            sensitive=self.sensitive,
         )
 
     @classmethod

@@ -169,6 +169,24 @@ class Vault:
         by_fold = [found for fold in np.unique(folds[scored]) if (found := self.score_fold(int(fold), values[folds == fold])) is not None]
         return Decided(score(contract.metric, contract.task, labels[scored], values[scored]), by_fold, decision, values)
 
+    def disparity(self, values: np.ndarray) -> dict[str, float]:
+        """How differently out-of-fold predictions treat the groups of the sensitive column; empty where none was named.
+
+        Args:
+            values: as they are scored, see `decide`.
+        """
+        import pandas as pd
+
+        from tools.fairness import disparities, groups_of
+
+        name = self.contract.constraints.sensitive
+        if name is None:
+            return {}
+        labels, folds = self.training_labels()
+        scored = folds >= 0
+        groups = groups_of(pd.read_parquet(self._run.data / "train.parquet", columns=[name])[name])
+        return disparities(self.contract.task, labels[scored], values[scored], groups[scored])
+
     def score_fold(self, fold: int, values: np.ndarray) -> float | None:
         """Score checked predictions for the rows of one fold; None where the metric is undefined, as without both classes."""
         from tools.metrics import score

@@ -35,7 +35,9 @@ class Constraints(BaseModel):
     families: tuple[str, ...] = ()
     """The only families that may be fitted; empty for all."""
     forbid: tuple[str, ...] = ()
-    """Columns that are taken out of the table before anything is shown of it."""
+    """Columns that are no features: taken out of the table before anything is shown of it."""
+    sensitive: str | None = None
+    """Column whose groups every candidate is compared over. It binds nothing; with `forbid` it is no feature and is kept for that."""
 
     @property
     def bounded(self) -> bool:

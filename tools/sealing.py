@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel
 
 from tools.constraints import Constraints
-from tools.contract import Contract, Split, Task
+from tools.contract import Contract, Split, TableSchema, Task
 from tools.host import HostContext, Wish
 from tools.spec import InputRefused, ToolRefused, tool
 
@@ -68,7 +68,8 @@ def seal_holdout(
     if target is None:
         raise ToolRefused(f"name the target. Columns: {', '.join(map(str, frame.columns[:60]))}.")
     _check_columns(frame, wish, target, column)
-    frame = frame.drop(columns=[name for name in frame.columns if str(name) in wish.constraints.forbid])
+    barred = [str(name) for name in frame.columns if str(name) in wish.constraints.forbid]
+    frame = frame.drop(columns=[name for name in barred if name != wish.constraints.sensitive])
     if isinstance(frame[target].dtype, pd.DatetimeTZDtype) or frame[target].dtype.kind in "mM":
         raise InputRefused(f"target {target!r} holds dates; store it as a number, such as days, or choose another --target.")
     values = frame[target]
@@ -105,7 +106,7 @@ def seal_holdout(
         folds=wish.folds,
         rows_train=len(train),
         rows_holdout=len(holdout),
-        features=[str(name) for name in rows.columns if name != target],
+        features=[str(name) for name in rows.columns if str(name) not in (target, *barred)],
         seed=wish.seed,
         constraints=wish.constraints,
     )
@@ -116,7 +117,8 @@ def seal_holdout(
         if reason := undefined_reason(wanted, task, encode_target(side[target], contract)):
             raise (InputRefused if wish.metric else ToolRefused)(f"metric {wanted!r} does not serve here: {reason}. Choose another metric.")
     _check_folds(train, contract)
-    ctx.vault.seal(train, holdout, contract, infer_schema(train, target))
+    schema = infer_schema(train, target)
+    ctx.vault.seal(train, holdout, contract, TableSchema(columns=[column for column in schema.columns if column.name not in barred]))
     return ContractSealed(
         task=task,
         target=target,
@@ -147,6 +149,7 @@ def _check_columns(frame: pd.DataFrame, wish: Wish, target: str, column: str | N
         ("time column", wish.time_column, wish.time_column),
         ("column", column, None),
         *(("forbidden column", name, name) for name in wish.constraints.forbid),
+        ("sensitive column", wish.constraints.sensitive, wish.constraints.sensitive),
         *(("monotone column", name, name) for name in wish.constraints.monotone),
     ):
         if name is None or name in names:
