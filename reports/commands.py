@@ -10,6 +10,7 @@ _OPTIONS = (
     *("target", "task", "classes", "goal", "metric", "time", "trials", "model"),
     *("sandbox", "seed", "holdout", "folds", "group", "time_column"),
 )
+_CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")
 
 
 def predict_command(facts: RunFacts) -> str:
@@ -19,11 +20,14 @@ def predict_command(facts: RunFacts) -> str:
 def run_command(facts: RunFacts) -> str:
     """The run again with every setting that is not left open, written out."""
     words = ["mlteam", "run", str(facts.settings.get("source", "SOURCE"))]
-    for name in _OPTIONS:
+    for name in (*_OPTIONS, *_CONSTRAINTS):
         value = facts.settings.get(name)
         if name == "sandbox" and isinstance(value, dict):
             value = value.get("kind")
-        if value is None:
+        if value is None or value is False:
+            continue
+        if value is True:
+            words.append(f"--{name.replace('_', '-')}")
             continue
         if isinstance(value, list):
             value = ",".join(map(str, value))

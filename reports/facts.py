@@ -66,6 +66,7 @@ from team.log import read_events
 from team.rundir import RunDir
 from tools.candidates import CODE
 from tools.contract import Contract
+from tools.tradeoffs import Option, TradeOffs, weigh
 
 Status = Literal["done", "failed", "stopped_by_budget", "interrupted", "unfinished"]
 BASELINE_FAMILIES = ("linear", "dummy")
@@ -142,6 +143,24 @@ class RunFacts(Fact):
         rows = [c for c in self.leaderboard if c.stage == "baseline"]
         first = [next((c for c in rows if c.family == family), None) for family in BASELINE_FAMILIES]
         return tuple(c for c in first if c is not None)
+
+    @property
+    def tradeoffs(self) -> TradeOffs | None:
+        """Score against what it costs; None before anything was measured, and in older runs."""
+        options = [
+            Option(
+                name=c.name,
+                family=c.family,
+                score=c.score,
+                std_error=c.std_error,
+                latency_ms=c.latency_ms,
+                size_mb=c.size_mb,
+                disparity=c.disparity.get("tpr", c.disparity.get("error")),
+            )
+            for c in self.leaderboard
+            if c.family != "dummy" and c.latency_ms is not None and c.size_mb is not None
+        ]
+        return weigh(options, maximize=self.contract is None or self.contract.direction == "maximize")
 
     @property
     def seconds_by_stage(self) -> dict[str, float]:

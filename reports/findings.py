@@ -100,12 +100,25 @@ class Member(Fact):
     weight: float
 
 
+class Calibration(Fact):
+    """What the probabilities of a candidate go through."""
+
+    kind: Literal["temperature", "sigmoid", "isotonic"]
+    scale: float = 1.0
+    """Factor of their logarithms: the inverse of the temperature."""
+    shift: tuple[float, ...] = ()
+    knots: tuple[tuple[float, float], ...] = ()
+
+
 class Evaluation(Fact):
     """A candidate described by its out-of-fold predictions and its fit on all training rows."""
 
     candidate: str
     metrics: tuple[Metric, ...] = ()
     members: tuple[Member, ...] = ()
+    calibration: Calibration | None = None
+    uncalibrated: float | None = None
+    """The deciding metric before that."""
     importance: tuple[Importance, ...] = ()
     importance_kind: str = ""
     predict_ms_per_row: float | None = None

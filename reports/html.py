@@ -15,6 +15,7 @@ from reports.figures import score_format
 from reports.plots import png_size, read_images
 from reports.record import CandidateRow
 from team.rundir import RunDir, write_atomic
+from tools.deciding import ONE_SIDED
 
 MOST_CANDIDATES = 50
 """Rows of the leaderboard that are shown; the selected candidate and the baselines always are."""
@@ -58,7 +59,9 @@ def render(facts: RunFacts, images: dict[str, bytes]) -> str:
         searched=_searched_by_stage(facts),
         commands={"predict": predict_command(facts), "run": run_command(facts), "replay": replay_commands(facts)},
         anchors=_anchors(facts),
+        tradeoffs=_tradeoffs(facts),
         most_skipped=MOST_SKIPPED,
+        one_sided=ONE_SIDED,
     )
 
 
@@ -123,6 +126,22 @@ def _folds_axis(leaderboard: Sequence[CandidateRow]) -> charts.Axis:
         [value for c in serious for value in c.fold_scores],
         whole=[value for c in better for value in (*c.fold_scores, c.score - c.std_error, c.score + c.std_error)],
     )
+
+
+def _tradeoffs(facts: RunFacts) -> dict[str, Any] | None:
+    """The front over score and the logarithm of latency, and a chart of it; None for fewer than two candidates."""
+    found = facts.tradeoffs
+    if found is None or len(found.front) + len(found.beaten) < 2:
+        return None
+    across = charts.axis_over([math.log10(max(o.latency_ms, 1e-6)) for o in (*found.front, *found.beaten)])
+    up = charts.focused_axis([o.score for o in (*found.front, *found.beaten)], whole=[o.score for o in found.front])
+    points = [
+        (math.log10(max(o.latency_ms, 1e-6)), o.score, "knee" if o.name in (found.knee, found.recommended) else kind)
+        for kind, options in (("beaten", found.beaten), ("front", found.front))
+        for o in options
+    ]
+    chart = charts.scatter(across, up, points, [f"{10**value:.2g} ms" for value in across.ticks()], up.tick_texts())
+    return {"found": found, "chart": chart, "sensitive": facts.contract.constraints.sensitive if facts.contract else None}
 
 
 def _searched_by_stage(facts: RunFacts) -> dict[str, float]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from reports.findings import Fact
 from tools.coverage import Coverage
+from tools.deciding import threshold
 
 
 class Manifest(Fact):
@@ -40,7 +43,18 @@ class CandidateRow(Fact):
     stage: str
     share: float = 1.0
     """Share of the rows that it was fitted on."""
+    decision: tuple[float, ...] = ()
+    """One multiplier a class that decides which is called; empty for the most probable class."""
+    latency_ms: float | None = None
+    size_mb: float | None = None
+    disparity: dict[str, float] = Field(default_factory=dict)
+    """Between the groups of a sensitive column, by name of the measure."""
     event: int
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability of the second of two classes from which it is called; None without a decision, and for more classes."""
+        return threshold(self.decision) if self.decision else None
 
 
 class Round(Fact):

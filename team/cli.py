@@ -54,6 +54,15 @@ def run(
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds.  [default: 5]")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose values must stay on one side of a split.")] = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows in time.")] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(help="Most milliseconds that the model may take for a single row.")] = None,
+    max_size_mb: Annotated[float | None, typer.Option(help="Most MB that the saved model may take.")] = None,
+    interpretable: Annotated[bool | None, typer.Option("--interpretable", help="Only linear models and single trees, no blend.")] = None,
+    monotone: Annotated[
+        str | None, typer.Option(metavar="COL:+,...", help="Columns with which the prediction may only rise (+) or fall (-).")
+    ] = None,
+    families: Annotated[str | None, typer.Option(metavar="A,B", help="The only model families that may be fitted.")] = None,
+    forbid: Annotated[str | None, typer.Option(metavar="COL,...", help="Columns that no model may see.")] = None,
+    sensitive: Annotated[str | None, typer.Option(metavar="COL", help="Column whose groups are compared, for fairness.")] = None,
     tracker: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
     ] = None,

@@ -188,6 +188,14 @@ class CandidateScored(_Event):
     """Fit time of all folds as the kernel measured it."""
     share: float = 1.0
     """Share of the rows that it was fitted on; below 1 where memory did not reach."""
+    decision: list[float] = []
+    """One multiplier a class that decides which is called; empty for the most probable class."""
+    latency_ms: float | None = None
+    """Milliseconds of predicting a single row, as the kernel measured it."""
+    size_mb: float | None = None
+    """MB on file, as the kernel measured it."""
+    disparity: dict[str, float] = {}
+    """Differences between the groups of the sensitive column, by `tools.fairness`, where one was named."""
 
 
 class RoundEnded(_Event):

@@ -97,7 +97,10 @@ class Evidence:
         assert state.stage is not None
         folder = self._run.work / "candidates" / name
         record = Candidate.model_validate_json(read_regular(folder / "candidate.json", MAX_RECORD_BYTES, self._run.work))
-        pooled, by_fold = self._vault.score_out_of_fold(self._oof(name))
+        if reason := self._vault.contract.constraints.refuses(record.family):
+            raise PredictionError(reason)
+        found = self._vault.score_out_of_fold(self._oof(name))
+        pooled, by_fold = found.score, found.fold_scores
         if record.family == CODE and not (handed_in and handed_in.name == name and math.isclose(handed_in.score, pooled, rel_tol=1e-9)):
             raise PredictionError("code is scored by submit_candidate alone, and these are not the predictions that it wrote")
         return CandidateFact(
@@ -109,6 +112,10 @@ class Evidence:
             stage=state.stage,
             seconds=max(0.0, record.fit_seconds),
             share=record.share,
+            decision=found.decision,
+            latency_ms=record.latency_ms,
+            size_mb=record.size_mb,
+            disparity=self._vault.disparity(found.values),
         )
 
     def _write_leaderboard(self, state: State) -> None:
@@ -201,7 +208,7 @@ class Evidence:
         y = labels[rows]
 
         def predictions(name: str) -> np.ndarray:
-            return self._vault.read_out_of_fold(self._oof(name))[rows]
+            return self._vault.score_out_of_fold(self._oof(name)).values[rows]
 
         def still_scores(one: CandidateFact) -> bool:
             try:

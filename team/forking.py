@@ -26,7 +26,11 @@ from team.stages import Stage
 from team.vault import Vault
 from tools.tuning import FORKED, PARENT_STUDIES
 
-DECIDED_BY_THE_SPLIT = ("source", "target", "task", "classes", "metric", "holdout", "folds", "group", "time_column", "seed")
+CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")
+DECIDED_BY_THE_SPLIT = (
+    *("source", "target", "task", "classes", "metric", "holdout", "folds", "group", "time_column", "seed"),
+    *CONSTRAINTS,
+)
 """Settings that the sealed contract rests on."""
 
 

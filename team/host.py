@@ -42,6 +42,7 @@ class Host:
             folds=settings.folds,
             group=settings.group,
             time_column=settings.time_column,
+            constraints=settings.constraints,
         )
 
     def send_back_to(self) -> list[str]:
@@ -60,6 +61,9 @@ class Host:
 
     def refit_failure(self) -> str | None:
         return self._state().refit_failure
+
+    def decision(self, candidate: str) -> list[float]:
+        return next((list(c.decision) for c in self._state().candidates if c.name == candidate), [])
 
     def candidates(self) -> list[str]:
         return [candidate.name for candidate in self._state().candidates]

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from team.errors import MlteamError, UsageError
 from team.rundir import RunDir
-from tools.conformal import Calibration
+from tools.conformal import Conformal
 from tools.files import open_regular, read_regular, remove_tree
 from tools.finishing import PredictResult
 from tools.packaging import INTERVALS_FILE, MAX_FILE_BYTES, PACKAGE_FILES
@@ -51,16 +51,16 @@ async def apredict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "aut
     # Loading a pipeline executes what its maker put into it, and a run directory may come from anybody.
     kind = choose(sandbox, trusted_code=False).kind
     with _workplace() as work:
-        _unpack(run, work / "model")
+        decision = _unpack(run, work / "model")
         name = "rows" + "".join(rows.suffixes[-2:] if rows.suffix == ".gz" else rows.suffixes[-1:])
         try:
             shutil.copyfile(rows, work / name)
         except PermissionError:
             raise UsageError(f"{str(rows)!r} cannot be read: permission denied.") from None
         spec = registry()["predict_rows"]
-        arguments = {"model": "model", "rows": name, "output": "predictions.csv"} | ({} if interval is None else {"interval": interval})
+        asked = {"model": "model", "rows": name, "output": "predictions.csv", "decision": decision, "interval": interval}
         async with open_kernel(kind, work=work) as kernel:
-            cell = await kernel.execute(spec.cell(arguments), timeout_s=spec.timeout_s)
+            cell = await kernel.execute(spec.cell(asked), timeout_s=spec.timeout_s)
         if cell.result is None:
             if cell.ename == "ToolRefused":
                 raise UsageError(f"{rows}: {cell.evalue}")
@@ -90,8 +90,11 @@ def _workplace() -> Iterator[Path]:
         remove_tree(folder)
 
 
-def _unpack(run: RunDir, folder: Path) -> None:
+def _unpack(run: RunDir, folder: Path) -> list[float] | None:
     """Copy the packaged files, which must be those that were packaged, and nothing that lies beside them.
+
+    Returns:
+        The multipliers that classes were called by when the model was scored; None in packages of older runs.
 
     Raises:
         UsageError: when one is missing, a link, or another.
@@ -99,6 +102,7 @@ def _unpack(run: RunDir, folder: Path) -> None:
     folder.mkdir()
     try:
         described = json.loads(read_regular(run.model / "package.json", MAX_DESCRIPTION_BYTES, inside=run.path))
+        decision = [float(each) for each in described["decision"]] if "decision" in described else None
         hashes = {str(file["name"]): file["sha256"] for file in described["files"]}
         for name in (*PACKAGE_FILES, *([INTERVALS_FILE] if INTERVALS_FILE in hashes else [])):
             digest = hashlib.sha256()
@@ -110,6 +114,7 @@ def _unpack(run: RunDir, folder: Path) -> None:
                 raise UsageError(f"{name} of run {run.name!r} is not the file that was packaged: its hash differs. Run the team again.")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"the package of run {run.name!r} cannot be read: {error}. Run the team again.") from None
+    return decision
 
 
 def _check_interval(run: RunDir, level: float) -> None:
@@ -118,7 +123,7 @@ def _check_interval(run: RunDir, level: float) -> None:
         raise UsageError(f"--interval {level:g}: run {run.name!r} has no intervals; they are made for regression and counts. Leave it out.")
     try:
         content = read_regular(run.model / INTERVALS_FILE, MAX_DESCRIPTION_BYTES, inside=run.path)
-        Calibration.model_validate_json(content).interval(np.zeros(1), level)
+        Conformal.model_validate_json(content).interval(np.zeros(1), level)
     except (OSError, ValidationError):
         raise UsageError(f"{INTERVALS_FILE} of run {run.name!r} cannot be read. Run the team again.") from None
     except ValueError as error:

@@ -217,12 +217,16 @@ class _Task:
 
     def scored(self) -> Scored:
         """The candidate, once every fold was taken."""
-        score, by_fold = self._vault.score_values(self._oof)
+        calibration, oof = self._vault.calibrate(self._oof)
+        decided = self._vault.decide(oof)
+        score, by_fold = decided.score, decided.fold_scores
         rows = sum(len(fold.check) for fold in self.folds)
+        seconds_a_row = self._predicting / max(1, rows)
         record = code_candidate(
-            self.name, self.code, self._contract, score, by_fold, len(self.folds), self._fitting, self._predicting / max(1, rows)
+            self.name, self.code, self._contract, score, by_fold, len(self.folds), self._fitting, seconds_a_row, decided.decision
         )
-        return Scored(record, encode_predictions(self._contract, self._oof, self._fold_of))
+        record = record.model_copy(update={"calibration": calibration})
+        return Scored(record, encode_predictions(self._contract, oof, self._fold_of))
 
 
 def _cut(rows: pd.DataFrame, fold_of: np.ndarray, contract: Contract, schema: bytes) -> list[Fold]:

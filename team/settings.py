@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from team.errors import UsageError
+from tools.constraints import Constraints, names_of, signs_of
 from tools.contract import Task
 from tools.tracker import check_address
 
@@ -102,6 +103,32 @@ def _tracker(value: Any) -> Any:
     return None if value == "none" else check_address(value) if isinstance(value, str) else value
 
 
+def _joined(value: Any) -> Any:
+    """Names as one text, also where a file lists them."""
+    return ",".join(f'"{name}"' if "," in str(name) else str(name) for name in value) if isinstance(value, (list, tuple)) else value
+
+
+def _monotone(value: Any) -> Any:
+    text = _joined([f"{name}:{sign}" for name, sign in value.items()] if isinstance(value, dict) else value)
+    if isinstance(text, str):
+        signs_of(text)
+    return text
+
+
+def _families(value: Any) -> Any:
+    text = _joined(value)
+    if text is None:
+        return None
+    from tools.families import NAMES
+
+    for name in names_of(text) if isinstance(text, str) else ():
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"no family {name!r}; {hint}families: {', '.join(NAMES)}")
+    return text
+
+
 def _trackers_own() -> str | None:
     """The server that MLflow's own variable names; what else it can name (a file, a database, a service) is no server by URI."""
     address = os.environ.get("MLFLOW_TRACKING_URI", "")
@@ -145,8 +172,35 @@ class Settings(BaseSettings):
     """Column whose values must not be on both sides of a split."""
     time_column: str | None = None
     """Column that orders the rows in time; the holdout is then the latest part."""
+    max_latency_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Most milliseconds that the model may take for a single row; None for no bound."""
+    max_size_mb: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Most MB that the saved model may take; None for no bound."""
+    interpretable: bool = False
+    """Only linear models and single trees, and no blend."""
+    monotone: Annotated[str | None, BeforeValidator(_monotone)] = None
+    """Columns with which the prediction may only rise or fall: `age:+,price:-`."""
+    families: Annotated[str | None, BeforeValidator(_families)] = None
+    """The only families that may be fitted: `linear,lightgbm`."""
+    forbid: Annotated[str | None, BeforeValidator(_joined)] = None
+    """Columns that no model may see: `name,postcode`."""
+    sensitive: str | None = None
+    """Column whose groups every candidate is compared over; with `forbid` it is no feature."""
     tracker: Annotated[str | None, BeforeValidator(_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
+
+    @property
+    def constraints(self) -> Constraints:
+        """What the contract binds every model to."""
+        return Constraints(
+            max_latency_ms=self.max_latency_ms,
+            max_size_mb=self.max_size_mb,
+            interpretable=self.interpretable,
+            monotone=signs_of(self.monotone),
+            families=names_of(self.families),
+            forbid=names_of(self.forbid),
+            sensitive=self.sensitive,
+        )
 
     @classmethod
     def settings_customise_sources(

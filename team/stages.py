@@ -72,6 +72,14 @@ class CandidateFact(BaseModel):
     stage: Stage
     seconds: float
     share: float = 1.0
+    decision: list[float] = []
+    """The multipliers that it calls classes by, as the host found them; empty for the most probable class."""
+    latency_ms: float | None = None
+    """Milliseconds of predicting a single row, as the kernel measured it."""
+    size_mb: float | None = None
+    """MB on file, as the kernel measured it."""
+    disparity: dict[str, float] = {}
+    """Differences between the groups of the sensitive column, by `tools.fairness`, where one was named."""
 
 
 class RoundFact(BaseModel):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from tools.conformal import Calibration
+    from tools.calibration import Calibration
+    from tools.conformal import Conformal
     from tools.coverage import Coverage
     from tools.metrics import Interval
 
@@ -43,6 +45,8 @@ class Look(BaseModel):
     final: bool
     run: str | None = None
     """The run that looked, for a look that a fork inherited; None for this one."""
+    decision: list[float] = []
+    """The multipliers that classes were called by; empty for the most probable class."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,20 @@ class Scored:
     labels: np.ndarray
     """Codes into the contract's classes, or values, shape (n,)."""
     predictions: np.ndarray
-    """Probabilities (n, k), or values (n,)."""
+    """Probabilities (n, k), or values (n,); for metrics of labels the largest of a row is the class that was called."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Out-of-fold predictions and what they are worth, in the metric's own direction."""
+
+    score: float
+    """Of all rows pooled."""
+    fold_scores: list[float]
+    decision: list[float]
+    """The multipliers that the model calls classes by; empty for the most probable class."""
+    values: np.ndarray
+    """As they are scored, see `tools.deciding.decide`."""
 
 
 class Vault:
@@ -109,18 +126,16 @@ class Vault:
         write_atomic(self._run.data / "contract.json", document)
         write_atomic(self._run.contract, document)
 
-    def score_out_of_fold(self, predictions: Path) -> tuple[float, list[float]]:
+    def score_out_of_fold(self, predictions: Path) -> Decided:
         """Score a candidate's out-of-fold predictions: all rows pooled, and fold by fold.
 
-        The folds are the contract's own, made again here; the file's fold column is not believed.
-
-        Returns:
-            The pooled score and one score a fold, in the metric's own direction.
+        The folds are the contract's own, made again here; the file's fold column is not believed. Nor is what the candidate's
+        record says of how classes are called: that follows from the predictions, see `tools.deciding`.
 
         Raises:
             PredictionError: when the file breaks the prediction schema.
         """
-        return self.score_values(self.read_out_of_fold(predictions))
+        return self.decide(self.read_out_of_fold(predictions))
 
     def read_out_of_fold(self, predictions: Path) -> np.ndarray:
         """A candidate's checked out-of-fold predictions, (n, k) or (n,), NaN in rows that no fold validates.
@@ -134,17 +149,45 @@ class Vault:
         partial = bool((self.training_labels()[1] < 0).any())
         return read_predictions(predictions, contract, contract.rows_train, partial=partial, inside=self._run.work)
 
-    def score_values(self, values: np.ndarray) -> tuple[float, list[float]]:
+    def calibrate(self, values: np.ndarray) -> tuple[Calibration | None, np.ndarray]:
+        """The calibration of predictions that were made in quarantine, and these calibrated: see `tools.calibrating.calibrate`."""
+        from tools.calibrating import calibrate
+
+        contract = self.contract
+        labels, folds = self.training_labels()
+        return calibrate(contract.metric, contract.task, labels, values, folds, contract.seed)
+
+    def decide(self, values: np.ndarray) -> Decided:
         """Like `score_out_of_fold`, for predictions (n, k) or (n,) that were checked already; folds without a score are left out."""
         import numpy as np
 
+        from tools.deciding import decide
         from tools.metrics import score
 
         contract = self.contract
         labels, folds = self.training_labels()
         scored = folds >= 0
+        decision, values = decide(contract.metric, contract.task, labels, values, folds, contract.seed)
         by_fold = [found for fold in np.unique(folds[scored]) if (found := self.score_fold(int(fold), values[folds == fold])) is not None]
-        return score(contract.metric, contract.task, labels[scored], values[scored]), by_fold
+        return Decided(score(contract.metric, contract.task, labels[scored], values[scored]), by_fold, decision, values)
+
+    def disparity(self, values: np.ndarray) -> dict[str, float]:
+        """How differently out-of-fold predictions treat the groups of the sensitive column; empty where none was named.
+
+        Args:
+            values: as they are scored, see `decide`.
+        """
+        import pandas as pd
+
+        from tools.fairness import disparities, groups_of
+
+        name = self.contract.constraints.sensitive
+        if name is None:
+            return {}
+        labels, folds = self.training_labels()
+        scored = folds >= 0
+        groups = groups_of(pd.read_parquet(self._run.data / "train.parquet", columns=[name])[name])
+        return disparities(self.contract.task, labels[scored], values[scored], groups[scored])
 
     def score_fold(self, fold: int, values: np.ndarray) -> float | None:
         """Score checked predictions for the rows of one fold; None where the metric is undefined, as without both classes."""
@@ -167,8 +210,13 @@ class Vault:
 
         read_predictions(predictions, self.contract, self.contract.rows_holdout, inside=self._run.work)
 
-    def score_holdout(self, candidate: str, predictions: Path, *, final: bool = True) -> tuple[Interval, int]:
+    def score_holdout(
+        self, candidate: str, predictions: Path, *, decision: Sequence[float] = (), final: bool = True
+    ) -> tuple[Interval, int]:
         """Score a prediction file against the sealed labels and enter the look into the ledger.
+
+        Args:
+            decision: the multipliers that the candidate calls classes by, as `decide` found them.
 
         Returns:
             The score with its bootstrap interval, and the number of looks so far, this one counted.
@@ -179,6 +227,7 @@ class Vault:
         """
         import pandas as pd
 
+        from tools.deciding import tilted
         from tools.predictions import read_predictions, write_predictions
         from tools.problem import encode_target
 
@@ -187,7 +236,7 @@ class Vault:
         if self.closed and not self._is_final(candidate, values):
             raise MlteamError("the final score is in the ledger: the holdout is not looked at again.")
         labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
-        interval = self._interval(labels, values)
+        interval = self._interval(labels, tilted(values, decision))
         if self.closed:  # the run was cut off between the look and the telling of it: the same score is no new look
             return interval, len(self.looks)
         look = Look(
@@ -199,6 +248,7 @@ class Vault:
             level=interval.level,
             n=len(labels),
             final=final,
+            decision=list(decision),
         )
         if final:
             # The kernel gets the labels after this, and could write another file in place of the one that was scored.
@@ -244,6 +294,7 @@ class Vault:
         """
         import pandas as pd
 
+        from tools.deciding import tilted
         from tools.metrics import score
         from tools.predictions import read_predictions
         from tools.problem import encode_target
@@ -256,7 +307,7 @@ class Vault:
         if not path.exists():
             raise MlteamError(f"run {self._run.name!r} did not keep the predictions that were scored.")
         try:
-            predictions = read_predictions(path, contract, contract.rows_holdout, inside=self._run.vault)
+            predictions = tilted(read_predictions(path, contract, contract.rows_holdout, inside=self._run.vault), final.decision)
             labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
             found = score(contract.metric, contract.task, labels, predictions)
         except (OSError, ValueError, KeyError, ToolRefused) as error:
@@ -291,12 +342,12 @@ class Vault:
         write_atomic(self._run.vault / "intervals.json", found.model_dump_json())
         return measure(found, final.labels, final.predictions)
 
-    def calibration(self) -> Calibration | None:
+    def calibration(self) -> Conformal | None:
         """What `measure_intervals` learnt; None where it did not."""
-        from tools.conformal import Calibration
+        from tools.conformal import Conformal
 
         path = self._run.vault / "intervals.json"
-        return Calibration.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+        return Conformal.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
 
     def open(self) -> int:
         """Give all rows with their labels to the sandbox for the refit; return their number.

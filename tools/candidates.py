@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
+from tools.calibration import Calibration
 from tools.casualties import Share
 from tools.spec import ToolRefused
 from tools.workspace import Workspace, write_text
@@ -27,6 +28,8 @@ CODE = "code"
 """Family name of models that a role wrote as a module."""
 CODE_FILE = "candidate.py"
 """The module in the folder of such a candidate."""
+BEFORE = "uncalibrated.parquet"
+"""Out-of-fold predictions as they were before a calibration."""
 CANDIDATE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 
 
@@ -71,6 +74,10 @@ class Candidate(BaseModel):
     fit_seconds: FiniteFloat
     """Seconds to fit all folds, added up: folds that were fitted side by side took less of the clock."""
     predict_ms_per_row: FiniteFloat
+    latency_ms: FiniteFloat | None = None
+    """Milliseconds of predicting a single row, by the last fold's fit and as many of them as a refit averages."""
+    size_mb: FiniteFloat | None = None
+    """MB of that on file, uncompressed."""
     iterations: list[int] = []
     """Best iteration of each fold, for iterative families."""
     cut_short: bool = False
@@ -78,6 +85,12 @@ class Candidate(BaseModel):
     members: list[Member] = []
     share: Share = 1.0
     """Share of the rows that every fit of it gets; below 1 where memory did not reach for all of them."""
+    calibration: Calibration | None = None
+    """What its probabilities went through, for metrics that look at their level: in `oof.parquet` each fold's through what the others
+    taught."""
+    decision: list[FiniteFloat] = []
+    """One multiplier a class that decides which is called, for metrics of labels; empty for the most probable class. What the host
+    scores by it finds itself."""
 
     @property
     def refit_seconds(self) -> float:
@@ -133,11 +146,12 @@ def paired_error(new: list[float], old: list[float]) -> float:
     return standard_error([a - b for a, b in zip(new, old, strict=False)])
 
 
-def write_candidate(space: Workspace, candidate: Candidate, problem: Problem, oof: Array) -> None:
+def write_candidate(space: Workspace, candidate: Candidate, problem: Problem, oof: Array, before: Array | None = None) -> None:
     """Write a candidate's folder under a temporary name and rename it, replacing one of the same name.
 
     Args:
         oof: out-of-fold predictions, (n, k) or (n,), NaN in rows that no fold validates.
+        before: the same before they were calibrated, for candidates with a calibration.
     """
     from tools.predictions import write_predictions
 
@@ -145,6 +159,8 @@ def write_candidate(space: Workspace, candidate: Candidate, problem: Problem, oo
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     write_predictions(staging / "oof.parquet", problem.contract, oof, problem.folds)
+    if before is not None and candidate.calibration is not None:
+        write_predictions(staging / BEFORE, problem.contract, before, problem.folds)
     write_text(staging / "candidate.json", candidate.model_dump_json(indent=1))
     final = space.candidates / candidate.name
     if final.exists():
@@ -167,12 +183,12 @@ def load_candidate(space: Workspace, name: str) -> Candidate:
     return Candidate.model_validate_json(path.read_text(encoding="utf-8"))
 
 
-def load_oof(space: Workspace, name: str, problem: Problem) -> Array:
+def load_oof(space: Workspace, name: str, problem: Problem, file: str = "oof.parquet") -> Array:
     """Out-of-fold predictions of a candidate, NaN in rows that no fold validates."""
     from tools.predictions import read_predictions
 
     partial = bool((problem.folds < 0).any())
-    return read_predictions(space.candidates / name / "oof.parquet", problem.contract, problem.n_rows, partial=partial)
+    return read_predictions(space.candidates / name / file, problem.contract, problem.n_rows, partial=partial)
 
 
 def load_code(space: Workspace, candidate: Candidate) -> str:

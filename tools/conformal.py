@@ -47,7 +47,7 @@ class Spread(BaseModel):
         return found
 
 
-class Calibration(BaseModel):
+class Conformal(BaseModel):
     """What it takes to lay intervals around predictions of one model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -94,7 +94,7 @@ class Calibration(BaseModel):
         return math.floor(1000 * max(0.0, 1 - 2 / (self.rows + 1))) / 1000
 
 
-def calibrate(candidate: str, y: Array, predictions: Array, folds: Array, *, whole: bool) -> Calibration:
+def calibrate(candidate: str, y: Array, predictions: Array, folds: Array, *, whole: bool) -> Conformal:
     """Learn intervals from out-of-fold predictions.
 
     Args:
@@ -118,7 +118,7 @@ def calibrate(candidate: str, y: Array, predictions: Array, folds: Array, *, who
     rising = np.sort(scores)
     if len(rising) > MOST_SCORES:
         rising = rising[np.round(np.linspace(0, len(rising) - 1, MOST_SCORES)).astype(int)]
-    return Calibration(candidate=candidate, rows=len(y), scores=rising.tolist(), spread=spread_of(residuals, predictions), whole=whole)
+    return Conformal(candidate=candidate, rows=len(y), scores=rising.tolist(), spread=spread_of(residuals, predictions), whole=whole)
 
 
 def spread_of(residuals: Array, predictions: Array) -> Spread:
@@ -137,7 +137,7 @@ def spread_of(residuals: Array, predictions: Array) -> Spread:
     return Spread(at=points.tolist(), size=means.tolist())
 
 
-def measure(calibration: Calibration, y: Array, predictions: Array, levels: tuple[float, ...] = LEVELS) -> list[Coverage]:
+def measure(calibration: Conformal, y: Array, predictions: Array, levels: tuple[float, ...] = LEVELS) -> list[Coverage]:
     """What intervals hold on rows that neither model nor calibration saw; levels that need more residuals are left out."""
     found = []
     for level in levels:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tools.constraints import Constraints
+
 Task = Literal["binary", "multiclass", "regression", "count", "ordinal"]
 Predicts = Literal["classes", "values", "labels", "risk", "groups", "scores"]
 """The shape of predictions: a probability a class, a number, independent probabilities of labels, a risk, a group, a score."""
@@ -66,6 +68,8 @@ class Contract(BaseModel):
     rows_holdout: int
     features: list[str]
     seed: int
+    constraints: Constraints = Constraints()
+    """What every candidate keeps to."""
 
     @property
     def predicts(self) -> Predicts:

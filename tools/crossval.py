@@ -19,6 +19,7 @@ from tools.deadline import Deadline
 from tools.families import family
 from tools.families.base import FitContext, Fitted, Setting
 from tools.folds import fit_rows, share_of
+from tools.measuring import latency_of, size_of
 from tools.preparation import Preparation
 from tools.problem import Problem
 
@@ -41,6 +42,8 @@ class Evaluated:
 
     candidate: Candidate
     oof: Array
+    before: Array | None = None
+    """Out-of-fold predictions before they were calibrated."""
     starved: bool = False
     """Whether the fit of a fold is smaller than asked for because memory ran short."""
 
@@ -74,6 +77,7 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         dates=preparation.dates,
         seed=problem.contract.seed,
         threads=threads(),
+        monotone=dict(problem.contract.constraints.monotone),
         text_chars=sum(_mean_length(problem.X[column.name]) for column in preparation.columns if column.kind == "text"),
         target_min=float(problem.y.min()) if values else 0.0,
         target_skew=skew,
@@ -137,7 +141,11 @@ def evaluate_candidate(
             tick = time.monotonic()
             predicted = fitted.predict(X.iloc[check])
             took = (tick - began, time.monotonic() - tick)
-            return _Outcome(check, predicted, *took, fitted.iterations, fitted.cut_short, fitted.starved)
+            latency_ms = size_mb = 0.0
+            if fold == folds[-1]:
+                bags = _bags(model_family, len(learn), problem)
+                latency_ms, size_mb = bags * latency_of(fitted.predict, X.iloc[check]), bags * size_of(fitted)
+            return _Outcome(check, predicted, *took, fitted.iterations, fitted.cut_short, fitted.starved, latency_ms, size_mb)
 
         return fit
 
@@ -147,8 +155,11 @@ def evaluate_candidate(
             outcomes.append(outcome)
             if after_fold is not None:
                 after_fold(fold, _score_or_none(problem, oof, outcome.rows))
-    record = _record(spec, params, problem, oof, outcomes)
-    return Evaluated(record, oof, any(outcome.starved for outcome in outcomes))
+    calibration, calibrated = problem.calibrate(oof)
+    record = _record(spec, params, problem, calibrated, outcomes)
+    last = outcomes[-1]
+    record = record.model_copy(update={"calibration": calibration, "latency_ms": last.latency_ms, "size_mb": last.size_mb})
+    return Evaluated(record, calibrated, oof, any(outcome.starved for outcome in outcomes))
 
 
 @dataclass(frozen=True)
@@ -163,6 +174,9 @@ class _Outcome:
     iterations: int | None
     cut_short: bool
     starved: bool
+    latency_ms: float
+    size_mb: float
+    """Of the model that a refit gives, 0 but for the last fold."""
 
 
 def _rows(problem: Problem, fold: int, share: float) -> tuple[Array, Array]:
@@ -172,16 +186,19 @@ def _rows(problem: Problem, fold: int, share: float) -> tuple[Array, Array]:
 
 
 def _score_or_none(problem: Problem, oof: Array, rows: Array) -> float | None:
+    from tools.deciding import provisional
+
+    contract, shown = problem.contract, oof.copy()
+    shown[rows] = provisional(contract.metric, contract.task, problem.y[rows], oof[rows])
     try:
-        return problem.score(oof, rows)
+        return problem.score(shown, rows)
     except ValueError:
         return None
 
 
-def _record(
-    spec: CandidateSpec, params: dict[str, Any], problem: Problem, oof: Array, outcomes: list[_Outcome]
-) -> Candidate:
-    scores = problem.fold_scores(oof)
+def _record(spec: CandidateSpec, params: dict[str, Any], problem: Problem, oof: Array, outcomes: list[_Outcome]) -> Candidate:
+    decision, decided = problem.decide(oof)
+    scores = problem.fold_scores(decided)
     return Candidate(
         name=spec.name,
         family=spec.family,
@@ -189,7 +206,7 @@ def _record(
         preparation=spec.preparation,
         share=spec.share,
         metric=problem.contract.metric,
-        score=problem.score(oof),
+        score=problem.score(decided),
         std_error=standard_error(scores),
         fold_scores=scores,
         n_folds=len(problem.fold_ids),
@@ -197,6 +214,7 @@ def _record(
         predict_ms_per_row=1000 * sum(outcome.predicting for outcome in outcomes) / max(1, int(problem.validated.sum())),
         iterations=[outcome.iterations for outcome in outcomes if outcome.iterations is not None],
         cut_short=any(outcome.cut_short for outcome in outcomes),
+        decision=decision,
     )
 
 
@@ -242,7 +260,7 @@ def refit(candidate: Candidate, problem: Problem, preparation: Preparation, dead
     if len(rows) < problem.n_rows:
         X, y = X.iloc[rows], y[rows]
     rounds = refit_iterations(candidate)
-    bags = min(model_family.bags, MOST_BAGS, max(1, 40_000 // max(1, len(rows))))
+    bags = _bags(model_family, len(rows), problem)
     lanes = lanes_for(model_family, len(rows), setting, bags)
     setting = replace(setting, threads=max(1, setting.threads // lanes))
 
@@ -260,6 +278,11 @@ def refit(candidate: Candidate, problem: Problem, preparation: Preparation, dead
         fits += abreast([job(bag) for bag in range(len(fits), min(bags, len(fits) + lanes))], lanes, deadline)
         longest = max(longest, time.monotonic() - started)
     return fits
+
+
+def _bags(model_family: Family, rows: int, problem: Problem) -> int:
+    """How many fits are averaged at most: one where the contract bounds what a model may take."""
+    return 1 if problem.contract.constraints.bounded else min(model_family.bags, MOST_BAGS, max(1, 40_000 // max(1, rows)))
 
 
 def refit_iterations(candidate: Candidate) -> int | None:

@@ -28,6 +28,7 @@ from tools.workspace import Workspace, workspace
 if TYPE_CHECKING:
     import numpy as np
 
+    from tools.constraints import Constraints
     from tools.deadline import Deadline
     from tools.problem import Problem
 
@@ -76,13 +77,21 @@ def ensemble(
     space = workspace()
     problem = load_problem(space)
     records = _choose(space, candidates)
+    constraints = problem.contract.constraints
+    if reason := constraints.refuses(ENSEMBLE):
+        raise ToolRefused(f"no blend is made: {reason}.")
+    # What is too much alone is too much in company; where all are, the smallest excess is left to be told of.
+    fitting = [r for r in records if constraints.exceeded(r.latency_ms, r.size_mb) is None]
+    records = fitting or [min(records, key=lambda r: constraints.excess(r.latency_ms, r.size_mb))]
     single, known = records[0], [record.name for record in records]
     predictions = np.stack([load_oof(space, record.name, problem) for record in records])
     weights, crossed = _fit_weights(predictions, problem, deadline)
-    while (heavy := _too_heavy(records, weights, refit_s)) is not None and not deadline.expired():
+    while (heavy := _too_heavy(records, weights, refit_s, constraints)) is not None:
         records, predictions = records[:heavy] + records[heavy + 1 :], np.delete(predictions, heavy, axis=0)
         weights, crossed = _fit_weights(predictions, problem, deadline)
-    scores = problem.fold_scores(crossed)
+    calibration, oof = problem.calibrate(crossed)
+    decision, decided = problem.decide(oof)
+    scores = problem.fold_scores(decided)
     sign = 1.0 if problem.contract.direction == "maximize" else -1.0
     members = [Member(name=r.name, weight=round(float(w), 6)) for r, w in zip(records, weights, strict=True) if w > 0]
     made = Candidate(
@@ -91,15 +100,19 @@ def ensemble(
         params={},
         preparation="",
         metric=problem.contract.metric,
-        score=problem.score(crossed),
+        score=problem.score(decided),
         std_error=standard_error(scores),
         fold_scores=scores,
         n_folds=len(problem.fold_ids),
         fit_seconds=deadline.elapsed(),
         predict_ms_per_row=sum(r.predict_ms_per_row for r, w in zip(records, weights, strict=True) if w > 0),
+        latency_ms=sum(r.latency_ms or 0.0 for r, w in zip(records, weights, strict=True) if w > 0),
+        size_mb=sum(r.size_mb or 0.0 for r, w in zip(records, weights, strict=True) if w > 0),
         members=members,
+        calibration=calibration,
+        decision=decision,
     )
-    write_candidate(space, made, problem, crossed)
+    write_candidate(space, made, problem, oof, crossed)
     gain = sign * (sum(scores) / len(scores) - sum(single.fold_scores) / len(scores)) if scores else 0.0
     noise = paired_error(scores, single.fold_scores)
     progress(candidate=made.name, score=made.score, gain=gain)
@@ -118,12 +131,20 @@ def ensemble(
     )
 
 
-def _too_heavy(records: list[Candidate], weights: np.ndarray, refit_s: float | None) -> int | None:
-    """Position of the member that brings least for its time, while the members together take too long; else None."""
+def _too_heavy(records: list[Candidate], weights: np.ndarray, refit_s: float | None, constraints: Constraints) -> int | None:
+    """Position of the member that brings least for what it costs, while the members together take too long or too much; else None."""
     inside = [i for i, weight in enumerate(weights) if weight > 0]
-    if refit_s is None or len(inside) < 2 or sum(records[i].refit_seconds for i in inside) <= refit_s:
+    if len(inside) < 2:
         return None
-    return min(inside, key=lambda i: weights[i] / max(records[i].refit_seconds, 1e-3))
+    bounds = (
+        (refit_s, [records[i].refit_seconds for i in inside]),
+        (constraints.max_latency_ms, [records[i].latency_ms or 0.0 for i in inside]),
+        (constraints.max_size_mb, [records[i].size_mb or 0.0 for i in inside]),
+    )
+    for most, costs in bounds:
+        if most is not None and sum(costs) > most:
+            return min(zip(inside, costs, strict=True), key=lambda pair: weights[pair[0]] / max(pair[1], 1e-6))[0]
+    return None
 
 
 def _choose(space: Workspace, names: list[str] | None) -> list[Candidate]:
@@ -148,9 +169,10 @@ def _fit_weights(predictions: np.ndarray, problem: Problem, deadline: Deadline) 
     import numpy as np
 
     from tools.metrics import find_metric
-    from tools.selection import by_fold, greedy_weights, loss_function, weighted
+    from tools.selection import by_fold, greedy_weights, loss_function, weighed_by, weighted
 
-    loss = loss_function(problem.contract.metric, problem.contract.task)
+    task = problem.contract.task
+    loss = loss_function(weighed_by(problem.contract.metric, task), task)
     ranks = find_metric(problem.contract.metric).compares_rows
     rows = np.flatnonzero(problem.validated)
     parts = len(problem.fold_ids) + 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel
 
-from tools.candidates import Candidate, Member, load_candidate, load_oof
+from tools.calibration import Calibration
+from tools.candidates import BEFORE, Candidate, Member, leaderboard, load_candidate, load_oof
 from tools.degradation import Degradation
 from tools.extras import Extras
 from tools.show import progress
@@ -19,12 +21,15 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tools.deadline import Deadline
+    from tools.metrics import Interval
     from tools.model import FittedModel
     from tools.problem import Problem
 
 IMPORTANT = 15
 IMPORTANCE_ROWS = 2000
 IMPORTANCE_COLUMNS = 40
+ESTIMATED = 2.0
+"""How many times a bound the measures of a fold's fit may reach for the fit on all rows to be worth a try."""
 LATE_S = 20.0
 """How much longer than its time a call may take for importance and plots, which are usually done in two seconds."""
 
@@ -57,12 +62,20 @@ class EvaluationResult(BaseModel):
     """Of the out-of-fold predictions, the deciding metric first."""
     fold_scores: list[float]
     members: list[Member]
+    calibration: Calibration | None = None
+    """What its probabilities go through, None where that gains nothing beyond noise."""
+    uncalibrated: float | None = None
+    """The deciding metric of its out-of-fold predictions before that."""
     importance: list[ColumnImportance]
     importance_kind: str
     """What `importance` is measured in."""
     plots: list[str]
     fit_seconds: float
     predict_ms_per_row: float
+    latency_ms: float | None = None
+    """Median milliseconds of predicting a single row."""
+    size_mb: float | None = None
+    """MB of the fitted model on file, uncompressed."""
     cut_short: bool
     """Whether the deadline ended a fit before it was complete."""
     seconds: float
@@ -81,6 +94,7 @@ def evaluate(
 
     from tools.attempt import Attempts
     from tools.deadline import Deadline, DeadlineReached
+    from tools.measuring import latency_of, size_of
     from tools.model import fit_model
     from tools.predictions import write_predictions
     from tools.problem import load_problem
@@ -90,6 +104,7 @@ def evaluate(
     space = workspace()
     record = load_candidate(space, candidate)
     problem = load_problem(space)
+    _check_bounds(space, record, record.latency_ms, record.size_mb, slack=ESTIMATED)
     try:
         with Attempts(space, "evaluate", {"candidate": candidate, "time_s": time_s}) as attempts, deadline.alarm(grace=0.25 * time_s):
             share = deadline.share(0.75 * time_s)
@@ -99,10 +114,12 @@ def evaluate(
             started = time.monotonic()
             predictions = model.predict_table(holdout)
             predicting = time.monotonic() - started
+            latency_ms, size_mb = latency_of(model.predict_table, holdout), size_of(model)
     except DeadlineReached:
         raise ToolRefused(
             f"{candidate!r} could not be fitted in {time_s:g} s; give evaluate a larger time_s, or choose a lighter candidate."
         ) from None
+    _check_bounds(space, record, latency_ms, size_mb)
     shutil.rmtree(space.fitted / candidate, ignore_errors=True)  # what lies there and what is scored must be one model
     path = space.predictions / f"{candidate}.parquet"
     write_predictions(path, problem.contract, predictions)
@@ -120,33 +137,68 @@ def evaluate(
         metrics=metrics,
         fold_scores=record.fold_scores,
         members=record.members,
+        calibration=record.calibration,
+        uncalibrated=_uncalibrated(space, record, problem),
         importance=importance,
         importance_kind=kind,
         plots=_plots(extras, space, record, problem, oof, importance, kind),
         fit_seconds=round(fit_seconds, 2),
         predict_ms_per_row=round(1000 * predicting / max(1, len(predictions)), 4),
+        latency_ms=round(latency_ms, 4),
+        size_mb=round(size_mb, 6),
         cut_short=any(fitted.cut_short for member in model.members for fitted in member.fits),
         seconds=round(deadline.elapsed(), 2),
         degraded=extras.left_out,
     )
 
 
+def _check_bounds(space: Workspace, record: Candidate, latency_ms: float | None, size_mb: float | None, slack: float = 1.0) -> None:
+    """Refuse a candidate that is too slow or too large for the contract, naming the nearest that is not, or nearly is not."""
+    constraints = space.contract.constraints
+    told = constraints.exceeded(latency_ms, size_mb, slack)
+    if told is None:
+        return
+    others = [c for c in leaderboard(space) if c.name != record.name and c.family != "dummy" and not constraints.refuses(c.family)]
+    meeting = [c for c in others if constraints.excess(c.latency_ms, c.size_mb) <= 1]
+    if meeting:
+        hint = f"The best that keeps to it by its folds is {meeting[0].name!r} ({space.contract.metric} {meeting[0].score:.6g})."
+    elif others:
+        near = min(others, key=lambda c: constraints.excess(c.latency_ms, c.size_mb))
+        by = constraints.exceeded(near.latency_ms, near.size_mb)
+        hint = f"No candidate keeps to it; the nearest is {near.name!r} ({space.contract.metric} {near.score:.6g}) with {by}."
+    else:
+        hint = "There is no other candidate."
+    raise ToolRefused(f"{record.name!r} takes {told}. {hint}")
+
+
+def _uncalibrated(space: Workspace, record: Candidate, problem: Problem) -> float | None:
+    path = space.candidates / record.name / BEFORE
+    return problem.score(load_oof(space, record.name, problem, BEFORE)) if record.calibration and path.is_file() else None
+
+
 def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
+    from tools.deciding import decides
     from tools.metrics import METRICS, bootstrap_intervals, undefined_reason
 
     task, deciding = problem.contract.task, problem.contract.metric
     names = [deciding, *(m.name for m in METRICS.values() if task in m.tasks and m.name != deciding and not m.same_as)]
     y, predictions = problem.y[problem.validated], oof[problem.validated]
     names = [name for name in names if undefined_reason(name, task, y) is None]
+    # Of labels: those that are called. Of probabilities: those that were predicted.
+    called = problem.decide(oof)[1][problem.validated] if decides(deciding, task) else predictions
     split = problem.contract.split
     groups = problem.X[split.column][problem.validated].astype(str).to_numpy(dtype=object).astype(str) if split.kind == "group" else None
-    try:
-        found = bootstrap_intervals(names, task, y, predictions, groups=groups, resamples=300, seed=problem.contract.seed)
-    except ValueError:  # too few groups for that
-        found = bootstrap_intervals(names, task, y, predictions, resamples=300, seed=problem.contract.seed)
+    found: dict[str, Interval] = {}
+    for labels, shown in ((True, called), (False, predictions)):
+        some = [name for name in names if (METRICS[name].needs == "label" if name in METRICS else decides(name, task)) == labels]
+        try:
+            intervals = bootstrap_intervals(some, task, y, shown, groups=groups, resamples=300, seed=problem.contract.seed)
+        except ValueError:  # too few groups for that
+            intervals = bootstrap_intervals(some, task, y, shown, resamples=300, seed=problem.contract.seed)
+        found |= dict(zip(some, intervals, strict=True))
     return [
-        MetricFacts(metric=name, score=each.score, low=each.low, high=each.high, level=each.level)
-        for name, each in zip(names, found, strict=True)
+        MetricFacts(metric=name, score=found[name].score, low=found[name].low, high=found[name].high, level=found[name].level)
+        for name in names
     ]
 
 
@@ -192,17 +244,19 @@ def _plots(
     kind: str,
 ) -> list[str]:
     from tools import plots
+    from tools.metrics.decision import called
 
     rows, contract = problem.validated, problem.contract
     y, values = problem.y[rows], oof[rows]
     if contract.predicts == "values":
         kinds: dict[str, Callable[..., None]] = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
     else:
+        before = load_oof(space, record.name, problem, BEFORE)[rows] if (space.candidates / record.name / BEFORE).is_file() else None
         kinds = {
-            "confusion": plots.confusion,
+            "confusion": partial(plots.confusion, codes=called(problem.contract, problem.decide(oof)[1][rows])),
             "roc": plots.roc,
             "precision-recall": plots.precision_recall,
-            "calibration": plots.calibration,
+            "calibration": partial(plots.calibration, before=before),
         }
 
     def draw(name: str) -> str:

@@ -325,7 +325,10 @@ class Explainer:
 
     def _predicted(self, prediction: Array) -> str:
         classes = self.problem.contract.classes
-        return f"{classes[int(prediction.argmax())]} ({prediction.max():.2f})" if classes else f"{float(prediction):.6g}"
+        if not classes:
+            return f"{float(prediction):.6g}"
+        called = self.model.called(prediction[None])[0]
+        return f"{called} ({prediction[classes.index(called)]:.2f})"
 
 
 def _centred(curve: Curve) -> Array:

@@ -14,7 +14,7 @@ from tools.spec import ToolRefused, tool
 from tools.workspace import workspace
 
 if TYPE_CHECKING:
-    from tools.conformal import Calibration
+    from tools.conformal import Conformal
     from tools.model import FittedModel
 
 
@@ -48,6 +48,7 @@ def finish(
 
     from tools.attempt import Attempts
     from tools.deadline import Deadline, DeadlineReached
+    from tools.measuring import latency_of, size_of
     from tools.model import fit_model
     from tools.problem import load_problem
     from tools.saving import save_model
@@ -63,6 +64,9 @@ def finish(
             model = fit_model(space, record, problem, deadline, attempts=attempts, after=lambda name: progress(fitted=name))
     except DeadlineReached:
         raise ToolRefused(f"{candidate!r} could not be fitted in {time_s:g} s; give finish a larger time_s.") from None
+    all_rows = space.table("all")
+    if told := problem.contract.constraints.exceeded(latency_of(model.predict_table, all_rows), size_of(model)):
+        raise ToolRefused(f"{candidate!r}, fitted on all rows, takes {told}. The model that was scored keeps to it: package that.")
     save_model(space.model, model, candidate, refitted=True)
     shutil.rmtree(space.fitted, ignore_errors=True)  # it was kept for the case that this fails
     files = sorted(path.name for path in space.model.iterdir())
@@ -82,13 +86,13 @@ def predict_rows(
     model: Annotated[str, "Folder of the saved model, with pipeline.joblib and model.json."],
     rows: Annotated[str, "Table of rows to predict: .csv, .csv.gz or .parquet."],
     output: Annotated[str, "CSV file to write."],
+    decision: Annotated[list[float] | None, "Multiplier of each class that decides which is called; leave out for the model's own."] = None,
     interval: Annotated[float | None, "Share of true values that should lie between `low` and `high`, such as 0.9.", Gt(0), Lt(1)] = None,
 ) -> PredictResult:
     """Predict a table with a saved model: one row per input row, in input order."""
     import joblib
     import pandas as pd
 
-    from tools.metrics.decision import called
     from tools.tables import TableError, read_table
 
     folder = Path(model)
@@ -105,8 +109,7 @@ def predict_rows(
         if interval is not None:
             table["low"], table["high"] = _calibration(folder).interval(predictions, interval)
     else:
-        labels = [contract.classes[code] for code in called(contract, predictions)]
-        table = pd.DataFrame({"prediction": pd.Series(labels, dtype=object)})
+        table = pd.DataFrame({"prediction": pd.Series(fitted.called(predictions, decision), dtype=object)})
         table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
     path = Path(output)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,10 +119,10 @@ def predict_rows(
     return PredictResult(rows=len(table), columns=list(table.columns), output=output)
 
 
-def _calibration(folder: Path) -> Calibration:
-    from tools.conformal import Calibration
+def _calibration(folder: Path) -> Conformal:
+    from tools.conformal import Conformal
 
     path = folder / "intervals.json"
     if not path.is_file():
         raise ToolRefused(f"{str(folder)!r} holds no intervals; package_model adds them where values are predicted. Leave `interval` out.")
-    return Calibration.model_validate_json(path.read_text(encoding="utf-8"))
+    return Conformal.model_validate_json(path.read_text(encoding="utf-8"))

@@ -5,16 +5,19 @@ The conductor provides the real thing; a test provides a folder.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from tools.constraints import Constraints
 from tools.contract import Contract, TableSchema, Task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
-    from tools.conformal import Calibration
+    from tools.conformal import Conformal
     from tools.coverage import Coverage
     from tools.metrics import Interval
     from tools.run_record import RunRecord
@@ -37,6 +40,7 @@ class Wish:
     folds: int = 5
     group: str | None = None
     time_column: str | None = None
+    constraints: Constraints = field(default_factory=Constraints)
 
 
 class RunPaths(Protocol):
@@ -76,9 +80,11 @@ class Sealer(Protocol):
     @property
     def sealed(self) -> bool: ...
     def seal(self, train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract, schema: TableSchema) -> None: ...
-    def score_holdout(self, candidate: str, predictions: Path, *, final: bool = True) -> tuple[Interval, int]: ...
+    def score_holdout(
+        self, candidate: str, predictions: Path, *, decision: Sequence[float] = (), final: bool = True
+    ) -> tuple[Interval, int]: ...
     def measure_intervals(self) -> list[Coverage]: ...
-    def calibration(self) -> Calibration | None: ...
+    def calibration(self) -> Conformal | None: ...
     def open(self) -> int: ...
 
 
@@ -109,6 +115,9 @@ class HostContext(Protocol):
 
     def refit_failure(self) -> str | None:
         """Why the last call of `finish` for it did not work, or None."""
+
+    def decision(self, candidate: str) -> list[float]:
+        """The multipliers that a candidate calls classes by, as the host found them; empty for the most probable class."""
 
     def candidates(self) -> list[str]:
         """Names of the candidates that were scored so far."""

@@ -267,6 +267,7 @@ class _Curve:
 
     def _of_all_rows(self, oof: np.ndarray) -> dict[int, float]:
         found = {}
+        oof = self.problem.decide(oof)[1]
         for fold in self.problem.fold_ids:
             try:
                 found[fold] = float(self.problem.score(oof, (self.problem.folds == fold).nonzero()[0]))

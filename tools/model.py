@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.calibration import Calibration
 from tools.candidates import CODE, ENSEMBLE, Candidate, load_candidate, load_code
 from tools.contract import Contract, TableSchema
 from tools.deadline import Deadline
@@ -38,6 +40,13 @@ class FittedMember:
     weight: float
     fits: list[Fitted]
 
+    def predict(self, X: pd.DataFrame) -> Array:
+        """The mean of its fits, calibrated where the candidate was."""
+        from tools.crossval import average
+
+        mean = average(self.fits, X[[column.name for column in self.preparation.columns]])
+        return self.candidate.calibration.apply(mean) if self.candidate.calibration else mean
+
 
 @dataclass
 class FittedModel:
@@ -48,6 +57,10 @@ class FittedModel:
     members: list[FittedMember]
     rows: int
     """Number of rows it was fitted on."""
+    calibration: Calibration | None = None
+    """Of the average; members have their own."""
+    decision: tuple[float, ...] = ()
+    """One multiplier a class that decides which is called; empty for the most probable class."""
 
     def predict_table(self, frame: pd.DataFrame) -> Array:
         """Predict rows of any table that has the columns which the members use.
@@ -65,12 +78,20 @@ class FittedModel:
         parts = [self._predict(X.iloc[start : start + BATCH_ROWS]) for start in range(0, len(X), BATCH_ROWS)]
         return np.concatenate(parts)
 
-    def _predict(self, X: pd.DataFrame) -> Array:
-        from tools.crossval import average
+    def called(self, predictions: Array, decision: Sequence[float] | None = None) -> list[str]:
+        """The class that is called for each row of probabilities, by the model's own decision or another."""
+        from tools.deciding import tilted
+        from tools.metrics.decision import called
 
-        total = sum(m.weight * average(m.fits, X[[column.name for column in m.preparation.columns]]) for m in self.members)
-        values = np.asarray(total, dtype=np.float64)
-        return values if values.ndim == 1 else values / values.sum(axis=1, keepdims=True)
+        codes = called(self.contract, tilted(predictions, self.decision if decision is None else decision))
+        return [self.contract.classes[code] for code in codes]
+
+    def _predict(self, X: pd.DataFrame) -> Array:
+        values = np.asarray(sum(m.weight * m.predict(X) for m in self.members), dtype=np.float64)
+        if values.ndim == 1:
+            return values
+        values = values / values.sum(axis=1, keepdims=True)
+        return self.calibration.apply(values) if self.calibration else values
 
     @property
     def importance(self) -> dict[str, float]:
@@ -119,7 +140,8 @@ def fit_model(
             members.append(_fit_member(space, record, weight, problem, share))
         if after is not None:
             after(record.name)
-    return FittedModel(problem.contract, problem.schema, members, problem.n_rows)
+    calibration = candidate.calibration if candidate.family == ENSEMBLE else None
+    return FittedModel(problem.contract, problem.schema, members, problem.n_rows, calibration, tuple(candidate.decision))
 
 
 def _fit_member(space: Workspace, record: Candidate, weight: float, problem: Problem, deadline: Deadline) -> FittedMember:

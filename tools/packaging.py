@@ -67,7 +67,12 @@ def package_model(
             files.append(_add(calibration.model_dump_json().encode(), staging / INTERVALS_FILE))
         write_json(
             staging / "package.json",
-            {"files": [f.model_dump() for f in files], "run": ctx.run.path.name, "refitted": not as_scored},
+            {
+                "files": [f.model_dump() for f in files],
+                "run": ctx.run.path.name,
+                "refitted": not as_scored,
+                "decision": ctx.decision(candidate),
+            },
         )
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)

@@ -61,10 +61,10 @@ def plain(text: object, width: int = 24) -> str:
     return shown if len(shown) <= width else shown[: width - 1] + "…"
 
 
-def confusion(path: Path, contract: Contract, y: Array, proba: Array) -> None:
-    """Rows of the true class by predicted class, as shares of the true class."""
+def confusion(path: Path, contract: Contract, y: Array, proba: Array, codes: Array | None = None) -> None:
+    """Rows of the true class by the class that is called, as shares of the true class; left out, as the contract calls them."""
     k = len(contract.classes)
-    matrix = np.bincount(y * k + called(contract, proba), minlength=k * k).reshape(k, k)
+    matrix = np.bincount(y * k + (called(contract, proba) if codes is None else codes), minlength=k * k).reshape(k, k)
     common = np.sort(np.argsort(-matrix.sum(axis=1), kind="stable")[:MOST_CLASSES])
     shares = (matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1))[np.ix_(common, common)]
     side = max(4.2, 0.55 * len(common) + 2)
@@ -110,19 +110,25 @@ def precision_recall(path: Path, contract: Contract, y: Array, proba: Array) -> 
         axis.legend(fontsize=8, frameon=False, loc="best")
 
 
-def calibration(path: Path, contract: Contract, y: Array, proba: Array) -> None:
-    """Observed share against predicted probability in ten bins of equal size."""
+def calibration(path: Path, contract: Contract, y: Array, proba: Array, before: Array | None = None) -> None:
+    """Observed share against predicted probability in ten bins of equal size; dashed as they were before they were calibrated."""
     with figure(path, "Calibration, out-of-fold", (4.8, 4.4)) as axis:
         for code, colour in _shown_classes(contract, y):
-            order = np.argsort(proba[:, code], kind="stable")
-            bins = [part for part in np.array_split(order, min(10, max(1, len(y) // 20))) if len(part)]
-            predicted = [proba[part, code].mean() for part in bins]
-            observed = [(y[part] == code).mean() for part in bins]
-            axis.plot(predicted, observed, marker="o", markersize=4, color=colour, label=plain(contract.classes[code]))
+            axis.plot(*_reliability(y == code, proba[:, code]), marker="o", markersize=4, color=colour, label=plain(contract.classes[code]))
+            if before is not None:
+                dashed = {"color": ORANGE if len(contract.classes) == 2 else colour, "linestyle": "--", "linewidth": 1}
+                axis.plot(*_reliability(y == code, before[:, code]), marker=".", label=f"{plain(contract.classes[code])}, before", **dashed)
         axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
         axis.set_xlabel("Mean predicted probability")
         axis.set_ylabel("Observed share")
         axis.legend(fontsize=8, frameon=False, loc="upper left")
+
+
+def _reliability(happened: Array, said: Array) -> tuple[list[float], list[float]]:
+    """Mean probability and observed share in bins of equal size."""
+    order = np.argsort(said, kind="stable")
+    bins = [part for part in np.array_split(order, min(10, max(1, len(said) // 20))) if len(part)]
+    return [float(said[part].mean()) for part in bins], [float(happened[part].mean()) for part in bins]
 
 
 def _shown_classes(contract: Contract, y: Array) -> list[tuple[int, Any]]:

@@ -17,6 +17,8 @@ from tools.workspace import Workspace
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tools.calibration import Calibration
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -60,8 +62,24 @@ class Problem:
         """NaN in the shape of predictions for `rows` rows."""
         return np.full(rows if self.n_classes == 0 else (rows, self.n_classes), np.nan)
 
+    def calibrate(self, proba: Array) -> tuple[Calibration | None, Array]:
+        """The calibration of out-of-fold predictions and these calibrated, each fold's by the others: see `tools.calibrating.calibrate`."""
+        from tools.calibrating import calibrate
+
+        return calibrate(self.contract.metric, self.contract.task, self.y, proba, self.folds, self.contract.seed)
+
+    def decide(self, oof: Array) -> tuple[list[float], Array]:
+        """How a candidate with these out-of-fold predictions calls classes, and the predictions as they are scored.
+
+        For metrics of labels each fold's are tilted by multipliers of the other folds, see `tools.deciding.decide`; for others
+        there are no multipliers and nothing changes.
+        """
+        from tools.deciding import decide
+
+        return decide(self.contract.metric, self.contract.task, self.y, oof, self.folds, self.contract.seed)
+
     def score(self, predictions: Array, rows: Array | None = None) -> float:
-        """The contract's metric of predictions for all validated rows, or for `rows` of the table alone.
+        """The contract's metric of predictions for all validated rows, or for `rows` of the table alone, by the largest probability.
 
         Raises:
             ValueError: when the metric is undefined there.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tools.workspace import write_json
 
 if TYPE_CHECKING:
+    from tools.calibration import Calibration
     from tools.model import FittedModel
 
 LIBRARIES = ("catboost", "joblib", "lightgbm", "numpy", "pandas", "scikit-learn", "scipy", "torch", "xgboost", "xgboost-cpu")
@@ -55,15 +56,22 @@ def describe(model: FittedModel, candidate: str) -> dict[str, Any]:
                 "preparation": member.preparation.model_dump(mode="json"),
                 "fits": len(member.fits),
                 "share": member.candidate.share,
+                "calibration": _plain(member.candidate.calibration),
                 "iterations": [fitted.iterations for fitted in member.fits],
                 **({"code": member.fits[0].code} if isinstance(member.fits[0], CodeModel) else {}),
             }
             for member in model.members
         ],
+        "calibration": _plain(model.calibration),
+        "decision": list(model.decision),
         "importance": model.importance,
         "python": ".".join(map(str, sys.version_info[:3])),
         "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
     }
+
+
+def _plain(calibration: Calibration | None) -> dict[str, Any] | None:
+    return calibration.model_dump(mode="json") if calibration else None
 
 
 def _version(name: str) -> str | None:

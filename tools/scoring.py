@@ -44,7 +44,7 @@ def score_holdout(
     if not path.exists():
         raise ToolRefused(f"candidate {candidate!r} has no holdout predictions: the engineer calls evaluate({candidate!r}) first.")
     try:
-        interval, looks = ctx.vault.score_holdout(candidate, path)
+        interval, looks = ctx.vault.score_holdout(candidate, path, decision=ctx.decision(candidate))
     except PredictionError as error:
         raise ToolRefused(f"predictions of {candidate!r} break the contract: {error}") from None
     return HoldoutScore(

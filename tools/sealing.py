@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from tools.contract import Contract, Split, Task, predicts
+from tools.constraints import Constraints
+from tools.contract import Contract, Split, TableSchema, Task, predicts
 from tools.host import HostContext, Wish
 from tools.spec import InputRefused, ToolRefused, tool
 
@@ -69,6 +70,8 @@ def seal_holdout(
     if target is None:
         raise ToolRefused(f"name the target. Columns: {', '.join(map(str, frame.columns[:60]))}.")
     _check_columns(frame, wish, target, column)
+    barred = [str(name) for name in frame.columns if str(name) in wish.constraints.forbid]
+    frame = frame.drop(columns=[name for name in barred if name != wish.constraints.sensitive])
     if isinstance(frame[target].dtype, pd.DatetimeTZDtype) or frame[target].dtype.kind in "mM":
         raise InputRefused(f"target {target!r} holds dates; store it as a number, such as days, or choose another --target.")
     values = frame[target]
@@ -89,6 +92,7 @@ def seal_holdout(
     except ValueError as error:
         raise (InputRefused if wish.metric else ToolRefused)(str(error)) from None
 
+    _check_constraints(rows, target, task, wish.constraints)
     kind, by = _split_kind(wish, task, split, column)
     day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])
     plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)
@@ -106,8 +110,9 @@ def seal_holdout(
         folds=wish.folds,
         rows_train=len(train),
         rows_holdout=len(holdout),
-        features=[str(name) for name in rows.columns if name != target],
+        features=[str(name) for name in rows.columns if str(name) not in (target, *barred)],
         seed=wish.seed,
+        constraints=wish.constraints,
     )
     if not contract.features:
         raise InputRefused(f"the table has no column beside the target {target!r}; a model needs at least one.")
@@ -116,7 +121,8 @@ def seal_holdout(
         if reason := undefined_reason(wanted, task, encode_target(side[target], contract)):
             raise (InputRefused if wish.metric else ToolRefused)(f"metric {wanted!r} does not serve here: {reason}. Choose another metric.")
     _check_folds(train, contract)
-    ctx.vault.seal(train, holdout, contract, infer_schema(train, target))
+    schema = infer_schema(train, target)
+    ctx.vault.seal(train, holdout, contract, TableSchema(columns=[column for column in schema.columns if column.name not in barred]))
     return ContractSealed(
         task=task,
         target=target,
@@ -146,6 +152,9 @@ def _check_columns(frame: pd.DataFrame, wish: Wish, target: str, column: str | N
         ("group column", wish.group, wish.group),
         ("time column", wish.time_column, wish.time_column),
         ("column", column, None),
+        *(("forbidden column", name, name) for name in wish.constraints.forbid),
+        ("sensitive column", wish.constraints.sensitive, wish.constraints.sensitive),
+        *(("monotone column", name, name) for name in wish.constraints.monotone),
     ):
         if name is None or name in names:
             continue
@@ -153,6 +162,12 @@ def _check_columns(frame: pd.DataFrame, wish: Wish, target: str, column: str | N
         near += [n for n in names if n.lower() == name.lower() and n not in near]
         hint = f"Nearest: {', '.join(near)}." if near else f"Columns: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}."
         raise (InputRefused if mine else ToolRefused)(f"{what} {name!r} is not in the table. {hint}")
+    needed = {"target": target, "group column": wish.group, "time column": wish.time_column, "split column": column}
+    for what, name in needed.items():
+        if name in wish.constraints.forbid:
+            raise InputRefused(f"--forbid takes {name!r} away, which is the {what}. Leave it out of --forbid, or name another {what}.")
+    if both := sorted({*wish.constraints.forbid} & {*wish.constraints.monotone, target}):
+        raise InputRefused(f"{both[0]!r} stands in --monotone and in --forbid. Leave it out of one of them.")
 
 
 def _split_kind(
@@ -205,6 +220,26 @@ def _number(label: str) -> bool:
         return math.isfinite(float(label))
     except ValueError:
         return False
+
+
+def _check_constraints(rows: pd.DataFrame, target: str, task: Task, constraints: Constraints) -> None:
+    """Refuse constraints that no model can meet, before anything is fitted."""
+    from tools.constraints import ALWAYS
+    from tools.families import NAMES
+    from tools.tables import infer_schema
+
+    if constraints.monotone:
+        if task == "multiclass":
+            raise InputRefused("--monotone is for two classes or numbers: of several classes none is up. Leave it out.")
+        kinds = {column.name: column.kind for column in infer_schema(rows, target).columns}
+        for name in constraints.monotone:
+            if name == target or kinds[name] not in ("numeric", "boolean"):
+                what = "the target" if name == target else f"a {kinds[name]} column"
+                raise InputRefused(f"--monotone names {name!r}, which is {what}; only numbers have a direction.")
+    left = [name for name in constraints.allowed(NAMES) if name not in ALWAYS]
+    if not left:
+        reasons = "; ".join(dict.fromkeys(reason for name in NAMES if (reason := constraints.refuses(name))))
+        raise InputRefused(f"no model family is left: {reasons}. Leave out --interpretable, --monotone or --families.")
 
 
 def _ordered_classes(labels: pd.Series, task: Task) -> list[str]:

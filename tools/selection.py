@@ -9,6 +9,7 @@ import numpy as np
 
 from tools.contract import Task
 from tools.deadline import Deadline
+from tools.deciding import decides
 from tools.metrics import find_metric
 from tools.metrics.classification import brier_losses
 from tools.metrics.decision import decided
@@ -20,6 +21,13 @@ PATIENCE = 8
 
 
 Loss = Callable[[Array, Array], float]
+
+
+def weighed_by(metric: str, task: Task) -> str:
+    """The metric that weights are chosen by. Where a decision is chosen afterwards (`tools.deciding`) the probabilities that it is
+    chosen on are what counts, so it is the log loss; accuracy, which the largest probability decides as a rule, stays itself."""
+    chosen = find_metric(metric)
+    return "log_loss" if decides(metric, task) and "accuracy" not in (chosen.name, chosen.same_as) else metric
 
 
 def loss_function(metric: str, task: Task) -> Loss:

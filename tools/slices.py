@@ -86,13 +86,14 @@ def find_slices(
     space = workspace()
     load_candidate(space, candidate)
     problem = load_problem(space)
-    oof = load_oof(space, candidate, problem)
+    predictions = load_oof(space, candidate, problem)
+    oof = problem.decide(predictions)[1]
     rows = int(problem.validated.sum())
     if rows < FEWEST_ROWS:
         raise ToolRefused(
             f"{rows} validated rows are too few to find slices on one half and test them on the other ({FEWEST_ROWS} needed)."
         )
-    losses, kind = capped(*loss_of_rows(problem, oof))
+    losses, kind = capped(*loss_of_rows(problem, predictions, oof))
     found, tested = halves(problem, losses, _groups(problem))
     if min(len(found.rows), len(tested.rows)) < FEWEST_ROWS // 4:
         raise ToolRefused(

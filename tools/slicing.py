@@ -106,10 +106,13 @@ class Hypothesis:
         return _all(self.conditions, problem.X)
 
 
-def loss_of_rows(problem: Problem, predictions: Array) -> tuple[Array, str]:
+def loss_of_rows(problem: Problem, predictions: Array, decided: Array | None = None) -> tuple[Array, str]:
     """One loss a row, near to what the contract's metric punishes, and what it is. NaN where no prediction is.
 
     ROC AUC and its like are of no single row; for them it is the squared error of the probabilities (Brier 1950).
+
+    Args:
+        decided: the predictions whose largest is the class that is called, where that is not the most probable one.
     """
     metric, y = problem.contract.metric, problem.y
     if problem.n_classes == 0:
@@ -128,7 +131,7 @@ def loss_of_rows(problem: Problem, predictions: Array) -> tuple[Array, str]:
         return -np.log(np.clip(own, 1e-7, 1)), "log loss"
     if metric in BINARY_LOSSES:
         wrong = np.full(len(y), np.nan)
-        wrong[known] = predictions[known].argmax(axis=1) != y[known]
+        wrong[known] = (predictions if decided is None else decided)[known].argmax(axis=1) != y[known]
         return wrong, WRONG
     if metric in ("qwk", "ordinal_mae", "rps"):
         return rps_losses(y, predictions), "ranked probability score"

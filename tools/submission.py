@@ -76,6 +76,8 @@ async def submit_candidate(
     from tools.files import write_folder
 
     started = time.monotonic()
+    if reason := ctx.vault.contract.constraints.refuses(CODE):
+        raise ToolRefused(f"a model written as code cannot be taken: {reason}.")
     _check_name(ctx, name)
     check_code(code)
     scored = await ctx.cross_validate(name, code, time_s)
@@ -185,16 +187,26 @@ def cross_validate(name: str, code: str) -> Submission:
         predicting += time.monotonic() - tick
     seconds = time.monotonic() - started
     rows = int(problem.validated.sum())
-    made = code_candidate(
-        name, code, problem.contract, problem.score(oof), problem.fold_scores(oof), len(problem.fold_ids), seconds, predicting / rows
-    )
-    write_candidate(space, made, problem, oof)
+    calibration, calibrated = problem.calibrate(oof)
+    decision, decided = problem.decide(calibrated)
+    score, by_fold = problem.score(decided), problem.fold_scores(decided)
+    made = code_candidate(name, code, problem.contract, score, by_fold, len(problem.fold_ids), seconds, predicting / rows, decision)
+    made = made.model_copy(update={"calibration": calibration})
+    write_candidate(space, made, problem, calibrated, oof)
     (space.candidates / name / CODE_FILE).write_bytes(code.encode())
     return _submission(made, problem.contract, time.monotonic() - started)
 
 
 def code_candidate(
-    name: str, code: str, contract: Contract, score: float, fold_scores: list[float], n_folds: int, fit_seconds: float, seconds_a_row: float
+    name: str,
+    code: str,
+    contract: Contract,
+    score: float,
+    fold_scores: list[float],
+    n_folds: int,
+    fit_seconds: float,
+    seconds_a_row: float,
+    decision: list[float],
 ) -> Candidate:
     """The record of a candidate that was written as code.
 
@@ -202,6 +214,7 @@ def code_candidate(
         n_folds: folds that were fitted, those without a score of their own included.
         fit_seconds: of all folds.
         seconds_a_row: of predicting.
+        decision: multipliers that classes are called by.
     """
     from tools.modelcode import digest
 
@@ -217,6 +230,7 @@ def code_candidate(
         n_folds=n_folds,
         fit_seconds=fit_seconds,
         predict_ms_per_row=1000 * seconds_a_row,
+        decision=decision,
     )
 
 

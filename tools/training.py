@@ -71,7 +71,8 @@ def train_baselines(
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 15.0,
 ) -> TrainingResult:
     """Fit the baselines: dummy, linear model and small tree, on the contract's folds."""
-    return _search("train_baselines", {"preparation": preparation, "time_s": time_s}, BASELINES, most=1)
+    allowed = workspace().contract.constraints.allowed(BASELINES)
+    return _search("train_baselines", {"preparation": preparation, "time_s": time_s}, allowed, most=1)
 
 
 @tool(where="kernel", timeout_s=3600, searches=True)
@@ -91,6 +92,9 @@ def train(
     strange = [name for name in families if name not in NAMES]
     if strange or not families:
         raise ToolRefused(f"no family {', '.join(map(repr, strange)) or 'named'}; families: {', '.join(NAMES)}.")
+    constraints = workspace().contract.constraints
+    if (barred := [(name, reason) for name in families if (reason := constraints.refuses(name))]) and len(barred) == len(set(families)):
+        raise ToolRefused(f"{', '.join(name for name, _ in barred)}: {barred[0][1]}. Families: {', '.join(constraints.allowed(NAMES))}.")
     ordered = [name for name in NAMES if name in families]
     arguments = {"families": families, "preparation": preparation, "time_s": time_s, "per_family": per_family}
     return _search("train", arguments, ordered, most=per_family)
@@ -161,7 +165,7 @@ class _Search:
             memory.give_back()  # what earlier calls have left
         kept = []
         for name in names:
-            if reason := self.lost.dropped(name):
+            if reason := self.problem.contract.constraints.refuses(name) or self.lost.dropped(name):
                 self.skipped.append(Skipped(name=name, reason=reason))
             elif (needed := library_mb(name)) > (room := memory.room_mb()):
                 self._skip(
@@ -211,7 +215,7 @@ class _Search:
                 if reason := family(name).unsuited(self.setting):
                     self.skipped.append(Skipped(name=name, reason=reason))
                     continue
-                portfolios.append((name, family(name).default(self.setting)))
+                portfolios.append((name, family(name).portfolio(self.setting)))
             except (FamilyUnavailable, ImportError, OSError) as error:
                 self.skipped.append(Skipped(name=name, reason=_first_line(error)))
         for i in range(max((len(portfolio) for _, portfolio in portfolios), default=0)):
@@ -295,7 +299,7 @@ class _Search:
 
     def _keep(self, evaluated: Evaluated, size: Size) -> None:
         made = evaluated.candidate
-        write_candidate(self.space, made, self.problem, evaluated.oof)
+        write_candidate(self.space, made, self.problem, evaluated.oof, evaluated.before)
         self.made.append(made)
         if size.why:
             self._smaller[made.name] = f"was fitted on {of_the_rows(size.share)}: {size.why}"

@@ -91,6 +91,8 @@ def tune(
         model_family = family_for(family)
     except (ValueError, FamilyUnavailable) as error:
         raise ToolRefused(str(error)) from None
+    if reason := problem.contract.constraints.refuses(family):
+        raise ToolRefused(f"{family} is not tuned: {reason}.")
     if family == "dummy":
         raise ToolRefused("dummy has nothing to tune; name another family.")
     chosen = load_preparation(space, preparation, problem)
@@ -231,7 +233,7 @@ class _Tuning:
         if self.before is not None and not self.sign * (score - self.before.score) > 0:
             return
         # The study keeps what was searched; what the family holds fixed comes from its space.
-        spec = self._spec(self.family.space(optuna.trial.FixedTrial(params), setting_for(self.problem, self.preparation)))
+        spec = self._spec(self.family.search(optuna.trial.FixedTrial(params), setting_for(self.problem, self.preparation)))
         with self.attempts.fitting(spec):
             self.best = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False)
 
@@ -255,9 +257,10 @@ class _Tuning:
                 study.enqueue_trial(fixed)
         if not study.trials:
             from tools.crossval import setting_for
+            from tools.families.base import CLASS_WEIGHT
 
             start = self.before.params if self.before else self.family.default(setting_for(self.problem, self.preparation))[0]
-            study.enqueue_trial(start)
+            study.enqueue_trial({CLASS_WEIGHT: "none", **start})
         return study
 
     def _one(self, study: optuna.Study) -> None:
@@ -269,7 +272,7 @@ class _Tuning:
         from tools.deadline import DeadlineReached
 
         trial = self.trial = study.ask()
-        params = self.family.space(trial, setting_for(self.problem, self.preparation))
+        params = self.family.search(trial, setting_for(self.problem, self.preparation))
         same = self.before is not None and (self.before.params, self.before.share) == (params, self.size.share)
         if self.before is not None and same and not self.before.cut_short:
             # The starting point was trained already: its folds are on record.
@@ -337,7 +340,7 @@ class _Tuning:
         improved = self.best is not None and (self.before is None or self._better(self.best.candidate, self.before))
         if improved and self.best is not None:
             made = self.best.candidate.model_copy(update={"name": free_name(self.space, self.stem)})
-            write_candidate(self.space, made, self.problem, self.best.oof)
+            write_candidate(self.space, made, self.problem, self.best.oof, self.best.before)
             now = load_candidate(self.space, made.name)
         elif self.before is not None:
             now = self.before

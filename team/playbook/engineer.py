@@ -10,6 +10,7 @@ from team.playbook.refitting import PATIENCE, most_refit, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score
 from tools.candidates import CODE, ENSEMBLE
+from tools.constraints import Constraints
 
 BASELINES = ("dummy", "linear", "tree")
 TUNABLE = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp")
@@ -66,7 +67,11 @@ def _prepare(t: Transcript) -> Decision:
 
 def _baseline(t: Transcript) -> Decision:
     done = t.last("train_baselines")
-    if done and set(BASELINES) - set(done.lost.get("trained", BASELINES)) - t.dropped and (seconds := _left_of(t, done)):
+    if (
+        done
+        and set(_constraints(t).allowed(BASELINES)) - set(done.lost.get("trained", BASELINES)) - t.dropped
+        and (seconds := _left_of(t, done))
+    ):
         return Call("train_baselines", {"time_s": seconds}, f"{_what_was_lost(done)} The others are still to be fitted.")
     if t.failure:
         return _failed(t)
@@ -132,7 +137,14 @@ def _families(t: Transcript) -> list[str]:
     if t.facts["visit"] > 1:
         tried = t.facts.get("best_of_family", {})
         families = [f for f in families if f not in tried] or families
-    return [f for f in families if f not in t.dropped]
+    constraints = _constraints(t)
+    if constraints.interpretable or constraints.families:
+        families = [*families, "linear", "tree"]  # these have more than one configuration
+    return [f for f in constraints.allowed(families) if f not in t.dropped]
+
+
+def _constraints(t: Transcript) -> Constraints:
+    return Constraints.model_validate(t.facts["contract"].get("constraints", {}))
 
 
 def _why_families(t: Transcript, families: list[str]) -> str:
@@ -173,7 +185,8 @@ def _optimise(t: Transcript) -> Decision:
 
 def _leaders(t: Transcript) -> list[str]:
     """Families worth tuning: the best one, and another that is not clearly worse."""
-    best = {f: row for f, row in t.facts.get("best_of_family", {}).items() if f in (*TUNABLE, *ORDERED) and f not in t.dropped}
+    tunable = (*TUNABLE, "tree") if _constraints(t).interpretable else (*TUNABLE, *ORDERED)
+    best = {f: row for f, row in t.facts.get("best_of_family", {}).items() if f in tunable and f not in t.dropped}
     if not best:
         return []
     order = list(best)
@@ -210,7 +223,7 @@ def _tuned(t: Transcript, tuned: list[Done]) -> str:
 
 def _select(t: Transcript) -> Decision:
     blend = t.last("ensemble")
-    if blend is None and t.seconds_left >= 1 and len(t.facts.get("best_of_family", {})) > 1:
+    if blend is None and _constraints(t).refuses(ENSEMBLE) is None and t.seconds_left >= 1 and len(t.facts.get("best_of_family", {})) > 1:
         return Call(
             "ensemble",
             _blending(t),

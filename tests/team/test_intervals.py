@@ -13,7 +13,7 @@ from team.predict import predict
 from team.vault import Vault
 from tests.hosting import Hosting
 from tests.team.scored import predictions, scored
-from tools.conformal import Calibration
+from tools.conformal import Conformal
 from tools.intake import fetch_data
 from tools.packaging import INTERVALS_FILE, package_model
 from tools.predictions import write_predictions
@@ -92,5 +92,5 @@ def test_a_package_holds_the_intervals_that_were_measured(tmp_path: Path) -> Non
     h.state = h.state.model_copy(update={"refitted": name})
     packaged = {file.name: file.sha256 for file in package_model(h.host).files}
     content = (h.run.model / INTERVALS_FILE).read_bytes()
-    assert Calibration.model_validate_json(content) == h.vault.calibration()
+    assert Conformal.model_validate_json(content) == h.vault.calibration()
     assert packaged[INTERVALS_FILE] == hashlib.sha256(content).hexdigest()

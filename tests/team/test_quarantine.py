@@ -131,7 +131,7 @@ async def test_it_is_scored_on_the_host_and_everything_is_on_record(tmp_path: Pa
         assert (r.run.work / "candidates" / "mine" / "candidate.py").read_text() == CLASSES
         folder = r.run.work / "candidates" / "mine"
         oof = read_predictions(folder / "oof.parquet", r.hosting.vault.contract, 456)
-        assert r.hosting.vault.score_values(oof)[0] == fact.score
+        assert r.hosting.vault.decide(oof).score == fact.score
         started = [e for e in events_of(r, KernelChanged) if e.change == "started"]
         assert [(e.facts["candidate"], e.facts["fold"]) for e in started] == [("mine", 1), ("mine", 2)]
         assert len({e.facts["pid"] for e in started}) == 2, "a sandbox of its own for each fold"

@@ -121,9 +121,39 @@ def test_out_of_fold_scores_use_the_hosts_own_folds(sealed: Hosting) -> None:
     perfect = labels.astype(float)
     path = sealed.run.work / "oof.parquet"
     write_predictions(path, sealed.vault.contract, np.column_stack([1 - perfect, perfect]), fold=np.zeros(len(labels), dtype=int))
-    pooled, by_fold = sealed.vault.score_out_of_fold(path)
+    found = sealed.vault.score_out_of_fold(path)
+    pooled, by_fold = found.score, found.fold_scores
     assert pooled == 1.0
     assert by_fold == [1.0] * sealed.vault.contract.folds
+
+
+def test_the_holdout_is_scored_by_the_decision_and_stays_so(tmp_path: Path) -> None:
+    h = Hosting(tmp_path / "runs", "sklearn:breast_cancer", target="target", metric="balanced_accuracy")
+    fetch_data(h.host)
+    seal_holdout(h.host)
+    positive = truth(h, "holdout").astype(float)
+    shy = 0.1 + 0.2 * positive  # never above a half, and above 0.2 where it should be
+    path = handed_over(h, shy)
+    interval, _ = h.vault.score_holdout("c", path, decision=[1.0, 4.0])
+    assert interval.score == 1.0
+    assert h.vault.looks[-1].decision == [1.0, 4.0]
+    again = h.vault.scored()
+    assert again.score == 1.0
+    assert (again.predictions.argmax(axis=1) == positive).all()
+
+
+def test_out_of_fold_predictions_are_decided_fold_by_fold(tmp_path: Path) -> None:
+    h = Hosting(tmp_path / "runs", "sklearn:breast_cancer", target="target", metric="f1")
+    fetch_data(h.host)
+    seal_holdout(h.host)
+    labels = truth(h, "train").astype(float)
+    shy = 0.1 + 0.2 * labels
+    path = h.run.work / "oof.parquet"
+    write_predictions(path, h.vault.contract, np.column_stack([1 - shy, shy]), fold=np.zeros(len(labels), dtype=int))
+    found = h.vault.score_out_of_fold(path)
+    assert found.score == 1.0
+    assert found.decision[0] == 1.0
+    assert 2.4 < found.decision[1] < 9
 
 
 def test_whole_groups_are_resampled_where_groups_split_the_rows(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.tools.conftest import Open
+from tools.contract import Column
 from tools.crossval import setting_for
 from tools.deadline import Deadline
 from tools.families import NAMES, FamilyUnavailable, family
@@ -166,3 +167,24 @@ def test_cumulative_models_of_neighbouring_cuts_give_probabilities(open_workspac
     some = learn[y[learn] != 1]
     fitted = family(name).fit(X.iloc[some], y[some], None, None, light(name, setting), setting, FitContext(iterations=10))
     assert fitted.predict(X.iloc[check])[:, 1].max() < 1e-6
+
+
+WEIGHABLE = ["linear", "tree", "sparse_linear", "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest"]
+
+
+@pytest.mark.parametrize("name", WEIGHABLE)
+def test_balanced_weights_raise_the_rare_class_where_the_metric_counts_classes(name: str) -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=600), "b": rng.normal(size=600)})
+    y = (rng.random(600) < 1 / (1 + np.exp(3 - X["a"]))).astype(np.int64).to_numpy()
+    setting = Setting(
+        columns=[Column(name=c, kind="numeric", missing=0, unique=600) for c in X], n_rows=600, n_classes=2, metric="balanced_accuracy"
+    )
+    first, second, *_ = family(name).portfolio(setting)
+    assert {**first, "class_weight": "balanced"} == second
+    plain, weighed = (
+        family(name).fit(X[:400], y[:400], X[400:], y[400:], params, setting, FitContext()).predict(X[400:])[:, 1].mean()
+        for params in (first, second)
+    )
+    assert weighed > 1.5 * plain
+    assert all("class_weight" not in params for params in family(name).portfolio(replace(setting, metric="log_loss")))

@@ -67,6 +67,44 @@ def test_low_and_high_stand_beside_a_value(open_workspace: Open, tmp_path: Path)
     assert predict_rows(*arguments).columns == ["prediction"]
 
 
+def test_the_class_is_called_by_the_decision_and_the_probabilities_stay(open_workspace: Open, tmp_path: Path) -> None:
+    space = open_workspace("breast_cancer")
+    train(["linear"], time_s=30)
+    path = space.candidates / "linear-1" / "candidate.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "decision": [1.0, 50.0]}))
+    frame = open_all(space)
+    finish("linear-1", time_s=30)
+    assert json.loads((space.model / "model.json").read_text())["decision"] == [1.0, 50.0]
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+
+    def predicted(decision: list[float] | None) -> pd.DataFrame:
+        predict_rows(str(space.model), str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"), decision)
+        return pd.read_csv(tmp_path / "out.csv")
+
+    own, plain = predicted(None), predicted([])
+    pd.testing.assert_frame_equal(own.drop(columns="prediction"), plain.drop(columns="prediction"))
+    assert ((own["prediction"] == "malignant") == (own["proba_malignant"] > 1 / 51)).all()
+    assert (own["prediction"] == "malignant").sum() > (plain["prediction"] == "malignant").sum()
+
+
+def test_a_saved_model_gives_calibrated_probabilities(open_workspace: Open, tmp_path: Path) -> None:
+    space = open_workspace("breast_cancer")
+    train(["linear"], time_s=30)
+    frame = open_all(space)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    path, found = space.candidates / "linear-1" / "candidate.json", {}
+    for scale in (1.0, 0.5):
+        calibration = {"kind": "temperature", "scale": scale}
+        path.write_text(json.dumps({**json.loads(path.read_text()), "calibration": calibration}))
+        finish("linear-1", time_s=30)
+        predict_rows(str(space.model), str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"))
+        found[scale] = pd.read_csv(tmp_path / "out.csv")["proba_malignant"].to_numpy()
+    assert json.loads((space.model / "model.json").read_text())["members"][0]["calibration"]["scale"] == 0.5
+    odds = {scale: np.log(p / (1 - p)) for scale, p in found.items()}
+    usual = np.abs(odds[1.0]) < 10
+    assert np.allclose(odds[0.5][usual], 0.5 * odds[1.0][usual])
+
+
 def test_a_header_alone_gives_a_header(open_workspace: Open, tmp_path: Path) -> None:
     space = open_workspace("breast_cancer")
     train(["linear"], time_s=30)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from tools.constraints import Sign
 from tools.contract import Column
 from tools.deadline import Deadline
 
@@ -21,6 +22,10 @@ Params = dict[str, Any]
 
 FEWEST_EVENTS = 0.5
 """Expected in all rows of a fit together, at least: counts that a model calls impossible would cost without limit where one comes."""
+CLASS_METRICS = ("balanced_accuracy", "f1", "f1_macro", "recall_macro", "mcc", "kappa")
+"""Metrics of labels to which a rare class matters more than its share of the rows."""
+CLASS_WEIGHT = "class_weight"
+"""Parameter of weighable families: `balanced`, or None."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Setting:
     dates: bool = True
     seed: int = 0
     threads: int = 1
+    monotone: dict[str, Sign] = field(default_factory=dict)
+    """Columns with which predictions may only rise (1) or fall (-1)."""
     text_chars: float = 0.0
     """Mean number of characters in the text columns of a row."""
     target_min: float = 0.0
@@ -50,7 +57,13 @@ class Setting:
     @property
     def absolute_loss(self) -> bool:
         """Whether the metric asks for the median rather than the mean."""
-        return self.metric in ("mae", "median_ae", "mape", "smape", "huber")
+        # Leaves that are set anew to medians, as boosters do for it, do not keep to monotone constraints.
+        return self.metric in ("mae", "median_ae", "mape", "smape", "huber") and not self.monotone
+
+    @property
+    def weighs_classes(self) -> bool:
+        """Whether the metric counts classes rather than rows, so that rare ones may deserve more weight in a fit."""
+        return self.n_classes > 1 and self.metric in CLASS_METRICS
 
     @property
     def poisson_loss(self) -> bool:
@@ -236,6 +249,8 @@ class Family(ABC):
     bags: int = 1
     """How many seeds a final fit averages at most; 1 where seeds change nothing."""
     appetite: Appetite = Appetite(table=1.4)
+    weighable: bool = False
+    """Whether a fit knows the parameter `class_weight`."""
 
     def unsuited(self, setting: Setting) -> str | None:
         """Why the family has nothing to add on such a table, or None when it may."""
@@ -248,6 +263,18 @@ class Family(ABC):
     @abstractmethod
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         """A complete configuration drawn from the search space, which contains the first default."""
+
+    def portfolio(self, setting: Setting) -> list[Params]:
+        """The good configurations, with the first one weighing classes alike as the second where the metric counts classes."""
+        found = self.default(setting)
+        return [found[0], {**found[0], CLASS_WEIGHT: "balanced"}, *found[1:]] if self.weighable and setting.weighs_classes else found
+
+    def search(self, trial: optuna.Trial, setting: Setting) -> Params:
+        """A configuration drawn from the search space, with the weighing of classes where the metric counts classes."""
+        drawn = self.space(trial, setting)
+        if self.weighable and setting.weighs_classes and trial.suggest_categorical(CLASS_WEIGHT, ["none", "balanced"]) == "balanced":
+            drawn[CLASS_WEIGHT] = "balanced"
+        return drawn
 
     def memory_mb(self, rows: int, setting: Setting) -> float:
         """About how much memory a fit on `rows` rows takes at its peak, in MiB, beside the loaded table."""
@@ -346,6 +373,22 @@ class Family(ABC):
             importance=raw.importance,
             pace=raw.pace,
         )
+
+
+def row_weights(params: Params, y: Array, *others: Array) -> list[Array | None]:
+    """Takes the class weight out of the parameters; gives each row n / (k * rows of its class), the heuristic of King and Zeng (2001).
+
+    Args:
+        y: codes 0 to k - 1 of the rows that are fitted.
+        others: codes of further rows, such as those of early stopping, weighed by the same shares.
+
+    Returns:
+        Weights for `y` and each of the others, or None for each.
+    """
+    if params.pop(CLASS_WEIGHT, None) != "balanced":
+        return [None] * (1 + len(others))
+    by_class = len(y) / (np.count_nonzero(np.bincount(y)) * np.maximum(np.bincount(y), 1))
+    return [by_class[codes] for codes in (y, *others)]
 
 
 def _with_classes(setting: Setting, n_classes: int) -> Setting:

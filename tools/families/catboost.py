@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.deadline import sheltered
-from tools.families.base import Appetite, Array, Contributions, Family, FitContext, Params, Raw, Setting
+from tools.families.base import CLASS_WEIGHT, Appetite, Array, Contributions, Family, FitContext, Params, Raw, Setting
 from tools.families.boosting import Watch, paced
-from tools.families.matrix import by_source, column_shares
+from tools.families.matrix import by_source, column_shares, signs
 from tools.features import TableEncoder
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class CatBoost(Family):
     abreast = True
     weight = 2.2
     bags = 4
+    weighable = True
     appetite = Appetite(table=1.2, matrix=4.7, category=3.3, classes=3)
 
     def default(self, setting: Setting) -> list[Params]:
@@ -146,7 +147,12 @@ class CatBoost(Family):
                 return not watch.stop(info.iteration, loss)
 
         kind = CatBoostClassifier if setting.n_classes else CatBoostRegressor
-        booster = kind(**params, **_fixed(setting, context), use_best_model=valid is not None)
+        extra: Params = {"auto_class_weights": "Balanced"} if params.pop(CLASS_WEIGHT, None) == "balanced" else {}
+        if setting.monotone:
+            # The library numbers the columns of the matrix first, then the categories.
+            width = encoder.blocks_[-1].stop if encoder.blocks_ else 0
+            extra["monotone_constraints"] = [*signs(encoder, setting, width), *[0] * len(categorical)]
+        booster = kind(**params, **extra, **_fixed(setting, context), use_best_model=valid is not None)
         try:
             with sheltered():
                 booster.fit(train, eval_set=eval_pool, callbacks=[Follow()])

@@ -50,6 +50,7 @@ class Forest(Family):
 
     iterative = True
     abreast = True
+    weighable = True
     weight = 0.5
     appetite = Appetite(table=2.1, matrix=1.4, encoding="target", fixed_mb=20)
 
@@ -92,7 +93,7 @@ class Forest(Family):
         forest = kind(n_estimators=0, warm_start=True, random_state=context.seed, n_jobs=jobs, **params)
         grown, room, started = 0, math.inf, time.monotonic()
         with warnings.catch_warnings():
-            # scikit-learn speaks of class weights at each batch; none are set.
+            # scikit-learn speaks of class weights at each batch, where the rows might differ; these are the same ones.
             warnings.simplefilter("ignore", UserWarning)
             while grown < wanted and room >= 1 and (grown < FEWEST_TREES or not context.deadline.expired()):
                 batch = _batch(grown, time.monotonic() - started, context.deadline)

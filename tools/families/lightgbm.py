@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.families.base import Appetite, Array, Contributions, Family, FitContext, Params, Raw, Setting
+from tools.families.base import Appetite, Array, Contributions, Family, FitContext, Params, Raw, Setting, row_weights
 from tools.families.boosting import Watch, paced
-from tools.families.matrix import by_source, column_shares, encoder_for
+from tools.families.matrix import by_source, column_shares, encoder_for, signs
 from tools.features import TableEncoder
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class LightGBM(Family):
     abreast = True
     weight = 1.6
     bags = 4
+    weighable = True
     appetite = Appetite(table=1.7, matrix=2.5, classes=3)
 
     def default(self, setting: Setting) -> list[Params]:
@@ -89,10 +90,13 @@ class LightGBM(Family):
 
         encoder = encoder_for(setting, "codes")
         matrix = encoder.fit_transform(X, y)
+        weights, checked = row_weights(params, y, valid[1]) if valid and setting.n_classes else (*row_weights(params, y), None)
         options = {**params, **_fixed(setting, context)}
+        if setting.monotone:
+            options["monotone_constraints"] = signs(encoder, setting, matrix.shape[1])
         data_options = {"categorical_feature": encoder.categorical_positions, "params": options, "free_raw_data": True}
-        train = lgb.Dataset(matrix, y, **data_options)
-        valid_sets = [lgb.Dataset(encoder.transform(valid[0]), valid[1], reference=train, **data_options)] if valid else []
+        train = lgb.Dataset(matrix, y, weight=weights, **data_options)
+        valid_sets = [lgb.Dataset(encoder.transform(valid[0]), valid[1], weight=checked, reference=train, **data_options)] if valid else []
         rate = float(params["learning_rate"])
         watch = Watch(context.deadline, patience=int(np.clip(4 / rate, 30, 200)) if valid else 0)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
+from tools.families.base import CLASS_WEIGHT, Appetite, Array, Family, FitContext, Params, Raw, Setting
 from tools.vectorizing import vectorizer_for
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Linear(Family):
 
     name = "linear"
     weight = 0.5
+    weighable = True
     appetite = Appetite(table=0.9, matrix=2.9, encoding="one_hot", text_bytes=14)
 
     def default(self, setting: Setting) -> list[Params]:
@@ -82,7 +83,7 @@ class Linear(Family):
         from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 
         if setting.n_classes:
-            return LogisticRegression(C=params["C"], max_iter=300, tol=1e-4)
+            return LogisticRegression(C=params["C"], class_weight=params.get(CLASS_WEIGHT), max_iter=300, tol=1e-4)
         if setting.poisson_loss:
             return PoissonRegressor(alpha=params["alpha"] / rows, max_iter=300)  # whose loss is a mean, Ridge's a sum
         return Ridge(alpha=params["alpha"])

@@ -32,6 +32,14 @@ def encoder_for(setting: Setting, style: Style) -> TableEncoder:
     return TableEncoder(setting.columns, style, text=setting.text, dates=setting.dates, n_classes=setting.n_classes, seed=setting.seed)
 
 
+def signs(encoder: TableEncoder, setting: Setting, width: int) -> list[int]:
+    """The monotone constraint of each matrix column: 1, -1, or 0 for none."""
+    found = [0] * width
+    for block in encoder.blocks_:
+        found[block.start : block.stop] = [setting.monotone.get(block.source, 0)] * (block.stop - block.start)
+    return found
+
+
 def column_shares(encoder: TableEncoder, importance: Array) -> dict[str, float]:
     """Importance of matrix columns summed over source columns, as shares."""
     return shares(np.asarray(importance, dtype=np.float64), [(b.source, b.start, b.stop) for b in encoder.blocks_])

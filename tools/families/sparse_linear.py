@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
+from tools.families.base import CLASS_WEIGHT, Appetite, Array, Family, FitContext, Params, Raw, Setting
 from tools.features import MOST_GRAMS, TableEncoder, texts_of
 from tools.grams import Grams
 from tools.textscore import MOST_WORDS
@@ -67,6 +67,7 @@ class SparseLinear(Family):
 
     name = "sparse_linear"
     weight = 0.6
+    weighable = True
     appetite = Appetite(table=2.5, matrix=3.2, category=1.5, classes=4, text_bytes=80.0)
 
     def unsuited(self, setting: Setting) -> str | None:
@@ -107,7 +108,7 @@ class SparseLinear(Family):
         matrix = encoder.transform(X, numbers)
         context.deadline.check()
         if setting.n_classes:
-            estimator: Any = LogisticRegression(C=params["C"], max_iter=150, tol=1e-3)
+            estimator: Any = LogisticRegression(C=params["C"], class_weight=params.get(CLASS_WEIGHT), max_iter=150, tol=1e-3)
         elif setting.poisson_loss:
             estimator = PoissonRegressor(alpha=params["alpha"] / len(y), max_iter=150, tol=1e-3)
         else:

@@ -17,6 +17,7 @@ class Tree(Family):
 
     name = "tree"
     weight = 0.3
+    weighable = True
     appetite = Appetite(table=2.1, matrix=1.4, encoding="target")
 
     def default(self, setting: Setting) -> list[Params]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.deadline import sheltered
-from tools.families.base import Appetite, Array, Contributions, Family, FitContext, Params, Raw, Setting
+from tools.families.base import Appetite, Array, Contributions, Family, FitContext, Params, Raw, Setting, row_weights
 from tools.families.boosting import Watch, paced
-from tools.families.matrix import by_source, column_shares, encoder_for
+from tools.families.matrix import by_source, column_shares, encoder_for, signs
 from tools.features import TableEncoder
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class XGBoost(Family):
     abreast = True
     weight = 1.2
     bags = 4
+    weighable = True
     appetite = Appetite(table=1.8, matrix=2.2, classes=3)
 
     def default(self, setting: Setting) -> list[Params]:
@@ -88,9 +89,10 @@ class XGBoost(Family):
         matrix = encoder.fit_transform(X, y)
         shape = {"feature_types": _types(encoder), "enable_categorical": True, "nthread": setting.threads}
         check = encoder.transform(valid[0]) if valid else None
+        weights, checked = row_weights(params, y, valid[1]) if valid and setting.n_classes else (*row_weights(params, y), None)
         with sheltered():
-            train = xgb.QuantileDMatrix(matrix, y, **shape)
-            evals = [(xgb.QuantileDMatrix(check, valid[1], ref=train, **shape), "valid")] if valid else []
+            train = xgb.QuantileDMatrix(matrix, y, weight=weights, **shape)
+            evals = [(xgb.QuantileDMatrix(check, valid[1], weight=checked, ref=train, **shape), "valid")] if valid else []
         rate = float(params["learning_rate"])
         watch = Watch(context.deadline, patience=int(np.clip(4 / rate, 30, 200)) if valid else 0)
 
@@ -100,6 +102,8 @@ class XGBoost(Family):
                 return watch.stop(epoch + 1, loss)
 
         options = {**params, **_fixed(setting, context)}
+        if setting.monotone:
+            options["monotone_constraints"] = tuple(signs(encoder, setting, matrix.shape[1]))
         rounds = context.iterations or MOST_ITERATIONS
         with sheltered():
             booster = xgb.train(options, train, num_boost_round=rounds, evals=evals, callbacks=[Follow()], verbose_eval=False)

@@ -1,0 +1,162 @@
+"""Constraints: what they bar, what the fitted models promise, and what is told when nothing meets them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.hosting import Hosting
+from tests.tools.conftest import Open
+from tools.candidates import leaderboard, load_candidate
+from tools.constraints import MONOTONE, Constraints, names_of, signs_of
+from tools.contract import Column
+from tools.ensembling import ensemble
+from tools.evaluation import evaluate
+from tools.families import NAMES, family
+from tools.families.base import FitContext, Setting
+from tools.intake import fetch_data
+from tools.sealing import seal_holdout
+from tools.spec import InputRefused, ToolRefused
+from tools.training import train, train_baselines
+from tools.tuning import tune
+from tools.workspace import Workspace, workspace
+
+
+def bound(space: Workspace, **constraints: Any) -> Workspace:
+    """The workspace with constraints in its contract, as the host would have sealed them."""
+    path = space.data / "contract.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "constraints": Constraints(**constraints).model_dump(mode="json")}))
+    return workspace()
+
+
+def test_names_and_signs_are_read_as_they_are_typed() -> None:
+    assert names_of('a, b,"c, d",a') == ("a", "b", "c, d")
+    assert names_of(None) == ()
+    assert signs_of("age:+, price of wood:-") == {"age": 1, "price of wood": -1}
+    with pytest.raises(ValueError, match=r"'age': expected COLUMN:\+ or COLUMN:-"):
+        signs_of("age")
+
+
+def test_what_each_constraint_bars() -> None:
+    assert Constraints().allowed(NAMES) == NAMES
+    assert Constraints(interpretable=True).allowed([*NAMES, "ensemble", "code"]) == ["dummy", "linear", "tree", "sparse_linear"]
+    assert Constraints(monotone={"a": 1}).allowed([*NAMES, "ensemble", "code"]) == ["dummy", "lightgbm", "catboost", "xgboost", "ensemble"]
+    assert Constraints(families=("tree", "mlp")).allowed(NAMES) == ["dummy", "tree", "mlp"]
+    assert Constraints(max_latency_ms=1).exceeded(2.0, 5.0) == "2 ms for a row, where 1 ms are allowed"
+    assert Constraints(max_latency_ms=1).exceeded(1.0, 5.0) is None
+
+
+@pytest.mark.parametrize("name", MONOTONE)
+@pytest.mark.parametrize("metric", ["log_loss", "rmse", "mae"])
+def test_predictions_are_monotone_where_the_truth_is_not(name: str, metric: str) -> None:
+    rng = np.random.default_rng(0)
+    n = 400
+    X = pd.DataFrame({"up": rng.uniform(-3, 3, n), "down": rng.uniform(-3, 3, n), "free": rng.uniform(-3, 3, n)})
+    X["kind"] = pd.Categorical(rng.choice(["a", "b", "c"], n))
+    signal = X["up"] + 2 * np.sin(2 * X["up"]) - X["down"] - 2 * np.sin(2 * X["down"]) + np.sin(X["free"])
+    columns = [Column(name=c, kind="categorical" if c == "kind" else "numeric", missing=0, unique=3 if c == "kind" else n) for c in X]
+    classes = metric == "log_loss"
+    y = (signal > 0).astype(np.int64).to_numpy() if classes else (signal + rng.normal(0, 0.3, n)).to_numpy()
+    setting = Setting(columns=columns, n_rows=n, n_classes=2 if classes else 0, metric=metric, monotone={"up": 1, "down": -1})
+    fitted = family(name).fit(X, y, None, None, family(name).default(setting)[0], setting, FitContext(iterations=40))
+
+    def along(column: str) -> np.ndarray:
+        """Steps of the prediction as one column rises, for 30 rows."""
+        rows = X.iloc[:30]
+        grid = [fitted.predict(rows.assign(**{column: value})) for value in np.linspace(-3, 3, 60)]
+        values = np.stack([g[:, 1] if classes else g for g in grid])
+        return np.diff(values, axis=0)
+
+    assert along("up").min() >= -1e-9
+    assert along("down").max() <= 1e-9
+    assert along("up").max() > 1e-3
+    assert along("free").min() < -1e-3 < 1e-3 < along("free").max()
+
+
+def test_tools_refuse_what_the_contract_bars(open_workspace: Open) -> None:
+    space = bound(open_workspace("breast_cancer"), interpretable=True)
+    with pytest.raises(ToolRefused, match="a model that a person can read: linear, tree, sparse_linear"):
+        train(["lightgbm"], time_s=5)
+    with pytest.raises(ToolRefused, match="lightgbm is not tuned"):
+        tune("lightgbm", time_s=5)
+    found = train(["lightgbm", "tree"], time_s=20, per_family=1)
+    assert [c.family for c in found.candidates] == ["tree"]
+    assert [s.name for s in found.skipped] == ["lightgbm"]
+    train_baselines(time_s=20)
+    with pytest.raises(ToolRefused, match="no blend is made"):
+        ensemble()
+    assert {c.family for c in leaderboard(space)} == {"dummy", "linear", "tree"}
+
+
+def test_baselines_are_those_that_may_be_fitted(open_workspace: Open) -> None:
+    space = bound(open_workspace("breast_cancer"), monotone={"mean_radius": 1})
+    train_baselines(time_s=20)
+    assert [c.family for c in leaderboard(space)] == ["dummy"]
+
+
+def test_members_are_dropped_until_the_blend_is_small_enough(open_workspace: Open) -> None:
+    space = open_workspace("breast_cancer")
+    train(["tree", "random_forest"], time_s=30, per_family=1)
+    sizes = {c.family: c.size_mb for c in leaderboard(space)}
+    assert min(sizes.values()) > 0
+    assert sizes["random_forest"] > 3 * sizes["tree"]
+    space = bound(space, max_size_mb=sizes["random_forest"] / 2)
+    made = load_candidate(space, ensemble().candidate.name)
+    assert "random_forest-1" not in {m.name for m in made.members}
+    assert made.size_mb <= sizes["random_forest"] / 2
+    with pytest.raises(ToolRefused, match=r"'random_forest-1' takes .* MB on file, where .* The best that keeps to it by its folds is"):
+        evaluate("random_forest-1", time_s=30)
+    found = evaluate(made.name, time_s=30)
+    assert 0 < found.size_mb <= sizes["random_forest"] / 2
+    assert found.latency_ms > 0
+
+
+def test_what_nothing_can_meet_names_the_nearest(open_workspace: Open) -> None:
+    space = open_workspace("breast_cancer")
+    train(["linear", "tree"], time_s=30, per_family=1)
+    near = min(leaderboard(space), key=lambda c: c.size_mb or 0.0)
+    far = max(leaderboard(space), key=lambda c: c.size_mb or 0.0)
+    bound(space, max_size_mb=1e-6)
+    with pytest.raises(ToolRefused, match=f"No candidate keeps to it; the nearest is '{near.name}'"):
+        evaluate(far.name, time_s=30)
+
+
+def test_forbidden_columns_are_nowhere_to_be_seen(tmp_path: Any) -> None:
+    rng = np.random.default_rng(0)
+    pd.DataFrame({"a": rng.normal(size=200), "secret": rng.normal(size=200), "y": rng.integers(0, 2, 200)}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    h = Hosting(tmp_path / "runs", tmp_path / "t.csv", target="y", forbid="secret")
+    fetch_data(h.host)
+    seal_holdout(h.host)
+    assert h.vault.contract.features == ["a"]
+    assert "secret" not in (h.run.data / "schema.json").read_text()
+    for table in ("train", "holdout"):
+        assert "secret" not in pd.read_parquet(h.run.data / f"{table}.parquet")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"forbid": "secrte"}, "forbidden column 'secrte' is not in the table. Nearest: secret"),
+        ({"forbid": "y"}, "--forbid takes 'y' away, which is the target"),
+        ({"forbid": "kind", "group": "kind"}, "'kind' away, which is the group column"),
+        ({"monotone": "kind:+"}, "'kind', which is a categorical column; only numbers have a direction"),
+        ({"monotone": "a:+", "forbid": "a"}, "'a' stands in --monotone and in --forbid"),
+        ({"monotone": "a:+", "interpretable": True}, "no model family is left"),
+        ({"monotone": "a:+", "target": "kind"}, "of several classes none is up"),
+    ],
+)
+def test_constraints_that_cannot_be_are_refused_before_anything_is_sealed(tmp_path: Any, settings: dict[str, Any], message: str) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=200), "secret": rng.normal(size=200), "kind": rng.choice(list("uvw"), 200)})
+    frame.assign(y=rng.integers(0, 2, 200)).to_csv(tmp_path / "t.csv", index=False)
+    h = Hosting(tmp_path / "runs", tmp_path / "t.csv", **{"target": "y", **settings})
+    fetch_data(h.host)
+    with pytest.raises(InputRefused, match=message):
+        seal_holdout(h.host)
+    assert not h.vault.sealed

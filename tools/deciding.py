@@ -1,0 +1,163 @@
+"""Which class is called: for metrics of labels, a multiplier a class decides instead of the largest probability.
+
+A row is called the class with the largest product of probability and multiplier. Of two classes that is a threshold on the positive
+probability, 1 / (1 + multiplier). The multipliers are searched for the metric that is asked (thresholds tuned after the fit beat those
+built into it: Koyejo et al. 2014, Consistent Binary Classification with Generalized Performance Metrics), on out-of-fold predictions.
+The search is a pure function of those, so that kernel and host come to the same and nobody's word is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tools.contract import Task
+from tools.crossfit import Correction
+from tools.metrics import find_metric
+from tools.metrics.metric import Metric
+from tools.weighing import from_confusion
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+ONE_SIDED = ("precision", "recall", "precision_macro", "precision_weighted")
+"""Metrics that a rule without skill wins, by calling everything positive or next to nothing: the most probable class stays called."""
+MOST_CLASSES = 30
+GRID = np.arange(-69, 70) / 10
+"""Logarithms of multipliers that are tried: thresholds from 0.001 to 0.999."""
+COARSE = GRID[np.abs(np.arange(-69, 70)) % 5 == 0]
+"""For somebody else's metric, each value of which is a call."""
+SMOOTHED = 5
+"""Neighbouring multipliers that are averaged, since a single peak of a step function is luck."""
+PASSES = 3
+_LEAST = 1e-12
+
+
+def decides(name: str, task: Task) -> bool:
+    """Whether multipliers are chosen for this metric: it scores labels, and not one side of them alone."""
+    return task in ("binary", "multiclass") and find_metric(name).needs == "label" and name not in ONE_SIDED
+
+
+def tilted(proba: Array, decision: Sequence[float]) -> Array:
+    """Probabilities times multipliers, rows summing to 1: the largest of each row is the class that is called.
+
+    They are made for scoring and for naming the class; as probabilities they are wrong.
+
+    Args:
+        decision: one multiplier a class; empty to leave everything as it is.
+    """
+    if not len(decision):
+        return proba
+    product = proba * np.asarray(decision)
+    result: Array = product / product.sum(axis=1, keepdims=True)
+    return result
+
+
+def choose(metric: Metric, y: Array, proba: Array) -> list[float]:
+    """Multipliers that are good for a metric on these rows: coordinate ascent over a grid, one class after another.
+
+    Args:
+        y: codes, shape (n,).
+        proba: shape (n, k).
+
+    Returns:
+        k multipliers; for two classes the first is 1.
+    """
+    logs, k = np.log(np.maximum(proba, _LEAST)), proba.shape[1]
+    shift = np.zeros(k)
+    for _ in range(1 if k == 2 else PASSES):
+        before = shift.copy()
+        for code in [1] if k == 2 else range(k):
+            shift[code] = _best(metric, y, logs, shift, code)
+        if np.array_equal(before, shift):
+            break
+    return [float(f"{value:.6g}") for value in np.exp(shift if k == 2 else shift - shift.mean())]
+
+
+def _best(metric: Metric, y: Array, logs: Array, shift: Array, code: int) -> float:
+    """The logarithm of one class's multiplier, the others held."""
+    others = logs + shift
+    others[:, code] = -np.inf
+    rival = others.argmax(axis=1)
+    # Rounded, so that a last bit that differs between machines moves no row across a step of the grid.
+    needed = np.round(others[np.arange(len(y)), rival] - logs[:, code], 9)
+    if metric.package:
+        grid, scores = COARSE, np.array([_called(metric, y, np.where(each > needed, code, rival)) for each in COARSE])
+    else:
+        grid, scores = GRID, from_confusion(metric.same_as or metric.name, _matrices(y, rival, needed, code, logs.shape[1]))
+    scores = scores if metric.direction == "maximize" else -scores
+    width = SMOOTHED // 2
+    padded = np.pad(scores, width, mode="edge")
+    smooth = np.convolve(padded, np.ones(SMOOTHED) / SMOOTHED, mode="valid")
+    best = np.flatnonzero(smooth >= smooth.max() - 1e-9)
+    return float(grid[best[np.argmin(np.abs(grid[best] - shift[code]))]])
+
+
+def _called(metric: Metric, y: Array, labels: Array) -> float:
+    try:
+        return float(metric.function(y, labels))
+    except Exception:  # somebody else's function, on calls that it may not be made for
+        return -np.inf if metric.direction == "maximize" else np.inf
+
+
+def _matrices(y: Array, rival: Array, needed: Array, code: int, k: int) -> Array:
+    """The confusion matrix for each multiplier of the grid, shape (len(GRID), k, k): a row goes from its rival to the class at one step."""
+    steps = np.searchsorted(GRID, needed, side="right")
+    cells = (steps * k + y) * k + rival
+    moved = np.bincount(cells, minlength=(len(GRID) + 1) * k * k).reshape(-1, k, k).cumsum(axis=0)
+    matrices: Array = moved[-1] - moved[:-1]
+    matrices[:, :, code] += moved[:-1].sum(axis=2)
+    return matrices
+
+
+def _correction(name: str, seed: int) -> Correction[list[float]]:
+    metric = find_metric(name)
+    sign = 1.0 if metric.direction == "maximize" else -1.0
+
+    def score(y: Array, proba: Array) -> float:
+        labels = proba.argmax(axis=1)
+        if metric.package:
+            return sign * _called(metric, y, labels)
+        k = proba.shape[1]
+        matrix = np.bincount(y * k + labels, minlength=k * k).reshape(1, k, k)
+        return sign * float(from_confusion(metric.same_as or metric.name, matrix)[0])
+
+    return Correction([lambda y, proba: choose(metric, y, proba)], tilted, score, seed)
+
+
+def decide(metric: str, task: Task, y: Array, proba: Array, folds: Array, seed: int) -> tuple[list[float], Array]:
+    """The decision of a candidate, and its out-of-fold predictions as they are scored.
+
+    Each part of the rows is tilted by multipliers that were chosen, or turned down, on the other parts, see `tools.crossfit`.
+
+    Args:
+        y: codes or values, shape (n,).
+        proba: out-of-fold probabilities (n, k), or values (n,); NaN in rows that no fold validates.
+        folds: fold of each row, -1 for never validated.
+
+    Returns:
+        One multiplier a class for new rows, empty where the most probable class is called; and predictions in the shape of
+        `proba`, tilted for metrics of labels, unchanged for others.
+    """
+    if not decides(metric, task) or not 2 <= proba.shape[1] <= MOST_CLASSES:
+        return [], proba
+    rows = folds >= 0
+    found, corrected = _correction(metric, seed).cross_fit(y[rows], proba[rows], folds[rows])
+    scored = proba.copy()
+    scored[rows] = corrected
+    return found or [], scored
+
+
+def provisional(metric: str, task: Task, y: Array, proba: Array) -> Array:
+    """Predictions of some rows tilted as is best for those very rows: to tell hopeless fits early, never to report."""
+    if not decides(metric, task) or not 2 <= proba.shape[1] <= MOST_CLASSES or len(np.unique(y)) < 2:
+        return proba
+    return tilted(proba, choose(find_metric(metric), y, proba))
+
+
+def threshold(decision: Sequence[float]) -> float | None:
+    """The positive probability above which the second of two classes is called; None for more classes."""
+    if len(decision) not in (0, 2):
+        return None
+    return decision[0] / (decision[0] + decision[1]) if decision else 0.5

@@ -1,0 +1,55 @@
+"""What a fitted model takes where it is used: milliseconds for a single row, megabytes on file."""
+
+from __future__ import annotations
+
+import pickle
+import statistics
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CALLS = 15
+ENOUGH_S = 0.1
+"""Calls end after this time, since a model that is slow shows it in a few."""
+
+
+def latency_of(predict: Callable[[pd.DataFrame], Any], rows: pd.DataFrame) -> float:
+    """Milliseconds of a call with one row: the median of up to 15 calls with different rows, after one that is not counted.
+
+    A batch takes less a row, since most of a call is spent on other things than rows.
+    """
+    if not len(rows):
+        return 0.0
+    predict(rows.iloc[:1])
+    taken: list[float] = []
+    begun = time.perf_counter()
+    for call in range(CALLS):
+        row = rows.iloc[[call % len(rows)]]
+        started = time.perf_counter()
+        predict(row)
+        taken.append(time.perf_counter() - started)
+        if time.perf_counter() - begun > ENOUGH_S:
+            break
+    return 1000 * statistics.median(taken)
+
+
+class _Counter:
+    """A file that keeps nothing but its length."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        self.bytes += size
+        return size
+
+
+def size_of(model: Any) -> float:
+    """MB, of a million bytes, that a pickle of the model takes; a saved model is compressed and takes less."""
+    counter = _Counter()
+    pickle.dump(model, counter, protocol=pickle.HIGHEST_PROTOCOL)
+    return counter.bytes / 1e6
