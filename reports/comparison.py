@@ -25,6 +25,7 @@ Row = tuple[str, list[str]]
 TEST_TITLES = {
     "delong": "DeLong's test",
     "mcnemar": "McNemar's test",
+    "mcnemar_chi2": "McNemar's test by χ²",
     "bootstrap": "paired bootstrap",
     "corrected_t": "corrected t-test",
     "wilcoxon": "Wilcoxon's test",

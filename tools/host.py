@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from tools.contract import Contract, TableSchema
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from tools.metrics import Interval
@@ -64,7 +65,7 @@ class RunPaths(Protocol):
 
 
 class Sealer(Protocol):
-    """The vault, as tools see it: nothing here gives a label away."""
+    """The vault, as tools see it: nothing here gives a label of the holdout away."""
 
     @property
     def contract(self) -> Contract: ...
@@ -73,6 +74,10 @@ class Sealer(Protocol):
     def seal(self, train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract, schema: TableSchema) -> None: ...
     def score_holdout(self, candidate: str, predictions: Path, *, final: bool = True) -> tuple[Interval, int]: ...
     def open(self) -> int: ...
+    def training_labels(self) -> tuple[np.ndarray, np.ndarray]: ...
+    def groups(self, table: Literal["train", "holdout"]) -> np.ndarray | None: ...
+    def read_out_of_fold(self, predictions: Path) -> np.ndarray: ...
+    def score_values(self, values: np.ndarray) -> tuple[float, list[float]]: ...
 
 
 class HostContext(Protocol):

@@ -33,6 +33,7 @@ CATALOGUE = (
     "tools.ensembling",
     "tools.evaluation",
     "tools.slices",
+    "tools.standings",
     "tools.learning_curve",
     "tools.explaining",
     "tools.scoring",

@@ -26,6 +26,13 @@ def slices(t: Transcript, candidate: str) -> Call | None:
     return Call("find_slices", {"candidate": candidate, "time_s": SLICES_S}, why)
 
 
+def standings(t: Transcript, candidate: str) -> Call | None:
+    """The paired tests against the other families, unless they were made in this turn or there is no other family."""
+    if t.called("compare_models") or len(t.facts.get("best_of_family", {})) < 2:
+        return None
+    return Call("compare_models", {"leader": candidate}, f"Which other families cannot be told apart from {candidate}?")
+
+
 def curve(t: Transcript, candidate: str) -> Call | None:
     """The learning curve, unless it was drawn in this turn, or trials bound the search rather than the clock."""
     seconds = _seconds(t, CURVE_SHARE, MOST_CURVE_S, LEAST_CURVE_S)
@@ -61,6 +68,18 @@ def slices_told(found: dict[str, Any]) -> str:
     else:
         figures = f"{found['loss']} {score(worst['loss'])} there, {score(worst['loss_elsewhere'])} elsewhere"
     return f"It errs most where {joined(worst['conditions'])}, {worst['rows']:,} rows: {figures}.{more}"
+
+
+def standings_told(found: dict[str, Any]) -> str:
+    """Who cannot be told apart from the leader, in a sentence."""
+    alike, rivals = found["alike"], found["rivals"]
+    test = f"by the corrected t-test over folds ({found['level']:.0%} for all {found['pairs']} pairs)"
+    if not alike:
+        return f"{found['leader']} can be told apart from the best of every other family {test}."
+    others = f"the best of {len(alike)} of {len(rivals)} other families" if len(rivals) > 1 else "the best of the other family"
+    named = joined([f"{rival['name']} {score(rival['score'])}" for rival in rivals if not rival["apart"]][:4])
+    more = f" and {len(alike) - 4} more" if len(alike) > 4 else ""
+    return f"{found['leader']} cannot be told apart from {others} {test}: {named}{more}."
 
 
 def curve_told(found: dict[str, Any]) -> str:
