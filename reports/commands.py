@@ -6,7 +6,24 @@ import shlex
 
 from reports.facts import RunFacts
 
-_OPTIONS = ("target", "goal", "metric", "time", "trials", "model", "sandbox", "seed", "holdout", "folds", "group", "time_column")
+_OPTIONS = (
+    "target",
+    "goal",
+    "metric",
+    "time",
+    "trials",
+    "model",
+    "sandbox",
+    "seed",
+    "holdout",
+    "folds",
+    "validation",
+    "repeats",
+    "window",
+    "gap",
+    "group",
+    "time_column",
+)
 
 
 def predict_command(facts: RunFacts) -> str:

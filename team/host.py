@@ -37,7 +37,12 @@ class Host:
             metric=settings.metric,
             seed=settings.seed,
             holdout=settings.holdout,
-            folds=settings.folds,
+            folds=settings.folds if isinstance(settings.folds, int) else Settings.model_fields["folds"].default,
+            validation=settings.validation,
+            repeats=settings.repeats,
+            leave_one_out=settings.folds == "loo",
+            window=settings.window,
+            gap=settings.gap,
             group=settings.group,
             time_column=settings.time_column,
         )

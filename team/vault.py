@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from tools.folds import Validation
     from tools.metrics import Interval
 
 
@@ -61,7 +62,7 @@ class Vault:
     def __init__(self, run: RunDir) -> None:
         self._run = run
         self._train_codes: np.ndarray | None = None
-        self._folds: np.ndarray | None = None
+        self._validation: Validation | None = None
 
     @property
     def contract(self) -> Contract:
@@ -108,7 +109,7 @@ class Vault:
         write_atomic(self._run.contract, document)
 
     def score_out_of_fold(self, predictions: Path) -> tuple[float, list[float]]:
-        """Score a candidate's out-of-fold predictions: all rows pooled, and fold by fold.
+        """Score a candidate's out-of-fold predictions: all rows pooled, in the mean over repeats, and fold by fold.
 
         The folds are the contract's own, made again here; the file's fold column is not believed.
 
@@ -118,38 +119,46 @@ class Vault:
         Raises:
             PredictionError: when the file breaks the prediction schema.
         """
-        return self.score_values(self.read_out_of_fold(predictions))
+        return self.score_values(self.read_repeats(predictions))
 
     def read_out_of_fold(self, predictions: Path) -> np.ndarray:
-        """A candidate's checked out-of-fold predictions, (n, k) or (n,), NaN in rows that no fold validates.
+        """A candidate's checked out-of-fold predictions, (n, k) or (n,), the mean over repeats; NaN in rows that no fold validates.
 
         Raises:
             PredictionError: when the file breaks the prediction schema.
         """
+        return self.validation().averaged(self.read_repeats(predictions))
+
+    def read_repeats(self, predictions: Path) -> np.ndarray:
+        """Those of all repeats, one after the other, (repeats · n, k) or (repeats · n,)."""
         from tools.predictions import read_predictions
 
-        contract = self.contract
-        partial = bool((self.training_labels()[1] < 0).any())
-        return read_predictions(predictions, contract, contract.rows_train, partial=partial, inside=self._run.work)
+        contract, validation = self.contract, self.validation()
+        partial = bool((validation.folds[0] < 0).any())
+        return read_predictions(predictions, contract, contract.rows_train * validation.repeats, partial=partial, inside=self._run.work)
 
     def score_values(self, values: np.ndarray) -> tuple[float, list[float]]:
-        """Like `score_out_of_fold`, for predictions (n, k) or (n,) that were checked already; folds without a score are left out."""
+        """Like `score_out_of_fold`, for predictions of all repeats that were checked already; folds without a score are left out."""
         import numpy as np
 
         from tools.metrics import score
 
-        contract = self.contract
-        labels, folds = self.training_labels()
-        scored = folds >= 0
-        by_fold = [found for fold in np.unique(folds[scored]) if (found := self.score_fold(int(fold), values[folds == fold])) is not None]
-        return score(contract.metric, contract.task, labels[scored], values[scored]), by_fold
+        contract, validation = self.contract, self.validation()
+        labels = self.training_labels()[0]
+        pooled, by_fold = [], []
+        for repeat, (folds, each) in enumerate(zip(validation.folds, validation.by_repeat(values), strict=True)):
+            scored = folds >= 0
+            pooled.append(score(contract.metric, contract.task, labels[scored], each[scored]))
+            found = (self.score_fold(int(fold), each[folds == fold], repeat) for fold in np.unique(folds[scored]))
+            by_fold += [value for value in found if value is not None]
+        return float(np.mean(pooled)), by_fold
 
-    def score_fold(self, fold: int, values: np.ndarray) -> float | None:
+    def score_fold(self, fold: int, values: np.ndarray, repeat: int = 0) -> float | None:
         """Score checked predictions for the rows of one fold; None where the metric is undefined, as without both classes."""
         from tools.metrics import score
 
-        contract = self.contract
-        labels, folds = self.training_labels()
+        contract, folds = self.contract, self.validation().folds[repeat]
+        labels = self.training_labels()[0]
         try:
             return score(contract.metric, contract.task, labels[folds == fold], values)
         except ValueError:
@@ -293,15 +302,26 @@ class Vault:
         return column.astype(str).to_numpy(dtype=object).astype(str)
 
     def training_labels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Codes or values of the target, and the contract's fold of each row (-1 where none validates it), for all training rows."""
-        if self._train_codes is None or self._folds is None:
-            import pandas as pd
+        """Codes or values of the target of all training rows, and the fold of each in the first repeat, -1 where none validates it."""
+        if self._train_codes is None:
+            self._read_training_rows()
+        assert self._train_codes is not None
+        return self._train_codes, self.validation().folds[0]
 
-            from tools.folds import make_folds
-            from tools.problem import encode_target
+    def validation(self) -> Validation:
+        """The contract's cross-validation of the training rows, made again here."""
+        if self._validation is None:
+            self._read_training_rows()
+        assert self._validation is not None
+        return self._validation
 
-            contract = self.contract
-            train = pd.read_parquet(self._run.data / "train.parquet")
-            self._train_codes = encode_target(train[contract.target], contract)
-            self._folds = make_folds(train, contract)
-        return self._train_codes, self._folds
+    def _read_training_rows(self) -> None:
+        import pandas as pd
+
+        from tools.folds import make_validation
+        from tools.problem import encode_target
+
+        contract = self.contract
+        train = pd.read_parquet(self._run.data / "train.parquet")
+        self._train_codes = encode_target(train[contract.target], contract)
+        self._validation = make_validation(train, contract)

@@ -15,7 +15,7 @@ from tools.candidates import Candidate, CandidateSpec, standard_error
 from tools.deadline import Deadline
 from tools.families import family
 from tools.families.base import FitContext, Fitted, Setting
-from tools.folds import fit_rows, share_of
+from tools.folds import Part, share_of
 from tools.preparation import Preparation
 from tools.problem import Problem
 
@@ -90,7 +90,7 @@ def evaluate_candidate(
     pace: bool = True,
     after_fold: Callable[[int, float | None], None] | None = None,
 ) -> Evaluated:
-    """Cross-validate one configuration over the contract's folds.
+    """Cross-validate one configuration over the contract's folds, in all repeats; leave-one-out has a fit for each row or group.
 
     A candidate is complete or it is not kept. Iterative families stop adding iterations when a fold's share of the
     time is over, which the record tells as `cut_short`; with `pace`, a short pilot fit first chooses a learning rate
@@ -99,8 +99,8 @@ def evaluate_candidate(
     Args:
         deadline: must not be passed.
         target: when the evaluation should be done; iterations are shared out by it. `deadline` when left out.
-        after_fold: called with the fold and its score (None where undefined) after each fold; what it raises ends
-            the evaluation.
+        after_fold: called with the number of the fit and the score of its fold (None where undefined, and of single rows) after
+            each fit; what it raises ends the evaluation.
 
     Raises:
         DeadlineReached: when the time was over before every fold was done.
@@ -114,18 +114,19 @@ def evaluate_candidate(
     target = target or deadline
     if pace and model_family.iterative and not math.isinf(target.remaining()):
         params = _paced(model_family, params, spec.share, problem, X, setting, target)
-    oof = problem.empty_predictions(problem.n_rows)
+    oof, parts = problem.empty_oof(), problem.parts
     iterations: list[int] = []
     cut_short = starved = False
     predicting = 0.0
-    for i, fold in enumerate(problem.fold_ids):
+    for i, part in enumerate(parts):
         deadline.check()
-        learn, check = _rows(problem, fold, spec.share)
-        share = deadline.share(target.remaining() * 0.93 / (len(problem.fold_ids) - i))
+        learn, check = _rows(problem, part, spec.share)
+        share = deadline.share(target.remaining() * 0.93 / (len(parts) - i))
         context = FitContext(deadline=share if model_family.iterative else deadline, seed=setting.seed)
         fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
         tick = time.monotonic()
-        oof[check] = fitted.predict(X.iloc[check])
+        of_repeat = oof[part.repeat * problem.n_rows : (part.repeat + 1) * problem.n_rows]
+        of_repeat[check] = fitted.predict(X.iloc[check])
         predicting += time.monotonic() - tick
         cut_short |= fitted.cut_short
         starved |= fitted.starved
@@ -133,15 +134,15 @@ def evaluate_candidate(
             iterations.append(fitted.iterations)
         del fitted  # or it would lie in memory beside the next one
         if after_fold is not None:
-            after_fold(fold, _score_or_none(problem, oof, check))
+            after_fold(i, _score_or_none(problem, of_repeat, check) if part.unit is None else None)
     record = _record(spec, params, problem, oof, iterations, cut_short, time.monotonic() - started, predicting)
     return Evaluated(record, oof, starved)
 
 
-def _rows(problem: Problem, fold: int, share: float) -> tuple[Array, Array]:
-    """Positions of the rows that a fold's fit is shown, and of those that it predicts."""
-    learn = share_of(fit_rows(problem.folds, fold, problem.contract), share, problem.y, problem.contract)
-    return learn, np.flatnonzero(problem.folds == fold)
+def _rows(problem: Problem, part: Part, share: float) -> tuple[Array, Array]:
+    """Positions of the rows that a fit is shown, and of those that it predicts."""
+    learn, check = problem.scheme.rows(part)
+    return share_of(learn, share, problem.y, problem.contract), check
 
 
 def _score_or_none(problem: Problem, oof: Array, rows: Array) -> float | None:
@@ -170,11 +171,12 @@ def _record(
         share=spec.share,
         metric=problem.contract.metric,
         score=problem.score(oof),
-        std_error=standard_error(scores),
+        std_error=standard_error(scores, problem.scheme.repeats),
         fold_scores=scores,
-        n_folds=len(problem.fold_ids),
+        n_folds=len(problem.parts),
+        repeats=problem.scheme.repeats,
         fit_seconds=seconds,
-        predict_ms_per_row=1000 * predicting / max(1, int(problem.validated.sum())),
+        predict_ms_per_row=1000 * predicting / max(1, int(problem.validated.sum()) * problem.scheme.repeats),
         iterations=iterations,
         cut_short=cut_short,
     )
@@ -184,7 +186,7 @@ def _paced(
     model_family: Family, params: dict[str, Any], share: float, problem: Problem, X: pd.DataFrame, setting: Setting, deadline: Deadline
 ) -> dict[str, Any]:
     """A few iterations on the first fold tell how many the deadline has room for."""
-    learn, check = _rows(problem, problem.fold_ids[0], share)
+    learn, check = _rows(problem, problem.parts[0], share)
     short = {**params, "epochs": 3} if "epochs" in params else params
     context = FitContext(deadline=deadline.share(deadline.remaining() / 8), iterations=PILOT_ITERATIONS, seed=setting.seed)
     started = time.monotonic()
@@ -194,7 +196,7 @@ def _paced(
     elapsed = time.monotonic() - started
     pace = fitted.pace if fitted.pace is not None else elapsed / max(1, fitted.iterations)
     setup = max(0.0, elapsed - pace * fitted.iterations)
-    seconds = max(0.0, deadline.remaining() * 0.93 / len(problem.fold_ids) - setup)
+    seconds = max(0.0, deadline.remaining() * 0.93 / len(problem.parts) - setup)
     return model_family.paced(params, pace, seconds, setting)
 
 
@@ -232,7 +234,7 @@ def refit_iterations(candidate: Candidate) -> int | None:
     """How many iterations a fit on all rows gets; None for families without."""
     if not candidate.iterations:
         return None
-    growth = 1 + 0.5 / max(1, candidate.n_folds - 1)
+    growth = 1 + 0.5 / max(1, candidate.n_folds / candidate.repeats - 1)
     if candidate.family in ("random_forest", "extra_trees", "mlp"):
         growth = 1.0
     return max(1, round(float(np.mean(candidate.iterations)) * growth))

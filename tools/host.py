@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from tools.contract import Contract, TableSchema
+from tools.contract import Contract, TableSchema, Window
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from tools.folds import Validation
     from tools.metrics import Interval
     from tools.run_record import RunRecord
     from tools.submission import Scored
@@ -31,6 +32,12 @@ class Wish:
     seed: int = 0
     holdout: float = 0.2
     folds: int = 5
+    validation: str | None = None
+    """A name of `tools.schemes`."""
+    repeats: int | None = None
+    leave_one_out: bool = False
+    window: Window | None = None
+    gap: str | None = None
     group: str | None = None
     time_column: str | None = None
 
@@ -76,7 +83,8 @@ class Sealer(Protocol):
     def open(self) -> int: ...
     def training_labels(self) -> tuple[np.ndarray, np.ndarray]: ...
     def groups(self, table: Literal["train", "holdout"]) -> np.ndarray | None: ...
-    def read_out_of_fold(self, predictions: Path) -> np.ndarray: ...
+    def validation(self) -> Validation: ...
+    def read_repeats(self, predictions: Path) -> np.ndarray: ...
     def score_values(self, values: np.ndarray) -> tuple[float, list[float]]: ...
 
 

@@ -88,21 +88,22 @@ def compare_models(
     chosen = [name for name in dict.fromkeys(candidates or _best_of_others(board, leader)) if name != leader][:MOST_RIVALS]
     if not chosen:
         raise ToolRefused(f"{leader!r} is the only candidate; there is nothing to compare it with.")
-    labels, folds = ctx.vault.training_labels()
+    labels, validation = ctx.vault.training_labels()[0], ctx.vault.validation()
     groups = ctx.vault.groups("train")
 
     def handed_in(name: str) -> Array:
         try:
-            return ctx.vault.read_out_of_fold(ctx.run.work / "candidates" / name / "oof.parquet")
+            return ctx.vault.read_repeats(ctx.run.work / "candidates" / name / "oof.parquet")
         except PredictionError as error:
             raise ToolRefused(f"the predictions of {name!r} cannot be read any more: {error}. Compare others.") from None
 
     from tools.folds import rows_ratio
 
     contract, mine = ctx.vault.contract, handed_in(leader)
-    validated = folds >= 0
+    validated = validation.folds[0] >= 0
     score, by_fold = ctx.vault.score_values(mine)
-    ratio = rows_ratio(folds, contract)
+    ratio = rows_ratio(validation.folds[0], contract, validation.moments)
+    by_row = validation.averaged(mine)[validated]
     scores: dict[str, float] = {}
     tests: dict[str, list[PairedTest]] = {}
     untested: list[str] = []
@@ -110,7 +111,7 @@ def compare_models(
         other = handed_in(name)
         scores[name], others = ctx.vault.score_values(other)
         of_folds, why = over_folds(by_fold, others, ratio)
-        of_rows, why_not = over_rows(contract, labels[validated], mine[validated], other[validated], grouped=groups is not None)
+        of_rows, why_not = over_rows(contract, labels[validated], by_row, validation.averaged(other)[validated], grouped=groups is not None)
         tests[name] = of_folds + of_rows
         untested += [line for line in (*why, *why_not) if line not in untested]
     count = len(chosen) + 1

@@ -166,9 +166,6 @@ def cross_validate(name: str, code: str) -> Submission:
     """
     import time
 
-    import numpy as np
-
-    from tools.folds import fit_rows
     from tools.modelcode import fit_code
     from tools.problem import load_problem
 
@@ -176,17 +173,17 @@ def cross_validate(name: str, code: str) -> Submission:
     if space.recorded is None:
         raise ToolRefused("in a run, code is scored in sandboxes of its own: call submit_candidate.")
     problem, started = load_problem(space), time.monotonic()
-    oof, predicting = problem.empty_predictions(problem.n_rows), 0.0
-    for fold in problem.fold_ids:
-        learn, check = fit_rows(problem.folds, fold, problem.contract), np.flatnonzero(problem.folds == fold)
+    oof, parts, predicting = problem.empty_oof(), problem.parts, 0.0
+    for part in parts:
+        learn, check = problem.scheme.rows(part)
         model = fit_code(code, problem.X.iloc[learn].reset_index(drop=True), problem.y[learn], problem.n_classes)
         tick = time.monotonic()
-        oof[check] = model.predict(problem.X.iloc[check].reset_index(drop=True))
+        oof[part.repeat * problem.n_rows + check] = model.predict(problem.X.iloc[check].reset_index(drop=True))
         predicting += time.monotonic() - tick
     seconds = time.monotonic() - started
-    rows = int(problem.validated.sum())
+    rows = int(problem.validated.sum()) * problem.scheme.repeats
     made = code_candidate(
-        name, code, problem.contract, problem.score(oof), problem.fold_scores(oof), len(problem.fold_ids), seconds, predicting / rows
+        name, code, problem.contract, problem.score(oof), problem.fold_scores(oof), len(parts), seconds, predicting / rows
     )
     write_candidate(space, made, problem, oof)
     (space.candidates / name / CODE_FILE).write_bytes(code.encode())
@@ -199,7 +196,7 @@ def code_candidate(
     """The record of a candidate that was written as code.
 
     Args:
-        n_folds: folds that were fitted, those without a score of their own included.
+        n_folds: fits of all repeats, folds without a score of their own included.
         fit_seconds: of all folds.
         seconds_a_row: of predicting.
     """
@@ -212,9 +209,10 @@ def code_candidate(
         preparation="raw",
         metric=contract.metric,
         score=score,
-        std_error=standard_error(fold_scores),
+        std_error=standard_error(fold_scores, contract.repeats),
         fold_scores=fold_scores,
         n_folds=n_folds,
+        repeats=contract.repeats,
         fit_seconds=fit_seconds,
         predict_ms_per_row=1000 * seconds_a_row,
     )

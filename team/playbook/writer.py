@@ -87,8 +87,8 @@ def _method(f: dict[str, Any]) -> str:
     c = f["contract"]
     families = [name for name in f["best_of_family"] if name not in ("dummy", "ensemble")]
     text = (
-        f"Every candidate was trained on the same {c['folds']} folds of the training rows and scored by its out-of-fold predictions;"
-        f" the score was computed outside the kernel that trained it. {len(families)} families were tried: {joined(families)}."
+        f"Every candidate was validated alike, by {c['scheme']}, and scored by its out-of-fold predictions; the score was computed"
+        f" outside the kernel that trained it. {len(families)} families were tried: {joined(families)}."
     )
     tuned = [r for r in f.get("rounds", []) if r["families"]]
     if tuned:

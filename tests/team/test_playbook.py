@@ -31,6 +31,7 @@ CONTRACT = {
     "folds": 5,
     "features": 9,
     "split": {"kind": "stratified", "column": None},
+    "scheme": "5 folds into which every class is dealt evenly; because the target holds classes",
 }
 
 
