@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tools.contract import Contract, FoldKind, Window
+from tools.contract import Contract, FoldKind, Task, Window
 from tools.host import Wish
 from tools.spec import InputRefused
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tools.metrics import Metric
 
 SchemeName = Literal["kfold", "stratified", "group", "time", "loo", "repeated", "nested"]
 """What `--validation` takes."""
@@ -48,7 +50,7 @@ def chosen_scheme(wish: Wish, split: str, rows: int) -> Scheme:
         InputRefused: where wishes contradict each other, naming them and what to type instead.
     """
     _check_column(wish, split)
-    alone = wish.leave_one_out or wish.validation == "loo"
+    alone = left_out_alone(wish)
     repeats = wish.repeats or (REPEATS if wish.validation == "repeated" else 1)
     if split == "time":
         if alone:
@@ -65,6 +67,36 @@ def chosen_scheme(wish: Wish, split: str, rows: int) -> Scheme:
         kind = wish.validation  # type: ignore[assignment]  # one of the four
     folds = max(2, min(SCORED_TOGETHER, round(rows * (1 - wish.holdout)) // 2)) if alone else wish.folds
     return Scheme(kind, folds, repeats, alone, wish.window or "expanding")
+
+
+def left_out_alone(wish: Wish) -> bool:
+    """Whether the user asked for leave-one-out."""
+    return wish.leave_one_out or wish.validation == "loo"
+
+
+def metric_left_out(task: Task) -> str:
+    """The usual metric of a problem type under leave-one-out: one of single rows, see `check_left_out`."""
+    from tools.metrics import default_metric, find_metric
+
+    usual = default_metric(task)
+    return "log_loss" if find_metric(usual).compares_rows else usual
+
+
+def check_left_out(metric: Metric) -> None:
+    """Refuse a metric that leave-one-out gets wrong.
+
+    A row that is left out makes its class rarer for the model that predicts it. So a model that knows the shares of the classes and
+    nothing else ranks every positive row below every negative one, and has a ROC AUC of 0 (Airola and others 2011, Computational
+    Statistics & Data Analysis 55).
+
+    Raises:
+        InputRefused: for a metric that compares rows with each other.
+    """
+    if metric.compares_rows:
+        raise InputRefused(
+            f"metric {metric.name!r} compares rows, and under leave-one-out each has a model of its own: one without skill would have a"
+            " ROC AUC of 0. Use --metric log_loss, or --repeats in place of leave-one-out."
+        )
 
 
 def _check_column(wish: Wish, split: str) -> None:

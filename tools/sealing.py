@@ -58,7 +58,7 @@ def seal_holdout(
 
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
-    from tools.schemes import check_scheme, chosen_scheme, described, gap_of
+    from tools.schemes import check_left_out, check_scheme, chosen_scheme, described, gap_of, left_out_alone, metric_left_out
     from tools.splitting import check_target, infer_task, split_rows
     from tools.tables import days_come_first, infer_schema, label_text, moments, read_table
 
@@ -81,14 +81,17 @@ def seal_holdout(
     task = task or infer_task(values)
     if task != "regression":
         values = label_text(values).astype(object)
-    check_target(values, task, 2 if wish.leave_one_out or wish.validation == "loo" else wish.folds)
+    check_target(values, task, 2 if left_out_alone(wish) else wish.folds)
     known = values.notna()
     rows = frame.assign(**{target: values})[known].reset_index(drop=True)
-    wanted = _agreed("metric", wish.metric, metric) or default_metric(task)
+    alone = left_out_alone(wish)
+    wanted = _agreed("metric", wish.metric, metric) or (default_metric(task) if not alone else metric_left_out(task))
     try:
         chosen = metric_for(wanted, task)
     except ValueError as error:
         raise (InputRefused if wish.metric else ToolRefused)(str(error)) from None
+    if alone:
+        check_left_out(chosen)
 
     kind, by = _split_kind(wish, task, split, column)
     day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])

@@ -210,6 +210,24 @@ def test_wishes_that_contradict_each_other_are_refused(tmp_path: Path, settings:
         sealed(tmp_path, **settings)
 
 
+def test_no_metric_of_pairs_is_taken_where_each_row_has_a_model_of_its_own(tmp_path: Path) -> None:
+    """The reason: left out, a row makes its class rarer, and what knows no more than that ranks all rows the wrong way round."""
+    from sklearn.metrics import roc_auc_score
+
+    y = np.arange(40) % 2
+    found = make_validation(pd.DataFrame({"y": y}), scheme("stratified", leave_one_out=True))
+    prior = np.array([y[found.rows(part)[0]].mean() for part in sorted(found.parts, key=lambda part: part.unit or 0)])
+    assert roc_auc_score(y, prior) == 0.0
+    table().assign(y=lambda frame: frame["y"] > 0).to_csv(tmp_path / "t.csv", index=False)
+    h = Hosting(tmp_path / "runs", tmp_path / "t.csv", target="y", folds="loo")
+    fetch_data(h.host)
+    assert seal_holdout(h.host).metric == "log_loss"
+    h = Hosting(tmp_path / "more", tmp_path / "t.csv", target="y", folds="loo", metric="roc_auc")
+    fetch_data(h.host)
+    with pytest.raises(InputRefused, match=r"'roc_auc' compares rows.*Use --metric log_loss, or --repeats"):
+        seal_holdout(h.host)
+
+
 def test_a_handful_of_rows_can_be_left_out_one_by_one(tmp_path: Path) -> None:
     made = sealed(tmp_path, rows=10, folds="loo")
     assert (made.rows_train, made.folds, made.leave_one_out) == (8, 4, True)
