@@ -177,6 +177,28 @@ class Standings(Fact):
     event: int
 
 
+class NestedPick(Fact):
+    fold: int
+    family: str
+    inner: float
+    outer: float | None = None
+
+
+class Nested(Fact):
+    """What a search is worth on rows that had no part in it, by `nested_score`."""
+
+    families: tuple[str, ...]
+    folds: int
+    folds_in_all: int
+    nested: float
+    std_error: float
+    flat: float
+    optimism: float
+    estimated: float | None = None
+    picks: tuple[NestedPick, ...] = ()
+    event: int
+
+
 class CurvePoint(Fact):
     rows: int
     score: float

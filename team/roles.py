@@ -22,7 +22,18 @@ STAGE_TOOLS: dict[Stage, frozenset[str]] = {
     Stage.TRAIN: frozenset({"train", "submit_candidate", "find_slices", "compare_models", "run_python", "review"}),
     Stage.OPTIMISE: frozenset({"tune", "submit_candidate", "find_slices", "compare_models", "run_python"}),
     Stage.SELECT: frozenset(
-        {"ensemble", "evaluate", "find_slices", "compare_models", "learning_curve", "explain", "run_python", "review", "score_holdout"}
+        {
+            "ensemble",
+            "evaluate",
+            "find_slices",
+            "compare_models",
+            "nested_score",
+            "learning_curve",
+            "explain",
+            "run_python",
+            "review",
+            "score_holdout",
+        }
     ),
     Stage.DOCUMENT: frozenset({"write_section", "build_report"}),
     Stage.RELEASE: frozenset({"open_holdout", "finish", "package_model", "track_run"}),

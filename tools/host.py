@@ -33,7 +33,7 @@ class Wish:
     holdout: float = 0.2
     folds: int = 5
     validation: str | None = None
-    """A name of `tools.schemes`."""
+    """A `SchemeName` of `tools.schemes`."""
     repeats: int | None = None
     leave_one_out: bool = False
     window: Window | None = None

@@ -34,6 +34,7 @@ CATALOGUE = (
     "tools.evaluation",
     "tools.slices",
     "tools.standings",
+    "tools.nesting",
     "tools.learning_curve",
     "tools.explaining",
     "tools.scoring",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.examining import curve_told, slices_told
+from team.playbook.examining import curve_told, nested_told, slices_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score
 
@@ -119,6 +119,8 @@ def _result(f: dict[str, Any]) -> str:
     blend = f.get("ensemble")
     if blend and h["candidate"] == blend["candidate"]["name"]:
         text += f" It is a weighted average of {joined([f'{name} ({weight:.2f})' for name, weight in _members(blend)])}."
+    if found := f.get("nested_score"):
+        text += f" {nested_told(found)}"
     looks = "once" if h["looks"] == 1 else f"{h['looks']} times"
     return text + f" The holdout was looked at {looks}."
 

@@ -302,12 +302,19 @@ def examined(out: Path, name: str = "Mass") -> RunDir:
         w.cell(call, "explain", "explain()", stage="select", result=explanation(name), images=[png(8)])
         w.turn("critic", "select")
         w.call("critic", "find_slices", {"candidate": "lightgbm-1"}, slices(name))
+        w.call("engineer", "nested_score", {"families": ["linear", "tree"]}, nested())
         w.call("critic", "compare_models", {"leader": "lightgbm-1"}, standings())
         w.add(
             HoldoutScored(candidate="lightgbm-1", metric="roc_auc", score=0.97, low=0.94, high=0.99, level=0.95, n=67, looks=1),
         )
         w.leave("select")
     return w.run
+
+
+def nested() -> dict[str, Any]:
+    picks = [{"fold": fold, "family": "linear", "inner": 0.96, "outer": 0.95 if fold else None} for fold in range(3)]
+    facts = {"families": ["linear", "tree"], "folds": 3, "folds_in_all": 5, "nested": 0.9512, "std_error": 0.0123, "flat": 0.9602}
+    return {**facts, "optimism": 0.009, "estimated": 0.0045, "picks": picks, "metric": "roc_auc", "direction": "maximize", "seconds": 9.0}
 
 
 def standings() -> dict[str, Any]:

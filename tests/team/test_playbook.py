@@ -193,6 +193,14 @@ STANDINGS: dict[str, Any] = {
     "rivals": [{"name": "linear-1", "score": 0.89, "apart": False}, {"name": "dummy-1", "score": 0.5, "apart": True}],
     "alike": ["linear-1"],
 }
+NESTED: dict[str, Any] = {
+    "metric": "roc_auc",
+    "folds": 5,
+    "nested": 0.88,
+    "flat": 0.9,
+    "optimism": 0.02,
+    "picks": [{"fold": 0, "family": "lightgbm"}, {"fold": 1, "family": "catboost"}],
+}
 CURVE: dict[str, Any] = {
     "candidate": "lightgbm-1",
     "metric": "roc_auc",
@@ -236,6 +244,25 @@ async def test_a_search_for_slices_that_fails_or_finds_none_keeps_no_review_back
         tool, arguments = called(await answer("critic", "select", done, **facts))
         assert (tool, arguments["verdict"]) == ("review", "accept")
         assert any("1,234 were looked at" in finding for finding in arguments["findings"]) == isinstance(result, dict)
+
+
+async def test_nested_validation_is_asked_for_where_the_user_did_and_told() -> None:
+    wish = {"source": "a.csv", "target": "y", "goal": None, "metric": None, "validation": "nested"}
+    facts = board(lightgbm=(0.90, 0.005), catboost=(0.89, 0.005), linear=(0.8, 0.01), tree=(0.7, 0.01), dummy=(0.5, 0)) | {"wish": wish}
+    done: list[tuple[str, dict[str, Any], dict[str, Any] | str]] = [
+        ("ensemble", {}, "no"),
+        ("evaluate", {"candidate": "lightgbm-1"}, {"candidate": "lightgbm-1"}),
+    ]
+    asked = called(await answer("engineer", "select", done, **facts))
+    assert asked == ("nested_score", {"families": ["lightgbm", "catboost", "linear"], "time_s": 60.0})
+    after = called(await answer("engineer", "select", [*done, ("nested_score", {}, NESTED)], **facts))
+    assert after[0] == "learning_curve"
+    holdout = {"candidate": "lightgbm-1", "score": 0.9, "low": 0.85, "high": 0.94, "level": 0.95, "n": 100, "looks": 1}
+    facts |= {"holdout": holdout, "nested_score": NESTED}
+    _, arguments = called(
+        await answer("writer", "document", [("write_section", {"slot": s}, {}) for s in ("summary", "data", "method")], **facts)
+    )
+    assert "roc_auc 0.88 on rows that had no part in it; its own cross-validation says 0.9, 0.02 better" in arguments["text"]
 
 
 async def test_examining_gets_a_small_share_of_the_search_and_nothing_where_trials_decide() -> None:
