@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HEAD = ("table", "rows of a fit", "family", "table MiB", "peak MiB", "fit MiB", "expected MiB")
 CELL = """
 from tools import memory
-from tools.crossval import fit_rows, setting_for
+from tools.crossval import setting_for
 from tools.deadline import Deadline
 from tools.families import family, load_libraries
 from tools.families.base import FitContext
@@ -36,7 +36,7 @@ space = workspace()
 problem = load_problem(space)
 chosen = load_preparation(space, "default", problem)
 model, setting = family({name!r}), setting_for(problem, chosen)
-learn = fit_rows(problem.folds, 0, problem.contract)
+learn = problem.learn(0)
 check = (problem.folds == 0).nonzero()[0]
 X = problem.X[[column.name for column in chosen.columns]]
 memory.give_back()

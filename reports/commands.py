@@ -8,7 +8,7 @@ from reports.facts import RunFacts
 
 _OPTIONS = (
     *("target", "task", "classes", "goal", "metric", "time", "trials", "model"),
-    *("sandbox", "seed", "holdout", "folds", "group", "time_column"),
+    *("sandbox", "seed", "holdout", "folds", "validation", "repeats", "window", "gap", "group", "time_column"),
 )
 _CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")
 

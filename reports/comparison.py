@@ -25,6 +25,7 @@ Row = tuple[str, list[str]]
 TEST_TITLES = {
     "delong": "DeLong's test",
     "mcnemar": "McNemar's test",
+    "mcnemar_chi2": "McNemar's test by χ²",
     "bootstrap": "paired bootstrap",
     "corrected_t": "corrected t-test",
     "wilcoxon": "Wilcoxon's test",
@@ -238,7 +239,8 @@ def _split(side: Side, name: str) -> Any:
 
 
 def _folds(side: Side) -> tuple[Any, ...]:
-    return _contract(side, "folds"), _contract(side, "seed")
+    scheme = ("folds", "fold_kind", "repeats", "leave_one_out", "window", "seed")
+    return tuple(_contract(side, name) for name in scheme), _split(side, "gap")
 
 
 def _visits(count: int) -> str:

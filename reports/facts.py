@@ -19,11 +19,13 @@ from reports.findings import (
     Explanation,
     Fact,
     LearningCurve,
+    Nested,
     Plan,
     Preparation,
     Profile,
     Skipped,
     Slices,
+    Standings,
     last_result,
     read_skipped,
 )
@@ -110,6 +112,10 @@ class RunFacts(Fact):
     explanation: Explanation | None
     curve: LearningCurve | None
     """These three, where a role asked for them, of the same candidate."""
+    standings: Standings | None
+    """How it stands beside the best of the other families."""
+    nested: Nested | None
+    """What the search is worth on rows that had no part in it, where a role asked."""
     holdout: Holdout | None
     optimism: Optimism | None
     """What the score in cross-validation owes to the pick, where the host could tell."""
@@ -226,6 +232,8 @@ def read_facts(run: Path) -> RunFacts:
     having = {"candidate": holdout.candidate} if holdout else {}
     evaluation = last_result(events, "evaluate", **having)
     slices, explanation, curve = (last_result(events, tool, **having) for tool in ("find_slices", "explain", "learning_curve"))
+    standings = last_result(events, "compare_models", **({"leader": holdout.candidate} if holdout else {}))
+    nested = last_result(events, "nested_score")
     return RunFacts(
         name=started.run if started else place.name,
         folder=_folder(place, events),
@@ -257,6 +265,8 @@ def read_facts(run: Path) -> RunFacts:
         evaluation=Evaluation.model_validate({**evaluation[1], "event": evaluation[0]}) if evaluation else None,
         slices=Slices.model_validate({**slices[1], "event": slices[0]}) if slices else None,
         explanation=Explanation.model_validate({**explanation[1], "event": explanation[0]}) if explanation else None,
+        standings=Standings.model_validate({**standings[1], "event": standings[0]}) if standings else None,
+        nested=Nested.model_validate({**nested[1], "event": nested[0]}) if nested else None,
         curve=LearningCurve.model_validate({**curve[1], "event": curve[0]}) if curve else None,
         holdout=_holdout(holdout),
         optimism=_optimism(_last(events, OptimismEstimated)),

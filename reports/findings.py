@@ -156,6 +156,62 @@ class Slices(Fact):
     event: int
 
 
+class StandingTest(Fact):
+    test: str
+    over: str
+    p_corrected: float | None = None
+
+
+class Rival(Fact):
+    """A candidate beside the leader; `p` is corrected."""
+
+    name: str
+    score: float
+    p: float | None = None
+    apart: bool
+    tests: tuple[StandingTest, ...] = ()
+
+    def p_of(self, *tests: str) -> float | None:
+        """Corrected p of the first of these tests over rows that was made."""
+        made = {test.test: test.p_corrected for test in self.tests if test.over == "rows"}
+        return next((made[test] for test in tests if test in made), None)
+
+
+class Standings(Fact):
+    """Which candidates can be told apart from the leader, by `compare_models`."""
+
+    leader: str
+    level: float
+    correction: str
+    pairs: int
+    rivals: tuple[Rival, ...]
+    alike: tuple[str, ...] = ()
+    untested: tuple[str, ...] = ()
+    event: int
+
+
+class NestedPick(Fact):
+    fold: int
+    family: str
+    inner: float
+    outer: float | None = None
+
+
+class Nested(Fact):
+    """What a search is worth on rows that had no part in it, by `nested_score`."""
+
+    families: tuple[str, ...]
+    folds: int
+    folds_in_all: int
+    nested: float
+    std_error: float
+    flat: float
+    optimism: float
+    estimated: float | None = None
+    picks: tuple[NestedPick, ...] = ()
+    event: int
+
+
 class CurvePoint(Fact):
     rows: int
     score: float

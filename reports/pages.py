@@ -19,6 +19,7 @@ from markupsafe import Markup
 from reports import charts
 from reports.figures import compact, dollars, duration, file_size, metric_title, p_value, score_format, share, signed, task_title
 from reports.visible import visible
+from tools.schemes import described
 
 TEMPLATES = Path(__file__).with_name("templates")
 MOST_NAME_CHARS = 80
@@ -46,6 +47,7 @@ def environment(figure: Callable[[float], str]) -> Environment:
         "file_size": file_size,
         "metric": metric_title,
         "task": task_title,
+        "scheme": described,
         "to_scale": lambda value, scale: score_format(scale)(value),
         "named": lambda text: _cut(text, MOST_NAME_CHARS),
         "role": lambda name: str(name).replace("_", " "),

@@ -19,6 +19,7 @@ from team.roles import stage_text
 from team.stages import Stage, State, may_send_back
 from tools.contract import Contract
 from tools.host import Wish
+from tools.schemes import described
 
 CONDUCTOR = "conductor"
 LEADERS_SHOWN = 5
@@ -34,7 +35,7 @@ _ACTING = re.compile("[`\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\u
 _FULL_RESULTS: dict[Stage, tuple[str, ...]] = {
     Stage.ACQUIRE: ("fetch_data",),
     Stage.PREPARE: ("profile_table",),
-    Stage.DOCUMENT: ("profile_table", "prepare", "evaluate", "find_slices", "learning_curve"),
+    Stage.DOCUMENT: ("profile_table", "prepare", "evaluate", "find_slices", "learning_curve", "nested_score"),
 }
 
 
@@ -68,7 +69,7 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
         "stage": state.stage.value,
         "visit": state.visit,
         "turn": state.turns_in_visit + 1,
-        "wish": {"source": wish.source, "target": wish.target, "task": wish.task, "goal": wish.goal, "metric": wish.metric},
+        "wish": {name: getattr(wish, name) for name in ("source", "target", "task", "goal", "metric", "validation")},
         "budget": {
             "search_seconds": meter.limits.search_s,
             "search_seconds_left": round(meter.search_left_s, 1),
@@ -80,6 +81,7 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
         facts["contract"] = contract.model_dump(exclude={"features", "schema_version"}) | {
             "features": len(contract.features),
             "classes": contract.classes[:20],
+            "scheme": described(contract),
         }
     facts |= {key: state.results[tool] for tool in _FULL_RESULTS.get(state.stage, ()) if tool in state.results for key in [tool]}
     facts |= _summaries(state)

@@ -51,7 +51,16 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Folder that gets the run directory.  [default: runs]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of splits and estimators.  [default: 0]")] = None,
     holdout: Annotated[float | None, typer.Option(help="Share of the rows that is sealed.  [default: 0.2]")] = None,
-    folds: Annotated[int | None, typer.Option(help="Cross-validation folds.  [default: 5]")] = None,
+    folds: Annotated[
+        str | None, typer.Option(help="Cross-validation folds; loo leaves each row, or group, out alone.  [default: 5]")
+    ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(help="kfold, stratified, group, time, loo, repeated or nested; left out, what fits the split.  [default: none]"),
+    ] = None,
+    repeats: Annotated[int | None, typer.Option(help="How often the rows are dealt to folds anew.  [default: 1]")] = None,
+    window: Annotated[str | None, typer.Option(help="Folds in order of time learn from an expanding or a sliding window.")] = None,
+    gap: Annotated[str | None, typer.Option(help="Time between what is learned from and what is predicted, such as 7d.")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose values must stay on one side of a split.")] = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows in time.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="Most milliseconds that the model may take for a single row.")] = None,

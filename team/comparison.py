@@ -16,9 +16,10 @@ from reports.side import Side, read_side
 from team.errors import MlteamError, UsageError
 from team.rundir import RunDir
 from team.vault import Scored, Vault
-from tools.comparing import LEVEL, PairedTest, corrected_resampled_t, delong, holm, mcnemar, paired_bootstrap, wilcoxon
+from tools.comparing import LEVEL, PairedTest, corrected_resampled_t, delong, mcnemar, paired_bootstrap, wilcoxon
 from tools.metrics import find_metric
 from tools.metrics.decision import called
+from tools.multiplicity import holm
 
 DECISIVE = ("delong", "mcnemar", "bootstrap", "corrected_t")
 """The first of these that a pair has carries its verdict: the holdout before the folds, the metric's own test first."""

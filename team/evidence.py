@@ -22,7 +22,6 @@ from tools.candidates import CANDIDATE_NAME, CODE, Candidate, standard_error
 from tools.files import list_names, read_regular
 from tools.folds import rows_ratio
 from tools.gain import judge_gain
-from tools.metrics import score
 from tools.optimism import most_candidates, selection_optimism
 from tools.predictions import PredictionError
 
@@ -107,7 +106,7 @@ class Evidence:
             name=name,
             family=record.family[:40],
             score=pooled,
-            std_error=standard_error(by_fold),
+            std_error=standard_error(by_fold, self._vault.contract.repeats),
             fold_scores=by_fold,
             stage=state.stage,
             seconds=max(0.0, record.fit_seconds),
@@ -208,11 +207,12 @@ class Evidence:
         y = labels[rows]
 
         def predictions(name: str) -> np.ndarray:
-            return self._vault.score_out_of_fold(self._oof(name)).values[rows]
+            decided = self._vault.score_out_of_fold(self._oof(name))
+            return self._vault.validation().averaged(decided.values)[rows]
 
         def still_scores(one: CandidateFact) -> bool:
             try:
-                return math.isclose(score(contract.metric, contract.task, y, predictions(one.name)), one.score, rel_tol=1e-9)
+                return math.isclose(self._vault.score_out_of_fold(self._oof(one.name)).score, one.score, rel_tol=1e-9)
             except (PredictionError, ValueError, OSError):
                 return False
 
@@ -248,7 +248,8 @@ class Evidence:
         gain = noise = margin = 0.0
         if old is not None and new is not None and old.name != new.name:
             differences = [sign * (a - b) for a, b in zip(new.fold_scores, old.fold_scores, strict=False)]
-            ratio = rows_ratio(self._vault.training_labels()[1], contract)
+            validation = self._vault.validation()
+            ratio = rows_ratio(validation.folds[0], contract, validation.moments)
             found = judge_gain(sign * (new.score - old.score), differences, ratio, max(1, tried))
             gain, noise, margin = found.gain, found.std_error, found.margin
         fact = RoundFact(

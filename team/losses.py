@@ -17,7 +17,7 @@ from tools.attempt import Fit, read_attempt
 from tools.candidates import CODE
 from tools.casualties import FILE, Casualties, Casualty, Kind, of_the_rows
 
-FITTING = ("train_baselines", "train", "tune", "evaluate", "finish")
+FITTING = ("train_baselines", "train", "tune", "evaluate", "finish", "nested_score")
 """Tools that note what they fit."""
 ON_ALL_ROWS = ("evaluate", "finish")
 """Those that fit a given candidate on more rows than its folds had: that memory runs out there says little of its family."""

@@ -30,7 +30,7 @@ from team.sandbox.contract import Launcher
 from team.sandbox.ending import to_the_end
 from team.vault import Vault
 from tools.candidates import CODE_FILE
-from tools.contract import Contract, Split
+from tools.contract import Split
 from tools.deadline import Deadline
 from tools.files import remove_tree
 from tools.predictions import PredictionError, encode_predictions, read_predictions
@@ -40,6 +40,8 @@ from tools.submission import PREDICTIONS_FILE, VALIDATION, FoldPrediction, Score
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from tools.folds import Part, Validation
 
 INTERRUPT_S = 1.0
 """How long a fold that met its deadline may take to end after an interrupt. Nothing of its sandbox is needed any more."""
@@ -62,7 +64,7 @@ class Journal(Protocol):
 class Fold:
     """One fold of the contract."""
 
-    id: int
+    part: Part
     number: int
     """From 1, as people count."""
     of: int
@@ -171,9 +173,9 @@ class _Task:
         self._vault, self._contract = vault, vault.contract
         self._schema = (run.data / "schema.json").read_bytes()
         self._rows = pd.read_parquet(run.data / "train.parquet")
-        self._fold_of = vault.training_labels()[1]
-        self.folds = _cut(self._rows, self._fold_of, self._contract, self._schema)
-        n, k = len(self._rows), len(self._contract.classes)
+        self._validation = vault.validation()
+        self.folds = _cut(self._rows, self._validation, self._schema)
+        n, k = len(self._rows) * self._validation.repeats, len(self._contract.classes)
         self._oof = np.full((n, k) if k else n, np.nan)
         self._took: list[float] = []
         self._fitting = self._predicting = 0.0
@@ -186,7 +188,8 @@ class _Task:
         check.to_parquet(data / f"{VALIDATION}.parquet", index=False)
         # How the rows were dealt to the folds is nothing that a fit needs.
         split = Split(kind="random", holdout_fraction=len(check) / len(self._rows), seed=0)
-        own = contract.model_copy(update={"rows_train": len(learn), "rows_holdout": len(check), "seed": 0, "split": split})
+        plain = {"seed": 0, "split": split, "validation": None, "repeats": 1, "leave_one_out": False, "window": "expanding"}
+        own = contract.model_copy(update={"rows_train": len(learn), "rows_holdout": len(check), **plain})
         (data / "contract.json").write_text(own.model_dump_json(indent=1), encoding="utf-8")
         (data / "schema.json").write_bytes(self._schema)
         (data / CODE_FILE).write_bytes(self.code.encode())
@@ -198,12 +201,18 @@ class _Task:
             PredictionError: when the file breaks the prediction schema.
         """
         fold = room.fold
-        self._oof[fold.check] = read_predictions(room.work / PREDICTIONS_FILE, self._contract, len(fold.check), inside=room.work)
+        repeat = fold.part.repeat
+        self._oof[repeat * len(self._rows) + fold.check] = read_predictions(
+            room.work / PREDICTIONS_FILE, self._contract, len(fold.check), inside=room.work
+        )
         self._took.append(seconds)
         # The sandbox knows what part of its time was fitting; more than all of it cannot have been.
         self._fitting += min(facts.fit_seconds, seconds)
         self._predicting += min(facts.predict_seconds, seconds)
-        return self._vault.score_fold(fold.id, self._oof[self._fold_of == fold.id])
+        if fold.part.unit is not None:
+            return None
+        of_repeat = self._validation.by_repeat(self._oof)[repeat]
+        return self._vault.score_fold(fold.part.fold, of_repeat[self._validation.folds[repeat] == fold.part.fold], repeat)
 
     def check_time(self, fold: Fold) -> None:
         """Raise `ToolFailed` when the folds that are left cannot be done in time, by what those before them took."""
@@ -217,6 +226,8 @@ class _Task:
 
     def scored(self) -> Scored:
         """The candidate, once every fold was taken."""
+        import numpy as np
+
         calibration, oof = self._vault.calibrate(self._oof)
         decided = self._vault.decide(oof)
         score, by_fold = decided.score, decided.fold_scores
@@ -226,11 +237,11 @@ class _Task:
             self.name, self.code, self._contract, score, by_fold, len(self.folds), self._fitting, seconds_a_row, decided.decision
         )
         record = record.model_copy(update={"calibration": calibration})
-        return Scored(record, encode_predictions(self._contract, oof, self._fold_of))
+        return Scored(record, encode_predictions(self._contract, oof, np.concatenate(self._validation.folds)))
 
 
-def _cut(rows: pd.DataFrame, fold_of: np.ndarray, contract: Contract, schema: bytes) -> list[Fold]:
-    """The contract's folds, each with its validation rows in an order that their own values give.
+def _cut(rows: pd.DataFrame, validation: Validation, schema: bytes) -> list[Fold]:
+    """The contract's folds of all repeats, each with its validation rows in an order that their own values give.
 
     In the file's order, position would tell: many tables are sorted by what is to be predicted.
     """
@@ -238,18 +249,17 @@ def _cut(rows: pd.DataFrame, fold_of: np.ndarray, contract: Contract, schema: by
     import pandas as pd
 
     from tools.contract import TableSchema
-    from tools.folds import fit_rows, fold_ids
     from tools.tables import coerce
 
     features = coerce(rows, TableSchema.model_validate_json(schema))
     hashes = pd.util.hash_pandas_object(features, index=False).to_numpy()
-    ties = np.random.default_rng(contract.seed).permutation(len(rows))
-    ids = fold_ids(fold_of)
+    ties = np.random.default_rng(validation.contract.seed).permutation(len(rows))
+    parts = validation.parts
     folds = []
-    for number, fold in enumerate(ids, 1):
-        check = np.flatnonzero(fold_of == fold)
+    for number, part in enumerate(parts, 1):
+        learn, check = validation.rows(part)
         order = np.lexsort((ties[check], hashes[check]))
-        folds.append(Fold(fold, number, len(ids), fit_rows(fold_of, fold, contract), check[order]))
+        folds.append(Fold(part, number, len(parts), learn, check[order]))
     return folds
 
 

@@ -19,9 +19,22 @@ STAGE_TOOLS: dict[Stage, frozenset[str]] = {
     Stage.ANALYSE: frozenset({"inspect_table", "profile_table", "run_python"}),
     Stage.PREPARE: frozenset({"prepare", "run_python"}),
     Stage.BASELINE: frozenset({"train_baselines"}),
-    Stage.TRAIN: frozenset({"train", "submit_candidate", "find_slices", "run_python", "review"}),
-    Stage.OPTIMISE: frozenset({"tune", "submit_candidate", "find_slices", "run_python"}),
-    Stage.SELECT: frozenset({"ensemble", "evaluate", "find_slices", "learning_curve", "explain", "run_python", "review", "score_holdout"}),
+    Stage.TRAIN: frozenset({"train", "submit_candidate", "find_slices", "compare_models", "run_python", "review"}),
+    Stage.OPTIMISE: frozenset({"tune", "submit_candidate", "find_slices", "compare_models", "run_python"}),
+    Stage.SELECT: frozenset(
+        {
+            "ensemble",
+            "evaluate",
+            "find_slices",
+            "compare_models",
+            "nested_score",
+            "learning_curve",
+            "explain",
+            "run_python",
+            "review",
+            "score_holdout",
+        }
+    ),
     Stage.DOCUMENT: frozenset({"write_section", "build_report"}),
     Stage.RELEASE: frozenset({"open_holdout", "finish", "package_model", "track_run"}),
 }

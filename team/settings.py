@@ -17,7 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from team.errors import UsageError
 from tools.constraints import Constraints, names_of, signs_of
-from tools.contract import Task
+from tools.contract import Task, Window
+from tools.schemes import GAP, SchemeName
 from tools.tracker import check_address
 
 KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK", "MLTEAM_MEMORY_MB", "MLTEAM_STDERR")
@@ -99,6 +100,24 @@ Sandbox = Annotated[
 ]
 
 
+def _folds(value: Any) -> Any:
+    """A whole number from 2 to 20, or `loo`."""
+    if value == "loo":
+        return value
+    number = int(value) if str(value).strip().isdecimal() else 0
+    if isinstance(value, bool) or not 2 <= number <= 20:
+        raise ValueError("expected a whole number from 2 to 20, or loo")
+    return number
+
+
+def _gap(value: Any) -> Any:
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool) and GAP.fullmatch(str(value)):
+        return str(value).strip()
+    if value is None:
+        return None
+    raise ValueError("expected a duration such as 7d or 12h, or a number where numbers order the rows")
+
+
 def _tracker(value: Any) -> Any:
     return None if value == "none" else check_address(value) if isinstance(value, str) else value
 
@@ -166,8 +185,17 @@ class Settings(BaseSettings):
     """Seed of the split, the folds and every estimator."""
     holdout: float = Field(0.2, gt=0, lt=1)
     """Share of the rows that is sealed as holdout."""
-    folds: int = Field(5, ge=2, le=20)
-    """Cross-validation folds."""
+    folds: Annotated[int | Literal["loo"], BeforeValidator(_folds)] = 5
+    """Cross-validation folds, or loo: each row, or each group, is left out alone."""
+    validation: SchemeName | None = None
+    """Validation scheme; None takes the one that fits the split. repeated deals the rows to folds five times; nested makes the search
+    again inside outer folds."""
+    repeats: int | None = Field(None, ge=1, le=20)
+    """How often the rows are dealt to folds anew; None means once, and five times for repeated."""
+    window: Window | None = None
+    """Of folds in order of time: expanding learns from all earlier rows, sliding from as many of the latest as the first fold has."""
+    gap: Annotated[str | None, BeforeValidator(_gap)] = None
+    """Time between what is learned from and what is predicted: 7d or 12h for dates, a plain number for numbers."""
     group: str | None = None
     """Column whose values must not be on both sides of a split."""
     time_column: str | None = None

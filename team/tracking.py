@@ -39,6 +39,8 @@ def run_record(run: RunDir, contract: Contract, state: State) -> RunRecord:
         "metric": contract.metric,
         "seed": contract.seed,
         "folds": contract.folds,
+        "validation": contract.fold_kind,
+        "repeats": contract.repeats,
         "rows_train": contract.rows_train,
         "rows_holdout": contract.rows_holdout,
         "model": asked["model"],

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tools.calibration import Calibration
     from tools.conformal import Conformal
     from tools.coverage import Coverage
+    from tools.deciding import Decided
+    from tools.folds import Validation
     from tools.metrics import Interval
 
 
@@ -61,26 +63,13 @@ class Scored:
     """Probabilities (n, k), or values (n,); for metrics of labels the largest of a row is the class that was called."""
 
 
-@dataclass(frozen=True)
-class Decided:
-    """Out-of-fold predictions and what they are worth, in the metric's own direction."""
-
-    score: float
-    """Of all rows pooled."""
-    fold_scores: list[float]
-    decision: list[float]
-    """The multipliers that the model calls classes by; empty for the most probable class."""
-    values: np.ndarray
-    """As they are scored, see `tools.deciding.decide`."""
-
-
 class Vault:
     """Sealed labels and the score contract of one run."""
 
     def __init__(self, run: RunDir) -> None:
         self._run = run
         self._train_codes: np.ndarray | None = None
-        self._folds: np.ndarray | None = None
+        self._validation: Validation | None = None
 
     @property
     def contract(self) -> Contract:
@@ -127,7 +116,7 @@ class Vault:
         write_atomic(self._run.contract, document)
 
     def score_out_of_fold(self, predictions: Path) -> Decided:
-        """Score a candidate's out-of-fold predictions: all rows pooled, and fold by fold.
+        """Score a candidate's out-of-fold predictions: all rows pooled, in the mean over repeats, and fold by fold.
 
         The folds are the contract's own, made again here; the file's fold column is not believed. Nor is what the candidate's
         record says of how classes are called: that follows from the predictions, see `tools.deciding`.
@@ -135,22 +124,24 @@ class Vault:
         Raises:
             PredictionError: when the file breaks the prediction schema.
         """
-        return self.decide(self.read_out_of_fold(predictions))
+        return self.decide(self.read_repeats(predictions))
 
-    def read_out_of_fold(self, predictions: Path) -> np.ndarray:
-        """A candidate's checked out-of-fold predictions, (n, k) or (n,), NaN in rows that no fold validates.
+    def read_repeats(self, predictions: Path) -> np.ndarray:
+        """A candidate's checked out-of-fold predictions of all repeats, one after the other, (repeats · n, k) or (repeats · n,); NaN in
+        rows that no fold validates.
 
         Raises:
             PredictionError: when the file breaks the prediction schema.
         """
         from tools.predictions import read_predictions
 
-        contract = self.contract
-        partial = bool((self.training_labels()[1] < 0).any())
-        return read_predictions(predictions, contract, contract.rows_train, partial=partial, inside=self._run.work)
+        contract, validation = self.contract, self.validation()
+        partial = bool((validation.folds[0] < 0).any())
+        return read_predictions(predictions, contract, contract.rows_train * validation.repeats, partial=partial, inside=self._run.work)
 
     def calibrate(self, values: np.ndarray) -> tuple[Calibration | None, np.ndarray]:
-        """The calibration of predictions that were made in quarantine, and these calibrated: see `tools.calibrating.calibrate`."""
+        """The calibration of predictions of all repeats that were made in quarantine, and these calibrated: see
+        `tools.calibrating.calibrate`."""
         from tools.calibrating import calibrate
 
         contract = self.contract
@@ -158,24 +149,28 @@ class Vault:
         return calibrate(contract.metric, contract.task, labels, values, folds, contract.seed)
 
     def decide(self, values: np.ndarray) -> Decided:
-        """Like `score_out_of_fold`, for predictions (n, k) or (n,) that were checked already; folds without a score are left out."""
+        """Like `score_out_of_fold`, for predictions of all repeats that were checked already; folds without a score are left out."""
         import numpy as np
 
-        from tools.deciding import decide
+        from tools.deciding import Decided, decide
         from tools.metrics import score
 
-        contract = self.contract
+        contract, validation = self.contract, self.validation()
         labels, folds = self.training_labels()
-        scored = folds >= 0
         decision, values = decide(contract.metric, contract.task, labels, values, folds, contract.seed)
-        by_fold = [found for fold in np.unique(folds[scored]) if (found := self.score_fold(int(fold), values[folds == fold])) is not None]
-        return Decided(score(contract.metric, contract.task, labels[scored], values[scored]), by_fold, decision, values)
+        pooled, by_fold = [], []
+        for repeat, (folds, each) in enumerate(zip(validation.folds, validation.by_repeat(values), strict=True)):
+            scored = folds >= 0
+            pooled.append(score(contract.metric, contract.task, labels[scored], each[scored]))
+            found = (self.score_fold(int(fold), each[folds == fold], repeat) for fold in np.unique(folds[scored]))
+            by_fold += [value for value in found if value is not None]
+        return Decided(float(np.mean(pooled)), by_fold, decision, values)
 
     def disparity(self, values: np.ndarray) -> dict[str, float]:
         """How differently out-of-fold predictions treat the groups of the sensitive column; empty where none was named.
 
         Args:
-            values: as they are scored, see `decide`.
+            values: of all repeats, as they are scored, see `decide`; what counts is the mean over repeats, so that a row counts once.
         """
         import pandas as pd
 
@@ -185,16 +180,16 @@ class Vault:
         if name is None:
             return {}
         labels, folds = self.training_labels()
-        scored = folds >= 0
+        scored, values = folds >= 0, self.validation().averaged(values)
         groups = groups_of(pd.read_parquet(self._run.data / "train.parquet", columns=[name])[name])
         return disparities(self.contract.task, labels[scored], values[scored], groups[scored])
 
-    def score_fold(self, fold: int, values: np.ndarray) -> float | None:
+    def score_fold(self, fold: int, values: np.ndarray, repeat: int = 0) -> float | None:
         """Score checked predictions for the rows of one fold; None where the metric is undefined, as without both classes."""
         from tools.metrics import score
 
-        contract = self.contract
-        labels, folds = self.training_labels()
+        contract, folds = self.contract, self.validation().folds[repeat]
+        labels = self.training_labels()[0]
         try:
             return score(contract.metric, contract.task, labels[folds == fold], values)
         except ValueError:
@@ -333,7 +328,8 @@ class Vault:
         if contract.predicts != "values":
             return []
         try:
-            values = self.read_out_of_fold(self._run.work / "candidates" / final.candidate / "oof.parquet")
+            # Of one repeat: the mean over repeats errs less than the single model that the intervals are for.
+            values = self.validation().by_repeat(self.read_repeats(self._run.work / "candidates" / final.candidate / "oof.parquet"))[0]
         except PredictionError:
             return []
         labels, folds = self.training_labels()
@@ -379,15 +375,26 @@ class Vault:
         return column.astype(str).to_numpy(dtype=object).astype(str)
 
     def training_labels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Codes or values of the target, and the contract's fold of each row (-1 where none validates it), for all training rows."""
-        if self._train_codes is None or self._folds is None:
-            import pandas as pd
+        """Codes or values of the target of all training rows, and the fold of each in the first repeat, -1 where none validates it."""
+        if self._train_codes is None:
+            self._read_training_rows()
+        assert self._train_codes is not None
+        return self._train_codes, self.validation().folds[0]
 
-            from tools.folds import make_folds
-            from tools.problem import encode_target
+    def validation(self) -> Validation:
+        """The contract's cross-validation of the training rows, made again here."""
+        if self._validation is None:
+            self._read_training_rows()
+        assert self._validation is not None
+        return self._validation
 
-            contract = self.contract
-            train = pd.read_parquet(self._run.data / "train.parquet")
-            self._train_codes = encode_target(train[contract.target], contract)
-            self._folds = make_folds(train, contract)
-        return self._train_codes, self._folds
+    def _read_training_rows(self) -> None:
+        import pandas as pd
+
+        from tools.folds import make_validation
+        from tools.problem import encode_target
+
+        contract = self.contract
+        train = pd.read_parquet(self._run.data / "train.parquet")
+        self._train_codes = encode_target(train[contract.target], contract)
+        self._validation = make_validation(train, contract)

@@ -85,8 +85,8 @@ def calibrate(metric: str, task: Task, y: Array, proba: Array, folds: Array, see
 
     Args:
         y: codes or values, shape (n,).
-        proba: out-of-fold probabilities (n, k), or values (n,); NaN in rows that no fold validates.
-        folds: fold of each row, -1 for never validated.
+        proba: out-of-fold probabilities of all repeats, (repeats · n, k), or values (repeats · n,); NaN in rows that no fold validates.
+        folds: fold of each row in the first repeat, -1 for never validated.
 
     Returns:
         The map for new rows, None where none gains more than noise; and predictions in the shape of `proba`, unchanged where the
@@ -104,9 +104,10 @@ def calibrate(metric: str, task: Task, y: Array, proba: Array, folds: Array, see
     if proba.shape[1] == 2 and rows.sum() >= 2 * ISOTONIC_ROWS:
         ways.append(isotonic)
     correction = Correction(ways, _applied, partial(_negative, loss), seed)
-    found, corrected = correction.cross_fit(y[rows], proba[rows], folds[rows])
+    of_all = np.tile(rows, len(proba) // len(y))
+    found, corrected = correction.cross_fit(y[rows], proba[of_all], folds[rows])
     calibrated = proba.copy()
-    calibrated[rows] = corrected
+    calibrated[of_all] = corrected
     return found, calibrated
 
 

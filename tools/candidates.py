@@ -68,9 +68,10 @@ class Candidate(BaseModel):
     score: float
     """The contract's metric of the pooled out-of-fold predictions."""
     std_error: float
-    """Standard deviation of the fold scores over the square root of their number."""
+    """Standard deviation of the fold scores over the square root of their number in one repeat."""
     fold_scores: list[float]
     n_folds: int
+    """Fits of all repeats; under leave-one-out one a row, or a group."""
     fit_seconds: FiniteFloat
     """Seconds to fit all folds, added up: folds that were fitted side by side took less of the clock."""
     predict_ms_per_row: FiniteFloat
@@ -91,11 +92,13 @@ class Candidate(BaseModel):
     decision: list[FiniteFloat] = []
     """One multiplier a class that decides which is called, for metrics of labels; empty for the most probable class. What the host
     scores by it finds itself."""
+    repeats: int = 1
+    """How often the rows were dealt to folds."""
 
     @property
     def refit_seconds(self) -> float:
         """About how long one fit on all rows takes: a fold's fit, on as many more rows."""
-        return self.fit_seconds / max(1, self.n_folds - 1)
+        return self.fit_seconds / self.repeats / max(1, self.n_folds / self.repeats - 1)
 
     @property
     def spec(self) -> CandidateSpec:
@@ -133,34 +136,40 @@ def facts(candidate: Candidate) -> CandidateFacts:
     )
 
 
-def standard_error(scores: list[float]) -> float:
-    """Standard deviation over the square root of the number; 0 for fewer than two."""
+def standard_error(scores: list[float], repeats: int = 1) -> float:
+    """Standard deviation over the square root of the number of scores in one repeat; 0 for fewer than two scores.
+
+    The folds of another repeat are the same rows dealt anew: they tell the spread better, and bring no row that was not there.
+    """
     if len(scores) < 2:
         return 0.0
     mean = sum(scores) / len(scores)
-    return float((sum((s - mean) ** 2 for s in scores) / (len(scores) - 1) / len(scores)) ** 0.5)
+    return float((sum((s - mean) ** 2 for s in scores) / (len(scores) - 1) / max(1.0, len(scores) / repeats)) ** 0.5)
 
 
-def paired_error(new: list[float], old: list[float]) -> float:
+def paired_error(new: list[float], old: list[float], repeats: int = 1) -> float:
     """Standard error of the fold-wise differences of two candidates over the same folds."""
-    return standard_error([a - b for a, b in zip(new, old, strict=False)])
+    return standard_error([a - b for a, b in zip(new, old, strict=False)], repeats)
 
 
 def write_candidate(space: Workspace, candidate: Candidate, problem: Problem, oof: Array, before: Array | None = None) -> None:
     """Write a candidate's folder under a temporary name and rename it, replacing one of the same name.
 
     Args:
-        oof: out-of-fold predictions, (n, k) or (n,), NaN in rows that no fold validates.
+        oof: out-of-fold predictions of all repeats, (repeats · n, k) or (repeats · n,), NaN in rows that no fold validates.
         before: the same before they were calibrated, for candidates with a calibration.
     """
+    import numpy as np
+
     from tools.predictions import write_predictions
 
     staging = space.candidates / f".{candidate.name}.tmp"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    write_predictions(staging / "oof.parquet", problem.contract, oof, problem.folds)
+    folds = np.concatenate(problem.scheme.folds)
+    write_predictions(staging / "oof.parquet", problem.contract, oof, folds)
     if before is not None and candidate.calibration is not None:
-        write_predictions(staging / BEFORE, problem.contract, before, problem.folds)
+        write_predictions(staging / BEFORE, problem.contract, before, folds)
     write_text(staging / "candidate.json", candidate.model_dump_json(indent=1))
     final = space.candidates / candidate.name
     if final.exists():
@@ -183,12 +192,17 @@ def load_candidate(space: Workspace, name: str) -> Candidate:
     return Candidate.model_validate_json(path.read_text(encoding="utf-8"))
 
 
-def load_oof(space: Workspace, name: str, problem: Problem, file: str = "oof.parquet") -> Array:
-    """Out-of-fold predictions of a candidate, NaN in rows that no fold validates."""
+def load_oof(space: Workspace, name: str, problem: Problem) -> Array:
+    """Out-of-fold predictions of a candidate, (n, k) or (n,), the mean over repeats; NaN in rows that no fold validates."""
+    return problem.scheme.averaged(load_repeats(space, name, problem))
+
+
+def load_repeats(space: Workspace, name: str, problem: Problem, file: str = "oof.parquet") -> Array:
+    """Out-of-fold predictions of a candidate in all repeats, (repeats · n, k) or (repeats · n,)."""
     from tools.predictions import read_predictions
 
-    partial = bool((problem.folds < 0).any())
-    return read_predictions(space.candidates / name / file, problem.contract, problem.n_rows, partial=partial)
+    rows, partial = problem.n_rows * problem.scheme.repeats, bool((problem.folds < 0).any())
+    return read_predictions(space.candidates / name / file, problem.contract, rows, partial=partial)
 
 
 def load_code(space: Workspace, candidate: Candidate) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-Test = Literal["corrected_t", "wilcoxon", "bootstrap", "mcnemar", "delong"]
+Test = Literal["corrected_t", "wilcoxon", "bootstrap", "mcnemar", "mcnemar_chi2", "delong"]
 LEVEL = 0.95
 RESAMPLES = 2000
 ROWS_RESAMPLED = 100_000_000
@@ -123,8 +123,48 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> PairedTest:
     )
 
 
+def wilcoxon_rows(first: Array, second: Array) -> PairedTest:
+    """Wilcoxon's signed-rank test over rows: is the one model's loss of a row as often, and by as much, above the other's as below?
+
+    It looks at the middle of the differences, so that a few rows on which one model fails badly hardly count, and may well say
+    something else than the mean of the losses. Exact for up to 50 rows without ties, else by the normal distribution.
+
+    Args:
+        first: loss of each row under the first model, shape (n,); lower is better.
+        second: that under the second one.
+
+    Raises:
+        ValueError: when the rows do not pair up, or are fewer than two.
+    """
+    import numpy as np
+    from scipy.stats import wilcoxon as signed_rank
+
+    differences = _differences(first, second, "row losses")
+    if not (np.abs(differences) > _EQUAL * max(1e-300, float(np.abs(np.concatenate([first, second])).max()))).any():
+        return PairedTest(test="wilcoxon", over="rows", n=len(differences), difference=0.0, p=1.0, note="the losses are equal in every row")
+    found = signed_rank(differences)
+    return PairedTest(
+        test="wilcoxon",
+        over="rows",
+        n=len(differences),
+        difference=float(differences.mean()),
+        statistic=float(found.statistic),
+        p=float(found.pvalue),
+        note="of the losses of rows, lower is better",
+    )
+
+
 def paired_bootstrap(
-    metric: str, task: Task, y: Array, first: Array, second: Array, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
+    metric: str,
+    task: Task,
+    y: Array,
+    first: Array,
+    second: Array,
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+    normal: bool = False,
 ) -> PairedTest:
     """Percentile bootstrap of the difference of two scores on the same rows (Efron and Tibshirani 1993, chapters 13 and 15).
 
@@ -136,11 +176,14 @@ def paired_bootstrap(
         y: codes or values, shape (n,).
         first: probabilities (n, k) or values (n,) of the first model.
         second: those of the second model, in the same shape.
+        normal: whether the p-value is that of a normal distribution with the spread of the resamples. It serves where many pairs
+            are corrected for, since it needs few resamples and has no floor.
 
     Raises:
         ValueError: as `tools.metrics.score` does.
     """
     import numpy as np
+    from scipy.stats import norm
 
     from tools.metrics import metric_for, score, shaped
     from tools.resampling import paired_bootstrap_scores
@@ -154,6 +197,9 @@ def paired_bootstrap(
     tail = (1 - level) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
     beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    p = min(1.0, 2 * (beyond + 1) / (len(drawn) + 1))
+    if normal and (spread := float(drawn.std(ddof=1))) > 0:
+        p = float(2 * norm.sf(abs(difference) / spread))
     return PairedTest(
         test="bootstrap",
         over="rows",
@@ -162,7 +208,7 @@ def paired_bootstrap(
         low=float(low),
         high=float(high),
         level=level,
-        p=min(1.0, 2 * (beyond + 1) / (len(drawn) + 1)),
+        p=p,
     )
 
 
@@ -177,20 +223,42 @@ def mcnemar(y: Array, first: Array, second: Array) -> PairedTest:
         first: predicted codes of the first model, shape (n,).
         second: those of the second model.
     """
-    import numpy as np
     from scipy.stats import binomtest
 
-    mine, other = np.asarray(first) == np.asarray(y), np.asarray(second) == np.asarray(y)
-    only_mine, only_other = int((mine & ~other).sum()), int((~mine & other).sum())
-    discordant = only_mine + only_other
+    only_mine, only_other, difference = _discordant(y, first, second)
     return PairedTest(
         test="mcnemar",
         over="rows",
-        n=len(mine),
-        difference=float(mine.mean() - other.mean()),
+        n=len(y),
+        difference=difference,
         statistic=float(only_mine),
-        p=float(binomtest(only_mine, discordant).pvalue) if discordant else 1.0,
+        p=float(binomtest(only_mine, only_mine + only_other).pvalue) if only_mine + only_other else 1.0,
         note=f"rows right in the first alone: {only_mine}, in the second alone: {only_other}",
+    )
+
+
+def mcnemar_chi2(y: Array, first: Array, second: Array) -> PairedTest:
+    """McNemar's test by the χ² distribution with Edwards' continuity correction, (|b - c| - 1)²/(b + c) with one degree of freedom
+    (McNemar 1947; Edwards 1948, Psychometrika 13). `mcnemar` is the exact one; this is what tables of older work hold.
+
+    Args:
+        y: true codes, shape (n,).
+        first: predicted codes of the first model, shape (n,).
+        second: those of the second model.
+    """
+    from scipy.stats import chi2
+
+    only_mine, only_other, difference = _discordant(y, first, second)
+    discordant = only_mine + only_other
+    statistic = max(0, abs(only_mine - only_other) - 1) ** 2 / discordant if discordant else 0.0
+    return PairedTest(
+        test="mcnemar_chi2",
+        over="rows",
+        n=len(y),
+        difference=difference,
+        statistic=statistic,
+        p=float(chi2.sf(statistic, 1)),
+        note=f"{discordant} rows tell the models apart, few for this approximation" if discordant < 25 else "",
     )
 
 
@@ -238,22 +306,20 @@ def delong(y: Array, first: Array, second: Array, level: float = LEVEL) -> Paire
     )
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """p-values corrected for their number by Holm's step-down method (Holm 1979); None stays, and does not count."""
-    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    corrected: list[float | None] = [None] * len(p_values)
-    highest = 0.0
-    for rank, (p, i) in enumerate(known):
-        highest = max(highest, min(1.0, (len(known) - rank) * p))
-        corrected[i] = highest
-    return corrected
+def _discordant(y: Array, first: Array, second: Array) -> tuple[int, int, float]:
+    """Rows that the first model alone gets right, those that the second does, and the difference of the shares of right rows."""
+    import numpy as np
+
+    mine, other = np.asarray(first) == np.asarray(y), np.asarray(second) == np.asarray(y)
+    return int((mine & ~other).sum()), int((~mine & other).sum()), float(mine.mean() - other.mean())
 
 
-def _differences(first: Sequence[float], second: Sequence[float]) -> Array:
+def _differences(first: Sequence[float] | Array, second: Sequence[float] | Array, what: str = "fold scores") -> Array:
     import numpy as np
 
     if len(first) != len(second) or len(first) < 2:
-        raise ValueError(f"fold scores must pair up, two folds at least; got {len(first)} and {len(second)}")
+        unit = "folds" if what == "fold scores" else "rows"
+        raise ValueError(f"{what} must pair up, two {unit} at least; got {len(first)} and {len(second)}")
     return np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
 
 

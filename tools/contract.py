@@ -13,6 +13,10 @@ Predicts = Literal["classes", "values", "labels", "risk", "groups", "scores"]
 """The shape of predictions: a probability a class, a number, independent probabilities of labels, a risk, a group, a score."""
 Direction = Literal["maximize", "minimize"]
 ColumnKind = Literal["numeric", "boolean", "categorical", "text", "datetime"]
+FoldKind = Literal["kfold", "stratified", "group", "time"]
+Window = Literal["expanding", "sliding"]
+
+_FOLDS_OF_SPLIT: dict[str, FoldKind] = {"random": "kfold", "stratified": "stratified", "group": "group", "time": "time"}
 
 
 _PREDICTS: dict[Task, Predicts] = {
@@ -39,6 +43,11 @@ class Split(BaseModel):
     """Group or time column, for the kinds that use one."""
     day_first: bool = False
     """Whether 03/04/2024 in a time column means the third of April."""
+    dated: bool = False
+    """Whether a time column holds dates, so that moments are seconds."""
+    gap: float = 0.0
+    """Of a time split: how much time must lie between what is learned from and what is predicted, in seconds where the column holds
+    dates, else in its own unit. Rows in it are learned from by no fold that they come too close to, and before the holdout by none."""
     holdout_fraction: float
     seed: int
 
@@ -64,6 +73,15 @@ class Contract(BaseModel):
     split: Split
     folds: int
     """Number of cross-validation folds over the training rows."""
+    validation: FoldKind | None = None
+    """How rows are dealt to the folds; None as the holdout was taken."""
+    repeats: int = 1
+    """How often the rows are dealt to folds anew; scores and errors are over the folds of all repeats."""
+    leave_one_out: bool = False
+    """Whether each row, or each group, is predicted by a model of its own that learned from all others. The folds are then only what
+    is scored together."""
+    window: Window = "expanding"
+    """Of time folds: whether each learns from all earlier rows, or from as many of the latest as the first one has."""
     rows_train: int
     rows_holdout: int
     features: list[str]
@@ -74,6 +92,10 @@ class Contract(BaseModel):
     @property
     def predicts(self) -> Predicts:
         return predicts(self.task)
+
+    @property
+    def fold_kind(self) -> FoldKind:
+        return self.validation or _FOLDS_OF_SPLIT[self.split.kind]
 
     @property
     def prediction_columns(self) -> list[str]:

@@ -3,6 +3,11 @@
 A correction is a calibration map or a decision rule. Whoever learns one on the rows that score it reports a number that it will not
 reach again. So every part of the rows is corrected by what was learnt on the other parts, and that holds for the question whether to
 correct at all, too: it is answered on the other parts alone, by cross-fitting inside them.
+
+Where rows were dealt to folds several times, a row has as many predictions, and one label. All of them stay in one part, that of the
+first repeat: so one correction is learnt on the predictions of all repeats, each of a single model as the final one is, and none on a
+row that it corrects. Were every repeat corrected by itself, there would be as many corrections and one model to use them on; the mean
+over repeats is surer of itself than any single model, so what is learnt on it would not suit one.
 """
 
 from __future__ import annotations
@@ -71,8 +76,15 @@ class Correction(Generic[R]):
         return self.score(y[rows], self.apply(proba[rows], learn(y[others], proba[others])))
 
     def cross_fit(self, y: Array, proba: Array, folds: Array) -> tuple[R | None, Array]:
-        """The correction for new rows, and these rows corrected part by part by what `settle` makes of the other parts."""
-        parts = deal(folds, self.seed)
+        """The correction for new rows, and these rows corrected part by part by what `settle` makes of the other parts.
+
+        Args:
+            y: codes, shape (n,).
+            proba: predictions of all repeats, one after the other, shape (repeats · n, k).
+            folds: fold of each row in the first repeat, shape (n,).
+        """
+        repeats = len(proba) // len(y)
+        parts, y = np.tile(deal(folds, self.seed), repeats), np.tile(y, repeats)
         corrected = proba.copy()
         for part in np.unique(parts):
             inside, others = parts == part, parts != part

@@ -18,7 +18,7 @@ from tools.candidates import Candidate, CandidateSpec, standard_error
 from tools.deadline import Deadline
 from tools.families import family
 from tools.families.base import FitContext, Fitted, Setting
-from tools.folds import fit_rows, share_of
+from tools.folds import Part, share_of
 from tools.measuring import latency_of, size_of
 from tools.preparation import Preparation
 from tools.problem import Problem
@@ -99,7 +99,7 @@ def evaluate_candidate(
     pace: bool = True,
     after_fold: Callable[[int, float | None], None] | None = None,
 ) -> Evaluated:
-    """Cross-validate one configuration over the contract's folds.
+    """Cross-validate one configuration over the contract's folds, in all repeats; leave-one-out has a fit for each row or group.
 
     A candidate is complete or it is not kept. Iterative families stop adding iterations when a fold's share of the
     time is over, which the record tells as `cut_short`; with `pace`, a short pilot fit first chooses a learning rate
@@ -108,8 +108,8 @@ def evaluate_candidate(
     Args:
         deadline: must not be passed.
         target: when the evaluation should be done; iterations are shared out by it. `deadline` when left out.
-        after_fold: called with the fold and its score (None where undefined) after each fold; what it raises ends
-            the evaluation.
+        after_fold: called with the number of the fit and the score of its fold (None where undefined, and of single rows) after
+            each fit; what it raises ends the evaluation.
 
     Raises:
         DeadlineReached: when the time was over before every fold was done.
@@ -119,20 +119,20 @@ def evaluate_candidate(
     X = problem.X[[column.name for column in preparation.columns]]
     params = dict(spec.params)
     target = target or deadline
-    folds = problem.fold_ids
-    lanes = lanes_for(model_family, problem.fold_rows, setting, len(folds))
-    waves = math.ceil(len(folds) / lanes)
+    parts = problem.parts
+    lanes = lanes_for(model_family, problem.fold_rows, setting, len(parts))
+    waves = math.ceil(len(parts) / lanes)
     setting = replace(setting, threads=max(1, setting.threads // lanes))
     if pace and model_family.iterative and not math.isinf(target.remaining()):
         params = _paced(model_family, params, spec.share, problem, X, setting, target, waves)
-    oof = problem.empty_predictions(problem.n_rows)
+    oof = problem.empty_oof()
     outcomes: list[_Outcome] = []
     begun = count()
 
-    def job(fold: int) -> Callable[[Deadline], _Outcome]:
+    def job(part: Part) -> Callable[[Deadline], _Outcome]:
         def fit(whole: Deadline) -> _Outcome:
             whole.check()
-            learn, check = _rows(problem, fold, spec.share)
+            learn, check = _rows(problem, part, spec.share)
             to_come = waves - next(begun) // lanes
             until = whole.share(target.remaining() * 0.93 / to_come) if model_family.iterative else whole
             began = time.monotonic()
@@ -142,19 +142,20 @@ def evaluate_candidate(
             predicted = fitted.predict(X.iloc[check])
             took = (tick - began, time.monotonic() - tick)
             latency_ms = size_mb = 0.0
-            if fold == folds[-1]:
+            if part is parts[-1]:
                 bags = _bags(model_family, len(learn), problem)
                 latency_ms, size_mb = bags * latency_of(fitted.predict, X.iloc[check]), bags * size_of(fitted)
             return _Outcome(check, predicted, *took, fitted.iterations, fitted.cut_short, fitted.starved, latency_ms, size_mb)
 
         return fit
 
-    with closing(abreast([job(fold) for fold in folds], lanes, deadline)) as fitted_folds:
-        for fold, outcome in zip(folds, fitted_folds, strict=True):
-            oof[outcome.rows] = outcome.predicted
+    with closing(abreast([job(part) for part in parts], lanes, deadline)) as outcomes_in_order:
+        for number, (part, outcome) in enumerate(zip(parts, outcomes_in_order, strict=True)):
+            of_repeat = oof[part.repeat * problem.n_rows : (part.repeat + 1) * problem.n_rows]
+            of_repeat[outcome.rows] = outcome.predicted
             outcomes.append(outcome)
             if after_fold is not None:
-                after_fold(fold, _score_or_none(problem, oof, outcome.rows))
+                after_fold(number, _score_or_none(problem, of_repeat, outcome.rows) if part.unit is None else None)
     calibration, calibrated = problem.calibrate(oof)
     record = _record(spec, params, problem, calibrated, outcomes)
     last = outcomes[-1]
@@ -164,7 +165,7 @@ def evaluate_candidate(
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What is kept of the fit of a fold: the model itself would lie in memory beside the next one."""
+    """What is kept of a fit: the model itself would lie in memory beside the next one."""
 
     rows: Array
     predicted: Array
@@ -176,13 +177,13 @@ class _Outcome:
     starved: bool
     latency_ms: float
     size_mb: float
-    """Of the model that a refit gives, 0 but for the last fold."""
+    """Of the model that a refit gives, 0 but for the last fit."""
 
 
-def _rows(problem: Problem, fold: int, share: float) -> tuple[Array, Array]:
-    """Positions of the rows that a fold's fit is shown, and of those that it predicts."""
-    learn = share_of(fit_rows(problem.folds, fold, problem.contract), share, problem.y, problem.contract)
-    return learn, np.flatnonzero(problem.folds == fold)
+def _rows(problem: Problem, part: Part, share: float) -> tuple[Array, Array]:
+    """Positions of the rows that a fit is shown, and of those that it predicts."""
+    learn, check = problem.scheme.rows(part)
+    return share_of(learn, share, problem.y, problem.contract), check
 
 
 def _score_or_none(problem: Problem, oof: Array, rows: Array) -> float | None:
@@ -207,11 +208,12 @@ def _record(spec: CandidateSpec, params: dict[str, Any], problem: Problem, oof: 
         share=spec.share,
         metric=problem.contract.metric,
         score=problem.score(decided),
-        std_error=standard_error(scores),
+        std_error=standard_error(scores, problem.scheme.repeats),
         fold_scores=scores,
-        n_folds=len(problem.fold_ids),
+        n_folds=len(outcomes),
+        repeats=problem.scheme.repeats,
         fit_seconds=sum(outcome.fitting for outcome in outcomes),
-        predict_ms_per_row=1000 * sum(outcome.predicting for outcome in outcomes) / max(1, int(problem.validated.sum())),
+        predict_ms_per_row=1000 * sum(outcome.predicting for outcome in outcomes) / max(1, sum(len(outcome.rows) for outcome in outcomes)),
         iterations=[outcome.iterations for outcome in outcomes if outcome.iterations is not None],
         cut_short=any(outcome.cut_short for outcome in outcomes),
         decision=decision,
@@ -229,7 +231,7 @@ def _paced(
     waves: int,
 ) -> dict[str, Any]:
     """A few iterations on the first fold tell how many the deadline has room for, with `waves` fits one after the other."""
-    learn, check = _rows(problem, problem.fold_ids[0], share)
+    learn, check = _rows(problem, problem.parts[0], share)
     short = {**params, "epochs": 3} if "epochs" in params else params
     context = FitContext(deadline=deadline.share(deadline.remaining() / 8), iterations=PILOT_ITERATIONS, seed=setting.seed)
     started = time.monotonic()
@@ -289,7 +291,7 @@ def refit_iterations(candidate: Candidate) -> int | None:
     """How many iterations a fit on all rows gets; None for families without."""
     if not candidate.iterations:
         return None
-    growth = 1 + 0.5 / max(1, candidate.n_folds - 1)
+    growth = 1 + 0.5 / max(1, candidate.n_folds / candidate.repeats - 1)
     if candidate.family in ("random_forest", "extra_trees", "mlp"):
         growth = 1.0
     return max(1, round(float(np.mean(candidate.iterations)) * growth))

@@ -9,6 +9,7 @@ The search is a pure function of those, so that kernel and host come to the same
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,20 @@ SMOOTHED = 5
 """Neighbouring multipliers that are averaged, since a single peak of a step function is luck."""
 PASSES = 3
 _LEAST = 1e-12
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Out-of-fold predictions and what they are worth, in the metric's own direction."""
+
+    score: float
+    """Of all rows pooled, in the mean over repeats."""
+    fold_scores: list[float]
+    """Repeat by repeat."""
+    decision: list[float]
+    """The multipliers that the model calls classes by; empty for the most probable class."""
+    values: Array
+    """As they are scored, see `decide`, of all repeats, (repeats · n, k) or (repeats · n,)."""
 
 
 def decides(name: str, task: Task) -> bool:
@@ -133,8 +148,8 @@ def decide(metric: str, task: Task, y: Array, proba: Array, folds: Array, seed: 
 
     Args:
         y: codes or values, shape (n,).
-        proba: out-of-fold probabilities (n, k), or values (n,); NaN in rows that no fold validates.
-        folds: fold of each row, -1 for never validated.
+        proba: out-of-fold probabilities of all repeats, (repeats · n, k), or values (repeats · n,); NaN in rows that no fold validates.
+        folds: fold of each row in the first repeat, -1 for never validated.
 
     Returns:
         One multiplier a class for new rows, empty where the most probable class is called; and predictions in the shape of
@@ -143,9 +158,10 @@ def decide(metric: str, task: Task, y: Array, proba: Array, folds: Array, seed: 
     if not decides(metric, task) or not 2 <= proba.shape[1] <= MOST_CLASSES:
         return [], proba
     rows = folds >= 0
-    found, corrected = _correction(metric, seed).cross_fit(y[rows], proba[rows], folds[rows])
+    of_all = np.tile(rows, len(proba) // len(y))
+    found, corrected = _correction(metric, seed).cross_fit(y[rows], proba[of_all], folds[rows])
     scored = proba.copy()
-    scored[rows] = corrected
+    scored[of_all] = corrected
     return found or [], scored
 
 

@@ -16,7 +16,7 @@ from tools.candidates import (
     facts,
     leaderboard,
     load_candidate,
-    load_oof,
+    load_repeats,
     paired_error,
     standard_error,
     write_candidate,
@@ -84,7 +84,7 @@ def ensemble(
     fitting = [r for r in records if constraints.exceeded(r.latency_ms, r.size_mb) is None]
     records = fitting or [min(records, key=lambda r: constraints.excess(r.latency_ms, r.size_mb))]
     single, known = records[0], [record.name for record in records]
-    predictions = np.stack([load_oof(space, record.name, problem) for record in records])
+    predictions = np.stack([load_repeats(space, record.name, problem) for record in records])
     weights, crossed = _fit_weights(predictions, problem, deadline)
     while (heavy := _too_heavy(records, weights, refit_s, constraints)) is not None:
         records, predictions = records[:heavy] + records[heavy + 1 :], np.delete(predictions, heavy, axis=0)
@@ -101,9 +101,10 @@ def ensemble(
         preparation="",
         metric=problem.contract.metric,
         score=problem.score(decided),
-        std_error=standard_error(scores),
+        std_error=standard_error(scores, problem.scheme.repeats),
         fold_scores=scores,
-        n_folds=len(problem.fold_ids),
+        n_folds=len(problem.parts),
+        repeats=problem.scheme.repeats,
         fit_seconds=deadline.elapsed(),
         predict_ms_per_row=sum(r.predict_ms_per_row for r, w in zip(records, weights, strict=True) if w > 0),
         latency_ms=sum(r.latency_ms or 0.0 for r, w in zip(records, weights, strict=True) if w > 0),
@@ -114,7 +115,7 @@ def ensemble(
     )
     write_candidate(space, made, problem, oof, crossed)
     gain = sign * (sum(scores) / len(scores) - sum(single.fold_scores) / len(scores)) if scores else 0.0
-    noise = paired_error(scores, single.fold_scores)
+    noise = paired_error(scores, single.fold_scores, problem.scheme.repeats)
     progress(candidate=made.name, score=made.score, gain=gain)
     return EnsembleResult(
         candidate=facts(made),
@@ -165,30 +166,39 @@ def _choose(space: Workspace, names: list[str] | None) -> list[Candidate]:
 
 
 def _fit_weights(predictions: np.ndarray, problem: Problem, deadline: Deadline) -> tuple[np.ndarray, np.ndarray]:
-    """Weights over all folds, and out-of-fold predictions whose weights were chosen on the other folds."""
+    """Weights over all folds of all repeats, and out-of-fold predictions whose weights were chosen on the other folds of their repeat.
+
+    Args:
+        predictions: out of fold, (m, repeats · n, k) or (m, repeats · n).
+    """
     import numpy as np
 
+    from tools.folds import fold_ids
     from tools.metrics import find_metric
     from tools.selection import by_fold, greedy_weights, loss_function, weighed_by, weighted
 
     task = problem.contract.task
     loss = loss_function(weighed_by(problem.contract.metric, task), task)
     ranks = find_metric(problem.contract.metric).compares_rows
-    rows = np.flatnonzero(problem.validated)
-    parts = len(problem.fold_ids) + 1
-    crossed = problem.empty_predictions(problem.n_rows)
+    repeats, n = problem.scheme.repeats, problem.n_rows
+    y = np.tile(problem.y, repeats)
+    # Folds of different repeats are no one fold, so each gets a number of its own.
+    folds = np.concatenate([np.where(f >= 0, f + r * n, -1) for r, f in enumerate(problem.scheme.folds)])
+    rows, ids = np.flatnonzero(folds >= 0), fold_ids(folds)
+    crossed = problem.empty_oof()
 
     def fit(learn: np.ndarray, share: float) -> np.ndarray:
         if len(learn) > MOST_ROWS:
             learn = np.sort(np.random.default_rng(problem.contract.seed).choice(learn, MOST_ROWS, replace=False))
-        chosen = by_fold(loss, problem.folds[learn]) if ranks else loss
-        return greedy_weights(predictions[:, learn], problem.y[learn], chosen, deadline.share(share))
+        chosen = by_fold(loss, folds[learn]) if ranks else loss
+        return greedy_weights(predictions[:, learn], y[learn], chosen, deadline.share(share))
 
-    weights = fit(rows, deadline.remaining() / parts)
-    for i, fold in enumerate(problem.fold_ids):
-        others, inside = rows[problem.folds[rows] != fold], np.flatnonzero(problem.folds == fold)
-        usable = len(others) > 0 and (problem.n_classes == 0 or len(np.unique(problem.y[others])) == len(np.unique(problem.y[rows])))
-        chosen = fit(others, deadline.remaining() / (parts - 1 - i)) if usable else weights
+    weights = fit(rows, deadline.remaining() / (len(ids) + 1))
+    for i, fold in enumerate(ids):
+        inside = np.flatnonzero(folds == fold)
+        others = rows[(rows // n == fold // n) & (folds[rows] != fold)]
+        usable = len(others) > 0 and (problem.n_classes == 0 or len(np.unique(y[others])) == len(np.unique(y[rows])))
+        chosen = fit(others, deadline.remaining() / (len(ids) - i)) if usable else weights
         crossed[inside] = weighted(predictions[:, inside], chosen)
     return weights, crossed
 

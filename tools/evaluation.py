@@ -10,7 +10,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel
 
 from tools.calibration import Calibration
-from tools.candidates import BEFORE, Candidate, Member, leaderboard, load_candidate, load_oof
+from tools.candidates import BEFORE, Candidate, Member, leaderboard, load_candidate, load_repeats
 from tools.degradation import Degradation
 from tools.extras import Extras
 from tools.show import progress
@@ -126,7 +126,8 @@ def evaluate(
     # From here on the candidate can be scored, and what follows is worth less than that.
     extras = Extras(within_s=deadline.remaining() + max(LATE_S, 0.25 * time_s))
     extras.make("the fitted model", lambda: save_model(space.fitted / candidate, model, candidate, refitted=False), needs_mb=0)
-    oof = load_oof(space, candidate, problem)
+    # Of the first repeat: the mean over repeats is better, and less sure of itself, than the single model that was fitted.
+    oof = problem.scheme.by_repeat(load_repeats(space, candidate, problem))[0]
     # The deciding metric may be somebody else's function.
     metrics = extras.make("the intervals of the metrics", lambda: _metrics(problem, oof), needs_mb=0) or []
     importance, kind = extras.make("the importance of columns", lambda: _importance(model, problem, deadline)) or ([], "")
@@ -173,7 +174,7 @@ def _check_bounds(space: Workspace, record: Candidate, latency_ms: float | None,
 
 def _uncalibrated(space: Workspace, record: Candidate, problem: Problem) -> float | None:
     path = space.candidates / record.name / BEFORE
-    return problem.score(load_oof(space, record.name, problem, BEFORE)) if record.calibration and path.is_file() else None
+    return problem.score(load_repeats(space, record.name, problem, BEFORE)) if record.calibration and path.is_file() else None
 
 
 def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
@@ -251,7 +252,9 @@ def _plots(
     if contract.predicts == "values":
         kinds: dict[str, Callable[..., None]] = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
     else:
-        before = load_oof(space, record.name, problem, BEFORE)[rows] if (space.candidates / record.name / BEFORE).is_file() else None
+        before = None
+        if (space.candidates / record.name / BEFORE).is_file():
+            before = problem.scheme.by_repeat(load_repeats(space, record.name, problem, BEFORE))[0][rows]
         kinds = {
             "confusion": partial(plots.confusion, codes=called(problem.contract, problem.decide(oof)[1][rows])),
             "roc": plots.roc,

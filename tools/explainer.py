@@ -85,11 +85,11 @@ def subject_of(space: Workspace, record: Candidate, problem: Problem, deadline: 
 
 
 def _of_a_fold(space: Workspace, record: Candidate, problem: Problem, deadline: Deadline) -> Subject:
-    from tools.folds import fit_rows
-
     fold = problem.fold_ids[-1]
-    learn, check = fit_rows(problem.folds, fold, problem.contract), np.flatnonzero(problem.folds == fold)
-    part = replace(problem, X=problem.X.iloc[learn].reset_index(drop=True), y=problem.y[learn], folds=np.full(len(learn), -1))
+    learn, check = problem.learn(fold), np.flatnonzero(problem.folds == fold)
+    part = replace(
+        problem, X=problem.X.iloc[learn].reset_index(drop=True), y=problem.y[learn], folds=np.full(len(learn), -1), validation=None
+    )
     model = fit_model(space, record, part, deadline)
     if len(check) > MOST_ROWS:
         check = np.sort(np.random.default_rng(problem.contract.seed).permutation(check)[:MOST_ROWS])

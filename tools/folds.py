@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,30 +16,105 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def make_folds(train: pd.DataFrame, contract: Contract) -> Array:
-    """Fold id of each training row, shape (n,), int64; -1 for rows that no fold validates.
+@dataclass(frozen=True)
+class Part:
+    """One fit of a cross-validation: the rows that it predicts are those of a fold, or a single one of its rows or groups."""
 
-    `stratified` deals each class evenly, so that a class of few rows is spread over as many folds as it has rows;
-    `random` deals shuffled rows; `group` keeps each value of the split's column in one fold; `time` cuts the rows,
-    in order of the split's column, into `contract.folds + 1` blocks of which the first is never validated.
+    repeat: int
+    fold: int
+    unit: int | None = None
+    """The row or group that is left out alone, under leave-one-out."""
 
-    Args:
-        train: the training rows with the target, as they lie in `train.parquet`.
+
+@dataclass(frozen=True)
+class Validation:
+    """Which rows each fit of a cross-validation learns from, and which it predicts.
+
+    Predictions out of fold are one table of all repeats: those of the second follow those of the first, row by row.
+    """
+
+    contract: Contract
+    folds: tuple[Array, ...]
+    """Fold id of each row, shape (n,), for each repeat; -1 for rows that no fold validates."""
+    moments: Array | None = None
+    """Time of each row, shape (n,), under a time split: seconds of dates, else the column's own numbers; missing ones come first."""
+    units: Array | None = None
+    """What is left out alone under leave-one-out: the row's own position, or the code of its group, shape (n,)."""
+
+    @property
+    def repeats(self) -> int:
+        return len(self.folds)
+
+    @property
+    def parts(self) -> list[Part]:
+        """All fits, repeat by repeat, fold by fold."""
+        found = []
+        for repeat, folds in enumerate(self.folds):
+            for fold in fold_ids(folds):
+                alone = [None] if self.units is None else [int(unit) for unit in np.unique(self.units[folds == fold])]
+                found += [Part(repeat, fold, unit) for unit in alone]
+        return found
+
+    def rows(self, part: Part) -> tuple[Array, Array]:
+        """Positions of the rows that a fit may learn from, and of those that it predicts."""
+        folds = self.folds[part.repeat]
+        if part.unit is not None and self.units is not None:
+            return np.flatnonzero(self.units != part.unit), np.flatnonzero(self.units == part.unit)
+        return fit_rows(folds, part.fold, self.contract, self.moments), np.flatnonzero(folds == part.fold)
+
+    def by_repeat(self, predictions: Array) -> list[Array]:
+        """Predictions out of fold, (repeats · n, ...), repeat by repeat; of n rows they are those of the first."""
+        n = len(self.folds[0])
+        return [predictions[start : start + n] for start in range(0, len(predictions), n)]
+
+    def averaged(self, predictions: Array) -> Array:
+        """One prediction a row: the mean over repeats, (n, k) or (n,)."""
+        mean: Array = np.mean(self.by_repeat(predictions), axis=0)
+        return mean
+
+
+def make_validation(train: pd.DataFrame, contract: Contract) -> Validation:
+    """The contract's cross-validation of the training rows, as they lie in `train.parquet`: the same in every process.
 
     Raises:
         KeyError: when the column of a group or time split is not in the table.
     """
-    rng = np.random.default_rng(contract.seed)
-    n, k = len(train), contract.folds
-    if contract.split.kind == "time":
-        return _time_folds(train[contract.split.column], contract.split.day_first, k)
+    folds = tuple(make_folds(train, contract, repeat) for repeat in range(contract.repeats))
+    units = None
+    if contract.leave_one_out:
+        units = np.arange(len(train)) if contract.fold_kind != "group" else _codes(train[contract.split.column].astype(str))
+    moments = _moments(train, contract) if contract.fold_kind == "time" else None
+    return Validation(contract, folds, moments, units)
+
+
+def make_folds(train: pd.DataFrame, contract: Contract, repeat: int = 0) -> Array:
+    """Fold id of each training row, shape (n,), int64; -1 for rows that no fold validates.
+
+    `stratified` deals each class evenly, so that a class of few rows is spread over as many folds as it has rows, and numbers by
+    their size; `kfold` deals shuffled rows; `group` keeps each value of the split's column in one fold; `time` cuts the rows, in
+    order of the split's column, into `contract.folds + 1` blocks of which the first is never validated, or, where the window
+    slides, into twice as many blocks as folds, of which the first half is not.
+
+    Args:
+        train: the training rows with the target, as they lie in `train.parquet`.
+        repeat: which dealing, from 0; folds in order of time are the same in each.
+
+    Raises:
+        KeyError: when the column of a group or time split is not in the table.
+    """
+    rng = np.random.default_rng([contract.seed, repeat] if repeat else contract.seed)
+    n, k, kind = len(train), contract.folds, contract.fold_kind
+    if kind == "time":
+        return _time_folds(_moments(train, contract), k, k if contract.window == "sliding" else 1)
     labels = np.zeros(n, dtype=np.int64)
     if contract.predicts == "classes":
         labels = _codes(train[contract.target])
-    if contract.split.kind == "group":
-        return _group_folds(_codes(train[contract.split.column].astype(str)), labels, k, rng)
-    if contract.split.kind == "random":
+    if kind == "group":
+        return _group_folds(_codes(train[contract.split.column].astype(str)), labels, k, rng, shuffled=repeat > 0)
+    if kind == "kfold":
         labels = np.zeros(n, dtype=np.int64)
+    elif contract.predicts == "values":
+        labels = (train[contract.target].rank(method="first").to_numpy().astype(np.int64) - 1) // k
     order = rng.permutation(n)
     order = order[np.argsort(labels[order], kind="stable")]
     folds = np.empty(n, dtype=np.int64)
@@ -46,16 +122,33 @@ def make_folds(train: pd.DataFrame, contract: Contract) -> Array:
     return folds
 
 
-def fit_rows(folds: Array, fold: int, contract: Contract) -> Array:
-    """Positions of the rows that a model validated on `fold` may learn from: for time splits the earlier ones alone."""
-    mask = folds < fold if contract.split.kind == "time" else folds != fold
-    return np.flatnonzero(mask)
+def fit_rows(folds: Array, fold: int, contract: Contract, moments: Array | None = None) -> Array:
+    """Positions of the rows that a model validated on `fold` may learn from: for time folds the earlier ones alone.
+
+    Args:
+        moments: time of each row, see `Validation`; needed where there is a gap or the window slides.
+
+    Raises:
+        ValueError: when they are needed and not given.
+    """
+    if contract.fold_kind != "time":
+        return np.flatnonzero(folds != fold)
+    if contract.split.gap == 0 and contract.window == "expanding":
+        return np.flatnonzero(folds < fold)
+    if moments is None:
+        raise ValueError("a gap or a sliding window needs the moments of the rows; take the rows from Problem.learn")
+    known = np.flatnonzero(moments < moments[folds == fold].min() - contract.split.gap)
+    if contract.window == "sliding":
+        # As many rows as the first fold learns from; rows of one moment are not parted.
+        size = int((moments < moments[folds == fold_ids(folds)[0]].min() - contract.split.gap).sum())
+        known = known[moments[known] >= np.sort(moments[known])[-size]] if size < len(known) and size > 0 else known
+    return known
 
 
-def rows_ratio(folds: Array, contract: Contract) -> float:
+def rows_ratio(folds: Array, contract: Contract, moments: Array | None = None) -> float:
     """Rows that a fold validates over rows that its model learns from, in the mean over folds."""
     ids = fold_ids(folds)
-    return sum((folds == fold).sum() for fold in ids) / sum(len(fit_rows(folds, fold, contract)) for fold in ids)
+    return sum((folds == fold).sum() for fold in ids) / sum(len(fit_rows(folds, fold, contract, moments)) for fold in ids)
 
 
 def share_of(rows: Array, share: float, y: Array, contract: Contract) -> Array:
@@ -85,13 +178,18 @@ def _codes(values: pd.Series) -> Array:
     return np.unique(values.astype(str).to_numpy(dtype=object).astype(str), return_inverse=True)[1].astype(np.int64)
 
 
-def _group_folds(groups: Array, labels: Array, k: int, rng: np.random.Generator) -> Array:
-    """Give each group, the largest first, to the fold whose class shares it fills most evenly."""
+def _group_folds(groups: Array, labels: Array, k: int, rng: np.random.Generator, *, shuffled: bool) -> Array:
+    """Give each group, the largest first, to the fold whose class shares it fills most evenly.
+
+    Args:
+        shuffled: whether groups of like size change places, or all repeats would deal groups of different sizes alike.
+    """
     table = np.zeros((groups.max() + 1, labels.max() + 1))
     np.add.at(table, (groups, labels), 1)
     shares = table / np.maximum(table.sum(axis=0), 1)
     order = rng.permutation(len(table))
-    order = order[np.argsort(-table[order].sum(axis=1), kind="stable")]
+    sizes = table[order].sum(axis=1) * (rng.uniform(0.5, 1.5, len(table)) if shuffled else 1.0)
+    order = order[np.argsort(-sizes, kind="stable")]
     filled = np.zeros((k, shares.shape[1]))
     chosen = np.empty(len(table), dtype=np.int64)
     for group in order:
@@ -103,10 +201,31 @@ def _group_folds(groups: Array, labels: Array, k: int, rng: np.random.Generator)
     return dense[groups].astype(np.int64)
 
 
-def _time_folds(column: pd.Series, day_first: bool, k: int) -> Array:
+def _moments(train: pd.DataFrame, contract: Contract) -> Array:
+    """Time of each row as float64, see `Validation.moments`."""
     from tools.tables import moments
 
-    ranks = moments(column, day_first).rank(method="min", na_option="top").to_numpy() - 1
-    blocks = np.floor(ranks * (k + 1) / max(len(column), 1)).astype(np.int64)
-    dense = np.unique(blocks, return_inverse=True)[1]
-    return (dense - 1).astype(np.int64)
+    return as_numbers(moments(train[contract.split.column], contract.split.day_first))
+
+
+def as_numbers(when: pd.Series) -> Array:
+    """Moments as float64: seconds of dates, numbers as they are, minus infinity where there is none."""
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(when):
+        nanoseconds = when.to_numpy(dtype="datetime64[ns]")
+        return np.where(np.isnat(nanoseconds), -np.inf, nanoseconds.astype(np.int64) / 1e9)
+    numbers = when.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isnan(numbers), -np.inf, numbers)
+
+
+def _time_folds(moments: Array, k: int, first: int) -> Array:
+    """Blocks of rows in order of time, numbered from the first that is validated; the `first` ones before it are not."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(moments, method="min") - 1
+    blocks = np.floor(ranks * (k + first) / max(len(moments), 1)).astype(np.int64) - first
+    validated = blocks >= 0
+    folds = np.full(len(moments), -1, dtype=np.int64)
+    folds[validated] = np.unique(blocks[validated], return_inverse=True)[1]
+    return folds

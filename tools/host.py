@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from tools.constraints import Constraints
-from tools.contract import Contract, TableSchema, Task
+from tools.contract import Contract, TableSchema, Task, Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     import pandas as pd
 
     from tools.conformal import Conformal
     from tools.coverage import Coverage
+    from tools.deciding import Decided
+    from tools.folds import Validation
     from tools.metrics import Interval
     from tools.run_record import RunRecord
     from tools.submission import Scored
@@ -38,6 +41,12 @@ class Wish:
     seed: int = 0
     holdout: float = 0.2
     folds: int = 5
+    validation: str | None = None
+    """A `SchemeName` of `tools.schemes`."""
+    repeats: int | None = None
+    leave_one_out: bool = False
+    window: Window | None = None
+    gap: str | None = None
     group: str | None = None
     time_column: str | None = None
     constraints: Constraints = field(default_factory=Constraints)
@@ -73,7 +82,7 @@ class RunPaths(Protocol):
 
 
 class Sealer(Protocol):
-    """The vault, as tools see it: nothing here gives a label away."""
+    """The vault, as tools see it: nothing here gives a label of the holdout away."""
 
     @property
     def contract(self) -> Contract: ...
@@ -86,6 +95,10 @@ class Sealer(Protocol):
     def measure_intervals(self) -> list[Coverage]: ...
     def calibration(self) -> Conformal | None: ...
     def open(self) -> int: ...
+    def training_labels(self) -> tuple[np.ndarray, np.ndarray]: ...
+    def groups(self, table: Literal["train", "holdout"]) -> np.ndarray | None: ...
+    def validation(self) -> Validation: ...
+    def score_out_of_fold(self, predictions: Path) -> Decided: ...
 
 
 class HostContext(Protocol):

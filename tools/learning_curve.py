@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import BaseModel
 
-from tools.candidates import CODE, ENSEMBLE, Candidate, load_candidate, load_oof
+from tools.candidates import CODE, ENSEMBLE, Candidate, load_candidate, load_repeats
 from tools.degradation import Degradation
 from tools.extras import Extras
 from tools.show import progress
@@ -104,7 +104,9 @@ def learning_curve(
     if reason := load_casualties(space).dropped(record.family):
         raise ToolRefused(f"{record.family} is not fitted any more in this run: {reason}.")
     sign = -1.0 if problem.contract.direction == "maximize" else 1.0
-    curve = _Curve(problem, load_preparation(space, record.preparation, problem), record, load_oof(space, record.name, problem), deadline)
+    # Of the first repeat, whose folds the smaller fits have: the mean over repeats is better than a single model.
+    oof = problem.scheme.by_repeat(load_repeats(space, record.name, problem))[0]
+    curve = _Curve(problem, load_preparation(space, record.preparation, problem), record, oof, deadline)
     load_libraries([record.family])
     try:
         with deadline.alarm(grace=0.1 * time_s):
@@ -250,9 +252,7 @@ class _Curve:
         return True
 
     def _fold_rows(self) -> float:
-        from tools.folds import fit_rows
-
-        return float(len(fit_rows(self.problem.folds, self.problem.fold_ids[-1], self.problem.contract)))
+        return float(len(self.problem.learn(self.problem.fold_ids[-1])))
 
     def _chosen(self) -> list[float]:
         """Shares of the rows below 1, ascending."""
@@ -277,17 +277,20 @@ class _Curve:
 
 
 def one_fold(problem: Problem, fold: int) -> Problem:
-    """The problem of one fold alone: the rows that its fit may learn from, and those that it is validated on."""
+    """The problem of one fold alone: the rows that its fit may learn from, and those that it is validated on. One fit serves the whole
+    fold, whatever the scheme is."""
     from dataclasses import replace
 
     import numpy as np
 
-    from tools.folds import fit_rows
+    from tools.folds import Validation
 
-    learn = fit_rows(problem.folds, fold, problem.contract)
+    learn = problem.learn(fold)
     rows = np.sort(np.concatenate([learn, np.flatnonzero(problem.folds == fold)]))
     folds = np.where(problem.folds[rows] == fold, fold, -1)
-    return replace(problem, X=problem.X.iloc[rows].reset_index(drop=True), y=problem.y[rows], folds=folds)
+    moments = problem.scheme.moments
+    alone = Validation(problem.contract, (folds,), None if moments is None else moments[rows])
+    return replace(problem, X=problem.X.iloc[rows].reset_index(drop=True), y=problem.y[rows], folds=folds, validation=alone)
 
 
 def _plot(space: Workspace, name: str, problem: Problem, rows: np.ndarray, scores: np.ndarray, sign: float, law: PowerLaw) -> str:

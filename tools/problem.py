@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.contract import Contract, TableSchema
-from tools.folds import fold_ids, make_folds
+from tools.folds import Part, Validation, fit_rows, fold_ids, make_validation
 from tools.spec import ToolRefused
 from tools.tables import coerce, label_text
 from tools.workspace import Workspace
@@ -33,7 +33,14 @@ class Problem:
     y: Array
     """Codes into `contract.classes` (int64) or values (float64), shape (n,)."""
     folds: Array
-    """Fold id per row, -1 for never validated."""
+    """Fold id per row, -1 for never validated; of the first repeat, where there are more."""
+    validation: Validation | None = None
+    """The whole of the cross-validation; None where its folds are all there is to it. Who takes rows out of a problem takes new
+    folds, and leaves it out."""
+
+    def __post_init__(self) -> None:
+        if self.validation is not None and not np.array_equal(self.validation.folds[0], self.folds):
+            raise ValueError("the folds are not those of the validation; a problem of other rows or folds has validation=None")
 
     @property
     def n_rows(self) -> int:
@@ -58,12 +65,30 @@ class Problem:
         """Mask of the rows that some fold validates."""
         return self.folds >= 0
 
+    @cached_property
+    def scheme(self) -> Validation:
+        return self.validation or Validation(self.contract, (self.folds,))
+
+    @property
+    def parts(self) -> list[Part]:
+        """The fits of a cross-validation: one a fold, of every repeat; one a row or group under leave-one-out."""
+        return self.scheme.parts
+
+    def learn(self, fold: int) -> Array:
+        """Positions of the rows that a model validated on `fold` may learn from; of the first repeat."""
+        return fit_rows(self.folds, fold, self.contract, self.scheme.moments)
+
+    def empty_oof(self) -> Array:
+        """NaN in the shape of predictions out of fold: a row a repeat for each row of the table."""
+        return self.empty_predictions(self.n_rows * self.scheme.repeats)
+
     def empty_predictions(self, rows: int) -> Array:
         """NaN in the shape of predictions for `rows` rows."""
         return np.full(rows if self.n_classes == 0 else (rows, self.n_classes), np.nan)
 
     def calibrate(self, proba: Array) -> tuple[Calibration | None, Array]:
-        """The calibration of out-of-fold predictions and these calibrated, each fold's by the others: see `tools.calibrating.calibrate`."""
+        """The calibration of out-of-fold predictions, of all repeats or one a row, and these calibrated, each fold's by the others: see
+        `tools.calibrating.calibrate`."""
         from tools.calibrating import calibrate
 
         return calibrate(self.contract.metric, self.contract.task, self.y, proba, self.folds, self.contract.seed)
@@ -72,31 +97,38 @@ class Problem:
         """How a candidate with these out-of-fold predictions calls classes, and the predictions as they are scored.
 
         For metrics of labels each fold's are tilted by multipliers of the other folds, see `tools.deciding.decide`; for others
-        there are no multipliers and nothing changes.
+        there are no multipliers and nothing changes. Predictions are those of all repeats, or one a row.
         """
         from tools.deciding import decide
 
         return decide(self.contract.metric, self.contract.task, self.y, oof, self.folds, self.contract.seed)
 
     def score(self, predictions: Array, rows: Array | None = None) -> float:
-        """The contract's metric of predictions for all validated rows, or for `rows` of the table alone, by the largest probability.
+        """The contract's metric of predictions for all validated rows, in the mean over repeats, or for `rows` of the table alone, by the
+        largest probability.
+
+        Args:
+            predictions: of all repeats, (repeats · n, k) or (repeats · n,); of the table's n rows, they are scored by themselves.
 
         Raises:
             ValueError: when the metric is undefined there.
         """
+        if rows is None and len(predictions) != self.n_rows:
+            return float(np.mean([self.score(each) for each in self.scheme.by_repeat(predictions)]))
         from tools.metrics import score
 
         rows = np.flatnonzero(self.validated) if rows is None else rows
         return score(self.contract.metric, self.contract.task, self.y[rows], predictions[rows])
 
     def fold_scores(self, predictions: Array) -> list[float]:
-        """One score a fold; folds on which the metric is undefined are left out."""
+        """One score a fold, repeat by repeat; folds on which the metric is undefined are left out."""
         scores = []
-        for fold in self.fold_ids:
-            try:
-                scores.append(self.score(predictions, np.flatnonzero(self.folds == fold)))
-            except ValueError:
-                continue
+        for folds, each in zip(self.scheme.folds, self.scheme.by_repeat(predictions), strict=False):
+            for fold in fold_ids(folds):
+                try:
+                    scores.append(self.score(each, np.flatnonzero(folds == fold)))
+                except ValueError:
+                    continue
         return scores
 
 
@@ -126,5 +158,6 @@ def load_problem(space: Workspace, table: str = "train") -> Problem:
     """Read a labelled table of the workspace. `all` comes without folds: it is for the final fit alone."""
     contract, schema = space.contract, space.schema
     frame = space.table(table)
-    folds = make_folds(frame, contract) if table == "train" else np.full(len(frame), -1, dtype=np.int64)
-    return Problem(contract, schema, coerce(frame, schema), encode_target(frame[contract.target], contract), folds)
+    validation = make_validation(frame, contract) if table == "train" else None
+    folds = validation.folds[0] if validation else np.full(len(frame), -1, dtype=np.int64)
+    return Problem(contract, schema, coerce(frame, schema), encode_target(frame[contract.target], contract), folds, validation)

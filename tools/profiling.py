@@ -32,7 +32,7 @@ def sample(problem: Problem) -> Problem:
     if problem.n_rows <= SAMPLE_ROWS:
         return problem
     rows = np.sort(np.random.default_rng(problem.contract.seed).choice(problem.n_rows, SAMPLE_ROWS, replace=False))
-    return replace(problem, X=problem.X.iloc[rows].reset_index(drop=True), y=problem.y[rows], folds=problem.folds[rows])
+    return replace(problem, X=problem.X.iloc[rows].reset_index(drop=True), y=problem.y[rows], folds=problem.folds[rows], validation=None)
 
 
 def describe(column: Column, problem: Problem, association: float | None) -> ColumnProfile:

@@ -36,6 +36,10 @@ class ContractSealed(BaseModel):
     rows_without_target: int
     """Rows that were left out because their target is missing."""
     folds: int
+    validation: str
+    """The scheme of cross-validation in words, and why it was taken."""
+    rows_in_gap: int
+    """Rows between the training rows and the holdout, which neither side has."""
     features: int
 
 
@@ -57,8 +61,9 @@ def seal_holdout(
 
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
+    from tools.schemes import check_left_out, check_scheme, chosen_scheme, described, gap_of, left_out_alone, metric_left_out
     from tools.splitting import check_target, infer_task, split_rows
-    from tools.tables import days_come_first, infer_schema, label_text, read_table
+    from tools.tables import days_come_first, infer_schema, label_text, moments, read_table
 
     if ctx.vault.sealed:
         raise ToolRefused("the contract is sealed already and cannot be changed.")
@@ -83,19 +88,27 @@ def seal_holdout(
         raise InputRefused(f"--classes is the order of an ordinal target, and this task is {task}. Add --task ordinal, or leave it out.")
     if predicts(task) == "classes":
         values = label_text(values).astype(object)
-    check_target(values, task, wish.folds)
+    check_target(values, task, 2 if left_out_alone(wish) else wish.folds)
     known = values.notna()
     rows = frame.assign(**{target: values})[known].reset_index(drop=True)
-    wanted = _agreed("metric", wish.metric, metric) or default_metric(task)
+    alone = left_out_alone(wish)
+    wanted = _agreed("metric", wish.metric, metric) or (default_metric(task) if not alone else metric_left_out(task))
     try:
         chosen = metric_for(wanted, task)
     except ValueError as error:
         raise (InputRefused if wish.metric else ToolRefused)(str(error)) from None
+    if alone:
+        check_left_out(chosen)
 
     _check_constraints(rows, target, task, wish.constraints)
     kind, by = _split_kind(wish, task, split, column)
     day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])
+    scheme = chosen_scheme(wish, kind, len(rows))
     plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)
+    if kind == "time":
+        when = moments(rows[by], day_first)
+        dated = not pd.api.types.is_numeric_dtype(when)
+        plan = plan.model_copy(update={"dated": dated, "gap": gap_of(wish.gap, when, str(by))})
     train_at, holdout_at = split_rows(rows, target, task, plan)
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
     classes = _classes(rows[target], task, wish) if predicts(task) == "classes" else []
@@ -107,7 +120,7 @@ def seal_holdout(
         classes=classes,
         positive=classes[1] if task == "binary" else None,
         split=plan,
-        folds=wish.folds,
+        **scheme.fields(),
         rows_train=len(train),
         rows_holdout=len(holdout),
         features=[str(name) for name in rows.columns if str(name) not in (target, *barred)],
@@ -120,7 +133,7 @@ def seal_holdout(
     for side in (train, holdout):
         if reason := undefined_reason(wanted, task, encode_target(side[target], contract)):
             raise (InputRefused if wish.metric else ToolRefused)(f"metric {wanted!r} does not serve here: {reason}. Choose another metric.")
-    _check_folds(train, contract)
+    check_scheme(train, contract)
     schema = infer_schema(train, target)
     ctx.vault.seal(train, holdout, contract, TableSchema(columns=[column for column in schema.columns if column.name not in barred]))
     return ContractSealed(
@@ -135,6 +148,8 @@ def seal_holdout(
         rows_holdout=len(holdout),
         rows_without_target=int((~known).sum()),
         folds=contract.folds,
+        validation=described(contract),
+        rows_in_gap=len(rows) - len(train) - len(holdout),
         features=len(contract.features),
     )
 
@@ -262,26 +277,6 @@ def _ordered_classes(labels: pd.Series, task: Task) -> list[str]:
         return sorted(names, key=float)
     except ValueError:
         return sorted(names)
-
-
-def _check_folds(train: pd.DataFrame, contract: Contract) -> None:
-    """A group or time column with few values can leave folds that nothing can be learnt for."""
-    from tools.folds import fit_rows, fold_ids, make_folds
-
-    folds = make_folds(train, contract)
-    ids = fold_ids(folds)
-    by = f"{contract.split.kind} column {contract.split.column!r}"
-    if len(ids) < (1 if contract.split.kind == "time" else 2):
-        raise InputRefused(f"{by} has too few distinct values among the training rows to cross-validate; use another column, or none.")
-    for fold in ids:
-        learn = train[contract.target].iloc[fit_rows(folds, fold, contract)]
-        if len(learn) < 2 or (contract.predicts == "classes" and learn.nunique() < 2):
-            raise InputRefused(
-                f"{by} leaves a fold whose {len(learn)} training rows hold fewer than two classes of {contract.target!r};"
-                " use another column, or none."
-                if contract.predicts == "classes"
-                else f"{by} leaves a fold with {len(learn)} rows to learn from; use another column, or none."
-            )
 
 
 def _check_both_sides(train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract) -> None:

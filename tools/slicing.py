@@ -107,15 +107,22 @@ class Hypothesis:
 
 
 def loss_of_rows(problem: Problem, predictions: Array, decided: Array | None = None) -> tuple[Array, str]:
-    """One loss a row, near to what the contract's metric punishes, and what it is. NaN where no prediction is.
+    """One loss a row, and what it is, see `row_losses`."""
+    return row_losses(problem.contract.metric, problem.n_classes, problem.y, predictions, decided)
+
+
+def row_losses(metric: str, n_classes: int, y: Array, predictions: Array, decided: Array | None = None) -> tuple[Array, str]:
+    """One loss a row, near to what the metric punishes, and what it is. NaN where no prediction is.
 
     ROC AUC and its like are of no single row; for them it is the squared error of the probabilities (Brier 1950).
 
     Args:
+        n_classes: 0 for values.
+        y: codes or values, shape (n,).
+        predictions: (n, k) or (n,).
         decided: the predictions whose largest is the class that is called, where that is not the most probable one.
     """
-    metric, y = problem.contract.metric, problem.y
-    if problem.n_classes == 0:
+    if n_classes == 0:
         if metric == "rmsle":
             return (np.log1p(np.maximum(predictions, 0)) - np.log1p(np.maximum(y, 0))) ** 2, "squared error of log(1 + value)"
         if metric in ("mae", "median_ae"):
@@ -135,7 +142,7 @@ def loss_of_rows(problem: Problem, predictions: Array, decided: Array | None = N
         return wrong, WRONG
     if metric in ("qwk", "ordinal_mae", "rps"):
         return rps_losses(y, predictions), "ranked probability score"
-    truth = np.eye(problem.n_classes)[y]
+    truth = np.eye(n_classes)[y]
     return ((predictions - truth) ** 2).sum(axis=1) / 2, BRIER
 
 
@@ -280,7 +287,7 @@ def verify(half: Half, chosen: list[tuple[Condition, ...]], X: pd.DataFrame) -> 
     Args:
         X: the whole table.
     """
-    from tools.comparing import holm
+    from tools.multiplicity import holm
 
     found = []
     rows = X.iloc[half.rows]

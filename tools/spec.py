@@ -33,6 +33,8 @@ CATALOGUE = (
     "tools.ensembling",
     "tools.evaluation",
     "tools.slices",
+    "tools.standings",
+    "tools.nesting",
     "tools.learning_curve",
     "tools.explaining",
     "tools.scoring",

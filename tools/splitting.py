@@ -108,7 +108,8 @@ def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tu
     """Positions of the training and of the holdout rows, both int64 and ascending.
 
     `stratified` keeps class shares, and every class with two rows or more has at least one row on each side; `group`
-    keeps each value of `split.column` on one side; `time` takes the latest rows, and never parts rows of one moment.
+    keeps each value of `split.column` on one side; `time` takes the latest rows, never parts rows of one moment, and leaves the rows
+    of the split's gap before them out of both sides.
 
     Raises:
         InputRefused: when the column of a group or time split does not serve.
@@ -120,7 +121,7 @@ def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tu
     positions = np.arange(n)
     size = min(max(1, round(n * split.holdout_fraction)), n - 1)
     if split.kind == "time":
-        holdout = _latest(frame, split, size)
+        return _by_time(frame, split, size)
     elif split.kind == "group":
         groups = frame[split.column].astype(str)
         if groups.nunique() < 2:
@@ -149,9 +150,10 @@ def _by_class(labels: np.ndarray, split: Split) -> np.ndarray:
     return np.concatenate(chosen)
 
 
-def _latest(frame: pd.DataFrame, split: Split, size: int) -> np.ndarray:
+def _by_time(frame: pd.DataFrame, split: Split, size: int) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
 
+    from tools.folds import as_numbers
     from tools.tables import moments
 
     when = moments(frame[split.column], split.day_first)
@@ -164,4 +166,10 @@ def _latest(frame: pd.DataFrame, split: Split, size: int) -> np.ndarray:
     holdout = np.flatnonzero((when >= first).to_numpy())
     if len(holdout) == len(frame):
         raise InputRefused(f"time column {split.column!r} has one moment for too many rows to split by; leave --time-column out.")
-    return holdout
+    if not split.gap:
+        return np.setdiff1d(np.arange(len(frame)), holdout), holdout
+    at = as_numbers(when)
+    train = np.flatnonzero(at < at[holdout].min() - split.gap)
+    if len(train) == 0:
+        raise InputRefused(f"the gap before the holdout takes all rows of time column {split.column!r}; use a smaller --gap or --holdout.")
+    return train, holdout

@@ -76,10 +76,10 @@ async def submit_candidate(
     from tools.files import write_folder
 
     started = time.monotonic()
-    if reason := ctx.vault.contract.constraints.refuses(CODE):
-        raise ToolRefused(f"a model written as code cannot be taken: {reason}.")
     _check_name(ctx, name)
     check_code(code)
+    if reason := ctx.vault.contract.constraints.refuses(CODE):
+        raise ToolRefused(f"a model written as code cannot be taken: {reason}.")
     scored = await ctx.cross_validate(name, code, time_s)
     made = scored.candidate
     files = {"oof.parquet": scored.oof, "candidate.json": made.model_dump_json(indent=1).encode(), CODE_FILE: code.encode()}
@@ -168,9 +168,6 @@ def cross_validate(name: str, code: str) -> Submission:
     """
     import time
 
-    import numpy as np
-
-    from tools.folds import fit_rows
     from tools.modelcode import fit_code
     from tools.problem import load_problem
 
@@ -178,19 +175,19 @@ def cross_validate(name: str, code: str) -> Submission:
     if space.recorded is None:
         raise ToolRefused("in a run, code is scored in sandboxes of its own: call submit_candidate.")
     problem, started = load_problem(space), time.monotonic()
-    oof, predicting = problem.empty_predictions(problem.n_rows), 0.0
-    for fold in problem.fold_ids:
-        learn, check = fit_rows(problem.folds, fold, problem.contract), np.flatnonzero(problem.folds == fold)
+    oof, parts, predicting = problem.empty_oof(), problem.parts, 0.0
+    for part in parts:
+        learn, check = problem.scheme.rows(part)
         model = fit_code(code, problem.X.iloc[learn].reset_index(drop=True), problem.y[learn], problem.n_classes)
         tick = time.monotonic()
-        oof[check] = model.predict(problem.X.iloc[check].reset_index(drop=True))
+        oof[part.repeat * problem.n_rows + check] = model.predict(problem.X.iloc[check].reset_index(drop=True))
         predicting += time.monotonic() - tick
     seconds = time.monotonic() - started
-    rows = int(problem.validated.sum())
+    rows = int(problem.validated.sum()) * problem.scheme.repeats
     calibration, calibrated = problem.calibrate(oof)
     decision, decided = problem.decide(calibrated)
     score, by_fold = problem.score(decided), problem.fold_scores(decided)
-    made = code_candidate(name, code, problem.contract, score, by_fold, len(problem.fold_ids), seconds, predicting / rows, decision)
+    made = code_candidate(name, code, problem.contract, score, by_fold, len(parts), seconds, predicting / rows, decision)
     made = made.model_copy(update={"calibration": calibration})
     write_candidate(space, made, problem, calibrated, oof)
     (space.candidates / name / CODE_FILE).write_bytes(code.encode())
@@ -211,7 +208,7 @@ def code_candidate(
     """The record of a candidate that was written as code.
 
     Args:
-        n_folds: folds that were fitted, those without a score of their own included.
+        n_folds: fits of all repeats, folds without a score of their own included.
         fit_seconds: of all folds.
         seconds_a_row: of predicting.
         decision: multipliers that classes are called by.
@@ -225,9 +222,10 @@ def code_candidate(
         preparation="raw",
         metric=contract.metric,
         score=score,
-        std_error=standard_error(fold_scores),
+        std_error=standard_error(fold_scores, contract.repeats),
         fold_scores=fold_scores,
         n_folds=n_folds,
+        repeats=contract.repeats,
         fit_seconds=fit_seconds,
         predict_ms_per_row=1000 * seconds_a_row,
         decision=decision,

@@ -42,6 +42,8 @@ BASELINES = ["dummy", "linear", "tree"]
 PILOT_ROWS = 1500
 BEHIND = 3.0
 """Standard errors over folds. A family whose best candidate is further behind the best of all gets no more configurations."""
+MANY_FITS, LEAST_ITERATIONS = 20, 15
+"""More fits than these a candidate, as under leave-one-out, take long even where each is cut short after its fewest iterations."""
 PATIENCE, PATIENCE_S = 3.0, 10.0
 """A fit that takes so many times its share of the time, and at least so many seconds more, will not come back: its kernel is
 ended with it, and the families after it still get theirs."""
@@ -234,7 +236,7 @@ class _Search:
             return None
         sign = 1.0 if self.problem.contract.direction == "maximize" else -1.0
         lead = sign * (sum(board[0].fold_scores) - sum(mine.fold_scores)) / max(1, len(mine.fold_scores))
-        if lead <= BEHIND * paired_error(board[0].fold_scores, mine.fold_scores):
+        if lead <= BEHIND * paired_error(board[0].fold_scores, mine.fold_scores, mine.repeats):
             return None
         return f"{mine.name} is clearly behind {board[0].name}, so the time goes to others"
 
@@ -313,7 +315,8 @@ class _Search:
         progress(skipped=name, reason=reason)
 
     def _estimate(self, spec: CandidateSpec) -> float:
-        """Seconds that all folds of a family that cannot be cut short will take, from a fit on few rows; 0 for others."""
+        """Seconds that all fits of a family that cannot be cut short will take, from one on few rows; 0 for others, but where fits are
+        so many that the least of each adds up."""
         import time
 
         import numpy as np
@@ -322,15 +325,17 @@ class _Search:
         from tools.families.base import FitContext
 
         model_family, n_rows = family(spec.family), spec.share * self.problem.n_rows
-        if model_family.iterative or spec.family == "dummy" or n_rows <= 2 * PILOT_ROWS:
+        fits, folds = len(self.problem.parts), len(self.problem.fold_ids)
+        if spec.family == "dummy" or (fits <= MANY_FITS and (model_family.iterative or n_rows <= 2 * PILOT_ROWS)):
             return 0.0
         rows = np.random.default_rng(0).permutation(self.problem.n_rows)[:PILOT_ROWS]
         X = self.problem.X[[column.name for column in self.preparation.columns]].iloc[rows]
         started = time.monotonic()
-        model_family.fit(X, self.problem.y[rows], None, None, dict(spec.params), self.setting, FitContext(deadline=self.deadline))
-        folds = len(self.problem.fold_ids)
-        growth = n_rows * (folds - 1) / folds / PILOT_ROWS
-        return (time.monotonic() - started) * growth**1.1 * folds
+        least = LEAST_ITERATIONS if model_family.iterative else None
+        context = FitContext(deadline=self.deadline, iterations=least)
+        model_family.fit(X, self.problem.y[rows], None, None, dict(spec.params), self.setting, context)
+        growth = n_rows * (folds - 1) / folds / len(rows)
+        return (time.monotonic() - started) * growth**1.1 * fits
 
 
 def _key(family_name: str, params: Params, preparation: str, share: float) -> str:

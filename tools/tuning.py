@@ -356,7 +356,7 @@ class _Tuning:
             trials_pruned=self.pruned,
             trials_in_study=len(_counted(self.study)) if self.study is not None else 0,
             gain=self.sign * (now.score - self.before.score) if compared and self.before else 0.0,
-            gain_std_error=paired_error(now.fold_scores, self.before.fold_scores) if compared and self.before else 0.0,
+            gain_std_error=paired_error(now.fold_scores, self.before.fold_scores, now.repeats) if compared and self.before else 0.0,
             params=now.params,
             importance=self._importance(),
             seconds=round(self.deadline.elapsed(), 2),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.examining import slices, slices_told
+from team.playbook.examining import slices, slices_told, standings, standings_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import coverage_sentence, plus_minus, score, sentence
 
@@ -12,13 +12,15 @@ SIMPLE = ("dummy", "linear", "tree")
 
 
 def decide(t: Transcript) -> Decision:
-    if t.failure and t.failure.tool != "find_slices":
+    if t.failure and t.failure.tool not in ("find_slices", "compare_models"):
         return Say(f"{t.failure.tool} did not work: {t.failure.result.get('detail')}")
     if not t.called("review") and not t.facts["reviewed"]:
         if t.stage == "select" and not t.facts.get("evaluated"):
             return Say("There are no predictions for the sealed rows to judge yet.")
         if t.stage == "select" and (search := slices(t, t.facts["evaluated"][-1])):
             return search
+        if t.stage == "select" and (compared := standings(t, t.facts["evaluated"][-1])):
+            return compared
         return _review(t)
     if t.stage == "select" and not t.facts.get("evaluated"):
         return Say("There are no predictions for the sealed rows to score yet.")
@@ -76,6 +78,9 @@ def _findings(t: Transcript) -> list[str]:
     searched = t.last("find_slices")
     if searched and searched.ok:
         findings.append(slices_told(searched.result))
+    compared = t.last("compare_models")
+    if compared and compared.ok:
+        findings.append(standings_told(compared.result))
     return findings
 
 

@@ -28,11 +28,12 @@ def _acquire(t: Transcript) -> Decision:
         return Call("seal_holdout", arguments, why)
     c = sealed.result
     left_out = f" {c['rows_without_target']} rows have no target and are left out." if c["rows_without_target"] else ""
+    gap = f", and {c['rows_in_gap']:,} lie in the gap between them" if c["rows_in_gap"] else ""
     positive = f" The positive class is {c['positive']!r}." if c["positive"] else ""
     return Say(
         f"{table['rows']:,} rows, {table['columns']} columns.{left_out} The problem is {c['task']}, judged by {c['metric']}"
         f" ({c['direction']}).{positive} {c['rows_holdout']:,} rows are sealed by a {c['split']} split;"
-        f" {c['rows_train']:,} remain to learn from, in {c['folds']} folds."
+        f" {c['rows_train']:,} remain to learn from{gap}. They are validated by {c['validation']}."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from team.playbook.examining import curve, curve_told, explanation
+from team.playbook.examining import curve, curve_told, explanation, nested
 from team.playbook.refitting import PATIENCE, most_refit, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score
@@ -234,7 +234,7 @@ def _select(t: Transcript) -> Decision:
     if done and (done.ok or done.result.get("evaluated")):
         handed = done.arguments["candidate"]
         why = why if handed == chosen else f"{handed} is handed over in the place of {chosen}."
-        if asked := curve(t, handed) or explanation(t, handed):
+        if asked := nested(t) or curve(t, handed) or explanation(t, handed):
             return asked
         seen = t.last("learning_curve")
         told = f" {curve_told(seen.result)}" if seen and seen.ok else ""

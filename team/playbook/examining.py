@@ -10,9 +10,12 @@ from typing import Any
 
 from team.playbook.transcript import Call, Transcript
 from team.playbook.wording import joined, score
+from tools.candidates import CODE, ENSEMBLE
 from tools.metrics import find_metric
 
 SLICES_S = 5.0
+MOST_NESTED = 3
+"""Families among which the nested search chooses: each is fitted on every fold of every fold."""
 CURVE_SHARE, MOST_CURVE_S, LEAST_CURVE_S = 0.1, 20.0, 2.0
 EXPLANATION_SHARE, MOST_EXPLANATION_S, LEAST_EXPLANATION_S = 0.05, 20.0, 10.0
 """Shares of the whole search time, and seconds. Whoever gives a search a minute wants a model, and no essay about it."""
@@ -24,6 +27,26 @@ def slices(t: Transcript, candidate: str) -> Call | None:
         return None
     why = f"Before {candidate} is judged by its mean: is there a part of the table where it fails?"
     return Call("find_slices", {"candidate": candidate, "time_s": SLICES_S}, why)
+
+
+def standings(t: Transcript, candidate: str) -> Call | None:
+    """The paired tests against the other families, unless they were made in this turn or there is no other family."""
+    if t.called("compare_models") or len(t.facts.get("best_of_family", {})) < 2:
+        return None
+    return Call("compare_models", {"leader": candidate}, f"Which other families cannot be told apart from {candidate}?")
+
+
+def nested(t: Transcript) -> Call | None:
+    """The search once more inside every fold, where the user asked for it; it takes as long again as the search was given."""
+    if t.facts["wish"].get("validation") != "nested" or t.called("nested_score"):
+        return None
+    families = [f for f in t.facts.get("best_of_family", {}) if f not in (ENSEMBLE, CODE, "dummy") and f not in t.dropped][:MOST_NESTED]
+    if not families:
+        return None
+    budget = t.facts["budget"]
+    arguments: dict[str, Any] = {"families": families, "time_s": float(budget["search_seconds"])}
+    why = f"Nested validation was asked for: the choice among {joined(families)} is made again inside every fold, on rows of its own."
+    return Call("nested_score", arguments, why)
 
 
 def curve(t: Transcript, candidate: str) -> Call | None:
@@ -61,6 +84,31 @@ def slices_told(found: dict[str, Any]) -> str:
     else:
         figures = f"{found['loss']} {score(worst['loss'])} there, {score(worst['loss_elsewhere'])} elsewhere"
     return f"It errs most where {joined(worst['conditions'])}, {worst['rows']:,} rows: {figures}.{more}"
+
+
+def nested_told(found: dict[str, Any]) -> str:
+    """What a search is worth on rows that had no part in it, in a sentence."""
+    families = joined(list(dict.fromkeys(pick["family"] for pick in found["picks"])))
+    gap = score(abs(found["optimism"]))
+    flattered = (
+        f"{gap} better, which is what it owes to the choice" if found["optimism"] > 0 else f"{gap} worse, so the choice flattered nobody"
+    )
+    return (
+        f"Made again inside {found['folds']} folds, the choice of a family scores {found['metric']} {score(found['nested'])} on rows"
+        f" that had no part in it; its own cross-validation says {score(found['flat'])}, {flattered}. It took {families}."
+    )
+
+
+def standings_told(found: dict[str, Any]) -> str:
+    """Who cannot be told apart from the leader, in a sentence."""
+    alike, rivals = found["alike"], found["rivals"]
+    test = f"by the corrected t-test over folds ({found['level']:.0%} for all {found['pairs']} pairs)"
+    if not alike:
+        return f"{found['leader']} can be told apart from the best of every other family {test}."
+    others = f"the best of {len(alike)} of {len(rivals)} other families" if len(rivals) > 1 else "the best of the other family"
+    named = joined([f"{rival['name']} {score(rival['score'])}" for rival in rivals if not rival["apart"]][:4])
+    more = f" and {len(alike) - 4} more" if len(alike) > 4 else ""
+    return f"{found['leader']} cannot be told apart from {others} {test}: {named}{more}."
 
 
 def curve_told(found: dict[str, Any]) -> str:

@@ -39,4 +39,6 @@ def _estimate(facts: dict[str, Any], candidate: str) -> float:
         return float(blend["refit_seconds"])
     rows = [*facts.get("leaderboard", []), *facts.get("best_of_family", {}).values()]
     seconds = next((row["seconds"] for row in rows if row["name"] == candidate), 0.0)
-    return float(seconds) / max(1, facts["contract"]["folds"] - 1)
+    contract = facts["contract"]
+    fits = contract["rows_train"] if contract.get("leave_one_out") else contract["folds"]
+    return float(seconds) / contract.get("repeats", 1) / max(1, fits - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.examining import curve_told, slices_told
+from team.playbook.examining import curve_told, nested_told, slices_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import coverage_sentence, joined, plus_minus, score
 
@@ -90,8 +90,8 @@ def _method(f: dict[str, Any]) -> str:
     c = f["contract"]
     families = [name for name in f["best_of_family"] if name not in ("dummy", "ensemble")]
     text = (
-        f"Every candidate was trained on the same {c['folds']} folds of the training rows and scored by its out-of-fold predictions;"
-        f" the score was computed outside the kernel that trained it. {len(families)} families were tried: {joined(families)}."
+        f"Every candidate was validated alike, by {c['scheme']}, and scored by its out-of-fold predictions; the score was computed"
+        f" outside the kernel that trained it. {len(families)} families were tried: {joined(families)}."
     )
     tuned = [r for r in f.get("rounds", []) if r["families"]]
     if tuned:
@@ -122,6 +122,8 @@ def _result(f: dict[str, Any]) -> str:
     blend = f.get("ensemble")
     if blend and h["candidate"] == blend["candidate"]["name"]:
         text += f" It is a weighted average of {joined([f'{name} ({weight:.2f})' for name, weight in _members(blend)])}."
+    if found := f.get("nested_score"):
+        text += f" {nested_told(found)}"
     looks = "once" if h["looks"] == 1 else f"{h['looks']} times"
     return text + f" The holdout was looked at {looks}.{coverage_sentence(h)}"
 

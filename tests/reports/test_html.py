@@ -270,7 +270,12 @@ def test_where_it_fails_what_it_relies_on_and_whether_more_data_would_help(tmp_p
     assert [attrs["alt"] for tag, attrs in page.elements if tag == "img"] == ["lightgbm 1 effect 1", "lightgbm 1 learning curve"]
     assert page.open == []
     lines = run.events.read_text().splitlines()
-    for tool in ("find_slices", "explain", "learning_curve"):
+    assert "cannot tell lightgbm-1 apart from linear-1, which may be simpler" in text
+    assert "corrected for all 3 pairs of these candidates (Holm)" in text
+    assert "linear-10.96000.432<0.001no dummy-10.50000.012<0.001yes" in text
+    assert "The choice among linear, tree, made again inside 3 of 5 folds, scores 0.9512 ± 0.0123 on rows that had no part in it" in text
+    assert "says 0.9602 on these rows, 0.009 better, where resampling its predictions alone estimated 0.0045" in text
+    for tool in ("find_slices", "explain", "learning_curve", "compare_models", "nested_score"):
         number = max(n for n, line in enumerate(lines) if '"tool_returned"' in line and f'"{tool}"' in line)
         assert f"#e{number}" in page.links(), f"figures of {tool} have no source"
     assert "would gain 0.777" not in text, "the curve of another candidate is not this one's"

@@ -302,11 +302,38 @@ def examined(out: Path, name: str = "Mass") -> RunDir:
         w.cell(call, "explain", "explain()", stage="select", result=explanation(name), images=[png(8)])
         w.turn("critic", "select")
         w.call("critic", "find_slices", {"candidate": "lightgbm-1"}, slices(name))
+        w.call("engineer", "nested_score", {"families": ["linear", "tree"]}, nested())
+        w.call("critic", "compare_models", {"leader": "lightgbm-1"}, standings())
         w.add(
             HoldoutScored(candidate="lightgbm-1", metric="roc_auc", score=0.97, low=0.94, high=0.99, level=0.95, n=67, looks=1),
         )
         w.leave("select")
     return w.run
+
+
+def nested() -> dict[str, Any]:
+    picks = [{"fold": fold, "family": "linear", "inner": 0.96, "outer": 0.95 if fold else None} for fold in range(3)]
+    facts = {"families": ["linear", "tree"], "folds": 3, "folds_in_all": 5, "nested": 0.9512, "std_error": 0.0123, "flat": 0.9602}
+    return {**facts, "optimism": 0.009, "estimated": 0.0045, "picks": picks, "metric": "roc_auc", "direction": "maximize", "seconds": 9.0}
+
+
+def standings() -> dict[str, Any]:
+    def rival(name: str, score: float, p: float, apart: bool) -> dict[str, Any]:
+        tests = [{"test": "corrected_t", "over": "folds", "p_corrected": p}, {"test": "delong", "over": "rows", "p_corrected": 0.0004}]
+        return {"name": name, "family": name[:-2], "score": score, "p": p, "apart": apart, "tests": tests}
+
+    return {
+        "leader": "lightgbm-1",
+        "score": 0.97,
+        "metric": "roc_auc",
+        "direction": "maximize",
+        "level": 0.05,
+        "correction": "holm",
+        "pairs": 3,
+        "rivals": [rival("linear-1", 0.96, 0.4321, False), rival("dummy-1", 0.5, 0.0123, True)],
+        "alike": ["linear-1"],
+        "untested": [],
+    }
 
 
 def slices(name: str = "Mass") -> dict[str, Any]:

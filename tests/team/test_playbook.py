@@ -31,6 +31,7 @@ CONTRACT = {
     "folds": 5,
     "features": 9,
     "split": {"kind": "stratified", "column": None},
+    "scheme": "5 folds into which every class is dealt evenly; because the target holds classes",
 }
 
 
@@ -185,6 +186,21 @@ SLICES: dict[str, Any] = {
     "score_overall": 0.9,
     "slices": [{"conditions": ["age > 60", "plan = 'basic'"], "loss": 0.8, "loss_elsewhere": 0.3, "rows": 210, "score": 0.71}],
 }
+STANDINGS: dict[str, Any] = {
+    "leader": "lightgbm-1",
+    "level": 0.05,
+    "pairs": 3,
+    "rivals": [{"name": "linear-1", "score": 0.89, "apart": False}, {"name": "dummy-1", "score": 0.5, "apart": True}],
+    "alike": ["linear-1"],
+}
+NESTED: dict[str, Any] = {
+    "metric": "roc_auc",
+    "folds": 5,
+    "nested": 0.88,
+    "flat": 0.9,
+    "optimism": 0.02,
+    "picks": [{"fold": 0, "family": "lightgbm"}, {"fold": 1, "family": "catboost"}],
+}
 CURVE: dict[str, Any] = {
     "candidate": "lightgbm-1",
     "metric": "roc_auc",
@@ -200,23 +216,53 @@ async def test_the_critic_accepts_before_it_looks_at_the_holdout() -> None:
     facts = board(lightgbm=(0.9, 0.005), dummy=(0.5, 0.0)) | {"evaluated": ["lightgbm-1"], "may_send_back_to": ["train"]}
     assert called(await answer("critic", "select", **facts)) == ("find_slices", {"candidate": "lightgbm-1", "time_s": 5.0})
     searched = ("find_slices", {"candidate": "lightgbm-1"}, SLICES)
-    tool, arguments = called(await answer("critic", "select", [searched], **facts))
+    assert called(await answer("critic", "select", [searched], **facts)) == ("compare_models", {"leader": "lightgbm-1"})
+    compared = ("compare_models", {"leader": "lightgbm-1"}, STANDINGS)
+    tool, arguments = called(await answer("critic", "select", [searched, compared], **facts))
     assert (tool, arguments["verdict"]) == ("review", "accept")
     told = "It errs most where age > 60 and plan = 'basic', 210 rows: "
-    assert arguments["findings"][-1] == f"{told}roc_auc 0.71 there, 0.9 on all tested rows."
+    test = "by the corrected t-test over folds (5% for all 3 pairs)"
+    assert arguments["findings"][-2:] == [
+        f"{told}roc_auc 0.71 there, 0.9 on all tested rows.",
+        f"lightgbm-1 cannot be told apart from the best of 1 of 2 other families {test}: linear-1 0.89.",
+    ]
     better = {**SLICES, "slices": [{**SLICES["slices"][0], "score": 0.95}]}
-    _, other = called(await answer("critic", "select", [("find_slices", {}, better)], **facts))
-    assert other["findings"][-1] == f"{told}log loss 0.8 there, 0.3 elsewhere."
-    accepted = [searched, ("review", arguments, {**arguments, "back_to": None})]
+    alone = ("compare_models", {}, {**STANDINGS, "alike": []})
+    _, other = called(await answer("critic", "select", [("find_slices", {}, better), alone], **facts))
+    assert other["findings"][-2:] == [
+        f"{told}log loss 0.8 there, 0.3 elsewhere.",
+        f"lightgbm-1 can be told apart from the best of every other family {test}.",
+    ]
+    accepted = [searched, compared, ("review", arguments, {**arguments, "back_to": None})]
     assert called(await answer("critic", "select", accepted, **facts)) == ("score_holdout", {"candidate": "lightgbm-1"})
 
 
 async def test_a_search_for_slices_that_fails_or_finds_none_keeps_no_review_back() -> None:
     facts = board(lightgbm=(0.9, 0.005), dummy=(0.5, 0.0)) | {"evaluated": ["lightgbm-1"], "may_send_back_to": []}
     for result in ("80 validated rows are too few", {**SLICES, "slices": []}):
-        tool, arguments = called(await answer("critic", "select", [("find_slices", {}, result)], **facts))
+        done = [("find_slices", {}, result), ("compare_models", {}, "the predictions of 'dummy-1' cannot be read any more")]
+        tool, arguments = called(await answer("critic", "select", done, **facts))
         assert (tool, arguments["verdict"]) == ("review", "accept")
         assert any("1,234 were looked at" in finding for finding in arguments["findings"]) == isinstance(result, dict)
+
+
+async def test_nested_validation_is_asked_for_where_the_user_did_and_told() -> None:
+    wish = {"source": "a.csv", "target": "y", "goal": None, "metric": None, "validation": "nested"}
+    facts = board(lightgbm=(0.90, 0.005), catboost=(0.89, 0.005), linear=(0.8, 0.01), tree=(0.7, 0.01), dummy=(0.5, 0)) | {"wish": wish}
+    done: list[tuple[str, dict[str, Any], dict[str, Any] | str]] = [
+        ("ensemble", {}, "no"),
+        ("evaluate", {"candidate": "lightgbm-1"}, {"candidate": "lightgbm-1"}),
+    ]
+    asked = called(await answer("engineer", "select", done, **facts))
+    assert asked == ("nested_score", {"families": ["lightgbm", "catboost", "linear"], "time_s": 60.0})
+    after = called(await answer("engineer", "select", [*done, ("nested_score", {}, NESTED)], **facts))
+    assert after[0] == "learning_curve"
+    holdout = {"candidate": "lightgbm-1", "score": 0.9, "low": 0.85, "high": 0.94, "level": 0.95, "n": 100, "looks": 1}
+    facts |= {"holdout": holdout, "nested_score": NESTED}
+    _, arguments = called(
+        await answer("writer", "document", [("write_section", {"slot": s}, {}) for s in ("summary", "data", "method")], **facts)
+    )
+    assert "roc_auc 0.88 on rows that had no part in it; its own cross-validation says 0.9, 0.02 better" in arguments["text"]
 
 
 async def test_examining_gets_a_small_share_of_the_search_and_nothing_where_trials_decide() -> None:

@@ -176,7 +176,7 @@ def test_rows_are_handed_over_in_an_order_that_says_nothing(tmp_path: Path) -> N
     from sklearn.datasets import load_breast_cancer
 
     from tests.tools.conftest import write_workspace
-    from tools.folds import make_folds
+    from tools.folds import make_validation
     from tools.tables import coerce
 
     table = load_breast_cancer(as_frame=True).frame.sort_values("target", kind="stable")
@@ -184,7 +184,7 @@ def test_rows_are_handed_over_in_an_order_that_says_nothing(tmp_path: Path) -> N
     schema = (space.data / "schema.json").read_bytes()
 
     def handed_over(rows: pd.DataFrame, contract: Contract) -> tuple[list[np.ndarray], list[float]]:
-        folds = _cut(rows, make_folds(rows, contract), contract, schema)
+        folds = _cut(rows, make_validation(rows, contract), schema)
         assert sorted(np.concatenate([fold.check for fold in folds])) == list(range(len(rows)))
         told = [abs(np.corrcoef(np.arange(len(f.check)), rows["target"].astype(int).iloc[f.check])[0, 1]) for f in folds]
         return [coerce(rows.iloc[f.check], space.schema).to_numpy() for f in folds], told

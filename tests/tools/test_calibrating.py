@@ -32,6 +32,18 @@ def test_what_is_too_sure_is_taken_back(metric: str, k: int) -> None:
     assert score("log_loss", task, fresh_y, found.apply(fresh)) < score("log_loss", task, fresh_y, fresh_true) + 0.01
 
 
+@pytest.mark.parametrize("dealt", [2, 5])
+def test_all_repeats_are_calibrated_by_one_map_that_never_saw_the_row(dealt: int) -> None:
+    y, proba, _true, _ = overconfident(1500, 3)
+    folds = np.random.default_rng(1).permutation(len(y)) % dealt
+    once, calibrated = calibrate("log_loss", "multiclass", y, proba, folds, 0)
+    repeated, of_each = calibrate("log_loss", "multiclass", y, np.tile(proba, (3, 1)), folds, 0)
+    assert once is not None
+    assert repeated is not None
+    assert repeated.scale == pytest.approx(once.scale, rel=1e-2)
+    assert of_each == pytest.approx(np.tile(calibrated, (3, 1)), abs=2e-3)
+
+
 def test_the_temperature_is_found() -> None:
     y, proba, _, _ = overconfident(20_000, 3, factor=3.0)
     assert 1 / temperature(y, proba).scale == pytest.approx(3.0, rel=0.05)

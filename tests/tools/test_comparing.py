@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tools.comparing import corrected_resampled_t, delong, holm, mcnemar, paired_bootstrap, wilcoxon
+from tools.comparing import corrected_resampled_t, delong, mcnemar, mcnemar_chi2, paired_bootstrap, wilcoxon, wilcoxon_rows
+from tools.contract import Task, predicts
 from tools.metrics import METRICS, score
+from tools.multiplicity import bonferroni, holm
 from tools.resampling import paired_bootstrap_scores
 
 A = [0.81, 0.84, 0.79, 0.88, 0.83]
@@ -91,6 +93,41 @@ def test_mcnemar_is_the_binomial_test_of_the_discordant_rows() -> None:
     assert mcnemar(y, first, first).p == 1.0
 
 
+def test_mcnemar_with_continuity_correction_by_hand() -> None:
+    # Approval ratings of a Prime Minister in two surveys (Agresti 1990, p. 350): 150 and 86 of 1,600 changed their minds.
+    y = np.ones(1600, dtype=int)
+    first = np.repeat([1, 1, 0, 0], [794, 150, 86, 570])
+    second = np.repeat([1, 0, 1, 0], [794, 150, 86, 570])
+    found = mcnemar_chi2(y, first, second)
+    assert found.statistic == pytest.approx((64 - 1) ** 2 / 236)
+    assert mcnemar_chi2(y, second, first).p == found.p == pytest.approx(stats.chi2.sf(16.8178, 1), rel=1e-4)
+    assert found.p == pytest.approx(mcnemar(y, first, second).p, rel=0.2)
+    assert mcnemar_chi2(y, first, first).p == 1.0
+    assert "few for this approximation" in mcnemar_chi2(y[:24], first[-24:], 1 - first[-24:]).note
+
+
+def test_wilcoxon_over_rows_is_scipys_and_leaves_equal_rows_out() -> None:
+    rng = np.random.default_rng(4)
+    first, second = rng.gamma(2, size=200), rng.gamma(2.5, size=200)
+    found = wilcoxon_rows(first, second)
+    assert found.p == pytest.approx(stats.wilcoxon(first, second).pvalue)
+    assert (found.over, found.n, found.difference < 0) == ("rows", 200, True)
+    assert wilcoxon_rows(first, first).p == 1.0
+    with pytest.raises(ValueError, match="row losses must pair up, two rows at least; got 200 and 3"):
+        wilcoxon_rows(first, second[:3])
+
+
+def test_the_bootstrap_by_the_normal_distribution_has_no_floor_and_agrees_elsewhere() -> None:
+    y, first, second = two_models("binary", 400)
+    clear = paired_bootstrap("log_loss", "binary", y, first, 1 - second, resamples=200, normal=True)
+    assert clear.p is not None
+    assert clear.p < 1e-6 < 2 / 201
+    near = first + 0.02 * np.random.default_rng(0).normal(size=first.shape)
+    near = np.clip(near, 0.01, 1)
+    by_ranks, by_spread = (paired_bootstrap("brier", "binary", y, first, near, resamples=2000, normal=n).p for n in (False, True))
+    assert by_ranks == pytest.approx(by_spread, abs=0.05)
+
+
 def test_delong_gives_the_figures_of_another_implementation() -> None:
     """What `roc.test` of R's pROC 1.18.0 prints for the table of the paper that proposed the test."""
     albumin, protein, kg, y = OVARIAN[:, 0], OVARIAN[:, 1], 10 - OVARIAN[:, 2], OVARIAN[:, 3]
@@ -134,10 +171,20 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
-def two_models(task: str, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def test_corrections_count_tests_that_are_not_given() -> None:
+    # R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "bonferroni"), and p.adjust(c(0.01, 0.02), "holm", n = 6).
+    assert bonferroni([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.04, 0.16, 0.12, 0.02])
+    assert holm([0.01, 0.02], of=6) == pytest.approx([0.06, 0.1])
+    assert bonferroni([0.01, None, 0.4], of=6) == [pytest.approx(0.06), None, 1.0]
+    for correct in (holm, bonferroni):
+        with pytest.raises(ValueError, match="3 p-values of 2 tests"):
+            correct([0.1, 0.2, 0.3], of=2)
+
+
+def two_models(task: Task, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """True values, and predictions of two models that err together."""
     rng = np.random.default_rng(1)
-    if task == "regression":
+    if predicts(task) == "values":
         y, shared = rng.gamma(2.0, size=n) + 0.1, rng.normal(size=n)
         return y, y + 0.4 * shared, y + 0.4 * shared + 0.2 * rng.normal(size=n)
     k = 2 if task == "binary" else 4
@@ -151,12 +198,12 @@ def two_models(task: str, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 @pytest.mark.parametrize(("name", "task"), [(name, task) for name, metric in METRICS.items() for task in metric.tasks])
-def test_the_bootstrap_is_paired_for_every_metric(name: str, task: str) -> None:
+def test_the_bootstrap_is_paired_for_every_metric(name: str, task: Task) -> None:
     """The spread of the differences is that of resampling rows for both models at once, row by row."""
     y, first, second = two_models(task)
     found = paired_bootstrap(name, task, y, first, second, resamples=600)
     rng = np.random.default_rng(2)
-    strata = [np.arange(len(y))] if task == "regression" else [np.flatnonzero(y == code) for code in np.unique(y)]
+    strata = [np.arange(len(y))] if predicts(task) == "values" else [np.flatnonzero(y == code) for code in np.unique(y)]
     drawn = []
     for _ in range(60):
         rows = np.concatenate([rng.choice(part, len(part)) for part in strata])

@@ -92,6 +92,18 @@ def test_metrics_of_probabilities_and_values_are_untouched() -> None:
     assert decide("rmse", "regression", values, values, np.arange(10) % 5, 0)[1] is values
 
 
+@pytest.mark.parametrize("folds", [2, 5])
+def test_predictions_of_a_row_in_several_repeats_are_held_out_together(folds: int) -> None:
+    """Repeats that say the same thing teach nothing: not how another of a row's predictions turned out, and no surer decision."""
+    y, proba, _ = rare()
+    of_rows = np.random.default_rng(1).permutation(len(y)) % folds
+    once, scored = decide("f1", "binary", y, proba, of_rows, 0)
+    repeated, scored_each = decide("f1", "binary", y, np.tile(proba, (3, 1)), of_rows, 0)
+    assert once
+    assert repeated == once
+    assert np.array_equal(scored_each, np.tile(scored, (3, 1)))
+
+
 def test_rows_that_no_fold_validates_stay_empty_and_few_folds_are_dealt_anew() -> None:
     y, proba, _ = rare()
     folds = np.where(np.arange(len(y)) < 500, -1, np.arange(len(y)) % 2)

@@ -12,7 +12,7 @@ from tools.training import train
 
 def test_an_ensemble_is_a_candidate_with_honest_predictions(open_workspace: Open) -> None:
     space = open_workspace("diabetes")
-    train(["dummy", "linear", "tree", "extra_trees"], time_s=4)
+    train(["dummy", "linear", "tree", "extra_trees"], time_s=60)
     found = ensemble()
     record, problem = load_candidate(space, "ensemble"), load_problem(space)
     assert record.score == pytest.approx(problem.score(load_oof(space, "ensemble", problem)))

@@ -5,9 +5,10 @@ import pytest
 from scipy import stats
 
 from tests.tools.test_folds import contract
-from tools.comparing import corrected_resampled_t, holm
+from tools.comparing import corrected_resampled_t
 from tools.folds import rows_ratio
 from tools.gain import CHANCE, judge_gain
+from tools.multiplicity import holm
 
 NEW, OLD = [0.84, 0.86, 0.81, 0.88, 0.85], [0.82, 0.85, 0.80, 0.85, 0.85]
 STEPS = [a - b for a, b in zip(NEW, OLD, strict=True)]

@@ -1,0 +1,79 @@
+"""A search made again inside each fold: in noise its own score flatters, the nested one does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.tools.conftest import Open, write_workspace
+from tests.tools.test_honesty import noise
+from tools.contract import Split
+from tools.nesting import inner_problem, nested_score
+from tools.problem import load_problem
+from tools.spec import ToolRefused
+from tools.workspace import Workspace
+
+
+def test_a_search_is_scored_on_rows_that_had_no_part_in_it(open_workspace: Open) -> None:
+    space = open_workspace("breast_cancer")
+    found = nested_score(["dummy", "tree"], time_s=60)
+    assert (found.folds, found.folds_in_all, found.metric) == (3, 3, "roc_auc")
+    assert {pick.family for pick in found.picks} == {"tree"}
+    assert found.nested > 0.8
+    assert found.optimism == pytest.approx(found.flat - found.nested)
+    assert found.std_error == pytest.approx(np.std([pick.outer for pick in found.picks], ddof=1) / np.sqrt(3))
+    assert not space.candidates.exists(), "nothing of it is a candidate"
+
+
+def test_trials_are_part_of_the_search(open_workspace: Open) -> None:
+    open_workspace("diabetes")
+    found = nested_score(["tree"], time_s=60, trials=3)
+    assert (found.trials, found.folds) == (3, 3)
+    assert found.estimated is not None
+    assert found.estimated >= 0
+
+
+@pytest.mark.parametrize("kind", ["group", "time"])
+def test_the_inner_folds_keep_the_scheme(tmp_path: Path, kind: str) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=200), "g": np.arange(200) // 5, "y": rng.normal(size=200)})
+    space = write_workspace(tmp_path, frame, "y", "regression", split=Split(kind=kind, column="g", holdout_fraction=0.25, seed=0))  # type: ignore[arg-type]  # one of the kinds
+    problem, table = load_problem(space), space.table("train")
+    for fold in problem.fold_ids:
+        inner = inner_problem(problem, table, fold)
+        own, outer = inner.X["g"].to_numpy(), problem.X["g"].to_numpy()[problem.folds == fold]
+        assert not set(own) & set(outer)
+        for part in inner.parts:
+            learn, check = inner.scheme.rows(part)
+            assert not set(own[learn]) & set(own[check])
+            if kind == "time":
+                assert own[learn].max() < own[check].min() <= own.max() < outer.min()
+
+
+def test_too_little_time_is_told_with_what_would_do(open_workspace: Open) -> None:
+    open_workspace("diabetes")
+    with pytest.raises(ToolRefused, match=r"outer folds were done in 1 s; give nested_score about \d+ s, or fewer families"):
+        nested_score(["linear", "extra_trees"], time_s=1, per_family=2)
+    with pytest.raises(ToolRefused, match="no family 'forest'"):
+        nested_score(["forest"])
+
+
+@pytest.mark.slow
+def test_in_noise_the_flat_score_flatters_and_the_nested_one_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over tables of noise, chance is an AUC of 0.5; the cheap estimate has the sign and the size of what nesting finds."""
+    found = []
+    for seed in range(6):
+        space: Workspace = write_workspace(tmp_path / str(seed), noise(seed, 160), "y", "binary")
+        monkeypatch.setenv("MLTEAM_DATA", str(space.data))
+        monkeypatch.setenv("MLTEAM_WORK", str(space.work))
+        found.append(nested_score(["tree"], time_s=60, trials=5))
+    flat, nested = np.array([one.flat for one in found]), np.array([one.nested for one in found])
+    error = nested.std(ddof=1) / np.sqrt(len(found))
+    assert abs(nested.mean() - 0.5) < 4 * error
+    assert flat.mean() > nested.mean()
+    assert flat.mean() > 0.5
+    estimated = np.array([one.estimated for one in found], dtype=float)
+    assert 0 < estimated.mean() < 3 * (flat - nested).mean() + 4 * error
