@@ -89,10 +89,11 @@ def slices_told(found: dict[str, Any]) -> str:
 def nested_told(found: dict[str, Any]) -> str:
     """What a search is worth on rows that had no part in it, in a sentence."""
     families = joined(list(dict.fromkeys(pick["family"] for pick in found["picks"])))
-    gap = score(abs(found["optimism"]))
-    flattered = (
-        f"{gap} better, which is what it owes to the choice" if found["optimism"] > 0 else f"{gap} worse, so the choice flattered nobody"
-    )
+    optimism = found["optimism"]
+    if optimism > 0:
+        flattered = f"{score(optimism)} better, which is what it owes to the choice"
+    else:
+        flattered = f"{score(-optimism)} worse, so the choice flattered nobody" if optimism else "so the choice flattered nobody"
     return (
         f"Made again inside {found['folds']} folds, the choice of a family scores {found['metric']} {score(found['nested'])} on rows"
         f" that had no part in it; its own cross-validation says {score(found['flat'])}, {flattered}. It took {families}."
