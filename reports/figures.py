@@ -36,6 +36,8 @@ METRIC_TITLES = {
     "huber": "Huber loss",
     "pinball_10": "Pinball loss, 10 %",
     "pinball_90": "Pinball loss, 90 %",
+    "mase": "MASE",
+    "wape": "WAPE",
     "median_ae": "Median absolute error",
     "r2": "R²",
 }

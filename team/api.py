@@ -12,6 +12,7 @@ from team.errors import MlteamError
 from team.rundir import RunDir, open_run
 from team.settings import Settings, load_settings
 from team.summary import read_summary
+from tools.contract import predicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ class RunResult:
             _anywhere(apredict(self._run, source, output, sandbox=sandbox))
             # Labels are text, also when they look like numbers.
             predicted = pd.read_csv(
-                output, dtype={"prediction": str} if self.summary["task"] != "regression" else None, keep_default_na=False
+                output, dtype={"prediction": str} if predicts(self.summary["task"]) == "classes" else None, keep_default_na=False
             )
         return predicted.set_index(rows.index)
 

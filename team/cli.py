@@ -47,6 +47,13 @@ def run(
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds.  [default: 5]")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose values must stay on one side of a split.")] = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows in time.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="binary, multiclass, regression or forecast; left out, inferred from the target.")
+    ] = None,
+    series: Annotated[str | None, typer.Option(help="Forecast: columns that together name a series, with commas.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Forecast: steps ahead; left out, what is usual for the frequency.")] = None,
+    known: Annotated[str | None, typer.Option(help="Forecast: columns that are known ahead, with commas.")] = None,
+    window: Annotated[str | None, typer.Option(help="Forecast: backtests learn from an expanding or a sliding window.")] = None,
     tracker: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
     ] = None,

@@ -40,6 +40,11 @@ class Host:
             folds=settings.folds,
             group=settings.group,
             time_column=settings.time_column,
+            task=settings.task,
+            series=tuple(settings.series),
+            horizon=settings.horizon,
+            known=tuple(settings.known),
+            window=settings.window,
         )
 
     def send_back_to(self) -> list[str]:

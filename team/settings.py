@@ -13,9 +13,11 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from team.errors import UsageError
+from tools.contract import Task
+from tools.forecast import Window
 from tools.tracker import check_address
 
 KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK", "MLTEAM_MEMORY_MB", "MLTEAM_STDERR")
@@ -92,6 +94,14 @@ Sandbox = Annotated[
 ]
 
 
+def _names(value: Any) -> Any:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]
+"""Column names, as a list or as text with commas."""
+
+
 def _tracker(value: Any) -> Any:
     return None if value == "none" else check_address(value) if isinstance(value, str) else value
 
@@ -135,6 +145,16 @@ class Settings(BaseSettings):
     """Column whose values must not be on both sides of a split."""
     time_column: str | None = None
     """Column that orders the rows in time; the holdout is then the latest part."""
+    task: Task | None = None
+    """Problem type; None infers it from the target, and from settings that only a forecast has."""
+    series: Names = []
+    """Forecasts: columns whose values together name a series."""
+    horizon: int | None = Field(None, ge=1, le=10_000)
+    """Forecasts: steps ahead; None takes what is usual for the frequency."""
+    known: Names = []
+    """Forecasts: columns that are known ahead."""
+    window: Window | None = None
+    """Forecasts: whether backtests learn from all earlier steps (expanding) or from equally many latest ones (sliding)."""
     tracker: Annotated[str | None, BeforeValidator(_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
 

@@ -6,7 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Task = Literal["binary", "multiclass", "regression"]
+from tools.forecast import Forecast
+
+Task = Literal["binary", "multiclass", "regression", "forecast"]
+Predicts = Literal["classes", "values"]
 Direction = Literal["maximize", "minimize"]
 ColumnKind = Literal["numeric", "boolean", "categorical", "text", "datetime"]
 
@@ -29,7 +32,7 @@ class Contract(BaseModel):
     """What a candidate must predict and how it is scored. Written once, never changed.
 
     Predictions are a table with one row per input row, in input order, with the columns of `prediction_columns`:
-    `prediction` for regression, one `proba_<class>` per class for classification.
+    `prediction` for numbers, one `proba_<class>` per class for classification.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,14 +53,31 @@ class Contract(BaseModel):
     rows_holdout: int
     features: list[str]
     seed: int
+    forecast: Forecast | None = None
+    """Series, time, horizon and covariates of a forecast; None for other tasks."""
+
+    @property
+    def predicts(self) -> Predicts:
+        """What a row of predictions is."""
+        return predicts(self.task)
 
     @property
     def prediction_columns(self) -> list[str]:
-        return ["prediction"] if self.task == "regression" else [f"proba_{label}" for label in self.classes]
+        return ["prediction"] if self.predicts == "values" else [f"proba_{label}" for label in self.classes]
+
+    @property
+    def sealed(self) -> list[str]:
+        """Columns of the holdout that stay in the vault: the target, and what nobody knows ahead."""
+        return [self.target, *(self.forecast.past if self.forecast else [])]
 
     def better(self, a: float, b: float) -> bool:
         """Whether score `a` is strictly better than `b`."""
         return a > b if self.direction == "maximize" else a < b
+
+
+def predicts(task: Task) -> Predicts:
+    """What a row of predictions of a task is: `classes` are probabilities that sum to 1, `values` one number."""
+    return "values" if task in ("regression", "forecast") else "classes"
 
 
 class Column(BaseModel):
@@ -81,6 +101,9 @@ class TableSchema(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     columns: list[Column]
+
+    def without(self, names: list[str]) -> TableSchema:
+        return TableSchema(columns=[column for column in self.columns if column.name not in names])
 
     def of_kind(self, *kinds: ColumnKind) -> list[str]:
         return [column.name for column in self.columns if column.kind in kinds]

@@ -68,6 +68,7 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         text=preparation.text,
         dates=preparation.dates,
         seed=problem.contract.seed,
+        forecast=problem.contract.forecast,
         threads=threads(),
         text_chars=sum(_mean_length(problem.X[column.name]) for column in preparation.columns if column.kind == "text"),
         target_min=float(problem.y.min()) if regression else 0.0,
@@ -125,7 +126,7 @@ def evaluate_candidate(
         context = FitContext(deadline=share if model_family.iterative else deadline, seed=setting.seed)
         fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
         tick = time.monotonic()
-        oof[check] = fitted.predict(X.iloc[check])
+        oof[check] = fitted.predict(problem.ahead(X.iloc[check]))
         predicting += time.monotonic() - tick
         cut_short |= fitted.cut_short
         starved |= fitted.starved

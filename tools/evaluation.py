@@ -138,12 +138,12 @@ def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
     names = [deciding, *(m.name for m in METRICS.values() if task in m.tasks and m.name != deciding and not m.same_as)]
     y, predictions = problem.y[problem.validated], oof[problem.validated]
     names = [name for name in names if undefined_reason(name, task, y) is None]
-    split = problem.contract.split
-    groups = problem.X[split.column][problem.validated].astype(str).to_numpy(dtype=object).astype(str) if split.kind == "group" else None
+    units = None if problem.units is None else problem.units[problem.validated]
+    groups = None if problem.groups is None else problem.groups[problem.validated]
     try:
-        found = bootstrap_intervals(names, task, y, predictions, groups=groups, resamples=300, seed=problem.contract.seed)
+        found = bootstrap_intervals(names, task, y, predictions, groups=groups, units=units, resamples=300, seed=problem.contract.seed)
     except ValueError:  # too few groups for that
-        found = bootstrap_intervals(names, task, y, predictions, resamples=300, seed=problem.contract.seed)
+        found = bootstrap_intervals(names, task, y, predictions, units=units, resamples=300, seed=problem.contract.seed)
     return [
         MetricFacts(metric=name, score=each.score, low=each.low, high=each.high, level=each.level)
         for name, each in zip(names, found, strict=True)
@@ -162,6 +162,8 @@ def _importance(model: FittedModel, problem: Problem, deadline: Deadline) -> tup
     from tools.importance import loss_of_metric, permutation_importance
 
     own = [ColumnImportance(column=name, importance=round(value, 5)) for name, value in list(model.importance.items())[:IMPORTANT]]
+    if problem.contract.forecast is not None:  # the rows of the fit are its past, and a column shuffled among moments is no covariate
+        return own, "share of the model's own gain"
     rng = np.random.default_rng(problem.contract.seed)
     rows = rng.permutation(problem.n_rows)[:IMPORTANCE_ROWS]
     X, y = problem.X.iloc[rows].reset_index(drop=True), problem.y[rows]
@@ -195,7 +197,7 @@ def _plots(
 
     rows, contract = problem.validated, problem.contract
     y, values = problem.y[rows], oof[rows]
-    if contract.task == "regression":
+    if contract.predicts == "values":
         kinds: dict[str, Callable[..., None]] = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
     else:
         kinds = {

@@ -20,7 +20,8 @@ def make_folds(train: pd.DataFrame, contract: Contract) -> Array:
 
     `stratified` deals each class evenly, so that a class of few rows is spread over as many folds as it has rows;
     `random` deals shuffled rows; `group` keeps each value of the split's column in one fold; `time` cuts the rows,
-    in order of the split's column, into `contract.folds + 1` blocks of which the first is never validated.
+    in order of the split's column, into `contract.folds + 1` blocks of which the first is never validated. The folds of a forecast are
+    its last horizons, series by series.
 
     Args:
         train: the training rows with the target, as they lie in `train.parquet`.
@@ -30,10 +31,13 @@ def make_folds(train: pd.DataFrame, contract: Contract) -> Array:
     """
     rng = np.random.default_rng(contract.seed)
     n, k = len(train), contract.folds
+    if contract.forecast is not None:
+        # The last horizon is the last fold, the one before it the one before.
+        return np.maximum(k - 1 - contract.forecast.blocks_of(train), -1)
     if contract.split.kind == "time":
         return _time_folds(train[contract.split.column], contract.split.day_first, k)
     labels = np.zeros(n, dtype=np.int64)
-    if contract.task != "regression":
+    if contract.predicts == "classes":
         labels = _codes(train[contract.target])
     if contract.split.kind == "group":
         return _group_folds(_codes(train[contract.split.column].astype(str)), labels, k, rng)
@@ -69,7 +73,7 @@ def share_of(rows: Array, share: float, y: Array, contract: Contract) -> Array:
     if share >= 1:
         return rows
     order = np.random.default_rng(contract.seed).permutation(rows)
-    if contract.task == "regression":
+    if contract.predicts == "values":
         return np.sort(order[: max(2, round(share * len(rows)))])
     parts = [order[y[order] == code] for code in np.unique(y[rows])]
     return np.sort(np.concatenate([part[: math.ceil(share * len(part))] for part in parts]))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from tools.contract import Contract, TableSchema
+from tools.contract import Contract, TableSchema, Task
+from tools.forecast import Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,16 @@ class Wish:
     folds: int = 5
     group: str | None = None
     time_column: str | None = None
+    task: Task | None = None
+    series: tuple[str, ...] = ()
+    horizon: int | None = None
+    known: tuple[str, ...] = ()
+    window: Window | None = None
+
+    @property
+    def named_task(self) -> Task | None:
+        """The problem type that the user named, or that only it has the settings of."""
+        return self.task or ("forecast" if self.series or self.horizon or self.known or self.window else None)
 
 
 class RunPaths(Protocol):

@@ -171,7 +171,7 @@ def bars(path: Path, title: str, names: list[str], values: list[float], unit: st
 
 def target_distribution(path: Path, contract: Contract, y: Array) -> None:
     """Rows per class, or a histogram of the target."""
-    if contract.task == "regression":
+    if contract.predicts == "values":
         with figure(path, f"Distribution of {plain(contract.target, 50)}") as axis:
             axis.hist(y, bins=min(50, max(5, len(np.unique(y)))), color=BLUE)
             axis.set_xlabel(plain(contract.target, 50))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.contract import Task
+from tools.contract import Task, predicts
 from tools.metrics.classification import ECE_BINS, calibration_gaps
 from tools.metrics.metric import Metric
 from tools.weighing import from_confusion, weigher
@@ -134,8 +134,8 @@ def paired_bootstrap_scores(
 
 
 def strata_of(task: Task, y: Array) -> list[Array]:
-    """Positions of the rows of each class; of all rows for regression."""
-    return [np.arange(len(y))] if task == "regression" else [np.flatnonzero(y == code) for code in np.unique(y)]
+    """Positions of the rows of each class; of all rows where values are predicted."""
+    return [np.arange(len(y))] if predicts(task) == "values" else [np.flatnonzero(y == code) for code in np.unique(y)]
 
 
 def row_draws(strata: list[Array], n: int, resamples: int, rng: np.random.Generator) -> Iterator[Array]:

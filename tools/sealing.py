@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel
 
-from tools.contract import Contract, Split, Task
+from tools.contract import ColumnKind, Contract, Split, TableSchema, Task, predicts
+from tools.forecast import Forecast
+from tools.foresight import plan_forecast
 from tools.host import HostContext, Wish
 from tools.spec import InputRefused, ToolRefused, tool
 
@@ -34,13 +36,15 @@ class ContractSealed(BaseModel):
     """Rows that were left out because their target is missing."""
     folds: int
     features: int
+    forecast: Forecast | None = None
+    """Series, horizon and covariates of a forecast, without the scales of its series."""
 
 
 @tool(where="host", timeout_s=3600)
 def seal_holdout(
     ctx: HostContext,
     target: Annotated[str | None, "Column to predict. Leave out when the user named one."] = None,
-    task: Annotated[Literal["binary", "multiclass", "regression"] | None, "Problem type; leave out to infer it from the target."] = None,
+    task: Annotated[Task | None, "Problem type; leave out when the user named one, or to infer it from the target."] = None,
     metric: Annotated[
         str | None, "Metric that decides. Leave out when the user named one, or for the usual one of the problem type."
     ] = None,
@@ -54,8 +58,8 @@ def seal_holdout(
 
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
-    from tools.splitting import check_target, infer_task, split_rows
-    from tools.tables import days_come_first, infer_schema, label_text, read_table
+    from tools.splitting import check_target, split_rows
+    from tools.tables import days_come_first, label_text, read_table
 
     if ctx.vault.sealed:
         raise ToolRefused("the contract is sealed already and cannot be changed.")
@@ -73,24 +77,29 @@ def seal_holdout(
     if not pd.api.types.is_numeric_dtype(values):
         # Labels are compared without the blanks around them, here and everywhere after.
         values = label_text(values).replace("", None)
-    task = task or infer_task(values)
-    if task != "regression":
+    task = _task(wish, task, values)
+    if predicts(task) == "classes":
         values = label_text(values).astype(object)
-    check_target(values, task, wish.folds)
+    check_target(values, task, wish.folds if task != "forecast" else 1)
     known = values.notna()
     rows = frame.assign(**{target: values})[known].reset_index(drop=True)
+    foresight = plan_forecast(rows, target, wish, column) if task == "forecast" else None
+    forecast = foresight.forecast if foresight else None
+    folds = foresight.folds if foresight else wish.folds
     wanted = _agreed("metric", wish.metric, metric) or default_metric(task)
     try:
         chosen = metric_for(wanted, task)
     except ValueError as error:
         raise (InputRefused if wish.metric else ToolRefused)(str(error)) from None
 
-    kind, by = _split_kind(wish, task, split, column)
+    kind, by = ("time", forecast.time) if forecast else _split_kind(wish, task, split, column)
     day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])
     plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)
-    train_at, holdout_at = split_rows(rows, target, task, plan)
+    train_at, holdout_at = split_rows(rows, target, task, plan, forecast)
+    if forecast:
+        plan = plan.model_copy(update={"holdout_fraction": len(holdout_at) / len(rows)})
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
-    classes = [] if task == "regression" else _ordered_classes(rows[target], task)
+    classes = [] if predicts(task) == "values" else _ordered_classes(rows[target], task)
     contract = Contract(
         task=task,
         target=target,
@@ -99,11 +108,12 @@ def seal_holdout(
         classes=classes,
         positive=classes[1] if task == "binary" else None,
         split=plan,
-        folds=wish.folds,
+        folds=folds,
         rows_train=len(train),
         rows_holdout=len(holdout),
         features=[str(name) for name in rows.columns if name != target],
         seed=wish.seed,
+        forecast=forecast,
     )
     if not contract.features:
         raise InputRefused(f"the table has no column beside the target {target!r}; a model needs at least one.")
@@ -112,7 +122,7 @@ def seal_holdout(
         if reason := undefined_reason(wanted, task, encode_target(side[target], contract)):
             raise (InputRefused if wish.metric else ToolRefused)(f"metric {wanted!r} does not serve here: {reason}. Choose another metric.")
     _check_folds(train, contract)
-    ctx.vault.seal(train, holdout, contract, infer_schema(train, target))
+    ctx.vault.seal(train, holdout, contract, _schema(train, contract))
     return ContractSealed(
         task=task,
         target=target,
@@ -120,12 +130,47 @@ def seal_holdout(
         direction=contract.direction,
         classes=classes[:50],
         positive=contract.positive,
-        split=kind if by is None else f"{kind} by {by}",
+        split=f"{kind} by {by}" if by is not None else kind,
         rows_train=len(train),
         rows_holdout=len(holdout),
         rows_without_target=int((~known).sum()),
         folds=contract.folds,
         features=len(contract.features),
+        forecast=forecast.model_copy(update={"scales": {}}) if forecast else None,
+    )
+
+
+def _task(wish: Wish, proposed: Task | None, values: pd.Series) -> Task:
+    """What the user named, or what only a forecast is asked about, or what a role proposed, or what the target looks like."""
+    from tools.splitting import infer_task
+
+    wanted = wish.named_task
+    if wanted != "forecast" and (wish.series or wish.horizon or wish.known or wish.window):
+        raise InputRefused(f"--series, --horizon, --known and --window belong to a forecast, and --task is {wanted}; leave them out.")
+    if wanted is not None and proposed not in (None, wanted):
+        raise ToolRefused(f"the user fixed task={wanted!r}; it cannot be {proposed!r}. Leave `task` out.")
+    return wanted or proposed or infer_task(values)
+
+
+def _schema(train: pd.DataFrame, contract: Contract) -> TableSchema:
+    """What the columns are; of a forecast the names of series are categories, whatever they look like, and the time column is one."""
+    import pandas as pd
+
+    from tools.tables import infer_schema
+
+    found = infer_schema(train, contract.target)
+    forecast = contract.forecast
+    if forecast is None:
+        return found
+    kinds: dict[str, ColumnKind] = dict.fromkeys(forecast.series, "categorical")
+    kinds[forecast.time] = "numeric" if pd.api.types.is_numeric_dtype(train[forecast.time]) else "datetime"
+    return TableSchema(
+        columns=[
+            column.model_copy(update={"kind": kinds[column.name], "day_first": forecast.day_first and column.name == forecast.time})
+            if column.name in kinds
+            else column
+            for column in found.columns
+        ]
     )
 
 
@@ -164,7 +209,7 @@ def _split_kind(
         if column is None:
             raise ToolRefused(f"a split by {split} needs `column`.")
         return ("group", column) if split == "group" else ("time", column)
-    if split == "random" or task == "regression":
+    if split == "random" or predicts(task) == "values":
         return "random", None
     return "stratified", None
 
@@ -202,11 +247,11 @@ def _check_folds(train: pd.DataFrame, contract: Contract) -> None:
         raise InputRefused(f"{by} has too few distinct values among the training rows to cross-validate; use another column, or none.")
     for fold in ids:
         learn = train[contract.target].iloc[fit_rows(folds, fold, contract)]
-        if len(learn) < 2 or (contract.task != "regression" and learn.nunique() < 2):
+        if len(learn) < 2 or (contract.predicts == "classes" and learn.nunique() < 2):
             raise InputRefused(
                 f"{by} leaves a fold whose {len(learn)} training rows hold fewer than two classes of {contract.target!r};"
                 " use another column, or none."
-                if contract.task != "regression"
+                if contract.predicts == "classes"
                 else f"{by} leaves a fold with {len(learn)} rows to learn from; use another column, or none."
             )
 
@@ -215,7 +260,7 @@ def _check_both_sides(train: pd.DataFrame, holdout: pd.DataFrame, contract: Cont
     """A group or time split can leave one side without what scoring needs."""
     for side, rows in (("training", train), ("holdout", holdout)):
         found = rows[contract.target].nunique()
-        if contract.task != "regression" and found < 2:
+        if contract.predicts == "classes" and found < 2:
             raise InputRefused(
                 f"the {contract.split.kind} split leaves one class of {contract.target!r} in the {side} rows; expected at least two."
                 " Use another --group or --time-column, or a larger --holdout."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.contract import Split, Task
+from tools.contract import Split, Task, predicts
+from tools.forecast import Forecast
 from tools.spec import InputRefused
 
 if TYPE_CHECKING:
@@ -55,12 +56,12 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
             f"{len(values)} rows with a target for {folds} folds; expected at least {2 * folds} rows."
             f" Bring more rows{f', or try --folds {len(values) // 2}' if len(values) >= 4 else ''}."
         )
-    if task == "regression":
+    if predicts(task) == "values":
         import numpy as np
         import pandas as pd
 
         if not pd.api.types.is_numeric_dtype(values):
-            raise InputRefused(f"target {name!r} is text ({str(values.iloc[0])!r}), expected numbers for regression.")
+            raise InputRefused(f"target {name!r} is text ({str(values.iloc[0])!r}), expected numbers for {task}.")
         if not np.isfinite(values.to_numpy(dtype="float64")).all():
             raise InputRefused(f"target {name!r} holds infinite values; replace them or drop those rows.")
         return
@@ -83,11 +84,14 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
         )
 
 
-def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tuple[np.ndarray, np.ndarray]:
+def split_rows(
+    frame: pd.DataFrame, target: str, task: Task, split: Split, forecast: Forecast | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the training and of the holdout rows, both int64 and ascending.
 
     `stratified` keeps class shares, and every class with two rows or more has at least one row on each side; `group`
-    keeps each value of `split.column` on one side; `time` takes the latest rows, and never parts rows of one moment.
+    keeps each value of `split.column` on one side; `time` takes the latest rows, and never parts rows of one moment. Of a forecast it is
+    the last horizon of every series.
 
     Raises:
         InputRefused: when the column of a group or time split does not serve.
@@ -97,6 +101,9 @@ def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tu
 
     n = len(frame)
     positions = np.arange(n)
+    if forecast is not None:
+        last = forecast.blocks_of(frame) == 0
+        return np.flatnonzero(~last), np.flatnonzero(last)
     size = min(max(1, round(n * split.holdout_fraction)), n - 1)
     if split.kind == "time":
         holdout = _latest(frame, split, size)

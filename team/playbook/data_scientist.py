@@ -6,6 +6,7 @@ from typing import Any
 
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import sentence
+from tools.contract import predicts
 
 TARGET_NAMES = ("target", "label", "class", "outcome", "y", "response")
 
@@ -66,7 +67,7 @@ def _analyse(t: Transcript) -> Decision:
         parts.append("No value is missing.")
     strongest = max((c for c in p["profiles"] if c["association"] is not None), key=lambda c: c["association"], default=None)
     if strongest:
-        measure = "R²" if p["task"] == "regression" else "ROC AUC"
+        measure = "R²" if predicts(p["task"]) == "values" else "ROC AUC"
         parts.append(f"The strongest single column is {strongest['column']!r} with {measure} {strongest['association']:.2f} alone.")
     parts += [sentence(warning["message"]) for warning in p["warnings"][:4]]
     return Say(" ".join(parts))

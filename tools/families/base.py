@@ -10,6 +10,7 @@ import numpy as np
 
 from tools.contract import Column
 from tools.deadline import Deadline
+from tools.forecast import Forecast
 
 if TYPE_CHECKING:
     import optuna
@@ -36,13 +37,15 @@ class Setting:
     text_chars: float = 0.0
     """Mean number of characters in the text columns of a row."""
     target_min: float = 0.0
+    forecast: Forecast | None = None
+    """How the future is asked for, where rows are moments of series."""
     target_skew: float = 0.0
     """Skewness of the target's values, 0 for classes."""
 
     @property
     def absolute_loss(self) -> bool:
         """Whether the metric asks for the median rather than the mean."""
-        return self.metric in ("mae", "median_ae", "mape", "smape", "huber")
+        return self.metric in ("mae", "median_ae", "mape", "smape", "huber", "mase", "wape")
 
     @property
     def log_target(self) -> bool:
@@ -209,6 +212,14 @@ class Family(ABC):
     bags: int = 1
     """How many seeds a final fit averages at most; 1 where seeds change nothing."""
     appetite: Appetite = Appetite(table=1.4)
+    forecasts: bool = False
+    """Whether it forecasts series, and nothing else; other families take rows that do not depend on each other."""
+
+    def out_of_place(self, setting: Setting) -> str | None:
+        """Why the family is not for such a problem, or None when it is."""
+        if self.forecasts != (setting.forecast is not None):
+            return "it forecasts series, and this is no forecast" if self.forecasts else "it knows rows, not series; the lags_ families do"
+        return self.unsuited(setting)
 
     def unsuited(self, setting: Setting) -> str | None:
         """Why the family has nothing to add on such a table, or None when it may."""

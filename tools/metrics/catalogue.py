@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from tools.contract import Task
+from tools.contract import Task, predicts
 from tools.metrics.classification import CLASSIFICATION
 from tools.metrics.custom import brought, load
 from tools.metrics.metric import Metric
@@ -23,7 +23,7 @@ _TWO_CLASSES = ("roc_auc", "roc_auc_ovo", "average_precision", "mcc", "kappa")
 
 def default_metric(task: Task) -> str:
     """The metric of a task when nobody asked for one."""
-    return {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}[task]
+    return {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse", "forecast": "mase"}[task]
 
 
 def find_metric(name: str) -> Metric:
@@ -76,13 +76,15 @@ def undefined_reason(metric: str, task: Task, y: Array) -> str | None:
     metric_for(metric, task)
     if len(y) == 0:
         return "there are no rows to score"
-    if task == "regression":
+    if predicts(task) == "values":
         if not np.isfinite(y).all():
             return "a true value is missing or infinite"
         if metric == "r2" and (len(y) < 2 or np.ptp(y) == 0):
             return "r2 needs at least two different true values; use rmse or mae"
         if metric == "mape" and (y == 0).any():
             return "mape divides by the true value and some are 0; use mae or smape"
+        if metric == "wape" and not y.any():
+            return "wape divides by the sum of the true values, all of which are 0; use mae or rmse"
         if metric == "rmsle" and (y < 0).any():
             return "rmsle takes log(1 + value) and some true values are negative; use rmse or mae"
         return None

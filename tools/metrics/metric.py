@@ -35,6 +35,8 @@ class Metric:
     """Lowest and highest value that it can take, in any of its tasks."""
     compares_rows: bool = False
     """Whether it ranks rows against each other, so that predictions of several models in one column must agree in level."""
+    in_units: bool = False
+    """Whether each row's error is counted in a unit of its own, as that of its series."""
     same_as: str = ""
     """Another metric that has the same value in these tasks, for a name that people ask for all the same."""
     package: str = ""
