@@ -6,7 +6,25 @@ import shlex
 
 from reports.facts import RunFacts
 
-_OPTIONS = ("target", "goal", "metric", "time", "trials", "model", "sandbox", "seed", "holdout", "folds", "group", "time_column")
+_OPTIONS = (
+    "target",
+    "task",
+    "goal",
+    "metric",
+    "time",
+    "trials",
+    "model",
+    "sandbox",
+    "seed",
+    "holdout",
+    "folds",
+    "group",
+    "time_column",
+    "series",
+    "horizon",
+    "known",
+    "window",
+)
 
 
 def predict_command(facts: RunFacts) -> str:
@@ -20,8 +38,10 @@ def run_command(facts: RunFacts) -> str:
         value = facts.settings.get(name)
         if name == "sandbox" and isinstance(value, dict):
             value = value.get("kind")
-        if value is None:
+        if value is None or value == []:
             continue
+        if isinstance(value, list):
+            value = ",".join(map(str, value))
         text = f"{value:g}s" if name == "time" and isinstance(value, (int, float)) else str(value)
         words += [f"--{name.replace('_', '-')}", text]
     return shlex.join(words)

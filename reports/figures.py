@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from tools.contract import Contract, Task
+
 METRIC_TITLES = {
     "roc_auc": "ROC AUC",
     "roc_auc_ovo": "ROC AUC, one against one",
@@ -28,6 +30,7 @@ METRIC_TITLES = {
     "recall_macro": "Recall, macro",
     "recall_weighted": "Recall, weighted",
     "mcc": "Matthews correlation",
+    "poisson_deviance": "Poisson deviance",
     "rmse": "RMSE",
     "rmsle": "RMSLE",
     "mae": "MAE",
@@ -46,6 +49,21 @@ METRIC_TITLES = {
 def metric_title(name: str) -> str:
     """A metric's name as people write it; an unknown one as it is."""
     return METRIC_TITLES.get(name, name.replace("_", " "))
+
+
+TASK_TITLES: dict[Task, str] = {
+    "binary": "Binary classification",
+    "multiclass": "Classification into {} classes",
+    "regression": "Regression",
+    "count": "Regression of counts",
+    "forecast": "Forecast",
+}
+
+
+def task_title(contract: Contract) -> str:
+    """What a run's problem is, as people call it."""
+    title = TASK_TITLES[contract.task].format(len(contract.classes))
+    return f"{title}, {contract.forecast.horizon} steps ahead," if contract.forecast else title
 
 
 def compact(value: float) -> str:

@@ -15,7 +15,7 @@ from reports.figures import score_format
 from reports.plots import png_size, read_images
 from reports.record import CandidateRow
 from team.rundir import RunDir, write_atomic
-from tools.families import FLOORS
+from tools.candidates import FLOORS
 
 MOST_CANDIDATES = 50
 """Rows of the leaderboard that are shown; the selected candidate and the baselines always are."""

@@ -72,7 +72,7 @@ class RunResult:
             _anywhere(apredict(self._run, source, output, sandbox=sandbox))
             # Labels are text, also when they look like numbers.
             predicted = pd.read_csv(
-                output, dtype={"prediction": str} if predicts(self.summary["task"]) == "classes" else None, keep_default_na=False
+                output, dtype=None if predicts(self.summary["task"]) == "values" else {"prediction": str}, keep_default_na=False
             )
         return predicted.set_index(rows.index)
 
@@ -108,6 +108,7 @@ def run(
     source: str | Path,
     *,
     target: str | None = None,
+    task: str | None = None,
     goal: str | None = None,
     metric: str | None = None,
     time: str | float = "10m",
@@ -122,6 +123,7 @@ def run(
     Args:
         source: a CSV or Parquet file, an http(s) URL, or `sklearn:NAME`.
         target: column to predict; None lets the team choose.
+        task: problem type, such as `"count"`; None infers it from the target.
         goal: the wish in the user's own words.
         metric: metric that decides; None takes the usual one of the problem type.
         time: time for the search: seconds, or text such as `"10m"`.
@@ -135,7 +137,7 @@ def run(
         UsageError: for input that cannot be used.
         MlteamError: when the run fails.
     """
-    given = dict(target=target, goal=goal, metric=metric, time=time, model=model, sandbox=sandbox, out=out, seed=seed, **more)
+    given = dict(target=target, task=task, goal=goal, metric=metric, time=time, model=model, sandbox=sandbox, out=out, seed=seed, **more)
     return RunResult(_anywhere(_run(_settled(source, given))))
 
 

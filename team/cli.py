@@ -6,11 +6,12 @@ import errno
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from team.sandbox_cli import app as sandbox_app
+from tools.contract import Task
 
 if TYPE_CHECKING:
     from reports.comparison import Comparison
@@ -35,6 +36,9 @@ Run = Annotated[str, typer.Argument(help="Run directory, the beginning of its na
 def run(
     source: Annotated[str, typer.Argument(help="CSV or Parquet file, http(s) URL, or sklearn:NAME.")],
     target: Annotated[str | None, typer.Option(help="Column to predict; left out, the team chooses.")] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"Problem type: {', '.join(get_args(Task))}; left out, the target's values say.")
+    ] = None,
     goal: Annotated[str | None, typer.Option(help="The wish in your own words.")] = None,
     metric: Annotated[str | None, typer.Option(help="Metric that decides; left out, the usual one of the problem type.")] = None,
     time: Annotated[str | None, typer.Option(help="Time for the search, such as 60s, 10m, 1h.  [default: 10m]")] = None,
@@ -47,9 +51,6 @@ def run(
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds.  [default: 5]")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose values must stay on one side of a split.")] = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows in time.")] = None,
-    task: Annotated[
-        str | None, typer.Option(help="binary, multiclass, regression or forecast; left out, inferred from the target.")
-    ] = None,
     series: Annotated[str | None, typer.Option(help="Forecast: columns that together name a series, with commas.")] = None,
     horizon: Annotated[int | None, typer.Option(help="Forecast: steps ahead; left out, what is usual for the frequency.")] = None,
     known: Annotated[str | None, typer.Option(help="Forecast: columns that are known ahead, with commas.")] = None,

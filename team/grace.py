@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from team.stages import Stage, State
-from tools.families import FLOORS
+from tools.candidates import FLOORS
 
 _OPTIONAL = {
     Stage.ANALYSE: ("the table was not profiled", "profile"),

@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     """The wish in the user's own words."""
     metric: str | None = None
     """Metric that decides; None lets the team choose by problem type."""
+    task: Task | None = None
+    """Problem type; None infers it from the values of the target, where counts are never inferred, or from settings that only a
+    forecast has."""
     time: Duration = Field(600.0, ge=1, le=86_400, allow_inf_nan=False)
     """Seconds of search (train, tune, ensemble), at most a day."""
     trials: int | None = Field(None, ge=0)
@@ -145,8 +148,6 @@ class Settings(BaseSettings):
     """Column whose values must not be on both sides of a split."""
     time_column: str | None = None
     """Column that orders the rows in time; the holdout is then the latest part."""
-    task: Task | None = None
-    """Problem type; None infers it from the target, and from settings that only a forecast has."""
     series: Names = []
     """Forecasts: columns whose values together name a series."""
     horizon: int | None = Field(None, ge=1, le=10_000)

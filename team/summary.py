@@ -12,8 +12,8 @@ from team.events import FellBack, RunEnded, RunForked, RunResumed, RunStarted, S
 from team.log import read_events
 from team.rundir import RunDir
 from team.stages import CandidateFact, State
+from tools.candidates import FLOORS
 from tools.contract import Contract
-from tools.families import FLOORS
 
 
 def summarise(run: RunDir, state: State, usage: Usage, status: str, reason: str, seconds: float) -> dict[str, Any]:

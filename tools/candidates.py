@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 ENSEMBLE = "ensemble"
 """Family name of weighted averages."""
+FLOORS = ("dummy", "seasonal_naive")
+"""Families that every other one must beat."""
 CODE = "code"
 """Family name of models that a role wrote as a module."""
 CODE_FILE = "candidate.py"

@@ -8,10 +8,25 @@ from pydantic import BaseModel, ConfigDict
 
 from tools.forecast import Forecast
 
-Task = Literal["binary", "multiclass", "regression", "forecast"]
-Predicts = Literal["classes", "values"]
+Task = Literal["binary", "multiclass", "regression", "count", "forecast"]
+Predicts = Literal["classes", "values", "labels", "risk", "groups", "scores"]
+"""The shape of predictions: a probability a class, a number, independent probabilities of labels, a risk, a group, a score."""
 Direction = Literal["maximize", "minimize"]
 ColumnKind = Literal["numeric", "boolean", "categorical", "text", "datetime"]
+
+
+_PREDICTS: dict[Task, Predicts] = {
+    "binary": "classes",
+    "multiclass": "classes",
+    "regression": "values",
+    "count": "values",
+    "forecast": "values",
+}
+
+
+def predicts(task: Task) -> Predicts:
+    """The shape of what is predicted in a task, which is what most code needs to know of it."""
+    return _PREDICTS[task]
 
 
 class Split(BaseModel):
@@ -32,7 +47,7 @@ class Contract(BaseModel):
     """What a candidate must predict and how it is scored. Written once, never changed.
 
     Predictions are a table with one row per input row, in input order, with the columns of `prediction_columns`:
-    `prediction` for numbers, one `proba_<class>` per class for classification.
+    `prediction` for values, one `proba_<class>` per class for classes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,7 +58,7 @@ class Contract(BaseModel):
     metric: str
     direction: Direction
     classes: list[str] = []
-    """Class labels as text, in the order of the probability columns; empty for regression."""
+    """Class labels as text, in the order of the probability columns; empty for values."""
     positive: str | None = None
     """The positive class of a binary task (always the second of `classes`)."""
     split: Split
@@ -58,7 +73,6 @@ class Contract(BaseModel):
 
     @property
     def predicts(self) -> Predicts:
-        """What a row of predictions is."""
         return predicts(self.task)
 
     @property
@@ -73,11 +87,6 @@ class Contract(BaseModel):
     def better(self, a: float, b: float) -> bool:
         """Whether score `a` is strictly better than `b`."""
         return a > b if self.direction == "maximize" else a < b
-
-
-def predicts(task: Task) -> Predicts:
-    """What a row of predictions of a task is: `classes` are probabilities that sum to 1, `values` one number."""
-    return "values" if task in ("regression", "forecast") else "classes"
 
 
 class Column(BaseModel):

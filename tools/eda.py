@@ -73,6 +73,7 @@ class Warned(BaseModel):
         "twin_columns",
         "infinite",
         "few_rows",
+        "other_task",
     ]
     columns: list[str]
     message: str

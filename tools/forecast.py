@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from tools.timeline import Frequency
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
-Array = np.ndarray[Any, np.dtype[Any]]
+    Array = np.ndarray[Any, np.dtype[Any]]
 Window = Literal["expanding", "sliding"]
 
 ONLY = ""
@@ -58,6 +58,8 @@ class Forecast(BaseModel):
 
     def series_of(self, frame: pd.DataFrame) -> Array:
         """The key of each row's series, text, shape (n,)."""
+        import numpy as np
+
         from tools.tables import label_text
 
         if not self.series:
@@ -85,6 +87,8 @@ class Forecast(BaseModel):
 
     def units_of(self, frame: pd.DataFrame) -> Array:
         """The scale of each row's series, float64, shape (n,)."""
+        import numpy as np
+
         return np.array([self.scales[key] for key in self.series_of(frame)], dtype=np.float64)
 
     def blocks_of(self, frame: pd.DataFrame) -> Array:
@@ -94,6 +98,8 @@ class Forecast(BaseModel):
 
 def steps_to_end(series: Array, steps: Array) -> Array:
     """Steps between each row and the last row of its series."""
+    import numpy as np
+
     _, places = np.unique(series.astype(str), return_inverse=True)
     last = np.full(places.max(initial=0) + 1, np.iinfo(np.int64).min)
     np.maximum.at(last, places, steps)
@@ -103,6 +109,8 @@ def steps_to_end(series: Array, steps: Array) -> Array:
 
 def seasonal_naive_error(steps: Array, y: Array, season: int) -> float:
     """Mean absolute difference between values a season apart; one step apart where there are none, and 1 where all are alike."""
+    import numpy as np
+
     for lag in dict.fromkeys((season, 1)):
         where = {int(step): value for step, value in zip(steps, y, strict=True)}
         differences = [abs(value - where[step - lag]) for step, value in where.items() if step - lag in where]

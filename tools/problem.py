@@ -39,7 +39,7 @@ class Problem:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes; 0 where values are predicted."""
+        """Number of classes; 0 for values."""
         return len(self.contract.classes)
 
     @cached_property

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from tools.contract import ColumnKind, Contract, Split, TableSchema, Task, predicts
 from tools.forecast import Forecast
-from tools.foresight import plan_forecast
 from tools.host import HostContext, Wish
 from tools.spec import InputRefused, ToolRefused, tool
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Word = TypeVar("Word", bound=str)
 AFFIRMATIVE = {"1", "true", "yes", "y", "t", "positive", "pos"}
 NEGATIVE = {"0", "false", "no", "n", "f", "negative", "neg", "-1"}
 
@@ -44,7 +44,7 @@ class ContractSealed(BaseModel):
 def seal_holdout(
     ctx: HostContext,
     target: Annotated[str | None, "Column to predict. Leave out when the user named one."] = None,
-    task: Annotated[Task | None, "Problem type; leave out when the user named one, or to infer it from the target."] = None,
+    task: Annotated[Task | None, "Problem type. Leave out when the user named one, or to infer it from the target."] = None,
     metric: Annotated[
         str | None, "Metric that decides. Leave out when the user named one, or for the usual one of the problem type."
     ] = None,
@@ -56,6 +56,7 @@ def seal_holdout(
     """Fix target, metric and split for good, and seal the holdout's labels. Nothing is shown before this is done."""
     import pandas as pd
 
+    from tools.foresight import plan_forecast
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
     from tools.splitting import check_target, split_rows
@@ -99,7 +100,7 @@ def seal_holdout(
     if forecast:
         plan = plan.model_copy(update={"holdout_fraction": len(holdout_at) / len(rows)})
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
-    classes = [] if predicts(task) == "values" else _ordered_classes(rows[target], task)
+    classes = _ordered_classes(rows[target], task) if predicts(task) == "classes" else []
     contract = Contract(
         task=task,
         target=target,
@@ -144,12 +145,11 @@ def _task(wish: Wish, proposed: Task | None, values: pd.Series) -> Task:
     """What the user named, or what only a forecast is asked about, or what a role proposed, or what the target looks like."""
     from tools.splitting import infer_task
 
-    wanted = wish.named_task
-    if wanted != "forecast" and (wish.series or wish.horizon or wish.known or wish.window):
-        raise InputRefused(f"--series, --horizon, --known and --window belong to a forecast, and --task is {wanted}; leave them out.")
-    if wanted is not None and proposed not in (None, wanted):
-        raise ToolRefused(f"the user fixed task={wanted!r}; it cannot be {proposed!r}. Leave `task` out.")
-    return wanted or proposed or infer_task(values)
+    if wish.named_task != "forecast" and (wish.series or wish.horizon or wish.known or wish.window):
+        raise InputRefused(
+            f"--series, --horizon, --known and --window belong to a forecast, and --task is {wish.named_task}; leave them out."
+        )
+    return _agreed("task", wish.named_task, proposed) or infer_task(values)
 
 
 def _schema(train: pd.DataFrame, contract: Contract) -> TableSchema:
@@ -174,7 +174,7 @@ def _schema(train: pd.DataFrame, contract: Contract) -> TableSchema:
     )
 
 
-def _agreed(what: str, fixed: str | None, proposed: str | None) -> str | None:
+def _agreed(what: str, fixed: Word | None, proposed: Word | None) -> Word | None:
     if fixed is not None and proposed is not None and proposed != fixed:
         raise ToolRefused(f"the user fixed {what}={fixed!r}; it cannot be {proposed!r}. Leave `{what}` out.")
     return fixed if fixed is not None else proposed
@@ -209,7 +209,7 @@ def _split_kind(
         if column is None:
             raise ToolRefused(f"a split by {split} needs `column`.")
         return ("group", column) if split == "group" else ("time", column)
-    if split == "random" or predicts(task) == "values":
+    if split == "random" or predicts(task) != "classes":
         return "random", None
     return "stratified", None
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
-Array = np.ndarray[Any, np.dtype[Any]]
+    Array = np.ndarray[Any, np.dtype[Any]]
 
 DAY = 86_400
 LEAST_REGULAR = 0.5
@@ -84,6 +84,8 @@ class Frequency(BaseModel):
         Raises:
             Irregular: when a moment lies between two steps.
         """
+        import numpy as np
+
         raw = self._units(when)
         counted = (raw - self.origin) / self.size
         whole = np.round(counted)
@@ -94,6 +96,8 @@ class Frequency(BaseModel):
         return whole.astype(np.int64)
 
     def _units(self, when: pd.Series) -> Array:
+        import numpy as np
+
         if self.unit == "number":
             return when.to_numpy(dtype=np.float64)
         days = when.to_numpy(dtype="datetime64[D]")
@@ -116,6 +120,7 @@ def infer_frequency(when: pd.Series, series: Array) -> Frequency:
     Raises:
         Irregular: when no distance is common enough, or moments lie off the grid that the commonest one makes.
     """
+    import numpy as np
     import pandas as pd
 
     table = pd.DataFrame({"when": when.to_numpy(), "series": series}).drop_duplicates().sort_values(["series", "when"])
@@ -147,6 +152,8 @@ def infer_frequency(when: pd.Series, series: Array) -> Frequency:
 
 def _counts_months(when: pd.Series, distances: Array) -> bool:
     """Whether the moments are months, quarters or years: at least 27 days apart, and not a fixed number of seconds by chance."""
+    import numpy as np
+
     if distances.min() < 27 * DAY:
         return False
     same_day = when.dt.day.nunique() == 1 or bool(when.dt.is_month_end.all())
@@ -154,6 +161,8 @@ def _counts_months(when: pd.Series, distances: Array) -> bool:
 
 
 def _commonest(distances: Array, told: Any) -> float:
+    import numpy as np
+
     sizes, counts = np.unique(distances, return_counts=True)
     most = int(counts.argmax())
     if counts[most] < LEAST_REGULAR * len(distances):

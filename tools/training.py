@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from tools import memory
 from tools.attempt import Attempts
-from tools.candidates import Candidate, CandidateFacts, CandidateSpec, Skipped, facts, free_name, leaderboard, write_candidate
+from tools.candidates import FLOORS, Candidate, CandidateFacts, CandidateSpec, Skipped, facts, free_name, leaderboard, write_candidate
 from tools.casualties import of_the_rows
 from tools.degradation import Degradation
 from tools.show import progress
@@ -160,8 +160,6 @@ class _Search:
         return kept
 
     def run(self, names: list[str], most: int | None) -> None:
-        from tools.families import FLOORS
-
         rounds = list(self._rounds(names))
         for number, configurations in enumerate(rounds[:most]):
             self._pending = [name for name, _ in configurations]
@@ -286,7 +284,7 @@ class _Search:
         """Seconds that all folds of a family that cannot be cut short will take, from a fit on few rows; 0 for others."""
         import time
 
-        from tools.families import FLOORS, family
+        from tools.families import family
         from tools.families.base import FitContext
 
         model_family, n_rows = family(spec.family), spec.share * self.problem.n_rows

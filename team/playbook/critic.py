@@ -7,7 +7,7 @@ from typing import Any
 from team.playbook.examining import slices, slices_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import plus_minus, score, sentence
-from tools.families import FLOORS
+from tools.candidates import FLOORS
 
 SIMPLE = ("dummy", "linear", "tree", "seasonal_naive")
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from tools.contract import Contract, Split, Task
+from tools.contract import Contract, Split, Task, predicts
 from tools.metrics import METRICS, default_metric
 from tools.tables import infer_schema, label_text
 from tools.workspace import Workspace
@@ -31,6 +31,14 @@ def wine() -> pd.DataFrame:
 def diabetes() -> pd.DataFrame:
     loaded = datasets.load_diabetes(as_frame=True)
     return loaded.data.assign(progression=loaded.target)
+
+
+def ink() -> pd.DataFrame:
+    """Written digits: how many pixels hold ink, above the digit with the least, from every third pixel."""
+    pixels = datasets.load_digits().data[:600]
+    frame = pd.DataFrame(pixels[:, 2::3]).add_prefix("pixel ")
+    inked = (pixels > 8).sum(axis=1)
+    return frame.assign(inked=inked - inked.min())
 
 
 def mixed(rows: int = 240) -> pd.DataFrame:
@@ -68,6 +76,7 @@ TABLES: dict[str, tuple[Callable[[], pd.DataFrame], str, Task]] = {
     "breast_cancer": (breast_cancer, "diagnosis", "binary"),
     "wine": (wine, "cultivar", "multiclass"),
     "diabetes": (diabetes, "progression", "regression"),
+    "ink": (ink, "inked", "count"),
     "mixed": (mixed, "outcome", "multiclass"),
 }
 
@@ -87,11 +96,11 @@ def write_workspace(
     space = Workspace(folder / "data", folder / "work")
     space.data.mkdir(parents=True)
     space.work.mkdir()
-    if task != "regression":
+    if predicts(task) == "classes":
         frame = frame.assign(**{target: label_text(frame[target])})
     held = np.arange(len(frame)) % 4 == 3
     train, holdout = frame[~held].reset_index(drop=True), frame[held].drop(columns=[target]).reset_index(drop=True)
-    classes = [] if task == "regression" else sorted(frame[target].unique())
+    classes = sorted(frame[target].unique()) if predicts(task) == "classes" else []
     metric = metric or default_metric(task)
     contract = Contract(
         task=task,
@@ -100,7 +109,7 @@ def write_workspace(
         direction=METRICS[metric].direction,
         classes=classes,
         positive=classes[1] if task == "binary" else None,
-        split=split or Split(kind="random" if task == "regression" else "stratified", holdout_fraction=0.25, seed=seed),
+        split=split or Split(kind="random" if predicts(task) == "values" else "stratified", holdout_fraction=0.25, seed=seed),
         folds=folds,
         rows_train=len(train),
         rows_holdout=len(holdout),

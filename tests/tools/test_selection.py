@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tools.contract import predicts
 from tools.deadline import Deadline
 from tools.metrics import METRICS, score
 from tools.selection import by_fold, greedy_weights, loss_function, weighted
@@ -20,7 +21,7 @@ def proba(rng: np.random.Generator, y: np.ndarray, k: int) -> np.ndarray:
 def test_the_quick_loss_orders_as_the_metric_does(metric: str) -> None:
     rng = np.random.default_rng(0)
     for task in METRICS[metric].tasks:
-        if task == "regression":
+        if predicts(task) == "values":
             y = rng.gamma(2.0, size=300) + 0.1
             found = [y + s * rng.normal(size=300) for s in (0.1, 0.5, 1.0)]
         else:
@@ -28,7 +29,7 @@ def test_the_quick_loss_orders_as_the_metric_does(metric: str) -> None:
             found = [proba(rng, y, y.max() + 1) for _ in range(3)]
         loss = loss_function(metric, task)
         sign = -1 if METRICS[metric].direction == "maximize" else 1
-        losses, scores = [loss(y, p) for p in found], [sign * score(metric, task, y, p) for p in found]
+        losses, scores = [loss(y, p) for p in found], [sign * score(metric, task, y, p, units=np.ones(300)) for p in found]
         assert np.argsort(losses).tolist() == np.argsort(scores).tolist()
 
 
@@ -69,7 +70,7 @@ def test_weights_are_a_convex_mix_that_is_no_worse_than_its_best_member(metric: 
     """On the rows that they were learned from, by the loss that they were learned with."""
     rng = np.random.default_rng(seed)
     for task in METRICS[metric].tasks:
-        if task == "regression":
+        if predicts(task) == "values":
             y = rng.gamma(2.0, size=n) + 0.1
             predictions = np.stack([y + rng.uniform(0, 2) * rng.normal(size=n) for _ in range(members)])
         else:

@@ -33,8 +33,6 @@ MODULES = {
     "arima": ("tools.families.statistical", "statsforecast"),
 }
 NAMES = list(MODULES)
-FLOORS = ("dummy", "seasonal_naive")
-"""Families that every other one must beat."""
 EXTRAS = {"statsforecast": "forecast"}
 """Extra of ours that brings a library, where `pip install LIBRARY` would leave its pins unsettled."""
 LIBRARY_MB = {"torch": 190.0, "skrub": 45.0, "catboost": 10.0}
