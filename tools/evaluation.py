@@ -17,6 +17,7 @@ from tools.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from tools.deadline import Deadline
     from tools.model import FittedModel
@@ -122,7 +123,7 @@ def evaluate(
         members=record.members,
         importance=importance,
         importance_kind=kind,
-        plots=_plots(extras, space, record, problem, oof, importance, kind),
+        plots=_plots(extras, space, record, problem, oof, importance, kind, holdout, predictions),
         fit_seconds=round(fit_seconds, 2),
         predict_ms_per_row=round(1000 * predicting / max(1, len(predictions)), 4),
         cut_short=any(fitted.cut_short for member in model.members for fitted in member.fits),
@@ -192,8 +193,11 @@ def _plots(
     oof: np.ndarray,
     importance: list[ColumnImportance],
     kind: str,
+    holdout: pd.DataFrame,
+    predictions: np.ndarray,
 ) -> list[str]:
     from tools import plots
+    from tools.forecast_lines import series_shown
 
     rows, contract = problem.validated, problem.contract
     y, values = problem.y[rows], oof[rows]
@@ -209,6 +213,9 @@ def _plots(
 
     def draw(name: str) -> str:
         path = space.plots / f"{record.name}-{name}.png"
+        if name == "forecast":
+            plots.forecasts(path, contract.target, series_shown(problem, oof, holdout, predictions))
+            return f"plots/{path.name}"
         if name in kinds:
             kinds[name](path, contract, y, values)
         else:
@@ -216,6 +223,6 @@ def _plots(
             plots.bars(path, f"What {record.name} relies on", names, heights, kind.capitalize())
         return f"plots/{path.name}"
 
-    wanted = [*kinds, *(["importance"] if importance else [])]
+    wanted = [*(["forecast"] if contract.forecast else []), *kinds, *(["importance"] if importance else [])]
     made = [extras.make(f"the plot {name!r}", lambda name=name: draw(name)) for name in wanted]  # type: ignore[misc]
     return [path for path in made if path is not None]
