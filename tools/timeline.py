@@ -140,7 +140,7 @@ def infer_frequency(when: pd.Series, series: Array) -> Frequency:
         found = Frequency(unit="month", size=size, origin=float(table["month"].iloc[0]))
     else:
         size = _commonest(distances, lambda size: f"{size:g} s")
-        weekdays = table["when"].dt.dayofweek
+        weekdays = table["when"].dt.day_of_week
         first = table["when"].iloc[0]
         if size == DAY and weekdays.max() < 5 and (table["when"].dt.normalize() == table["when"]).all():
             found = Frequency(unit="business_day", size=1)

@@ -24,6 +24,7 @@ def decide(t: Transcript) -> Decision:
         else ["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp"]
     )
     forecast = wish.get("task") == "forecast"
+    floor = "the seasonal naive forecast" if forecast else "a dummy, a linear model and a small tree"
     if forecast:
         families = ["theta", "ets", "lags_linear", "lags_lightgbm", "lags_catboost", "arima"]
     tuning = (
@@ -38,8 +39,7 @@ def decide(t: Transcript) -> Decision:
     steps = [
         "Fetch the data, fix the contract and seal the holdout before anybody looks at a row.",
         "Profile the training rows: kinds of columns, missing values, columns that give the answer away.",
-        f"Score {'the seasonal naive forecast' if forecast else 'a dummy, a linear model and a small tree'},"
-        " so that it is known what any model must beat.",
+        f"Score {floor}, so that it is known what any model must beat.",
         "Train the families with settings that are good on most tables, all on the same folds.",
         f"Then {tuning}.",
         "Blend the best by their out-of-fold predictions, and keep the blend only if it is better.",

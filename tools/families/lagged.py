@@ -117,7 +117,7 @@ class Lags:
             return {}
         found = {"month": when.dt.month}
         if frequency.unit != "month":
-            found |= {"weekday": when.dt.dayofweek, "day": when.dt.day, "week": when.dt.isocalendar().week}
+            found |= {"weekday": when.dt.day_of_week, "day": when.dt.day, "week": when.dt.isocalendar().week}
         if frequency.unit == "second" and frequency.size < 86_400:
             found["hour"] = when.dt.hour
         return {name: values.to_numpy(dtype=np.float64) for name, values in found.items()}
