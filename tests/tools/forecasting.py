@@ -26,7 +26,7 @@ def stores(days: int = 120) -> pd.DataFrame:
         when = pd.date_range("2024-01-01", periods=days, freq="D")
         promo, visitors = rng.integers(2, size=days), rng.poisson(50, days)
         rhythm = 1 + 0.4 * np.sin(2 * np.pi * np.arange(days) / 7) + 0.5 * promo
-        sales = (20 + 10 * number) * rhythm + rng.normal(0, 1, days)
+        sales = (30 + 10 * number) * rhythm + 1.5 * (visitors - 50) + rng.normal(0, 1, days)
         parts.append(pd.DataFrame({"date": when, "store": store, "item": item, "promo": promo, "visitors": visitors, "sales": sales}))
     return pd.concat(parts).sample(frac=1, random_state=1, ignore_index=True)
 

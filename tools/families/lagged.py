@@ -168,7 +168,8 @@ class Lagged(Forecaster):
         """The problem as the inner family sees it: that many pairs, and no forecast."""
         pairs = min(MOST_PAIRS, setting.n_rows * (setting.forecast.horizon if setting.forecast else 1))
         metric = "mae" if setting.absolute_loss else "rmse"
-        return replace(setting, n_rows=pairs, metric=metric, forecast=None)
+        # What the target is like says nothing of values that are counted from their level: no logarithm is taken of them.
+        return replace(setting, n_rows=pairs, metric=metric, forecast=None, target_min=-np.inf, target_skew=0.0)
 
     def _learn(self, panel: Panel, params: Params, setting: Setting, context: FitContext, X: pd.DataFrame, y: Array) -> Raw:
         assert setting.forecast is not None
