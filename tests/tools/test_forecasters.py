@@ -79,7 +79,7 @@ def score_of(problem: Problem) -> float:
 def test_a_planted_leak_helps_only_where_the_user_says_that_it_is_known_ahead() -> None:
     honest, past, known = (score_of(shops(planted)) for planted in ("", "seen", "known"))
     assert past > 0.8 * honest
-    assert known < 0.5 * honest
+    assert known < 0.7 * honest
 
 
 @pytest.mark.parametrize("name", FORECASTERS)
