@@ -69,7 +69,7 @@ from tools.contract import Contract
 from tools.tradeoffs import Option, TradeOffs, weigh
 
 Status = Literal["done", "failed", "stopped_by_budget", "interrupted", "unfinished"]
-BASELINE_FAMILIES = ("linear", "dummy")
+BASELINE_FAMILIES = ("linear", "dummy", "seasonal_naive")
 E = TypeVar("E", bound=BaseModel)
 
 
@@ -139,7 +139,7 @@ class RunFacts(Fact):
 
     @property
     def baselines(self) -> tuple[CandidateRow, ...]:
-        """The best linear and the best dummy model of the baseline stage."""
+        """The best linear model and the floor of the baseline stage."""
         rows = [c for c in self.leaderboard if c.stage == "baseline"]
         first = [next((c for c in rows if c.family == family), None) for family in BASELINE_FAMILIES]
         return tuple(c for c in first if c is not None)

@@ -42,6 +42,8 @@ METRIC_TITLES = {
     "huber": "Huber loss",
     "pinball_10": "Pinball loss, 10 %",
     "pinball_90": "Pinball loss, 90 %",
+    "mase": "MASE",
+    "wape": "WAPE",
     "median_ae": "Median absolute error",
     "r2": "R²",
 }
@@ -58,12 +60,14 @@ TASK_TITLES: dict[Task, str] = {
     "regression": "Regression",
     "count": "Regression of counts",
     "ordinal": "Classification into {} ordered classes",
+    "forecast": "Forecast",
 }
 
 
 def task_title(contract: Contract) -> str:
     """What a run's problem is, as people call it."""
-    return TASK_TITLES[contract.task].format(len(contract.classes))
+    title = TASK_TITLES[contract.task].format(len(contract.classes))
+    return f"{title}, {contract.forecast.horizon} steps ahead," if contract.forecast else title
 
 
 def compact(value: float) -> str:

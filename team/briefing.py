@@ -68,7 +68,7 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
         "stage": state.stage.value,
         "visit": state.visit,
         "turn": state.turns_in_visit + 1,
-        "wish": {"source": wish.source, "target": wish.target, "task": wish.task, "goal": wish.goal, "metric": wish.metric},
+        "wish": {"source": wish.source, "target": wish.target, "task": wish.named_task, "goal": wish.goal, "metric": wish.metric},
         "budget": {
             "search_seconds": meter.limits.search_s,
             "search_seconds_left": round(meter.search_left_s, 1),
@@ -77,7 +77,7 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
         },
     }
     if contract is not None:
-        facts["contract"] = contract.model_dump(exclude={"features", "schema_version"}) | {
+        facts["contract"] = contract.model_dump(exclude={"features": True, "schema_version": True, "forecast": {"scales"}}) | {
             "features": len(contract.features),
             "classes": contract.classes[:20],
         }

@@ -63,6 +63,10 @@ def run(
     families: Annotated[str | None, typer.Option(metavar="A,B", help="The only model families that may be fitted.")] = None,
     forbid: Annotated[str | None, typer.Option(metavar="COL,...", help="Columns that no model may see.")] = None,
     sensitive: Annotated[str | None, typer.Option(metavar="COL", help="Column whose groups are compared, for fairness.")] = None,
+    series: Annotated[str | None, typer.Option(help="Forecast: columns that together name a series, with commas.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Forecast: steps ahead; left out, what is usual for the frequency.")] = None,
+    known: Annotated[str | None, typer.Option(help="Forecast: columns that are known ahead, with commas.")] = None,
+    window: Annotated[str | None, typer.Option(help="Forecast: backtests learn from an expanding or a sliding window.")] = None,
     tracker: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
     ] = None,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from team.stages import Stage, State
+from tools.constraints import FLOORS
 
 _OPTIONAL = {
     Stage.ANALYSE: ("the table was not profiled", "profile"),
@@ -50,7 +51,7 @@ def left_out(stage: Stage, state: State, seconds_left: float) -> list[tuple[str,
     over = f"{seconds_left:.0f} s of search were left"
     if stage is Stage.OPTIMISE and not state.trials_spent and not any(done.families for done in state.rounds):
         return [("tuning", f"nothing was tuned: {over}")]
-    learnt = {candidate.family for candidate in state.candidates} - {"dummy"}
+    learnt = {candidate.family for candidate in state.candidates} - set(FLOORS)
     if stage is Stage.SELECT and len(learnt) > 1 and "ensemble" not in state.results:
         return [("ensemble", f"no blend of the candidates was made: {over}")]
     return []

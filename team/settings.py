@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from team.errors import UsageError
 from tools.constraints import Constraints, names_of, signs_of
 from tools.contract import Task
+from tools.forecast import Window
 from tools.tracker import check_address
 
 KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK", "MLTEAM_MEMORY_MB", "MLTEAM_STDERR")
@@ -99,6 +100,14 @@ Sandbox = Annotated[
 ]
 
 
+def _names(value: Any) -> Any:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]
+"""Column names, as a list or as text with commas."""
+
+
 def _tracker(value: Any) -> Any:
     return None if value == "none" else check_address(value) if isinstance(value, str) else value
 
@@ -151,7 +160,8 @@ class Settings(BaseSettings):
     metric: str | None = None
     """Metric that decides; None lets the team choose by problem type."""
     task: Task | None = None
-    """Problem type; None infers it from the values of the target, where counts are never inferred."""
+    """Problem type; None infers it from the values of the target, where counts are never inferred, or from settings that only a
+    forecast has."""
     time: Duration = Field(600.0, ge=1, le=86_400, allow_inf_nan=False)
     """Seconds of search (train, tune, ensemble), at most a day."""
     trials: int | None = Field(None, ge=0)
@@ -186,6 +196,14 @@ class Settings(BaseSettings):
     """Columns that no model may see: `name,postcode`."""
     sensitive: str | None = None
     """Column whose groups every candidate is compared over; with `forbid` it is no feature."""
+    series: Names = []
+    """Forecasts: columns whose values together name a series."""
+    horizon: int | None = Field(None, ge=1, le=10_000)
+    """Forecasts: steps ahead; None takes what is usual for the frequency."""
+    known: Names = []
+    """Forecasts: columns that are known ahead."""
+    window: Window | None = None
+    """Forecasts: whether backtests learn from all earlier steps (expanding) or from equally many latest ones (sliding)."""
     tracker: Annotated[str | None, BeforeValidator(_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
 

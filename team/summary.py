@@ -12,6 +12,7 @@ from team.events import FellBack, RunEnded, RunForked, RunResumed, RunStarted, S
 from team.log import read_events
 from team.rundir import RunDir
 from team.stages import CandidateFact, State
+from tools.constraints import FLOORS
 from tools.contract import Contract
 
 
@@ -84,7 +85,7 @@ def _selected(state: State) -> CandidateFact | None:
 
 
 def _baseline(state: State) -> dict[str, Any] | None:
-    for family in ("dummy", "linear", "tree"):
+    for family in (*FLOORS, "linear", "tree"):
         for candidate in state.candidates:
             if candidate.family == family:
                 return {"name": candidate.name, "score": candidate.score}

@@ -59,6 +59,8 @@ class Scored:
     """Codes into the contract's classes, or values, shape (n,)."""
     predictions: np.ndarray
     """Probabilities (n, k), or values (n,); for metrics of labels the largest of a row is the class that was called."""
+    units: np.ndarray | None = None
+    """The unit of each row's error, shape (n,), where the contract keeps them."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Vault:
         self._run = run
         self._train_codes: np.ndarray | None = None
         self._folds: np.ndarray | None = None
+        self._units: dict[str, np.ndarray] = {}
 
     @property
     def contract(self) -> Contract:
@@ -105,7 +108,8 @@ class Vault:
 
         Args:
             train: features and target of the training rows.
-            holdout: features and target of the holdout rows; only the features leave the vault.
+            holdout: features and target of the holdout rows; only the features leave the vault, and of a forecast only those that are
+                known ahead.
             contract: fixed from here on.
             schema: feature columns, known from the training rows alone.
 
@@ -114,10 +118,9 @@ class Vault:
         """
         if self.sealed:
             raise MlteamError(f"run {self._run.name!r} has a sealed contract already; it cannot be changed.")
-        target = contract.target
         train.to_parquet(self._run.data / "train.parquet", index=False)
-        holdout.drop(columns=[target]).to_parquet(self._run.data / "holdout.parquet", index=False)
-        holdout[[target]].to_parquet(self._run.vault / "holdout_labels.parquet", index=False)
+        holdout.drop(columns=contract.sealed).to_parquet(self._run.data / "holdout.parquet", index=False)
+        holdout[contract.sealed].to_parquet(self._run.vault / "holdout_labels.parquet", index=False)
         for path in (self._run.data / "train.parquet", self._run.data / "holdout.parquet", self._run.vault / "holdout_labels.parquet"):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -169,7 +172,8 @@ class Vault:
         scored = folds >= 0
         decision, values = decide(contract.metric, contract.task, labels, values, folds, contract.seed)
         by_fold = [found for fold in np.unique(folds[scored]) if (found := self.score_fold(int(fold), values[folds == fold])) is not None]
-        return Decided(score(contract.metric, contract.task, labels[scored], values[scored]), by_fold, decision, values)
+        pooled = score(contract.metric, contract.task, labels[scored], values[scored], units=_some(self.units("train"), scored))
+        return Decided(pooled, by_fold, decision, values)
 
     def disparity(self, values: np.ndarray) -> dict[str, float]:
         """How differently out-of-fold predictions treat the groups of the sensitive column; empty where none was named.
@@ -196,7 +200,8 @@ class Vault:
         contract = self.contract
         labels, folds = self.training_labels()
         try:
-            return score(contract.metric, contract.task, labels[folds == fold], values)
+            units = _some(self.units("train"), folds == fold)
+            return score(contract.metric, contract.task, labels[folds == fold], values, units=units)
         except ValueError:
             return None
 
@@ -260,17 +265,17 @@ class Vault:
         return interval, len(self.looks)
 
     def _interval(self, labels: np.ndarray, values: np.ndarray) -> Interval:
-        """The holdout's score with its interval: over whole groups where a group column split the rows, so that rows of one group
+        """The holdout's score with its interval: over whole groups where rows belong together, so that rows of one group
         do not count as independent; over rows where the groups are too few for that."""
         from tools.metrics import bootstrap_interval
 
-        contract, groups = self.contract, self.groups("holdout")
+        contract, groups, units = self.contract, self.groups("holdout"), self.units("holdout")
         if groups is not None:
             try:
-                return bootstrap_interval(contract.metric, contract.task, labels, values, groups=groups, seed=contract.seed)
+                return bootstrap_interval(contract.metric, contract.task, labels, values, groups=groups, units=units, seed=contract.seed)
             except ValueError:  # one group, or resamples of two or three that mostly have no score
                 pass
-        return bootstrap_interval(contract.metric, contract.task, labels, values, seed=contract.seed)
+        return bootstrap_interval(contract.metric, contract.task, labels, values, units=units, seed=contract.seed)
 
     def _is_final(self, candidate: str, values: np.ndarray) -> bool:
         """Whether these are the predictions that the final score was computed from."""
@@ -309,12 +314,12 @@ class Vault:
         try:
             predictions = tilted(read_predictions(path, contract, contract.rows_holdout, inside=self._run.vault), final.decision)
             labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
-            found = score(contract.metric, contract.task, labels, predictions)
+            found = score(contract.metric, contract.task, labels, predictions, units=self.units("holdout"))
         except (OSError, ValueError, KeyError, ToolRefused) as error:
             raise MlteamError(f"what run {self._run.name!r} kept of its holdout is damaged: {error}.") from None
         if not math.isclose(found, final.score, rel_tol=1e-9, abs_tol=1e-12):
             raise MlteamError(f"the predictions kept by run {self._run.name!r} score {found:g}, the ledger says {final.score:g}.")
-        return Scored(final.candidate, final.score, labels, predictions)
+        return Scored(final.candidate, final.score, labels, predictions, self.units("holdout"))
 
     def measure_intervals(self) -> list[Coverage]:
         """Learn intervals from the out-of-fold predictions of the candidate that has the final score, keep them for its package, and
@@ -369,14 +374,30 @@ class Vault:
         return len(rows)
 
     def groups(self, table: Literal["train", "holdout"]) -> np.ndarray | None:
-        """The group of each row as text, shape (n,), where a group column split the rows; else None."""
+        """What makes rows belong together, as text, shape (n,): the group column that split them, or the series; else None."""
         import pandas as pd
 
-        split = self.contract.split
+        split, forecast = self.contract.split, self.contract.forecast
+        if forecast is not None:
+            return forecast.series_of(self._columns(table, forecast.series)).astype(str) if forecast.series else None
         if split.kind != "group":
             return None
         column = pd.read_parquet(self._run.data / f"{table}.parquet", columns=[str(split.column)]).iloc[:, 0]
         return column.astype(str).to_numpy(dtype=object).astype(str)
+
+    def units(self, table: Literal["train", "holdout"]) -> np.ndarray | None:
+        """The unit that metrics in units count each row's error in, shape (n,); None where the contract keeps none."""
+        forecast = self.contract.forecast
+        if forecast is None:
+            return None
+        if table not in self._units:
+            self._units[table] = forecast.units_of(self._columns(table, forecast.keys))
+        return self._units[table]
+
+    def _columns(self, table: str, names: list[str]) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.read_parquet(self._run.data / f"{table}.parquet", columns=names)
 
     def training_labels(self) -> tuple[np.ndarray, np.ndarray]:
         """Codes or values of the target, and the contract's fold of each row (-1 where none validates it), for all training rows."""
@@ -391,3 +412,7 @@ class Vault:
             self._train_codes = encode_target(train[contract.target], contract)
             self._folds = make_folds(train, contract)
         return self._train_codes, self._folds
+
+
+def _some(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[rows]

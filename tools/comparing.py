@@ -124,7 +124,16 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> PairedTest:
 
 
 def paired_bootstrap(
-    metric: str, task: Task, y: Array, first: Array, second: Array, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
+    metric: str,
+    task: Task,
+    y: Array,
+    first: Array,
+    second: Array,
+    *,
+    units: Array | None = None,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
 ) -> PairedTest:
     """Percentile bootstrap of the difference of two scores on the same rows (Efron and Tibshirani 1993, chapters 13 and 15).
 
@@ -136,6 +145,7 @@ def paired_bootstrap(
         y: codes or values, shape (n,).
         first: probabilities (n, k) or values (n,) of the first model.
         second: those of the second model, in the same shape.
+        units: the unit of each row's error, shape (n,), for metrics that count in units.
 
     Raises:
         ValueError: as `tools.metrics.score` does.
@@ -145,10 +155,10 @@ def paired_bootstrap(
     from tools.metrics import metric_for, score, shaped
     from tools.resampling import paired_bootstrap_scores
 
-    difference = score(metric, task, y, first) - score(metric, task, y, second)
+    difference = score(metric, task, y, first, units=units) - score(metric, task, y, second, units=units)
     chosen = metric_for(metric, task)
-    codes, mine = shaped(chosen, task, y, first)
-    _, other = shaped(chosen, task, y, second)
+    codes, mine = shaped(chosen, task, y, first, units)
+    _, other = shaped(chosen, task, y, second, units)
     resamples = int(np.clip(ROWS_RESAMPLED // len(codes), min(200, resamples), resamples))
     drawn = np.subtract(*paired_bootstrap_scores(chosen, task, codes, mine, other, resamples, seed))
     tail = (1 - level) / 2

@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tools.constraints import Constraints
+from tools.forecast import Forecast
 
-Task = Literal["binary", "multiclass", "regression", "count", "ordinal"]
+Task = Literal["binary", "multiclass", "ordinal", "regression", "count", "forecast"]
 Predicts = Literal["classes", "values", "labels", "risk", "groups", "scores"]
 """The shape of predictions: a probability a class, a number, independent probabilities of labels, a risk, a group, a score."""
 Direction = Literal["maximize", "minimize"]
@@ -21,6 +22,7 @@ _PREDICTS: dict[Task, Predicts] = {
     "ordinal": "classes",
     "regression": "values",
     "count": "values",
+    "forecast": "values",
 }
 
 
@@ -70,6 +72,8 @@ class Contract(BaseModel):
     seed: int
     constraints: Constraints = Constraints()
     """What every candidate keeps to."""
+    forecast: Forecast | None = None
+    """Series, time, horizon and covariates of a forecast; None for other tasks."""
 
     @property
     def predicts(self) -> Predicts:
@@ -78,6 +82,11 @@ class Contract(BaseModel):
     @property
     def prediction_columns(self) -> list[str]:
         return ["prediction"] if self.predicts == "values" else [f"proba_{label}" for label in self.classes]
+
+    @property
+    def sealed(self) -> list[str]:
+        """Columns of the holdout that stay in the vault: the target, and what nobody knows ahead."""
+        return [self.target, *(self.forecast.past if self.forecast else [])]
 
     def better(self, a: float, b: float) -> bool:
         """Whether score `a` is strictly better than `b`."""
@@ -105,6 +114,9 @@ class TableSchema(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     columns: list[Column]
+
+    def without(self, names: list[str]) -> TableSchema:
+        return TableSchema(columns=[column for column in self.columns if column.name not in names])
 
     def of_kind(self, *kinds: ColumnKind) -> list[str]:
         return [column.name for column in self.columns if column.kind in kinds]

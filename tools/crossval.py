@@ -76,6 +76,7 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         text=preparation.text,
         dates=preparation.dates,
         seed=problem.contract.seed,
+        forecast=problem.contract.forecast,
         threads=threads(),
         monotone=dict(problem.contract.constraints.monotone),
         text_chars=sum(_mean_length(problem.X[column.name]) for column in preparation.columns if column.kind == "text"),
@@ -138,13 +139,14 @@ def evaluate_candidate(
             began = time.monotonic()
             context = FitContext(deadline=until, seed=setting.seed)
             fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
+            rows = problem.ahead(X.iloc[check])
             tick = time.monotonic()
-            predicted = fitted.predict(X.iloc[check])
+            predicted = fitted.predict(rows)
             took = (tick - began, time.monotonic() - tick)
             latency_ms = size_mb = 0.0
             if fold == folds[-1]:
                 bags = _bags(model_family, len(learn), problem)
-                latency_ms, size_mb = bags * latency_of(fitted.predict, X.iloc[check]), bags * size_of(fitted)
+                latency_ms, size_mb = bags * latency_of(fitted.predict, rows), bags * size_of(fitted)
             return _Outcome(check, predicted, *took, fitted.iterations, fitted.cut_short, fitted.starved, latency_ms, size_mb)
 
         return fit

@@ -175,6 +175,9 @@ def _fit_weights(predictions: np.ndarray, problem: Problem, deadline: Deadline) 
     loss = loss_function(weighed_by(problem.contract.metric, task), task)
     ranks = find_metric(problem.contract.metric).compares_rows
     rows = np.flatnonzero(problem.validated)
+    said, truth = predictions, problem.y
+    if problem.units is not None and find_metric(problem.contract.metric).in_units:
+        said, truth = predictions / problem.units, problem.y / problem.units
     parts = len(problem.fold_ids) + 1
     crossed = problem.empty_predictions(problem.n_rows)
 
@@ -182,7 +185,7 @@ def _fit_weights(predictions: np.ndarray, problem: Problem, deadline: Deadline) 
         if len(learn) > MOST_ROWS:
             learn = np.sort(np.random.default_rng(problem.contract.seed).choice(learn, MOST_ROWS, replace=False))
         chosen = by_fold(loss, problem.folds[learn]) if ranks else loss
-        return greedy_weights(predictions[:, learn], problem.y[learn], chosen, deadline.share(share))
+        return greedy_weights(said[:, learn], truth[learn], chosen, deadline.share(share))
 
     weights = fit(rows, deadline.remaining() / parts)
     for i, fold in enumerate(problem.fold_ids):

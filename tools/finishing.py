@@ -100,7 +100,9 @@ def predict_rows(
         raise ToolRefused(f"{model!r} holds no saved model; expected pipeline.joblib in it. `finish` makes one.")
     fitted: FittedModel = joblib.load(folder / "pipeline.joblib")
     try:
-        predictions = fitted.predict_table(read_table(Path(rows), header_only=True))
+        frame = read_table(Path(rows), header_only=True)
+        fitted.refuse_beyond(frame)
+        predictions = fitted.predict_table(frame)
     except TableError as error:
         raise ToolRefused(str(error)) from None
     contract = fitted.contract

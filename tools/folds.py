@@ -20,7 +20,8 @@ def make_folds(train: pd.DataFrame, contract: Contract) -> Array:
 
     `stratified` deals each class evenly, so that a class of few rows is spread over as many folds as it has rows;
     `random` deals shuffled rows; `group` keeps each value of the split's column in one fold; `time` cuts the rows,
-    in order of the split's column, into `contract.folds + 1` blocks of which the first is never validated.
+    in order of the split's column, into `contract.folds + 1` blocks of which the first is never validated. The folds of a forecast are
+    its last horizons, series by series.
 
     Args:
         train: the training rows with the target, as they lie in `train.parquet`.
@@ -30,6 +31,9 @@ def make_folds(train: pd.DataFrame, contract: Contract) -> Array:
     """
     rng = np.random.default_rng(contract.seed)
     n, k = len(train), contract.folds
+    if contract.forecast is not None:
+        # The last horizon is the last fold, the one before it the one before.
+        return np.maximum(k - 1 - contract.forecast.blocks_of(train), -1)
     if contract.split.kind == "time":
         return _time_folds(train[contract.split.column], contract.split.day_first, k)
     labels = np.zeros(n, dtype=np.int64)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from tools.constraints import Constraints
 from tools.contract import Contract, TableSchema, Task
+from tools.forecast import Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,15 @@ class Wish:
     group: str | None = None
     time_column: str | None = None
     constraints: Constraints = field(default_factory=Constraints)
+    series: tuple[str, ...] = ()
+    horizon: int | None = None
+    known: tuple[str, ...] = ()
+    window: Window | None = None
+
+    @property
+    def named_task(self) -> Task | None:
+        """The problem type that the user named, or that only it has the settings of."""
+        return self.task or ("forecast" if self.series or self.horizon or self.known or self.window else None)
 
 
 class RunPaths(Protocol):

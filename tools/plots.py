@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +23,28 @@ MOST_POINTS = 5000
 MOST_CLASSES = 12
 
 
+Line = tuple[Any, Array]
+"""Moments and values."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """One series as `forecasts` draws it, each line in the order of time."""
+
+    history: Line
+    backtests: list[Line]
+    ahead: Line
+
+
 @contextmanager
-def figure(path: Path, title: str, size: tuple[float, float] = (6.0, 4.2), panels: int = 1) -> Iterator[Any]:
+def figure(path: Path, title: str, size: tuple[float, float] = (6.0, 4.2), panels: int = 1, rows: int = 1) -> Iterator[Any]:
     """Axes to draw on; the file is written and shown when the block ends without an error."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     drawn = Figure(figsize=size, layout="constrained", dpi=110)
     FigureCanvasAgg(drawn)
-    axes = drawn.subplots(1, panels)
+    axes = drawn.subplots(rows, panels)
     drawn.suptitle(plain(title, 90), fontsize=11)
     yield axes
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,6 +179,19 @@ def residuals(path: Path, contract: Contract, y: Array, values: Array) -> None:
         axes[1].hist(errors, bins=40, color=BLUE)
         axes[1].set_xlabel("Actual minus predicted")
         axes[1].set_ylabel("Rows")
+
+
+def forecasts(path: Path, target: str, series: list[tuple[str, Lines]]) -> None:
+    """History, what the backtests said of it, and the forecast of the sealed horizon; one panel a series."""
+    with figure(path, f"{plain(target, 40)}: history, backtests and forecast", (9.0, 0.8 + 2.2 * len(series)), rows=len(series)) as axes:
+        for axis, (name, lines) in zip(np.atleast_1d(axes), series, strict=True):
+            axis.plot(*lines.history, color=GREY, linewidth=1.2, label="history")
+            for number, (when, values) in enumerate(lines.backtests):
+                axis.plot(when, values, color=BLUE, linewidth=1.4, label="" if number else "backtests, each from what came before")
+            axis.plot(*lines.ahead, color=ORANGE, linewidth=1.6, marker="o" if len(lines.ahead[0]) == 1 else "", label="sealed horizon")
+            axis.set_title(plain(name, 60), fontsize=9, loc="left")
+            axis.tick_params(labelsize=8)
+        np.atleast_1d(axes)[0].legend(fontsize=8, frameon=False, loc="upper left")
 
 
 def bars(path: Path, title: str, names: list[str], values: list[float], unit: str, errors: list[float] | None = None) -> None:

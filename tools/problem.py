@@ -58,6 +58,36 @@ class Problem:
         """Mask of the rows that some fold validates."""
         return self.folds >= 0
 
+    @cached_property
+    def units(self) -> Array | None:
+        """The unit that the errors of each row are counted in by metrics that need one, shape (n,); None where there is none."""
+        return self.contract.forecast.units_of(self.X) if self.contract.forecast else None
+
+    @cached_property
+    def groups(self) -> Array | None:
+        """What makes rows belong together, as text, shape (n,): the group column of the split, or the series; else None."""
+        split, forecast = self.contract.split, self.contract.forecast
+        if forecast is not None:
+            return forecast.series_of(self.X).astype(str) if forecast.series else None
+        if split.kind != "group" or split.column not in self.X:
+            return None
+        return self.X[split.column].astype(str).to_numpy(dtype=object).astype(str)
+
+    def some(self, rows: int) -> Array:
+        """Positions of about so many rows, drawn at random; of a forecast whole series, one at least."""
+        rng = np.random.default_rng(0)
+        if self.contract.forecast is None:
+            return rng.permutation(self.n_rows)[:rows]
+        _, codes, counts = np.unique(self.contract.forecast.series_of(self.X).astype(str), return_inverse=True, return_counts=True)
+        order = rng.permutation(len(counts))
+        taken = order[: max(1, int((np.cumsum(counts[order]) <= rows).sum()))]
+        return np.flatnonzero(np.isin(codes, taken))
+
+    def ahead(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Rows as they look when they are to be predicted: without the columns that nobody knows ahead."""
+        hidden = self.contract.forecast.past if self.contract.forecast else []
+        return X.drop(columns=[name for name in hidden if name in X])
+
     def empty_predictions(self, rows: int) -> Array:
         """NaN in the shape of predictions for `rows` rows."""
         return np.full(rows if self.n_classes == 0 else (rows, self.n_classes), np.nan)
@@ -87,7 +117,8 @@ class Problem:
         from tools.metrics import score
 
         rows = np.flatnonzero(self.validated) if rows is None else rows
-        return score(self.contract.metric, self.contract.task, self.y[rows], predictions[rows])
+        units = None if self.units is None else self.units[rows]
+        return score(self.contract.metric, self.contract.task, self.y[rows], predictions[rows], units=units)
 
     def fold_scores(self, predictions: Array) -> list[float]:
         """One score a fold; folds on which the metric is undefined are left out."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from pydantic import BaseModel
 
 from tools.constraints import Constraints
-from tools.contract import Contract, Split, TableSchema, Task, predicts
+from tools.contract import ColumnKind, Contract, Split, TableSchema, Task, predicts
+from tools.forecast import Forecast
 from tools.host import HostContext, Wish
 from tools.spec import InputRefused, ToolRefused, tool
 
@@ -37,6 +38,8 @@ class ContractSealed(BaseModel):
     """Rows that were left out because their target is missing."""
     folds: int
     features: int
+    forecast: Forecast | None = None
+    """Series, horizon and covariates of a forecast, without the scales of its series."""
 
 
 @tool(where="host", timeout_s=3600)
@@ -55,10 +58,11 @@ def seal_holdout(
     """Fix target, metric and split for good, and seal the holdout's labels. Nothing is shown before this is done."""
     import pandas as pd
 
+    from tools.foresight import plan_forecast
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
-    from tools.splitting import check_target, infer_task, split_rows
-    from tools.tables import days_come_first, infer_schema, label_text, read_table
+    from tools.splitting import check_target, split_rows
+    from tools.tables import days_come_first, label_text, read_table
 
     if ctx.vault.sealed:
         raise ToolRefused("the contract is sealed already and cannot be changed.")
@@ -78,14 +82,17 @@ def seal_holdout(
     if not pd.api.types.is_numeric_dtype(values):
         # Labels are compared without the blanks around them, here and everywhere after.
         values = label_text(values).replace("", None)
-    task = _agreed("task", wish.task, task) or infer_task(values)
+    task = _task(wish, task, values)
     if wish.classes is not None and task != "ordinal":
         raise InputRefused(f"--classes is the order of an ordinal target, and this task is {task}. Add --task ordinal, or leave it out.")
     if predicts(task) == "classes":
         values = label_text(values).astype(object)
-    check_target(values, task, wish.folds)
+    check_target(values, task, wish.folds if task != "forecast" else 1)
     known = values.notna()
     rows = frame.assign(**{target: values})[known].reset_index(drop=True)
+    foresight = plan_forecast(rows, target, wish, column) if task == "forecast" else None
+    forecast = foresight.forecast if foresight else None
+    folds = foresight.folds if foresight else wish.folds
     wanted = _agreed("metric", wish.metric, metric) or default_metric(task)
     try:
         chosen = metric_for(wanted, task)
@@ -93,10 +100,12 @@ def seal_holdout(
         raise (InputRefused if wish.metric else ToolRefused)(str(error)) from None
 
     _check_constraints(rows, target, task, wish.constraints)
-    kind, by = _split_kind(wish, task, split, column)
+    kind, by = ("time", forecast.time) if forecast else _split_kind(wish, task, split, column)
     day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])
     plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)
-    train_at, holdout_at = split_rows(rows, target, task, plan)
+    train_at, holdout_at = split_rows(rows, target, task, plan, forecast)
+    if forecast:
+        plan = plan.model_copy(update={"holdout_fraction": len(holdout_at) / len(rows)})
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
     classes = _classes(rows[target], task, wish) if predicts(task) == "classes" else []
     contract = Contract(
@@ -107,12 +116,13 @@ def seal_holdout(
         classes=classes,
         positive=classes[1] if task == "binary" else None,
         split=plan,
-        folds=wish.folds,
+        folds=folds,
         rows_train=len(train),
         rows_holdout=len(holdout),
         features=[str(name) for name in rows.columns if str(name) not in (target, *barred)],
         seed=wish.seed,
         constraints=wish.constraints,
+        forecast=forecast,
     )
     if not contract.features:
         raise InputRefused(f"the table has no column beside the target {target!r}; a model needs at least one.")
@@ -121,8 +131,7 @@ def seal_holdout(
         if reason := undefined_reason(wanted, task, encode_target(side[target], contract)):
             raise (InputRefused if wish.metric else ToolRefused)(f"metric {wanted!r} does not serve here: {reason}. Choose another metric.")
     _check_folds(train, contract)
-    schema = infer_schema(train, target)
-    ctx.vault.seal(train, holdout, contract, TableSchema(columns=[column for column in schema.columns if column.name not in barred]))
+    ctx.vault.seal(train, holdout, contract, _schema(train, contract).without(barred))
     return ContractSealed(
         task=task,
         target=target,
@@ -130,12 +139,46 @@ def seal_holdout(
         direction=contract.direction,
         classes=classes[:50],
         positive=contract.positive,
-        split=kind if by is None else f"{kind} by {by}",
+        split=f"{kind} by {by}" if by is not None else kind,
         rows_train=len(train),
         rows_holdout=len(holdout),
         rows_without_target=int((~known).sum()),
         folds=contract.folds,
         features=len(contract.features),
+        forecast=forecast.model_copy(update={"scales": {}}) if forecast else None,
+    )
+
+
+def _task(wish: Wish, proposed: Task | None, values: pd.Series) -> Task:
+    """What the user named, or what only a forecast is asked about, or what a role proposed, or what the target looks like."""
+    from tools.splitting import infer_task
+
+    if wish.named_task != "forecast" and (wish.series or wish.horizon or wish.known or wish.window):
+        raise InputRefused(
+            f"--series, --horizon, --known and --window belong to a forecast, and --task is {wish.named_task}; leave them out."
+        )
+    return _agreed("task", wish.named_task, proposed) or infer_task(values)
+
+
+def _schema(train: pd.DataFrame, contract: Contract) -> TableSchema:
+    """What the columns are; of a forecast the names of series are categories, whatever they look like, and the time column is one."""
+    import pandas as pd
+
+    from tools.tables import infer_schema
+
+    found = infer_schema(train, contract.target)
+    forecast = contract.forecast
+    if forecast is None:
+        return found
+    kinds: dict[str, ColumnKind] = dict.fromkeys(forecast.series, "categorical")
+    kinds[forecast.time] = "numeric" if pd.api.types.is_numeric_dtype(train[forecast.time]) else "datetime"
+    return TableSchema(
+        columns=[
+            column.model_copy(update={"kind": kinds[column.name], "day_first": forecast.day_first and column.name == forecast.time})
+            if column.name in kinds
+            else column
+            for column in found.columns
+        ]
     )
 
 
@@ -162,8 +205,8 @@ def _check_columns(frame: pd.DataFrame, wish: Wish, target: str, column: str | N
         near += [n for n in names if n.lower() == name.lower() and n not in near]
         hint = f"Nearest: {', '.join(near)}." if near else f"Columns: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}."
         raise (InputRefused if mine else ToolRefused)(f"{what} {name!r} is not in the table. {hint}")
-    needed = {"target": target, "group column": wish.group, "time column": wish.time_column, "split column": column}
-    for what, name in needed.items():
+    needed = [("target", target), ("group column", wish.group), ("time column", wish.time_column), ("split column", column)]
+    for what, name in (*needed, *(("column of a series", name) for name in wish.series)):
         if name in wish.constraints.forbid:
             raise InputRefused(f"--forbid takes {name!r} away, which is the {what}. Leave it out of --forbid, or name another {what}.")
     if both := sorted({*wish.constraints.forbid} & {*wish.constraints.monotone, target}):
@@ -224,7 +267,7 @@ def _number(label: str) -> bool:
 
 def _check_constraints(rows: pd.DataFrame, target: str, task: Task, constraints: Constraints) -> None:
     """Refuse constraints that no model can meet, before anything is fitted."""
-    from tools.constraints import ALWAYS
+    from tools.constraints import FLOORS
     from tools.families import NAMES
     from tools.tables import infer_schema
 
@@ -236,7 +279,7 @@ def _check_constraints(rows: pd.DataFrame, target: str, task: Task, constraints:
             if name == target or kinds[name] not in ("numeric", "boolean"):
                 what = "the target" if name == target else f"a {kinds[name]} column"
                 raise InputRefused(f"--monotone names {name!r}, which is {what}; only numbers have a direction.")
-    left = [name for name in constraints.allowed(NAMES) if name not in ALWAYS]
+    left = [name for name in constraints.allowed(NAMES) if name not in FLOORS]
     if not left:
         reasons = "; ".join(dict.fromkeys(reason for name in NAMES if (reason := constraints.refuses(name))))
         raise InputRefused(f"no model family is left: {reasons}. Leave out --interpretable, --monotone or --families.")

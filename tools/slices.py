@@ -125,10 +125,7 @@ def _groups(problem: Problem) -> np.ndarray | None:
     """Which rows belong together, under a split that keeps them so."""
     import pandas as pd
 
-    split = problem.contract.split
-    if split.kind != "group" or split.column not in problem.X:
-        return None
-    return pd.factorize(problem.X[split.column].astype(str))[0]
+    return None if problem.groups is None else pd.factorize(problem.groups)[0]
 
 
 def _told(problem: Problem, oof: np.ndarray, half: Half, verdict: Hypothesis) -> Slice:

@@ -118,7 +118,9 @@ def loss_of_rows(problem: Problem, predictions: Array, decided: Array | None = N
     if problem.n_classes == 0:
         if metric == "rmsle":
             return (np.log1p(np.maximum(predictions, 0)) - np.log1p(np.maximum(y, 0))) ** 2, "squared error of log(1 + value)"
-        if metric in ("mae", "median_ae"):
+        if metric == "mase" and problem.units is not None:
+            return np.abs(predictions - y) / problem.units, "absolute error in units of the seasonal naive one"
+        if metric in ("mae", "median_ae", "wape"):
             return np.abs(predictions - y), "absolute error"
         if metric == "mape":
             return np.abs(predictions - y) / np.maximum(np.abs(y), np.finfo(float).eps), "absolute error as a share of the true value"

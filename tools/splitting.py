@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tools.contract import Split, Task, predicts
+from tools.forecast import Forecast
 from tools.spec import InputRefused
 
 if TYPE_CHECKING:
@@ -91,9 +92,8 @@ def _check_values(values: pd.Series, task: Task) -> None:
 
     name = values.name
     if not pd.api.types.is_numeric_dtype(values):
-        raise InputRefused(
-            f"target {name!r} is text ({str(values.iloc[0])!r}), expected numbers for {'counts' if task == 'count' else 'regression'}."
-        )
+        what = {"count": "counts", "forecast": "a forecast"}.get(task, task)
+        raise InputRefused(f"target {name!r} is text ({str(values.iloc[0])!r}), expected numbers for {what}.")
     numbers = values.to_numpy(dtype="float64")
     if not np.isfinite(numbers).all():
         raise InputRefused(f"target {name!r} holds infinite values; replace them or drop those rows.")
@@ -104,11 +104,14 @@ def _check_values(values: pd.Series, task: Task) -> None:
         )
 
 
-def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tuple[np.ndarray, np.ndarray]:
+def split_rows(
+    frame: pd.DataFrame, target: str, task: Task, split: Split, forecast: Forecast | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the training and of the holdout rows, both int64 and ascending.
 
     `stratified` keeps class shares, and every class with two rows or more has at least one row on each side; `group`
-    keeps each value of `split.column` on one side; `time` takes the latest rows, and never parts rows of one moment.
+    keeps each value of `split.column` on one side; `time` takes the latest rows, and never parts rows of one moment. Of a forecast it is
+    the last horizon of every series.
 
     Raises:
         InputRefused: when the column of a group or time split does not serve.
@@ -118,6 +121,9 @@ def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tu
 
     n = len(frame)
     positions = np.arange(n)
+    if forecast is not None:
+        last = forecast.blocks_of(frame) == 0
+        return np.flatnonzero(~last), np.flatnonzero(last)
     size = min(max(1, round(n * split.holdout_fraction)), n - 1)
     if split.kind == "time":
         holdout = _latest(frame, split, size)

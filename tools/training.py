@@ -25,6 +25,7 @@ from tools.candidates import (
     write_candidate,
 )
 from tools.casualties import of_the_rows
+from tools.constraints import FLOORS
 from tools.degradation import Degradation
 from tools.show import progress
 from tools.spec import ToolRefused, tool
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from tools.problem import Problem
     from tools.sizing import Size
 
-BASELINES = ["dummy", "linear", "tree"]
+BASELINES = {False: ["dummy", "linear", "tree"], True: ["seasonal_naive"]}
+"""By whether the problem is a forecast."""
 PILOT_ROWS = 1500
 BEHIND = 3.0
 """Standard errors over folds. A family whose best candidate is further behind the best of all gets no more configurations."""
@@ -70,8 +72,9 @@ def train_baselines(
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 15.0,
 ) -> TrainingResult:
-    """Fit the baselines: dummy, linear model and small tree, on the contract's folds."""
-    allowed = workspace().contract.constraints.allowed(BASELINES)
+    """Fit the baselines on the contract's folds: dummy, linear model and small tree; of a forecast the seasonal naive one."""
+    contract = workspace().contract
+    allowed = contract.constraints.allowed(BASELINES[contract.forecast is not None])
     return _search("train_baselines", {"preparation": preparation, "time_s": time_s}, allowed, most=1)
 
 
@@ -80,7 +83,8 @@ def train(
     families: Annotated[
         list[str],
         "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp;"
-        " of ordinal classes also ordered_linear, ordered_lightgbm.",
+        " of ordinal classes also ordered_linear, ordered_lightgbm; of a forecast theta, ets, arima, lags_linear, lags_lightgbm,"
+        " lags_catboost.",
     ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
@@ -191,7 +195,7 @@ class _Search:
                         Skipped(name=name, reason=f"configuration {number + 1}: {self.deadline.remaining():.1f} s are too few")
                     )
                 else:
-                    self._one(name, params, self.deadline.share(share if name != "dummy" else math.inf))
+                    self._one(name, params, self.deadline.share(share if name not in FLOORS else math.inf))
                 self._pending.remove(name)
 
     def left_over(self) -> list[Skipped]:
@@ -212,7 +216,7 @@ class _Search:
         portfolios: list[tuple[str, list[Params]]] = []
         for name in names:
             try:
-                if reason := family(name).unsuited(self.setting):
+                if reason := family(name).out_of_place(self.setting):
                     self.skipped.append(Skipped(name=name, reason=reason))
                     continue
                 portfolios.append((name, family(name).portfolio(self.setting)))
@@ -316,20 +320,18 @@ class _Search:
         """Seconds that all folds of a family that cannot be cut short will take, from a fit on few rows; 0 for others."""
         import time
 
-        import numpy as np
-
         from tools.families import family
         from tools.families.base import FitContext
 
         model_family, n_rows = family(spec.family), spec.share * self.problem.n_rows
-        if model_family.iterative or spec.family == "dummy" or n_rows <= 2 * PILOT_ROWS:
+        if model_family.iterative or spec.family in FLOORS or n_rows <= 2 * PILOT_ROWS:
             return 0.0
-        rows = np.random.default_rng(0).permutation(self.problem.n_rows)[:PILOT_ROWS]
+        rows = self.problem.some(PILOT_ROWS)
         X = self.problem.X[[column.name for column in self.preparation.columns]].iloc[rows]
         started = time.monotonic()
         model_family.fit(X, self.problem.y[rows], None, None, dict(spec.params), self.setting, FitContext(deadline=self.deadline))
         folds = len(self.problem.fold_ids)
-        growth = n_rows * (folds - 1) / folds / PILOT_ROWS
+        growth = n_rows * (folds - 1) / folds / len(rows)
         return (time.monotonic() - started) * growth**1.1 * folds
 
 

@@ -44,6 +44,8 @@ PARENT_STUDIES, FORKED = "studies-of-parent.db", "forked.json"
 """In the work folder of a fork: the parent's studies, and when it was forked."""
 
 
+UNTUNABLE = ("dummy", "seasonal_naive", "theta", "ets", "arima")
+"""Families without a parameter, or that search for theirs themselves."""
 _CALL, _ORPHANS = "mlteam call", "mlteam orphans"
 """Attributes of a study: the call that adds trials to it, and the numbers of trials that nobody finished."""
 
@@ -72,12 +74,17 @@ class TuningResult(BaseModel):
 
 @tool(where="kernel", timeout_s=3600, searches=True)
 def tune(
-    family: Annotated[str, "Family to tune: lightgbm, catboost, xgboost, mlp, linear, extra_trees, random_forest, tree."],
+    family: Annotated[
+        str,
+        "Family to tune: lightgbm, catboost, xgboost, mlp, linear, extra_trees, random_forest, tree; of a forecast lags_linear,"
+        " lags_lightgbm, lags_catboost.",
+    ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
     trials: Annotated[int | None, "Trials of this call; leave out to be bounded by time alone.", Ge(1), Le(10000)] = None,
 ) -> TuningResult:
     """Search a family's parameters, starting from its best candidate, and keep the best as a candidate. Can be called again to go on."""
+    from tools.crossval import setting_for
     from tools.deadline import Deadline, DeadlineReached
     from tools.families import FamilyUnavailable, load_libraries
     from tools.families import family as family_for
@@ -93,9 +100,11 @@ def tune(
         raise ToolRefused(str(error)) from None
     if reason := problem.contract.constraints.refuses(family):
         raise ToolRefused(f"{family} is not tuned: {reason}.")
-    if family == "dummy":
-        raise ToolRefused("dummy has nothing to tune; name another family.")
     chosen = load_preparation(space, preparation, problem)
+    if family in UNTUNABLE:
+        raise ToolRefused(f"{family} has nothing to tune; name another family.")
+    if reason := model_family.out_of_place(setting_for(problem, chosen)):
+        raise ToolRefused(f"{family} is not for this problem: {reason}.")
     arguments = {"family": family, "preparation": preparation, "time_s": time_s, "trials": trials}
     attempts = Attempts(space, "tune", arguments)
     search = _Tuning(space, problem, chosen, model_family, deadline, attempts)

@@ -45,6 +45,9 @@ def weigher(metric: Metric, y: Array, shaped: Array) -> Weigher:
         return _median(np.abs(y - shaped))
     if metric.name == "r2":
         return _explained(y, shaped)
+    if metric.name == "wape":
+        errors, sizes = np.abs(y - shaped), np.abs(y)
+        return lambda counts: _quotient(counts @ errors, counts @ sizes)
     losses = _losses(metric.name, y, shaped)
     if losses is None:
         return _repeated(metric, y, shaped)

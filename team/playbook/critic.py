@@ -7,8 +7,9 @@ from typing import Any
 from team.playbook.examining import slices, slices_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import coverage_sentence, plus_minus, score, sentence
+from tools.constraints import FLOORS
 
-SIMPLE = ("dummy", "linear", "tree")
+SIMPLE = ("dummy", "linear", "tree", "seasonal_naive")
 
 
 def decide(t: Transcript) -> Decision:
@@ -52,13 +53,14 @@ def _findings(t: Transcript) -> list[str]:
     top = next(iter(best_of))
     best = best_of[top]
     findings = [f"The best candidate is {best['name']} with {metric} {plus_minus(best['score'], best['std_error'])}."]
-    if "dummy" in best_of and top != "dummy":
-        dummy = best_of["dummy"]["score"]
-        errors = _errors_apart(best, best_of["dummy"])
+    floor = next((f for f in FLOORS if f in best_of), top)
+    if floor != top:
+        least, name = best_of[floor]["score"], floor.replace("_", " ")
+        errors = _errors_apart(best, best_of[floor])
         findings.append(
-            f"The dummy has {score(dummy)}: {errors:.0f} standard errors behind."
+            f"The {name} has {score(least)}: {errors:.0f} standard errors behind."
             if errors >= 2
-            else f"The dummy has {score(dummy)}, within two standard errors: there may be nothing to learn."
+            else f"The {name} has {score(least)}, within two standard errors: there may be nothing to learn."
         )
     simple = next((f for f in best_of if f in ("linear", "tree")), None)
     if simple and simple != top:
@@ -89,7 +91,8 @@ def _untried(t: Transcript) -> list[str]:
     top = next(iter(best_of), "dummy")
     if top not in SIMPLE or not plenty:
         return []
-    return [f for f in ("lightgbm", "catboost", "extra_trees") if f not in best_of]
+    learners = ("theta", "lags_lightgbm") if t.facts["contract"]["task"] == "forecast" else ("lightgbm", "catboost", "extra_trees")
+    return [f for f in learners if f not in best_of]
 
 
 def _errors_apart(a: dict[str, Any], b: dict[str, Any]) -> float:

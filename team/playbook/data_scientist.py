@@ -32,8 +32,17 @@ def _acquire(t: Transcript) -> Decision:
     return Say(
         f"{table['rows']:,} rows, {table['columns']} columns.{left_out} The problem is {c['task']}, judged by {c['metric']}"
         f" ({c['direction']}).{positive} {c['rows_holdout']:,} rows are sealed by a {c['split']} split;"
-        f" {c['rows_train']:,} remain to learn from, in {c['folds']} folds."
+        f" {c['rows_train']:,} remain to learn from, in {c['folds']} folds.{_ahead(c)}"
     )
+
+
+def _ahead(c: dict[str, Any]) -> str:
+    """What was settled of a forecast, in words."""
+    forecast = c.get("forecast")
+    if not forecast:
+        return ""
+    steps = forecast["horizon"]
+    return f" The forecast is {steps} step{'s' if steps > 1 else ''} ahead. {' '.join(forecast['notes'])}"
 
 
 def _contract(t: Transcript, table: dict[str, Any]) -> tuple[dict[str, Any], str]:

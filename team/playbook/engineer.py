@@ -13,7 +13,11 @@ from tools.candidates import CODE, ENSEMBLE
 from tools.constraints import Constraints
 
 BASELINES = ("dummy", "linear", "tree")
-TUNABLE = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp")
+FORECASTERS = ("theta", "lags_linear", "ets", "lags_lightgbm", "lags_catboost", "arima")
+TUNABLE = (
+    *("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp"),
+    *("lags_linear", "lags_lightgbm", "lags_catboost"),
+)
 ORDERED = ("ordered_linear", "ordered_lightgbm")
 """Which the order of classes tells something."""
 MANY_ROWS = 100_000
@@ -67,19 +71,14 @@ def _prepare(t: Transcript) -> Decision:
 
 def _baseline(t: Transcript) -> Decision:
     done = t.last("train_baselines")
-    if (
-        done
-        and set(_constraints(t).allowed(BASELINES)) - set(done.lost.get("trained", BASELINES)) - t.dropped
-        and (seconds := _left_of(t, done))
-    ):
+    if done and set(_baselines(t)) - set(done.lost.get("trained", _baselines(t))) - t.dropped and (seconds := _left_of(t, done)):
         return Call("train_baselines", {"time_s": seconds}, f"{_what_was_lost(done)} The others are still to be fitted.")
     if t.failure:
         return _failed(t)
     if done is None:
         seconds = max(2.0, 0.15 * t.seconds_left) if t.facts["budget"]["trials"] is None else t.seconds_left * 0.2
-        return Call(
-            "train_baselines", {"time_s": round(seconds, 1)}, "A dummy, a linear model and a small tree say what any model must beat."
-        )
+        floor = "The seasonal naive forecast says" if _forecasts(t) else "A dummy, a linear model and a small tree say"
+        return Call("train_baselines", {"time_s": round(seconds, 1)}, f"{floor} what any model must beat.")
     return Say(f"Baselines: {_listed(done.result['candidates'])}.{_skips(done.result)}")
 
 
@@ -123,7 +122,18 @@ def _goes_on(families: list[str]) -> str:
     return f"What was finished counts; {joined(families)} {'is' if len(families) == 1 else 'are'} still to be fitted."
 
 
+def _forecasts(t: Transcript) -> bool:
+    return bool(t.facts["contract"]["task"] == "forecast")
+
+
+def _baselines(t: Transcript) -> list[str]:
+    return _constraints(t).allowed(("seasonal_naive",) if _forecasts(t) else BASELINES)
+
+
 def _families(t: Transcript) -> list[str]:
+    if _forecasts(t):
+        tried = t.facts.get("best_of_family", {}) if t.facts["visit"] > 1 else {}
+        return [f for f in _constraints(t).allowed(FORECASTERS) if f not in t.dropped and f not in tried]
     rows = t.facts["contract"]["rows_train"]
     planned = t.facts.get("plan", {}).get("families", [])
     ordered = list(ORDERED) if t.facts["contract"]["task"] == "ordinal" else []
@@ -149,6 +159,8 @@ def _constraints(t: Transcript) -> Constraints:
 
 def _why_families(t: Transcript, families: list[str]) -> str:
     rows = t.facts["contract"]["rows_train"]
+    if _forecasts(t):
+        return f"{len(families)} families on the same backtests: statistical ones series by series, and lag features over all series."
     left_out = [f for f in TUNABLE if f not in families and f not in BASELINES]
     skipped = f" {', '.join(left_out)} cannot help on {rows:,} rows." if left_out and t.facts["visit"] == 1 else ""
     return f"{len(families)} families on {rows:,} rows, the quick ones first, with most of the time that is left.{skipped}"

@@ -44,6 +44,8 @@ def explanation(t: Transcript, candidate: str) -> Call | None:
 
 def _seconds(t: Transcript, share: float, most: float, least: float) -> float | None:
     budget = t.facts["budget"]
+    if t.facts["contract"]["task"] == "forecast":  # both take rows apart that belong to one series
+        return None
     seconds = round(min(most, share * float(budget["search_seconds"])), 1)
     return None if budget["trials"] is not None or seconds < least else seconds
 

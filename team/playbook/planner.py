@@ -25,6 +25,10 @@ def decide(t: Transcript) -> Decision:
     )
     if wish.get("task") == "ordinal":
         families = ["ordered_lightgbm", "ordered_linear", *families]
+    forecast = wish.get("task") == "forecast"
+    floor = "the seasonal naive forecast" if forecast else "a dummy, a linear model and a small tree"
+    if forecast:
+        families = ["theta", "ets", "lags_linear", "lags_lightgbm", "lags_catboost", "arima"]
     tuning = (
         "no time for more than a little tuning"
         if tight
@@ -37,7 +41,7 @@ def decide(t: Transcript) -> Decision:
     steps = [
         "Fetch the data, fix the contract and seal the holdout before anybody looks at a row.",
         "Profile the training rows: kinds of columns, missing values, columns that give the answer away.",
-        "Score a dummy, a linear model and a small tree, so that it is known what any model must beat.",
+        f"Score {floor}, so that it is known what any model must beat.",
         "Train the families with settings that are good on most tables, all on the same folds.",
         f"Then {tuning}.",
         "Blend the best by their out-of-fold predictions, and keep the blend only if it is better.",
@@ -45,7 +49,9 @@ def decide(t: Transcript) -> Decision:
     ]
     risks = [
         "A column that is known only after the outcome would make every score too good; the profile scores each column alone.",
-        "If rows belong together, by person or by time, a random split flatters; name such a column with --group or --time-column.",
+        "A covariate that is named with --known and is not known ahead makes backtests and holdout too good, and the forecast impossible."
+        if forecast
+        else "If rows belong together, by person or by time, a random split flatters; name such a column with --group or --time-column.",
     ]
     if tight:
         risks.append(f"{seconds:g} seconds leave the slower families unexplored.")

@@ -7,6 +7,8 @@ from typing import Any
 from team.playbook.examining import curve_told, slices_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import coverage_sentence, joined, plus_minus, score
+from tools.candidates import ENSEMBLE
+from tools.constraints import FLOORS
 
 MEANING = {
     "roc_auc": "the chance that a random positive row is ranked above a random negative one",
@@ -20,6 +22,9 @@ MEANING = {
     "ordinal_mae": "how many classes a call is off in the mean",
     "rmse": "the typical size of an error, large errors weighing more, in units of the target",
     "mae": "the mean size of an error, in units of the target",
+    "mase": "the mean error in units of what a seasonal naive forecast errs by within the training rows",
+    "wape": "the sum of the errors as a share of the sum of the values",
+    "smape": "the mean error as a share of the mean of true and predicted value",
     "r2": "the share of the target's variance that is explained",
 }
 
@@ -56,6 +61,9 @@ def _summary(f: dict[str, Any]) -> str:
     dummy = f["best_of_family"].get("dummy")
     if dummy:
         text += f" A model that ignores the columns has {score(dummy['score'])}."
+    floor = f["best_of_family"].get("seasonal_naive")
+    if floor and h["candidate"] != floor["name"]:
+        text += f" In the backtests the seasonal naive forecast has {score(floor['score'])}."
     simple = f["best_of_family"].get("linear")
     top = next(iter(f["best_of_family"].items()))
     if simple and top[0] != "linear":
@@ -88,7 +96,7 @@ def _data(f: dict[str, Any]) -> str:
 
 def _method(f: dict[str, Any]) -> str:
     c = f["contract"]
-    families = [name for name in f["best_of_family"] if name not in ("dummy", "ensemble")]
+    families = [name for name in f["best_of_family"] if name not in (*FLOORS, ENSEMBLE)]
     text = (
         f"Every candidate was trained on the same {c['folds']} folds of the training rows and scored by its out-of-fold predictions;"
         f" the score was computed outside the kernel that trained it. {len(families)} families were tried: {joined(families)}."
@@ -139,6 +147,10 @@ def _limitations(f: dict[str, Any]) -> str:
         "group": f"The split keeps {c['split']['column']!r} apart, so the score speaks for new values of it, not for later times.",
         "time": f"The holdout is the latest part by {c['split']['column']!r}, so the score speaks for the time right after it.",
     }[c["split"]["kind"]]
+    if c.get("forecast") and not c["forecast"]["series"]:
+        text += (
+            " Errors of one series are like those of the steps beside them, so the interval, which takes rows for independent, is narrow."
+        )
     wide = abs(h["high"] - h["low"])
     text += f" With {h['n']:,} rows in the holdout the interval is {score(wide)} wide; differences smaller than that mean nothing here."
     if strongest := f.get("strongest_columns"):

@@ -26,8 +26,17 @@ MODULES = {
     "extra_trees": ("tools.families.forests", "sklearn"),
     "random_forest": ("tools.families.forests", "sklearn"),
     "mlp": ("tools.families.mlp", "torch"),
+    "seasonal_naive": ("tools.families.forecasting", "numpy"),
+    "theta": ("tools.families.statistical", "statsforecast"),
+    "lags_linear": ("tools.families.lagged", "sklearn"),
+    "ets": ("tools.families.statistical", "statsforecast"),
+    "lags_lightgbm": ("tools.families.lagged", "lightgbm"),
+    "lags_catboost": ("tools.families.lagged", "catboost"),
+    "arima": ("tools.families.statistical", "statsforecast"),
 }
 NAMES = list(MODULES)
+EXTRAS = {"statsforecast": "forecast"}
+"""Extra of ours that brings a library, where `pip install LIBRARY` would leave its pins unsettled."""
 LIBRARY_MB = {"torch": 190.0, "skrub": 45.0, "catboost": 10.0}
 """Memory that importing a library takes beside what every kernel has loaded already; others take a few MiB at most."""
 
@@ -50,7 +59,8 @@ def family(name: str) -> Family:
         raise ValueError(f"unknown family {name!r}.{hint} Families: {', '.join(NAMES)}.")
     module, library = MODULES[name]
     if find_spec(library) is None:
-        raise FamilyUnavailable(f"{library} is not installed; `pip install {library}` adds the family {name!r}")
+        wanted = f"'mlteam[{EXTRAS[library]}]'" if library in EXTRAS else library
+        raise FamilyUnavailable(f"{library} is not installed; `pip install {wanted}` adds the family {name!r}")
     # Read by OpenMP when a library loads it. Threads that spin for long while they wait cost several times the
     # computation itself where other processes want the same cores; threads that never spin cost as much on idle ones.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -64,7 +74,7 @@ def library_mb(name: str) -> float:
 
 
 def _libraries(name: str) -> set[str]:
-    return {MODULES[name][1]} | ({"skrub"} if name in ("linear", "ordered_linear") else set()) if name in MODULES else set()
+    return {MODULES[name][1]} | ({"skrub"} if name in ("linear", "ordered_linear", "lags_linear") else set()) if name in MODULES else set()
 
 
 def load_libraries(names: list[str]) -> None:

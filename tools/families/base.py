@@ -11,6 +11,7 @@ import numpy as np
 from tools.constraints import Sign
 from tools.contract import Column
 from tools.deadline import Deadline
+from tools.forecast import Forecast
 
 if TYPE_CHECKING:
     import optuna
@@ -51,6 +52,8 @@ class Setting:
     text_chars: float = 0.0
     """Mean number of characters in the text columns of a row."""
     target_min: float = 0.0
+    forecast: Forecast | None = None
+    """How the future is asked for, where rows are moments of series."""
     target_skew: float = 0.0
     """Skewness of the target's values, 0 for classes."""
 
@@ -58,7 +61,7 @@ class Setting:
     def absolute_loss(self) -> bool:
         """Whether the metric asks for the median rather than the mean."""
         # Leaves that are set anew to medians, as boosters do for it, do not keep to monotone constraints.
-        return self.metric in ("mae", "median_ae", "mape", "smape", "huber") and not self.monotone
+        return self.metric in ("mae", "median_ae", "mape", "smape", "huber", "mase", "wape") and not self.monotone
 
     @property
     def weighs_classes(self) -> bool:
@@ -251,6 +254,14 @@ class Family(ABC):
     appetite: Appetite = Appetite(table=1.4)
     weighable: bool = False
     """Whether a fit knows the parameter `class_weight`."""
+    forecasts: bool = False
+    """Whether it forecasts series, and nothing else; other families take rows that do not depend on each other."""
+
+    def out_of_place(self, setting: Setting) -> str | None:
+        """Why the family is not for such a problem, or None when it is."""
+        if self.forecasts != (setting.forecast is not None):
+            return "it forecasts series, and this is no forecast" if self.forecasts else "it knows rows, not series; the lags_ families do"
+        return self.unsuited(setting)
 
     def unsuited(self, setting: Setting) -> str | None:
         """Why the family has nothing to add on such a table, or None when it may."""

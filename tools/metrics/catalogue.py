@@ -25,6 +25,7 @@ _DEFAULTS: dict[Task, str] = {
     "ordinal": "qwk",
     "regression": "rmse",
     "count": "poisson_deviance",
+    "forecast": "mase",
 }
 _TWO_CLASSES = ("roc_auc", "roc_auc_ovo", "average_precision", "mcc", "kappa", "qwk")
 
@@ -63,9 +64,8 @@ def metric_for(name: str, task: Task) -> Metric:
     except ValueError as error:
         raise ValueError(f"{error} Metrics for a {task} task: {_fitting(task)}.") from None
     if task not in metric.tasks:
-        raise ValueError(
-            f"metric {name!r} is for {' and '.join(metric.tasks)} tasks, this task is {task}. Choose one of: {_fitting(task)}."
-        )
+        tasks = f"{', '.join(metric.tasks[:-1])} and {metric.tasks[-1]}" if len(metric.tasks) > 1 else metric.tasks[0]
+        raise ValueError(f"metric {name!r} is for {tasks} tasks, this task is {task}. Choose one of: {_fitting(task)}.")
     return metric
 
 
@@ -91,6 +91,8 @@ def undefined_reason(metric: str, task: Task, y: Array) -> str | None:
             return "r2 needs at least two different true values; use rmse or mae"
         if metric == "mape" and (y == 0).any():
             return "mape divides by the true value and some are 0; use mae or smape"
+        if metric == "wape" and not y.any():
+            return "wape divides by the sum of the true values, all of which are 0; use mae or rmse"
         if metric == "poisson_deviance" and (y < 0).any():
             return "poisson_deviance is of counts and some true values are negative; use rmse or mae"
         if metric == "rmsle" and (y < 0).any():

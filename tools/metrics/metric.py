@@ -38,6 +38,8 @@ class Metric:
     """Whether it ranks rows against each other, so that predictions of several models in one column must agree in level."""
     decision: Decision = "mode"
     """Which class a metric of labels takes to be called."""
+    in_units: bool = False
+    """Whether each row's error is counted in a unit of its own, as that of its series."""
     same_as: str = ""
     """Another metric that has the same value in these tasks, for a name that people ask for all the same."""
     package: str = ""

@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def score(metric: str, task: Task, y: Array, predictions: Array) -> float:
+def score(metric: str, task: Task, y: Array, predictions: Array, *, units: Array | None = None) -> float:
     """Score predictions. Label metrics take the class that their decision calls, which is the most probable one of classes without order.
+
+    Args:
+        units: the unit of each row's error, shape (n,), for metrics that count in units.
 
     Raises:
         ValueError: when shapes do not fit, a prediction is not finite, the metric is undefined on `y`, or the function that a
             package brought fails.
     """
     chosen = metric_for(metric, task)
-    return _value(chosen, *shaped(chosen, task, y, predictions))
+    return _value(chosen, *shaped(chosen, task, y, predictions, units))
 
 
 def _value(metric: Metric, y: Array, ready: Array) -> float:
@@ -48,6 +51,7 @@ def bootstrap_interval(
     predictions: Array,
     *,
     groups: Array | None = None,
+    units: Array | None = None,
     resamples: int = 500,
     level: float = 0.95,
     seed: int = 0,
@@ -63,13 +67,14 @@ def bootstrap_interval(
 
     Args:
         groups: the group of each row, shape (n,), two different ones at least.
+        units: the unit of each row's error, shape (n,), for metrics that count in units.
         resamples: how many resamples at most; ROC AUC over many classes and rows takes fewer, at least 100.
         level: nominal coverage, between 0 and 1.
 
     Raises:
         ValueError: as `score` does; when `groups` are too few, or so few that most resamples have no score.
     """
-    return bootstrap_intervals([metric], task, y, predictions, groups=groups, resamples=resamples, level=level, seed=seed)[0]
+    return bootstrap_intervals([metric], task, y, predictions, groups=groups, units=units, resamples=resamples, level=level, seed=seed)[0]
 
 
 def bootstrap_intervals(
@@ -79,6 +84,7 @@ def bootstrap_intervals(
     predictions: Array,
     *,
     groups: Array | None = None,
+    units: Array | None = None,
     resamples: int = 500,
     level: float = 0.95,
     seed: int = 0,
@@ -89,7 +95,7 @@ def bootstrap_intervals(
     from tools.resampling import bootstrap_scores, calibration_interval
 
     chosen = [metric_for(name, task) for name in metrics]
-    ready = [shaped(metric, task, y, predictions) for metric in chosen]
+    ready = [shaped(metric, task, y, predictions, units) for metric in chosen]
     values = [_value(metric, *each) for metric, each in zip(chosen, ready, strict=True)]
     scores = bootstrap_scores(chosen, task, ready[0][0], [each for _, each in ready], resamples, seed, groups) if ready else []
     tail, found = (1 - level) / 2, []
@@ -110,8 +116,10 @@ def bootstrap_intervals(
     return found
 
 
-def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Array, Array]:
+def shaped(metric: Metric, task: Task, y: Array, predictions: Array, units: Array | None = None) -> tuple[Array, Array]:
     """Check shapes and values; give `y` and what the metric's function takes.
+
+    For a metric that counts in units those are values whose distance from `y` is the error in units.
 
     Raises:
         ValueError: as `score` does.
@@ -129,6 +137,10 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Ar
     reason = undefined_reason(metric.name, task, y)
     if reason:
         raise ValueError(f"{metric.name} is undefined here: {reason}")
+    if values and metric.in_units:
+        if units is None:
+            raise ValueError(f"{metric.name} counts errors in units, and no units were given")
+        return y.astype(np.float64), y + (predictions - y) / units
     if values:
         return y.astype(np.float64), predictions
     if y.min() < 0 or y.max() >= predictions.shape[1]:
