@@ -6,7 +6,22 @@ import shlex
 
 from reports.facts import RunFacts
 
-_OPTIONS = ("target", "goal", "metric", "time", "trials", "model", "sandbox", "seed", "holdout", "folds", "group", "time_column")
+_OPTIONS = (
+    "target",
+    "task",
+    "event",
+    "goal",
+    "metric",
+    "time",
+    "trials",
+    "model",
+    "sandbox",
+    "seed",
+    "holdout",
+    "folds",
+    "group",
+    "time_column",
+)
 
 
 def predict_command(facts: RunFacts) -> str:

@@ -66,9 +66,10 @@ from team.log import read_events
 from team.rundir import RunDir
 from tools.candidates import CODE
 from tools.contract import Contract
+from tools.families import LINEAR
 
 Status = Literal["done", "failed", "stopped_by_budget", "interrupted", "unfinished"]
-BASELINE_FAMILIES = ("linear", "dummy")
+BASELINE_FAMILIES = (*LINEAR, "dummy")
 E = TypeVar("E", bound=BaseModel)
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 
 METRIC_TITLES = {
+    "c_index": "Concordance",
+    "c_index_ipcw": "Concordance, censoring weighed",
     "roc_auc": "ROC AUC",
     "roc_auc_ovo": "ROC AUC, one against one",
     "average_precision": "Average precision",

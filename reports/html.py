@@ -83,7 +83,7 @@ def _glance(facts: RunFacts, figure: Callable[[float], str]) -> dict[str, Any]:
     if selected:
         rows.append(_cv_row(selected, "Cross-validation", "cv", figure))
     rows += [
-        _cv_row(candidate, {"dummy": "Dummy baseline", "linear": "Linear baseline"}[candidate.family], "baseline", figure)
+        _cv_row(candidate, "Dummy baseline" if candidate.family == "dummy" else "Linear baseline", "baseline", figure)
         for candidate in facts.baselines
         if candidate != selected
     ]

@@ -12,6 +12,7 @@ from team.errors import MlteamError
 from team.rundir import RunDir, open_run
 from team.settings import Settings, load_settings
 from team.summary import read_summary
+from tools.contract import PREDICTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ class RunResult:
             _anywhere(apredict(self._run, source, output, sandbox=sandbox))
             # Labels are text, also when they look like numbers.
             predicted = pd.read_csv(
-                output, dtype={"prediction": str} if self.summary["task"] != "regression" else None, keep_default_na=False
+                output, dtype={"prediction": str} if PREDICTS[self.summary["task"]] == "classes" else None, keep_default_na=False
             )
         return predicted.set_index(rows.index)
 
@@ -107,6 +108,7 @@ def run(
     source: str | Path,
     *,
     target: str | None = None,
+    task: str | None = None,
     goal: str | None = None,
     metric: str | None = None,
     time: str | float = "10m",
@@ -121,6 +123,7 @@ def run(
     Args:
         source: a CSV or Parquet file, an http(s) URL, or `sklearn:NAME`.
         target: column to predict; None lets the team choose.
+        task: problem type, such as `"survival"`; None infers it from the target.
         goal: the wish in the user's own words.
         metric: metric that decides; None takes the usual one of the problem type.
         time: time for the search: seconds, or text such as `"10m"`.
@@ -128,13 +131,13 @@ def run(
         sandbox: where code runs.
         out: folder of the run directories.
         seed: seed of splits and estimators.
-        more: any other setting, such as `trials`, `folds`, `group`.
+        more: any other setting, such as `trials`, `folds`, `group`, `event`.
 
     Raises:
         UsageError: for input that cannot be used.
         MlteamError: when the run fails.
     """
-    given = dict(target=target, goal=goal, metric=metric, time=time, model=model, sandbox=sandbox, out=out, seed=seed, **more)
+    given = dict(target=target, task=task, goal=goal, metric=metric, time=time, model=model, sandbox=sandbox, out=out, seed=seed, **more)
     return RunResult(_anywhere(_run(_settled(source, given))))
 
 

@@ -68,7 +68,14 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
         "stage": state.stage.value,
         "visit": state.visit,
         "turn": state.turns_in_visit + 1,
-        "wish": {"source": wish.source, "target": wish.target, "goal": wish.goal, "metric": wish.metric},
+        "wish": {
+            "source": wish.source,
+            "target": wish.target,
+            "goal": wish.goal,
+            "metric": wish.metric,
+            "task": wish.task,
+            "event": wish.event,
+        },
         "budget": {
             "search_seconds": meter.limits.search_s,
             "search_seconds_left": round(meter.search_left_s, 1),
@@ -80,6 +87,7 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
         facts["contract"] = contract.model_dump(exclude={"features", "schema_version"}) | {
             "features": len(contract.features),
             "classes": contract.classes[:20],
+            "predicts": contract.predicts,
         }
     facts |= {key: state.results[tool] for tool in _FULL_RESULTS.get(state.stage, ()) if tool in state.results for key in [tool]}
     facts |= _summaries(state)

@@ -35,6 +35,8 @@ Run = Annotated[str, typer.Argument(help="Run directory, the beginning of its na
 def run(
     source: Annotated[str, typer.Argument(help="CSV or Parquet file, http(s) URL, or sklearn:NAME.")],
     target: Annotated[str | None, typer.Option(help="Column to predict; left out, the team chooses.")] = None,
+    task: Annotated[str | None, typer.Option(help="Problem type: binary, multiclass, regression, survival; left out, inferred.")] = None,
+    event: Annotated[str | None, typer.Option(help="Of survival: the column that is 1 where the event happened, 0 if censored.")] = None,
     goal: Annotated[str | None, typer.Option(help="The wish in your own words.")] = None,
     metric: Annotated[str | None, typer.Option(help="Metric that decides; left out, the usual one of the problem type.")] = None,
     time: Annotated[str | None, typer.Option(help="Time for the search, such as 60s, 10m, 1h.  [default: 10m]")] = None,

@@ -40,6 +40,8 @@ class Host:
             folds=settings.folds,
             group=settings.group,
             time_column=settings.time_column,
+            task=settings.task,
+            event=settings.event,
         )
 
     def send_back_to(self) -> list[str]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from team.errors import UsageError
+from tools.contract import Task
 from tools.tracker import check_address
 
 KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK", "MLTEAM_MEMORY_MB", "MLTEAM_STDERR")
@@ -113,6 +114,10 @@ class Settings(BaseSettings):
     """Column to predict; None lets the team choose."""
     goal: str | None = None
     """The wish in the user's own words."""
+    task: Task | None = None
+    """Problem type; None infers it from the target."""
+    event: str | None = None
+    """Of survival: the column that is 1 where the event happened and 0 where the time in `target` is censored."""
     metric: str | None = None
     """Metric that decides; None lets the team choose by problem type."""
     time: Duration = Field(600.0, ge=1, le=86_400, allow_inf_nan=False)

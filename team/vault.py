@@ -95,10 +95,9 @@ class Vault:
         """
         if self.sealed:
             raise MlteamError(f"run {self._run.name!r} has a sealed contract already; it cannot be changed.")
-        target = contract.target
         train.to_parquet(self._run.data / "train.parquet", index=False)
-        holdout.drop(columns=[target]).to_parquet(self._run.data / "holdout.parquet", index=False)
-        holdout[[target]].to_parquet(self._run.vault / "holdout_labels.parquet", index=False)
+        holdout.drop(columns=contract.sealed_columns).to_parquet(self._run.data / "holdout.parquet", index=False)
+        holdout[contract.sealed_columns].to_parquet(self._run.vault / "holdout_labels.parquet", index=False)
         for path in (self._run.data / "train.parquet", self._run.data / "holdout.parquet", self._run.vault / "holdout_labels.parquet"):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -184,7 +183,7 @@ class Vault:
         values = read_predictions(predictions, contract, contract.rows_holdout, inside=self._run.work)
         if self.closed and not self._is_final(candidate, values):
             raise MlteamError("the final score is in the ledger: the holdout is not looked at again.")
-        labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
+        labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet"), contract)
         interval = self._interval(labels, values)
         if self.closed:  # the run was cut off between the look and the telling of it: the same score is no new look
             return interval, len(self.looks)
@@ -255,7 +254,7 @@ class Vault:
             raise MlteamError(f"run {self._run.name!r} did not keep the predictions that were scored.")
         try:
             predictions = read_predictions(path, contract, contract.rows_holdout, inside=self._run.vault)
-            labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
+            labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet"), contract)
             found = score(contract.metric, contract.task, labels, predictions)
         except (OSError, ValueError, KeyError, ToolRefused) as error:
             raise MlteamError(f"what run {self._run.name!r} kept of its holdout is damaged: {error}.") from None
@@ -302,6 +301,6 @@ class Vault:
 
             contract = self.contract
             train = pd.read_parquet(self._run.data / "train.parquet")
-            self._train_codes = encode_target(train[contract.target], contract)
+            self._train_codes = encode_target(train, contract)
             self._folds = make_folds(train, contract)
         return self._train_codes, self._folds

@@ -6,7 +6,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Task = Literal["binary", "multiclass", "regression"]
+Task = Literal["binary", "multiclass", "regression", "survival"]
+Predicts = Literal["classes", "values", "risk"]
+"""Shape of predictions: `classes`, one `proba_<class>` a class, rows sum to 1; `values`, one `prediction`; `risk`, one `prediction`,
+whoever has more of it dies sooner."""
+PREDICTS: dict[Task, Predicts] = {"binary": "classes", "multiclass": "classes", "regression": "values", "survival": "risk"}
 Direction = Literal["maximize", "minimize"]
 ColumnKind = Literal["numeric", "boolean", "categorical", "text", "datetime"]
 
@@ -29,7 +33,7 @@ class Contract(BaseModel):
     """What a candidate must predict and how it is scored. Written once, never changed.
 
     Predictions are a table with one row per input row, in input order, with the columns of `prediction_columns`:
-    `prediction` for regression, one `proba_<class>` per class for classification.
+    one `proba_<class>` per class for classification, `prediction` for everything else.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,10 +41,12 @@ class Contract(BaseModel):
     schema_version: int = 1
     task: Task
     target: str
+    event: str | None = None
+    """Column that says whether the time in `target` ended with the event (1) or is censored (0); of survival tasks alone."""
     metric: str
     direction: Direction
     classes: list[str] = []
-    """Class labels as text, in the order of the probability columns; empty for regression."""
+    """Class labels as text, in the order of the probability columns; empty where no classes are predicted."""
     positive: str | None = None
     """The positive class of a binary task (always the second of `classes`)."""
     split: Split
@@ -52,8 +58,22 @@ class Contract(BaseModel):
     seed: int
 
     @property
+    def predicts(self) -> Predicts:
+        return PREDICTS[self.task]
+
+    @property
     def prediction_columns(self) -> list[str]:
-        return ["prediction"] if self.task == "regression" else [f"proba_{label}" for label in self.classes]
+        return [f"proba_{label}" for label in self.classes] if self.predicts == "classes" else ["prediction"]
+
+    @property
+    def sealed_columns(self) -> list[str]:
+        """Columns that are no features: what is predicted, which of the holdout lies in the vault."""
+        return [self.target] if self.event is None else [self.target, self.event]
+
+    @property
+    def stratum(self) -> str | None:
+        """Column whose values holdout and folds hold in the table's own shares; None for plain numbers."""
+        return {"classes": self.target, "values": None, "risk": self.event}[self.predicts]
 
     def better(self, a: float, b: float) -> bool:
         """Whether score `a` is strictly better than `b`."""

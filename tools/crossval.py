@@ -57,20 +57,21 @@ def threads() -> int:
 
 def setting_for(problem: Problem, preparation: Preparation) -> Setting:
     """What families need to know of a problem under a preparation."""
-    regression = problem.n_classes == 0
-    spread = float(problem.y.std()) if regression else 0.0
+    numbers = problem.contract.predicts == "values"
+    spread = float(problem.y.std()) if numbers else 0.0
     skew = float((((problem.y - problem.y.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
     return Setting(
         columns=preparation.columns,
         n_rows=problem.n_rows,
         n_classes=problem.n_classes,
         metric=problem.contract.metric,
+        predicts=problem.contract.predicts,
         text=preparation.text,
         dates=preparation.dates,
         seed=problem.contract.seed,
         threads=threads(),
         text_chars=sum(_mean_length(problem.X[column.name]) for column in preparation.columns if column.kind == "text"),
-        target_min=float(problem.y.min()) if regression else 0.0,
+        target_min=float(problem.y.min()) if numbers else 0.0,
         target_skew=skew,
     )
 
@@ -233,7 +234,7 @@ def refit_iterations(candidate: Candidate) -> int | None:
     if not candidate.iterations:
         return None
     growth = 1 + 0.5 / max(1, candidate.n_folds - 1)
-    if candidate.family in ("random_forest", "extra_trees", "mlp"):
+    if candidate.family in ("random_forest", "extra_trees", "survival_forest", "mlp"):
         growth = 1.0
     return max(1, round(float(np.mean(candidate.iterations)) * growth))
 

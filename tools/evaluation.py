@@ -9,6 +9,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel
 
 from tools.candidates import Candidate, Member, load_candidate, load_oof
+from tools.contract import Predicts
 from tools.degradation import Degradation
 from tools.extras import Extras
 from tools.show import progress
@@ -195,15 +196,17 @@ def _plots(
 
     rows, contract = problem.validated, problem.contract
     y, values = problem.y[rows], oof[rows]
-    if contract.task == "regression":
-        kinds: dict[str, Callable[..., None]] = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
-    else:
-        kinds = {
+    by_shape: dict[Predicts, dict[str, Callable[..., None]]] = {
+        "classes": {
             "confusion": plots.confusion,
             "roc": plots.roc,
             "precision-recall": plots.precision_recall,
             "calibration": plots.calibration,
-        }
+        },
+        "values": {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals},
+        "risk": {"survival": plots.survival_by_risk},
+    }
+    kinds = by_shape[contract.predicts]
 
     def draw(name: str) -> str:
         path = space.plots / f"{record.name}-{name}.png"

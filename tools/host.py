@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from tools.contract import Contract, TableSchema
+from tools.contract import Contract, TableSchema, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +32,8 @@ class Wish:
     folds: int = 5
     group: str | None = None
     time_column: str | None = None
+    task: Task | None = None
+    event: str | None = None
 
 
 class RunPaths(Protocol):

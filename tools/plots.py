@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.contract import Contract
+from tools.survival import survival_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +20,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 BLUE, ORANGE, GREY = "#2f6db5", "#d9822b", "#8a8f98"
 MOST_POINTS = 5000
 MOST_CLASSES = 12
+RISK_GROUPS = 4
 
 
 @contextmanager
@@ -160,6 +162,28 @@ def residuals(path: Path, contract: Contract, y: Array, values: Array) -> None:
         axes[1].set_ylabel("Rows")
 
 
+def survival_by_risk(path: Path, contract: Contract, y: Array, risk: Array) -> None:
+    """Share without the event by time, of the quarters of rows from the lowest to the highest out-of-fold risk."""
+    from matplotlib import colormaps
+
+    quarters = np.array_split(np.argsort(risk, kind="stable"), RISK_GROUPS)
+    with figure(path, "Without the event by predicted risk, out-of-fold", (6.0, 4.2)) as axis:
+        for place, rows in enumerate(quarters):
+            name = {0: "lowest quarter of risk", RISK_GROUPS - 1: "highest quarter of risk"}.get(place, f"quarter {place + 1}")
+            _outliving(axis, y[rows], colormaps["viridis"](0.9 * place / (RISK_GROUPS - 1)), f"{name} ({len(rows)} rows)")
+        axis.set_xlabel(plain(contract.target, 50))
+        axis.legend(fontsize=8, frameon=False, loc="best")
+
+
+def _outliving(axis: Any, y: Array, colour: Any, label: str) -> None:
+    """The curve of Kaplan and Meier, drawn on to the last row that was seen."""
+    moments, outlive = survival_curve(y)
+    times, shares = np.concatenate([[0.0], moments, [np.abs(y).max()]]), np.concatenate([[1.0], outlive, outlive[-1:]])
+    axis.step(times, shares if len(outlive) else np.ones(2), where="post", color=colour, label=label)
+    axis.set_ylim(0, 1.02)
+    axis.set_ylabel("Share without the event")
+
+
 def bars(path: Path, title: str, names: list[str], values: list[float], unit: str, errors: list[float] | None = None) -> None:
     """Horizontal bars, the first on top."""
     with figure(path, title, (6.4, max(2.0, 0.28 * len(names) + 1.2))) as axis:
@@ -170,8 +194,13 @@ def bars(path: Path, title: str, names: list[str], values: list[float], unit: st
 
 
 def target_distribution(path: Path, contract: Contract, y: Array) -> None:
-    """Rows per class, or a histogram of the target."""
-    if contract.task == "regression":
+    """Rows per class, a histogram of the target, or the share that outlives each time."""
+    if contract.predicts == "risk":
+        with figure(path, f"Without the event, by {plain(contract.target, 50)}") as axis:
+            _outliving(axis, y, BLUE, "")
+            axis.set_xlabel(plain(contract.target, 50))
+        return
+    if contract.predicts == "values":
         with figure(path, f"Distribution of {plain(contract.target, 50)}") as axis:
             axis.hist(y, bins=min(50, max(5, len(np.unique(y)))), color=BLUE)
             axis.set_xlabel(plain(contract.target, 50))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel
 
-from tools.contract import Contract, Split, Task
+from tools.contract import PREDICTS, Contract, Split, Task
 from tools.host import HostContext, Wish
 from tools.spec import InputRefused, ToolRefused, tool
 
@@ -23,6 +23,7 @@ class ContractSealed(BaseModel):
 
     task: Task
     target: str
+    event: str | None = None
     metric: str
     direction: str
     classes: list[str]
@@ -40,7 +41,8 @@ class ContractSealed(BaseModel):
 def seal_holdout(
     ctx: HostContext,
     target: Annotated[str | None, "Column to predict. Leave out when the user named one."] = None,
-    task: Annotated[Literal["binary", "multiclass", "regression"] | None, "Problem type; leave out to infer it from the target."] = None,
+    task: Annotated[Task | None, "Problem type; leave out when the user named one, or to infer it from the target."] = None,
+    event: Annotated[str | None, "Of survival: the column that is 1 where the event happened and 0 where the time is censored."] = None,
     metric: Annotated[
         str | None, "Metric that decides. Leave out when the user named one, or for the usual one of the problem type."
     ] = None,
@@ -54,7 +56,7 @@ def seal_holdout(
 
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
-    from tools.splitting import check_target, infer_task, split_rows
+    from tools.splitting import check_events, check_target, infer_task, split_rows
     from tools.tables import days_come_first, infer_schema, label_text, read_table
 
     if ctx.vault.sealed:
@@ -66,7 +68,10 @@ def seal_holdout(
     frame = read_table(next(ctx.run.vault.glob("source.*")))
     if target is None:
         raise ToolRefused(f"name the target. Columns: {', '.join(map(str, frame.columns[:60]))}.")
-    _check_columns(frame, wish, target, column)
+    event = _agreed("event", wish.event, event)
+    _check_columns(frame, wish, target, column, event)
+    _agreed("task", wish.task, task)
+    task = _task_of(wish.task or task, target, event, wish)
     if isinstance(frame[target].dtype, pd.DatetimeTZDtype) or frame[target].dtype.kind in "mM":
         raise InputRefused(f"target {target!r} holds dates; store it as a number, such as days, or choose another --target.")
     values = frame[target]
@@ -74,26 +79,34 @@ def seal_holdout(
         # Labels are compared without the blanks around them, here and everywhere after.
         values = label_text(values).replace("", None)
     task = task or infer_task(values)
-    if task != "regression":
+    if PREDICTS[task] == "classes":
         values = label_text(values).astype(object)
-    check_target(values, task, wish.folds)
     known = values.notna()
+    if event is not None:
+        ends = _ends(frame[event])
+        known &= ends.notna()
+        frame = frame.assign(**{event: ends})
+    check_target(values[known], task, wish.folds)
     rows = frame.assign(**{target: values})[known].reset_index(drop=True)
+    if event is not None:
+        check_events(rows[event])
     wanted = _agreed("metric", wish.metric, metric) or default_metric(task)
     try:
         chosen = metric_for(wanted, task)
     except ValueError as error:
         raise (InputRefused if wish.metric else ToolRefused)(str(error)) from None
 
-    kind, by = _split_kind(wish, task, split, column)
+    stratum = event if event is not None else target if PREDICTS[task] == "classes" else None
+    kind, by = _split_kind(wish, stratum, split, column)
     day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])
     plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)
-    train_at, holdout_at = split_rows(rows, target, task, plan)
+    train_at, holdout_at = split_rows(rows, stratum, plan)
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
-    classes = [] if task == "regression" else _ordered_classes(rows[target], task)
+    classes = _ordered_classes(rows[target], task) if PREDICTS[task] == "classes" else []
     contract = Contract(
         task=task,
         target=target,
+        event=event,
         metric=wanted,
         direction=chosen.direction,
         classes=classes,
@@ -102,20 +115,21 @@ def seal_holdout(
         folds=wish.folds,
         rows_train=len(train),
         rows_holdout=len(holdout),
-        features=[str(name) for name in rows.columns if name != target],
+        features=[str(name) for name in rows.columns if name not in (target, event)],
         seed=wish.seed,
     )
     if not contract.features:
         raise InputRefused(f"the table has no column beside the target {target!r}; a model needs at least one.")
     _check_both_sides(train, holdout, contract)
     for side in (train, holdout):
-        if reason := undefined_reason(wanted, task, encode_target(side[target], contract)):
+        if reason := undefined_reason(wanted, task, encode_target(side, contract)):
             raise (InputRefused if wish.metric else ToolRefused)(f"metric {wanted!r} does not serve here: {reason}. Choose another metric.")
     _check_folds(train, contract)
-    ctx.vault.seal(train, holdout, contract, infer_schema(train, target))
+    ctx.vault.seal(train, holdout, contract, infer_schema(train.drop(columns=contract.sealed_columns), None))
     return ContractSealed(
         task=task,
         target=target,
+        event=event,
         metric=wanted,
         direction=contract.direction,
         classes=classes[:50],
@@ -135,10 +149,11 @@ def _agreed(what: str, fixed: str | None, proposed: str | None) -> str | None:
     return fixed if fixed is not None else proposed
 
 
-def _check_columns(frame: pd.DataFrame, wish: Wish, target: str, column: str | None) -> None:
+def _check_columns(frame: pd.DataFrame, wish: Wish, target: str, column: str | None, event: str | None) -> None:
     names = [str(name) for name in frame.columns]
     for what, name, mine in (
         ("target", target, wish.target),
+        ("event column", event, wish.event),
         ("group column", wish.group, wish.group),
         ("time column", wish.time_column, wish.time_column),
         ("column", column, None),
@@ -151,8 +166,32 @@ def _check_columns(frame: pd.DataFrame, wish: Wish, target: str, column: str | N
         raise (InputRefused if mine else ToolRefused)(f"{what} {name!r} is not in the table. {hint}")
 
 
+def _task_of(task: Task | None, target: str, event: str | None, wish: Wish) -> Task | None:
+    """The problem type that was named, or that an event column says; a survival task has one, and no other has."""
+    refuse = InputRefused if wish.task or wish.event else ToolRefused
+    if event is not None and task not in (None, "survival"):
+        raise refuse(f"event column {event!r} is for survival; a {task} task has none. Leave one of the two out.")
+    if task == "survival" and event is None:
+        raise refuse(
+            "a survival task needs the column that is 1 where the event happened and 0 where the time is censored: name it with --event."
+        )
+    if event is not None and event == target:
+        raise refuse(f"target and event are both {target!r}; expected the time until the event, and whether it happened.")
+    return "survival" if event is not None else task
+
+
+def _ends(column: pd.Series) -> pd.Series:
+    """The event column as 1 and 0."""
+    from tools.survival import read_events
+
+    try:
+        return read_events(column)
+    except ValueError as error:
+        raise InputRefused(f"event column {column.name!r} cannot be read: {error}.") from None
+
+
 def _split_kind(
-    wish: Wish, task: Task, split: str | None, column: str | None
+    wish: Wish, stratum: str | None, split: str | None, column: str | None
 ) -> tuple[Literal["stratified", "random", "group", "time"], str | None]:
     if wish.group and wish.time_column:
         raise InputRefused("--group and --time-column cannot be combined; choose the one that matters when the model is used.")
@@ -164,7 +203,7 @@ def _split_kind(
         if column is None:
             raise ToolRefused(f"a split by {split} needs `column`.")
         return ("group", column) if split == "group" else ("time", column)
-    if split == "random" or task == "regression":
+    if split == "random" or stratum is None:
         return "random", None
     return "stratified", None
 
@@ -201,12 +240,13 @@ def _check_folds(train: pd.DataFrame, contract: Contract) -> None:
     if len(ids) < (1 if contract.split.kind == "time" else 2):
         raise InputRefused(f"{by} has too few distinct values among the training rows to cross-validate; use another column, or none.")
     for fold in ids:
-        learn = train[contract.target].iloc[fit_rows(folds, fold, contract)]
-        if len(learn) < 2 or (contract.task != "regression" and learn.nunique() < 2):
+        learn = train[contract.sealed_columns].iloc[fit_rows(folds, fold, contract)]
+        poor = contract.predicts == "classes" and learn[contract.target].nunique() < 2
+        if len(learn) < 2 or poor:
             raise InputRefused(
                 f"{by} leaves a fold whose {len(learn)} training rows hold fewer than two classes of {contract.target!r};"
                 " use another column, or none."
-                if contract.task != "regression"
+                if contract.predicts == "classes"
                 else f"{by} leaves a fold with {len(learn)} rows to learn from; use another column, or none."
             )
 
@@ -215,7 +255,7 @@ def _check_both_sides(train: pd.DataFrame, holdout: pd.DataFrame, contract: Cont
     """A group or time split can leave one side without what scoring needs."""
     for side, rows in (("training", train), ("holdout", holdout)):
         found = rows[contract.target].nunique()
-        if contract.task != "regression" and found < 2:
+        if contract.predicts == "classes" and found < 2:
             raise InputRefused(
                 f"the {contract.split.kind} split leaves one class of {contract.target!r} in the {side} rows; expected at least two."
                 " Use another --group or --time-column, or a larger --holdout."

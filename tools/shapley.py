@@ -42,7 +42,7 @@ def exact(model: FittedModel, X: pd.DataFrame) -> Contributions | None:
     Args:
         X: rows in the schema's dtypes.
     """
-    if len(model.members) > 1 and (model.contract.task != "regression" or any(_logarithmic(member) for member in model.members)):
+    if len(model.members) > 1 and (model.contract.predicts != "values" or any(_logarithmic(member) for member in model.members)):
         return None
     total: dict[str, Array] = {}
     base: Array | None = None
@@ -67,7 +67,9 @@ def _logarithmic(member: FittedMember) -> bool:
 
 def raw_scale(model: FittedModel) -> str:
     """What the raw scale of `exact` is."""
-    if model.contract.task == "regression":
+    if model.contract.predicts == "risk":
+        return "log hazard"
+    if model.contract.predicts == "values":
         return f"log(1 + {model.contract.target})" if _logarithmic(model.members[0]) else model.contract.target
     return "log-odds" if model.contract.task == "binary" else "score before the softmax"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.contract import Split, Task
+from tools.contract import PREDICTS, Split, Task
 from tools.spec import InputRefused
 
 if TYPE_CHECKING:
@@ -55,14 +55,16 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
             f"{len(values)} rows with a target for {folds} folds; expected at least {2 * folds} rows."
             f" Bring more rows{f', or try --folds {len(values) // 2}' if len(values) >= 4 else ''}."
         )
-    if task == "regression":
+    if PREDICTS[task] != "classes":
         import numpy as np
         import pandas as pd
 
         if not pd.api.types.is_numeric_dtype(values):
-            raise InputRefused(f"target {name!r} is text ({str(values.iloc[0])!r}), expected numbers for regression.")
+            raise InputRefused(f"target {name!r} is text ({str(values.iloc[0])!r}), expected numbers for {task}.")
         if not np.isfinite(values.to_numpy(dtype="float64")).all():
             raise InputRefused(f"target {name!r} holds infinite values; replace them or drop those rows.")
+        if task == "survival" and (values < 0).any():
+            raise InputRefused(f"target {name!r} holds {float(values.min()):g}; times until an event are 0 or more.")
         return
     counts = values.value_counts()
     if len(counts) > MOST_CLASSES:
@@ -83,10 +85,25 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
         )
 
 
-def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tuple[np.ndarray, np.ndarray]:
+def check_events(events: pd.Series) -> None:
+    """Refuse events that no risk can be learnt from. `events` are 1 and 0, see `tools.survival.read_events`.
+
+    Raises:
+        InputRefused: naming the column, what was found and what was expected.
+    """
+    happened = int(events.sum())
+    if happened < 2:
+        raise InputRefused(
+            f"event column {events.name!r} has {happened} events among {len(events)} rows; at least two are needed, one to learn from"
+            " and one to score. Name the column that is 1 where the event happened with --event."
+        )
+
+
+def split_rows(frame: pd.DataFrame, stratum: str | None, split: Split) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the training and of the holdout rows, both int64 and ascending.
 
-    `stratified` keeps class shares, and every class with two rows or more has at least one row on each side; `group`
+    `stratified` keeps the shares of the values of `stratum`, and every value with two rows or more has at least one row on each
+    side; `group`
     keeps each value of `split.column` on one side; `time` takes the latest rows, and never parts rows of one moment.
 
     Raises:
@@ -107,7 +124,8 @@ def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tu
         chooser = GroupShuffleSplit(n_splits=1, test_size=split.holdout_fraction, random_state=split.seed)
         holdout = next(chooser.split(positions, groups=groups))[1]
     elif split.kind == "stratified":
-        holdout = _by_class(frame[target].to_numpy().astype(str), split)
+        assert stratum is not None
+        holdout = _by_class(frame[stratum].to_numpy().astype(str), split)
     else:
         holdout = train_test_split(positions, test_size=size, random_state=split.seed)[1]
     holdout = np.sort(holdout)

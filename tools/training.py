@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tools.problem import Problem
     from tools.sizing import Size
 
-BASELINES = ["dummy", "linear", "tree"]
 PILOT_ROWS = 1500
 PATIENCE, PATIENCE_S = 3.0, 10.0
 """A fit that takes so many times its share of the time, and at least so many seconds more, will not come back: its kernel is
@@ -56,27 +55,34 @@ def train_baselines(
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 15.0,
 ) -> TrainingResult:
-    """Fit the baselines: dummy, linear model and small tree, on the contract's folds."""
-    return _search("train_baselines", {"preparation": preparation, "time_s": time_s}, BASELINES, most=1)
+    """Fit the baselines on the contract's folds: dummy, linear model and small tree, or what stands for them in the problem type."""
+    from tools.families import BASELINES
+
+    names = BASELINES[workspace().contract.predicts]
+    return _search("train_baselines", {"preparation": preparation, "time_s": time_s}, names, most=1)
 
 
 @tool(where="kernel", timeout_s=3600, searches=True)
 def train(
     families: Annotated[
         list[str],
-        "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp.",
+        "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp;"
+        " for survival coxnet, xgboost, survival_boosting, survival_forest.",
     ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
     per_family: Annotated[int | None, "Most configurations of one family; leave out to go on while time is left.", Ge(1)] = None,
 ) -> TrainingResult:
     """Fit each family's best-known configuration on the contract's folds, then further ones while time is left."""
-    from tools.families import NAMES
+    from tools.families import LEARNS
 
-    strange = [name for name in families if name not in NAMES]
+    contract = workspace().contract
+    known = LEARNS[contract.predicts]
+    strange = [name for name in families if name not in known]
     if strange or not families:
-        raise ToolRefused(f"no family {', '.join(map(repr, strange)) or 'named'}; families: {', '.join(NAMES)}.")
-    ordered = [name for name in NAMES if name in families]
+        asked = ", ".join(map(repr, strange)) or "named"
+        raise ToolRefused(f"no family {asked} for a {contract.task} task; families: {', '.join(known)}.")
+    ordered = [name for name in known if name in families]
     arguments = {"families": families, "preparation": preparation, "time_s": time_s, "per_family": per_family}
     return _search("train", arguments, ordered, most=per_family)
 

@@ -79,7 +79,7 @@ def tune(
 ) -> TuningResult:
     """Search a family's parameters, starting from its best candidate, and keep the best as a candidate. Can be called again to go on."""
     from tools.deadline import Deadline, DeadlineReached
-    from tools.families import FamilyUnavailable, load_libraries
+    from tools.families import LEARNS, FamilyUnavailable, load_libraries
     from tools.families import family as family_for
     from tools.preparation import load_preparation
     from tools.problem import load_problem
@@ -91,6 +91,8 @@ def tune(
         model_family = family_for(family)
     except (ValueError, FamilyUnavailable) as error:
         raise ToolRefused(str(error)) from None
+    if family not in LEARNS[problem.contract.predicts]:
+        raise ToolRefused(f"{family} is not for a {problem.contract.task} task; name {', '.join(LEARNS[problem.contract.predicts][1:])}.")
     if family == "dummy":
         raise ToolRefused("dummy has nothing to tune; name another family.")
     chosen = load_preparation(space, preparation, problem)

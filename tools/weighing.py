@@ -14,6 +14,7 @@ import numpy as np
 from tools.metrics.classification import ECE_BINS, brier_losses, calibration_gaps
 from tools.metrics.metric import Metric
 from tools.metrics.regression import row_losses
+from tools.metrics.survival import concordance
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -40,6 +41,8 @@ def weigher(metric: Metric, y: Array, shaped: Array) -> Weigher:
         return _one_against_one(y, shaped)
     if metric.name == "ece":
         return _calibration(y, shaped)
+    if metric.name in ("c_index", "c_index_ipcw"):
+        return concordance(metric.name, y, shaped).score
     if metric.name == "median_ae":
         return _median(np.abs(y - shaped))
     if metric.name == "r2":

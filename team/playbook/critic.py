@@ -7,8 +7,15 @@ from typing import Any
 from team.playbook.examining import slices, slices_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import plus_minus, score, sentence
+from tools.contract import Predicts
+from tools.families import BASELINES
 
-SIMPLE = ("dummy", "linear", "tree")
+UNTRIED: dict[Predicts, tuple[str, ...]] = {
+    "classes": ("lightgbm", "catboost", "extra_trees"),
+    "values": ("lightgbm", "catboost", "extra_trees"),
+    "risk": ("xgboost",),
+}
+"""Families without which the baselines have not been beaten for want of trying."""
 
 
 def decide(t: Transcript) -> Decision:
@@ -60,7 +67,7 @@ def _findings(t: Transcript) -> list[str]:
             if errors >= 2
             else f"The dummy has {score(dummy)}, within two standard errors: there may be nothing to learn."
         )
-    simple = next((f for f in best_of if f in ("linear", "tree")), None)
+    simple = next((f for f in best_of if f in BASELINES[t.predicts][1:]), None)
     if simple and simple != top:
         near = _errors_apart(best, best_of[simple]) < 2
         findings.append(
@@ -87,9 +94,9 @@ def _untried(t: Transcript) -> list[str]:
     budget = t.facts["budget"]
     plenty = budget["search_seconds_left"] > 0.5 * budget["search_seconds"]
     top = next(iter(best_of), "dummy")
-    if top not in SIMPLE or not plenty:
+    if top not in BASELINES[t.predicts] or not plenty:
         return []
-    return [f for f in ("lightgbm", "catboost", "extra_trees") if f not in best_of]
+    return [f for f in UNTRIED[t.predicts] if f not in best_of]
 
 
 def _errors_apart(a: dict[str, Any], b: dict[str, Any]) -> float:

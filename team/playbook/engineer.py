@@ -8,11 +8,11 @@ from typing import Any
 from team.playbook.examining import curve, curve_told, explanation
 from team.playbook.refitting import MOST_REFIT_S, PATIENCE, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
-from team.playbook.wording import joined, plus_minus, score
+from team.playbook.wording import BASELINES_SAID, joined, plus_minus, score
 from tools.candidates import CODE, ENSEMBLE
+from tools.families import BASELINES, LEARNS
 
-BASELINES = ("dummy", "linear", "tree")
-TUNABLE = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp")
+NOT_TUNED = ("dummy", "tree")
 MANY_ROWS = 100_000
 """Beyond this, forests of deep trees cost more than they bring."""
 FEW_ROWS = 300
@@ -64,14 +64,15 @@ def _prepare(t: Transcript) -> Decision:
 
 def _baseline(t: Transcript) -> Decision:
     done = t.last("train_baselines")
-    if done and set(BASELINES) - set(done.lost.get("trained", BASELINES)) - t.dropped and (seconds := _left_of(t, done)):
+    baselines = BASELINES[t.predicts]
+    if done and set(baselines) - set(done.lost.get("trained", baselines)) - t.dropped and (seconds := _left_of(t, done)):
         return Call("train_baselines", {"time_s": seconds}, f"{_what_was_lost(done)} The others are still to be fitted.")
     if t.failure:
         return _failed(t)
     if done is None:
         seconds = max(2.0, 0.15 * t.seconds_left) if t.facts["budget"]["trials"] is None else t.seconds_left * 0.2
         return Call(
-            "train_baselines", {"time_s": round(seconds, 1)}, "A dummy, a linear model and a small tree say what any model must beat."
+            "train_baselines", {"time_s": round(seconds, 1)}, f"{BASELINES_SAID[t.predicts].capitalize()} say what any model must beat."
         )
     return Say(f"Baselines: {_listed(done.result['candidates'])}.{_skips(done.result)}")
 
@@ -121,9 +122,11 @@ def _families(t: Transcript) -> list[str]:
     planned = t.facts.get("plan", {}).get("families", [])
     families = ["sparse_linear", "lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "mlp"]
     families = [f for f in families if f in planned] or families
-    if rows > MANY_ROWS:
+    if t.predicts not in ("classes", "values"):
+        families = [f for f in LEARNS[t.predicts] if f not in BASELINES[t.predicts]]
+    elif rows > MANY_ROWS:
         families = [f for f in families if f not in ("extra_trees", "random_forest")]
-    if rows < FEW_ROWS:
+    elif rows < FEW_ROWS:
         # Averages of many trees and strong regularisation hold up best on few rows.
         families = ["catboost", "extra_trees", "random_forest", "lightgbm", "xgboost", "sparse_linear"]
     if t.facts["visit"] > 1:
@@ -132,9 +135,13 @@ def _families(t: Transcript) -> list[str]:
     return [f for f in families if f not in t.dropped]
 
 
+def _tunable(t: Transcript) -> list[str]:
+    return [f for f in LEARNS[t.predicts] if f not in NOT_TUNED]
+
+
 def _why_families(t: Transcript, families: list[str]) -> str:
     rows = t.facts["contract"]["rows_train"]
-    left_out = [f for f in TUNABLE if f not in families and f not in BASELINES]
+    left_out = [f for f in _tunable(t) if f not in families and f not in BASELINES[t.predicts]]
     skipped = f" {', '.join(left_out)} cannot help on {rows:,} rows." if left_out and t.facts["visit"] == 1 else ""
     return f"{len(families)} families on {rows:,} rows, the quick ones first, half of the time that is left.{skipped}"
 
@@ -170,7 +177,7 @@ def _optimise(t: Transcript) -> Decision:
 
 def _leaders(t: Transcript) -> list[str]:
     """Families worth tuning: the best one, and another that is not clearly worse."""
-    best = {f: row for f, row in t.facts.get("best_of_family", {}).items() if f in TUNABLE and f not in t.dropped}
+    best = {f: row for f, row in t.facts.get("best_of_family", {}).items() if f in _tunable(t) and f not in t.dropped}
     if not best:
         return []
     order = list(best)
@@ -185,7 +192,7 @@ def _why_tune(t: Transcript, family: str) -> str:
     value = plus_minus(best[family]["score"], best[family]["std_error"])
     if family != leaders[0]:
         return f"{family} with {value} is not clearly worse than {leaders[0]}, so it is tuned as well."
-    others = [f for f in best if f not in leaders and f in TUNABLE]
+    others = [f for f in best if f not in leaders and f in _tunable(t)]
     rest = f" {joined(others)} {'stays as it is' if len(others) == 1 else 'stay as they are'}." if others else ""
     return f"{family} leads with {metric} {value}, so its settings are worth searching.{rest}"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from team.playbook.transcript import Call, Decision, Say, Transcript
+from team.playbook.wording import BASELINES_SAID
+from tools.contract import Predicts
 
 TIGHT_S = 30.0
 """Below this search time there is little room to tune."""
@@ -18,24 +20,20 @@ def decide(t: Transcript) -> Decision:
     metric = wish["metric"] or "the usual metric of the problem type"
     seconds = budget["search_seconds"]
     tight = seconds < TIGHT_S and budget["trials"] is None
-    families = (
-        ["lightgbm", "catboost", "extra_trees", "linear", "sparse_linear"]
-        if tight
-        else ["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp"]
-    )
+    families = _families(t.predicts, tight)
     tuning = (
         "no time for more than a little tuning"
         if tight
         else "tuning of the families that lead, round by round, while gains exceed their noise"
     )
     approach = (
-        f"Predict {target} of {wish['source']}, judged by {metric} on rows that nobody has seen."
+        f"{_what(t.predicts, target)} of {wish['source']}, judged by {metric} on rows that nobody has seen."
         f" The search has {seconds:g} seconds: baselines first, then {len(families)} model families on the same folds, then {tuning}."
     )
     steps = [
         "Fetch the data, fix the contract and seal the holdout before anybody looks at a row.",
         "Profile the training rows: kinds of columns, missing values, columns that give the answer away.",
-        "Score a dummy, a linear model and a small tree, so that it is known what any model must beat.",
+        f"Score {BASELINES_SAID[t.predicts]}, so that it is known what any model must beat.",
         "Train the families with settings that are good on most tables, all on the same folds.",
         f"Then {tuning}.",
         "Blend the best by their out-of-fold predictions, and keep the blend only if it is better.",
@@ -52,6 +50,18 @@ def decide(t: Transcript) -> Decision:
         {"approach": approach, "steps": steps, "families": families, "risks": risks},
         "Nobody has seen the data, so the plan rests on the wish and the budget alone.",
     )
+
+
+def _families(predicts: Predicts, tight: bool) -> list[str]:
+    if predicts == "risk":
+        return ["survival_boosting", "xgboost", "survival_forest", "coxnet"]
+    if tight:
+        return ["lightgbm", "catboost", "extra_trees", "linear", "sparse_linear"]
+    return ["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp"]
+
+
+def _what(predicts: Predicts, target: str) -> str:
+    return f"Rank rows by how soon the event comes, by the time in {target}" if predicts == "risk" else f"Predict {target}"
 
 
 def _spoken(t: Transcript) -> str:

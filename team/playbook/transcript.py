@@ -10,6 +10,8 @@ from typing import Any
 
 from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, LLMMessage, SystemMessage, UserMessage
 
+from tools.contract import PREDICTS, Predicts
+
 _FACTS = re.compile(r"```json\n(.*?)\n```", re.DOTALL)
 
 
@@ -73,6 +75,14 @@ class Transcript:
 
     def called(self, tool: str) -> bool:
         return self.last(tool) is not None
+
+    @property
+    def predicts(self) -> Predicts:
+        """Shape of the predictions, once the contract says it, or the wish does; `classes` or `values` are alike here."""
+        wish, contract = self.facts.get("wish", {}), self.facts.get("contract", {})
+        wished: Predicts = "risk" if wish.get("event") else PREDICTS[wish.get("task") or "regression"]
+        found: Predicts = contract.get("predicts", wished)
+        return found
 
     @property
     def dropped(self) -> set[str]:

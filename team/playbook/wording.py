@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from tools.contract import Predicts
+
+BASELINES_SAID: dict[Predicts, str] = {
+    "classes": "a dummy, a linear model and a small tree",
+    "values": "a dummy, a linear model and a small tree",
+    "risk": "one risk for all and a Cox regression",
+}
+"""The baselines in words, by what is predicted."""
+
 
 def score(value: float) -> str:
     """A score with four significant digits, or thousands separated when it is large."""

@@ -7,6 +7,7 @@ from typing import Any
 from team.playbook.examining import curve_told, slices_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score
+from tools.families import LINEAR
 
 MEANING = {
     "roc_auc": "the chance that a random positive row is ranked above a random negative one",
@@ -17,6 +18,8 @@ MEANING = {
     "balanced_accuracy": "the share of right classes, averaged over classes",
     "rmse": "the typical size of an error, large errors weighing more, in units of the target",
     "mae": "the mean size of an error, in units of the target",
+    "c_index": "the share of pairs of rows of which the one with the higher risk had the event first; 0.5 is chance",
+    "c_index_ipcw": "the share of pairs in the right order, weighed so that censoring does not bend it; 0.5 is chance",
     "r2": "the share of the target's variance that is explained",
 }
 
@@ -45,17 +48,19 @@ def _sections(t: Transcript) -> dict[str, str]:
 
 def _summary(f: dict[str, Any]) -> str:
     c, h = f["contract"], f["holdout"]
+    aim = f"ranking rows by the risk of {c['event']!r}" if c.get("event") else f"predicting {c['target']!r}"
     meaning = f", {MEANING[c['metric']]}" if c["metric"] in MEANING else ""
     text = (
-        f"On {h['n']:,} rows that nobody had seen, predicting {c['target']!r} reaches {c['metric']} {score(h['score'])}"
+        f"On {h['n']:,} rows that nobody had seen, {aim} reaches {c['metric']} {score(h['score'])}"
         f" ({h['level']:.0%} interval {score(h['low'])} to {score(h['high'])}){meaning}."
     )
     dummy = f["best_of_family"].get("dummy")
     if dummy:
         text += f" A model that ignores the columns has {score(dummy['score'])}."
-    simple = f["best_of_family"].get("linear")
+    line = next((family for family in LINEAR if family in f["best_of_family"]), "")
+    simple = f["best_of_family"].get(line)
     top = next(iter(f["best_of_family"].items()))
-    if simple and top[0] != "linear":
+    if simple and top[0] != line:
         near = abs(top[1]["score"] - simple["score"]) <= 2 * max(top[1]["std_error"], simple["std_error"])
         text += f" A linear model has {score(simple['score'])} in cross-validation, " + (
             "which the best candidate does not clearly beat: most of what these columns tell is simple."
@@ -132,7 +137,7 @@ def _limitations(f: dict[str, Any]) -> str:
     together = "if rows belong together, by person, place or time, the score is too good for new ones."
     text = {
         "random": f"The split is random: {together}",
-        "stratified": f"The split is random within classes: {together}",
+        "stratified": f"The split is random within {'events and censored rows' if c.get('event') else 'classes'}: {together}",
         "group": f"The split keeps {c['split']['column']!r} apart, so the score speaks for new values of it, not for later times.",
         "time": f"The holdout is the latest part by {c['split']['column']!r}, so the score speaks for the time right after it.",
     }[c["split"]["kind"]]

@@ -10,7 +10,7 @@ import pytest
 from tests.tools.conftest import Open
 from tools.crossval import setting_for
 from tools.deadline import Deadline
-from tools.families import NAMES, FamilyUnavailable, family
+from tools.families import LEARNS, FamilyUnavailable, family
 from tools.families.base import FitContext, Setting
 from tools.families.boosting import paced
 from tools.preparation import choose_columns
@@ -19,7 +19,7 @@ from tools.problem import Problem, load_problem
 TABLES = ["breast_cancer", "wine", "diabetes", "mixed"]
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=LEARNS["classes"])
 def name(request: pytest.FixtureRequest) -> str:
     try:
         family(request.param)

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
+from tools.contract import Predicts
 from tools.families.base import Family
 
 # In the order in which a search takes them: quick and telling ones first.
@@ -24,9 +25,29 @@ MODULES = {
     "extra_trees": ("tools.families.forests", "sklearn"),
     "random_forest": ("tools.families.forests", "sklearn"),
     "mlp": ("tools.families.mlp", "torch"),
+    "coxnet": ("tools.families.cox", "sksurv"),
+    "survival_boosting": ("tools.families.survival_trees", "sksurv"),
+    "survival_forest": ("tools.families.survival_trees", "sksurv"),
 }
 NAMES = list(MODULES)
-LIBRARY_MB = {"torch": 190.0, "skrub": 45.0, "catboost": 10.0}
+_TARGETS = ["dummy", "linear", "tree", "sparse_linear", "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "mlp"]
+LEARNS: dict[Predicts, list[str]] = {
+    "classes": _TARGETS,
+    "values": _TARGETS,
+    "risk": ["dummy", "coxnet", "xgboost", "survival_boosting", "survival_forest"],
+}
+"""Families by what a task predicts, in the order in which a search takes them."""
+BASELINES: dict[Predicts, list[str]] = {
+    "classes": ["dummy", "linear", "tree"],
+    "values": ["dummy", "linear", "tree"],
+    "risk": ["dummy", "coxnet"],
+}
+"""What any model must beat: the floor first, then the simple models."""
+LINEAR = ("linear", "coxnet")
+"""Families whose models are straight lines, on whatever scale."""
+INSTALLS = {"torch": "'mlteam[torch]'", "sksurv": "'mlteam[survival]'"}
+"""What pip is to be given for a library that has another name or belongs to an extra."""
+LIBRARY_MB = {"torch": 190.0, "sksurv": 60.0, "skrub": 45.0, "catboost": 10.0}
 """Memory that importing a library takes beside what every kernel has loaded already; others take a few MiB at most."""
 
 
@@ -48,7 +69,7 @@ def family(name: str) -> Family:
         raise ValueError(f"unknown family {name!r}.{hint} Families: {', '.join(NAMES)}.")
     module, library = MODULES[name]
     if find_spec(library) is None:
-        raise FamilyUnavailable(f"{library} is not installed; `pip install {library}` adds the family {name!r}")
+        raise FamilyUnavailable(f"{library} is not installed; `pip install {INSTALLS.get(library, library)}` adds the family {name!r}")
     # Read by OpenMP when a library loads it. Threads that spin for long while they wait cost several times the
     # computation itself where other processes want the same cores; threads that never spin cost as much on idle ones.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")

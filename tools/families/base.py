@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from tools.contract import Column
+from tools.contract import Column, Predicts
 from tools.deadline import Deadline
+from tools.standing import Standing
+from tools.survival import events_of, null_residuals
 
 if TYPE_CHECKING:
     import optuna
@@ -27,8 +29,9 @@ class Setting:
     """Columns that the preparation uses."""
     n_rows: int
     n_classes: int
-    """0 for regression."""
+    """0 where no classes are predicted."""
     metric: str
+    predicts: Predicts = "classes"
     text: bool = True
     dates: bool = True
     seed: int = 0
@@ -47,7 +50,11 @@ class Setting:
     @property
     def log_target(self) -> bool:
         """Whether the target is learnt best on the scale log(1 + value)."""
-        return self.n_classes == 0 and self.target_min >= 0 and (self.metric == "rmsle" or (self.metric == "mape" and self.target_skew > 1))
+        return (
+            self.predicts == "values"
+            and self.target_min >= 0
+            and (self.metric == "rmsle" or (self.metric == "mape" and self.target_skew > 1))
+        )
 
 
 @dataclass
@@ -110,12 +117,16 @@ class Fitted:
     """Share of each source column in the model's own importance, where it has one."""
     pace: float | None = None
     """Seconds per iteration, for iterative families."""
+    standing: Standing | None = None
+    """Of risks: where they stand among those of the rows it was fitted on."""
 
     def predict(self, X: pd.DataFrame) -> Array:
-        """Probabilities (n, n_classes) with rows summing to 1, or values (n,). float64."""
+        """Probabilities (n, n_classes) with rows summing to 1, values (n,), or risks (n,) as shares of the rows that have less. float64."""
         if len(X) == 0:
             return np.empty(0) if self.n_classes == 0 else np.empty((0, self.n_classes))
         raw = np.asarray(self.predictor.predict(X), dtype=np.float64)
+        if self.standing is not None:
+            return self.standing(raw)
         if self.n_classes == 0:
             values = np.expm1(np.minimum(raw, 700.0)) if self.log_target else raw
             return np.clip(values, self.low, self.high)
@@ -253,13 +264,15 @@ class Family(ABC):
         """Fit on rows in the schema's dtypes.
 
         Args:
-            y: class codes (int64) or values (float64), shape (n,).
+            y: class codes (int64), or values or signed times (float64), shape (n,).
             X_valid, y_valid: rows for early stopping, or None.
 
         Raises:
             DeadlineReached: when the time ended before there was anything to keep.
         """
         params = dict(params)
+        if setting.predicts == "risk":
+            return self._fit_risk(X, y, X_valid, y_valid, params, setting, context)
         if setting.n_classes == 0:
             return self._fit_values(X, y, X_valid, y_valid, params, setting, context)
         params.pop("log_target", None)
@@ -282,6 +295,35 @@ class Family(ABC):
             starved=raw.starved,
             importance=raw.importance,
             pace=raw.pace,
+        )
+
+    def _fit_risk(
+        self,
+        X: pd.DataFrame,
+        y: Array,
+        X_valid: pd.DataFrame | None,
+        y_valid: Array | None,
+        params: Params,
+        setting: Setting,
+        context: FitContext,
+    ) -> Fitted:
+        """Fit on signed times. What the model says is told as a standing, so that models of other folds and kinds say it alike."""
+        none = np.empty(0, dtype=np.int64)
+        if not events_of(y).any():
+            return Fitted(Constant(np.asarray(0.5)), none, 0)
+        valid = (X_valid, y_valid) if X_valid is not None and y_valid is not None and events_of(y_valid).any() else None
+        raw = self._fit(X, y, valid, params, setting, context)
+        own = np.asarray(raw.predictor.predict(X), dtype=np.float64)
+        return Fitted(
+            raw.predictor,
+            none,
+            0,
+            iterations=raw.iterations,
+            cut_short=raw.cut_short,
+            starved=raw.starved,
+            importance=raw.importance,
+            pace=raw.pace,
+            standing=Standing.among(own),
         )
 
     def _fit_values(
@@ -317,6 +359,11 @@ class Family(ABC):
             importance=raw.importance,
             pace=raw.pace,
         )
+
+
+def encoding_target(y: Array, setting: Setting) -> Array:
+    """What categories and texts are encoded by, shape (n,): the target, or a plain number that goes with it."""
+    return null_residuals(y) if setting.predicts == "risk" else y
 
 
 def _with_classes(setting: Setting, n_classes: int) -> Setting:

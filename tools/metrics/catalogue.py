@@ -5,25 +5,26 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from tools.contract import Task
+from tools.contract import PREDICTS, Task
 from tools.metrics.classification import CLASSIFICATION
 from tools.metrics.custom import brought, load
 from tools.metrics.metric import Metric
 from tools.metrics.regression import REGRESSION
+from tools.metrics.survival import SURVIVAL
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*CLASSIFICATION, *REGRESSION)}
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*CLASSIFICATION, *REGRESSION, *SURVIVAL)}
 """The built-in metrics."""
 _TWO_CLASSES = ("roc_auc", "roc_auc_ovo", "average_precision", "mcc", "kappa")
 
 
 def default_metric(task: Task) -> str:
     """The metric of a task when nobody asked for one."""
-    return {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}[task]
+    return {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse", "survival": "c_index"}[task]
 
 
 def find_metric(name: str) -> Metric:
@@ -76,7 +77,9 @@ def undefined_reason(metric: str, task: Task, y: Array) -> str | None:
     metric_for(metric, task)
     if len(y) == 0:
         return "there are no rows to score"
-    if task == "regression":
+    if PREDICTS[task] == "risk":
+        return _no_pairs(y)
+    if PREDICTS[task] == "values":
         if not np.isfinite(y).all():
             return "a true value is missing or infinite"
         if metric == "r2" and (len(y) < 2 or np.ptp(y) == 0):
@@ -89,3 +92,18 @@ def undefined_reason(metric: str, task: Task, y: Array) -> str | None:
     if metric in _TWO_CLASSES and len(np.unique(y)) < 2:
         return f"{metric} needs at least two classes among the true values, found one; use accuracy or log_loss"
     return None
+
+
+def _no_pairs(y: Array) -> str | None:
+    """Why signed times have no two rows of which one is known to have lived longer."""
+    import numpy as np
+
+    from tools.survival import events_of, times_of
+
+    if not np.isfinite(y).all():
+        return "a time is missing or infinite"
+    times, events = times_of(y), events_of(y)
+    if not events.any():
+        return "no event happened among these rows; concordance needs one, and a row that lived longer"
+    first = times[events].min()
+    return None if ((times > first) | ((times == first) & ~events)).any() else "no row lived longer than the first event"

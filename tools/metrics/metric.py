@@ -27,7 +27,7 @@ class Metric:
     tasks: tuple[Task, ...]
     direction: Direction
     needs: Needs
-    """`proba`: probabilities; `label`: the most probable class; `value`: numbers."""
+    """`proba`: probabilities; `label`: the most probable class; `value`: numbers, such as values and risks."""
     description: str
     function: Callable[[Array, Array], float]
     """Takes `y` and, by `needs`, probabilities (n, k), predicted codes (n,) or values (n,)."""

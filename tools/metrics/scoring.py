@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tools.contract import Task
+from tools.contract import PREDICTS, Task
 from tools.metrics.catalogue import metric_for, undefined_reason
 from tools.metrics.metric import Interval, Metric
 
@@ -118,8 +118,9 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Ar
     import numpy as np
 
     y, predictions = np.asarray(y), np.asarray(predictions, dtype=np.float64)
-    wanted = "(n,)" if task == "regression" else "(n, 2)" if task == "binary" else "(n, k)"
-    shape_fits = predictions.ndim == (1 if task == "regression" else 2) and (task != "binary" or predictions.shape[1] == 2)
+    flat = PREDICTS[task] != "classes"
+    wanted = "(n,)" if flat else "(n, 2)" if task == "binary" else "(n, k)"
+    shape_fits = predictions.ndim == (1 if flat else 2) and (task != "binary" or predictions.shape[1] == 2)
     if y.ndim != 1 or len(y) != len(predictions) or not shape_fits:
         raise ValueError(f"{metric.name}: y has shape {y.shape} and predictions {predictions.shape}; expected (n,) and {wanted}")
     if not np.isfinite(predictions).all():
@@ -127,7 +128,7 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Ar
     reason = undefined_reason(metric.name, task, y)
     if reason:
         raise ValueError(f"{metric.name} is undefined here: {reason}")
-    if task == "regression":
+    if flat:
         return y.astype(np.float64), predictions
     if y.min() < 0 or y.max() >= predictions.shape[1]:
         raise ValueError(f"{metric.name}: y holds codes {y.min()} to {y.max()}, but there are {predictions.shape[1]} probability columns")
