@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from tools.contract import Contract, Task
+
 METRIC_TITLES = {
     "c_index": "Concordance",
     "c_index_ipcw": "Concordance, censoring weighed",
@@ -30,6 +32,7 @@ METRIC_TITLES = {
     "recall_macro": "Recall, macro",
     "recall_weighted": "Recall, weighted",
     "mcc": "Matthews correlation",
+    "poisson_deviance": "Poisson deviance",
     "rmse": "RMSE",
     "rmsle": "RMSLE",
     "mae": "MAE",
@@ -46,6 +49,20 @@ METRIC_TITLES = {
 def metric_title(name: str) -> str:
     """A metric's name as people write it; an unknown one as it is."""
     return METRIC_TITLES.get(name, name.replace("_", " "))
+
+
+TASK_TITLES: dict[Task, str] = {
+    "binary": "Binary classification",
+    "multiclass": "Classification into {} classes",
+    "regression": "Regression",
+    "count": "Regression of counts",
+    "survival": "Survival analysis",
+}
+
+
+def task_title(contract: Contract) -> str:
+    """What a run's problem is, as people call it."""
+    return TASK_TITLES[contract.task].format(len(contract.classes))
 
 
 def compact(value: float) -> str:

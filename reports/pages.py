@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import charts
-from reports.figures import compact, dollars, duration, file_size, metric_title, p_value, score_format, share, signed
+from reports.figures import compact, dollars, duration, file_size, metric_title, p_value, score_format, share, signed, task_title
 from reports.visible import visible
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -45,6 +45,7 @@ def environment(figure: Callable[[float], str]) -> Environment:
         "change": lambda value: signed(value, compact),
         "file_size": file_size,
         "metric": metric_title,
+        "task": task_title,
         "to_scale": lambda value, scale: score_format(scale)(value),
         "named": lambda text: _cut(text, MOST_NAME_CHARS),
         "role": lambda name: str(name).replace("_", " "),

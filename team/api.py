@@ -12,7 +12,7 @@ from team.errors import MlteamError
 from team.rundir import RunDir, open_run
 from team.settings import Settings, load_settings
 from team.summary import read_summary
-from tools.contract import PREDICTS
+from tools.contract import predicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +72,7 @@ class RunResult:
             _anywhere(apredict(self._run, source, output, sandbox=sandbox))
             # Labels are text, also when they look like numbers.
             predicted = pd.read_csv(
-                output, dtype={"prediction": str} if PREDICTS[self.summary["task"]] == "classes" else None, keep_default_na=False
+                output, dtype=None if predicts(self.summary["task"]) == "values" else {"prediction": str}, keep_default_na=False
             )
         return predicted.set_index(rows.index)
 
@@ -123,7 +123,7 @@ def run(
     Args:
         source: a CSV or Parquet file, an http(s) URL, or `sklearn:NAME`.
         target: column to predict; None lets the team choose.
-        task: problem type, such as `"survival"`; None infers it from the target.
+        task: problem type, such as `"count"`; None infers it from the target.
         goal: the wish in the user's own words.
         metric: metric that decides; None takes the usual one of the problem type.
         time: time for the search: seconds, or text such as `"10m"`.

@@ -6,11 +6,12 @@ import errno
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from team.sandbox_cli import app as sandbox_app
+from tools.contract import Task
 
 if TYPE_CHECKING:
     from reports.comparison import Comparison
@@ -35,7 +36,9 @@ Run = Annotated[str, typer.Argument(help="Run directory, the beginning of its na
 def run(
     source: Annotated[str, typer.Argument(help="CSV or Parquet file, http(s) URL, or sklearn:NAME.")],
     target: Annotated[str | None, typer.Option(help="Column to predict; left out, the team chooses.")] = None,
-    task: Annotated[str | None, typer.Option(help="Problem type: binary, multiclass, regression, survival; left out, inferred.")] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"Problem type: {', '.join(get_args(Task))}; left out, the target's values say.")
+    ] = None,
     event: Annotated[str | None, typer.Option(help="Of survival: the column that is 1 where the event happened, 0 if censored.")] = None,
     goal: Annotated[str | None, typer.Option(help="The wish in your own words.")] = None,
     metric: Annotated[str | None, typer.Option(help="Metric that decides; left out, the usual one of the problem type.")] = None,

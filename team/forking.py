@@ -26,7 +26,7 @@ from team.stages import Stage
 from team.vault import Vault
 from tools.tuning import FORKED, PARENT_STUDIES
 
-DECIDED_BY_THE_SPLIT = ("source", "target", "metric", "holdout", "folds", "group", "time_column", "seed")
+DECIDED_BY_THE_SPLIT = ("source", "target", "task", "metric", "holdout", "folds", "group", "time_column", "seed")
 """Settings that the sealed contract rests on."""
 
 

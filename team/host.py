@@ -35,12 +35,12 @@ class Host:
             target=settings.target,
             goal=settings.goal,
             metric=settings.metric,
+            task=settings.task,
             seed=settings.seed,
             holdout=settings.holdout,
             folds=settings.folds,
             group=settings.group,
             time_column=settings.time_column,
-            task=settings.task,
             event=settings.event,
         )
 

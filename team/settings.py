@@ -114,12 +114,12 @@ class Settings(BaseSettings):
     """Column to predict; None lets the team choose."""
     goal: str | None = None
     """The wish in the user's own words."""
-    task: Task | None = None
-    """Problem type; None infers it from the target."""
     event: str | None = None
     """Of survival: the column that is 1 where the event happened and 0 where the time in `target` is censored."""
     metric: str | None = None
     """Metric that decides; None lets the team choose by problem type."""
+    task: Task | None = None
+    """Problem type; None infers it from the values of the target, where counts are never inferred."""
     time: Duration = Field(600.0, ge=1, le=86_400, allow_inf_nan=False)
     """Seconds of search (train, tune, ensemble), at most a day."""
     trials: int | None = Field(None, ge=0)

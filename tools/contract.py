@@ -6,13 +6,31 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Task = Literal["binary", "multiclass", "regression", "survival"]
-Predicts = Literal["classes", "values", "risk"]
-"""Shape of predictions: `classes`, one `proba_<class>` a class, rows sum to 1; `values`, one `prediction`; `risk`, one `prediction`,
-whoever has more of it dies sooner."""
-PREDICTS: dict[Task, Predicts] = {"binary": "classes", "multiclass": "classes", "regression": "values", "survival": "risk"}
+Task = Literal["binary", "multiclass", "regression", "count", "survival"]
+Predicts = Literal["classes", "values", "labels", "risk", "groups", "scores"]
+"""The shape of predictions: a probability a class, a number, independent probabilities of labels, a risk (who has more of it has the
+event sooner), a group, a score."""
 Direction = Literal["maximize", "minimize"]
 ColumnKind = Literal["numeric", "boolean", "categorical", "text", "datetime"]
+
+
+_PREDICTS: dict[Task, Predicts] = {
+    "binary": "classes",
+    "multiclass": "classes",
+    "regression": "values",
+    "count": "values",
+    "survival": "risk",
+}
+
+
+def predicts(task: Task) -> Predicts:
+    """The shape of what is predicted in a task, which is what most code needs to know of it."""
+    return _PREDICTS[task]
+
+
+def one_number(task: Task) -> bool:
+    """Whether a prediction is one number a row, and not one a class or label."""
+    return predicts(task) not in ("classes", "labels")
 
 
 class Split(BaseModel):
@@ -33,7 +51,7 @@ class Contract(BaseModel):
     """What a candidate must predict and how it is scored. Written once, never changed.
 
     Predictions are a table with one row per input row, in input order, with the columns of `prediction_columns`:
-    one `proba_<class>` per class for classification, `prediction` for everything else.
+    one `proba_<class>` per class for classes, `prediction` for everything that is one number a row.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,11 +77,16 @@ class Contract(BaseModel):
 
     @property
     def predicts(self) -> Predicts:
-        return PREDICTS[self.task]
+        return predicts(self.task)
+
+    @property
+    def one_number(self) -> bool:
+        """Whether a prediction is one number a row, and not one a class or label."""
+        return one_number(self.task)
 
     @property
     def prediction_columns(self) -> list[str]:
-        return [f"proba_{label}" for label in self.classes] if self.predicts == "classes" else ["prediction"]
+        return ["prediction"] if self.one_number else [f"proba_{label}" for label in self.classes]
 
     @property
     def sealed_columns(self) -> list[str]:
@@ -72,8 +95,8 @@ class Contract(BaseModel):
 
     @property
     def stratum(self) -> str | None:
-        """Column whose values holdout and folds hold in the table's own shares; None for plain numbers."""
-        return {"classes": self.target, "values": None, "risk": self.event}[self.predicts]
+        """Column whose values holdout and folds hold in the table's own shares; None where there is none."""
+        return self.event if self.event is not None else self.target if self.predicts == "classes" else None
 
     def better(self, a: float, b: float) -> bool:
         """Whether score `a` is strictly better than `b`."""

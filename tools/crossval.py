@@ -57,8 +57,8 @@ def threads() -> int:
 
 def setting_for(problem: Problem, preparation: Preparation) -> Setting:
     """What families need to know of a problem under a preparation."""
-    numbers = problem.contract.predicts == "values"
-    spread = float(problem.y.std()) if numbers else 0.0
+    values = problem.contract.predicts == "values"
+    spread = float(problem.y.std()) if values else 0.0
     skew = float((((problem.y - problem.y.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
     return Setting(
         columns=preparation.columns,
@@ -66,12 +66,13 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         n_classes=problem.n_classes,
         metric=problem.contract.metric,
         predicts=problem.contract.predicts,
+        counts=problem.contract.task == "count",
         text=preparation.text,
         dates=preparation.dates,
         seed=problem.contract.seed,
         threads=threads(),
         text_chars=sum(_mean_length(problem.X[column.name]) for column in preparation.columns if column.kind == "text"),
-        target_min=float(problem.y.min()) if numbers else 0.0,
+        target_min=float(problem.y.min()) if values else 0.0,
         target_skew=skew,
     )
 

@@ -74,6 +74,7 @@ class Warned(BaseModel):
         "infinite",
         "few_rows",
         "few_events",
+        "other_task",
     ]
     columns: list[str]
     message: str

@@ -170,7 +170,7 @@ class TableEncoder:
             columns imputed, marked where missing, and scaled, for linear models.
         text: whether text columns are used.
         dates: whether date columns are used.
-        n_classes: 0 for regression.
+        n_classes: 0 for values.
     """
 
     def __init__(

@@ -97,7 +97,7 @@ def predict_rows(
     except TableError as error:
         raise ToolRefused(str(error)) from None
     contract = fitted.contract
-    if contract.predicts != "classes":
+    if contract.one_number:
         table = pd.DataFrame({"prediction": predictions})
     else:
         labels = [contract.classes[code] for code in predictions.argmax(axis=1)]

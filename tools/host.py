@@ -27,12 +27,12 @@ class Wish:
     target: str | None = None
     goal: str | None = None
     metric: str | None = None
+    task: Task | None = None
     seed: int = 0
     holdout: float = 0.2
     folds: int = 5
     group: str | None = None
     time_column: str | None = None
-    task: Task | None = None
     event: str | None = None
 
 

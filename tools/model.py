@@ -61,7 +61,7 @@ class FittedModel:
         used = {column.name for member in self.members for column in member.preparation.columns}
         X = coerce(frame, TableSchema(columns=[column for column in self.schema.columns if column.name in used]))
         if len(X) == 0:
-            return np.empty((0, len(self.contract.classes))) if self.contract.predicts == "classes" else np.empty(0)
+            return np.empty(0) if self.contract.one_number else np.empty((0, len(self.contract.classes)))
         parts = [self._predict(X.iloc[start : start + BATCH_ROWS]) for start in range(0, len(X), BATCH_ROWS)]
         return np.concatenate(parts)
 

@@ -71,7 +71,7 @@ def fit_code(code: str, X: pd.DataFrame, y: Array, n_classes: int) -> CodeModel:
     Args:
         X: rows in the schema's columns and dtypes, see `tools.tables.coerce`.
         y: codes of the contract's classes (int64) or values (float64), shape (n,).
-        n_classes: number of the contract's classes; 0 for regression.
+        n_classes: number of the contract's classes; 0 for values.
 
     Raises:
         ToolFailed: when the code fails, with its own traceback, or gives no estimator.

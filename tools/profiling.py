@@ -161,7 +161,27 @@ def _outlived(y: Array) -> list[TargetShare]:
 
 def warnings(problem: Problem, part: Problem, found: dict[str, float]) -> list[Warned]:
     """What deserves a decision, the gravest first."""
-    return [*_leaks(problem, found), *_columns(problem), *_twins(part), *_rows(problem, part)]
+    return [*_leaks(problem, found), *_columns(problem), *_twins(part), *_rows(problem, part), *_target(problem)]
+
+
+def looks_like_counts(values: Array) -> bool:
+    """Whether numbers may be counts of events: whole, none negative, small ones and repeated ones among them."""
+    return bool((values >= 0).all() and (values % 1 == 0).all() and values.min() <= 1 and len(np.unique(values)) <= len(values) / 3)
+
+
+def _target(problem: Problem) -> list[Warned]:
+    """What else the target could be. It stays what it is taken for: only the user knows what a number means."""
+    contract, counts = problem.contract, False
+    if contract.task == "regression":
+        counts = looks_like_counts(problem.y)
+    elif contract.task == "multiclass" and all(label.isdecimal() for label in contract.classes):
+        shares = np.bincount(problem.y, minlength=problem.n_classes)
+        # Of counts the high ones are rare, of codes for classes any.
+        counts = int(contract.classes[0]) <= 1 and problem.n_classes > 3 and shares[-1] < 0.25 * shares[: problem.n_classes // 2].max()
+    if not counts:
+        return []
+    message = f"{contract.target[:60]!r} holds whole numbers from 0 or 1 up: if they count something, --task count suits them better"
+    return [Warned(kind="other_task", columns=[contract.target], message=message)]
 
 
 def _leaks(problem: Problem, found: dict[str, float]) -> list[Warned]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from tools.contract import PREDICTS, Contract, Split, Task
+from tools.contract import Contract, Split, Task, predicts
 from tools.host import HostContext, Wish
 from tools.spec import InputRefused, ToolRefused, tool
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Word = TypeVar("Word", bound=str)
 AFFIRMATIVE = {"1", "true", "yes", "y", "t", "positive", "pos"}
 NEGATIVE = {"0", "false", "no", "n", "f", "negative", "neg", "-1"}
 
@@ -41,7 +42,7 @@ class ContractSealed(BaseModel):
 def seal_holdout(
     ctx: HostContext,
     target: Annotated[str | None, "Column to predict. Leave out when the user named one."] = None,
-    task: Annotated[Task | None, "Problem type; leave out when the user named one, or to infer it from the target."] = None,
+    task: Annotated[Task | None, "Problem type. Leave out when the user named one, or to infer it from the target."] = None,
     event: Annotated[str | None, "Of survival: the column that is 1 where the event happened and 0 where the time is censored."] = None,
     metric: Annotated[
         str | None, "Metric that decides. Leave out when the user named one, or for the usual one of the problem type."
@@ -70,8 +71,7 @@ def seal_holdout(
         raise ToolRefused(f"name the target. Columns: {', '.join(map(str, frame.columns[:60]))}.")
     event = _agreed("event", wish.event, event)
     _check_columns(frame, wish, target, column, event)
-    _agreed("task", wish.task, task)
-    task = _task_of(wish.task or task, target, event, wish)
+    task = _task_of(_agreed("task", wish.task, task), target, event, wish)
     if isinstance(frame[target].dtype, pd.DatetimeTZDtype) or frame[target].dtype.kind in "mM":
         raise InputRefused(f"target {target!r} holds dates; store it as a number, such as days, or choose another --target.")
     values = frame[target]
@@ -79,7 +79,7 @@ def seal_holdout(
         # Labels are compared without the blanks around them, here and everywhere after.
         values = label_text(values).replace("", None)
     task = task or infer_task(values)
-    if PREDICTS[task] == "classes":
+    if predicts(task) == "classes":
         values = label_text(values).astype(object)
     known = values.notna()
     if event is not None:
@@ -96,13 +96,13 @@ def seal_holdout(
     except ValueError as error:
         raise (InputRefused if wish.metric else ToolRefused)(str(error)) from None
 
-    stratum = event if event is not None else target if PREDICTS[task] == "classes" else None
+    stratum = event if event is not None else target if predicts(task) == "classes" else None
     kind, by = _split_kind(wish, stratum, split, column)
     day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])
     plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)
     train_at, holdout_at = split_rows(rows, stratum, plan)
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
-    classes = _ordered_classes(rows[target], task) if PREDICTS[task] == "classes" else []
+    classes = _ordered_classes(rows[target], task) if predicts(task) == "classes" else []
     contract = Contract(
         task=task,
         target=target,
@@ -143,7 +143,7 @@ def seal_holdout(
     )
 
 
-def _agreed(what: str, fixed: str | None, proposed: str | None) -> str | None:
+def _agreed(what: str, fixed: Word | None, proposed: Word | None) -> Word | None:
     if fixed is not None and proposed is not None and proposed != fixed:
         raise ToolRefused(f"the user fixed {what}={fixed!r}; it cannot be {proposed!r}. Leave `{what}` out.")
     return fixed if fixed is not None else proposed

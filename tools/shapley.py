@@ -62,7 +62,7 @@ def exact(model: FittedModel, X: pd.DataFrame) -> Contributions | None:
 
 
 def _logarithmic(member: FittedMember) -> bool:
-    return member.candidate.family == CODE or any(fitted.log_target for fitted in member.fits)
+    return member.candidate.family == CODE or any(fitted.log_target or fitted.log_rate for fitted in member.fits)
 
 
 def raw_scale(model: FittedModel) -> str:
@@ -70,6 +70,9 @@ def raw_scale(model: FittedModel) -> str:
     if model.contract.predicts == "risk":
         return "log hazard"
     if model.contract.predicts == "values":
+        fits = model.members[0].fits
+        if any(fitted.log_rate for fitted in fits):
+            return f"log of the expected {model.contract.target}"
         return f"log(1 + {model.contract.target})" if _logarithmic(model.members[0]) else model.contract.target
     return "log-odds" if model.contract.task == "binary" else "score before the softmax"
 

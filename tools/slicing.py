@@ -15,6 +15,7 @@ import numpy as np
 
 from tools.contract import Column
 from tools.deadline import Deadline
+from tools.metrics.regression import poisson_deviances
 from tools.problem import Problem
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ def loss_of_rows(problem: Problem, predictions: Array) -> tuple[Array, str]:
             return np.abs(predictions - y), "absolute error"
         if metric == "mape":
             return np.abs(predictions - y) / np.maximum(np.abs(y), np.finfo(float).eps), "absolute error as a share of the true value"
+        if metric == "poisson_deviance":
+            return poisson_deviances(y, predictions), "Poisson deviance"
         return (predictions - y) ** 2, "squared error"
     own = predictions[np.arange(len(y)), y]
     known = np.isfinite(own)

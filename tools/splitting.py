@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.contract import PREDICTS, Split, Task
+from tools.contract import Split, Task, predicts
 from tools.spec import InputRefused
 
 if TYPE_CHECKING:
@@ -55,16 +55,8 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
             f"{len(values)} rows with a target for {folds} folds; expected at least {2 * folds} rows."
             f" Bring more rows{f', or try --folds {len(values) // 2}' if len(values) >= 4 else ''}."
         )
-    if PREDICTS[task] != "classes":
-        import numpy as np
-        import pandas as pd
-
-        if not pd.api.types.is_numeric_dtype(values):
-            raise InputRefused(f"target {name!r} is text ({str(values.iloc[0])!r}), expected numbers for {task}.")
-        if not np.isfinite(values.to_numpy(dtype="float64")).all():
-            raise InputRefused(f"target {name!r} holds infinite values; replace them or drop those rows.")
-        if task == "survival" and (values < 0).any():
-            raise InputRefused(f"target {name!r} holds {float(values.min()):g}; times until an event are 0 or more.")
+    if predicts(task) != "classes":
+        _check_values(values, task)
         return
     counts = values.value_counts()
     if len(counts) > MOST_CLASSES:
@@ -78,7 +70,13 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
             " if it is an identifier, choose another --target."
         )
     if task == "binary" and len(counts) != 2:
-        raise InputRefused(f"target {name!r} has {len(counts)} classes, expected two for a binary task.")
+        raise InputRefused(
+            f"target {name!r} has {len(counts)} classes, expected two for a binary task. Use --task multiclass, or leave --task out."
+        )
+    if task == "multiclass" and len(counts) == 2:
+        raise InputRefused(
+            f"target {name!r} has two classes, expected three or more for a multiclass task. Use --task binary, or leave --task out."
+        )
     if counts.iloc[-1] < 2 and len(counts) == 2:
         raise InputRefused(
             f"class {str(counts.index[-1])!r} of target {name!r} has one row; at least two are needed, one to learn from and one to score."
@@ -96,6 +94,29 @@ def check_events(events: pd.Series) -> None:
         raise InputRefused(
             f"event column {events.name!r} has {happened} events among {len(events)} rows; at least two are needed, one to learn from"
             " and one to score. Name the column that is 1 where the event happened with --event."
+        )
+
+
+SAID: dict[Task, str] = {"regression": "regression", "count": "counts", "survival": "times until an event"}
+
+
+def _check_values(values: pd.Series, task: Task) -> None:
+    """Refuse a target of numbers that is none, and counts that cannot have been counted."""
+    import numpy as np
+    import pandas as pd
+
+    name = values.name
+    if not pd.api.types.is_numeric_dtype(values):
+        raise InputRefused(f"target {name!r} is text ({str(values.iloc[0])!r}), expected numbers for {SAID[task]}.")
+    numbers = values.to_numpy(dtype="float64")
+    if not np.isfinite(numbers).all():
+        raise InputRefused(f"target {name!r} holds infinite values; replace them or drop those rows.")
+    if task == "survival" and (values < 0).any():
+        raise InputRefused(f"target {name!r} holds {float(values.min()):g}; times until an event are 0 or more.")
+    if task == "count" and (off := (numbers < 0) | (numbers % 1 != 0)).any():
+        raise InputRefused(
+            f"target {name!r} has {int(off.sum())} values that are no counts, such as {numbers[off][0]:g}; expected whole numbers of 0"
+            " and more. Use --task regression, or leave --task out."
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.contract import PREDICTS, Task
+from tools.contract import Task, predicts
 from tools.survival import events_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -18,7 +18,7 @@ def strata(task: Task, y: Array) -> Array:
     Args:
         y: class codes, values or signed times, shape (n,).
     """
-    match PREDICTS[task]:
+    match predicts(task):
         case "classes":
             return np.unique(y, return_inverse=True)[1].astype(np.int64)
         case "risk":

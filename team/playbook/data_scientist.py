@@ -39,7 +39,11 @@ def _acquire(t: Transcript) -> Decision:
 def _contract(t: Transcript, table: dict[str, Any]) -> tuple[dict[str, Any], str]:
     wish = t.facts["wish"]
     if wish["target"]:
-        return {}, f"The user named the target, {wish['target']!r}; problem type and metric follow from its values."
+        task = wish.get("task")
+        follows = (
+            f"the user fixed the problem type, {task}; its values must fit" if task else "problem type and metric follow from its values"
+        )
+        return {}, f"The user named the target, {wish['target']!r}; {follows}."
     names = [column["name"] for column in table["table"]]
     usual = TIME_NAMES if t.predicts == "risk" else TARGET_NAMES
     named = next((n for n in names if n.strip().lower() in usual), None)

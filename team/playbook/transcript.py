@@ -10,7 +10,7 @@ from typing import Any
 
 from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, LLMMessage, SystemMessage, UserMessage
 
-from tools.contract import PREDICTS, Predicts
+from tools.contract import Predicts, predicts
 
 _FACTS = re.compile(r"```json\n(.*?)\n```", re.DOTALL)
 
@@ -80,7 +80,7 @@ class Transcript:
     def predicts(self) -> Predicts:
         """Shape of the predictions, once the contract says it, or the wish does; `classes` or `values` are alike here."""
         wish, contract = self.facts.get("wish", {}), self.facts.get("contract", {})
-        wished: Predicts = "risk" if wish.get("event") else PREDICTS[wish.get("task") or "regression"]
+        wished: Predicts = "risk" if wish.get("event") else predicts(wish.get("task") or "regression")
         found: Predicts = contract.get("predicts", wished)
         return found
 

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from reports.figures import METRIC_TITLES, compact, dollars, duration, file_size, metric_title, p_value, score_format, share, signed
+from reports.figures import (
+    METRIC_TITLES,
+    TASK_TITLES,
+    compact,
+    dollars,
+    duration,
+    file_size,
+    metric_title,
+    p_value,
+    score_format,
+    share,
+    signed,
+)
+from tools.contract import Task
 
 
 @pytest.mark.parametrize(
@@ -59,6 +74,10 @@ def test_every_metric_of_the_tools_has_a_title() -> None:
     from tools.metrics import METRICS
 
     assert set(METRICS) == set(METRIC_TITLES)
+
+
+def test_every_task_of_the_tools_has_a_title() -> None:
+    assert set(get_args(Task)) == set(TASK_TITLES)
 
 
 def test_differences_carry_their_sign() -> None:

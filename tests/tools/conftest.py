@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from tools.contract import PREDICTS, Contract, Split, Task
+from tools.contract import Contract, Split, Task, predicts
 from tools.metrics import METRICS, default_metric
 from tools.tables import infer_schema, label_text
 from tools.workspace import Workspace
@@ -31,6 +31,14 @@ def wine() -> pd.DataFrame:
 def diabetes() -> pd.DataFrame:
     loaded = datasets.load_diabetes(as_frame=True)
     return loaded.data.assign(progression=loaded.target)
+
+
+def ink() -> pd.DataFrame:
+    """Written digits: how many pixels hold ink, above the digit with the least, from every third pixel."""
+    pixels = datasets.load_digits().data[:600]
+    frame = pd.DataFrame(pixels[:, 2::3]).add_prefix("pixel ")
+    inked = (pixels > 8).sum(axis=1)
+    return frame.assign(inked=inked - inked.min())
 
 
 def mixed(rows: int = 240) -> pd.DataFrame:
@@ -80,6 +88,7 @@ TABLES: dict[str, tuple[Callable[[], pd.DataFrame], str, Task]] = {
     "breast_cancer": (breast_cancer, "diagnosis", "binary"),
     "wine": (wine, "cultivar", "multiclass"),
     "diabetes": (diabetes, "progression", "regression"),
+    "ink": (ink, "inked", "count"),
     "mixed": (mixed, "outcome", "multiclass"),
 }
 
@@ -100,7 +109,7 @@ def write_workspace(
     space = Workspace(folder / "data", folder / "work")
     space.data.mkdir(parents=True)
     space.work.mkdir()
-    by_class = PREDICTS[task] == "classes"
+    by_class = predicts(task) == "classes"
     sealed = [target] if event is None else [target, event]
     if by_class:
         frame = frame.assign(**{target: label_text(frame[target])})

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.tools.conftest import TABLES, Open, mixed
+from tests.tools.conftest import TABLES, Open, mixed, write_workspace
 from tools.eda import inspect_table, profile_table
 from tools.spec import ToolRefused
 
@@ -71,3 +73,26 @@ def test_the_holdout_has_no_target(open_workspace: Open) -> None:
     open_workspace("wine")
     with pytest.raises(ToolRefused, match="no target"):
         profile_table("holdout")
+
+
+def test_a_target_that_looks_like_counts_is_told_and_stays_what_it_is(
+    open_workspace: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=600)
+    few, many, real = rng.poisson(np.exp(x - 1)), rng.poisson(np.exp(x + 2)), np.exp(x)
+    told = {}
+    for name, values, task in (
+        ("few", few, "multiclass"),
+        ("many", many, "regression"),
+        ("real", real, "regression"),
+        ("digits", np.arange(600) % 10, "multiclass"),
+    ):
+        space = write_workspace(tmp_path / name, pd.DataFrame({"x": x, "y": values}), "y", task)
+        monkeypatch.setenv("MLTEAM_DATA", str(space.data))
+        monkeypatch.setenv("MLTEAM_WORK", str(space.work))
+        profile = profile_table()
+        told[name] = [warning.message for warning in profile.warnings if warning.kind == "other_task"]
+        assert profile.task == task
+    assert told["real"] == told["digits"] == []
+    assert all("--task count" in told[name][0] for name in ("few", "many"))

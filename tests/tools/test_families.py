@@ -16,7 +16,7 @@ from tools.families.boosting import paced
 from tools.preparation import choose_columns
 from tools.problem import Problem, load_problem
 
-TABLES = ["breast_cancer", "wine", "diabetes", "mixed"]
+TABLES = ["breast_cancer", "wine", "diabetes", "ink", "mixed"]
 
 
 @pytest.fixture(params=LEARNS["classes"])
@@ -58,7 +58,7 @@ def test_every_family_fits_predicts_and_survives_a_pickle(open_workspace: Open, 
     if problem.n_classes:
         assert predictions.shape == (len(check), problem.n_classes)
         assert np.allclose(predictions.sum(axis=1), 1)
-    if name != "dummy" and table in ("breast_cancer", "diabetes"):
+    if name != "dummy" and table in ("breast_cancer", "diabetes", "ink"):
         shares = problem.y[learn].mean()
         floor = np.tile([1 - shares, shares], (len(check), 1)) if problem.n_classes else np.full(len(check), shares)
         reached, least = (problem.score(_fill(problem, check, found), check) for found in (predictions, floor))
@@ -69,6 +69,23 @@ def _fill(problem: Problem, rows: np.ndarray, predictions: np.ndarray) -> np.nda
     whole = problem.empty_predictions(problem.n_rows)
     whole[rows] = predictions
     return whole
+
+
+def test_counts_are_learnt_by_their_likelihood_and_predicted_above_nothing(open_workspace: Open, name: str) -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=400)
+    frame = pd.DataFrame({"x": x, "gap": np.where(rng.random(400) < 0.3, np.nan, x), "y": rng.poisson(np.exp(0.8 * x - 2.0))})
+    problem = load_problem(open_workspace(frame, "y", "count"))
+    setting = setting_for(problem, choose_columns(problem, name="default", drop=[], text=True, dates=True))
+    assert (setting.poisson_loss, setting.may_log) == (True, False)
+    none = np.zeros(problem.n_rows)
+    for y in (problem.y, none):
+        context = FitContext(iterations=25 if name not in ("mlp", "random_forest", "extra_trees") else None)
+        fitted = family(name).fit(problem.X, y, None, None, light(name, setting), setting, context)
+        far = fitted.predict(problem.X.assign(x=np.linspace(-50, 50, problem.n_rows)))
+        assert (far >= 0.5 / problem.n_rows).all()
+        assert far.max() <= 1.25 * max(y.max(), 1)
+    assert family(name).fit(problem.X, problem.y, None, None, light(name, setting), setting, FitContext(iterations=10)).log_rate
 
 
 def test_one_column_one_class_and_no_variation(open_workspace: Open, name: str) -> None:

@@ -35,7 +35,7 @@ def test_a_saved_model_predicts_rows_in_order(open_workspace: Open, tmp_path: Pa
     made = predict_rows(str(space.model), str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"))
     out = pd.read_csv(tmp_path / "out.csv", dtype={"prediction": object})
     assert made.rows == len(out) == 20
-    columns = [] if space.contract.task == "regression" else space.contract.prediction_columns
+    columns = [] if space.contract.predicts == "values" else space.contract.prediction_columns
     assert list(out.columns) == ["prediction", *columns]
     if columns:
         assert np.allclose(out[columns].sum(axis=1), 1)

@@ -6,9 +6,12 @@ from scipy import special, stats
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
+from tools.contract import predicts
 from tools.metrics import METRICS, bootstrap_interval, default_metric, metric_for, score, undefined_reason
+from tools.strata import strata
+from tools.survival import signed_times
 
-TASKS = ["binary", "multiclass", "regression"]
+TASKS = ["binary", "multiclass", "regression", "count", "survival"]
 CASES = [(name, task) for name, metric in METRICS.items() for task in metric.tasks]
 
 
@@ -17,6 +20,12 @@ def rows(task: str, n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     if task == "regression":
         y = rng.gamma(2.0, size=n) + 0.1
         return y, y + 0.5 * rng.normal(size=n)
+    if task == "count":
+        rate = rng.gamma(2.0, size=n) + 0.1
+        return 1.0 + rng.poisson(rate), 1.0 + rate
+    if task == "survival":
+        times = rng.exponential(5, n)
+        return signed_times(times, rng.random(n) < 0.7), -times + 3 * rng.normal(size=n)
     k = 2 if task == "binary" else 4
     y = rng.integers(k, size=n)
     proba = rng.dirichlet(np.ones(k), n)
@@ -27,7 +36,8 @@ def rows(task: str, n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_every_metric_scores_its_tasks_and_prefers_the_truth(name: str, task: str) -> None:
     y, predictions = rows(task)
-    perfect = y if task == "regression" else np.eye(predictions.shape[1])[y]
+    perfect = {"values": y, "risk": -np.abs(y)}.get(predicts(task))
+    perfect = np.eye(predictions.shape[1])[y] if perfect is None else perfect
     assert METRICS[name].better(score(name, task, y, perfect), score(name, task, y, predictions))
 
 
@@ -36,10 +46,11 @@ def test_bootstrap_agrees_with_resampling_row_by_row(name: str, task: str) -> No
     y, predictions = rows(task, 200)
     found = bootstrap_interval(name, task, y, predictions, resamples=400)
     rng = np.random.default_rng(1)
-    strata = [np.arange(len(y))] if task == "regression" else [np.flatnonzero(y == code) for code in np.unique(y)]
+    codes = strata(task, y)
+    parts = [np.flatnonzero(codes == code) for code in np.unique(codes)]
     scores = []
     for _ in range(80):
-        drawn = np.concatenate([rng.choice(part, len(part)) for part in strata])
+        drawn = np.concatenate([rng.choice(part, len(part)) for part in parts])
         scores.append(score(name, task, y[drawn], predictions[drawn]))
     assert found.std_error == pytest.approx(np.std(scores), rel=0.4)
     assert found.low <= found.score <= found.high
@@ -85,6 +96,7 @@ TRUTH = {
         for name, function in {"f1": sk.f1_score, "precision": sk.precision_score, "recall": sk.recall_score}.items()
         for average in ("micro", "macro", "weighted")
     },
+    ("poisson_deviance", "count"): sk.mean_poisson_deviance,
     ("rmse", "regression"): sk.root_mean_squared_error,
     ("mae", "regression"): sk.mean_absolute_error,
     ("r2", "regression"): sk.r2_score,
@@ -102,7 +114,8 @@ TRUTH = {
 @pytest.mark.parametrize("seed", [0, 1])
 def test_scores_are_those_of_scikit_learn_and_scipy(name: str, task: str, seed: int) -> None:
     y, predictions = rows(task, seed=seed)
-    assert score(name, task, y, predictions) == pytest.approx(TRUTH[name, task](y, predictions), rel=1e-9)
+    truth = TRUTH.get((name, task)) or TRUTH[name, "regression"]
+    assert score(name, task, y, predictions) == pytest.approx(truth(y, predictions), rel=1e-9)
 
 
 def test_worked_examples_from_print() -> None:
@@ -129,7 +142,7 @@ def test_the_range_holds_the_best_and_the_worst() -> None:
         best_end = metric.range[1] if metric.direction == "maximize" else metric.range[0]
         for task in metric.tasks:
             truth, predictions = rows(task)
-            perfect = truth if task == "regression" else np.eye(predictions.shape[1])[truth]
+            perfect = truth if predicts(task) == "values" else np.eye(predictions.shape[1])[truth]
             assert score(name, task, truth, perfect) == pytest.approx(best_end, abs=1e-9)
     assert [score(name, "binary", y, worst) for name in ("mcc", "kappa", "roc_auc", "brier", "ece")] == [-1, -1, 0, 1, 1]
     assert score("brier", "multiclass", np.array([0, 1, 2]), np.eye(3)[[1, 2, 0]]) == METRICS["brier"].range[1]
@@ -149,6 +162,9 @@ def test_an_undefined_score_is_an_error_never_nan() -> None:
         score("mape", "regression", np.zeros(3), np.ones(3))
     with pytest.raises(ValueError, match="two different true values"):
         score("r2", "regression", np.ones(3), np.ones(3))
+    with pytest.raises(ValueError, match="of counts and some true values are negative"):
+        score("poisson_deviance", "count", np.array([-1.0, 2.0]), np.ones(2))
+    assert np.isfinite(score("poisson_deviance", "count", np.array([0.0, 2.0]), np.zeros(2)))
     with pytest.raises(ValueError, match="missing or infinite"):
         score("rmse", "regression", np.ones(2), np.array([np.nan, 1]))
     with pytest.raises(ValueError, match="expected"):
@@ -195,7 +211,7 @@ def test_perfect_calibration_is_inside_its_interval() -> None:
 def test_unknown_and_unfitting_metrics_are_told_apart() -> None:
     with pytest.raises(ValueError, match=r"unknown metric 'roc-auc'.*'roc_auc'"):
         metric_for("roc-auc", "binary")
-    with pytest.raises(ValueError, match=r"'rmse' is for regression tasks, this task is binary.*log_loss"):
+    with pytest.raises(ValueError, match=r"'rmse' is for regression and count tasks, this task is binary.*log_loss"):
         metric_for("rmse", "binary")
 
 

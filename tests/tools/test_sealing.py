@@ -25,6 +25,7 @@ def frame(rows: int = 100) -> pd.DataFrame:
 
 def hosting(tmp_path: Path, table: pd.DataFrame | str | None = None, **settings: Any) -> Hosting:
     path = tmp_path / "people.csv"
+    path.parent.mkdir(exist_ok=True)
     if isinstance(table, str):
         path.write_text(table)
     else:
@@ -93,6 +94,47 @@ def test_a_role_cannot_change_what_the_user_fixed(tmp_path: Path) -> None:
         seal_holdout(h.host, target="town")
     with pytest.raises(ToolRefused, match="user fixed metric='f1'"):
         seal_holdout(h.host, metric="accuracy")
+
+
+TASKS = {
+    "whole": [0, 1, 1, 2, 3] * 20,
+    "broken": [0, 1, 2, 3, 2.5] * 20,
+    "negative": [0, 1, -2, 3, 2] * 20,
+    "word": ["a", "b", "c", "d", "e"] * 20,
+    "pair": [0, 1, 0, 0, 1] * 20,
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "message"),
+    [
+        ("broken", "count", r"target 'broken' has 20 values that are no counts, such as 2\.5; expected whole numbers of 0 and more"),
+        ("negative", "count", r"target 'negative' has 20 values that are no counts, such as -2"),
+        ("word", "count", r"target 'word' is text \('a'\), expected numbers for counts"),
+        ("word", "regression", r"target 'word' is text \('a'\), expected numbers for regression"),
+        ("word", "binary", r"target 'word' has 5 classes, expected two.*--task multiclass"),
+        ("pair", "multiclass", r"target 'pair' has two classes, expected three or more.*--task binary"),
+    ],
+)
+def test_a_target_that_does_not_fit_the_task_is_refused(tmp_path: Path, target: str, task: str, message: str) -> None:
+    with pytest.raises(InputRefused, match=message):
+        sealed(hosting(tmp_path, frame().assign(**TASKS), target=target, task=task))
+
+
+def test_the_user_settles_the_task_and_counts_are_never_inferred(tmp_path: Path) -> None:
+    found = {}
+    for task in (None, "regression", "count"):
+        h = hosting(tmp_path / str(task), frame().assign(**TASKS), target="whole", task=task)
+        sealed(h)
+        contract = h.vault.contract
+        found[task] = (contract.task, contract.predicts, contract.metric, contract.prediction_columns, contract.split.kind)
+    assert found["regression"] == ("regression", "values", "rmse", ["prediction"], "random")
+    assert found["count"] == ("count", "values", "poisson_deviance", ["prediction"], "random")
+    assert found[None][:2] == ("multiclass", "classes")
+    h = hosting(tmp_path / "role", frame().assign(**TASKS), target="whole", task="count")
+    fetch_data(h.host)
+    with pytest.raises(ToolRefused, match="user fixed task='count'; it cannot be 'regression'"):
+        seal_holdout(h.host, task="regression")
 
 
 def test_a_role_that_names_no_target_is_told_the_columns(tmp_path: Path) -> None:

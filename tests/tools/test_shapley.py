@@ -38,8 +38,8 @@ def model_of(problem: Problem, *families: str, fits: int = 1, **params: Any) -> 
 
 def inverse_link(problem: Problem, raw: np.ndarray) -> np.ndarray:
     """Predictions of raw scores, in the shape of predictions."""
-    if problem.contract.task == "regression":
-        return raw[:, 0]
+    if problem.contract.predicts == "values":
+        return np.exp(raw[:, 0]) if problem.contract.task == "count" else raw[:, 0]
     if problem.contract.task == "binary":
         positive = 1 / (1 + np.exp(-raw[:, 0]))
         return np.column_stack([1 - positive, positive])

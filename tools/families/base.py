@@ -21,6 +21,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Params = dict[str, Any]
 
 
+FEWEST_EVENTS = 0.5
+"""Expected in all rows of a fit together, at least: counts that a model calls impossible would cost without limit where one comes."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """What does not change between the folds and trials of a search."""
@@ -32,6 +36,8 @@ class Setting:
     """0 where no classes are predicted."""
     metric: str
     predicts: Predicts = "classes"
+    counts: bool = False
+    """Whether the values are whole numbers of 0 and more."""
     text: bool = True
     dates: bool = True
     seed: int = 0
@@ -48,13 +54,24 @@ class Setting:
         return self.metric in ("mae", "median_ae", "mape", "smape", "huber")
 
     @property
+    def poisson_loss(self) -> bool:
+        """Whether values are learnt by the likelihood of counts, on the scale of the logarithm of their expected value."""
+        return self.counts and not self.absolute_loss and self.metric != "rmsle"
+
+    @property
+    def may_log(self) -> bool:
+        """Whether the target can be learnt on the scale log(1 + value) at all."""
+        return self.n_classes == 0 and self.target_min >= 0 and not self.poisson_loss
+
+    @property
+    def skewed(self) -> bool:
+        """Whether values pile up near 0, so that log(1 + value) is worth a try."""
+        return self.may_log and self.target_skew > 1
+
+    @property
     def log_target(self) -> bool:
         """Whether the target is learnt best on the scale log(1 + value)."""
-        return (
-            self.predicts == "values"
-            and self.target_min >= 0
-            and (self.metric == "rmsle" or (self.metric == "mape" and self.target_skew > 1))
-        )
+        return self.may_log and (self.metric == "rmsle" or (self.metric == "mape" and self.skewed))
 
 
 @dataclass
@@ -79,7 +96,7 @@ class Contributions:
     """What each column adds to the raw score of each row: Shapley values, which add up with the base to the score itself.
 
     The raw score is the log-odds of the second of two classes, one number a class before the softmax for more, and the value for
-    regression, on the scale that the model learnt.
+    values, on the scale that the model learnt.
     """
 
     columns: list[str]
@@ -103,9 +120,11 @@ class Fitted:
 
     predictor: Predictor
     classes: Array
-    """Codes of the classes that the predictor knows; empty for regression."""
+    """Codes of the classes that the predictor knows; empty for values."""
     n_classes: int
     log_target: bool = False
+    log_rate: bool = False
+    """Whether it learnt the logarithm of the expected value, so that its raw score is on that scale."""
     low: float = -np.inf
     high: float = np.inf
     """Range that predicted values are kept in, for models that could run away on unseen rows."""
@@ -336,11 +355,12 @@ class Family(ABC):
         setting: Setting,
         context: FitContext,
     ) -> Fitted:
-        log_target = bool(params.pop("log_target", False)) and float(y.min()) >= 0
+        log_target = bool(params.pop("log_target", False)) and float(y.min()) >= 0 and not setting.poisson_loss
         low, high = float(y.min()), float(y.max())
         margin = 0.25 * (high - low)
+        least = max(low - margin, FEWEST_EVENTS / len(y) if setting.counts else 0.0) if low >= 0 else low - margin
         if high == low:
-            return Fitted(Constant(np.asarray(low)), np.empty(0, dtype=np.int64), 0)
+            return Fitted(Constant(np.asarray(low)), np.empty(0, dtype=np.int64), 0, low=least)
         shaped = np.log1p(y) if log_target else y
         valid = None
         if X_valid is not None and y_valid is not None and len(y_valid):
@@ -351,7 +371,8 @@ class Family(ABC):
             np.empty(0, dtype=np.int64),
             0,
             log_target=log_target,
-            low=max(low - margin, 0.0) if low >= 0 else low - margin,
+            log_rate=setting.poisson_loss,
+            low=least,
             high=high + margin,
             iterations=raw.iterations,
             cut_short=raw.cut_short,

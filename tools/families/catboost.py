@@ -162,7 +162,9 @@ class CatBoost(Family):
 
 
 def _fixed(setting: Setting, context: FitContext) -> Params:
-    loss = ("MAE" if setting.absolute_loss else "RMSE") if setting.n_classes == 0 else "Logloss" if setting.n_classes == 2 else "MultiClass"
+    loss = "Logloss" if setting.n_classes == 2 else "MultiClass"
+    if setting.n_classes == 0:
+        loss = "Poisson" if setting.poisson_loss else "MAE" if setting.absolute_loss else "RMSE"
     return {
         "loss_function": loss,
         "iterations": context.iterations or MOST_ITERATIONS,

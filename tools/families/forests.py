@@ -83,6 +83,8 @@ class Forest(Family):
         params = {**params}
         wanted = context.iterations or params.pop("n_estimators")
         params.pop("n_estimators", None)
+        if setting.poisson_loss:
+            params["criterion"] = "poisson"
         kind: Any = getattr(ensemble, self._kinds[bool(setting.n_classes)])
         # On small tables handing trees to threads costs more than growing them.
         jobs = setting.threads if matrix.size > 200_000 else 1

@@ -110,7 +110,8 @@ class LightGBM(Family):
 
 def _fixed(setting: Setting, context: FitContext) -> Params:
     if setting.n_classes == 0:
-        objective: Params = {"objective": "mae" if setting.absolute_loss else "rmse", "metric": "mae" if setting.absolute_loss else "rmse"}
+        loss = "poisson" if setting.poisson_loss else "mae" if setting.absolute_loss else "rmse"
+        objective: Params = {"objective": loss, "metric": loss}
     elif setting.n_classes == 2:
         objective = {"objective": "binary", "metric": "binary_logloss"}
     else:

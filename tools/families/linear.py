@@ -1,4 +1,4 @@
-"""Regularised linear models over skrub's table vectorizer."""
+"""Regularised linear and log-linear models over skrub's table vectorizer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LinearModel:
 
 
 class Linear(Family):
-    """Logistic regression, or ridge regression (Hoerl and Kennard 1970), scikit-learn."""
+    """Logistic regression, ridge regression (Hoerl and Kennard 1970), or Poisson regression of counts, scikit-learn."""
 
     name = "linear"
     weight = 0.5
@@ -40,7 +40,7 @@ class Linear(Family):
     def default(self, setting: Setting) -> list[Params]:
         if setting.n_classes:
             return [{"C": 0.3}, {"C": 0.03}]
-        skewed = setting.target_min >= 0 and setting.target_skew > 1
+        skewed = setting.skewed
         first = {"alpha": 10.0, "log_target": skewed or setting.log_target}
         return (
             [first, {"alpha": 10.0, "log_target": False}]
@@ -51,7 +51,7 @@ class Linear(Family):
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         if setting.n_classes:
             return {"C": trial.suggest_float("C", 1e-4, 100.0, log=True)}
-        log_target = trial.suggest_categorical("log_target", [False, True]) if setting.target_min >= 0 else False
+        log_target = trial.suggest_categorical("log_target", [False, True]) if setting.may_log else False
         return {"alpha": trial.suggest_float("alpha", 1e-3, 1e5, log=True), "log_target": log_target}
 
     def _fit(
@@ -62,7 +62,7 @@ class Linear(Family):
         vectorizer = vectorizer_for(setting.columns, text=setting.text, dates=setting.dates, rows=len(y), seed=setting.seed)
         matrix = vectorizer.fit_transform(X)
         context.deadline.check()
-        estimator = self._estimator(params, setting)
+        estimator = self._estimator(params, setting, len(y))
         with warnings.catch_warnings():
             # A fit that stops at the iteration limit is still a model; its fold scores tell its worth.
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -70,11 +70,13 @@ class Linear(Family):
         return Raw(LinearModel(vectorizer, estimator, setting.n_classes))
 
     @staticmethod
-    def _estimator(params: Params, setting: Setting) -> Any:
-        from sklearn.linear_model import LogisticRegression, Ridge
+    def _estimator(params: Params, setting: Setting, rows: int) -> Any:
+        from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 
         if setting.n_classes:
             return LogisticRegression(C=params["C"], max_iter=300, tol=1e-4)
+        if setting.poisson_loss:
+            return PoissonRegressor(alpha=params["alpha"] / rows, max_iter=300)  # whose loss is a mean, Ridge's a sum
         return Ridge(alpha=params["alpha"])
 
 

@@ -11,7 +11,7 @@ import itertools
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -31,6 +31,12 @@ BATCH_ROWS = 4096
 FEWEST_EPOCHS = 12
 PERIODS = 16
 EMBEDDED = 4
+
+
+MOST_LOG_RATE = 15.0
+"""Beyond which the logarithm of an expected count is held, in either direction from that of the mean."""
+Link = Literal["softmax", "identity", "exp"]
+"""How outputs become predictions."""
 
 
 class Network(nn.Module):  # type: ignore[misc]
@@ -99,12 +105,12 @@ class MLPModel:
     network: Network
     centre: float
     scale: float
-    n_classes: int
+    link: Link
 
     def predict(self, X: pd.DataFrame) -> Array:
         numbers, codes = self.inputs.tensors(X)
-        values = _predicted(self.network, numbers, codes, self.n_classes).numpy().astype(np.float64)
-        return values if self.n_classes else values * self.scale + self.centre
+        values = _predicted(self.network, numbers, codes, self.link).numpy().astype(np.float64)
+        return values * self.scale + self.centre
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
@@ -126,15 +132,21 @@ class MLPModel:
                 parameter.copy_(torch.from_numpy(weight))
 
 
-def _predicted(network: Network, numbers: torch.Tensor, codes: torch.Tensor, n_classes: int) -> torch.Tensor:
+def _predicted(network: Network, numbers: torch.Tensor, codes: torch.Tensor, link: Link) -> torch.Tensor:
     """Probabilities (rows, classes) or scaled values (rows,), batch by batch."""
     with torch.no_grad():
         starts = range(0, len(numbers), BATCH_ROWS)
-        return torch.cat([_average(network(numbers[i : i + BATCH_ROWS], codes[i : i + BATCH_ROWS]), n_classes) for i in starts])
+        return torch.cat([_average(network(numbers[i : i + BATCH_ROWS], codes[i : i + BATCH_ROWS]), link) for i in starts])
 
 
-def _average(outputs: torch.Tensor, n_classes: int) -> torch.Tensor:
-    return outputs.softmax(dim=2).mean(dim=0) if n_classes else outputs.mean(dim=0)[:, 0]
+def _average(outputs: torch.Tensor, link: Link) -> torch.Tensor:
+    if link == "softmax":
+        return outputs.softmax(dim=2).mean(dim=0)
+    return (_rate(outputs) if link == "exp" else outputs).mean(dim=0)[:, 0]
+
+
+def _rate(outputs: torch.Tensor) -> torch.Tensor:
+    return outputs.clamp(-MOST_LOG_RATE, MOST_LOG_RATE).exp()
 
 
 class MLP(Family):
@@ -147,7 +159,7 @@ class MLP(Family):
     appetite = Appetite(table=3.5, matrix=5.0, fixed_mb=120)
 
     def default(self, setting: Setting) -> list[Params]:
-        skewed = setting.log_target or (setting.n_classes == 0 and setting.target_min >= 0 and setting.target_skew > 1)
+        skewed = setting.log_target or setting.skewed
         batch = 64 if setting.n_rows < 2000 else 128 if setting.n_rows < 10_000 else 256
         base: Params = {
             "learning_rate": 0.004,
@@ -173,9 +185,7 @@ class MLP(Family):
             "spread": trial.suggest_float("spread", 0.02, 1.0, log=True),
             "batch": base["batch"],
             "epochs": base["epochs"],
-            "log_target": trial.suggest_categorical("log_target", [False, True])
-            if setting.n_classes == 0 and setting.target_min >= 0
-            else False,
+            "log_target": trial.suggest_categorical("log_target", [False, True]) if setting.may_log else False,
         }
 
     def paced(self, params: Params, pace: float, seconds: float, setting: Setting) -> Params:
@@ -190,14 +200,19 @@ class MLP(Family):
         torch.set_num_threads(setting.threads)
         inputs, learnt = self._inputs(X, y, setting)
         numbers, codes = _tensors(learnt, inputs.codes.transform(X) if inputs.codes.categorical else None)
-        centre, scale = (float(y.mean()), float(y.std()) or 1.0) if not setting.n_classes else (0.0, 1.0)
+        link: Link = "softmax" if setting.n_classes else "exp" if setting.poisson_loss else "identity"
+        centre, scale = 0.0, 1.0
+        if link == "exp":
+            scale = float(y.mean()) or 1.0
+        elif link == "identity":
+            centre, scale = float(y.mean()), float(y.std()) or 1.0
         target = torch.from_numpy(y) if setting.n_classes else torch.from_numpy(((y - centre) / scale).astype(np.float32))
         outputs = setting.n_classes or 1
         levels = [len(inputs.codes.levels_[name]) for name in inputs.codes.categorical]
         network = Network(
             numbers.shape[1], levels, [params["hidden"]] * params["layers"], outputs, params["dropout"], params["spread"], context.seed
         )
-        model = MLPModel(inputs, network, centre, scale, setting.n_classes)
+        model = MLPModel(inputs, network, centre, scale, link)
         check = None
         if valid:
             check_numbers, check_codes = inputs.tensors(valid[0])
@@ -285,14 +300,18 @@ class _Run:
         if self.setting.n_classes:
             repeated = target.repeat(members)
             return nn.functional.cross_entropy(outputs.reshape(-1, outputs.shape[2]), repeated) * members
+        if self.model.link == "exp":
+            return (_rate(outputs[:, :, 0]) - target * outputs[:, :, 0].clamp(-MOST_LOG_RATE, MOST_LOG_RATE)).mean() * members
         errors = outputs[:, :, 0] - target
         return (errors.abs() if self.setting.absolute_loss else errors.square()).mean() * members
 
     def _check(self, check: Any) -> float:
         numbers, codes, target = check
-        values = _predicted(self.model.network, numbers, codes, self.setting.n_classes)
+        values = _predicted(self.model.network, numbers, codes, self.model.link)
         if self.setting.n_classes:
             return float(-values[torch.arange(len(target)), target].clamp_min(1e-7).log().mean())
+        if self.model.link == "exp":
+            return float((values - target * values.log()).mean())
         errors = values - target
         return float((errors.abs() if self.setting.absolute_loss else errors.square()).mean())
 

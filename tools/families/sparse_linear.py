@@ -60,7 +60,7 @@ class SparseLinearModel:
 
 
 class SparseLinear(Family):
-    """Logistic or ridge regression, scikit-learn, for tables with texts or with categories of many levels.
+    """Logistic, ridge or Poisson regression, scikit-learn, for tables with texts or with categories of many levels.
 
     On text alone such models are hard to beat (Wang and Manning 2012); beside trees they see what those have to leave out.
     """
@@ -77,20 +77,19 @@ class SparseLinear(Family):
     def default(self, setting: Setting) -> list[Params]:
         if setting.n_classes:
             return [{"C": 2.0}, {"C": 0.2}]
-        skewed = setting.target_min >= 0 and setting.target_skew > 1
-        return [{"alpha": 1.0, "log_target": skewed or setting.log_target}, {"alpha": 10.0, "log_target": setting.log_target}]
+        return [{"alpha": 1.0, "log_target": setting.skewed or setting.log_target}, {"alpha": 10.0, "log_target": setting.log_target}]
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         if setting.n_classes:
             return {"C": trial.suggest_float("C", 1e-2, 100.0, log=True)}
-        log_target = trial.suggest_categorical("log_target", [False, True]) if setting.target_min >= 0 else False
+        log_target = trial.suggest_categorical("log_target", [False, True]) if setting.may_log else False
         return {"alpha": trial.suggest_float("alpha", 1e-2, 1e3, log=True), "log_target": log_target}
 
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
     ) -> Raw:
         from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression, Ridge
+        from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
         from sklearn.preprocessing import OneHotEncoder
 
         others = [c for c in setting.columns if c.kind not in ("categorical", "text")]
@@ -109,6 +108,8 @@ class SparseLinear(Family):
         context.deadline.check()
         if setting.n_classes:
             estimator: Any = LogisticRegression(C=params["C"], max_iter=150, tol=1e-3)
+        elif setting.poisson_loss:
+            estimator = PoissonRegressor(alpha=params["alpha"] / len(y), max_iter=150, tol=1e-3)
         else:
             estimator = Ridge(alpha=params["alpha"], solver="sparse_cg", tol=1e-4)
         with warnings.catch_warnings():

@@ -38,6 +38,8 @@ class Tree(Family):
         matrix = encoder.fit_transform(X, y)
         context.deadline.check()
         kind = DecisionTreeClassifier if setting.n_classes else DecisionTreeRegressor
+        if setting.poisson_loss:
+            params = {**params, "criterion": "poisson"}
         estimator = kind(**params, random_state=context.seed).fit(matrix, y)
         return Raw(MatrixModel(encoder, estimator, setting.n_classes), importance=column_shares(encoder, estimator.feature_importances_))
 

@@ -127,8 +127,11 @@ def _fixed(setting: Setting, context: FitContext) -> Params:
     if setting.predicts == "risk":
         return _common({"objective": "survival:cox", "eval_metric": "cox-nloglik"}, setting, context)
     if setting.n_classes == 0:
-        loss = "mae" if setting.absolute_loss else "rmse"
-        objective: Params = {"objective": "reg:absoluteerror" if setting.absolute_loss else "reg:squarederror", "eval_metric": loss}
+        objective: Params = {"objective": "reg:squarederror", "eval_metric": "rmse"}
+        if setting.absolute_loss:
+            objective = {"objective": "reg:absoluteerror", "eval_metric": "mae"}
+        elif setting.poisson_loss:
+            objective = {"objective": "count:poisson", "eval_metric": "poisson-nloglik"}
     elif setting.n_classes == 2:
         objective = {"objective": "binary:logistic", "eval_metric": "logloss"}
     else:

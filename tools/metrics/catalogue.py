@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from tools.contract import PREDICTS, Task
+from tools.contract import Task, predicts
 from tools.metrics.classification import CLASSIFICATION
 from tools.metrics.custom import brought, load
 from tools.metrics.metric import Metric
@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (*CLASSIFICATION, *REGRESSION, *SURVIVAL)}
 """The built-in metrics."""
+_DEFAULTS: dict[Task, str] = {
+    "binary": "roc_auc",
+    "multiclass": "log_loss",
+    "regression": "rmse",
+    "count": "poisson_deviance",
+    "survival": "c_index",
+}
 _TWO_CLASSES = ("roc_auc", "roc_auc_ovo", "average_precision", "mcc", "kappa")
 
 
 def default_metric(task: Task) -> str:
     """The metric of a task when nobody asked for one."""
-    return {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse", "survival": "c_index"}[task]
+    return _DEFAULTS[task]
 
 
 def find_metric(name: str) -> Metric:
@@ -77,15 +84,17 @@ def undefined_reason(metric: str, task: Task, y: Array) -> str | None:
     metric_for(metric, task)
     if len(y) == 0:
         return "there are no rows to score"
-    if PREDICTS[task] == "risk":
+    if predicts(task) == "risk":
         return _no_pairs(y)
-    if PREDICTS[task] == "values":
+    if predicts(task) == "values":
         if not np.isfinite(y).all():
             return "a true value is missing or infinite"
         if metric == "r2" and (len(y) < 2 or np.ptp(y) == 0):
             return "r2 needs at least two different true values; use rmse or mae"
         if metric == "mape" and (y == 0).any():
             return "mape divides by the true value and some are 0; use mae or smape"
+        if metric == "poisson_deviance" and (y < 0).any():
+            return "poisson_deviance is of counts and some true values are negative; use rmse or mae"
         if metric == "rmsle" and (y < 0).any():
             return "rmsle takes log(1 + value) and some true values are negative; use rmse or mae"
         return None

@@ -18,7 +18,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import get_args
 
-from tools.contract import Direction, Task
+from tools.contract import Direction, Task, predicts
 from tools.metrics.metric import Metric, Needs
 
 GROUP = "mlteam.metrics"
@@ -74,9 +74,11 @@ def _check(name: str, metric: object) -> None:
     ):
         if value not in known:
             raise ValueError(f"{what}: {value!r} is none of {', '.join(known)}")
-    numbers = "regression" in metric.tasks
-    if numbers != (metric.needs == "value") or (numbers and len(metric.tasks) > 1):
-        raise ValueError(f"needs {metric.needs!r} does not go with tasks {', '.join(metric.tasks)}: 'value' is for regression alone")
+    shapes = {predicts(task) for task in metric.tasks}
+    if len(shapes) > 1 or ("values" in shapes) != (metric.needs == "value"):
+        raise ValueError(
+            f"needs {metric.needs!r} does not go with tasks {', '.join(metric.tasks)}: 'value' is for regression and count alone"
+        )
     if not metric.range[0] < metric.range[1]:
         raise ValueError(f"range {metric.range}: expected the lower value first")
 

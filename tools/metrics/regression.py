@@ -43,9 +43,21 @@ def row_losses(name: str, y: Array, values: Array) -> Array | None:
     if name == "huber":
         size = np.abs(error)
         return np.where(size <= HUBER_DELTA, 0.5 * error**2, HUBER_DELTA * (size - 0.5 * HUBER_DELTA))
+    if name == "poisson_deviance":
+        return poisson_deviances(y, values)
     if name in QUANTILES:
         return np.maximum(QUANTILES[name] * error, (QUANTILES[name] - 1) * error)
     return None
+
+
+def poisson_deviances(y: Array, values: Array) -> Array:
+    """Twice what each row's log-likelihood lacks of the best there is, shape (n,) (McCullagh and Nelder 1989, section 2.3)."""
+    import numpy as np
+    from scipy.special import xlogy
+
+    rates = np.maximum(values, np.finfo(np.float64).eps)
+    deviances: Array = 2 * (xlogy(y, y / rates) - y + rates)
+    return deviances
 
 
 def _mean(name: str) -> Any:
@@ -81,10 +93,20 @@ def _median_ae(y: Array, values: Array) -> float:
     return float(median_absolute_error(y, values))
 
 
-_TASK: tuple[Task, ...] = ("regression",)
+_TASK: tuple[Task, ...] = ("regression", "count")
+_COUNT: tuple[Task, ...] = ("count",)
 _POSITIVE = (0.0, inf)
 
 REGRESSION = (
+    Metric(
+        "poisson_deviance",
+        _COUNT,
+        "minimize",
+        "value",
+        "Mean Poisson deviance of counts; predictions of 0 and less count as the smallest step above it",
+        _mean("poisson_deviance"),
+        _POSITIVE,
+    ),
     Metric("rmse", _TASK, "minimize", "value", "Root of the mean squared error, in units of the target", _rmse, _POSITIVE),
     Metric("mae", _TASK, "minimize", "value", "Mean absolute error, in units of the target", _mean("mae"), _POSITIVE),
     Metric("r2", _TASK, "maximize", "value", "Share of the target's variance explained", _r2, (-inf, 1.0)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tools.contract import PREDICTS, Task
+from tools.contract import Task, one_number
 from tools.metrics.catalogue import metric_for, undefined_reason
 from tools.metrics.metric import Interval, Metric
 
@@ -118,7 +118,7 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Ar
     import numpy as np
 
     y, predictions = np.asarray(y), np.asarray(predictions, dtype=np.float64)
-    flat = PREDICTS[task] != "classes"
+    flat = one_number(task)
     wanted = "(n,)" if flat else "(n, 2)" if task == "binary" else "(n, k)"
     shape_fits = predictions.ndim == (1 if flat else 2) and (task != "binary" or predictions.shape[1] == 2)
     if y.ndim != 1 or len(y) != len(predictions) or not shape_fits:
