@@ -35,10 +35,9 @@ class Concordance:
     Args:
         y: signed times, shape (n,).
         risk: shape (n,).
-        weights: of each row's pairs where its event is the earlier one, shape (n,); alike when left out.
     """
 
-    def __init__(self, y: Array, risk: Array, weights: Array | None = None) -> None:
+    def __init__(self, y: Array, risk: Array) -> None:
         times, events = times_of(y), events_of(y)
         rows = np.lexsort((~events, times))  # by time; at one moment events come first
         self._rows, n = rows, len(y)
@@ -48,7 +47,6 @@ class Concordance:
         died = np.bincount(np.searchsorted(moments, times), weights=events, minlength=len(moments)).astype(np.int64)
         begins = (first + died)[np.searchsorted(moments, times)]  # behind all events of the same moment
         self._events = np.flatnonzero(events & (begins < n))
-        self._weights = np.ones(n) if weights is None else weights[rows]
         self._levels = list(self._split(begins[self._events], ranks, n))
 
     def _split(self, begins: Array, ranks: Array, n: int) -> Any:
@@ -72,11 +70,12 @@ class Concordance:
                 at[queries] += size
             size *= 2
 
-    def score(self, counts: Array | None = None) -> float:
+    def score(self, counts: Array | None = None, weights: Array | None = None) -> float:
         """Share of usable pairs whose shorter-lived row has the higher risk, ties counted half; NaN where there is no such pair.
 
         Args:
             counts: how often each row counts, shape (n,); once when left out.
+            weights: of each row's pairs where its event is the earlier one, shape (n,); alike when left out.
         """
         ours = np.ones(len(self._rows)) if counts is None else counts[self._rows]
         right, all_pairs = np.zeros(len(self._events)), np.zeros(len(self._events))
@@ -84,16 +83,19 @@ class Concordance:
             sums = np.concatenate([[0.0], np.cumsum(ours[level.order])])
             right[level.queries] += (sums[level.below] + sums[level.upto]) / 2 - sums[level.start]
             all_pairs[level.queries] += sums[level.end] - sums[level.start]
-        weights = (ours * self._weights)[self._events]
-        usable = float(weights @ all_pairs)
-        return float(weights @ right) / usable if usable > 0 else float("nan")
+        earlier = ours[self._events] if weights is None else (ours * weights[self._rows])[self._events]
+        usable = float(earlier @ all_pairs)
+        return float(earlier @ right) / usable if usable > 0 else float("nan")
 
 
-def censoring_weights(y: Array) -> Array:
+def censoring_weights(y: Array, counts: Array | None = None) -> Array:
     """Inverse squares of the chance of not being censored before each row's own time, shape (n,); 0 where that chance is 0.
 
     By the product-limit estimate of the censoring times of these rows (Uno et al. 2011).
+
+    Args:
+        counts: how often each row counts, shape (n,); once when left out.
     """
-    moments, kept = survival_curve(np.where(events_of(y), -1.0, 1.0) * times_of(y))
+    moments, kept = survival_curve(np.where(events_of(y), -1.0, 1.0) * times_of(y), counts)
     chance = np.concatenate([[1.0], kept])[np.searchsorted(moments, times_of(y), side="right")]
     return np.divide(1.0, chance**2, out=np.zeros(len(y)), where=chance > 0)

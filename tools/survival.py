@@ -62,10 +62,14 @@ def read_events(column: pd.Series) -> pd.Series:
     return column.isin(happened).astype("float64").where(column.notna())
 
 
-def survival_curve(y: Array) -> tuple[Array, Array]:
-    """The product-limit estimate of Kaplan and Meier (1958): distinct event times, and the share that outlives each, shape (m,)."""
-    moments, at_risk, died = _table(y)
-    return moments, np.cumprod(1 - died / at_risk)
+def survival_curve(y: Array, counts: Array | None = None) -> tuple[Array, Array]:
+    """The product-limit estimate of Kaplan and Meier (1958): distinct event times, and the share that outlives each, shape (m,).
+
+    Args:
+        counts: how often each row counts, shape (n,); once when left out.
+    """
+    moments, at_risk, died = _table(y, counts)
+    return moments, np.cumprod(1 - np.divide(died, at_risk, out=np.zeros(len(moments)), where=at_risk > 0))
 
 
 def cumulative_hazard(y: Array) -> tuple[Array, Array]:
@@ -85,9 +89,12 @@ def null_residuals(y: Array) -> Array:
     return events_of(y).astype(np.float64) - expected
 
 
-def _table(y: Array) -> tuple[Array, Array, Array]:
+def _table(y: Array, counts: Array | None = None) -> tuple[Array, Array, Array]:
     """Distinct event times, the rows at risk just before each, and the events at it."""
-    times, events = times_of(y), events_of(y)
-    moments, died = np.unique(times[events], return_counts=True)
-    at_risk = len(times) - np.searchsorted(np.sort(times), moments, side="left")
+    times, events, counts = times_of(y), events_of(y), np.ones(len(y)) if counts is None else counts
+    moments, places = np.unique(times[events], return_inverse=True)
+    died = np.bincount(places, weights=counts[events], minlength=len(moments))
+    order = np.argsort(times, kind="stable")
+    left = np.concatenate([[0.0], np.cumsum(counts[order])])
+    at_risk = left[-1] - left[np.searchsorted(times[order], moments, side="left")]
     return moments, at_risk, died

@@ -14,7 +14,7 @@ import numpy as np
 from tools.metrics.classification import ECE_BINS, brier_losses, calibration_gaps
 from tools.metrics.metric import Metric
 from tools.metrics.regression import row_losses
-from tools.metrics.survival import concordance
+from tools.metrics.survival import weighed
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -42,7 +42,7 @@ def weigher(metric: Metric, y: Array, shaped: Array) -> Weigher:
     if metric.name == "ece":
         return _calibration(y, shaped)
     if metric.name in ("c_index", "c_index_ipcw"):
-        return concordance(metric.name, y, shaped).score
+        return weighed(metric.name, y, shaped)
     if metric.name == "median_ae":
         return _median(np.abs(y - shaped))
     if metric.name == "r2":

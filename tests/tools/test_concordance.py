@@ -38,14 +38,6 @@ def sample() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return times, events, -times + 8 * rng.normal(size=300)
 
 
-def test_scikit_survival_says_the_same(sample: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-    metrics, util = pytest.importorskip("sksurv.metrics"), pytest.importorskip("sksurv.util")
-    times, events, risk = sample
-    y, truth = signed_times(times, events), util.Surv.from_arrays(events, times)
-    assert score("c_index", "survival", y, risk) == pytest.approx(metrics.concordance_index_censored(events, times, risk)[0])
-    assert score("c_index_ipcw", "survival", y, risk) == pytest.approx(metrics.concordance_index_ipcw(truth, truth, risk)[0])
-
-
 def test_censoring_weights_are_one_where_nothing_is_censored() -> None:
     assert censoring_weights(np.array([1.0, 2.0, 3.0])).tolist() == [1, 1, 1]
 

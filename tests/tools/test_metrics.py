@@ -6,7 +6,7 @@ from scipy import special, stats
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
-from tools.contract import predicts
+from tools.contract import one_number, predicts
 from tools.metrics import METRICS, bootstrap_interval, default_metric, metric_for, score, undefined_reason
 from tools.strata import strata
 from tools.survival import signed_times
@@ -33,12 +33,15 @@ def rows(task: str, n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     return y, proba / proba.sum(axis=1, keepdims=True)
 
 
+def perfect(task: str, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """Predictions that are as good as can be."""
+    return {"values": y, "risk": -np.abs(y)}[predicts(task)] if one_number(task) else np.eye(predictions.shape[1])[y]
+
+
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_every_metric_scores_its_tasks_and_prefers_the_truth(name: str, task: str) -> None:
     y, predictions = rows(task)
-    perfect = {"values": y, "risk": -np.abs(y)}.get(predicts(task))
-    perfect = np.eye(predictions.shape[1])[y] if perfect is None else perfect
-    assert METRICS[name].better(score(name, task, y, perfect), score(name, task, y, predictions))
+    assert METRICS[name].better(score(name, task, y, perfect(task, y, predictions)), score(name, task, y, predictions))
 
 
 @pytest.mark.parametrize(("name", "task"), CASES)
@@ -68,7 +71,18 @@ def calibration_error(y: np.ndarray, said: np.ndarray) -> float:
     return float(np.abs(happened - believed) @ held[held > 0] / len(y))
 
 
+def concordance(name: str, y: np.ndarray, risk: np.ndarray) -> float:
+    """By scikit-survival, which is an extra."""
+    surv, metrics = pytest.importorskip("sksurv.util").Surv, pytest.importorskip("sksurv.metrics")
+    times, events = np.abs(y), y > 0
+    if name == "c_index":
+        return float(metrics.concordance_index_censored(events, times, risk)[0])
+    return float(metrics.concordance_index_ipcw(surv.from_arrays(events, times), surv.from_arrays(events, times), risk)[0])
+
+
 TRUTH = {
+    ("c_index", "survival"): lambda y, r: concordance("c_index", y, r),
+    ("c_index_ipcw", "survival"): lambda y, r: concordance("c_index_ipcw", y, r),
     ("roc_auc", "binary"): lambda y, p: sk.roc_auc_score(y, p[:, 1]),
     ("roc_auc", "multiclass"): lambda y, p: sk.roc_auc_score(y, p, multi_class="ovr", average="macro"),
     ("roc_auc_ovo", "multiclass"): lambda y, p: sk.roc_auc_score(y, p, multi_class="ovo", average="macro"),
@@ -142,8 +156,7 @@ def test_the_range_holds_the_best_and_the_worst() -> None:
         best_end = metric.range[1] if metric.direction == "maximize" else metric.range[0]
         for task in metric.tasks:
             truth, predictions = rows(task)
-            perfect = truth if predicts(task) == "values" else np.eye(predictions.shape[1])[truth]
-            assert score(name, task, truth, perfect) == pytest.approx(best_end, abs=1e-9)
+            assert score(name, task, truth, perfect(task, truth, predictions)) == pytest.approx(best_end, abs=1e-9)
     assert [score(name, "binary", y, worst) for name in ("mcc", "kappa", "roc_auc", "brier", "ece")] == [-1, -1, 0, 1, 1]
     assert score("brier", "multiclass", np.array([0, 1, 2]), np.eye(3)[[1, 2, 0]]) == METRICS["brier"].range[1]
     assert score("smape", "regression", np.array([1.0, -2.0]), np.array([-1.0, 3.0])) == METRICS["smape"].range[1]

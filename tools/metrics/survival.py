@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tools.contract import Task
@@ -10,24 +11,23 @@ from tools.metrics.metric import Metric
 if TYPE_CHECKING:
     import numpy as np
 
-    from tools.concordance import Concordance
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def concordance(name: str, y: Array, risk: Array) -> Concordance:
-    """The pairs that a metric counts."""
+def weighed(name: str, y: Array, risk: Array) -> Callable[[Array | None], float]:
+    """A metric of these rows as a function of how often each counts, shape (n,)."""
     from tools.concordance import Concordance, censoring_weights
 
-    return Concordance(y, risk, censoring_weights(y) if name == "c_index_ipcw" else None)
+    pairs = Concordance(y, risk)
+    return pairs.score if name == "c_index" else lambda counts: pairs.score(counts, censoring_weights(y, counts))
 
 
 def _c_index(y: Array, risk: Array) -> float:
-    return concordance("c_index", y, risk).score()
+    return weighed("c_index", y, risk)(None)
 
 
 def _c_index_ipcw(y: Array, risk: Array) -> float:
-    return concordance("c_index_ipcw", y, risk).score()
+    return weighed("c_index_ipcw", y, risk)(None)
 
 
 _TASK: tuple[Task, ...] = ("survival",)
