@@ -10,6 +10,10 @@ from tools.contract import Contract, Task
 METRIC_TITLES = {
     "c_index": "Concordance",
     "c_index_ipcw": "Concordance, censoring weighed",
+    "silhouette": "Silhouette",
+    "davies_bouldin": "Davies-Bouldin",
+    "calinski_harabasz": "Calinski-Harabasz",
+    "agreement": "Agreement of detectors",
     "roc_auc": "ROC AUC",
     "roc_auc_ovo": "ROC AUC, one against one",
     "average_precision": "Average precision",
@@ -57,6 +61,8 @@ TASK_TITLES: dict[Task, str] = {
     "regression": "Regression",
     "count": "Regression of counts",
     "survival": "Survival analysis",
+    "cluster": "Groups of rows",
+    "anomaly": "Anomaly scores",
 }
 
 

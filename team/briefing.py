@@ -34,7 +34,8 @@ _ACTING = re.compile("[`\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\u
 _FULL_RESULTS: dict[Stage, tuple[str, ...]] = {
     Stage.ACQUIRE: ("fetch_data",),
     Stage.PREPARE: ("profile_table",),
-    Stage.DOCUMENT: ("profile_table", "prepare", "evaluate", "find_slices", "learning_curve"),
+    Stage.DOCUMENT: ("profile_table", "prepare", "evaluate", "find_slices", "learning_curve", "examine_structure"),
+    Stage.SELECT: ("examine_structure",),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Task = Literal["binary", "multiclass", "regression", "count", "survival"]
+Task = Literal["binary", "multiclass", "regression", "count", "survival", "cluster", "anomaly"]
 Predicts = Literal["classes", "values", "labels", "risk", "groups", "scores"]
 """The shape of predictions: a probability a class, a number, independent probabilities of labels, a risk (who has more of it has the
 event sooner), a group, a score."""
@@ -20,6 +20,8 @@ _PREDICTS: dict[Task, Predicts] = {
     "regression": "values",
     "count": "values",
     "survival": "risk",
+    "cluster": "groups",
+    "anomaly": "scores",
 }
 
 
@@ -59,8 +61,11 @@ class Contract(BaseModel):
     schema_version: int = 1
     task: Task
     target: str
+    """Column that is predicted; empty where there is none. Of anomalies, a label that serves scoring and no fit."""
     event: str | None = None
     """Column that says whether the time in `target` ended with the event (1) or is censored (0); of survival tasks alone."""
+    reference: list[str] = []
+    """Columns that the host made of the features, for tasks without a target: what groups and scores are judged against."""
     metric: str
     direction: Direction
     classes: list[str] = []
@@ -90,13 +95,15 @@ class Contract(BaseModel):
 
     @property
     def sealed_columns(self) -> list[str]:
-        """Columns that are no features: what is predicted, which of the holdout lies in the vault."""
-        return [self.target] if self.event is None else [self.target, self.event]
+        """Columns that are no features: what predictions are scored against, which of the holdout lies in the vault."""
+        return [*filter(None, (self.target, self.event)), *self.reference]
 
     @property
     def stratum(self) -> str | None:
         """Column whose values holdout and folds hold in the table's own shares; None where there is none."""
-        return self.event if self.event is not None else self.target if self.predicts == "classes" else None
+        if self.event is not None:
+            return self.event
+        return self.target if self.target and self.predicts in ("classes", "scores") else None
 
     def better(self, a: float, b: float) -> bool:
         """Whether score `a` is strictly better than `b`."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.alignment import as_in
 from tools.candidates import Candidate, CandidateSpec, standard_error
 from tools.deadline import Deadline
 from tools.families import family
@@ -120,6 +121,7 @@ def evaluate_candidate(
     iterations: list[int] = []
     cut_short = starved = False
     predicting = 0.0
+    first: Fitted | None = None
     for i, fold in enumerate(problem.fold_ids):
         deadline.check()
         learn, check = _rows(problem, fold, spec.share)
@@ -127,6 +129,9 @@ def evaluate_candidate(
         context = FitContext(deadline=share if model_family.iterative else deadline, seed=setting.seed)
         fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
         tick = time.monotonic()
+        if problem.contract.predicts == "groups":
+            fitted = fitted if first is None else numbered_as(first, fitted, X)
+            first = first or fitted
         oof[check] = fitted.predict(X.iloc[check])
         predicting += time.monotonic() - tick
         cut_short |= fitted.cut_short
@@ -138,6 +143,13 @@ def evaluate_candidate(
             after_fold(fold, _score_or_none(problem, oof, check))
     record = _record(spec, params, problem, oof, iterations, cut_short, time.monotonic() - started, predicting)
     return Evaluated(record, oof, starved)
+
+
+def numbered_as(other: Fitted, fitted: Fitted, X: pd.DataFrame) -> Fitted:
+    """A fit of groups with the numbers of another, by the rows that both put together."""
+    renamed = as_in(other.predict(X).astype(np.int64), fitted.predict(X).astype(np.int64))
+    assert fitted.renamed is not None
+    return replace(fitted, renamed=renamed[fitted.renamed])
 
 
 def _rows(problem: Problem, fold: int, share: float) -> tuple[Array, Array]:

@@ -75,6 +75,8 @@ def ensemble(
     deadline = Deadline(time_s)
     space = workspace()
     problem = load_problem(space)
+    if problem.contract.predicts == "groups":
+        raise ToolRefused("groups cannot be averaged: their numbers mean nothing. Go on with the best candidate.")
     records = _choose(space, candidates)
     single, known = records[0], [record.name for record in records]
     predictions = np.stack([load_oof(space, record.name, problem) for record in records])

@@ -205,6 +205,8 @@ def _plots(
         },
         "values": {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals},
         "risk": {"survival": plots.survival_by_risk},
+        "groups": {},
+        "scores": {},
     }
     kinds = by_shape[contract.predicts]
 

@@ -184,6 +184,27 @@ def _outliving(axis: Any, y: Array, colour: Any, label: str) -> None:
     axis.set_ylabel("Share without the event")
 
 
+def plane(path: Path, title: str, points: Array, codes: Array, names: list[str]) -> None:
+    """Rows in a plane, coloured by what they belong to.
+
+    Args:
+        points: shape (n, 2), or (n, 1).
+        codes: places in `names`, shape (n,).
+    """
+    from matplotlib import colormaps
+
+    down = points[:, 1] if points.shape[1] > 1 else np.zeros(len(points))
+    with figure(path, title, (6.0, 4.6)) as axis:
+        for code, name in enumerate(names[:MOST_CLASSES]):
+            rows = codes == code
+            if rows.any():
+                colour = [GREY, ORANGE][code] if len(names) == 2 and name != "group 1" else colormaps["tab10"](code % 10)
+                axis.scatter(points[rows, 0], down[rows], s=9, alpha=0.6, linewidths=0, color=colour, label=plain(name))
+        axis.set_xlabel("First component")
+        axis.set_ylabel("Second component")
+        axis.legend(fontsize=8, frameon=False, loc="best")
+
+
 def bars(path: Path, title: str, names: list[str], values: list[float], unit: str, errors: list[float] | None = None) -> None:
     """Horizontal bars, the first on top."""
     with figure(path, title, (6.4, max(2.0, 0.28 * len(names) + 1.2))) as axis:

@@ -30,7 +30,8 @@ class Problem:
     X: pd.DataFrame
     """Features in the schema's columns and dtypes, see `tools.tables.coerce`."""
     y: Array
-    """Codes into `contract.classes` (int64), values or signed times (float64), shape (n,)."""
+    """Codes into `contract.classes` (int64), values or signed times (float64), shape (n,). Without a target, what predictions are
+    scored against: labels (int64), shape (n,), or the contract's reference columns (float64), shape (n, d)."""
     folds: Array
     """Fold id per row, -1 for never validated."""
 
@@ -45,7 +46,10 @@ class Problem:
 
     @cached_property
     def plain_target(self) -> Array:
-        """The target as codes or numbers that go with what is predicted, shape (n,): of signed times, their residuals."""
+        """The target as codes or numbers that go with what is predicted, shape (n,): of signed times, their residuals; without a
+        target, zeros."""
+        if self.contract.predicts in ("groups", "scores"):
+            return np.zeros(self.n_rows)
         return null_residuals(self.y) if self.contract.predicts == "risk" else self.y
 
     @cached_property
@@ -89,14 +93,19 @@ class Problem:
 
 
 def encode_target(rows: pd.DataFrame, contract: Contract) -> Array:
-    """The sealed columns of rows as codes into `contract.classes` (int64), as values, or as signed times (float64), shape (n,).
+    """The sealed columns of rows as codes into `contract.classes` (int64), as values or signed times (float64), shape (n,), or as
+    the numbers of the reference columns, shape (n, d).
 
     Raises:
         ToolRefused: when a label is missing or no class of the contract, or a number is missing or infinite.
     """
     import pandas as pd
 
+    if contract.reference:
+        return np.column_stack([_numbers(rows[name]) for name in contract.reference])
     target = rows[contract.target]
+    if contract.predicts == "scores":
+        return _numbers(target).astype(np.int64)
     if contract.predicts != "classes":
         values = _numbers(target)
         return values if contract.event is None else signed_times(np.abs(values), _numbers(rows[contract.event]))

@@ -71,6 +71,8 @@ def associations(problem: Problem) -> dict[str, float]:
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
+    if problem.contract.predicts in ("groups", "scores"):
+        return {}
     y, n_classes = problem.plain_target, problem.n_classes
     if n_classes:
         counts = np.bincount(y, minlength=n_classes)
@@ -145,8 +147,13 @@ def target_distribution(problem: Problem) -> list[TargetShare]:
         shares = np.bincount(problem.y, minlength=problem.n_classes) / max(1, problem.n_rows)
         order = np.argsort(-shares, kind="stable")[:20]
         return [TargetShare(label=problem.contract.classes[i][:40], value=round(float(shares[i]), 4)) for i in order]
-    if problem.contract.predicts == "risk":
-        return _outlived(problem.y)
+    match problem.contract.predicts:
+        case "risk":
+            return _outlived(problem.y)
+        case "scores" if problem.y.ndim == 1:
+            return [TargetShare(label="labelled", value=round(float(problem.y.mean()), 4))]
+        case "groups" | "scores":
+            return []
     points = {"min": 0.0, "5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95, "max": 1.0}
     return [TargetShare(label=name, value=float(f"{np.quantile(problem.y, q):.6g}")) for name, q in points.items()]
 
@@ -185,6 +192,8 @@ def _target(problem: Problem) -> list[Warned]:
 
 
 def _leaks(problem: Problem, found: dict[str, float]) -> list[Warned]:
+    if not found:
+        return []
     what, limit = {"classes": ("ROC AUC", LEAK_AUC), "values": ("R²", LEAK_R2), "risk": ("concordance", LEAK_CONCORDANCE)}[
         problem.contract.predicts
     ]
@@ -260,7 +269,7 @@ def _twins(part: Problem) -> list[Warned]:
 
 def _rows(problem: Problem, part: Problem) -> list[Warned]:
     told = []
-    repeated = float(part.X.assign(__target=part.y).duplicated().mean())
+    repeated = float(part.X.assign(__target=part.plain_target if part.y.ndim > 1 else part.y).duplicated().mean())
     if repeated > 0.005:
         told.append(
             Warned(
@@ -298,9 +307,10 @@ def plot(space: Workspace, problem: Problem) -> list[str]:
     """Target distribution, and missing values where there are any."""
     from tools import plots
 
-    name = space.plots / "target.png"
-    plots.target_distribution(name, problem.contract, problem.y)
-    made = ["plots/target.png"]
+    made = []
+    if problem.contract.predicts not in ("groups", "scores"):
+        plots.target_distribution(space.plots / "target.png", problem.contract, problem.y)
+        made = ["plots/target.png"]
     missing = sorted(
         ((column.name, float(problem.X[column.name].isna().mean())) for column in problem.schema.columns), key=lambda pair: -pair[1]
     )

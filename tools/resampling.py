@@ -107,6 +107,8 @@ def calibration_interval(score: float, resampled: Array, proba: Array, level: fl
 
 def affordable(metric: Metric, y: Array, shaped: Array, resamples: int) -> int:
     """How many resamples a metric gets; 100 are always given where they are asked for."""
+    if metric.needs == "group":  # scored on repeated rows, each compared with each
+        return min(100, resamples)
     if not metric.compares_rows:
         return resamples
     if shaped.ndim == 1:  # concordance: cumulative sums over blocks of every size

@@ -59,19 +59,22 @@ def seal_holdout(
     from tools.problem import encode_target
     from tools.splitting import check_events, check_target, infer_task, split_rows
     from tools.tables import days_come_first, infer_schema, label_text, read_table
+    from tools.untargeted import seal_without_target
 
     if ctx.vault.sealed:
         raise ToolRefused("the contract is sealed already and cannot be changed.")
     if not ctx.run.manifest.exists():
         raise ToolRefused("there is no data yet: call fetch_data first.")
     wish = ctx.wish
-    target = _agreed("target", wish.target, target)
+    target = agreed("target", wish.target, target)
     frame = read_table(next(ctx.run.vault.glob("source.*")))
+    if wish.task is not None and predicts(wish.task) in ("groups", "scores"):
+        return seal_without_target(ctx, frame, wish.task, target, metric, split, column)
     if target is None:
         raise ToolRefused(f"name the target. Columns: {', '.join(map(str, frame.columns[:60]))}.")
-    event = _agreed("event", wish.event, event)
-    _check_columns(frame, wish, target, column, event)
-    task = _task_of(_agreed("task", wish.task, task), target, event, wish)
+    event = agreed("event", wish.event, event)
+    check_columns(frame, wish, target, column, event)
+    task = _task_of(agreed("task", wish.task, task), target, event, wish)
     if isinstance(frame[target].dtype, pd.DatetimeTZDtype) or frame[target].dtype.kind in "mM":
         raise InputRefused(f"target {target!r} holds dates; store it as a number, such as days, or choose another --target.")
     values = frame[target]
@@ -90,19 +93,19 @@ def seal_holdout(
     rows = frame.assign(**{target: values})[known].reset_index(drop=True)
     if event is not None:
         check_events(rows[event])
-    wanted = _agreed("metric", wish.metric, metric) or default_metric(task)
+    wanted = agreed("metric", wish.metric, metric) or default_metric(task)
     try:
         chosen = metric_for(wanted, task)
     except ValueError as error:
         raise (InputRefused if wish.metric else ToolRefused)(str(error)) from None
 
     stratum = event if event is not None else target if predicts(task) == "classes" else None
-    kind, by = _split_kind(wish, stratum, split, column)
+    kind, by = split_kind(wish, stratum, split, column)
     day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])
     plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)
     train_at, holdout_at = split_rows(rows, stratum, plan)
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
-    classes = _ordered_classes(rows[target], task) if predicts(task) == "classes" else []
+    classes = ordered_classes(rows[target], task) if predicts(task) == "classes" else []
     contract = Contract(
         task=task,
         target=target,
@@ -143,13 +146,13 @@ def seal_holdout(
     )
 
 
-def _agreed(what: str, fixed: Word | None, proposed: Word | None) -> Word | None:
+def agreed(what: str, fixed: Word | None, proposed: Word | None) -> Word | None:
     if fixed is not None and proposed is not None and proposed != fixed:
         raise ToolRefused(f"the user fixed {what}={fixed!r}; it cannot be {proposed!r}. Leave `{what}` out.")
     return fixed if fixed is not None else proposed
 
 
-def _check_columns(frame: pd.DataFrame, wish: Wish, target: str, column: str | None, event: str | None) -> None:
+def check_columns(frame: pd.DataFrame, wish: Wish, target: str | None, column: str | None, event: str | None) -> None:
     names = [str(name) for name in frame.columns]
     for what, name, mine in (
         ("target", target, wish.target),
@@ -190,7 +193,7 @@ def _ends(column: pd.Series) -> pd.Series:
         raise InputRefused(f"event column {column.name!r} cannot be read: {error}.") from None
 
 
-def _split_kind(
+def split_kind(
     wish: Wish, stratum: str | None, split: str | None, column: str | None
 ) -> tuple[Literal["stratified", "random", "group", "time"], str | None]:
     if wish.group and wish.time_column:
@@ -208,7 +211,7 @@ def _split_kind(
     return "stratified", None
 
 
-def _ordered_classes(labels: pd.Series, task: Task) -> list[str]:
+def ordered_classes(labels: pd.Series, task: Task) -> list[str]:
     """Class labels in a stable order: numbers by value, text by letter; of two, the positive one last.
 
     Positive is the affirmative word (1, yes, true) or, failing that, the rarer class.

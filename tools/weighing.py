@@ -31,7 +31,7 @@ def weigher(metric: Metric, y: Array, shaped: Array) -> Weigher:
         y: codes or values, shape (n,).
         shaped: what the metric's function takes: probabilities (n, k), codes (n,) or values (n,).
     """
-    if metric.package:
+    if metric.package or metric.needs == "group" or metric.name == "agreement":
         return _repeated(metric, y, shaped)
     if metric.needs == "label":
         return _label(metric, y, shaped)

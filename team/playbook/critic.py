@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.examining import slices, slices_told
+from team.playbook.examining import UNTARGETED, slices, slices_told, structure_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import plus_minus, score, sentence
 from tools.contract import Predicts
@@ -14,6 +14,8 @@ UNTRIED: dict[Predicts, tuple[str, ...]] = {
     "classes": ("lightgbm", "catboost", "extra_trees"),
     "values": ("lightgbm", "catboost", "extra_trees"),
     "risk": ("xgboost",),
+    "groups": ("gaussian_mixture", "hdbscan"),
+    "scores": ("isolation_forest", "local_outlier"),
 }
 """Families without which the baselines have not been beaten for want of trying."""
 
@@ -24,7 +26,7 @@ def decide(t: Transcript) -> Decision:
     if not t.called("review") and not t.facts["reviewed"]:
         if t.stage == "select" and not t.facts.get("evaluated"):
             return Say("There are no predictions for the sealed rows to judge yet.")
-        if t.stage == "select" and (search := slices(t, t.facts["evaluated"][-1])):
+        if t.stage == "select" and t.predicts not in UNTARGETED and (search := slices(t, t.facts["evaluated"][-1])):
             return search
         return _review(t)
     if t.stage == "select" and not t.facts.get("evaluated"):
@@ -80,6 +82,8 @@ def _findings(t: Transcript) -> list[str]:
             real = "real" if round_["real"] else "inside its noise"
             tried = f" for the best of {round_['candidates']}" if round_["candidates"] > 1 else ""
             findings.append(f"The last round of tuning gained {score(round_['gain'])} ± {round_['noise']:.2g}, which is {real}{tried}.")
+    if found := t.facts.get("examine_structure"):
+        findings.append(structure_told(found))
     searched = t.last("find_slices")
     if searched and searched.ok:
         findings.append(slices_told(searched.result))
@@ -96,7 +100,7 @@ def _untried(t: Transcript) -> list[str]:
     top = next(iter(best_of), "dummy")
     if top not in BASELINES[t.predicts] or not plenty:
         return []
-    return [f for f in UNTRIED[t.predicts] if f not in best_of]
+    return [f for f in UNTRIED.get(t.predicts, ()) if f not in best_of]
 
 
 def _errors_apart(a: dict[str, Any], b: dict[str, Any]) -> float:

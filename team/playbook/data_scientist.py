@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from team.playbook.examining import UNTARGETED
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import sentence
 
@@ -44,6 +45,9 @@ def _contract(t: Transcript, table: dict[str, Any]) -> tuple[dict[str, Any], str
             f"the user fixed the problem type, {task}; its values must fit" if task else "problem type and metric follow from its values"
         )
         return {}, f"The user named the target, {wish['target']!r}; {follows}."
+    if t.predicts in UNTARGETED:
+        what = "groups" if t.predicts == "groups" else "anomalies"
+        return {}, f"The user asked for {what}, so no column is predicted; the host makes what they are judged against."
     names = [column["name"] for column in table["table"]]
     usual = TIME_NAMES if t.predicts == "risk" else TARGET_NAMES
     named = next((n for n in names if n.strip().lower() in usual), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from team.playbook.examining import curve, curve_told, explanation
+from team.playbook.examining import UNTARGETED, curve, curve_told, explanation, structure, structure_told
 from team.playbook.refitting import MOST_REFIT_S, PATIENCE, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import BASELINES_SAID, joined, plus_minus, score
@@ -214,7 +214,7 @@ def _tuned(t: Transcript, tuned: list[Done]) -> str:
 
 def _select(t: Transcript) -> Decision:
     blend = t.last("ensemble")
-    if blend is None and t.seconds_left >= 1 and len(t.facts.get("best_of_family", {})) > 1:
+    if blend is None and t.predicts != "groups" and t.seconds_left >= 1 and len(t.facts.get("best_of_family", {})) > 1:
         return Call(
             "ensemble",
             _blending(t),
@@ -225,10 +225,10 @@ def _select(t: Transcript) -> Decision:
     if done and (done.ok or done.result.get("evaluated")):
         handed = done.arguments["candidate"]
         why = why if handed == chosen else f"{handed} is handed over in the place of {chosen}."
-        if asked := curve(t, handed) or explanation(t, handed):
+        if asked := structure(t, handed) if t.predicts in UNTARGETED else curve(t, handed) or explanation(t, handed):
             return asked
-        seen = t.last("learning_curve")
-        told = f" {curve_told(seen.result)}" if seen and seen.ok else ""
+        seen, found = t.last("learning_curve"), t.last("examine_structure")
+        told = f" {curve_told(seen.result)}" if seen and seen.ok else f" {structure_told(found.result)}" if found and found.ok else ""
         return Say(f"{why} Its predictions for the sealed rows are written; nobody has compared them with anything yet.{told}")
     if done and done.lost.get("how") == "memory" and not _asked_twice(t, done):
         why = f"{done.arguments['candidate']} ran out of memory beside what earlier calls had left there; a fresh kernel has more of it."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from team.playbook.examining import UNTARGETED
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import BASELINES_SAID
 from tools.contract import Predicts
+from tools.families import LEARNS
 
 TIGHT_S = 30.0
 """Below this search time there is little room to tune."""
@@ -53,6 +55,8 @@ def decide(t: Transcript) -> Decision:
 
 
 def _families(predicts: Predicts, tight: bool) -> list[str]:
+    if predicts in UNTARGETED:
+        return LEARNS[predicts][1:]
     if predicts == "risk":
         return ["survival_boosting", "xgboost", "survival_forest", "coxnet"]
     if tight:
@@ -61,7 +65,11 @@ def _families(predicts: Predicts, tight: bool) -> list[str]:
 
 
 def _what(predicts: Predicts, target: str) -> str:
-    return f"Rank rows by how soon the event comes, by the time in {target}" if predicts == "risk" else f"Predict {target}"
+    return {
+        "risk": f"Rank rows by how soon the event comes, by the time in {target}",
+        "groups": "Find groups among the rows",
+        "scores": "Say how unusual each row is, among the rows",
+    }.get(predicts, f"Predict {target}")
 
 
 def _spoken(t: Transcript) -> str:

@@ -7,7 +7,10 @@ from tools.contract import Predicts
 BASELINES_SAID: dict[Predicts, str] = {
     "classes": "a dummy, a linear model and a small tree",
     "values": "a dummy, a linear model and a small tree",
+    "labels": "a dummy and a linear model",
     "risk": "one risk for all and a Cox regression",
+    "groups": "one group for all and k-means",
+    "scores": "one score for all and principal components",
 }
 """The baselines in words, by what is predicted."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.examining import curve_told, slices_told
+from team.playbook.examining import UNTARGETED, curve_told, slices_told, structure_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score
 from tools.families import LINEAR
@@ -20,6 +20,10 @@ MEANING = {
     "mae": "the mean size of an error, in units of the target",
     "c_index": "the share of pairs of rows of which the one with the higher risk had the event first; 0.5 is chance",
     "c_index_ipcw": "the share of pairs in the right order, weighed so that censoring does not bend it; 0.5 is chance",
+    "silhouette": "how much nearer rows are to their own group than to the next; 0 is no separation, 1 the most",
+    "davies_bouldin": "the scatter within groups over the distance between them, lower is better",
+    "calinski_harabasz": "the variance between groups over that within",
+    "agreement": "the mean rank correlation with each of four detectors of different make that the host runs",
     "r2": "the share of the target's variance that is explained",
 }
 
@@ -48,6 +52,8 @@ def _sections(t: Transcript) -> dict[str, str]:
 
 def _summary(f: dict[str, Any]) -> str:
     c, h = f["contract"], f["holdout"]
+    if _predicts(f) in UNTARGETED:
+        return _found(f)
     aim = f"ranking rows by the risk of {c['event']!r}" if c.get("event") else f"predicting {c['target']!r}"
     meaning = f", {MEANING[c['metric']]}" if c["metric"] in MEANING else ""
     text = (
@@ -70,6 +76,35 @@ def _summary(f: dict[str, Any]) -> str:
     return text
 
 
+def _predicts(f: dict[str, Any]) -> str:
+    return str(f["contract"].get("predicts", "values"))
+
+
+def _found(f: dict[str, Any]) -> str:
+    """The summary where no column is predicted."""
+    c, h, found = f["contract"], f["holdout"], f.get("examine_structure")
+    figures = (
+        f"{c['metric']} {score(h['score'])} ({h['level']:.0%} interval {score(h['low'])} to {score(h['high'])}), {MEANING[c['metric']]}"
+    )
+    if _predicts(f) == "scores":
+        text = f"On {h['n']:,} rows that nobody had seen, the anomaly scores of {h['candidate']} have {figures}."
+        text += (
+            f" The labels of {c['target']!r} served to score and to choose; no detector was shown them."
+            if c["target"]
+            else " There are no labels, so this says that detectors agree, not that they are right."
+        )
+    else:
+        count = f"{len(found['groups'])} groups" if found and found["candidate"] == h["candidate"] else "the groups"
+        text = f"{h['candidate']} finds {count}. {h['n']:,} rows that nobody had seen, put into them, have {figures}."
+    if found and found["candidate"] == h["candidate"]:
+        text += f" {structure_told(found)}"
+        for group in found["groups"][:6]:
+            if group["differs"]:
+                told = joined([f"{d['column']} {d['here']} (elsewhere {d['elsewhere']})" for d in group["differs"][:3]])
+                text += f" {group['name'].capitalize()}, {group['rows']:,} rows: {told}."
+    return text
+
+
 def _data(f: dict[str, Any]) -> str:
     c, p = f["contract"], f.get("profile_table", {})
     kinds: dict[str, int] = {}
@@ -80,7 +115,8 @@ def _data(f: dict[str, Any]) -> str:
         " before anybody saw a row."
     )
     if kinds:
-        text += f" The {c['features']} columns beside the target hold {joined([f'{n} {kind}' for kind, n in kinds.items()])} columns."
+        beside = " beside the target" if c["target"] else ""
+        text += f" The {c['features']} columns{beside} hold {joined([f'{n} {kind}' for kind, n in kinds.items()])} columns."
     gaps = sorted((x for x in p.get("profiles", []) if x.get("missing", 0) > 0), key=lambda x: -x["missing"])
     if gaps:
         named = joined([f"{x['column']!r} ({x['missing']:.0%})" for x in gaps[:3]])
@@ -135,9 +171,10 @@ def _members(blend: dict[str, Any]) -> list[tuple[str, float]]:
 def _limitations(f: dict[str, Any]) -> str:
     c, h = f["contract"], f["holdout"]
     together = "if rows belong together, by person, place or time, the score is too good for new ones."
+    within = {"risk": "events and censored rows", "scores": "labels"}.get(_predicts(f), "classes")
     text = {
         "random": f"The split is random: {together}",
-        "stratified": f"The split is random within {'events and censored rows' if c.get('event') else 'classes'}: {together}",
+        "stratified": f"The split is random within {within}: {together}",
         "group": f"The split keeps {c['split']['column']!r} apart, so the score speaks for new values of it, not for later times.",
         "time": f"The holdout is the latest part by {c['split']['column']!r}, so the score speaks for the time right after it.",
     }[c["split"]["kind"]]

@@ -28,6 +28,16 @@ MODULES = {
     "coxnet": ("tools.families.cox", "sksurv"),
     "survival_boosting": ("tools.families.survival_trees", "sksurv"),
     "survival_forest": ("tools.families.survival_trees", "sksurv"),
+    "pca": ("tools.families.detectors", "sklearn"),
+    "isolation_forest": ("tools.families.detectors", "sklearn"),
+    "local_outlier": ("tools.families.detectors", "sklearn"),
+    "one_class_svm": ("tools.families.detectors", "sklearn"),
+    "ecod": ("tools.families.pyod_detectors", "pyod"),
+    "copod": ("tools.families.pyod_detectors", "pyod"),
+    "kmeans": ("tools.families.clusterers", "sklearn"),
+    "gaussian_mixture": ("tools.families.clusterers", "sklearn"),
+    "agglomerative": ("tools.families.clusterers", "sklearn"),
+    "hdbscan": ("tools.families.clusterers", "sklearn"),
 }
 NAMES = list(MODULES)
 _TARGETS = ["dummy", "linear", "tree", "sparse_linear", "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "mlp"]
@@ -35,19 +45,23 @@ LEARNS: dict[Predicts, list[str]] = {
     "classes": _TARGETS,
     "values": _TARGETS,
     "risk": ["dummy", "coxnet", "xgboost", "survival_boosting", "survival_forest"],
+    "groups": ["dummy", "kmeans", "gaussian_mixture", "agglomerative", "hdbscan"],
+    "scores": ["dummy", "pca", "isolation_forest", "local_outlier", "one_class_svm", "ecod", "copod"],
 }
 """Families by what a task predicts, in the order in which a search takes them."""
 BASELINES: dict[Predicts, list[str]] = {
     "classes": ["dummy", "linear", "tree"],
     "values": ["dummy", "linear", "tree"],
     "risk": ["dummy", "coxnet"],
+    "groups": ["dummy", "kmeans"],
+    "scores": ["dummy", "pca"],
 }
 """What any model must beat: the floor first, then the simple models."""
 LINEAR = ("linear", "coxnet")
 """Families whose models are straight lines, on whatever scale."""
-INSTALLS = {"torch": "'mlteam[torch]'", "sksurv": "'mlteam[survival]'"}
+INSTALLS = {"torch": "'mlteam[torch]'", "sksurv": "'mlteam[survival]'", "pyod": "'mlteam[anomaly]'"}
 """What pip is to be given for a library that has another name or belongs to an extra."""
-LIBRARY_MB = {"torch": 190.0, "sksurv": 60.0, "skrub": 45.0, "catboost": 10.0}
+LIBRARY_MB = {"torch": 190.0, "sksurv": 60.0, "pyod": 80.0, "skrub": 45.0, "catboost": 10.0}
 """Memory that importing a library takes beside what every kernel has loaded already; others take a few MiB at most."""
 
 

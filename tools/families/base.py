@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from tools.alignment import by_size
 from tools.contract import Column, Predicts
 from tools.deadline import Deadline
 from tools.standing import Standing
@@ -137,15 +138,20 @@ class Fitted:
     pace: float | None = None
     """Seconds per iteration, for iterative families."""
     standing: Standing | None = None
-    """Of risks: where they stand among those of the rows it was fitted on."""
+    """Of risks and scores: where they stand among those of the rows it was fitted on."""
+    renamed: Array | None = None
+    """Of groups: the number that each number of the predictor is told as, int64."""
 
     def predict(self, X: pd.DataFrame) -> Array:
-        """Probabilities (n, n_classes) with rows summing to 1, values (n,), or risks (n,) as shares of the rows that have less. float64."""
+        """Probabilities (n, n_classes) with rows summing to 1, values (n,), risks and scores (n,) as shares of the rows that have
+        less, or numbers of groups (n,). float64."""
         if len(X) == 0:
             return np.empty(0) if self.n_classes == 0 else np.empty((0, self.n_classes))
         raw = np.asarray(self.predictor.predict(X), dtype=np.float64)
         if self.standing is not None:
             return self.standing(raw)
+        if self.renamed is not None:
+            return self.renamed[raw.astype(np.int64)].astype(np.float64)
         if self.n_classes == 0:
             values = np.expm1(np.minimum(raw, 700.0)) if self.log_target else raw
             return np.clip(values, self.low, self.high)
@@ -183,6 +189,8 @@ class Raw:
     starved: bool = False
     importance: dict[str, float] = field(default_factory=dict)
     pace: float | None = None
+    own: Array | None = None
+    """What it says of the rows it was fitted on, shape (n,), where that is not what `predictor` would say if asked again."""
 
 
 Encoding = Literal["codes", "target", "one_hot"]
@@ -292,6 +300,8 @@ class Family(ABC):
         params = dict(params)
         if setting.predicts == "risk":
             return self._fit_risk(X, y, X_valid, y_valid, params, setting, context)
+        if setting.predicts in ("groups", "scores"):
+            return self._fit_points(X, params, setting, context)
         if setting.n_classes == 0:
             return self._fit_values(X, y, X_valid, y_valid, params, setting, context)
         params.pop("log_target", None)
@@ -343,6 +353,25 @@ class Family(ABC):
             importance=raw.importance,
             pace=raw.pace,
             standing=Standing.among(own),
+        )
+
+    def _fit_points(self, X: pd.DataFrame, params: Params, setting: Setting, context: FitContext) -> Fitted:
+        """Fit on rows alone: whatever they will be scored against is not shown."""
+        none = np.empty(0, dtype=np.int64)
+        raw = self._fit(X, np.zeros(len(X)), None, params, setting, context)
+        own = np.asarray(raw.predictor.predict(X) if raw.own is None else raw.own, dtype=np.float64)
+        scores = setting.predicts == "scores"
+        return Fitted(
+            raw.predictor,
+            none,
+            0,
+            iterations=raw.iterations,
+            cut_short=raw.cut_short,
+            starved=raw.starved,
+            importance=raw.importance,
+            pace=raw.pace,
+            standing=Standing.among(own) if scores else None,
+            renamed=None if scores else by_size(own.astype(np.int64)),
         )
 
     def _fit_values(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tools.contract import Task, one_number
+from tools.contract import Task, one_number, predicts
 from tools.metrics.catalogue import metric_for, undefined_reason
 from tools.metrics.metric import Interval, Metric
 
@@ -121,13 +121,18 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Ar
     flat = one_number(task)
     wanted = "(n,)" if flat else "(n, 2)" if task == "binary" else "(n, k)"
     shape_fits = predictions.ndim == (1 if flat else 2) and (task != "binary" or predictions.shape[1] == 2)
-    if y.ndim != 1 or len(y) != len(predictions) or not shape_fits:
+    if y.ndim not in ((1, 2) if predicts(task) in ("groups", "scores") else (1,)) or len(y) != len(predictions) or not shape_fits:
         raise ValueError(f"{metric.name}: y has shape {y.shape} and predictions {predictions.shape}; expected (n,) and {wanted}")
     if not np.isfinite(predictions).all():
         raise ValueError(f"{metric.name}: {(~np.isfinite(predictions)).sum()} predictions are missing or infinite")
     reason = undefined_reason(metric.name, task, y)
     if reason:
         raise ValueError(f"{metric.name} is undefined here: {reason}")
+    if predicts(task) == "groups":
+        return y.astype(np.float64), predictions.astype(np.int64)
+    if metric.needs == "proba" and flat:  # a score as the probability of the label, which only its order is asked of
+        share = np.clip(predictions, 0.0, 1.0)
+        return y.astype(np.int64), np.column_stack([1 - share, share])
     if flat:
         return y.astype(np.float64), predictions
     if y.min() < 0 or y.max() >= predictions.shape[1]:
