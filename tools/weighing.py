@@ -14,6 +14,7 @@ import numpy as np
 from tools.metrics.classification import ECE_BINS, brier_losses, calibration_gaps
 from tools.metrics.metric import Metric
 from tools.metrics.regression import row_losses
+from tools.metrics.structure import silhouettes
 from tools.metrics.survival import weighed
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -31,6 +32,8 @@ def weigher(metric: Metric, y: Array, shaped: Array) -> Weigher:
         y: codes or values, shape (n,).
         shaped: what the metric's function takes: probabilities (n, k), codes (n,) or values (n,).
     """
+    if metric.name == "silhouette":
+        return _own_silhouettes(y, shaped)
     if metric.package or metric.needs == "group" or metric.name == "agreement":
         return _repeated(metric, y, shaped)
     if metric.needs == "label":
@@ -91,6 +94,12 @@ def _losses(name: str, y: Array, shaped: Array) -> Array | None:
     if name == "brier":
         return brier_losses(y, shaped)
     return row_losses(name, y, shaped)
+
+
+def _own_silhouettes(points: Array, groups: Array) -> Weigher:
+    """The mean of the rows' own silhouettes. Repeated rows would be nearest to themselves, and flatter any groups."""
+    rows, values = silhouettes(points, groups)
+    return lambda counts: _quotient(counts[rows] @ values, counts[rows].sum())
 
 
 def _repeated(metric: Metric, y: Array, shaped: Array) -> Weigher:
