@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from reports.findings import Fact
 
 
@@ -80,6 +82,8 @@ class Holdout(Fact):
     looks: int
     groups: int | None = None
     """Number of groups that the interval resampled whole; None where it resampled rows."""
+    others: dict[str, float] = Field(default_factory=dict)
+    """Other metrics of the same predictions, by name."""
     event: int
 
 

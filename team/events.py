@@ -239,6 +239,8 @@ class HoldoutScored(_Event):
     looks: int
     groups: int | None = None
     """Number of groups that the interval resampled whole; None where it resampled rows."""
+    others: dict[str, float] = {}
+    """Other metrics of the same predictions, by name."""
 
 
 class FellBack(_Event):

@@ -117,6 +117,7 @@ class HoldoutFact(BaseModel):
     n: int
     looks: int
     groups: int | None = None
+    others: dict[str, float] = {}
 
 
 class State(BaseModel):

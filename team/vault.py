@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -261,6 +262,22 @@ class Vault:
         if not math.isclose(found, final.score, rel_tol=1e-9, abs_tol=1e-12):
             raise MlteamError(f"the predictions kept by run {self._run.name!r} score {found:g}, the ledger says {final.score:g}.")
         return Scored(final.candidate, final.score, labels, predictions)
+
+    def other_scores(self) -> dict[str, float]:
+        """Other metrics of the predictions that gave the final score, those that are defined. This is no look: nothing is left to choose.
+
+        Raises:
+            MlteamError: as `scored` does.
+        """
+        from tools.metrics import METRICS, score
+
+        contract, final = self.contract, self.scored()
+        found = {}
+        for metric in METRICS.values():
+            if contract.task in metric.tasks and metric.name != contract.metric and not metric.same_as:
+                with suppress(ValueError):  # undefined on these rows
+                    found[metric.name] = score(metric.name, contract.task, final.labels, final.predictions)
+        return found
 
     def open(self) -> int:
         """Give all rows with their labels to the sandbox for the refit; return their number.

@@ -23,6 +23,8 @@ class HoldoutScore(BaseModel):
     looks: int
     groups: int | None = None
     """Number of groups that the interval resampled whole; None where it resampled rows."""
+    others: dict[str, float] = {}
+    """Other metrics of the same predictions on the same rows, by name. They decided nothing."""
 
 
 @tool(where="host", timeout_s=120)
@@ -54,4 +56,5 @@ def score_holdout(
         n=interval.n,
         looks=looks,
         groups=interval.groups,
+        others=ctx.vault.other_scores(),
     )

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import datasets
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, average_precision_score, roc_auc_score
 
+from team.errors import MlteamError
 from tests.hosting import Hosting
 from tools.candidates import leaderboard, load_oof
 from tools.crossval import setting_for
@@ -140,6 +141,19 @@ def test_labels_of_anomalies_serve_scoring_and_nothing_else(tmp_path: Path, monk
         )
         assert np.array_equal(told, turned), name
         assert ((told > 0) & (told < 1)).all()
+
+
+def test_both_metrics_of_labels_are_taken_on_the_holdout_by_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    h, _, space = opened(tmp_path, cancer(), monkeypatch, task="anomaly", target="malignant")
+    train(["pca"], time_s=20, per_family=1)
+    found = evaluate("pca-1", time_s=20)
+    with pytest.raises(MlteamError, match="no final score"):
+        h.vault.other_scores()
+    interval, _ = h.vault.score_holdout("pca-1", space.work / found.predictions)
+    labels = pd.read_parquet(h.run.vault / "holdout_labels.parquet")["malignant"]
+    said = pd.read_parquet(space.work / found.predictions)["prediction"]
+    assert interval.score == pytest.approx(roc_auc_score(labels, said))
+    assert h.vault.other_scores() == {"average_precision": pytest.approx(average_precision_score(labels, said))}
 
 
 def test_anomalies_without_labels_are_judged_by_a_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

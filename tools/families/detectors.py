@@ -28,7 +28,7 @@ class IsolationTrees(Family):
     appetite = Appetite(table=2.0, matrix=2.0, fixed_mb=10)
 
     def default(self, setting: Setting) -> list[Params]:
-        return [{"n_estimators": 200, "max_samples": 256}, {"n_estimators": 200, "max_samples": 1024}]
+        return [{"n_estimators": 100, "max_samples": 256}, {"n_estimators": 200, "max_samples": 1024}]
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         return {
