@@ -7,7 +7,7 @@ import shlex
 from reports.facts import RunFacts
 
 _OPTIONS = (
-    *("target", "task", "classes", "goal", "metric", "time", "trials", "model"),
+    *("target", "task", "event", "classes", "goal", "metric", "time", "trials", "model"),
     *("sandbox", "seed", "holdout", "folds", "group", "time_column", "series", "horizon", "known", "window"),
 )
 _CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")

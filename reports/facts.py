@@ -24,6 +24,7 @@ from reports.findings import (
     Profile,
     Skipped,
     Slices,
+    Structure,
     last_result,
     read_skipped,
 )
@@ -65,11 +66,13 @@ from team.events import (
 from team.log import read_events
 from team.rundir import RunDir
 from tools.candidates import CODE
+from tools.constraints import FLOORS
 from tools.contract import Contract
+from tools.families import LINEAR
 from tools.tradeoffs import Option, TradeOffs, weigh
 
 Status = Literal["done", "failed", "stopped_by_budget", "interrupted", "unfinished"]
-BASELINE_FAMILIES = ("linear", "dummy", "seasonal_naive")
+BASELINE_FAMILIES = (*LINEAR, *FLOORS)
 E = TypeVar("E", bound=BaseModel)
 
 
@@ -109,7 +112,8 @@ class RunFacts(Fact):
     slices: Slices | None
     explanation: Explanation | None
     curve: LearningCurve | None
-    """These three, where a role asked for them, of the same candidate."""
+    structure: Structure | None
+    """These four, where a role asked for them, of the same candidate."""
     holdout: Holdout | None
     optimism: Optimism | None
     """What the score in cross-validation owes to the pick, where the host could tell."""
@@ -226,6 +230,7 @@ def read_facts(run: Path) -> RunFacts:
     having = {"candidate": holdout.candidate} if holdout else {}
     evaluation = last_result(events, "evaluate", **having)
     slices, explanation, curve = (last_result(events, tool, **having) for tool in ("find_slices", "explain", "learning_curve"))
+    structure = last_result(events, "examine_structure", **having)
     return RunFacts(
         name=started.run if started else place.name,
         folder=_folder(place, events),
@@ -258,6 +263,7 @@ def read_facts(run: Path) -> RunFacts:
         slices=Slices.model_validate({**slices[1], "event": slices[0]}) if slices else None,
         explanation=Explanation.model_validate({**explanation[1], "event": explanation[0]}) if explanation else None,
         curve=LearningCurve.model_validate({**curve[1], "event": curve[0]}) if curve else None,
+        structure=Structure.model_validate({**structure[1], "event": structure[0]}) if structure else None,
         holdout=_holdout(holdout),
         optimism=_optimism(_last(events, OptimismEstimated)),
         looks=_looks(place.vault / "ledger.jsonl"),

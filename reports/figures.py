@@ -8,6 +8,12 @@ from collections.abc import Callable
 from tools.contract import Contract, Task
 
 METRIC_TITLES = {
+    "c_index": "Concordance",
+    "c_index_ipcw": "Concordance, censoring weighed",
+    "silhouette": "Silhouette",
+    "davies_bouldin": "Davies-Bouldin",
+    "calinski_harabasz": "Calinski-Harabasz",
+    "agreement": "Agreement of detectors",
     "roc_auc": "ROC AUC",
     "roc_auc_ovo": "ROC AUC, one against one",
     "average_precision": "Average precision",
@@ -61,6 +67,9 @@ TASK_TITLES: dict[Task, str] = {
     "count": "Regression of counts",
     "ordinal": "Classification into {} ordered classes",
     "forecast": "Forecast",
+    "survival": "Survival analysis",
+    "cluster": "Groups of rows",
+    "anomaly": "Anomaly scores",
 }
 
 

@@ -23,7 +23,12 @@ MOST_CANDIDATES = 50
 MOST_SKIPPED = 40
 WIDE = 1.8
 """A plot of this many times its height gets a row of its own."""
-BASELINE_LABELS = {"dummy": "Dummy baseline", "linear": "Linear baseline", "seasonal_naive": "Seasonal naive"}
+BASELINE_LABELS = {
+    "dummy": "Dummy baseline",
+    "linear": "Linear baseline",
+    "coxnet": "Linear baseline",
+    "seasonal_naive": "Seasonal naive",
+}
 FAR = 8
 """A baseline that lies further off than this many widths of the interval is drawn as an arrow."""
 

@@ -34,7 +34,8 @@ _ACTING = re.compile("[`\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\u
 _FULL_RESULTS: dict[Stage, tuple[str, ...]] = {
     Stage.ACQUIRE: ("fetch_data",),
     Stage.PREPARE: ("profile_table",),
-    Stage.DOCUMENT: ("profile_table", "prepare", "evaluate", "find_slices", "learning_curve"),
+    Stage.DOCUMENT: ("profile_table", "prepare", "evaluate", "find_slices", "learning_curve", "examine_structure"),
+    Stage.SELECT: ("examine_structure",),
 }
 
 
@@ -68,7 +69,14 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
         "stage": state.stage.value,
         "visit": state.visit,
         "turn": state.turns_in_visit + 1,
-        "wish": {"source": wish.source, "target": wish.target, "task": wish.named_task, "goal": wish.goal, "metric": wish.metric},
+        "wish": {
+            "source": wish.source,
+            "target": wish.target,
+            "goal": wish.goal,
+            "metric": wish.metric,
+            "task": wish.named_task,
+            "event": wish.event,
+        },
         "budget": {
             "search_seconds": meter.limits.search_s,
             "search_seconds_left": round(meter.search_left_s, 1),
@@ -80,6 +88,7 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
         facts["contract"] = contract.model_dump(exclude={"features": True, "schema_version": True, "forecast": {"scales"}}) | {
             "features": len(contract.features),
             "classes": contract.classes[:20],
+            "predicts": contract.predicts,
         }
     facts |= {key: state.results[tool] for tool in _FULL_RESULTS.get(state.stage, ()) if tool in state.results for key in [tool]}
     facts |= _summaries(state)

@@ -28,7 +28,7 @@ from tools.tuning import FORKED, PARENT_STUDIES
 
 CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")
 DECIDED_BY_THE_SPLIT = (
-    *("source", "target", "task", "classes", "metric", "holdout", "folds", "group", "time_column", "seed"),
+    *("source", "target", "task", "event", "classes", "metric", "holdout", "folds", "group", "time_column", "seed"),
     *("series", "horizon", "known", "window"),
     *CONSTRAINTS,
 )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from team.stages import Stage, State
 from tools.constraints import FLOORS
+from tools.contract import predicts
 
 _OPTIONAL = {
     Stage.ANALYSE: ("the table was not profiled", "profile"),
@@ -52,7 +53,8 @@ def left_out(stage: Stage, state: State, seconds_left: float) -> list[tuple[str,
     if stage is Stage.OPTIMISE and not state.trials_spent and not any(done.families for done in state.rounds):
         return [("tuning", f"nothing was tuned: {over}")]
     learnt = {candidate.family for candidate in state.candidates} - set(FLOORS)
-    if stage is Stage.SELECT and len(learnt) > 1 and "ensemble" not in state.results:
+    task = state.results.get("seal_holdout", {}).get("task", "regression")
+    if stage is Stage.SELECT and len(learnt) > 1 and "ensemble" not in state.results and predicts(task) != "groups":
         return [("ensemble", f"no blend of the candidates was made: {over}")]
     return []
 

@@ -47,6 +47,7 @@ class Host:
             horizon=settings.horizon,
             known=tuple(settings.known),
             window=settings.window,
+            event=settings.event,
         )
 
     def send_back_to(self) -> list[str]:

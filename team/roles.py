@@ -21,7 +21,9 @@ STAGE_TOOLS: dict[Stage, frozenset[str]] = {
     Stage.BASELINE: frozenset({"train_baselines"}),
     Stage.TRAIN: frozenset({"train", "submit_candidate", "find_slices", "run_python", "review"}),
     Stage.OPTIMISE: frozenset({"tune", "submit_candidate", "find_slices", "run_python"}),
-    Stage.SELECT: frozenset({"ensemble", "evaluate", "find_slices", "learning_curve", "explain", "run_python", "review", "score_holdout"}),
+    Stage.SELECT: frozenset(
+        {"ensemble", "evaluate", "find_slices", "learning_curve", "explain", "examine_structure", "run_python", "review", "score_holdout"}
+    ),
     Stage.DOCUMENT: frozenset({"write_section", "build_report"}),
     Stage.RELEASE: frozenset({"open_holdout", "finish", "package_model", "track_run"}),
 }

@@ -157,6 +157,8 @@ class Settings(BaseSettings):
     """Classes of an ordinal target from the lowest to the highest; None takes the order of numbers."""
     goal: str | None = None
     """The wish in the user's own words."""
+    event: str | None = None
+    """Of survival: the column that is 1 where the event happened and 0 where the time in `target` is censored."""
     metric: str | None = None
     """Metric that decides; None lets the team choose by problem type."""
     task: Task | None = None

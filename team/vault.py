@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -119,8 +120,8 @@ class Vault:
         if self.sealed:
             raise MlteamError(f"run {self._run.name!r} has a sealed contract already; it cannot be changed.")
         train.to_parquet(self._run.data / "train.parquet", index=False)
-        holdout.drop(columns=contract.sealed).to_parquet(self._run.data / "holdout.parquet", index=False)
-        holdout[contract.sealed].to_parquet(self._run.vault / "holdout_labels.parquet", index=False)
+        holdout.drop(columns=contract.sealed_columns).to_parquet(self._run.data / "holdout.parquet", index=False)
+        holdout[contract.sealed_columns].to_parquet(self._run.vault / "holdout_labels.parquet", index=False)
         for path in (self._run.data / "train.parquet", self._run.data / "holdout.parquet", self._run.vault / "holdout_labels.parquet"):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -240,7 +241,7 @@ class Vault:
         values = read_predictions(predictions, contract, contract.rows_holdout, inside=self._run.work)
         if self.closed and not self._is_final(candidate, values):
             raise MlteamError("the final score is in the ledger: the holdout is not looked at again.")
-        labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
+        labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet"), contract)
         interval = self._interval(labels, tilted(values, decision))
         if self.closed:  # the run was cut off between the look and the telling of it: the same score is no new look
             return interval, len(self.looks)
@@ -313,7 +314,7 @@ class Vault:
             raise MlteamError(f"run {self._run.name!r} did not keep the predictions that were scored.")
         try:
             predictions = tilted(read_predictions(path, contract, contract.rows_holdout, inside=self._run.vault), final.decision)
-            labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
+            labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet"), contract)
             found = score(contract.metric, contract.task, labels, predictions, units=self.units("holdout"))
         except (OSError, ValueError, KeyError, ToolRefused) as error:
             raise MlteamError(f"what run {self._run.name!r} kept of its holdout is damaged: {error}.") from None
@@ -353,6 +354,25 @@ class Vault:
 
         path = self._run.vault / "intervals.json"
         return Conformal.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def other_scores(self) -> dict[str, float]:
+        """Other metrics of the predictions that gave the final score, those that are defined. This is no look: nothing is left to choose.
+
+        Raises:
+            MlteamError: as `scored` does.
+        """
+        from tools.metrics import METRICS, score
+        from tools.predictions import read_predictions
+
+        contract, final, found = self.contract, self.scored(), {}
+        # Of labels: those that were called. Of probabilities: those that were predicted.
+        said = read_predictions(self._run.vault / "scored.parquet", contract, contract.rows_holdout, inside=self._run.vault)
+        for metric in METRICS.values():
+            if contract.task in metric.tasks and metric.name != contract.metric and not metric.same_as:
+                with suppress(ValueError):  # undefined on these rows
+                    shown = final.predictions if metric.needs == "label" else said
+                    found[metric.name] = score(metric.name, contract.task, final.labels, shown, units=final.units)
+        return found
 
     def open(self) -> int:
         """Give all rows with their labels to the sandbox for the refit; return their number.
@@ -409,7 +429,7 @@ class Vault:
 
             contract = self.contract
             train = pd.read_parquet(self._run.data / "train.parquet")
-            self._train_codes = encode_target(train[contract.target], contract)
+            self._train_codes = encode_target(train, contract)
             self._folds = make_folds(train, contract)
         return self._train_codes, self._folds
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-INTERPRETABLE = ("linear", "tree", "sparse_linear")
+INTERPRETABLE = ("linear", "tree", "sparse_linear", "lags_linear", "coxnet")
 """Families whose single model a person can read: weights, or one tree."""
 MONOTONE = ("lightgbm", "xgboost", "catboost")
 """Families that keep to monotone constraints while they fit."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.abreast import abreast, lanes_for
+from tools.alignment import as_in
 from tools.candidates import Candidate, CandidateSpec, standard_error
 from tools.deadline import Deadline
 from tools.families import family
@@ -71,6 +72,7 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         n_rows=problem.n_rows,
         n_classes=problem.n_classes,
         metric=problem.contract.metric,
+        predicts=problem.contract.predicts,
         counts=problem.contract.task == "count",
         ordered=problem.contract.task == "ordinal",
         text=preparation.text,
@@ -143,18 +145,19 @@ def evaluate_candidate(
             tick = time.monotonic()
             predicted = fitted.predict(rows)
             took = (tick - began, time.monotonic() - tick)
+            everywhere = fitted.predict(X).astype(np.int64) if problem.contract.predicts == "groups" else None
             latency_ms = size_mb = 0.0
             if fold == folds[-1]:
                 bags = _bags(model_family, len(learn), problem)
                 latency_ms, size_mb = bags * latency_of(fitted.predict, rows), bags * size_of(fitted)
-            return _Outcome(check, predicted, *took, fitted.iterations, fitted.cut_short, fitted.starved, latency_ms, size_mb)
+            return _Outcome(check, predicted, *took, fitted.iterations, fitted.cut_short, fitted.starved, latency_ms, size_mb, everywhere)
 
         return fit
 
     with closing(abreast([job(fold) for fold in folds], lanes, deadline)) as fitted_folds:
         for fold, outcome in zip(folds, fitted_folds, strict=True):
-            oof[outcome.rows] = outcome.predicted
             outcomes.append(outcome)
+            oof[outcome.rows] = _renumbered(outcomes[0], outcome)
             if after_fold is not None:
                 after_fold(fold, _score_or_none(problem, oof, outcome.rows))
     calibration, calibrated = problem.calibrate(oof)
@@ -179,6 +182,22 @@ class _Outcome:
     latency_ms: float
     size_mb: float
     """Of the model that a refit gives, 0 but for the last fold."""
+    everywhere: Array | None = None
+    """Numbers of the groups that it puts all rows into, int64; None where no groups are found."""
+
+
+def _renumbered(first: _Outcome, outcome: _Outcome) -> Array:
+    """What a fold predicts, groups with the numbers that the first fold gives them."""
+    if first.everywhere is None or outcome.everywhere is None or first is outcome:
+        return outcome.predicted
+    return as_in(first.everywhere, outcome.everywhere)[outcome.predicted.astype(np.int64)].astype(np.float64)
+
+
+def numbered_as(other: Fitted, fitted: Fitted, X: pd.DataFrame) -> Fitted:
+    """A fit of groups with the numbers of another, by the rows that both put together."""
+    renamed = as_in(other.predict(X).astype(np.int64), fitted.predict(X).astype(np.int64))
+    assert fitted.renamed is not None
+    return replace(fitted, renamed=renamed[fitted.renamed])
 
 
 def _rows(problem: Problem, fold: int, share: float) -> tuple[Array, Array]:
@@ -292,7 +311,7 @@ def refit_iterations(candidate: Candidate) -> int | None:
     if not candidate.iterations:
         return None
     growth = 1 + 0.5 / max(1, candidate.n_folds - 1)
-    if candidate.family in ("random_forest", "extra_trees", "mlp"):
+    if candidate.family in ("random_forest", "extra_trees", "survival_forest", "mlp"):
         growth = 1.0
     return max(1, round(float(np.mean(candidate.iterations)) * growth))
 

@@ -76,6 +76,8 @@ def ensemble(
     deadline = Deadline(time_s)
     space = workspace()
     problem = load_problem(space)
+    if problem.contract.predicts == "groups":
+        raise ToolRefused("groups cannot be averaged: their numbers mean nothing. Go on with the best candidate.")
     records = _choose(space, candidates)
     constraints = problem.contract.constraints
     if reason := constraints.refuses(ENSEMBLE):

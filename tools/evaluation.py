@@ -250,20 +250,10 @@ def _plots(
 ) -> list[str]:
     from tools import plots
     from tools.forecast_lines import series_shown
-    from tools.metrics.decision import called
 
     rows, contract = problem.validated, problem.contract
     y, values = problem.y[rows], oof[rows]
-    if contract.predicts == "values":
-        kinds: dict[str, Callable[..., None]] = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
-    else:
-        before = load_oof(space, record.name, problem, BEFORE)[rows] if (space.candidates / record.name / BEFORE).is_file() else None
-        kinds = {
-            "confusion": partial(plots.confusion, codes=called(problem.contract, problem.decide(oof)[1][rows])),
-            "roc": plots.roc,
-            "precision-recall": plots.precision_recall,
-            "calibration": partial(plots.calibration, before=before),
-        }
+    kinds = _kinds_of_plots(space, record, problem, oof)
 
     def draw(name: str) -> str:
         path = space.plots / f"{record.name}-{name}.png"
@@ -280,3 +270,26 @@ def _plots(
     wanted = [*(["forecast"] if contract.forecast else []), *kinds, *(["importance"] if importance else [])]
     made = [extras.make(f"the plot {name!r}", lambda name=name: draw(name)) for name in wanted]  # type: ignore[misc]
     return [path for path in made if path is not None]
+
+
+def _kinds_of_plots(space: Workspace, record: Candidate, problem: Problem, oof: np.ndarray) -> dict[str, Callable[..., None]]:
+    """What is drawn of truth and out-of-fold predictions, by what is predicted."""
+    from tools import plots
+    from tools.metrics.decision import called
+
+    contract, rows = problem.contract, problem.validated
+    match contract.predicts:
+        case "classes":
+            before = load_oof(space, record.name, problem, BEFORE)[rows] if (space.candidates / record.name / BEFORE).is_file() else None
+            return {
+                "confusion": partial(plots.confusion, codes=called(contract, problem.decide(oof)[1][rows])),
+                "roc": plots.roc,
+                "precision-recall": plots.precision_recall,
+                "calibration": partial(plots.calibration, before=before),
+            }
+        case "values":
+            return {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
+        case "risk":
+            return {"survival": plots.survival_by_risk}
+        case _:
+            return {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.contract import Contract
+from tools.strata import strata
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def make_folds(train: pd.DataFrame, contract: Contract) -> Array:
     """Fold id of each training row, shape (n,), int64; -1 for rows that no fold validates.
 
-    `stratified` deals each class evenly, so that a class of few rows is spread over as many folds as it has rows;
+    `stratified` deals each class evenly (of survival, events and censored rows), so that one of few rows is spread over as many
+    folds as it has rows;
     `random` deals shuffled rows; `group` keeps each value of the split's column in one fold; `time` cuts the rows,
     in order of the split's column, into `contract.folds + 1` blocks of which the first is never validated. The folds of a forecast are
     its last horizons, series by series.
@@ -37,8 +39,8 @@ def make_folds(train: pd.DataFrame, contract: Contract) -> Array:
     if contract.split.kind == "time":
         return _time_folds(train[contract.split.column], contract.split.day_first, k)
     labels = np.zeros(n, dtype=np.int64)
-    if contract.predicts == "classes":
-        labels = _codes(train[contract.target])
+    if contract.stratum is not None:
+        labels = _codes(train[contract.stratum])
     if contract.split.kind == "group":
         return _group_folds(_codes(train[contract.split.column].astype(str)), labels, k, rng)
     if contract.split.kind == "random":
@@ -63,7 +65,7 @@ def rows_ratio(folds: Array, contract: Contract) -> float:
 
 
 def share_of(rows: Array, share: float, y: Array, contract: Contract) -> Array:
-    """A share of `rows`, in their order: drawn at random, and from every class alike, so that none is lost.
+    """A share of `rows`, in their order: drawn at random, and from every stratum alike, so that none is lost.
 
     Args:
         rows: positions of rows.
@@ -73,9 +75,10 @@ def share_of(rows: Array, share: float, y: Array, contract: Contract) -> Array:
     if share >= 1:
         return rows
     order = np.random.default_rng(contract.seed).permutation(rows)
-    if contract.predicts == "values":
+    if contract.stratum is None:
         return np.sort(order[: max(2, round(share * len(rows)))])
-    parts = [order[y[order] == code] for code in np.unique(y[rows])]
+    codes = strata(contract.task, y)
+    parts = [order[codes[order] == code] for code in np.unique(codes[rows])]
     return np.sort(np.concatenate([part[: math.ceil(share * len(part))] for part in parts]))
 
 

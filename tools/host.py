@@ -50,7 +50,11 @@ class Wish:
     @property
     def named_task(self) -> Task | None:
         """The problem type that the user named, or that only it has the settings of."""
-        return self.task or ("forecast" if self.series or self.horizon or self.known or self.window else None)
+        if self.task or self.event is not None:
+            return self.task or "survival"
+        return "forecast" if self.series or self.horizon or self.known or self.window else None
+
+    event: str | None = None
 
 
 class RunPaths(Protocol):
@@ -95,6 +99,7 @@ class Sealer(Protocol):
     ) -> tuple[Interval, int]: ...
     def measure_intervals(self) -> list[Coverage]: ...
     def calibration(self) -> Conformal | None: ...
+    def other_scores(self) -> dict[str, float]: ...
     def open(self) -> int: ...
 
 

@@ -75,10 +75,10 @@ class FittedModel:
             TableError: when columns are missing.
         """
         used = {column.name for member in self.members for column in member.preparation.columns}
-        used -= set(self.contract.sealed)
+        used -= set(self.contract.sealed_columns)
         X = coerce(frame, TableSchema(columns=[column for column in self.schema.columns if column.name in used]))
         if len(X) == 0:
-            return np.empty(0) if self.contract.predicts == "values" else np.empty((0, len(self.contract.classes)))
+            return np.empty(0) if self.contract.one_number else np.empty((0, len(self.contract.classes)))
         parts = [self._predict(X.iloc[start : start + BATCH_ROWS]) for start in range(0, len(X), BATCH_ROWS)]
         return np.concatenate(parts)
 

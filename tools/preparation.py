@@ -164,7 +164,7 @@ def looks_like_identifier(column: Column, problem: Problem) -> bool:
     dense = np.ptp(numbers) < 2.5 * len(numbers)
     if not (whole and dense):
         return False
-    y = problem.y[values.index.to_numpy()]
+    y = problem.plain_target[values.index.to_numpy()]
     correlation = abs(float(np.nan_to_num(spearmanr(numbers, y).statistic)))
     return correlation < 3 / np.sqrt(len(numbers))
 

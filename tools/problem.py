@@ -11,6 +11,7 @@ import numpy as np
 from tools.contract import Contract, TableSchema
 from tools.folds import fold_ids, make_folds
 from tools.spec import ToolRefused
+from tools.survival import null_residuals, signed_times
 from tools.tables import coerce, label_text
 from tools.workspace import Workspace
 
@@ -31,7 +32,8 @@ class Problem:
     X: pd.DataFrame
     """Features in the schema's columns and dtypes, see `tools.tables.coerce`."""
     y: Array
-    """Codes into `contract.classes` (int64) or values (float64), shape (n,)."""
+    """Codes into `contract.classes` (int64), values or signed times (float64), shape (n,). Without a target, what predictions are
+    scored against: labels (int64), shape (n,), or the contract's reference columns (float64), shape (n, d)."""
     folds: Array
     """Fold id per row, -1 for never validated."""
 
@@ -41,8 +43,16 @@ class Problem:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes; 0 for values."""
+        """Number of classes; 0 where none are predicted."""
         return len(self.contract.classes)
+
+    @cached_property
+    def plain_target(self) -> Array:
+        """The target as codes or numbers that go with what is predicted, shape (n,): of signed times, their residuals; without a
+        target, zeros."""
+        if self.contract.predicts in ("groups", "scores"):
+            return np.zeros(self.n_rows)
+        return null_residuals(self.y) if self.contract.predicts == "risk" else self.y
 
     @cached_property
     def fold_ids(self) -> list[int]:
@@ -131,19 +141,23 @@ class Problem:
         return scores
 
 
-def encode_target(target: pd.Series, contract: Contract) -> Array:
-    """The target as codes into `contract.classes` (int64) or as float64.
+def encode_target(rows: pd.DataFrame, contract: Contract) -> Array:
+    """The sealed columns of rows as codes into `contract.classes` (int64), as values or signed times (float64), shape (n,), or as
+    the numbers of the reference columns, shape (n, d).
 
     Raises:
-        ToolRefused: when a label is missing or no class of the contract.
+        ToolRefused: when a label is missing or no class of the contract, or a number is missing or infinite.
     """
     import pandas as pd
 
-    if contract.predicts == "values":
-        values = pd.to_numeric(target, errors="coerce").to_numpy(dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise ToolRefused(f"target {contract.target!r} has {(~np.isfinite(values)).sum()} values that are no finite number.")
-        return values
+    if contract.reference:
+        return np.column_stack([_numbers(rows[name]) for name in contract.reference])
+    target = rows[contract.target]
+    if contract.predicts == "scores":
+        return _numbers(target).astype(np.int64)
+    if contract.predicts != "classes":
+        values = _numbers(target)
+        return values if contract.event is None else signed_times(np.abs(values), _numbers(rows[contract.event]))
     codes = pd.Index(contract.classes, dtype=object).get_indexer(pd.Index(label_text(target), dtype=object)).astype(np.int64)
     if (codes < 0).any():
         strange = target[codes < 0].iloc[0]
@@ -153,9 +167,18 @@ def encode_target(target: pd.Series, contract: Contract) -> Array:
     return codes
 
 
+def _numbers(column: pd.Series) -> Array:
+    import pandas as pd
+
+    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ToolRefused(f"target {column.name!r} has {(~np.isfinite(values)).sum()} values that are no finite number.")
+    return values
+
+
 def load_problem(space: Workspace, table: str = "train") -> Problem:
     """Read a labelled table of the workspace. `all` comes without folds: it is for the final fit alone."""
     contract, schema = space.contract, space.schema
     frame = space.table(table)
     folds = make_folds(frame, contract) if table == "train" else np.full(len(frame), -1, dtype=np.int64)
-    return Problem(contract, schema, coerce(frame, schema), encode_target(frame[contract.target], contract), folds)
+    return Problem(contract, schema, coerce(frame, schema), encode_target(frame, contract), folds)

@@ -86,6 +86,8 @@ def find_slices(
     space = workspace()
     load_candidate(space, candidate)
     problem = load_problem(space)
+    if problem.contract.predicts in ("groups", "scores"):
+        raise ToolRefused("there is no target here that rows could be judged by; examine_structure says what was found.")
     predictions = load_oof(space, candidate, problem)
     oof = problem.decide(predictions)[1]
     rows = int(problem.validated.sum())

@@ -42,6 +42,9 @@ MARGIN = 2.0
 ALIKE = 0.5
 """Slices that share more than this of their rows (Jaccard) are told as one."""
 WRONG, BRIER = "share of wrong classes", "squared error of the probabilities"
+MISORDERED = "share of comparable pairs in the wrong order"
+MOST_COMPARED = 1000
+"""Rows that each row is held against where risks are compared."""
 BINARY_LOSSES = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_weighted", "precision", "recall", "mcc", "kappa")
 
 
@@ -115,6 +118,8 @@ def loss_of_rows(problem: Problem, predictions: Array, decided: Array | None = N
         decided: the predictions whose largest is the class that is called, where that is not the most probable one.
     """
     metric, y = problem.contract.metric, problem.y
+    if problem.contract.predicts == "risk":
+        return _misordered(y, predictions, problem.contract.seed), MISORDERED
     if problem.n_classes == 0:
         if metric == "rmsle":
             return (np.log1p(np.maximum(predictions, 0)) - np.log1p(np.maximum(y, 0))) ** 2, "squared error of log(1 + value)"
@@ -141,6 +146,23 @@ def loss_of_rows(problem: Problem, predictions: Array, decided: Array | None = N
     return ((predictions - truth) ** 2).sum(axis=1) / 2, BRIER
 
 
+def _misordered(y: Array, risk: Array, seed: int) -> Array:
+    """Of each row, the share of its comparable pairs with other rows in which the longer-lived row has the higher risk, (n,).
+
+    Many rows are compared with a sample of them. NaN where a row has no comparable pair.
+    """
+    rows = np.flatnonzero(np.isfinite(risk))
+    others = np.sort(np.random.default_rng(seed).permutation(rows)[:MOST_COMPARED])
+    times, events, found = np.abs(y), ~np.signbit(y), np.full(len(y), np.nan)
+    for row in rows:
+        first = events[row] & ((times[others] > times[row]) | ((times[others] == times[row]) & ~events[others]))
+        last = events[others] & ((times[row] > times[others]) | ((times[row] == times[others]) & ~events[row]))
+        pairs = first.sum() + last.sum()
+        gaps = np.concatenate([risk[row] - risk[others[first]], risk[others[last]] - risk[row]])
+        found[row] = ((gaps < 0).sum() + 0.5 * (gaps == 0).sum()) / pairs if pairs else np.nan
+    return found
+
+
 def capped(losses: Array, kind: str) -> tuple[Array, str]:
     """Losses that a single row cannot dominate, and what they are then: those above the 99th percentile are brought down to it.
 
@@ -149,7 +171,7 @@ def capped(losses: Array, kind: str) -> tuple[Array, str]:
     """
     known = losses[np.isfinite(losses)]
     most = float(np.quantile(known, CAP, method="higher"))
-    if most >= known.max() or kind in (WRONG, BRIER):
+    if most >= known.max() or kind in (WRONG, BRIER, MISORDERED):
         return losses, kind
     return np.minimum(losses, most), f"{kind} (at most its {CAP:.0%} quantile, {most:.4g})"
 

@@ -35,6 +35,7 @@ CATALOGUE = (
     "tools.slices",
     "tools.learning_curve",
     "tools.explaining",
+    "tools.structure",
     "tools.scoring",
     "tools.finishing",
     "tools.freeform",

@@ -80,6 +80,8 @@ async def submit_candidate(
         raise ToolRefused(f"a model written as code cannot be taken: {reason}.")
     _check_name(ctx, name)
     check_code(code)
+    if (predicts := ctx.vault.contract.predicts) not in ("classes", "values"):
+        raise ToolRefused(f"code is taken for classes and values; this task predicts {predicts}. Train its own families instead.")
     scored = await ctx.cross_validate(name, code, time_s)
     made = scored.candidate
     files = {"oof.parquet": scored.oof, "candidate.json": made.model_dump_json(indent=1).encode(), CODE_FILE: code.encode()}
@@ -146,9 +148,9 @@ def predict_fold() -> FoldPrediction:
 
     space = workspace()
     contract = space.contract
-    schema = space.schema.without(contract.sealed)  # an estimator is shown what it will be shown again
+    schema = space.schema.without(contract.sealed_columns)  # an estimator is shown what it will be shown again
     rows, code = space.table("train"), (space.data / CODE_FILE).read_bytes().decode()
-    X, y, unseen = coerce(rows, schema), encode_target(rows[contract.target], contract), coerce(space.table(VALIDATION), schema)
+    X, y, unseen = coerce(rows, schema), encode_target(rows, contract), coerce(space.table(VALIDATION), schema)
     with told("importing the module failed", code):
         load_module(code)  # by itself, because what libraries take to load is no part of the fit
     started = time.monotonic()

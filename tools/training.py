@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from tools.problem import Problem
     from tools.sizing import Size
 
-BASELINES = {False: ["dummy", "linear", "tree"], True: ["seasonal_naive"]}
-"""By whether the problem is a forecast."""
 PILOT_ROWS = 1500
 BEHIND = 3.0
 """Standard errors over folds. A family whose best candidate is further behind the best of all gets no more configurations."""
@@ -72,9 +70,11 @@ def train_baselines(
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 15.0,
 ) -> TrainingResult:
-    """Fit the baselines on the contract's folds: dummy, linear model and small tree; of a forecast the seasonal naive one."""
+    """Fit the baselines on the contract's folds: dummy, linear model and small tree, or what stands for them in the problem type."""
+    from tools.families import BASELINES
+
     contract = workspace().contract
-    allowed = contract.constraints.allowed(BASELINES[contract.forecast is not None])
+    allowed = contract.constraints.allowed(BASELINES[contract.task])
     return _search("train_baselines", {"preparation": preparation, "time_s": time_s}, allowed, most=1)
 
 
@@ -84,22 +84,26 @@ def train(
         list[str],
         "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp;"
         " of ordinal classes also ordered_linear, ordered_lightgbm; of a forecast theta, ets, arima, lags_linear, lags_lightgbm,"
-        " lags_catboost.",
+        " lags_catboost; of survival coxnet, xgboost, survival_boosting, survival_forest; of groups kmeans, gaussian_mixture,"
+        " agglomerative, hdbscan; of anomalies pca, isolation_forest, local_outlier, one_class_svm, ecod, copod.",
     ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
     per_family: Annotated[int | None, "Most configurations of one family; leave out to go on while time is left.", Ge(1)] = None,
 ) -> TrainingResult:
     """Fit each family's best-known configuration on the contract's folds, then further ones while time is left."""
-    from tools.families import NAMES
+    from tools.families import LEARNS
 
-    strange = [name for name in families if name not in NAMES]
+    contract = workspace().contract
+    known = LEARNS[contract.task]
+    strange = [name for name in families if name not in known]
     if strange or not families:
-        raise ToolRefused(f"no family {', '.join(map(repr, strange)) or 'named'}; families: {', '.join(NAMES)}.")
-    constraints = workspace().contract.constraints
+        asked = ", ".join(map(repr, strange)) or "named"
+        raise ToolRefused(f"no family {asked} for a {contract.task} task; families: {', '.join(known)}.")
+    constraints = contract.constraints
     if (barred := [(name, reason) for name in families if (reason := constraints.refuses(name))]) and len(barred) == len(set(families)):
-        raise ToolRefused(f"{', '.join(name for name, _ in barred)}: {barred[0][1]}. Families: {', '.join(constraints.allowed(NAMES))}.")
-    ordered = [name for name in NAMES if name in families]
+        raise ToolRefused(f"{', '.join(name for name, _ in barred)}: {barred[0][1]}. Families: {', '.join(constraints.allowed(known))}.")
+    ordered = [name for name in known if name in families]
     arguments = {"families": families, "preparation": preparation, "time_s": time_s, "per_family": per_family}
     return _search("train", arguments, ordered, most=per_family)
 
@@ -216,7 +220,7 @@ class _Search:
         portfolios: list[tuple[str, list[Params]]] = []
         for name in names:
             try:
-                if reason := family(name).out_of_place(self.setting):
+                if reason := family(name).unsuited(self.setting):
                     self.skipped.append(Skipped(name=name, reason=reason))
                     continue
                 portfolios.append((name, family(name).portfolio(self.setting)))

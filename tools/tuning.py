@@ -44,8 +44,6 @@ PARENT_STUDIES, FORKED = "studies-of-parent.db", "forked.json"
 """In the work folder of a fork: the parent's studies, and when it was forked."""
 
 
-UNTUNABLE = ("dummy", "seasonal_naive", "theta", "ets", "arima")
-"""Families without a parameter, or that search for theirs themselves."""
 _CALL, _ORPHANS = "mlteam call", "mlteam orphans"
 """Attributes of a study: the call that adds trials to it, and the numbers of trials that nobody finished."""
 
@@ -84,9 +82,8 @@ def tune(
     trials: Annotated[int | None, "Trials of this call; leave out to be bounded by time alone.", Ge(1), Le(10000)] = None,
 ) -> TuningResult:
     """Search a family's parameters, starting from its best candidate, and keep the best as a candidate. Can be called again to go on."""
-    from tools.crossval import setting_for
     from tools.deadline import Deadline, DeadlineReached
-    from tools.families import FamilyUnavailable, load_libraries
+    from tools.families import LEARNS, UNTUNABLE, FamilyUnavailable, load_libraries
     from tools.families import family as family_for
     from tools.preparation import load_preparation
     from tools.problem import load_problem
@@ -98,13 +95,14 @@ def tune(
         model_family = family_for(family)
     except (ValueError, FamilyUnavailable) as error:
         raise ToolRefused(str(error)) from None
-    if reason := problem.contract.constraints.refuses(family):
+    task, constraints = problem.contract.task, problem.contract.constraints
+    if family not in (known := LEARNS[task]):
+        raise ToolRefused(f"{family} is not for a {task} task; name {', '.join(name for name in known if name not in UNTUNABLE)}.")
+    if reason := constraints.refuses(family):
         raise ToolRefused(f"{family} is not tuned: {reason}.")
-    chosen = load_preparation(space, preparation, problem)
     if family in UNTUNABLE:
         raise ToolRefused(f"{family} has nothing to tune; name another family.")
-    if reason := model_family.out_of_place(setting_for(problem, chosen)):
-        raise ToolRefused(f"{family} is not for this problem: {reason}.")
+    chosen = load_preparation(space, preparation, problem)
     arguments = {"family": family, "preparation": preparation, "time_s": time_s, "trials": trials}
     attempts = Attempts(space, "tune", arguments)
     search = _Tuning(space, problem, chosen, model_family, deadline, attempts)

@@ -34,7 +34,7 @@ def test_what_is_left_out_is_inferred_and_told(tmp_path: Path) -> None:
 def test_settings_of_a_forecast_alone_make_it_one(tmp_path: Path) -> None:
     _, sealed = opened(tmp_path, AIRLINE, target="passengers", horizon=6)
     assert sealed.task == "forecast"
-    with pytest.raises(InputRefused, match="belong to a forecast, and --task is regression"):
+    with pytest.raises(InputRefused, match="belong to a forecast, and this task is regression"):
         opened(tmp_path, AIRLINE, target="passengers", task="regression", horizon=6)
 
 

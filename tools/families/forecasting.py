@@ -21,8 +21,6 @@ class Forecaster(Family):
     """Learns from the past rows of series. The rows that a fold validates are never shown to it, not even to stop by: they are its
     future."""
 
-    forecasts = True
-
     @abstractmethod
     def _learn(self, panel: Panel, params: Params, setting: Setting, context: FitContext, X: pd.DataFrame, y: Array) -> Raw:
         """Fit on the panel of the training rows X, y."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-Needs = Literal["proba", "label", "value"]
+Needs = Literal["proba", "label", "value", "group"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Metric:
     tasks: tuple[Task, ...]
     direction: Direction
     needs: Needs
-    """`proba`: probabilities; `label`: the called class, see `decision`; `value`: numbers."""
+    """`proba`: probabilities; `label`: the called class, see `decision`; `value`: numbers, such as values, risks and scores;
+    `group`: the number of each row's group."""
     description: str
     function: Callable[[Array, Array], float]
     """Takes `y` and, by `needs`, probabilities (n, k), predicted codes (n,) or values (n,)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tools.contract import Task, predicts
+from tools.contract import Task, one_number, predicts
 from tools.metrics.catalogue import metric_for, undefined_reason
 from tools.metrics.decision import decided
 from tools.metrics.metric import Interval, Metric
@@ -127,21 +127,26 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array, units: Arra
     import numpy as np
 
     y, predictions = np.asarray(y), np.asarray(predictions, dtype=np.float64)
-    values = predicts(task) == "values"
-    wanted = "(n,)" if values else "(n, 2)" if task == "binary" else "(n, k)"
-    shape_fits = predictions.ndim == (1 if values else 2) and (task != "binary" or predictions.shape[1] == 2)
-    if y.ndim != 1 or len(y) != len(predictions) or not shape_fits:
+    flat = one_number(task)
+    wanted = "(n,)" if flat else "(n, 2)" if task == "binary" else "(n, k)"
+    shape_fits = predictions.ndim == (1 if flat else 2) and (task != "binary" or predictions.shape[1] == 2)
+    if y.ndim not in ((1, 2) if predicts(task) in ("groups", "scores") else (1,)) or len(y) != len(predictions) or not shape_fits:
         raise ValueError(f"{metric.name}: y has shape {y.shape} and predictions {predictions.shape}; expected (n,) and {wanted}")
     if not np.isfinite(predictions).all():
         raise ValueError(f"{metric.name}: {(~np.isfinite(predictions)).sum()} predictions are missing or infinite")
     reason = undefined_reason(metric.name, task, y)
     if reason:
         raise ValueError(f"{metric.name} is undefined here: {reason}")
-    if values and metric.in_units:
+    if metric.in_units:
         if units is None:
             raise ValueError(f"{metric.name} counts errors in units, and no units were given")
         return y.astype(np.float64), y + (predictions - y) / units
-    if values:
+    if predicts(task) == "groups":
+        return y.astype(np.float64), predictions.astype(np.int64)
+    if metric.needs == "proba" and flat:  # a score as the probability of the label, which only its order is asked of
+        share = np.clip(predictions, 0.0, 1.0)
+        return y.astype(np.int64), np.column_stack([1 - share, share])
+    if flat:
         return y.astype(np.float64), predictions
     if y.min() < 0 or y.max() >= predictions.shape[1]:
         raise ValueError(f"{metric.name}: y holds codes {y.min()} to {y.max()}, but there are {predictions.shape[1]} probability columns")
