@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from tools.comparing import corrected_resampled_t, delong, holm, mcnemar, paired_bootstrap, wilcoxon
+from tools.contract import predicts
 from tools.metrics import METRICS, score
 from tools.resampling import paired_bootstrap_scores
 
@@ -137,7 +138,7 @@ def test_holm_by_hand() -> None:
 def two_models(task: str, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """True values, and predictions of two models that err together."""
     rng = np.random.default_rng(1)
-    if task == "regression":
+    if predicts(task) == "values":
         y, shared = rng.gamma(2.0, size=n) + 0.1, rng.normal(size=n)
         return y, y + 0.4 * shared, y + 0.4 * shared + 0.2 * rng.normal(size=n)
     k = 2 if task == "binary" else 4
@@ -154,16 +155,18 @@ def two_models(task: str, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndar
 def test_the_bootstrap_is_paired_for_every_metric(name: str, task: str) -> None:
     """The spread of the differences is that of resampling rows for both models at once, row by row."""
     y, first, second = two_models(task)
-    found = paired_bootstrap(name, task, y, first, second, resamples=600)
+    units = np.linspace(0.5, 2.0, len(y))
+    found = paired_bootstrap(name, task, y, first, second, units=units, resamples=600)
     rng = np.random.default_rng(2)
-    strata = [np.arange(len(y))] if task == "regression" else [np.flatnonzero(y == code) for code in np.unique(y)]
+    strata = [np.arange(len(y))] if predicts(task) == "values" else [np.flatnonzero(y == code) for code in np.unique(y)]
     drawn = []
     for _ in range(60):
         rows = np.concatenate([rng.choice(part, len(part)) for part in strata])
-        drawn.append(score(name, task, y[rows], first[rows]) - score(name, task, y[rows], second[rows]))
-    assert found.difference == pytest.approx(score(name, task, y, first) - score(name, task, y, second))
+        mine, other = (score(name, task, y[rows], model[rows], units=units[rows]) for model in (first, second))
+        drawn.append(mine - other)
+    assert found.difference == pytest.approx(score(name, task, y, first, units=units) - score(name, task, y, second, units=units))
     assert found.high - found.low == pytest.approx(2 * 1.96 * np.std(drawn), rel=0.4)
-    assert paired_bootstrap(name, task, y, first, first, resamples=50).p == 1.0
+    assert paired_bootstrap(name, task, y, first, first, units=units, resamples=50).p == 1.0
 
 
 def test_the_bootstrap_interval_is_that_of_scipy() -> None:
