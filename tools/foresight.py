@@ -65,7 +65,7 @@ def plan_forecast(rows: pd.DataFrame, target: str, wish: Wish, column: str | Non
     season = frequency.season if np.median(_lengths(series, lengths)) - horizon >= 2 * frequency.season else 1
     window: Window = wish.window or "expanding"
     if past:
-        notes.append(f"{', '.join(map(repr, past[:10]))} count as known only up to the forecast; name those known ahead with --known.")
+        notes.append(f"Known only up to the forecast: {', '.join(map(repr, past[:10]))}; name those that are known ahead with --known.")
     kept = steps_to_end(series, steps) >= horizon
     y = rows[target].to_numpy(dtype=np.float64)
     order = np.argsort(series[kept].astype(str), kind="stable")

@@ -185,7 +185,8 @@ def residuals(path: Path, contract: Contract, y: Array, values: Array) -> None:
 
 def forecasts(path: Path, target: str, series: list[tuple[str, Lines]]) -> None:
     """History, what the backtests said of it, and the forecast of the sealed horizon; one panel a series."""
-    with figure(path, f"{plain(target, 40)}: history, backtests and forecast", (9.0, 0.8 + 2.2 * len(series)), rows=len(series)) as axes:
+    height = min(0.8 + 2.2 * len(series), 4.8)  # flat enough for a row of its own in the report
+    with figure(path, f"{plain(target, 40)}: history, backtests and forecast", (9.0, height), rows=len(series)) as axes:
         for axis, (name, lines) in zip(np.atleast_1d(axes), series, strict=True):
             axis.plot(*lines.history, color=GREY, linewidth=1.2, label="history")
             for number, (when, values) in enumerate(lines.backtests):
