@@ -7,8 +7,9 @@ import shlex
 from reports.facts import RunFacts
 
 _OPTIONS = (
-    *("target", "task", "classes", "goal", "metric", "time", "trials", "model"),
+    *("target", "task", "event", "classes", "goal", "metric", "time", "trials", "model"),
     *("sandbox", "seed", "holdout", "folds", "validation", "repeats", "window", "gap", "group", "time_column"),
+    *("series", "horizon", "known"),
 )
 _CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")
 
@@ -24,7 +25,7 @@ def run_command(facts: RunFacts) -> str:
         value = facts.settings.get(name)
         if name == "sandbox" and isinstance(value, dict):
             value = value.get("kind")
-        if value is None or value is False:
+        if value is None or value is False or value == []:
             continue
         if value is True:
             words.append(f"--{name.replace('_', '-')}")

@@ -26,6 +26,7 @@ from reports.findings import (
     Skipped,
     Slices,
     Standings,
+    Structure,
     last_result,
     read_skipped,
 )
@@ -67,11 +68,13 @@ from team.events import (
 from team.log import read_events
 from team.rundir import RunDir
 from tools.candidates import CODE
+from tools.constraints import FLOORS
 from tools.contract import Contract
+from tools.families import LINEAR
 from tools.tradeoffs import Option, TradeOffs, weigh
 
 Status = Literal["done", "failed", "stopped_by_budget", "interrupted", "unfinished"]
-BASELINE_FAMILIES = ("linear", "dummy")
+BASELINE_FAMILIES = (*LINEAR, *FLOORS)
 E = TypeVar("E", bound=BaseModel)
 
 
@@ -111,11 +114,12 @@ class RunFacts(Fact):
     slices: Slices | None
     explanation: Explanation | None
     curve: LearningCurve | None
-    """These three, where a role asked for them, of the same candidate."""
     standings: Standings | None
     """How it stands beside the best of the other families."""
     nested: Nested | None
     """What the search is worth on rows that had no part in it, where a role asked."""
+    structure: Structure | None
+    """These four, where a role asked for them, of the same candidate."""
     holdout: Holdout | None
     optimism: Optimism | None
     """What the score in cross-validation owes to the pick, where the host could tell."""
@@ -145,7 +149,7 @@ class RunFacts(Fact):
 
     @property
     def baselines(self) -> tuple[CandidateRow, ...]:
-        """The best linear and the best dummy model of the baseline stage."""
+        """The best linear model and the floor of the baseline stage."""
         rows = [c for c in self.leaderboard if c.stage == "baseline"]
         first = [next((c for c in rows if c.family == family), None) for family in BASELINE_FAMILIES]
         return tuple(c for c in first if c is not None)
@@ -234,6 +238,7 @@ def read_facts(run: Path) -> RunFacts:
     slices, explanation, curve = (last_result(events, tool, **having) for tool in ("find_slices", "explain", "learning_curve"))
     standings = last_result(events, "compare_models", **({"leader": holdout.candidate} if holdout else {}))
     nested = last_result(events, "nested_score")
+    structure = last_result(events, "examine_structure", **having)
     return RunFacts(
         name=started.run if started else place.name,
         folder=_folder(place, events),
@@ -268,6 +273,7 @@ def read_facts(run: Path) -> RunFacts:
         standings=Standings.model_validate({**standings[1], "event": standings[0]}) if standings else None,
         nested=Nested.model_validate({**nested[1], "event": nested[0]}) if nested else None,
         curve=LearningCurve.model_validate({**curve[1], "event": curve[0]}) if curve else None,
+        structure=Structure.model_validate({**structure[1], "event": structure[0]}) if structure else None,
         holdout=_holdout(holdout),
         optimism=_optimism(_last(events, OptimismEstimated)),
         looks=_looks(place.vault / "ledger.jsonl"),

@@ -8,6 +8,12 @@ from collections.abc import Callable
 from tools.contract import Contract, Task
 
 METRIC_TITLES = {
+    "c_index": "Concordance",
+    "c_index_ipcw": "Concordance, censoring weighed",
+    "silhouette": "Silhouette",
+    "davies_bouldin": "Davies-Bouldin",
+    "calinski_harabasz": "Calinski-Harabasz",
+    "agreement": "Agreement of detectors",
     "roc_auc": "ROC AUC",
     "roc_auc_ovo": "ROC AUC, one against one",
     "average_precision": "Average precision",
@@ -42,6 +48,8 @@ METRIC_TITLES = {
     "huber": "Huber loss",
     "pinball_10": "Pinball loss, 10 %",
     "pinball_90": "Pinball loss, 90 %",
+    "mase": "MASE",
+    "wape": "WAPE",
     "median_ae": "Median absolute error",
     "r2": "R²",
 }
@@ -58,12 +66,17 @@ TASK_TITLES: dict[Task, str] = {
     "regression": "Regression",
     "count": "Regression of counts",
     "ordinal": "Classification into {} ordered classes",
+    "forecast": "Forecast",
+    "survival": "Survival analysis",
+    "cluster": "Groups of rows",
+    "anomaly": "Anomaly scores",
 }
 
 
 def task_title(contract: Contract) -> str:
     """What a run's problem is, as people call it."""
-    return TASK_TITLES[contract.task].format(len(contract.classes))
+    title = TASK_TITLES[contract.task].format(len(contract.classes))
+    return f"{title}, {contract.forecast.horizon} steps ahead," if contract.forecast else title
 
 
 def compact(value: float) -> str:

@@ -277,6 +277,38 @@ class Explanation(Fact):
     event: int
 
 
+class Difference(Fact):
+    column: str
+    here: str
+    elsewhere: str
+    size: float
+
+
+class Group(Fact):
+    name: str
+    rows: int
+    share: float
+    differs: tuple[Difference, ...] = ()
+
+
+class Structure(Fact):
+    """What groups or anomalies are, by `examine_structure`."""
+
+    candidate: str
+    predicts: Literal["groups", "scores"]
+    groups: tuple[Group, ...] = ()
+    stability: float
+    stability_std: float
+    chance: float
+    pairs: int
+    score: float | None = None
+    null_mean: float | None = None
+    null_highest: float | None = None
+    nulls: int = 0
+    verdict: str
+    event: int
+
+
 class Skipped(Fact):
     """A candidate that was not trained, and why."""
 

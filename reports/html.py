@@ -15,6 +15,7 @@ from reports.figures import score_format
 from reports.plots import png_size, read_images
 from reports.record import CandidateRow
 from team.rundir import RunDir, write_atomic
+from tools.constraints import FLOORS
 from tools.deciding import ONE_SIDED
 
 MOST_CANDIDATES = 50
@@ -22,6 +23,12 @@ MOST_CANDIDATES = 50
 MOST_SKIPPED = 40
 WIDE = 1.8
 """A plot of this many times its height gets a row of its own."""
+BASELINE_LABELS = {
+    "dummy": "Dummy baseline",
+    "linear": "Linear baseline",
+    "coxnet": "Linear baseline",
+    "seasonal_naive": "Seasonal naive",
+}
 FAR = 8
 """A baseline that lies further off than this many widths of the interval is drawn as an arrow."""
 
@@ -86,9 +93,7 @@ def _glance(facts: RunFacts, figure: Callable[[float], str]) -> dict[str, Any]:
     if selected:
         rows.append(_cv_row(selected, "Cross-validation", "cv", figure))
     rows += [
-        _cv_row(candidate, {"dummy": "Dummy baseline", "linear": "Linear baseline"}[candidate.family], "baseline", figure)
-        for candidate in facts.baselines
-        if candidate != selected
+        _cv_row(candidate, BASELINE_LABELS[candidate.family], "baseline", figure) for candidate in facts.baselines if candidate != selected
     ]
     if not rows:
         return {"rows": [], "ticks": ""}
@@ -120,7 +125,7 @@ def _distance(value: float, core: Sequence[float]) -> float:
 
 def _folds_axis(leaderboard: Sequence[CandidateRow]) -> charts.Axis:
     """Over the folds of the better half whole, and the bulk of the rest; the dummy may lie beyond."""
-    serious = [c for c in leaderboard if c.family != "dummy"] or list(leaderboard)
+    serious = [c for c in leaderboard if c.family not in FLOORS] or list(leaderboard)
     better = serious[: max(1, len(serious) // 2)]
     return charts.focused_axis(
         [value for c in serious for value in c.fold_scores],

@@ -18,7 +18,7 @@ from reports.findings import Fact
 from team.cells import read_cells
 from team.rundir import RunDir
 
-PLOTTING_TOOLS = ("profile_table", "evaluate", "learning_curve", "explain")
+PLOTTING_TOOLS = ("profile_table", "evaluate", "learning_curve", "explain", "examine_structure")
 """Tools whose plots belong to the report; what free-form cells drew stays in the notebook."""
 MAX_PNG_BYTES = 2 << 20
 MAX_SIDE = 8192

@@ -97,6 +97,8 @@ class Holdout(Fact):
     """Number of groups that the interval resampled whole; None where it resampled rows."""
     intervals: tuple[Coverage, ...] = ()
     """Where values are predicted: how many of the holdout's lay inside the intervals around them."""
+    others: dict[str, float] = Field(default_factory=dict)
+    """Other metrics of the same predictions, by name."""
     event: int
 
 

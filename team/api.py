@@ -134,7 +134,7 @@ def run(
         sandbox: where code runs.
         out: folder of the run directories.
         seed: seed of splits and estimators.
-        more: any other setting, such as `trials`, `folds`, `group`.
+        more: any other setting, such as `trials`, `folds`, `group`, `event`.
 
     Raises:
         UsageError: for input that cannot be used.

@@ -35,7 +35,8 @@ _ACTING = re.compile("[`\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\u
 _FULL_RESULTS: dict[Stage, tuple[str, ...]] = {
     Stage.ACQUIRE: ("fetch_data",),
     Stage.PREPARE: ("profile_table",),
-    Stage.DOCUMENT: ("profile_table", "prepare", "evaluate", "find_slices", "learning_curve", "nested_score"),
+    Stage.DOCUMENT: ("profile_table", "prepare", "evaluate", "find_slices", "learning_curve", "nested_score", "examine_structure"),
+    Stage.SELECT: ("examine_structure",),
 }
 
 
@@ -69,7 +70,10 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
         "stage": state.stage.value,
         "visit": state.visit,
         "turn": state.turns_in_visit + 1,
-        "wish": {name: getattr(wish, name) for name in ("source", "target", "task", "goal", "metric", "validation")},
+        "wish": {
+            **{name: getattr(wish, name) for name in ("source", "target", "goal", "metric", "event", "validation")},
+            "task": wish.named_task,
+        },
         "budget": {
             "search_seconds": meter.limits.search_s,
             "search_seconds_left": round(meter.search_left_s, 1),
@@ -78,10 +82,11 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
         },
     }
     if contract is not None:
-        facts["contract"] = contract.model_dump(exclude={"features", "schema_version"}) | {
+        facts["contract"] = contract.model_dump(exclude={"features": True, "schema_version": True, "forecast": {"scales"}}) | {
             "features": len(contract.features),
             "classes": contract.classes[:20],
             "scheme": described(contract),
+            "predicts": contract.predicts,
         }
     facts |= {key: state.results[tool] for tool in _FULL_RESULTS.get(state.stage, ()) if tool in state.results for key in [tool]}
     facts |= _summaries(state)

@@ -42,6 +42,7 @@ def run(
     classes: Annotated[
         str | None, typer.Option(metavar="LOW,MID,HIGH", help="Order of an ordinal target's classes; left out, that of numbers.")
     ] = None,
+    event: Annotated[str | None, typer.Option(help="Of survival: the column that is 1 where the event happened, 0 if censored.")] = None,
     goal: Annotated[str | None, typer.Option(help="The wish in your own words.")] = None,
     metric: Annotated[str | None, typer.Option(help="Metric that decides; left out, the usual one of the problem type.")] = None,
     time: Annotated[str | None, typer.Option(help="Time for the search, such as 60s, 10m, 1h.  [default: 10m]")] = None,
@@ -72,6 +73,9 @@ def run(
     families: Annotated[str | None, typer.Option(metavar="A,B", help="The only model families that may be fitted.")] = None,
     forbid: Annotated[str | None, typer.Option(metavar="COL,...", help="Columns that no model may see.")] = None,
     sensitive: Annotated[str | None, typer.Option(metavar="COL", help="Column whose groups are compared, for fairness.")] = None,
+    series: Annotated[str | None, typer.Option(help="Forecast: columns that together name a series, with commas.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Forecast: steps ahead; left out, what is usual for the frequency.")] = None,
+    known: Annotated[str | None, typer.Option(help="Forecast: columns that are known ahead, with commas.")] = None,
     tracker: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
     ] = None,

@@ -107,7 +107,8 @@ def _over_rows(first: Side, second: Side, holdouts: dict[str, Scored | str]) -> 
         return [], ["over holdout rows: the labels differ, so one version of the split must have drawn other rows"]
     assert first.contract is not None
     contract, y = first.contract, mine.labels
-    tests = [paired_bootstrap(contract.metric, contract.task, y, mine.predictions, other.predictions, seed=contract.seed)]
+    first_values, second_values = mine.predictions, other.predictions
+    tests = [paired_bootstrap(contract.metric, contract.task, y, first_values, second_values, units=mine.units, seed=contract.seed)]
     if find_metric(contract.metric).needs == "label":
         tests.append(mcnemar(y, called(contract, mine.predictions), called(contract, other.predictions)))
     if contract.metric == "roc_auc" and contract.task == "binary" and min(np.bincount(y, minlength=2)) > 1:

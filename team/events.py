@@ -251,6 +251,8 @@ class HoldoutScored(_Event):
     """Number of groups that the interval resampled whole; None where it resampled rows."""
     intervals: list[Coverage] = []
     """Where values are predicted: how many of the holdout's lay inside the intervals around them."""
+    others: dict[str, float] = {}
+    """Other metrics of the same predictions, by name."""
 
 
 class FellBack(_Event):

@@ -204,7 +204,8 @@ class Evidence:
         contract, sign = self._vault.contract, 1.0 if self._vault.contract.direction == "maximize" else -1.0
         labels, folds = self._vault.training_labels()
         rows, groups = folds >= 0, self._vault.groups("train")
-        y = labels[rows]
+        y, units = labels[rows], self._vault.units("train")
+        units = None if units is None else units[rows]
 
         def predictions(name: str) -> np.ndarray:
             decided = self._vault.score_out_of_fold(self._oof(name))
@@ -222,7 +223,7 @@ class Evidence:
         taken = next((one for one in state.candidates if one.name == candidate), None)
         by = None if groups is None else groups[rows]
         try:
-            found = selection_optimism(contract.metric, contract.task, y, usable, groups=by, seed=contract.seed)
+            found = selection_optimism(contract.metric, contract.task, y, usable, groups=by, units=units, seed=contract.seed)
         except (PredictionError, ValueError, OSError):
             return
         if taken is not None and found is not None:

@@ -28,8 +28,9 @@ from tools.tuning import FORKED, PARENT_STUDIES
 
 CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")
 DECIDED_BY_THE_SPLIT = (
-    *("source", "target", "task", "classes", "metric", "holdout", "seed"),
+    *("source", "target", "task", "event", "classes", "metric", "holdout", "seed"),
     *("folds", "validation", "repeats", "window", "gap", "group", "time_column"),
+    *("series", "horizon", "known"),
     *CONSTRAINTS,
 )
 """Settings that the sealed contract rests on."""

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from team.stages import Stage, State
+from tools.constraints import FLOORS
+from tools.contract import predicts
 
 _OPTIONAL = {
     Stage.ANALYSE: ("the table was not profiled", "profile"),
@@ -50,8 +52,9 @@ def left_out(stage: Stage, state: State, seconds_left: float) -> list[tuple[str,
     over = f"{seconds_left:.0f} s of search were left"
     if stage is Stage.OPTIMISE and not state.trials_spent and not any(done.families for done in state.rounds):
         return [("tuning", f"nothing was tuned: {over}")]
-    learnt = {candidate.family for candidate in state.candidates} - {"dummy"}
-    if stage is Stage.SELECT and len(learnt) > 1 and "ensemble" not in state.results:
+    learnt = {candidate.family for candidate in state.candidates} - set(FLOORS)
+    task = state.results.get("seal_holdout", {}).get("task", "regression")
+    if stage is Stage.SELECT and len(learnt) > 1 and "ensemble" not in state.results and predicts(task) != "groups":
         return [("ensemble", f"no blend of the candidates was made: {over}")]
     return []
 

@@ -48,6 +48,10 @@ class Host:
             group=settings.group,
             time_column=settings.time_column,
             constraints=settings.constraints,
+            series=tuple(settings.series),
+            horizon=settings.horizon,
+            known=tuple(settings.known),
+            event=settings.event,
         )
 
     def send_back_to(self) -> list[str]:

@@ -22,7 +22,8 @@ def overview(summary: dict[str, Any]) -> str:
     """One run: the score first, then where to look."""
     lines = [f"status     {summary['status']}" + (f": {summary['reason']}" if summary["reason"] else "")]
     if summary["task"]:
-        lines.append(f"task       {summary['task']}, target {summary['target']}, {summary['metric']} ({summary['direction']})")
+        target = f"target {summary['target']}, " if summary["target"] else ""
+        lines.append(f"task       {summary['task']}, {target}{summary['metric']} ({summary['direction']})")
     holdout = summary["holdout"]
     if holdout:
         looks = "looked at once" if holdout["looks"] == 1 else f"looked at {holdout['looks']} times"

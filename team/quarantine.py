@@ -183,7 +183,7 @@ class _Task:
     def write(self, fold: Fold, data: Path) -> None:
         """Fill a fold's data folder."""
         contract = self._contract
-        learn, check = self._rows.iloc[fold.learn], self._rows.iloc[fold.check].drop(columns=[contract.target])
+        learn, check = self._rows.iloc[fold.learn], self._rows.iloc[fold.check].drop(columns=contract.sealed_columns)
         learn.to_parquet(data / "train.parquet", index=False)
         check.to_parquet(data / f"{VALIDATION}.parquet", index=False)
         # How the rows were dealt to the folds is nothing that a fit needs.

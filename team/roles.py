@@ -30,6 +30,7 @@ STAGE_TOOLS: dict[Stage, frozenset[str]] = {
             "nested_score",
             "learning_curve",
             "explain",
+            "examine_structure",
             "run_python",
             "review",
             "score_holdout",

@@ -17,7 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from team.errors import UsageError
 from tools.constraints import Constraints, names_of, signs_of
-from tools.contract import Task, Window
+from tools.contract import Task
+from tools.forecast import Window
 from tools.schemes import GAP, SchemeName
 from tools.tracker import check_address
 
@@ -118,6 +119,14 @@ def _gap(value: Any) -> Any:
     raise ValueError("expected a duration such as 7d or 12h, or a number where numbers order the rows")
 
 
+def _names(value: Any) -> Any:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]
+"""Column names, as a list or as text with commas."""
+
+
 def _tracker(value: Any) -> Any:
     return None if value == "none" else check_address(value) if isinstance(value, str) else value
 
@@ -167,10 +176,13 @@ class Settings(BaseSettings):
     """Classes of an ordinal target from the lowest to the highest; None takes the order of numbers."""
     goal: str | None = None
     """The wish in the user's own words."""
+    event: str | None = None
+    """Of survival: the column that is 1 where the event happened and 0 where the time in `target` is censored."""
     metric: str | None = None
     """Metric that decides; None lets the team choose by problem type."""
     task: Task | None = None
-    """Problem type; None infers it from the values of the target, where counts are never inferred."""
+    """Problem type; None infers it from the values of the target, where counts are never inferred, or from settings that only a
+    forecast has."""
     time: Duration = Field(600.0, ge=1, le=86_400, allow_inf_nan=False)
     """Seconds of search (train, tune, ensemble), at most a day."""
     trials: int | None = Field(None, ge=0)
@@ -214,6 +226,12 @@ class Settings(BaseSettings):
     """Columns that no model may see: `name,postcode`."""
     sensitive: str | None = None
     """Column whose groups every candidate is compared over; with `forbid` it is no feature."""
+    series: Names = []
+    """Forecasts: columns whose values together name a series."""
+    horizon: int | None = Field(None, ge=1, le=10_000)
+    """Forecasts: steps ahead; None takes what is usual for the frequency."""
+    known: Names = []
+    """Forecasts: columns that are known ahead."""
     tracker: Annotated[str | None, BeforeValidator(_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
 

@@ -128,6 +128,7 @@ class HoldoutFact(BaseModel):
     looks: int
     groups: int | None = None
     intervals: list[Coverage] = []
+    others: dict[str, float] = {}
 
 
 class State(BaseModel):

@@ -13,6 +13,7 @@ from team.log import read_events
 from team.rundir import RunDir
 from team.stages import CandidateFact, State
 from tools.contract import Contract
+from tools.families import BASELINES
 
 
 def summarise(run: RunDir, state: State, usage: Usage, status: str, reason: str, seconds: float) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def summarise(run: RunDir, state: State, usage: Usage, status: str, reason: str,
         "status": status,
         "reason": reason,
         "task": contract.task if contract else None,
-        "target": contract.target if contract else None,
+        "target": contract.target or None if contract else None,
         "metric": contract.metric if contract else None,
         "direction": contract.direction if contract else None,
         "holdout": holdout.model_dump(include={"score", "low", "high", "level", "n", "looks", "groups", "intervals"}) if holdout else None,
@@ -84,7 +85,7 @@ def _selected(state: State) -> CandidateFact | None:
 
 
 def _baseline(state: State) -> dict[str, Any] | None:
-    for family in ("dummy", "linear", "tree"):
+    for family in dict.fromkeys(name for names in BASELINES.values() for name in names):
         for candidate in state.candidates:
             if candidate.family == family:
                 return {"name": candidate.name, "score": candidate.score}

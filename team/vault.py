@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -61,6 +62,8 @@ class Scored:
     """Codes into the contract's classes, or values, shape (n,)."""
     predictions: np.ndarray
     """Probabilities (n, k), or values (n,); for metrics of labels the largest of a row is the class that was called."""
+    units: np.ndarray | None = None
+    """The unit of each row's error, shape (n,), where the contract keeps them."""
 
 
 class Vault:
@@ -70,6 +73,7 @@ class Vault:
         self._run = run
         self._train_codes: np.ndarray | None = None
         self._validation: Validation | None = None
+        self._units: dict[str, np.ndarray] = {}
 
     @property
     def contract(self) -> Contract:
@@ -94,7 +98,8 @@ class Vault:
 
         Args:
             train: features and target of the training rows.
-            holdout: features and target of the holdout rows; only the features leave the vault.
+            holdout: features and target of the holdout rows; only the features leave the vault, and of a forecast only those that are
+                known ahead.
             contract: fixed from here on.
             schema: feature columns, known from the training rows alone.
 
@@ -103,10 +108,9 @@ class Vault:
         """
         if self.sealed:
             raise MlteamError(f"run {self._run.name!r} has a sealed contract already; it cannot be changed.")
-        target = contract.target
         train.to_parquet(self._run.data / "train.parquet", index=False)
-        holdout.drop(columns=[target]).to_parquet(self._run.data / "holdout.parquet", index=False)
-        holdout[[target]].to_parquet(self._run.vault / "holdout_labels.parquet", index=False)
+        holdout.drop(columns=contract.sealed_columns).to_parquet(self._run.data / "holdout.parquet", index=False)
+        holdout[contract.sealed_columns].to_parquet(self._run.vault / "holdout_labels.parquet", index=False)
         for path in (self._run.data / "train.parquet", self._run.data / "holdout.parquet", self._run.vault / "holdout_labels.parquet"):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -161,7 +165,8 @@ class Vault:
         pooled, by_fold = [], []
         for repeat, (folds, each) in enumerate(zip(validation.folds, validation.by_repeat(values), strict=True)):
             scored = folds >= 0
-            pooled.append(score(contract.metric, contract.task, labels[scored], each[scored]))
+            units = _some(self.units("train"), scored)
+            pooled.append(score(contract.metric, contract.task, labels[scored], each[scored], units=units))
             found = (self.score_fold(int(fold), each[folds == fold], repeat) for fold in np.unique(folds[scored]))
             by_fold += [value for value in found if value is not None]
         return Decided(float(np.mean(pooled)), by_fold, decision, values)
@@ -191,7 +196,8 @@ class Vault:
         contract, folds = self.contract, self.validation().folds[repeat]
         labels = self.training_labels()[0]
         try:
-            return score(contract.metric, contract.task, labels[folds == fold], values)
+            units = _some(self.units("train"), folds == fold)
+            return score(contract.metric, contract.task, labels[folds == fold], values, units=units)
         except ValueError:
             return None
 
@@ -230,7 +236,7 @@ class Vault:
         values = read_predictions(predictions, contract, contract.rows_holdout, inside=self._run.work)
         if self.closed and not self._is_final(candidate, values):
             raise MlteamError("the final score is in the ledger: the holdout is not looked at again.")
-        labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
+        labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet"), contract)
         interval = self._interval(labels, tilted(values, decision))
         if self.closed:  # the run was cut off between the look and the telling of it: the same score is no new look
             return interval, len(self.looks)
@@ -255,17 +261,17 @@ class Vault:
         return interval, len(self.looks)
 
     def _interval(self, labels: np.ndarray, values: np.ndarray) -> Interval:
-        """The holdout's score with its interval: over whole groups where a group column split the rows, so that rows of one group
+        """The holdout's score with its interval: over whole groups where rows belong together, so that rows of one group
         do not count as independent; over rows where the groups are too few for that."""
         from tools.metrics import bootstrap_interval
 
-        contract, groups = self.contract, self.groups("holdout")
+        contract, groups, units = self.contract, self.groups("holdout"), self.units("holdout")
         if groups is not None:
             try:
-                return bootstrap_interval(contract.metric, contract.task, labels, values, groups=groups, seed=contract.seed)
+                return bootstrap_interval(contract.metric, contract.task, labels, values, groups=groups, units=units, seed=contract.seed)
             except ValueError:  # one group, or resamples of two or three that mostly have no score
                 pass
-        return bootstrap_interval(contract.metric, contract.task, labels, values, seed=contract.seed)
+        return bootstrap_interval(contract.metric, contract.task, labels, values, units=units, seed=contract.seed)
 
     def _is_final(self, candidate: str, values: np.ndarray) -> bool:
         """Whether these are the predictions that the final score was computed from."""
@@ -303,13 +309,13 @@ class Vault:
             raise MlteamError(f"run {self._run.name!r} did not keep the predictions that were scored.")
         try:
             predictions = tilted(read_predictions(path, contract, contract.rows_holdout, inside=self._run.vault), final.decision)
-            labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet")[contract.target], contract)
-            found = score(contract.metric, contract.task, labels, predictions)
+            labels = encode_target(pd.read_parquet(self._run.vault / "holdout_labels.parquet"), contract)
+            found = score(contract.metric, contract.task, labels, predictions, units=self.units("holdout"))
         except (OSError, ValueError, KeyError, ToolRefused) as error:
             raise MlteamError(f"what run {self._run.name!r} kept of its holdout is damaged: {error}.") from None
         if not math.isclose(found, final.score, rel_tol=1e-9, abs_tol=1e-12):
             raise MlteamError(f"the predictions kept by run {self._run.name!r} score {found:g}, the ledger says {final.score:g}.")
-        return Scored(final.candidate, final.score, labels, predictions)
+        return Scored(final.candidate, final.score, labels, predictions, self.units("holdout"))
 
     def measure_intervals(self) -> list[Coverage]:
         """Learn intervals from the out-of-fold predictions of the candidate that has the final score, keep them for its package, and
@@ -345,6 +351,25 @@ class Vault:
         path = self._run.vault / "intervals.json"
         return Conformal.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
 
+    def other_scores(self) -> dict[str, float]:
+        """Other metrics of the predictions that gave the final score, those that are defined. This is no look: nothing is left to choose.
+
+        Raises:
+            MlteamError: as `scored` does.
+        """
+        from tools.metrics import METRICS, score
+        from tools.predictions import read_predictions
+
+        contract, final, found = self.contract, self.scored(), {}
+        # Of labels: those that were called. Of probabilities: those that were predicted.
+        said = read_predictions(self._run.vault / "scored.parquet", contract, contract.rows_holdout, inside=self._run.vault)
+        for metric in METRICS.values():
+            if contract.task in metric.tasks and metric.name != contract.metric and not metric.same_as:
+                with suppress(ValueError):  # undefined on these rows
+                    shown = final.predictions if metric.needs == "label" else said
+                    found[metric.name] = score(metric.name, contract.task, final.labels, shown, units=final.units)
+        return found
+
     def open(self) -> int:
         """Give all rows with their labels to the sandbox for the refit; return their number.
 
@@ -365,14 +390,30 @@ class Vault:
         return len(rows)
 
     def groups(self, table: Literal["train", "holdout"]) -> np.ndarray | None:
-        """The group of each row as text, shape (n,), where a group column split the rows; else None."""
+        """What makes rows belong together, as text, shape (n,): the group column that split them, or the series; else None."""
         import pandas as pd
 
-        split = self.contract.split
+        split, forecast = self.contract.split, self.contract.forecast
+        if forecast is not None:
+            return forecast.series_of(self._columns(table, forecast.series)).astype(str) if forecast.series else None
         if split.kind != "group":
             return None
         column = pd.read_parquet(self._run.data / f"{table}.parquet", columns=[str(split.column)]).iloc[:, 0]
         return column.astype(str).to_numpy(dtype=object).astype(str)
+
+    def units(self, table: Literal["train", "holdout"]) -> np.ndarray | None:
+        """The unit that metrics in units count each row's error in, shape (n,); None where the contract keeps none."""
+        forecast = self.contract.forecast
+        if forecast is None:
+            return None
+        if table not in self._units:
+            self._units[table] = forecast.units_of(self._columns(table, forecast.keys))
+        return self._units[table]
+
+    def _columns(self, table: str, names: list[str]) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.read_parquet(self._run.data / f"{table}.parquet", columns=names)
 
     def training_labels(self) -> tuple[np.ndarray, np.ndarray]:
         """Codes or values of the target of all training rows, and the fold of each in the first repeat, -1 where none validates it."""
@@ -396,5 +437,9 @@ class Vault:
 
         contract = self.contract
         train = pd.read_parquet(self._run.data / "train.parquet")
-        self._train_codes = encode_target(train[contract.target], contract)
+        self._train_codes = encode_target(train, contract)
         self._validation = make_validation(train, contract)
+
+
+def _some(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[rows]

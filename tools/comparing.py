@@ -165,6 +165,7 @@ def paired_bootstrap(
     level: float = LEVEL,
     seed: int = 0,
     normal: bool = False,
+    units: Array | None = None,
 ) -> PairedTest:
     """Percentile bootstrap of the difference of two scores on the same rows (Efron and Tibshirani 1993, chapters 13 and 15).
 
@@ -178,6 +179,7 @@ def paired_bootstrap(
         second: those of the second model, in the same shape.
         normal: whether the p-value is that of a normal distribution with the spread of the resamples. It serves where many pairs
             are corrected for, since it needs few resamples and has no floor.
+        units: the unit of each row's error, shape (n,), for metrics that count in units.
 
     Raises:
         ValueError: as `tools.metrics.score` does.
@@ -188,10 +190,10 @@ def paired_bootstrap(
     from tools.metrics import metric_for, score, shaped
     from tools.resampling import paired_bootstrap_scores
 
-    difference = score(metric, task, y, first) - score(metric, task, y, second)
+    difference = score(metric, task, y, first, units=units) - score(metric, task, y, second, units=units)
     chosen = metric_for(metric, task)
-    codes, mine = shaped(chosen, task, y, first)
-    _, other = shaped(chosen, task, y, second)
+    codes, mine = shaped(chosen, task, y, first, units)
+    _, other = shaped(chosen, task, y, second, units)
     resamples = int(np.clip(ROWS_RESAMPLED // len(codes), min(200, resamples), resamples))
     drawn = np.subtract(*paired_bootstrap_scores(chosen, task, codes, mine, other, resamples, seed))
     tail = (1 - level) / 2

@@ -8,12 +8,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-INTERPRETABLE = ("linear", "tree", "sparse_linear")
+INTERPRETABLE = ("linear", "tree", "sparse_linear", "lags_linear", "coxnet")
 """Families whose single model a person can read: weights, or one tree."""
 MONOTONE = ("lightgbm", "xgboost", "catboost")
 """Families that keep to monotone constraints while they fit."""
-ALWAYS = ("dummy",)
-"""Families that no constraint leaves out: a constant is readable, small, quick and monotone, and says what a model must beat."""
+FLOORS = ("dummy", "seasonal_naive")
+"""Families that say what a model must beat, and that no constraint leaves out: what learns nothing is readable, small and quick."""
 BLENDS = ("ensemble",)
 SIGNS = {"+": 1, "-": -1}
 Sign = Literal[1, -1]
@@ -50,7 +50,7 @@ class Constraints(BaseModel):
 
     def refuses(self, family: str) -> str | None:
         """Why candidates of a family are out, or None when they may be."""
-        if family in ALWAYS:
+        if family in FLOORS:
             return None
         if self.interpretable and family not in INTERPRETABLE:
             return f"the contract wants a model that a person can read: {', '.join(INTERPRETABLE)}, and no blend"

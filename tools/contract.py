@@ -7,14 +7,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tools.constraints import Constraints
+from tools.forecast import Forecast, Window
 
-Task = Literal["binary", "multiclass", "regression", "count", "ordinal"]
+Task = Literal["binary", "multiclass", "ordinal", "regression", "count", "forecast", "survival", "cluster", "anomaly"]
 Predicts = Literal["classes", "values", "labels", "risk", "groups", "scores"]
-"""The shape of predictions: a probability a class, a number, independent probabilities of labels, a risk, a group, a score."""
+"""The shape of predictions: a probability a class, a number, independent probabilities of labels, a risk (who has more of it has the
+event sooner), a group, a score."""
 Direction = Literal["maximize", "minimize"]
 ColumnKind = Literal["numeric", "boolean", "categorical", "text", "datetime"]
 FoldKind = Literal["kfold", "stratified", "group", "time"]
-Window = Literal["expanding", "sliding"]
 
 _FOLDS_OF_SPLIT: dict[str, FoldKind] = {"random": "kfold", "stratified": "stratified", "group": "group", "time": "time"}
 
@@ -25,12 +26,21 @@ _PREDICTS: dict[Task, Predicts] = {
     "ordinal": "classes",
     "regression": "values",
     "count": "values",
+    "forecast": "values",
+    "survival": "risk",
+    "cluster": "groups",
+    "anomaly": "scores",
 }
 
 
 def predicts(task: Task) -> Predicts:
     """The shape of what is predicted in a task, which is what most code needs to know of it."""
     return _PREDICTS[task]
+
+
+def one_number(task: Task) -> bool:
+    """Whether a prediction is one number a row, and not one a class or label."""
+    return predicts(task) not in ("classes", "labels")
 
 
 class Split(BaseModel):
@@ -56,7 +66,7 @@ class Contract(BaseModel):
     """What a candidate must predict and how it is scored. Written once, never changed.
 
     Predictions are a table with one row per input row, in input order, with the columns of `prediction_columns`:
-    `prediction` for values, one `proba_<class>` per class for classes.
+    one `proba_<class>` per class for classes, `prediction` for everything that is one number a row.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,10 +74,16 @@ class Contract(BaseModel):
     schema_version: int = 1
     task: Task
     target: str
+    """Column that is predicted; empty where there is none. Of anomalies, a label that serves scoring and no fit."""
+    event: str | None = None
+    """Column that says whether the time in `target` ended with the event (1) or is censored (0); of survival tasks alone."""
+    reference: list[str] = []
+    """Columns that the host made of the features, for tasks without a target: what groups and scores are judged against."""
     metric: str
     direction: Direction
     classes: list[str] = []
-    """Class labels as text, in the order of the probability columns, which of ordinal classes is their own; empty for values."""
+    """Class labels as text, in the order of the probability columns, which of ordinal classes is their own; empty where no classes are
+    predicted."""
     positive: str | None = None
     """The positive class of a binary task (always the second of `classes`)."""
     split: Split
@@ -88,6 +104,8 @@ class Contract(BaseModel):
     seed: int
     constraints: Constraints = Constraints()
     """What every candidate keeps to."""
+    forecast: Forecast | None = None
+    """Series, time, horizon and covariates of a forecast; None for other tasks."""
 
     @property
     def predicts(self) -> Predicts:
@@ -98,8 +116,30 @@ class Contract(BaseModel):
         return self.validation or _FOLDS_OF_SPLIT[self.split.kind]
 
     @property
+    def one_number(self) -> bool:
+        """Whether a prediction is one number a row, and not one a class or label."""
+        return one_number(self.task)
+
+    @property
     def prediction_columns(self) -> list[str]:
-        return ["prediction"] if self.predicts == "values" else [f"proba_{label}" for label in self.classes]
+        return ["prediction"] if self.one_number else [f"proba_{label}" for label in self.classes]
+
+    @property
+    def answers(self) -> list[str]:
+        """Columns that are no features: what predictions are scored against."""
+        return [*filter(None, (self.target, self.event)), *self.reference]
+
+    @property
+    def sealed_columns(self) -> list[str]:
+        """Columns of the holdout that stay in the vault: the answers, and of a forecast what nobody knows ahead."""
+        return [*self.answers, *(self.forecast.past if self.forecast else [])]
+
+    @property
+    def stratum(self) -> str | None:
+        """Column whose values holdout and folds hold in the table's own shares; None where there is none."""
+        if self.event is not None:
+            return self.event
+        return self.target if self.target and self.predicts in ("classes", "scores") else None
 
     def better(self, a: float, b: float) -> bool:
         """Whether score `a` is strictly better than `b`."""
@@ -127,6 +167,9 @@ class TableSchema(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     columns: list[Column]
+
+    def without(self, names: list[str]) -> TableSchema:
+        return TableSchema(columns=[column for column in self.columns if column.name not in names])
 
     def of_kind(self, *kinds: ColumnKind) -> list[str]:
         return [column.name for column in self.columns if column.kind in kinds]

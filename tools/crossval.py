@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.abreast import abreast, lanes_for
+from tools.alignment import as_in
 from tools.candidates import Candidate, CandidateSpec, standard_error
 from tools.deadline import Deadline
 from tools.families import family
@@ -71,11 +72,13 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         n_rows=problem.n_rows,
         n_classes=problem.n_classes,
         metric=problem.contract.metric,
+        predicts=problem.contract.predicts,
         counts=problem.contract.task == "count",
         ordered=problem.contract.task == "ordinal",
         text=preparation.text,
         dates=preparation.dates,
         seed=problem.contract.seed,
+        forecast=problem.contract.forecast,
         threads=threads(),
         monotone=dict(problem.contract.constraints.monotone),
         text_chars=sum(_mean_length(problem.X[column.name]) for column in preparation.columns if column.kind == "text"),
@@ -138,22 +141,24 @@ def evaluate_candidate(
             began = time.monotonic()
             context = FitContext(deadline=until, seed=setting.seed)
             fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
+            rows = problem.ahead(X.iloc[check])
             tick = time.monotonic()
-            predicted = fitted.predict(X.iloc[check])
+            predicted = fitted.predict(rows)
             took = (tick - began, time.monotonic() - tick)
+            everywhere = fitted.predict(X).astype(np.int64) if problem.contract.predicts == "groups" else None
             latency_ms = size_mb = 0.0
             if part is parts[-1]:
                 bags = _bags(model_family, len(learn), problem)
-                latency_ms, size_mb = bags * latency_of(fitted.predict, X.iloc[check]), bags * size_of(fitted)
-            return _Outcome(check, predicted, *took, fitted.iterations, fitted.cut_short, fitted.starved, latency_ms, size_mb)
+                latency_ms, size_mb = bags * latency_of(fitted.predict, rows), bags * size_of(fitted)
+            return _Outcome(check, predicted, *took, fitted.iterations, fitted.cut_short, fitted.starved, latency_ms, size_mb, everywhere)
 
         return fit
 
     with closing(abreast([job(part) for part in parts], lanes, deadline)) as outcomes_in_order:
         for number, (part, outcome) in enumerate(zip(parts, outcomes_in_order, strict=True)):
             of_repeat = oof[part.repeat * problem.n_rows : (part.repeat + 1) * problem.n_rows]
-            of_repeat[outcome.rows] = outcome.predicted
             outcomes.append(outcome)
+            of_repeat[outcome.rows] = _renumbered(outcomes[0], outcome)
             if after_fold is not None:
                 after_fold(number, _score_or_none(problem, of_repeat, outcome.rows) if part.unit is None else None)
     calibration, calibrated = problem.calibrate(oof)
@@ -177,7 +182,23 @@ class _Outcome:
     starved: bool
     latency_ms: float
     size_mb: float
-    """Of the model that a refit gives, 0 but for the last fit."""
+    """Of the model that a refit gives, 0 but for the last fold."""
+    everywhere: Array | None = None
+    """Numbers of the groups that it puts all rows into, int64; None where no groups are found."""
+
+
+def _renumbered(first: _Outcome, outcome: _Outcome) -> Array:
+    """What a fold predicts, groups with the numbers that the first fold gives them."""
+    if first.everywhere is None or outcome.everywhere is None or first is outcome:
+        return outcome.predicted
+    return as_in(first.everywhere, outcome.everywhere)[outcome.predicted.astype(np.int64)].astype(np.float64)
+
+
+def numbered_as(other: Fitted, fitted: Fitted, X: pd.DataFrame) -> Fitted:
+    """A fit of groups with the numbers of another, by the rows that both put together."""
+    renamed = as_in(other.predict(X).astype(np.int64), fitted.predict(X).astype(np.int64))
+    assert fitted.renamed is not None
+    return replace(fitted, renamed=renamed[fitted.renamed])
 
 
 def _rows(problem: Problem, part: Part, share: float) -> tuple[Array, Array]:
@@ -292,7 +313,7 @@ def refit_iterations(candidate: Candidate) -> int | None:
     if not candidate.iterations:
         return None
     growth = 1 + 0.5 / max(1, candidate.n_folds / candidate.repeats - 1)
-    if candidate.family in ("random_forest", "extra_trees", "mlp"):
+    if candidate.family in ("random_forest", "extra_trees", "survival_forest", "mlp"):
         growth = 1.0
     return max(1, round(float(np.mean(candidate.iterations)) * growth))
 

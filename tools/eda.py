@@ -55,8 +55,8 @@ class ColumnProfile(BaseModel):
     top: str
     """The commonest values with their shares, for categories."""
     association: float | None
-    """How well this column alone predicts the target: ROC AUC (mean one-vs-rest) for classes, R² for numbers, of a
-    small cross-validated tree on at most 5,000 rows; None where it could not be computed."""
+    """How well this column alone predicts the target: ROC AUC (mean one-vs-rest) for classes, R² for numbers, concordance for
+    survival, of a small cross-validated tree on at most 5,000 rows; None where it could not be computed."""
 
 
 class Warned(BaseModel):
@@ -73,6 +73,7 @@ class Warned(BaseModel):
         "twin_columns",
         "infinite",
         "few_rows",
+        "few_events",
         "other_task",
     ]
     columns: list[str]
@@ -80,7 +81,7 @@ class Warned(BaseModel):
 
 
 class TargetShare(BaseModel):
-    """A class with its rows, or a quantile of a numeric target with its value."""
+    """A class with its rows, a quantile of a numeric target with its value, or a time with the share that outlives it."""
 
     label: str
     value: float
@@ -95,7 +96,7 @@ class TableProfile(BaseModel):
     target: str
     task: str
     target_distribution: list[TargetShare]
-    """Share of each class (the 20 commonest), or quantiles of a numeric target."""
+    """Share of each class (the 20 commonest), quantiles of a numeric target, or shares that outlive some times."""
     profiles: list[ColumnProfile]
     """The columns with the strongest association first, at most 40."""
     not_shown: int

@@ -76,6 +76,8 @@ def ensemble(
     deadline = Deadline(time_s)
     space = workspace()
     problem = load_problem(space)
+    if problem.contract.predicts == "groups":
+        raise ToolRefused("groups cannot be averaged: their numbers mean nothing. Go on with the best candidate.")
     records = _choose(space, candidates)
     constraints = problem.contract.constraints
     if reason := constraints.refuses(ENSEMBLE):
@@ -181,7 +183,9 @@ def _fit_weights(predictions: np.ndarray, problem: Problem, deadline: Deadline) 
     loss = loss_function(weighed_by(problem.contract.metric, task), task)
     ranks = find_metric(problem.contract.metric).compares_rows
     repeats, n = problem.scheme.repeats, problem.n_rows
-    y = np.tile(problem.y, repeats)
+    said, truth = predictions, np.tile(problem.y, repeats)
+    if problem.units is not None and find_metric(problem.contract.metric).in_units:
+        said, truth = predictions / np.tile(problem.units, repeats), truth / np.tile(problem.units, repeats)
     # Folds of different repeats are no one fold, so each gets a number of its own.
     folds = np.concatenate([np.where(f >= 0, f + r * n, -1) for r, f in enumerate(problem.scheme.folds)])
     rows, ids = np.flatnonzero(folds >= 0), fold_ids(folds)
@@ -191,13 +195,13 @@ def _fit_weights(predictions: np.ndarray, problem: Problem, deadline: Deadline) 
         if len(learn) > MOST_ROWS:
             learn = np.sort(np.random.default_rng(problem.contract.seed).choice(learn, MOST_ROWS, replace=False))
         chosen = by_fold(loss, folds[learn]) if ranks else loss
-        return greedy_weights(predictions[:, learn], y[learn], chosen, deadline.share(share))
+        return greedy_weights(said[:, learn], truth[learn], chosen, deadline.share(share))
 
     weights = fit(rows, deadline.remaining() / (len(ids) + 1))
     for i, fold in enumerate(ids):
         inside = np.flatnonzero(folds == fold)
         others = rows[(rows // n == fold // n) & (folds[rows] != fold)]
-        usable = len(others) > 0 and (problem.n_classes == 0 or len(np.unique(y[others])) == len(np.unique(y[rows])))
+        usable = len(others) > 0 and (problem.n_classes == 0 or len(np.unique(truth[others])) == len(np.unique(truth[rows])))
         chosen = fit(others, deadline.remaining() / (len(ids) - i)) if usable else weights
         crossed[inside] = weighted(predictions[:, inside], chosen)
     return weights, crossed

@@ -19,6 +19,7 @@ from tools.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from tools.deadline import Deadline
     from tools.metrics import Interval
@@ -142,7 +143,7 @@ def evaluate(
         uncalibrated=_uncalibrated(space, record, problem),
         importance=importance,
         importance_kind=kind,
-        plots=_plots(extras, space, record, problem, oof, importance, kind),
+        plots=_plots(extras, space, record, problem, oof, importance, kind, holdout, predictions),
         fit_seconds=round(fit_seconds, 2),
         predict_ms_per_row=round(1000 * predicting / max(1, len(predictions)), 4),
         latency_ms=round(latency_ms, 4),
@@ -187,15 +188,15 @@ def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
     names = [name for name in names if undefined_reason(name, task, y) is None]
     # Of labels: those that are called. Of probabilities: those that were predicted.
     called = problem.decide(oof)[1][problem.validated] if decides(deciding, task) else predictions
-    split = problem.contract.split
-    groups = problem.X[split.column][problem.validated].astype(str).to_numpy(dtype=object).astype(str) if split.kind == "group" else None
+    units = None if problem.units is None else problem.units[problem.validated]
+    groups = None if problem.groups is None else problem.groups[problem.validated]
     found: dict[str, Interval] = {}
     for labels, shown in ((True, called), (False, predictions)):
         some = [name for name in names if (METRICS[name].needs == "label" if name in METRICS else decides(name, task)) == labels]
         try:
-            intervals = bootstrap_intervals(some, task, y, shown, groups=groups, resamples=300, seed=problem.contract.seed)
+            intervals = bootstrap_intervals(some, task, y, shown, groups=groups, units=units, resamples=300, seed=problem.contract.seed)
         except ValueError:  # too few groups for that
-            intervals = bootstrap_intervals(some, task, y, shown, resamples=300, seed=problem.contract.seed)
+            intervals = bootstrap_intervals(some, task, y, shown, units=units, resamples=300, seed=problem.contract.seed)
         found |= dict(zip(some, intervals, strict=True))
     return [
         MetricFacts(metric=name, score=found[name].score, low=found[name].low, high=found[name].high, level=found[name].level)
@@ -215,6 +216,8 @@ def _importance(model: FittedModel, problem: Problem, deadline: Deadline) -> tup
     from tools.importance import loss_of_metric, permutation_importance
 
     own = [ColumnImportance(column=name, importance=round(value, 5)) for name, value in list(model.importance.items())[:IMPORTANT]]
+    if problem.contract.forecast is not None:  # the rows of the fit are its past, and a column shuffled among moments is no covariate
+        return own, "share of the model's own gain"
     rng = np.random.default_rng(problem.contract.seed)
     rows = rng.permutation(problem.n_rows)[:IMPORTANCE_ROWS]
     X, y = problem.X.iloc[rows].reset_index(drop=True), problem.y[rows]
@@ -243,27 +246,21 @@ def _plots(
     oof: np.ndarray,
     importance: list[ColumnImportance],
     kind: str,
+    holdout: pd.DataFrame,
+    predictions: np.ndarray,
 ) -> list[str]:
     from tools import plots
-    from tools.metrics.decision import called
+    from tools.forecast_lines import series_shown
 
     rows, contract = problem.validated, problem.contract
     y, values = problem.y[rows], oof[rows]
-    if contract.predicts == "values":
-        kinds: dict[str, Callable[..., None]] = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
-    else:
-        before = None
-        if (space.candidates / record.name / BEFORE).is_file():
-            before = problem.scheme.by_repeat(load_repeats(space, record.name, problem, BEFORE))[0][rows]
-        kinds = {
-            "confusion": partial(plots.confusion, codes=called(problem.contract, problem.decide(oof)[1][rows])),
-            "roc": plots.roc,
-            "precision-recall": plots.precision_recall,
-            "calibration": partial(plots.calibration, before=before),
-        }
+    kinds = _kinds_of_plots(space, record, problem, oof)
 
     def draw(name: str) -> str:
         path = space.plots / f"{record.name}-{name}.png"
+        if name == "forecast":
+            plots.forecasts(path, contract.target, series_shown(problem, oof, holdout, predictions))
+            return f"plots/{path.name}"
         if name in kinds:
             kinds[name](path, contract, y, values)
         else:
@@ -271,6 +268,31 @@ def _plots(
             plots.bars(path, f"What {record.name} relies on", names, heights, kind.capitalize())
         return f"plots/{path.name}"
 
-    wanted = [*kinds, *(["importance"] if importance else [])]
+    wanted = [*(["forecast"] if contract.forecast else []), *kinds, *(["importance"] if importance else [])]
     made = [extras.make(f"the plot {name!r}", lambda name=name: draw(name)) for name in wanted]  # type: ignore[misc]
     return [path for path in made if path is not None]
+
+
+def _kinds_of_plots(space: Workspace, record: Candidate, problem: Problem, oof: np.ndarray) -> dict[str, Callable[..., None]]:
+    """What is drawn of truth and out-of-fold predictions, by what is predicted."""
+    from tools import plots
+    from tools.metrics.decision import called
+
+    contract, rows = problem.contract, problem.validated
+    match contract.predicts:
+        case "classes":
+            before = None
+            if (space.candidates / record.name / BEFORE).is_file():
+                before = problem.scheme.by_repeat(load_repeats(space, record.name, problem, BEFORE))[0][rows]
+            return {
+                "confusion": partial(plots.confusion, codes=called(contract, problem.decide(oof)[1][rows])),
+                "roc": plots.roc,
+                "precision-recall": plots.precision_recall,
+                "calibration": partial(plots.calibration, before=before),
+            }
+        case "values":
+            return {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
+        case "risk":
+            return {"survival": plots.survival_by_risk}
+        case _:
+            return {}

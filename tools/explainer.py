@@ -19,6 +19,8 @@ from tools.model import FittedModel, fit_model, members_of
 from tools.problem import Problem
 from tools.shapley import exact, raw_scale, sampled
 from tools.spec import ToolRefused
+from tools.standing import Standing
+from tools.survival import null_residuals
 from tools.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -120,9 +122,11 @@ class Explainer:
 
     @property
     def scale(self) -> str:
-        if self.exact:
-            return raw_scale(self.model)
-        return self.problem.contract.target if self.problem.n_classes == 0 else "probability"
+        return raw_scale(self.model) if self.exact else self.scale_of_predictions
+
+    @property
+    def scale_of_predictions(self) -> str:
+        return {"classes": "probability", "values": self.problem.contract.target, "risk": "risk"}[self.problem.contract.predicts]
 
     def measure(self, share: float) -> None:
         """Permutation importance of every column."""
@@ -230,7 +234,7 @@ class Explainer:
 
         classes = self.problem.contract.classes
         labels = [classes[code] if classes else "" for code in self._outputs()]
-        unit = f"Probability of {classes[1]}" if len(classes) == 2 else "Probability" if classes else self.problem.contract.target
+        unit = f"Probability of {classes[1]}" if len(classes) == 2 else "Probability" if classes else self.scale_of_predictions
         reach = 1.1 * max(float(np.abs(_centred(curve)).max()) for curve in self._curves.values()) if self._curves else 0.0
         made = []
         for number, (name, curve) in enumerate(self._curves.items(), 1):
@@ -274,7 +278,7 @@ class Explainer:
             sure = np.argsort(-self.predictions.max(axis=1), kind="stable")
             rest = [(row, "most confident") for row in sure]
         else:
-            wrong = np.argsort(-np.abs(self.predictions - self.y), kind="stable")
+            wrong = np.argsort(-self._errors(), kind="stable")
             order = np.argsort(self.predictions, kind="stable")
             rest = [(order[-1], "highest"), (order[0], "lowest")]
         chosen: dict[int, Any] = {int(row): "most wrong" for row in wrong[:WRONG]}
@@ -282,6 +286,13 @@ class Explainer:
             if len(chosen) < WRONG + CONFIDENT and int(row) not in chosen:
                 chosen[int(row)] = reason
         return chosen
+
+    def _errors(self) -> Array:
+        """How wrong each prediction is, shape (n,): a risk by how far it stands from the row's own residual."""
+        if self.problem.contract.predicts != "risk":
+            return np.abs(self.predictions - self.y)
+        seen = null_residuals(self.y)
+        return np.abs(Standing.among(seen)(seen) - Standing.among(self.predictions)(self.predictions))
 
     def _try(self, X: pd.DataFrame) -> Contributions | None:
         return exact(self.model, X)
@@ -321,6 +332,8 @@ class Explainer:
 
     def _actual(self, row: int) -> str:
         classes = self.problem.contract.classes
+        if self.problem.contract.predicts == "risk":
+            return f"{abs(self.problem.y[row]):.6g}{', censored' if np.signbit(self.problem.y[row]) else ', event'}"
         return classes[self.problem.y[row]] if classes else f"{self.problem.y[row]:.6g}"
 
     def _predicted(self, prediction: Array) -> str:

@@ -108,12 +108,17 @@ def explain(
     """Explain a candidate on rows that it was not fitted on: importance, effects of columns, and single predictions taken apart."""
     from tools.deadline import Deadline
     from tools.explainer import Explainer, subject_of
+
+    if workspace().contract.forecast is not None:
+        raise ToolRefused("explain shuffles single rows, which the moments of a series are not; `evaluate` tells what its columns weigh.")
     from tools.problem import load_problem
 
     deadline = Deadline(time_s)
     space = workspace()
     record = load_candidate(space, candidate)
     problem = load_problem(space)
+    if problem.contract.predicts in ("groups", "scores"):
+        raise ToolRefused("there is no target here that rows could be judged by; examine_structure says what was found.")
     strange = [row for row in rows or [] if not 0 <= row < problem.n_rows]
     if strange:
         raise ToolRefused(f"no training row {strange[0]}; rows are 0 to {problem.n_rows - 1}.")

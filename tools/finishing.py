@@ -11,11 +11,12 @@ from pydantic import BaseModel
 from tools.candidates import load_candidate
 from tools.show import progress
 from tools.spec import ToolRefused, tool
-from tools.workspace import workspace
+from tools.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
     from tools.conformal import Conformal
     from tools.model import FittedModel
+    from tools.problem import Problem
 
 
 class FinishResult(BaseModel):
@@ -64,9 +65,13 @@ def finish(
             model = fit_model(space, record, problem, deadline, attempts=attempts, after=lambda name: progress(fitted=name))
     except DeadlineReached:
         raise ToolRefused(f"{candidate!r} could not be fitted in {time_s:g} s; give finish a larger time_s.") from None
-    all_rows = space.table("all")
-    if told := problem.contract.constraints.exceeded(latency_of(model.predict_table, all_rows), size_of(model)):
-        raise ToolRefused(f"{candidate!r}, fitted on all rows, takes {told}. The model that was scored keeps to it: package that.")
+    if problem.contract.constraints.bounded:
+        # Fitted on all rows, a forecast has none left to be asked for: its time was measured in the backtests.
+        latency_ms = None if problem.contract.forecast else latency_of(model.predict_table, space.table("all"))
+        if told := problem.contract.constraints.exceeded(latency_ms, size_of(model)):
+            raise ToolRefused(f"{candidate!r}, fitted on all rows, takes {told}. The model that was scored keeps to it: package that.")
+    if problem.contract.predicts == "groups":
+        _keep_numbers(space, candidate, model, problem)
     save_model(space.model, model, candidate, refitted=True)
     shutil.rmtree(space.fitted, ignore_errors=True)  # it was kept for the case that this fails
     files = sorted(path.name for path in space.model.iterdir())
@@ -79,6 +84,20 @@ def finish(
         cut_short=any(fitted.cut_short for member in model.members for fitted in member.fits),
         seconds=round(deadline.elapsed(), 2),
     )
+
+
+def _keep_numbers(space: Workspace, candidate: str, model: FittedModel, problem: Problem) -> None:
+    """Give the groups of the refitted model the numbers that the report knows them by: those of the model that was scored."""
+    import joblib
+
+    from tools.crossval import numbered_as
+
+    path = space.fitted / candidate / "pipeline.joblib"
+    if path.is_file():
+        scored: FittedModel = joblib.load(path)
+        for member, before in zip(model.members, scored.members, strict=True):
+            X = problem.X[[column.name for column in member.preparation.columns]]
+            member.fits = [numbered_as(before.fits[0], fitted, X) for fitted in member.fits]
 
 
 @tool(where="kernel", timeout_s=3600)
@@ -100,12 +119,15 @@ def predict_rows(
         raise ToolRefused(f"{model!r} holds no saved model; expected pipeline.joblib in it. `finish` makes one.")
     fitted: FittedModel = joblib.load(folder / "pipeline.joblib")
     try:
-        predictions = fitted.predict_table(read_table(Path(rows), header_only=True))
+        frame = read_table(Path(rows), header_only=True)
+        fitted.refuse_beyond(frame)
+        predictions = fitted.predict_table(frame)
     except TableError as error:
         raise ToolRefused(str(error)) from None
     contract = fitted.contract
-    if contract.predicts == "values":
-        table = pd.DataFrame({"prediction": predictions})
+    if contract.one_number:
+        told = predictions.astype(int) if contract.predicts == "groups" else predictions
+        table = pd.DataFrame({"prediction": told})
         if interval is not None:
             table["low"], table["high"] = _calibration(folder).interval(predictions, interval)
     else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.contract import Contract
+from tools.strata import strata
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,17 +84,18 @@ def make_validation(train: pd.DataFrame, contract: Contract) -> Validation:
     units = None
     if contract.leave_one_out:
         units = np.arange(len(train)) if contract.fold_kind != "group" else _codes(train[contract.split.column].astype(str))
-    moments = _moments(train, contract) if contract.fold_kind == "time" else None
+    moments = _moments(train, contract) if contract.fold_kind == "time" and contract.forecast is None else None
     return Validation(contract, folds, moments, units)
 
 
 def make_folds(train: pd.DataFrame, contract: Contract, repeat: int = 0) -> Array:
     """Fold id of each training row, shape (n,), int64; -1 for rows that no fold validates.
 
-    `stratified` deals each class evenly, so that a class of few rows is spread over as many folds as it has rows, and numbers by
-    their size; `kfold` deals shuffled rows; `group` keeps each value of the split's column in one fold; `time` cuts the rows, in
-    order of the split's column, into `contract.folds + 1` blocks of which the first is never validated, or, where the window
-    slides, into twice as many blocks as folds, of which the first half is not.
+    `stratified` deals each class evenly (of survival, events and censored rows), so that one of few rows is spread over as many
+    folds as it has rows, and numbers by their size; `kfold` deals shuffled rows; `group` keeps each value of the split's column in one
+    fold; `time` cuts the rows, in order of the split's column, into `contract.folds + 1` blocks of which the first is never
+    validated, or, where the window slides, into twice as many blocks as folds, of which the first half is not. The folds of a
+    forecast are its last horizons, series by series.
 
     Args:
         train: the training rows with the target, as they lie in `train.parquet`.
@@ -104,11 +106,14 @@ def make_folds(train: pd.DataFrame, contract: Contract, repeat: int = 0) -> Arra
     """
     rng = np.random.default_rng([contract.seed, repeat] if repeat else contract.seed)
     n, k, kind = len(train), contract.folds, contract.fold_kind
+    if contract.forecast is not None:
+        # The last horizon is the last fold, the one before it the one before.
+        return np.maximum(k - 1 - contract.forecast.blocks_of(train), -1)
     if kind == "time":
         return _time_folds(_moments(train, contract), k, k if contract.window == "sliding" else 1)
     labels = np.zeros(n, dtype=np.int64)
-    if contract.predicts == "classes":
-        labels = _codes(train[contract.target])
+    if contract.stratum is not None:
+        labels = _codes(train[contract.stratum])
     if kind == "group":
         return _group_folds(_codes(train[contract.split.column].astype(str)), labels, k, rng, shuffled=repeat > 0)
     if kind == "kfold":
@@ -152,7 +157,7 @@ def rows_ratio(folds: Array, contract: Contract, moments: Array | None = None) -
 
 
 def share_of(rows: Array, share: float, y: Array, contract: Contract) -> Array:
-    """A share of `rows`, in their order: drawn at random, and from every class alike, so that none is lost.
+    """A share of `rows`, in their order: drawn at random, and from every stratum alike, so that none is lost.
 
     Args:
         rows: positions of rows.
@@ -162,9 +167,10 @@ def share_of(rows: Array, share: float, y: Array, contract: Contract) -> Array:
     if share >= 1:
         return rows
     order = np.random.default_rng(contract.seed).permutation(rows)
-    if contract.predicts == "values":
+    if contract.stratum is None:
         return np.sort(order[: max(2, round(share * len(rows)))])
-    parts = [order[y[order] == code] for code in np.unique(y[rows])]
+    codes = strata(contract.task, y)
+    parts = [order[codes[order] == code] for code in np.unique(codes[rows])]
     return np.sort(np.concatenate([part[: math.ceil(share * len(part))] for part in parts]))
 
 

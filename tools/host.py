@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from tools.constraints import Constraints
-from tools.contract import Contract, TableSchema, Task, Window
+from tools.contract import Contract, TableSchema, Task
+from tools.forecast import Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +51,18 @@ class Wish:
     group: str | None = None
     time_column: str | None = None
     constraints: Constraints = field(default_factory=Constraints)
+    series: tuple[str, ...] = ()
+    horizon: int | None = None
+    known: tuple[str, ...] = ()
+
+    @property
+    def named_task(self) -> Task | None:
+        """The problem type that the user named, or that only it has the settings of."""
+        if self.task or self.event is not None:
+            return self.task or "survival"
+        return "forecast" if self.series or self.horizon or self.known else None
+
+    event: str | None = None
 
 
 class RunPaths(Protocol):
@@ -94,6 +107,7 @@ class Sealer(Protocol):
     ) -> tuple[Interval, int]: ...
     def measure_intervals(self) -> list[Coverage]: ...
     def calibration(self) -> Conformal | None: ...
+    def other_scores(self) -> dict[str, float]: ...
     def open(self) -> int: ...
     def training_labels(self) -> tuple[np.ndarray, np.ndarray]: ...
     def groups(self, table: Literal["train", "holdout"]) -> np.ndarray | None: ...

@@ -97,9 +97,13 @@ def learning_curve(
     from tools.problem import load_problem
 
     space = workspace()
+    if space.contract.forecast is not None:
+        raise ToolRefused("learning_curve leaves out rows at random, and a series would have holes; its backtests tell how history helps.")
     # A notebook that is executed again goes on to the curve that the run had time for, on a slower machine too.
     deadline = Deadline(time_s if space.recorded is None else PATIENCE * time_s)
     problem = load_problem(space)
+    if problem.contract.predicts in ("groups", "scores"):
+        raise ToolRefused("there is no target here that rows could be judged by; examine_structure says what was found.")
     record = _fitted(space, candidate)
     if reason := load_casualties(space).dropped(record.family):
         raise ToolRefused(f"{record.family} is not fitted any more in this run: {reason}.")

@@ -16,7 +16,8 @@ from tools.deadline import Deadline
 from tools.families.base import Fitted
 from tools.preparation import Preparation, every_column, load_preparation
 from tools.problem import Problem
-from tools.tables import coerce
+from tools.tables import TableError, coerce
+from tools.timeline import Irregular
 from tools.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class FittedMember:
         """The mean of its fits, calibrated where the candidate was."""
         from tools.crossval import average
 
-        mean = average(self.fits, X[[column.name for column in self.preparation.columns]])
+        mean = average(self.fits, X[[column.name for column in self.preparation.columns if column.name in X]])
         return self.candidate.calibration.apply(mean) if self.candidate.calibration else mean
 
 
@@ -61,6 +62,8 @@ class FittedModel:
     """Of the average; members have their own."""
     decision: tuple[float, ...] = ()
     """One multiplier a class that decides which is called; empty for the most probable class."""
+    last: dict[str, int] | None = None
+    """Last step of each series, by key; None where nothing is forecast."""
 
     def predict_table(self, frame: pd.DataFrame) -> Array:
         """Predict rows of any table that has the columns which the members use.
@@ -72,9 +75,10 @@ class FittedModel:
             TableError: when columns are missing.
         """
         used = {column.name for member in self.members for column in member.preparation.columns}
+        used -= set(self.contract.sealed_columns)
         X = coerce(frame, TableSchema(columns=[column for column in self.schema.columns if column.name in used]))
         if len(X) == 0:
-            return np.empty(0) if self.contract.predicts == "values" else np.empty((0, len(self.contract.classes)))
+            return np.empty(0) if self.contract.one_number else np.empty((0, len(self.contract.classes)))
         parts = [self._predict(X.iloc[start : start + BATCH_ROWS]) for start in range(0, len(X), BATCH_ROWS)]
         return np.concatenate(parts)
 
@@ -85,6 +89,27 @@ class FittedModel:
 
         codes = called(self.contract, tilted(predictions, self.decision if decision is None else decision))
         return [self.contract.classes[code] for code in codes]
+
+    def refuse_beyond(self, frame: pd.DataFrame) -> None:
+        """Refuse rows that lie further ahead than the model was made and measured for.
+
+        Raises:
+            TableError: naming the first such row. What else is wrong with the rows `predict_table` says.
+        """
+        forecast = self.contract.forecast
+        if forecast is None or self.last is None or not set(forecast.keys) <= set(frame.columns):
+            return
+        try:
+            ahead = forecast.steps_of(frame) - np.array([self.last.get(key, 0) for key in forecast.series_of(frame)], dtype=np.int64)
+        except Irregular as error:
+            raise TableError(str(error)) from None
+        known = np.isin(forecast.series_of(frame).astype(str), list(self.last))
+        if (far := known & (ahead > forecast.horizon)).any():
+            row = int(far.argmax())
+            raise TableError(
+                f"row {row + 1} lies {int(ahead[row])} steps after the last that the model has learnt from; it was made and measured for"
+                f" {forecast.horizon}. Leave such rows out, or run the team again with --horizon {int(ahead[far].max())}"
+            )
 
     def _predict(self, X: pd.DataFrame) -> Array:
         values = np.asarray(sum(m.weight * m.predict(X) for m in self.members), dtype=np.float64)
@@ -141,7 +166,18 @@ def fit_model(
         if after is not None:
             after(record.name)
     calibration = candidate.calibration if candidate.family == ENSEMBLE else None
-    return FittedModel(problem.contract, problem.schema, members, problem.n_rows, calibration, tuple(candidate.decision))
+    return FittedModel(
+        problem.contract, problem.schema, members, problem.n_rows, calibration, tuple(candidate.decision), last=_last(problem)
+    )
+
+
+def _last(problem: Problem) -> dict[str, int] | None:
+    from tools.panel import Panel
+
+    if problem.contract.forecast is None:
+        return None
+    panel = Panel.of(problem.X, problem.y, problem.contract.forecast)
+    return dict(zip(panel.keys, panel.ends.tolist(), strict=True))
 
 
 def _fit_member(space: Workspace, record: Candidate, weight: float, problem: Problem, deadline: Deadline) -> FittedMember:
@@ -149,7 +185,7 @@ def _fit_member(space: Workspace, record: Candidate, weight: float, problem: Pro
         from tools.modelcode import fit_code
 
         deadline.check()
-        fitted: Fitted = fit_code(load_code(space, record), problem.X.copy(), problem.y.copy(), problem.n_classes)
+        fitted: Fitted = fit_code(load_code(space, record), problem.ahead(problem.X).copy(), problem.y.copy(), problem.n_classes)
         return FittedMember(record, every_column(problem.schema), weight, [fitted])
     from tools.crossval import refit
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from tools.contract import Task
+from tools.contract import Task, predicts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +47,7 @@ def selection_optimism(
     candidates: Sequence[Callable[[], Array]],
     *,
     groups: Array | None = None,
+    units: Array | None = None,
     resamples: int = MOST_RESAMPLES,
     seed: int = 0,
 ) -> Optimism | None:
@@ -61,6 +62,7 @@ def selection_optimism(
         y: codes or values of the rows that folds validate, shape (n,).
         candidates: each gives its out-of-fold predictions for these rows, (n, k) or (n,), when it is called; they are not kept.
         groups: the group of each row, shape (n,), where whole groups are to be drawn and left out.
+        units: the unit of each row's error, shape (n,), for metrics that count in units.
         resamples: at most; many rows and candidates get fewer, and fewer candidates, the last ones left out.
 
     Raises:
@@ -75,6 +77,8 @@ def selection_optimism(
     from tools.resampling import draw
     from tools.weighing import weigher
 
+    if predicts(task) == "groups":  # each score compares all rows with all, and there are few numbers of groups to pick from
+        return None
     chosen, candidates = metric_for(metric, task), candidates[: most_candidates(metric, task, y)]
     if len(candidates) < 2 or (groups is not None and len(np.unique(groups)) < 2):
         return None
@@ -83,7 +87,7 @@ def selection_optimism(
     sign = 1.0 if chosen.direction == "maximize" else -1.0
     inside, outside = np.empty((len(candidates), resamples)), np.empty((len(candidates), resamples))
     for i, predictions in enumerate(candidates):
-        codes, ready = shaped(chosen, task, y, predictions())
+        codes, ready = shaped(chosen, task, y, predictions(), units)
         score = weigher(chosen, codes, ready)
         # The same seed for each: all are compared on the same rows.
         for b, counts in enumerate(draw(task, codes, resamples, seed, groups)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from tools.contract import Contract
 from tools.metrics.decision import called
+from tools.survival import survival_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,17 +22,31 @@ Array = np.ndarray[Any, np.dtype[Any]]
 BLUE, ORANGE, GREY = "#2f6db5", "#d9822b", "#8a8f98"
 MOST_POINTS = 5000
 MOST_CLASSES = 12
+RISK_GROUPS = 4
+
+
+Line = tuple[Any, Array]
+"""Moments and values."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """One series as `forecasts` draws it, each line in the order of time."""
+
+    history: Line
+    backtests: list[Line]
+    ahead: Line
 
 
 @contextmanager
-def figure(path: Path, title: str, size: tuple[float, float] = (6.0, 4.2), panels: int = 1) -> Iterator[Any]:
+def figure(path: Path, title: str, size: tuple[float, float] = (6.0, 4.2), panels: int = 1, rows: int = 1) -> Iterator[Any]:
     """Axes to draw on; the file is written and shown when the block ends without an error."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     drawn = Figure(figsize=size, layout="constrained", dpi=110)
     FigureCanvasAgg(drawn)
-    axes = drawn.subplots(1, panels)
+    axes = drawn.subplots(rows, panels)
     drawn.suptitle(plain(title, 90), fontsize=11)
     yield axes
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,6 +183,63 @@ def residuals(path: Path, contract: Contract, y: Array, values: Array) -> None:
         axes[1].set_ylabel("Rows")
 
 
+def forecasts(path: Path, target: str, series: list[tuple[str, Lines]]) -> None:
+    """History, what the backtests said of it, and the forecast of the sealed horizon; one panel a series."""
+    height = min(0.8 + 2.2 * len(series), 4.8)  # flat enough for a row of its own in the report
+    with figure(path, f"{plain(target, 40)}: history, backtests and forecast", (9.0, height), rows=len(series)) as axes:
+        for axis, (name, lines) in zip(np.atleast_1d(axes), series, strict=True):
+            axis.plot(*lines.history, color=GREY, linewidth=1.2, label="history")
+            for number, (when, values) in enumerate(lines.backtests):
+                axis.plot(when, values, color=BLUE, linewidth=1.4, label="" if number else "backtests, each from what came before")
+            axis.plot(*lines.ahead, color=ORANGE, linewidth=1.6, marker="o" if len(lines.ahead[0]) == 1 else "", label="sealed horizon")
+            axis.set_title(plain(name, 60), fontsize=9, loc="left")
+            axis.tick_params(labelsize=8)
+        np.atleast_1d(axes)[0].legend(fontsize=8, frameon=False, loc="upper left")
+
+
+def survival_by_risk(path: Path, contract: Contract, y: Array, risk: Array) -> None:
+    """Share without the event by time, of the quarters of rows from the lowest to the highest out-of-fold risk."""
+    from matplotlib import colormaps
+
+    quarters = np.array_split(np.argsort(risk, kind="stable"), RISK_GROUPS)
+    with figure(path, "Without the event by predicted risk, out-of-fold", (6.0, 4.2)) as axis:
+        for place, rows in enumerate(quarters):
+            name = {0: "lowest quarter of risk", RISK_GROUPS - 1: "highest quarter of risk"}.get(place, f"quarter {place + 1}")
+            _outliving(axis, y[rows], colormaps["viridis"](0.9 * place / (RISK_GROUPS - 1)), f"{name} ({len(rows)} rows)")
+        axis.set_xlabel(plain(contract.target, 50))
+        axis.legend(fontsize=8, frameon=False, loc="best")
+
+
+def _outliving(axis: Any, y: Array, colour: Any, label: str) -> None:
+    """The curve of Kaplan and Meier, drawn on to the last row that was seen."""
+    moments, outlive = survival_curve(y)
+    times, shares = np.concatenate([[0.0], moments, [np.abs(y).max()]]), np.concatenate([[1.0], outlive, outlive[-1:]])
+    axis.step(times, shares if len(outlive) else np.ones(2), where="post", color=colour, label=label)
+    axis.set_ylim(0, 1.02)
+    axis.set_ylabel("Share without the event")
+
+
+def plane(path: Path, title: str, points: Array, codes: Array, names: list[str]) -> None:
+    """Rows in a plane, coloured by what they belong to.
+
+    Args:
+        points: shape (n, 2), or (n, 1).
+        codes: places in `names`, shape (n,).
+    """
+    from matplotlib import colormaps
+
+    down = points[:, 1] if points.shape[1] > 1 else np.zeros(len(points))
+    with figure(path, title, (6.0, 4.6)) as axis:
+        for code, name in enumerate(names[:MOST_CLASSES]):
+            rows = codes == code
+            if rows.any():
+                colour = [GREY, ORANGE][code] if len(names) == 2 and name != "group 1" else colormaps["tab10"](code % 10)
+                axis.scatter(points[rows, 0], down[rows], s=9, alpha=0.6, linewidths=0, color=colour, label=plain(name))
+        axis.set_xlabel("First component")
+        axis.set_ylabel("Second component")
+        axis.legend(fontsize=8, frameon=False, loc="best")
+
+
 def bars(path: Path, title: str, names: list[str], values: list[float], unit: str, errors: list[float] | None = None) -> None:
     """Horizontal bars, the first on top."""
     with figure(path, title, (6.4, max(2.0, 0.28 * len(names) + 1.2))) as axis:
@@ -177,7 +250,12 @@ def bars(path: Path, title: str, names: list[str], values: list[float], unit: st
 
 
 def target_distribution(path: Path, contract: Contract, y: Array) -> None:
-    """Rows per class, or a histogram of the target."""
+    """Rows per class, a histogram of the target, or the share that outlives each time."""
+    if contract.predicts == "risk":
+        with figure(path, f"Without the event, by {plain(contract.target, 50)}") as axis:
+            _outliving(axis, y, BLUE, "")
+            axis.set_xlabel(plain(contract.target, 50))
+        return
     if contract.predicts == "values":
         with figure(path, f"Distribution of {plain(contract.target, 50)}") as axis:
             axis.hist(y, bins=min(50, max(5, len(np.unique(y)))), color=BLUE)

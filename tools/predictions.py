@@ -112,7 +112,7 @@ def read_predictions(path: Path, contract: Contract, rows: int, *, partial: bool
     if partial and "fold" in table.column_names:
         left_out = (_column(path, table, "fold") == -1) & np.isnan(values).all(axis=1)
     values[~left_out] = _checked(path, contract, values[~left_out], np.flatnonzero(~left_out))
-    return values[:, 0] if contract.predicts == "values" else values
+    return values[:, 0] if contract.one_number else values
 
 
 def _check_shape(path: Path, file: pq.ParquetFile, names: list[str], rows: int) -> None:
@@ -161,7 +161,7 @@ def _checked(path: Path, contract: Contract, values: Array, rows: Array) -> Arra
 
     refuse(~np.isfinite(values), "are missing or not finite")
     refuse(np.abs(values) > LARGEST, "are too large to be scored")
-    if contract.predicts == "values":
+    if contract.one_number:
         return values
     refuse((values < 0) | (values > 1), "are no probabilities between 0 and 1")
     totals = values.sum(axis=1)

@@ -103,6 +103,9 @@ def choose_columns(problem: Problem, *, name: str, drop: list[str], text: bool, 
     strange = [column for column in drop if column not in known]
     if strange:
         raise ToolRefused(f"no column {', '.join(map(repr, strange))}; columns: {', '.join(known[:60])}.")
+    forecast = problem.contract.forecast
+    if forecast and (keys := [column for column in drop if column in forecast.keys]):
+        raise ToolRefused(f"{', '.join(map(repr, keys))} says which moment of which series a row is, and stays. Leave it out of `drop`.")
     used, dropped = [], []
     for column in problem.schema.columns:
         reason = _reason(column, problem, drop, text, dates)
@@ -117,6 +120,8 @@ def choose_columns(problem: Problem, *, name: str, drop: list[str], text: bool, 
 
 
 def _reason(column: Column, problem: Problem, drop: list[str], text: bool, dates: bool) -> str | None:
+    if problem.contract.forecast and column.name in problem.contract.forecast.keys:
+        return None
     if column.name in drop:
         return "asked"
     if column.kind == "text" and not text:
@@ -159,7 +164,7 @@ def looks_like_identifier(column: Column, problem: Problem) -> bool:
     dense = np.ptp(numbers) < 2.5 * len(numbers)
     if not (whole and dense):
         return False
-    y = problem.y[values.index.to_numpy()]
+    y = problem.plain_target[values.index.to_numpy()]
     correlation = abs(float(np.nan_to_num(spearmanr(numbers, y).statistic)))
     return correlation < 3 / np.sqrt(len(numbers))
 

@@ -11,6 +11,7 @@ import numpy as np
 from tools.contract import Contract, TableSchema
 from tools.folds import Part, Validation, fit_rows, fold_ids, make_validation
 from tools.spec import ToolRefused
+from tools.survival import null_residuals, signed_times
 from tools.tables import coerce, label_text
 from tools.workspace import Workspace
 
@@ -31,7 +32,8 @@ class Problem:
     X: pd.DataFrame
     """Features in the schema's columns and dtypes, see `tools.tables.coerce`."""
     y: Array
-    """Codes into `contract.classes` (int64) or values (float64), shape (n,)."""
+    """Codes into `contract.classes` (int64), values or signed times (float64), shape (n,). Without a target, what predictions are
+    scored against: labels (int64), shape (n,), or the contract's reference columns (float64), shape (n, d)."""
     folds: Array
     """Fold id per row, -1 for never validated; of the first repeat, where there are more."""
     validation: Validation | None = None
@@ -48,8 +50,16 @@ class Problem:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes; 0 for values."""
+        """Number of classes; 0 where none are predicted."""
         return len(self.contract.classes)
+
+    @cached_property
+    def plain_target(self) -> Array:
+        """The target as codes or numbers that go with what is predicted, shape (n,): of signed times, their residuals; without a
+        target, zeros."""
+        if self.contract.predicts in ("groups", "scores"):
+            return np.zeros(self.n_rows)
+        return null_residuals(self.y) if self.contract.predicts == "risk" else self.y
 
     @cached_property
     def fold_ids(self) -> list[int]:
@@ -81,6 +91,36 @@ class Problem:
     def empty_oof(self) -> Array:
         """NaN in the shape of predictions out of fold: a row a repeat for each row of the table."""
         return self.empty_predictions(self.n_rows * self.scheme.repeats)
+
+    @cached_property
+    def units(self) -> Array | None:
+        """The unit that the errors of each row are counted in by metrics that need one, shape (n,); None where there is none."""
+        return self.contract.forecast.units_of(self.X) if self.contract.forecast else None
+
+    @cached_property
+    def groups(self) -> Array | None:
+        """What makes rows belong together, as text, shape (n,): the group column of the split, or the series; else None."""
+        split, forecast = self.contract.split, self.contract.forecast
+        if forecast is not None:
+            return forecast.series_of(self.X).astype(str) if forecast.series else None
+        if split.kind != "group" or split.column not in self.X:
+            return None
+        return self.X[split.column].astype(str).to_numpy(dtype=object).astype(str)
+
+    def some(self, rows: int) -> Array:
+        """Positions of about so many rows, drawn at random; of a forecast whole series, one at least."""
+        rng = np.random.default_rng(0)
+        if self.contract.forecast is None:
+            return rng.permutation(self.n_rows)[:rows]
+        _, codes, counts = np.unique(self.contract.forecast.series_of(self.X).astype(str), return_inverse=True, return_counts=True)
+        order = rng.permutation(len(counts))
+        taken = order[: max(1, int((np.cumsum(counts[order]) <= rows).sum()))]
+        return np.flatnonzero(np.isin(codes, taken))
+
+    def ahead(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Rows as they look when they are to be predicted: without the columns that nobody knows ahead."""
+        hidden = self.contract.forecast.past if self.contract.forecast else []
+        return X.drop(columns=[name for name in hidden if name in X])
 
     def empty_predictions(self, rows: int) -> Array:
         """NaN in the shape of predictions for `rows` rows."""
@@ -118,7 +158,8 @@ class Problem:
         from tools.metrics import score
 
         rows = np.flatnonzero(self.validated) if rows is None else rows
-        return score(self.contract.metric, self.contract.task, self.y[rows], predictions[rows])
+        units = None if self.units is None else self.units[rows]
+        return score(self.contract.metric, self.contract.task, self.y[rows], predictions[rows], units=units)
 
     def fold_scores(self, predictions: Array) -> list[float]:
         """One score a fold, repeat by repeat; folds on which the metric is undefined are left out."""
@@ -132,19 +173,23 @@ class Problem:
         return scores
 
 
-def encode_target(target: pd.Series, contract: Contract) -> Array:
-    """The target as codes into `contract.classes` (int64) or as float64.
+def encode_target(rows: pd.DataFrame, contract: Contract) -> Array:
+    """The sealed columns of rows as codes into `contract.classes` (int64), as values or signed times (float64), shape (n,), or as
+    the numbers of the reference columns, shape (n, d).
 
     Raises:
-        ToolRefused: when a label is missing or no class of the contract.
+        ToolRefused: when a label is missing or no class of the contract, or a number is missing or infinite.
     """
     import pandas as pd
 
-    if contract.predicts == "values":
-        values = pd.to_numeric(target, errors="coerce").to_numpy(dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise ToolRefused(f"target {contract.target!r} has {(~np.isfinite(values)).sum()} values that are no finite number.")
-        return values
+    if contract.reference:
+        return np.column_stack([_numbers(rows[name]) for name in contract.reference])
+    target = rows[contract.target]
+    if contract.predicts == "scores":
+        return _numbers(target).astype(np.int64)
+    if contract.predicts != "classes":
+        values = _numbers(target)
+        return values if contract.event is None else signed_times(np.abs(values), _numbers(rows[contract.event]))
     codes = pd.Index(contract.classes, dtype=object).get_indexer(pd.Index(label_text(target), dtype=object)).astype(np.int64)
     if (codes < 0).any():
         strange = target[codes < 0].iloc[0]
@@ -154,10 +199,19 @@ def encode_target(target: pd.Series, contract: Contract) -> Array:
     return codes
 
 
+def _numbers(column: pd.Series) -> Array:
+    import pandas as pd
+
+    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ToolRefused(f"target {column.name!r} has {(~np.isfinite(values)).sum()} values that are no finite number.")
+    return values
+
+
 def load_problem(space: Workspace, table: str = "train") -> Problem:
     """Read a labelled table of the workspace. `all` comes without folds: it is for the final fit alone."""
     contract, schema = space.contract, space.schema
     frame = space.table(table)
     validation = make_validation(frame, contract) if table == "train" else None
     folds = validation.folds[0] if validation else np.full(len(frame), -1, dtype=np.int64)
-    return Problem(contract, schema, coerce(frame, schema), encode_target(frame[contract.target], contract), folds, validation)
+    return Problem(contract, schema, coerce(frame, schema), encode_target(frame, contract), folds, validation)

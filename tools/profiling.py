@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.concordance import Concordance
 from tools.contract import Column
 from tools.eda import ColumnProfile, TargetShare, Warned, top_values
 from tools.features import date_parts, numbers
 from tools.preparation import looks_like_identifier
 from tools.problem import Problem
+from tools.survival import events_of, survival_curve
 from tools.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -22,8 +24,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 SAMPLE_ROWS = 5000
 MOST_ASSOCIATED = 200
 """Columns that get an association; the others have None."""
-LEAK_AUC, LEAK_R2 = 0.99, 0.99
+LEAK_AUC, LEAK_R2, LEAK_CONCORDANCE = 0.99, 0.99, 0.95
 FEW_ROWS = 200
+FEW_EVENTS = 50
 TWIN_CORRELATION = 0.9999
 
 
@@ -63,11 +66,14 @@ def describe(column: Column, problem: Problem, association: float | None) -> Col
 def associations(problem: Problem) -> dict[str, float]:
     """How well each column alone predicts the target: a small tree, cross-validated over three parts of the rows.
 
-    ROC AUC for classes (0.5 is chance), R² for numbers (0 is chance, below 0 shown as 0).
+    ROC AUC for classes (0.5 is chance), R² for numbers (0 is chance, below 0 shown as 0). Of survival, the concordance of what the
+    tree says of the residuals of the model without columns (0.5 is chance).
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    y, n_classes = problem.y, problem.n_classes
+    if problem.contract.predicts in ("groups", "scores"):
+        return {}
+    y, n_classes = problem.plain_target, problem.n_classes
     if n_classes:
         counts = np.bincount(y, minlength=n_classes)
         # Classes of a few rows cannot be scored in every part.
@@ -86,11 +92,14 @@ def associations(problem: Problem) -> dict[str, float]:
         values = problem.X[column.name].iloc[rows]
         if column.kind == "text" or values.nunique(dropna=False) < 2:
             continue
-        found[column.name] = _association(column, values, y[rows], n_classes, parts)
+        signed = problem.y[rows] if problem.contract.predicts == "risk" else None
+        found[column.name] = _association(column, values, y[rows], n_classes, parts, signed)
     return found
 
 
-def _association(column: Column, values: pd.Series, y: Array, n_classes: int, parts: list[tuple[Array, Array]]) -> float:
+def _association(
+    column: Column, values: pd.Series, y: Array, n_classes: int, parts: list[tuple[Array, Array]], signed: Array | None
+) -> float:
     from sklearn.metrics import r2_score, roc_auc_score
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -110,6 +119,8 @@ def _association(column: Column, values: pd.Series, y: Array, n_classes: int, pa
         matrix = _matrix(column, values, y, learn, 0)
         tree = DecisionTreeRegressor(max_leaf_nodes=32, min_samples_leaf=leaf, random_state=0).fit(matrix[learn], y[learn])
         predicted[check] = tree.predict(matrix[check])
+    if signed is not None:
+        return float(np.nan_to_num(Concordance(signed, predicted).score(), nan=0.5))
     return max(0.0, float(r2_score(y, predicted)))
 
 
@@ -136,8 +147,23 @@ def target_distribution(problem: Problem) -> list[TargetShare]:
         shares = np.bincount(problem.y, minlength=problem.n_classes) / max(1, problem.n_rows)
         order = np.argsort(-shares, kind="stable")[:20]
         return [TargetShare(label=problem.contract.classes[i][:40], value=round(float(shares[i]), 4)) for i in order]
+    match problem.contract.predicts:
+        case "risk":
+            return _outlived(problem.y)
+        case "scores" if problem.y.ndim == 1:
+            return [TargetShare(label="labelled", value=round(float(problem.y.mean()), 4))]
+        case "groups" | "scores":
+            return []
     points = {"min": 0.0, "5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95, "max": 1.0}
     return [TargetShare(label=name, value=float(f"{np.quantile(problem.y, q):.6g}")) for name, q in points.items()]
+
+
+def _outlived(y: Array) -> list[TargetShare]:
+    """Share of events, and of rows that outlive some of the event times by the estimate of Kaplan and Meier."""
+    moments, outlive = survival_curve(y)
+    places = np.unique(np.linspace(0, len(moments) - 1, 6).round().astype(int)) if len(moments) else np.empty(0, dtype=int)
+    told = [TargetShare(label="event seen", value=round(float(events_of(y).mean()), 4))]
+    return told + [TargetShare(label=f"outlive {moments[i]:.5g}", value=round(float(outlive[i]), 4)) for i in places]
 
 
 def warnings(problem: Problem, part: Problem, found: dict[str, float]) -> list[Warned]:
@@ -166,7 +192,11 @@ def _target(problem: Problem) -> list[Warned]:
 
 
 def _leaks(problem: Problem, found: dict[str, float]) -> list[Warned]:
-    what, limit = ("ROC AUC", LEAK_AUC) if problem.n_classes else ("R²", LEAK_R2)
+    if not found:
+        return []
+    what, limit = {"classes": ("ROC AUC", LEAK_AUC), "values": ("R²", LEAK_R2), "risk": ("concordance", LEAK_CONCORDANCE)}[
+        problem.contract.predicts
+    ]
     return [
         Warned(
             kind="possible_leak",
@@ -239,13 +269,21 @@ def _twins(part: Problem) -> list[Warned]:
 
 def _rows(problem: Problem, part: Problem) -> list[Warned]:
     told = []
-    repeated = float(part.X.assign(__target=part.y).duplicated().mean())
+    repeated = float(part.X.assign(__target=part.plain_target if part.y.ndim > 1 else part.y).duplicated().mean())
     if repeated > 0.005:
         told.append(
             Warned(
                 kind="duplicate_rows",
                 columns=[],
                 message=f"{repeated:.1%} of rows repeat another, target included; copies may lie in several folds",
+            )
+        )
+    if problem.contract.predicts == "risk" and (died := int(events_of(problem.y).sum())) < FEW_EVENTS:
+        told.append(
+            Warned(
+                kind="few_events",
+                columns=[str(problem.contract.event)],
+                message=f"{died} events among {problem.n_rows} training rows: risk is learnt from events, so all models will be uncertain",
             )
         )
     if problem.n_classes:
@@ -269,9 +307,10 @@ def plot(space: Workspace, problem: Problem) -> list[str]:
     """Target distribution, and missing values where there are any."""
     from tools import plots
 
-    name = space.plots / "target.png"
-    plots.target_distribution(name, problem.contract, problem.y)
-    made = ["plots/target.png"]
+    made = []
+    if problem.contract.predicts not in ("groups", "scores"):
+        plots.target_distribution(space.plots / "target.png", problem.contract, problem.y)
+        made = ["plots/target.png"]
     missing = sorted(
         ((column.name, float(problem.X[column.name].isna().mean())) for column in problem.schema.columns), key=lambda pair: -pair[1]
     )

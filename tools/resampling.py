@@ -1,4 +1,4 @@
-"""Bootstrap resamples of a metric: of rows, within their classes, or of whole groups of rows.
+"""Bootstrap resamples of a metric: of rows, within their strata, or of whole groups of rows.
 
 A resample is a count of how often each row was drawn; `tools.weighing` scores it.
 """
@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from tools.contract import Task, predicts
+from tools.contract import Task
 from tools.metrics.classification import ECE_BINS, calibration_gaps
 from tools.metrics.metric import Metric
+from tools.strata import strata
 from tools.weighing import from_confusion, weigher
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -106,8 +107,12 @@ def calibration_interval(score: float, resampled: Array, proba: Array, level: fl
 
 def affordable(metric: Metric, y: Array, shaped: Array, resamples: int) -> int:
     """How many resamples a metric gets; 100 are always given where they are asked for."""
-    if not metric.compares_rows or shaped.ndim != 2:
+    if metric.needs == "group" and metric.name != "silhouette":  # scored on repeated rows
+        return min(100, resamples)
+    if not metric.compares_rows:
         return resamples
+    if shaped.ndim == 1:  # concordance: cumulative sums over blocks of every size
+        return int(np.clip(RANK_WORK // (len(y) * max(1, int(np.log2(len(y))))), min(100, resamples), resamples))
     columns = 1 if shaped.shape[1] == 2 else len(np.unique(y))
     work = len(y) * (4 * columns if metric.name == "roc_auc_ovo" else columns + 1)
     return int(np.clip(RANK_WORK // work, min(100, resamples), resamples))
@@ -134,8 +139,9 @@ def paired_bootstrap_scores(
 
 
 def strata_of(task: Task, y: Array) -> list[Array]:
-    """Positions of the rows of each class; of all rows where values are predicted."""
-    return [np.arange(len(y))] if predicts(task) == "values" else [np.flatnonzero(y == code) for code in np.unique(y)]
+    """Positions of the rows of each stratum (`tools.strata`)."""
+    codes = strata(task, y)
+    return [np.flatnonzero(codes == code) for code in np.unique(codes)]
 
 
 def row_draws(strata: list[Array], n: int, resamples: int, rng: np.random.Generator) -> Iterator[Array]:

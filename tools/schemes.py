@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tools.contract import Contract, FoldKind, Task, Window
+from tools.contract import Contract, FoldKind, Task
+from tools.forecast import Window
 from tools.host import Wish
 from tools.spec import InputRefused
 
@@ -170,14 +171,18 @@ def check_scheme(train: pd.DataFrame, contract: Contract) -> None:
 def described(contract: Contract) -> str:
     """The scheme in words, and why it was taken."""
     split, kind = contract.split, contract.fold_kind
-    classes = contract.predicts == "classes"
+    if contract.forecast is not None:
+        learn = "all earlier steps" if contract.forecast.window == "expanding" else "equally many of the latest earlier steps"
+        what = f"backtests of the last {contract.folds} horizons, each learning from {learn}"
+        return f"{what}; because the model will be used on what comes later"
+    dealt = {"classes": "every class", "risk": "every outcome"}.get(contract.predicts, "the target's range")
     if contract.leave_one_out:
         one = "each row" if kind != "group" else f"each {split.column!r}"
         what = f"leave-one-out: {one} is predicted by a model that learned from all others, and scored in {contract.folds} folds"
     else:
         how = {
             "kfold": "of shuffled rows",
-            "stratified": "into which every class is dealt evenly" if classes else "into which the target's range is dealt evenly",
+            "stratified": f"into which {dealt} is dealt evenly",
             "group": f"that never part the rows of one {split.column!r}",
             "time": f"in order of {split.column!r}, each learning from "
             + ("all earlier rows" if contract.window == "expanding" else "as many of the latest earlier rows as the first one has"),
@@ -190,7 +195,7 @@ def described(contract: Contract) -> str:
     asked = contract.validation is not None or contract.repeats > 1 or contract.leave_one_out or contract.window != "expanding"
     reason = {
         "kfold": "because nothing that was said ties rows together",
-        "stratified": "because the target holds classes",
+        "stratified": "because the target holds classes" if contract.predicts != "risk" else "because events must be on both sides",
         "group": f"because rows of one {split.column!r} belong together",
         "time": "because the model will be used on rows that come later",
     }[kind]

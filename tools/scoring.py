@@ -26,6 +26,8 @@ class HoldoutScore(BaseModel):
     """Number of groups that the interval resampled whole; None where it resampled rows."""
     intervals: list[Coverage] = []
     """Where values are predicted: how many of the holdout's lay inside the intervals around them."""
+    others: dict[str, float] = {}
+    """Other metrics of the same predictions on the same rows, by name. They decided nothing."""
 
 
 @tool(where="host", timeout_s=120)
@@ -58,4 +60,5 @@ def score_holdout(
         looks=looks,
         groups=interval.groups,
         intervals=ctx.vault.measure_intervals(),
+        others=ctx.vault.other_scores(),
     )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from pydantic import BaseModel
 
 from tools.constraints import Constraints
-from tools.contract import Contract, Split, TableSchema, Task, predicts
+from tools.contract import ColumnKind, Contract, Split, TableSchema, Task, predicts
+from tools.forecast import Forecast
 from tools.host import HostContext, Wish
 from tools.spec import InputRefused, ToolRefused, tool
 
@@ -26,6 +27,7 @@ class ContractSealed(BaseModel):
 
     task: Task
     target: str
+    event: str | None = None
     metric: str
     direction: str
     classes: list[str]
@@ -41,6 +43,8 @@ class ContractSealed(BaseModel):
     rows_in_gap: int
     """Rows between the training rows and the holdout, which neither side has."""
     features: int
+    forecast: Forecast | None = None
+    """Series, horizon and covariates of a forecast, without the scales of its series."""
 
 
 @tool(where="host", timeout_s=3600)
@@ -48,6 +52,7 @@ def seal_holdout(
     ctx: HostContext,
     target: Annotated[str | None, "Column to predict. Leave out when the user named one."] = None,
     task: Annotated[Task | None, "Problem type. Leave out when the user named one, or to infer it from the target."] = None,
+    event: Annotated[str | None, "Of survival: the column that is 1 where the event happened and 0 where the time is censored."] = None,
     metric: Annotated[
         str | None, "Metric that decides. Leave out when the user named one, or for the usual one of the problem type."
     ] = None,
@@ -59,40 +64,53 @@ def seal_holdout(
     """Fix target, metric and split for good, and seal the holdout's labels. Nothing is shown before this is done."""
     import pandas as pd
 
+    from tools.foresight import plan_forecast
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
     from tools.schemes import check_left_out, check_scheme, chosen_scheme, described, gap_of, left_out_alone, metric_left_out
-    from tools.splitting import check_target, infer_task, split_rows
-    from tools.tables import days_come_first, infer_schema, label_text, moments, read_table
+    from tools.splitting import check_events, check_target, infer_task, split_rows
+    from tools.tables import days_come_first, label_text, moments, read_table
+    from tools.untargeted import seal_without_target
 
     if ctx.vault.sealed:
         raise ToolRefused("the contract is sealed already and cannot be changed.")
     if not ctx.run.manifest.exists():
         raise ToolRefused("there is no data yet: call fetch_data first.")
     wish = ctx.wish
-    target = _agreed("target", wish.target, target)
+    target = agreed("target", wish.target, target)
     frame = read_table(next(ctx.run.vault.glob("source.*")))
+    task = agreed("task", wish.named_task, task)
+    if task is not None and predicts(task) in ("groups", "scores"):
+        return seal_without_target(ctx, frame, task, target, metric, split, column)
     if target is None:
         raise ToolRefused(f"name the target. Columns: {', '.join(map(str, frame.columns[:60]))}.")
-    _check_columns(frame, wish, target, column)
-    barred = [str(name) for name in frame.columns if str(name) in wish.constraints.forbid]
-    frame = frame.drop(columns=[name for name in barred if name != wish.constraints.sensitive])
+    event = agreed("event", wish.event, event)
+    check_columns(frame, wish, target, column, event)
+    frame, barred = without_forbidden(frame, wish)
+    task = _task_of(task, target, event, wish)
     if isinstance(frame[target].dtype, pd.DatetimeTZDtype) or frame[target].dtype.kind in "mM":
         raise InputRefused(f"target {target!r} holds dates; store it as a number, such as days, or choose another --target.")
     values = frame[target]
     if not pd.api.types.is_numeric_dtype(values):
         # Labels are compared without the blanks around them, here and everywhere after.
         values = label_text(values).replace("", None)
-    task = _agreed("task", wish.task, task) or infer_task(values)
-    if wish.classes is not None and task != "ordinal":
-        raise InputRefused(f"--classes is the order of an ordinal target, and this task is {task}. Add --task ordinal, or leave it out.")
+    task = task or infer_task(values)
+    check_settings(wish, task)
     if predicts(task) == "classes":
         values = label_text(values).astype(object)
-    check_target(values, task, 2 if left_out_alone(wish) else wish.folds)
     known = values.notna()
-    rows = frame.assign(**{target: values})[known].reset_index(drop=True)
+    if event is not None:
+        ends = _ends(frame[event])
+        known &= ends.notna()
+        frame = frame.assign(**{event: ends})
     alone = left_out_alone(wish)
-    wanted = _agreed("metric", wish.metric, metric) or (default_metric(task) if not alone else metric_left_out(task))
+    check_target(values[known], task, 1 if task == "forecast" else 2 if alone else wish.folds)
+    rows = frame.assign(**{target: values})[known].reset_index(drop=True)
+    if event is not None:
+        check_events(rows[event])
+    foresight = plan_forecast(rows, target, wish, column) if task == "forecast" else None
+    forecast = foresight.forecast if foresight else None
+    wanted = agreed("metric", wish.metric, metric) or (default_metric(task) if not alone else metric_left_out(task))
     try:
         chosen = metric_for(wanted, task)
     except ValueError as error:
@@ -100,21 +118,27 @@ def seal_holdout(
     if alone:
         check_left_out(chosen)
 
-    _check_constraints(rows, target, task, wish.constraints)
-    kind, by = _split_kind(wish, task, split, column)
+    check_constraints(rows, target, task, wish.constraints)
+    stratum = event if event is not None else target if predicts(task) == "classes" else None
+    kind, by = ("time", forecast.time) if forecast else split_kind(wish, stratum, split, column)
     day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])
     scheme = chosen_scheme(wish, kind, len(rows))
+    if foresight:
+        scheme = scheme._replace(folds=foresight.folds, window="expanding")  # its backtests cut their panels themselves
     plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)
-    if kind == "time":
+    if kind == "time" and not forecast:
         when = moments(rows[by], day_first)
         dated = not pd.api.types.is_numeric_dtype(when)
         plan = plan.model_copy(update={"dated": dated, "gap": gap_of(wish.gap, when, str(by))})
-    train_at, holdout_at = split_rows(rows, target, task, plan)
+    train_at, holdout_at = split_rows(rows, stratum, plan, forecast)
+    if forecast:
+        plan = plan.model_copy(update={"holdout_fraction": len(holdout_at) / len(rows)})
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
     classes = _classes(rows[target], task, wish) if predicts(task) == "classes" else []
     contract = Contract(
         task=task,
         target=target,
+        event=event,
         metric=wanted,
         direction=chosen.direction,
         classes=classes,
@@ -123,27 +147,28 @@ def seal_holdout(
         **scheme.fields(),
         rows_train=len(train),
         rows_holdout=len(holdout),
-        features=[str(name) for name in rows.columns if str(name) not in (target, *barred)],
+        features=[str(name) for name in rows.columns if str(name) not in (target, event, *barred)],
         seed=wish.seed,
         constraints=wish.constraints,
+        forecast=forecast,
     )
     if not contract.features:
         raise InputRefused(f"the table has no column beside the target {target!r}; a model needs at least one.")
     _check_both_sides(train, holdout, contract)
     for side in (train, holdout):
-        if reason := undefined_reason(wanted, task, encode_target(side[target], contract)):
+        if reason := undefined_reason(wanted, task, encode_target(side, contract)):
             raise (InputRefused if wish.metric else ToolRefused)(f"metric {wanted!r} does not serve here: {reason}. Choose another metric.")
     check_scheme(train, contract)
-    schema = infer_schema(train, target)
-    ctx.vault.seal(train, holdout, contract, TableSchema(columns=[column for column in schema.columns if column.name not in barred]))
+    ctx.vault.seal(train, holdout, contract, _schema(train, contract).without(barred))
     return ContractSealed(
         task=task,
         target=target,
+        event=event,
         metric=wanted,
         direction=contract.direction,
         classes=classes[:50],
         positive=contract.positive,
-        split=kind if by is None else f"{kind} by {by}",
+        split=f"{kind} by {by}" if by is not None else kind,
         rows_train=len(train),
         rows_holdout=len(holdout),
         rows_without_target=int((~known).sum()),
@@ -151,19 +176,63 @@ def seal_holdout(
         validation=described(contract),
         rows_in_gap=len(rows) - len(train) - len(holdout),
         features=len(contract.features),
+        forecast=forecast.model_copy(update={"scales": {}}) if forecast else None,
     )
 
 
-def _agreed(what: str, fixed: Word | None, proposed: Word | None) -> Word | None:
+def check_settings(wish: Wish, task: Task) -> None:
+    """Refuse settings that belong to other tasks.
+
+    Raises:
+        InputRefused: naming the setting and the task.
+    """
+    if wish.classes is not None and task != "ordinal":
+        raise InputRefused(f"--classes is the order of an ordinal target, and this task is {task}. Add --task ordinal, or leave it out.")
+    if task != "forecast" and (wish.series or wish.horizon or wish.known):
+        raise InputRefused(f"--series, --horizon and --known belong to a forecast, and this task is {task}; leave them out.")
+    if task == "forecast" and (wish.gap or wish.validation not in (None, "time")):
+        raise InputRefused("the backtests of a forecast are its last horizons; leave --gap and --validation out.")
+
+
+def without_forbidden(frame: pd.DataFrame, wish: Wish) -> tuple[pd.DataFrame, list[str]]:
+    """The table without the columns that no model may see, and their names; one whose groups are compared stays, and is no feature."""
+    barred = [str(name) for name in frame.columns if str(name) in wish.constraints.forbid]
+    return frame.drop(columns=[name for name in barred if name != wish.constraints.sensitive]), barred
+
+
+def _schema(train: pd.DataFrame, contract: Contract) -> TableSchema:
+    """What the columns are; of a forecast the names of series are categories, whatever they look like, and the time column is one."""
+    import pandas as pd
+
+    from tools.tables import infer_schema
+
+    found = infer_schema(train.drop(columns=contract.answers), None)
+    forecast = contract.forecast
+    if forecast is None:
+        return found
+    kinds: dict[str, ColumnKind] = dict.fromkeys(forecast.series, "categorical")
+    kinds[forecast.time] = "numeric" if pd.api.types.is_numeric_dtype(train[forecast.time]) else "datetime"
+    return TableSchema(
+        columns=[
+            column.model_copy(update={"kind": kinds[column.name], "day_first": forecast.day_first and column.name == forecast.time})
+            if column.name in kinds
+            else column
+            for column in found.columns
+        ]
+    )
+
+
+def agreed(what: str, fixed: Word | None, proposed: Word | None) -> Word | None:
     if fixed is not None and proposed is not None and proposed != fixed:
         raise ToolRefused(f"the user fixed {what}={fixed!r}; it cannot be {proposed!r}. Leave `{what}` out.")
     return fixed if fixed is not None else proposed
 
 
-def _check_columns(frame: pd.DataFrame, wish: Wish, target: str, column: str | None) -> None:
+def check_columns(frame: pd.DataFrame, wish: Wish, target: str | None, column: str | None, event: str | None) -> None:
     names = [str(name) for name in frame.columns]
     for what, name, mine in (
         ("target", target, wish.target),
+        ("event column", event, wish.event),
         ("group column", wish.group, wish.group),
         ("time column", wish.time_column, wish.time_column),
         ("column", column, None),
@@ -177,16 +246,46 @@ def _check_columns(frame: pd.DataFrame, wish: Wish, target: str, column: str | N
         near += [n for n in names if n.lower() == name.lower() and n not in near]
         hint = f"Nearest: {', '.join(near)}." if near else f"Columns: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}."
         raise (InputRefused if mine else ToolRefused)(f"{what} {name!r} is not in the table. {hint}")
-    needed = {"target": target, "group column": wish.group, "time column": wish.time_column, "split column": column}
-    for what, name in needed.items():
+    needed = [
+        ("target", target),
+        ("event column", event),
+        ("group column", wish.group),
+        ("time column", wish.time_column),
+        ("split column", column),
+    ]
+    for what, name in (*needed, *(("column of a series", name) for name in wish.series)):
         if name in wish.constraints.forbid:
             raise InputRefused(f"--forbid takes {name!r} away, which is the {what}. Leave it out of --forbid, or name another {what}.")
     if both := sorted({*wish.constraints.forbid} & {*wish.constraints.monotone, target}):
         raise InputRefused(f"{both[0]!r} stands in --monotone and in --forbid. Leave it out of one of them.")
 
 
-def _split_kind(
-    wish: Wish, task: Task, split: str | None, column: str | None
+def _task_of(task: Task | None, target: str, event: str | None, wish: Wish) -> Task | None:
+    """The problem type that was named, or that an event column says; a survival task has one, and no other has."""
+    refuse = InputRefused if wish.task or wish.event else ToolRefused
+    if event is not None and task not in (None, "survival"):
+        raise refuse(f"event column {event!r} is for survival; a {task} task has none. Leave one of the two out.")
+    if task == "survival" and event is None:
+        raise refuse(
+            "a survival task needs the column that is 1 where the event happened and 0 where the time is censored: name it with --event."
+        )
+    if event is not None and event == target:
+        raise refuse(f"target and event are both {target!r}; expected the time until the event, and whether it happened.")
+    return "survival" if event is not None else task
+
+
+def _ends(column: pd.Series) -> pd.Series:
+    """The event column as 1 and 0."""
+    from tools.survival import read_events
+
+    try:
+        return read_events(column)
+    except ValueError as error:
+        raise InputRefused(f"event column {column.name!r} cannot be read: {error}.") from None
+
+
+def split_kind(
+    wish: Wish, stratum: str | None, split: str | None, column: str | None
 ) -> tuple[Literal["stratified", "random", "group", "time"], str | None]:
     if wish.group and wish.time_column:
         raise InputRefused("--group and --time-column cannot be combined; choose the one that matters when the model is used.")
@@ -198,7 +297,7 @@ def _split_kind(
         if column is None:
             raise ToolRefused(f"a split by {split} needs `column`.")
         return ("group", column) if split == "group" else ("time", column)
-    if split == "random" or predicts(task) != "classes":
+    if split == "random" or stratum is None:
         return "random", None
     return "stratified", None
 
@@ -209,7 +308,7 @@ def _classes(labels: pd.Series, task: Task, wish: Wish) -> list[str]:
     Raises:
         InputRefused: when the order is not known, or is not that of the labels.
     """
-    found = _ordered_classes(labels, task)
+    found = ordered_classes(labels, task)
     if task != "ordinal":
         return found
     if wish.classes is None:
@@ -237,12 +336,14 @@ def _number(label: str) -> bool:
         return False
 
 
-def _check_constraints(rows: pd.DataFrame, target: str, task: Task, constraints: Constraints) -> None:
+def check_constraints(rows: pd.DataFrame, target: str | None, task: Task, constraints: Constraints) -> None:
     """Refuse constraints that no model can meet, before anything is fitted."""
-    from tools.constraints import ALWAYS
-    from tools.families import NAMES
+    from tools.constraints import FLOORS
+    from tools.families import LEARNS
     from tools.tables import infer_schema
 
+    if constraints.sensitive and predicts(task) not in ("classes", "values"):
+        raise InputRefused(f"--sensitive compares classes that are called, or values; a {task} task has neither. Leave it out.")
     if constraints.monotone:
         if task == "multiclass":
             raise InputRefused("--monotone is for two classes or numbers: of several classes none is up. Leave it out.")
@@ -251,13 +352,13 @@ def _check_constraints(rows: pd.DataFrame, target: str, task: Task, constraints:
             if name == target or kinds[name] not in ("numeric", "boolean"):
                 what = "the target" if name == target else f"a {kinds[name]} column"
                 raise InputRefused(f"--monotone names {name!r}, which is {what}; only numbers have a direction.")
-    left = [name for name in constraints.allowed(NAMES) if name not in ALWAYS]
+    left = [name for name in constraints.allowed(LEARNS[task]) if name not in FLOORS]
     if not left:
-        reasons = "; ".join(dict.fromkeys(reason for name in NAMES if (reason := constraints.refuses(name))))
+        reasons = "; ".join(dict.fromkeys(reason for name in LEARNS[task] if (reason := constraints.refuses(name))))
         raise InputRefused(f"no model family is left: {reasons}. Leave out --interpretable, --monotone or --families.")
 
 
-def _ordered_classes(labels: pd.Series, task: Task) -> list[str]:
+def ordered_classes(labels: pd.Series, task: Task) -> list[str]:
     """Class labels in a stable order: numbers by value, text by letter; of two, the positive one last.
 
     Positive is the affirmative word (1, yes, true) or, failing that, the rarer class.
@@ -277,6 +378,27 @@ def _ordered_classes(labels: pd.Series, task: Task) -> list[str]:
         return sorted(names, key=float)
     except ValueError:
         return sorted(names)
+
+
+def _check_folds(train: pd.DataFrame, contract: Contract) -> None:
+    """A group or time column with few values can leave folds that nothing can be learnt for."""
+    from tools.folds import fit_rows, fold_ids, make_folds
+
+    folds = make_folds(train, contract)
+    ids = fold_ids(folds)
+    by = f"{contract.split.kind} column {contract.split.column!r}"
+    if len(ids) < (1 if contract.split.kind == "time" else 2):
+        raise InputRefused(f"{by} has too few distinct values among the training rows to cross-validate; use another column, or none.")
+    for fold in ids:
+        learn = train[contract.answers].iloc[fit_rows(folds, fold, contract)]
+        poor = contract.predicts == "classes" and learn[contract.target].nunique() < 2
+        if len(learn) < 2 or poor:
+            raise InputRefused(
+                f"{by} leaves a fold whose {len(learn)} training rows hold fewer than two classes of {contract.target!r};"
+                " use another column, or none."
+                if contract.predicts == "classes"
+                else f"{by} leaves a fold with {len(learn)} rows to learn from; use another column, or none."
+            )
 
 
 def _check_both_sides(train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract) -> None:

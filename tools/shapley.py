@@ -67,6 +67,8 @@ def _logarithmic(member: FittedMember) -> bool:
 
 def raw_scale(model: FittedModel) -> str:
     """What the raw scale of `exact` is."""
+    if model.contract.predicts == "risk":
+        return "log hazard"
     if model.contract.predicts == "values":
         fits = model.members[0].fits
         if any(fitted.log_rate for fitted in fits):

@@ -86,6 +86,8 @@ def find_slices(
     space = workspace()
     load_candidate(space, candidate)
     problem = load_problem(space)
+    if problem.contract.predicts in ("groups", "scores"):
+        raise ToolRefused("there is no target here that rows could be judged by; examine_structure says what was found.")
     predictions = load_oof(space, candidate, problem)
     oof = problem.decide(predictions)[1]
     rows = int(problem.validated.sum())
@@ -125,10 +127,7 @@ def _groups(problem: Problem) -> np.ndarray | None:
     """Which rows belong together, under a split that keeps them so."""
     import pandas as pd
 
-    split = problem.contract.split
-    if split.kind != "group" or split.column not in problem.X:
-        return None
-    return pd.factorize(problem.X[split.column].astype(str))[0]
+    return None if problem.groups is None else pd.factorize(problem.groups)[0]
 
 
 def _told(problem: Problem, oof: np.ndarray, half: Half, verdict: Hypothesis) -> Slice:

@@ -42,6 +42,9 @@ MARGIN = 2.0
 ALIKE = 0.5
 """Slices that share more than this of their rows (Jaccard) are told as one."""
 WRONG, BRIER = "share of wrong classes", "squared error of the probabilities"
+MISORDERED = "share of comparable pairs in the wrong order"
+MOST_COMPARED = 1000
+"""Rows that each row is held against where risks are compared."""
 BINARY_LOSSES = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_weighted", "precision", "recall", "mcc", "kappa")
 
 
@@ -108,7 +111,12 @@ class Hypothesis:
 
 def loss_of_rows(problem: Problem, predictions: Array, decided: Array | None = None) -> tuple[Array, str]:
     """One loss a row, and what it is, see `row_losses`."""
-    return row_losses(problem.contract.metric, problem.n_classes, problem.y, predictions, decided)
+    contract, y = problem.contract, problem.y
+    if contract.predicts == "risk":
+        return _misordered(y, predictions, contract.seed), MISORDERED
+    if contract.metric == "mase" and problem.units is not None:
+        return np.abs(predictions - y) / problem.units, "absolute error in units of the seasonal naive one"
+    return row_losses(contract.metric, problem.n_classes, y, predictions, decided)
 
 
 def row_losses(metric: str, n_classes: int, y: Array, predictions: Array, decided: Array | None = None) -> tuple[Array, str]:
@@ -125,7 +133,7 @@ def row_losses(metric: str, n_classes: int, y: Array, predictions: Array, decide
     if n_classes == 0:
         if metric == "rmsle":
             return (np.log1p(np.maximum(predictions, 0)) - np.log1p(np.maximum(y, 0))) ** 2, "squared error of log(1 + value)"
-        if metric in ("mae", "median_ae"):
+        if metric in ("mae", "median_ae", "wape"):
             return np.abs(predictions - y), "absolute error"
         if metric == "mape":
             return np.abs(predictions - y) / np.maximum(np.abs(y), np.finfo(float).eps), "absolute error as a share of the true value"
@@ -146,6 +154,23 @@ def row_losses(metric: str, n_classes: int, y: Array, predictions: Array, decide
     return ((predictions - truth) ** 2).sum(axis=1) / 2, BRIER
 
 
+def _misordered(y: Array, risk: Array, seed: int) -> Array:
+    """Of each row, the share of its comparable pairs with other rows in which the longer-lived row has the higher risk, (n,).
+
+    Many rows are compared with a sample of them. NaN where a row has no comparable pair.
+    """
+    rows = np.flatnonzero(np.isfinite(risk))
+    others = np.sort(np.random.default_rng(seed).permutation(rows)[:MOST_COMPARED])
+    times, events, found = np.abs(y), ~np.signbit(y), np.full(len(y), np.nan)
+    for row in rows:
+        first = events[row] & ((times[others] > times[row]) | ((times[others] == times[row]) & ~events[others]))
+        last = events[others] & ((times[row] > times[others]) | ((times[row] == times[others]) & ~events[row]))
+        pairs = first.sum() + last.sum()
+        gaps = np.concatenate([risk[row] - risk[others[first]], risk[others[last]] - risk[row]])
+        found[row] = ((gaps < 0).sum() + 0.5 * (gaps == 0).sum()) / pairs if pairs else np.nan
+    return found
+
+
 def capped(losses: Array, kind: str) -> tuple[Array, str]:
     """Losses that a single row cannot dominate, and what they are then: those above the 99th percentile are brought down to it.
 
@@ -154,7 +179,7 @@ def capped(losses: Array, kind: str) -> tuple[Array, str]:
     """
     known = losses[np.isfinite(losses)]
     most = float(np.quantile(known, CAP, method="higher"))
-    if most >= known.max() or kind in (WRONG, BRIER):
+    if most >= known.max() or kind in (WRONG, BRIER, MISORDERED):
         return losses, kind
     return np.minimum(losses, most), f"{kind} (at most its {CAP:.0%} quantile, {most:.4g})"
 

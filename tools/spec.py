@@ -37,6 +37,7 @@ CATALOGUE = (
     "tools.nesting",
     "tools.learning_curve",
     "tools.explaining",
+    "tools.structure",
     "tools.scoring",
     "tools.finishing",
     "tools.freeform",

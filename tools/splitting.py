@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tools.contract import Split, Task, predicts
+from tools.forecast import Forecast
 from tools.spec import InputRefused
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
             f"{len(values)} rows with a target for {folds} folds; expected at least {2 * folds} rows."
             f" Bring more rows{f', or try --folds {len(values) // 2}' if len(values) >= 4 else ''}."
         )
-    if predicts(task) == "values":
+    if predicts(task) != "classes":
         _check_values(values, task)
         return
     counts = values.value_counts()
@@ -84,6 +85,23 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
         )
 
 
+def check_events(events: pd.Series) -> None:
+    """Refuse events that no risk can be learnt from. `events` are 1 and 0, see `tools.survival.read_events`.
+
+    Raises:
+        InputRefused: naming the column, what was found and what was expected.
+    """
+    happened = int(events.sum())
+    if happened < 2:
+        raise InputRefused(
+            f"event column {events.name!r} has {happened} events among {len(events)} rows; at least two are needed, one to learn from"
+            " and one to score. Name the column that is 1 where the event happened with --event."
+        )
+
+
+SAID: dict[Task, str] = {"regression": "regression", "count": "counts", "forecast": "a forecast", "survival": "times until an event"}
+
+
 def _check_values(values: pd.Series, task: Task) -> None:
     """Refuse a target of numbers that is none, and counts that cannot have been counted."""
     import numpy as np
@@ -91,12 +109,12 @@ def _check_values(values: pd.Series, task: Task) -> None:
 
     name = values.name
     if not pd.api.types.is_numeric_dtype(values):
-        raise InputRefused(
-            f"target {name!r} is text ({str(values.iloc[0])!r}), expected numbers for {'counts' if task == 'count' else 'regression'}."
-        )
+        raise InputRefused(f"target {name!r} is text ({str(values.iloc[0])!r}), expected numbers for {SAID[task]}.")
     numbers = values.to_numpy(dtype="float64")
     if not np.isfinite(numbers).all():
         raise InputRefused(f"target {name!r} holds infinite values; replace them or drop those rows.")
+    if task == "survival" and (values < 0).any():
+        raise InputRefused(f"target {name!r} holds {float(values.min()):g}; times until an event are 0 or more.")
     if task == "count" and (off := (numbers < 0) | (numbers % 1 != 0)).any():
         raise InputRefused(
             f"target {name!r} has {int(off.sum())} values that are no counts, such as {numbers[off][0]:g}; expected whole numbers of 0"
@@ -104,12 +122,13 @@ def _check_values(values: pd.Series, task: Task) -> None:
         )
 
 
-def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tuple[np.ndarray, np.ndarray]:
+def split_rows(frame: pd.DataFrame, stratum: str | None, split: Split, forecast: Forecast | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the training and of the holdout rows, both int64 and ascending.
 
-    `stratified` keeps class shares, and every class with two rows or more has at least one row on each side; `group`
-    keeps each value of `split.column` on one side; `time` takes the latest rows, never parts rows of one moment, and leaves the rows
-    of the split's gap before them out of both sides.
+    `stratified` keeps the shares of the values of `stratum`, and every value with two rows or more has at least one row on each
+    side; `group`
+    keeps each value of `split.column` on one side; `time` takes the latest rows, and never parts rows of one moment. Of a
+    forecast it is the last horizon of every series.
 
     Raises:
         InputRefused: when the column of a group or time split does not serve.
@@ -119,6 +138,9 @@ def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tu
 
     n = len(frame)
     positions = np.arange(n)
+    if forecast is not None:
+        last = forecast.blocks_of(frame) == 0
+        return np.flatnonzero(~last), np.flatnonzero(last)
     size = min(max(1, round(n * split.holdout_fraction)), n - 1)
     if split.kind == "time":
         return _by_time(frame, split, size)
@@ -129,7 +151,8 @@ def split_rows(frame: pd.DataFrame, target: str, task: Task, split: Split) -> tu
         chooser = GroupShuffleSplit(n_splits=1, test_size=split.holdout_fraction, random_state=split.seed)
         holdout = next(chooser.split(positions, groups=groups))[1]
     elif split.kind == "stratified":
-        holdout = _by_class(frame[target].to_numpy().astype(str), split)
+        assert stratum is not None
+        holdout = _by_class(frame[stratum].to_numpy().astype(str), split)
     else:
         holdout = train_test_split(positions, test_size=size, random_state=split.seed)[1]
     holdout = np.sort(holdout)

@@ -80,6 +80,8 @@ async def submit_candidate(
     check_code(code)
     if reason := ctx.vault.contract.constraints.refuses(CODE):
         raise ToolRefused(f"a model written as code cannot be taken: {reason}.")
+    if (predicts := ctx.vault.contract.predicts) not in ("classes", "values"):
+        raise ToolRefused(f"code is taken for classes and values; this task predicts {predicts}. Train its own families instead.")
     scored = await ctx.cross_validate(name, code, time_s)
     made = scored.candidate
     files = {"oof.parquet": scored.oof, "candidate.json": made.model_dump_json(indent=1).encode(), CODE_FILE: code.encode()}
@@ -145,9 +147,10 @@ def predict_fold() -> FoldPrediction:
     from tools.tables import coerce
 
     space = workspace()
-    contract, schema = space.contract, space.schema
+    contract = space.contract
+    schema = space.schema.without(contract.sealed_columns)  # an estimator is shown what it will be shown again
     rows, code = space.table("train"), (space.data / CODE_FILE).read_bytes().decode()
-    X, y, unseen = coerce(rows, schema), encode_target(rows[contract.target], contract), coerce(space.table(VALIDATION), schema)
+    X, y, unseen = coerce(rows, schema), encode_target(rows, contract), coerce(space.table(VALIDATION), schema)
     with told("importing the module failed", code):
         load_module(code)  # by itself, because what libraries take to load is no part of the fit
     started = time.monotonic()
@@ -178,9 +181,9 @@ def cross_validate(name: str, code: str) -> Submission:
     oof, parts, predicting = problem.empty_oof(), problem.parts, 0.0
     for part in parts:
         learn, check = problem.scheme.rows(part)
-        model = fit_code(code, problem.X.iloc[learn].reset_index(drop=True), problem.y[learn], problem.n_classes)
+        model = fit_code(code, problem.ahead(problem.X).iloc[learn].reset_index(drop=True), problem.y[learn], problem.n_classes)
         tick = time.monotonic()
-        oof[part.repeat * problem.n_rows + check] = model.predict(problem.X.iloc[check].reset_index(drop=True))
+        oof[part.repeat * problem.n_rows + check] = model.predict(problem.ahead(problem.X).iloc[check].reset_index(drop=True))
         predicting += time.monotonic() - tick
     seconds = time.monotonic() - started
     rows = int(problem.validated.sum()) * problem.scheme.repeats

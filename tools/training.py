@@ -25,6 +25,7 @@ from tools.candidates import (
     write_candidate,
 )
 from tools.casualties import of_the_rows
+from tools.constraints import FLOORS
 from tools.degradation import Degradation
 from tools.show import progress
 from tools.spec import ToolRefused, tool
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from tools.problem import Problem
     from tools.sizing import Size
 
-BASELINES = ["dummy", "linear", "tree"]
 PILOT_ROWS = 1500
 BEHIND = 3.0
 """Standard errors over folds. A family whose best candidate is further behind the best of all gets no more configurations."""
@@ -72,8 +72,11 @@ def train_baselines(
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 15.0,
 ) -> TrainingResult:
-    """Fit the baselines: dummy, linear model and small tree, on the contract's folds."""
-    allowed = workspace().contract.constraints.allowed(BASELINES)
+    """Fit the baselines on the contract's folds: dummy, linear model and small tree, or what stands for them in the problem type."""
+    from tools.families import BASELINES
+
+    contract = workspace().contract
+    allowed = contract.constraints.allowed(BASELINES[contract.task])
     return _search("train_baselines", {"preparation": preparation, "time_s": time_s}, allowed, most=1)
 
 
@@ -82,22 +85,27 @@ def train(
     families: Annotated[
         list[str],
         "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp;"
-        " of ordinal classes also ordered_linear, ordered_lightgbm.",
+        " of ordinal classes also ordered_linear, ordered_lightgbm; of a forecast theta, ets, arima, lags_linear, lags_lightgbm,"
+        " lags_catboost; of survival coxnet, xgboost, survival_boosting, survival_forest; of groups kmeans, gaussian_mixture,"
+        " agglomerative, hdbscan; of anomalies pca, isolation_forest, local_outlier, one_class_svm, ecod, copod.",
     ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
     per_family: Annotated[int | None, "Most configurations of one family; leave out to go on while time is left.", Ge(1)] = None,
 ) -> TrainingResult:
     """Fit each family's best-known configuration on the contract's folds, then further ones while time is left."""
-    from tools.families import NAMES
+    from tools.families import LEARNS
 
-    strange = [name for name in families if name not in NAMES]
+    contract = workspace().contract
+    known = LEARNS[contract.task]
+    strange = [name for name in families if name not in known]
     if strange or not families:
-        raise ToolRefused(f"no family {', '.join(map(repr, strange)) or 'named'}; families: {', '.join(NAMES)}.")
-    constraints = workspace().contract.constraints
+        asked = ", ".join(map(repr, strange)) or "named"
+        raise ToolRefused(f"no family {asked} for a {contract.task} task; families: {', '.join(known)}.")
+    constraints = contract.constraints
     if (barred := [(name, reason) for name in families if (reason := constraints.refuses(name))]) and len(barred) == len(set(families)):
-        raise ToolRefused(f"{', '.join(name for name, _ in barred)}: {barred[0][1]}. Families: {', '.join(constraints.allowed(NAMES))}.")
-    ordered = [name for name in NAMES if name in families]
+        raise ToolRefused(f"{', '.join(name for name, _ in barred)}: {barred[0][1]}. Families: {', '.join(constraints.allowed(known))}.")
+    ordered = [name for name in known if name in families]
     arguments = {"families": families, "preparation": preparation, "time_s": time_s, "per_family": per_family}
     return _search("train", arguments, ordered, most=per_family)
 
@@ -193,7 +201,7 @@ class _Search:
                         Skipped(name=name, reason=f"configuration {number + 1}: {self.deadline.remaining():.1f} s are too few")
                     )
                 else:
-                    self._one(name, params, self.deadline.share(share if name != "dummy" else math.inf))
+                    self._one(name, params, self.deadline.share(share if name not in FLOORS else math.inf))
                 self._pending.remove(name)
 
     def left_over(self) -> list[Skipped]:
@@ -319,16 +327,14 @@ class _Search:
         so many that the least of each adds up."""
         import time
 
-        import numpy as np
-
         from tools.families import family
         from tools.families.base import FitContext
 
         model_family, n_rows = family(spec.family), spec.share * self.problem.n_rows
         fits, folds = len(self.problem.parts), len(self.problem.fold_ids)
-        if spec.family == "dummy" or (fits <= MANY_FITS and (model_family.iterative or n_rows <= 2 * PILOT_ROWS)):
+        if spec.family in FLOORS or (fits <= MANY_FITS and (model_family.iterative or n_rows <= 2 * PILOT_ROWS)):
             return 0.0
-        rows = np.random.default_rng(0).permutation(self.problem.n_rows)[:PILOT_ROWS]
+        rows = self.problem.some(PILOT_ROWS)
         X = self.problem.X[[column.name for column in self.preparation.columns]].iloc[rows]
         started = time.monotonic()
         least = LEAST_ITERATIONS if model_family.iterative else None

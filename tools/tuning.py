@@ -72,14 +72,18 @@ class TuningResult(BaseModel):
 
 @tool(where="kernel", timeout_s=3600, searches=True)
 def tune(
-    family: Annotated[str, "Family to tune: lightgbm, catboost, xgboost, mlp, linear, extra_trees, random_forest, tree."],
+    family: Annotated[
+        str,
+        "Family to tune: lightgbm, catboost, xgboost, mlp, linear, extra_trees, random_forest, tree; of a forecast lags_linear,"
+        " lags_lightgbm, lags_catboost.",
+    ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
     trials: Annotated[int | None, "Trials of this call; leave out to be bounded by time alone.", Ge(1), Le(10000)] = None,
 ) -> TuningResult:
     """Search a family's parameters, starting from its best candidate, and keep the best as a candidate. Can be called again to go on."""
     from tools.deadline import Deadline, DeadlineReached
-    from tools.families import FamilyUnavailable, load_libraries
+    from tools.families import LEARNS, UNTUNABLE, FamilyUnavailable, load_libraries
     from tools.families import family as family_for
     from tools.preparation import load_preparation
     from tools.problem import load_problem
@@ -91,10 +95,13 @@ def tune(
         model_family = family_for(family)
     except (ValueError, FamilyUnavailable) as error:
         raise ToolRefused(str(error)) from None
-    if reason := problem.contract.constraints.refuses(family):
+    task, constraints = problem.contract.task, problem.contract.constraints
+    if family not in (known := LEARNS[task]):
+        raise ToolRefused(f"{family} is not for a {task} task; name {', '.join(name for name in known if name not in UNTUNABLE)}.")
+    if reason := constraints.refuses(family):
         raise ToolRefused(f"{family} is not tuned: {reason}.")
-    if family == "dummy":
-        raise ToolRefused("dummy has nothing to tune; name another family.")
+    if family in UNTUNABLE:
+        raise ToolRefused(f"{family} has nothing to tune; name another family.")
     chosen = load_preparation(space, preparation, problem)
     arguments = {"family": family, "preparation": preparation, "time_s": time_s, "trials": trials}
     attempts = Attempts(space, "tune", arguments)

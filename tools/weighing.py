@@ -15,6 +15,8 @@ from tools.metrics.classification import ECE_BINS, brier_losses, calibration_gap
 from tools.metrics.metric import Metric
 from tools.metrics.ordinal import rps_losses
 from tools.metrics.regression import row_losses
+from tools.metrics.structure import silhouettes
+from tools.metrics.survival import weighed
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -31,7 +33,9 @@ def weigher(metric: Metric, y: Array, shaped: Array) -> Weigher:
         y: codes or values, shape (n,).
         shaped: what the metric's function takes: probabilities (n, k), codes (n,) or values (n,).
     """
-    if metric.package:
+    if metric.name == "silhouette":
+        return _own_silhouettes(y, shaped)
+    if metric.package or metric.needs == "group" or metric.name == "agreement":
         return _repeated(metric, y, shaped)
     if metric.needs == "label":
         return _label(metric, y, shaped)
@@ -41,10 +45,15 @@ def weigher(metric: Metric, y: Array, shaped: Array) -> Weigher:
         return _one_against_one(y, shaped)
     if metric.name == "ece":
         return _calibration(y, shaped)
+    if metric.name in ("c_index", "c_index_ipcw"):
+        return weighed(metric.name, y, shaped)
     if metric.name == "median_ae":
         return _median(np.abs(y - shaped))
     if metric.name == "r2":
         return _explained(y, shaped)
+    if metric.name == "wape":
+        errors, sizes = np.abs(y - shaped), np.abs(y)
+        return lambda counts: _quotient(counts @ errors, counts @ sizes)
     losses = _losses(metric.name, y, shaped)
     if losses is None:
         return _repeated(metric, y, shaped)
@@ -99,6 +108,12 @@ def _losses(name: str, y: Array, shaped: Array) -> Array | None:
     if name == "rps":
         return rps_losses(y, shaped)
     return row_losses(name, y, shaped)
+
+
+def _own_silhouettes(points: Array, groups: Array) -> Weigher:
+    """The mean of the rows' own silhouettes. Repeated rows would be nearest to themselves, and flatter any groups."""
+    rows, values = silhouettes(points, groups)
+    return lambda counts: _quotient(counts[rows] @ values, counts[rows].sum())
 
 
 def _repeated(metric: Metric, y: Array, shaped: Array) -> Weigher:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.examining import slices, slices_told, standings, standings_told
+from team.playbook.examining import UNTARGETED, slices, slices_told, standings, standings_told, structure_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import coverage_sentence, plus_minus, score, sentence
+from tools.constraints import FLOORS
+from tools.contract import Task
+from tools.families import BASELINES
 
-SIMPLE = ("dummy", "linear", "tree")
+_UNTRIED: dict[Task, tuple[str, ...]] = {
+    "forecast": ("theta", "lags_lightgbm"),
+    "survival": ("xgboost",),
+    "cluster": ("gaussian_mixture", "hdbscan"),
+    "anomaly": ("isolation_forest", "local_outlier"),
+}
+UNTRIED = ("lightgbm", "catboost", "extra_trees")
+"""Families without which the baselines have not been beaten for want of trying, by task and of all others."""
 
 
 def decide(t: Transcript) -> Decision:
@@ -17,7 +27,7 @@ def decide(t: Transcript) -> Decision:
     if not t.called("review") and not t.facts["reviewed"]:
         if t.stage == "select" and not t.facts.get("evaluated"):
             return Say("There are no predictions for the sealed rows to judge yet.")
-        if t.stage == "select" and (search := slices(t, t.facts["evaluated"][-1])):
+        if t.stage == "select" and t.predicts not in UNTARGETED and (search := slices(t, t.facts["evaluated"][-1])):
             return search
         if t.stage == "select" and (compared := standings(t, t.facts["evaluated"][-1])):
             return compared
@@ -54,15 +64,16 @@ def _findings(t: Transcript) -> list[str]:
     top = next(iter(best_of))
     best = best_of[top]
     findings = [f"The best candidate is {best['name']} with {metric} {plus_minus(best['score'], best['std_error'])}."]
-    if "dummy" in best_of and top != "dummy":
-        dummy = best_of["dummy"]["score"]
-        errors = _errors_apart(best, best_of["dummy"])
+    floor = next((f for f in FLOORS if f in best_of), top)
+    if floor != top:
+        least, name = best_of[floor]["score"], floor.replace("_", " ")
+        errors = _errors_apart(best, best_of[floor])
         findings.append(
-            f"The dummy has {score(dummy)}: {errors:.0f} standard errors behind."
+            f"The {name} has {score(least)}: {errors:.0f} standard errors behind."
             if errors >= 2
-            else f"The dummy has {score(dummy)}, within two standard errors: there may be nothing to learn."
+            else f"The {name} has {score(least)}, within two standard errors: there may be nothing to learn."
         )
-    simple = next((f for f in best_of if f in ("linear", "tree")), None)
+    simple = next((f for f in best_of if f in BASELINES[t.task][1:]), None)
     if simple and simple != top:
         near = _errors_apart(best, best_of[simple]) < 2
         findings.append(
@@ -75,6 +86,8 @@ def _findings(t: Transcript) -> list[str]:
             real = "real" if round_["real"] else "inside its noise"
             tried = f" for the best of {round_['candidates']}" if round_["candidates"] > 1 else ""
             findings.append(f"The last round of tuning gained {score(round_['gain'])} ± {round_['noise']:.2g}, which is {real}{tried}.")
+    if found := t.facts.get("examine_structure"):
+        findings.append(structure_told(found))
     searched = t.last("find_slices")
     if searched and searched.ok:
         findings.append(slices_told(searched.result))
@@ -92,9 +105,9 @@ def _untried(t: Transcript) -> list[str]:
     budget = t.facts["budget"]
     plenty = budget["search_seconds_left"] > 0.5 * budget["search_seconds"]
     top = next(iter(best_of), "dummy")
-    if top not in SIMPLE or not plenty:
+    if top not in BASELINES[t.task] or not plenty:
         return []
-    return [f for f in ("lightgbm", "catboost", "extra_trees") if f not in best_of]
+    return [f for f in _UNTRIED.get(t.task, UNTRIED) if f not in best_of]
 
 
 def _errors_apart(a: dict[str, Any], b: dict[str, Any]) -> float:

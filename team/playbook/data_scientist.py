@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from team.playbook.examining import UNTARGETED
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import sentence
-from tools.contract import predicts
 
 TARGET_NAMES = ("target", "label", "class", "outcome", "y", "response")
+TIME_NAMES = ("time", "survival_time", "duration", "days", "weeks", "months", "tenure", "futime", "lifetime")
 
 
 def decide(t: Transcript) -> Decision:
@@ -33,8 +34,17 @@ def _acquire(t: Transcript) -> Decision:
     return Say(
         f"{table['rows']:,} rows, {table['columns']} columns.{left_out} The problem is {c['task']}, judged by {c['metric']}"
         f" ({c['direction']}).{positive} {c['rows_holdout']:,} rows are sealed by a {c['split']} split;"
-        f" {c['rows_train']:,} remain to learn from{gap}. They are validated by {c['validation']}."
+        f" {c['rows_train']:,} remain to learn from{gap}. They are validated by {c['validation']}.{_ahead(c)}"
     )
+
+
+def _ahead(c: dict[str, Any]) -> str:
+    """What was settled of a forecast, in words."""
+    forecast = c.get("forecast")
+    if not forecast:
+        return ""
+    steps = forecast["horizon"]
+    return f" The forecast is {steps} step{'s' if steps > 1 else ''} ahead. {' '.join(forecast['notes'])}"
 
 
 def _contract(t: Transcript, table: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -45,8 +55,12 @@ def _contract(t: Transcript, table: dict[str, Any]) -> tuple[dict[str, Any], str
             f"the user fixed the problem type, {task}; its values must fit" if task else "problem type and metric follow from its values"
         )
         return {}, f"The user named the target, {wish['target']!r}; {follows}."
+    if t.predicts in UNTARGETED:
+        what = "groups" if t.predicts == "groups" else "anomalies"
+        return {}, f"The user asked for {what}, so no column is predicted; the host makes what they are judged against."
     names = [column["name"] for column in table["table"]]
-    named = next((n for n in names if n.strip().lower() in TARGET_NAMES), None)
+    usual = TIME_NAMES if t.predicts == "risk" else TARGET_NAMES
+    named = next((n for n in names if n.strip().lower() in usual), None)
     if named:
         return {"target": named}, f"No target was named; {named!r} is called like one, so it is taken with high confidence."
     last = names[-1]
@@ -72,7 +86,7 @@ def _analyse(t: Transcript) -> Decision:
         parts.append("No value is missing.")
     strongest = max((c for c in p["profiles"] if c["association"] is not None), key=lambda c: c["association"], default=None)
     if strongest:
-        measure = "R²" if predicts(p["task"]) == "values" else "ROC AUC"
+        measure = {"values": "R²", "risk": "concordance"}.get(t.predicts, "ROC AUC")
         parts.append(f"The strongest single column is {strongest['column']!r} with {measure} {strongest['association']:.2f} alone.")
     parts += [sentence(warning["message"]) for warning in p["warnings"][:4]]
     return Say(" ".join(parts))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from team.playbook.examining import curve, curve_told, explanation, nested
+from team.playbook.examining import UNTARGETED, curve, curve_told, explanation, nested, structure, structure_told
 from team.playbook.refitting import PATIENCE, most_refit, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
-from team.playbook.wording import joined, plus_minus, score
+from team.playbook.wording import baselines_said, joined, plus_minus, score
 from tools.candidates import CODE, ENSEMBLE
 from tools.constraints import Constraints
+from tools.families import BASELINES, LEARNS, TABULAR, UNTUNABLE
 
-BASELINES = ("dummy", "linear", "tree")
-TUNABLE = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp")
 ORDERED = ("ordered_linear", "ordered_lightgbm")
 """Which the order of classes tells something."""
 MANY_ROWS = 100_000
@@ -67,19 +66,14 @@ def _prepare(t: Transcript) -> Decision:
 
 def _baseline(t: Transcript) -> Decision:
     done = t.last("train_baselines")
-    if (
-        done
-        and set(_constraints(t).allowed(BASELINES)) - set(done.lost.get("trained", BASELINES)) - t.dropped
-        and (seconds := _left_of(t, done))
-    ):
+    baselines = _constraints(t).allowed(BASELINES[t.task])
+    if done and set(baselines) - set(done.lost.get("trained", baselines)) - t.dropped and (seconds := _left_of(t, done)):
         return Call("train_baselines", {"time_s": seconds}, f"{_what_was_lost(done)} The others are still to be fitted.")
     if t.failure:
         return _failed(t)
     if done is None:
         seconds = max(2.0, 0.15 * t.seconds_left) if t.facts["budget"]["trials"] is None else t.seconds_left * 0.2
-        return Call(
-            "train_baselines", {"time_s": round(seconds, 1)}, "A dummy, a linear model and a small tree say what any model must beat."
-        )
+        return Call("train_baselines", {"time_s": round(seconds, 1)}, f"Any model must beat {baselines_said(t.task)}.")
     return Say(f"Baselines: {_listed(done.result['candidates'])}.{_skips(done.result)}")
 
 
@@ -124,9 +118,21 @@ def _goes_on(families: list[str]) -> str:
 
 
 def _families(t: Transcript) -> list[str]:
+    """The families to train, in an order that tells most soonest: those of the task that are no baselines, and none in vain."""
+    constraints = _constraints(t)
+    families = _tabular(t) if t.task in TABULAR else [f for f in LEARNS[t.task] if f not in BASELINES[t.task]]
+    if t.facts["visit"] > 1:
+        tried = t.facts.get("best_of_family", {})
+        families = [f for f in families if f not in tried] or families
+    if t.task in TABULAR and (constraints.interpretable or constraints.families):
+        families = [*families, "linear", "tree"]  # these have more than one configuration
+    return [f for f in constraints.allowed(families) if f not in t.dropped]
+
+
+def _tabular(t: Transcript) -> list[str]:
     rows = t.facts["contract"]["rows_train"]
     planned = t.facts.get("plan", {}).get("families", [])
-    ordered = list(ORDERED) if t.facts["contract"]["task"] == "ordinal" else []
+    ordered = list(ORDERED) if t.task == "ordinal" else []
     families = ["sparse_linear", *ordered, "lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "mlp"]
     families = [f for f in families if f in planned] or families
     if rows > MANY_ROWS:
@@ -134,22 +140,23 @@ def _families(t: Transcript) -> list[str]:
     if rows < FEW_ROWS:
         # Averages of many trees and strong regularisation hold up best on few rows.
         families = [*ordered, "catboost", "extra_trees", "random_forest", "lightgbm", "xgboost", "sparse_linear"]
-    if t.facts["visit"] > 1:
-        tried = t.facts.get("best_of_family", {})
-        families = [f for f in families if f not in tried] or families
-    constraints = _constraints(t)
-    if constraints.interpretable or constraints.families:
-        families = [*families, "linear", "tree"]  # these have more than one configuration
-    return [f for f in constraints.allowed(families) if f not in t.dropped]
+    return families
 
 
 def _constraints(t: Transcript) -> Constraints:
     return Constraints.model_validate(t.facts["contract"].get("constraints", {}))
 
 
+def _tunable(t: Transcript) -> list[str]:
+    worthless = UNTUNABLE if _constraints(t).interpretable else (*UNTUNABLE, "tree")
+    return [f for f in LEARNS[t.task] if f not in worthless]
+
+
 def _why_families(t: Transcript, families: list[str]) -> str:
     rows = t.facts["contract"]["rows_train"]
-    left_out = [f for f in TUNABLE if f not in families and f not in BASELINES]
+    if t.task == "forecast":
+        return f"{len(families)} families on the same backtests: statistical ones series by series, and lag features over all series."
+    left_out = [f for f in _tunable(t) if f not in families and f not in BASELINES[t.task]]
     skipped = f" {', '.join(left_out)} cannot help on {rows:,} rows." if left_out and t.facts["visit"] == 1 else ""
     return f"{len(families)} families on {rows:,} rows, the quick ones first, with most of the time that is left.{skipped}"
 
@@ -185,8 +192,7 @@ def _optimise(t: Transcript) -> Decision:
 
 def _leaders(t: Transcript) -> list[str]:
     """Families worth tuning: the best one, and another that is not clearly worse."""
-    tunable = (*TUNABLE, "tree") if _constraints(t).interpretable else (*TUNABLE, *ORDERED)
-    best = {f: row for f, row in t.facts.get("best_of_family", {}).items() if f in tunable and f not in t.dropped}
+    best = {f: row for f, row in t.facts.get("best_of_family", {}).items() if f in _tunable(t) and f not in t.dropped}
     if not best:
         return []
     order = list(best)
@@ -201,7 +207,7 @@ def _why_tune(t: Transcript, family: str) -> str:
     value = plus_minus(best[family]["score"], best[family]["std_error"])
     if family != leaders[0]:
         return f"{family} with {value} is not clearly worse than {leaders[0]}, so it is tuned as well."
-    others = [f for f in best if f not in leaders and f in TUNABLE]
+    others = [f for f in best if f not in leaders and f in _tunable(t)]
     rest = f" {joined(others)} {'stays as it is' if len(others) == 1 else 'stay as they are'}." if others else ""
     return f"{family} leads with {metric} {value}, so its settings are worth searching.{rest}"
 
@@ -223,7 +229,8 @@ def _tuned(t: Transcript, tuned: list[Done]) -> str:
 
 def _select(t: Transcript) -> Decision:
     blend = t.last("ensemble")
-    if blend is None and _constraints(t).refuses(ENSEMBLE) is None and t.seconds_left >= 1 and len(t.facts.get("best_of_family", {})) > 1:
+    may_blend = t.predicts != "groups" and _constraints(t).refuses(ENSEMBLE) is None
+    if blend is None and may_blend and t.seconds_left >= 1 and len(t.facts.get("best_of_family", {})) > 1:
         return Call(
             "ensemble",
             _blending(t),
@@ -234,10 +241,10 @@ def _select(t: Transcript) -> Decision:
     if done and (done.ok or done.result.get("evaluated")):
         handed = done.arguments["candidate"]
         why = why if handed == chosen else f"{handed} is handed over in the place of {chosen}."
-        if asked := nested(t) or curve(t, handed) or explanation(t, handed):
+        if asked := structure(t, handed) if t.predicts in UNTARGETED else nested(t) or curve(t, handed) or explanation(t, handed):
             return asked
-        seen = t.last("learning_curve")
-        told = f" {curve_told(seen.result)}" if seen and seen.ok else ""
+        seen, found = t.last("learning_curve"), t.last("examine_structure")
+        told = f" {curve_told(seen.result)}" if seen and seen.ok else f" {structure_told(found.result)}" if found and found.ok else ""
         return Say(f"{why} Its predictions for the sealed rows are written; nobody has compared them with anything yet.{told}")
     if done and done.lost.get("how") == "memory" and not _asked_twice(t, done):
         why = f"{done.arguments['candidate']} ran out of memory beside what earlier calls had left there; a fresh kernel has more of it."

@@ -20,6 +20,12 @@ CURVE_SHARE, MOST_CURVE_S, LEAST_CURVE_S = 0.1, 20.0, 2.0
 EXPLANATION_SHARE, MOST_EXPLANATION_S, LEAST_EXPLANATION_S = 0.05, 20.0, 10.0
 """Shares of the whole search time, and seconds. Whoever gives a search a minute wants a model, and no essay about it."""
 
+STRUCTURE_S = 10.0
+UNTARGETED = ("groups", "scores")
+"""Shapes of predictions without a target."""
+STEADY = 0.6
+"""Adjusted Rand index from which groups are called the same."""
+
 
 def slices(t: Transcript, candidate: str) -> Call | None:
     """The search for slices, unless it was made in this turn."""
@@ -65,8 +71,40 @@ def explanation(t: Transcript, candidate: str) -> Call | None:
     return Call("explain", {"candidate": candidate, "time_s": seconds}, f"What does {candidate} rely on, and what makes it err?")
 
 
+def structure(t: Transcript, candidate: str) -> Call | None:
+    """What was found where no column is predicted, unless it was asked for in this turn. It is the result itself, so it is always asked."""
+    if t.called("examine_structure"):
+        return None
+    asked = {
+        "groups": "Would other rows have given these groups, and would chance?",
+        "scores": "Which rows stand out, and would other rows have said so?",
+    }[t.predicts]
+    return Call("examine_structure", {"candidate": candidate, "time_s": STRUCTURE_S}, asked)
+
+
+def structure_told(found: dict[str, Any]) -> str:
+    """Whether there is structure, in sentences."""
+    pairs = "one pair" if found["pairs"] == 1 else f"{found['pairs']} pairs"
+    alike = f"{score(found['stability'])} ± {found['stability_std']:.2g} over {pairs} of halves"
+    if found["predicts"] == "scores":
+        steady = "much the same rows stand out" if found["verdict"] == "stable" else "which rows stand out depends on what was learnt from"
+        chance = score(found["chance"])
+        return f"Fits on two halves of the rows agree on those of the highest scores to {alike} (Jaccard; chance {chance}): {steady}."
+    apart = (
+        f"silhouette {score(found['score'])} on the rows as they are, {score(found['null_mean'])} on tables with shuffled columns"
+        f" (at most {score(found['null_highest'])} of {found['nulls']})"
+    )
+    halves = f"Fits on two halves agree to {alike} (adjusted Rand index)"
+    if found["verdict"] == "no structure":
+        return f"There is no structure better than that of a table without any: {apart}. {halves}."
+    steady = "the same groups come again" if found["stability"] > STEADY else "other rows give other groups"
+    return f"The groups are set apart more than chance would make them: {apart}. {halves}: {steady}."
+
+
 def _seconds(t: Transcript, share: float, most: float, least: float) -> float | None:
     budget = t.facts["budget"]
+    if t.facts["contract"]["task"] == "forecast":  # both take rows apart that belong to one series
+        return None
     seconds = round(min(most, share * float(budget["search_seconds"])), 1)
     return None if budget["trials"] is not None or seconds < least else seconds
 

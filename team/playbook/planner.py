@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from team.playbook.transcript import Call, Decision, Say, Transcript
+from team.playbook.wording import baselines_said
+from tools.contract import Predicts, Task
+from tools.families import BASELINES, LEARNS, TABULAR
 
 TIGHT_S = 30.0
 """Below this search time there is little room to tune."""
@@ -18,26 +21,20 @@ def decide(t: Transcript) -> Decision:
     metric = wish["metric"] or "the usual metric of the problem type"
     seconds = budget["search_seconds"]
     tight = seconds < TIGHT_S and budget["trials"] is None
-    families = (
-        ["lightgbm", "catboost", "extra_trees", "linear", "sparse_linear"]
-        if tight
-        else ["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp"]
-    )
-    if wish.get("task") == "ordinal":
-        families = ["ordered_lightgbm", "ordered_linear", *families]
+    families = _families(t.task, tight)
     tuning = (
         "no time for more than a little tuning"
         if tight
         else "tuning of the families that lead, round by round, while gains exceed their noise"
     )
     approach = (
-        f"Predict {target} of {wish['source']}, judged by {metric} on rows that nobody has seen."
+        f"{_what(t.predicts, target)} of {wish['source']}, judged by {metric} on rows that nobody has seen."
         f" The search has {seconds:g} seconds: baselines first, then {len(families)} model families on the same folds, then {tuning}."
     )
     steps = [
         "Fetch the data, fix the contract and seal the holdout before anybody looks at a row.",
         "Profile the training rows: kinds of columns, missing values, columns that give the answer away.",
-        "Score a dummy, a linear model and a small tree, so that it is known what any model must beat.",
+        f"Score {baselines_said(t.task)}, so that it is known what any model must beat.",
         "Train the families with settings that are good on most tables, all on the same folds.",
         f"Then {tuning}.",
         "Blend the best by their out-of-fold predictions, and keep the blend only if it is better.",
@@ -45,7 +42,9 @@ def decide(t: Transcript) -> Decision:
     ]
     risks = [
         "A column that is known only after the outcome would make every score too good; the profile scores each column alone.",
-        "If rows belong together, by person or by time, a random split flatters; name such a column with --group or --time-column.",
+        "A covariate that is named with --known and is not known ahead makes backtests and holdout too good, and the forecast impossible."
+        if t.task == "forecast"
+        else "If rows belong together, by person or by time, a random split flatters; name such a column with --group or --time-column.",
     ]
     if tight:
         risks.append(f"{seconds:g} seconds leave the slower families unexplored.")
@@ -54,6 +53,23 @@ def decide(t: Transcript) -> Decision:
         {"approach": approach, "steps": steps, "families": families, "risks": risks},
         "Nobody has seen the data, so the plan rests on the wish and the budget alone.",
     )
+
+
+def _families(task: Task, tight: bool) -> list[str]:
+    if task not in TABULAR:
+        return [family for family in LEARNS[task] if family not in BASELINES[task][:1]]
+    ordered = ["ordered_lightgbm", "ordered_linear"] if task == "ordinal" else []
+    if tight:
+        return [*ordered, "lightgbm", "catboost", "extra_trees", "linear", "sparse_linear"]
+    return [*ordered, "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp"]
+
+
+def _what(predicts: Predicts, target: str) -> str:
+    return {
+        "risk": f"Rank rows by how soon the event comes, by the time in {target}",
+        "groups": "Find groups among the rows",
+        "scores": "Say how unusual each row is, among the rows",
+    }.get(predicts, f"Predict {target}")
 
 
 def _spoken(t: Transcript) -> str:

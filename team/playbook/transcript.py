@@ -10,6 +10,8 @@ from typing import Any
 
 from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, LLMMessage, SystemMessage, UserMessage
 
+from tools.contract import Predicts, Task, predicts
+
 _FACTS = re.compile(r"```json\n(.*?)\n```", re.DOTALL)
 
 
@@ -73,6 +75,18 @@ class Transcript:
 
     def called(self, tool: str) -> bool:
         return self.last(tool) is not None
+
+    @property
+    def task(self) -> Task:
+        """The problem type, once the contract says it, or the wish does; `regression` where only the target's values would."""
+        wish, contract = self.facts.get("wish", {}), self.facts.get("contract", {})
+        found: Task = contract.get("task") or wish.get("task") or "regression"
+        return found
+
+    @property
+    def predicts(self) -> Predicts:
+        """Shape of the predictions of such a task."""
+        return predicts(self.task)
 
     @property
     def dropped(self) -> set[str]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from tools.contract import Task
 from tools.coverage import coverage_told
+
+_BASELINES: dict[Task, str] = {
+    "forecast": "the seasonal naive forecast",
+    "survival": "one risk for all and a Cox regression",
+    "cluster": "one group for all and k-means",
+    "anomaly": "one score for all and principal components",
+}
 
 
 def score(value: float) -> str:
@@ -24,6 +32,11 @@ def joined(items: list[str]) -> str:
 def sentence(text: str) -> str:
     """The text with a full stop, unless it ends in a mark of its own."""
     return text if text.endswith((".", "?", "!")) else text + "."
+
+
+def baselines_said(task: Task) -> str:
+    """What any model must beat, in words."""
+    return _BASELINES.get(task, "a dummy, a linear model and a small tree")
 
 
 def coverage_sentence(scored: dict[str, Any]) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.examining import curve_told, nested_told, slices_told
+from team.playbook.examining import UNTARGETED, curve_told, nested_told, slices_told, structure_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import coverage_sentence, joined, plus_minus, score
+from tools.candidates import ENSEMBLE
+from tools.constraints import FLOORS
+from tools.families import LINEAR
 
 MEANING = {
     "roc_auc": "the chance that a random positive row is ranked above a random negative one",
@@ -20,6 +23,15 @@ MEANING = {
     "ordinal_mae": "how many classes a call is off in the mean",
     "rmse": "the typical size of an error, large errors weighing more, in units of the target",
     "mae": "the mean size of an error, in units of the target",
+    "mase": "the mean error in units of what a seasonal naive forecast errs by within the training rows",
+    "wape": "the sum of the errors as a share of the sum of the values",
+    "smape": "the mean error as a share of the mean of true and predicted value",
+    "c_index": "the share of pairs of rows of which the one with the higher risk had the event first; 0.5 is chance",
+    "c_index_ipcw": "the share of pairs in the right order, weighed so that censoring does not bend it; 0.5 is chance",
+    "silhouette": "how much nearer rows are to their own group than to the next; 0 is no separation, 1 the most",
+    "davies_bouldin": "the scatter within groups over the distance between them, lower is better",
+    "calinski_harabasz": "the variance between groups over that within",
+    "agreement": "the mean rank correlation with each of four detectors of different make that the host runs",
     "r2": "the share of the target's variance that is explained",
 }
 
@@ -48,23 +60,59 @@ def _sections(t: Transcript) -> dict[str, str]:
 
 def _summary(f: dict[str, Any]) -> str:
     c, h = f["contract"], f["holdout"]
+    if _predicts(f) in UNTARGETED:
+        return _found(f)
+    aim = f"ranking rows by the risk of {c['event']!r}" if c.get("event") else f"predicting {c['target']!r}"
     meaning = f", {MEANING[c['metric']]}" if c["metric"] in MEANING else ""
     text = (
-        f"On {h['n']:,} rows that nobody had seen, predicting {c['target']!r} reaches {c['metric']} {score(h['score'])}"
+        f"On {h['n']:,} rows that nobody had seen, {aim} reaches {c['metric']} {score(h['score'])}"
         f" ({h['level']:.0%} interval {score(h['low'])} to {score(h['high'])}){meaning}."
     )
     dummy = f["best_of_family"].get("dummy")
     if dummy:
         text += f" A model that ignores the columns has {score(dummy['score'])}."
-    simple = f["best_of_family"].get("linear")
+    floor = f["best_of_family"].get("seasonal_naive")
+    if floor and h["candidate"] != floor["name"]:
+        text += f" In the backtests the seasonal naive forecast has {score(floor['score'])}."
+    line = next((family for family in LINEAR if family in f["best_of_family"]), "")
+    simple = f["best_of_family"].get(line)
     top = next(iter(f["best_of_family"].items()))
-    if simple and top[0] != "linear":
+    if simple and top[0] != line:
         near = abs(top[1]["score"] - simple["score"]) <= 2 * max(top[1]["std_error"], simple["std_error"])
         text += f" A linear model has {score(simple['score'])} in cross-validation, " + (
             "which the best candidate does not clearly beat: most of what these columns tell is simple."
             if near
             else f"clearly behind {score(top[1]['score'])} of the best candidate: there is structure that a line cannot follow."
         )
+    return text
+
+
+def _predicts(f: dict[str, Any]) -> str:
+    return str(f["contract"].get("predicts", "values"))
+
+
+def _found(f: dict[str, Any]) -> str:
+    """The summary where no column is predicted."""
+    c, h, found = f["contract"], f["holdout"], f.get("examine_structure")
+    figures = (
+        f"{c['metric']} {score(h['score'])} ({h['level']:.0%} interval {score(h['low'])} to {score(h['high'])}), {MEANING[c['metric']]}"
+    )
+    if _predicts(f) == "scores":
+        text = f"On {h['n']:,} rows that nobody had seen, the anomaly scores of {h['candidate']} have {figures}."
+        text += (
+            f" The labels of {c['target']!r} served to score and to choose; no detector was shown them."
+            if c["target"]
+            else " There are no labels, so this says that detectors agree, not that they are right."
+        )
+    else:
+        count = f"{len(found['groups'])} groups" if found and found["candidate"] == h["candidate"] else "the groups"
+        text = f"{h['candidate']} finds {count}. {h['n']:,} rows that nobody had seen, put into them, have {figures}."
+    if found and found["candidate"] == h["candidate"]:
+        text += f" {structure_told(found)}"
+        for group in found["groups"][:6]:
+            if group["differs"]:
+                told = joined([f"{d['column']} {d['here']} (elsewhere {d['elsewhere']})" for d in group["differs"][:3]])
+                text += f" {group['name'].capitalize()}, {group['rows']:,} rows: {told}."
     return text
 
 
@@ -78,7 +126,8 @@ def _data(f: dict[str, Any]) -> str:
         " before anybody saw a row."
     )
     if kinds:
-        text += f" The {c['features']} columns beside the target hold {joined([f'{n} {kind}' for kind, n in kinds.items()])} columns."
+        beside = " beside the target" if c["target"] else ""
+        text += f" The {c['features']} columns{beside} hold {joined([f'{n} {kind}' for kind, n in kinds.items()])} columns."
     gaps = sorted((x for x in p.get("profiles", []) if x.get("missing", 0) > 0), key=lambda x: -x["missing"])
     if gaps:
         named = joined([f"{x['column']!r} ({x['missing']:.0%})" for x in gaps[:3]])
@@ -88,7 +137,7 @@ def _data(f: dict[str, Any]) -> str:
 
 def _method(f: dict[str, Any]) -> str:
     c = f["contract"]
-    families = [name for name in f["best_of_family"] if name not in ("dummy", "ensemble")]
+    families = [name for name in f["best_of_family"] if name not in (*FLOORS, ENSEMBLE)]
     text = (
         f"Every candidate was validated alike, by {c['scheme']}, and scored by its out-of-fold predictions; the score was computed"
         f" outside the kernel that trained it. {len(families)} families were tried: {joined(families)}."
@@ -135,12 +184,17 @@ def _members(blend: dict[str, Any]) -> list[tuple[str, float]]:
 def _limitations(f: dict[str, Any]) -> str:
     c, h = f["contract"], f["holdout"]
     together = "if rows belong together, by person, place or time, the score is too good for new ones."
+    within = {"risk": "events and censored rows", "scores": "labels"}.get(_predicts(f), "classes")
     text = {
         "random": f"The split is random: {together}",
-        "stratified": f"The split is random within classes: {together}",
+        "stratified": f"The split is random within {within}: {together}",
         "group": f"The split keeps {c['split']['column']!r} apart, so the score speaks for new values of it, not for later times.",
         "time": f"The holdout is the latest part by {c['split']['column']!r}, so the score speaks for the time right after it.",
     }[c["split"]["kind"]]
+    if c.get("forecast") and not c["forecast"]["series"]:
+        text += (
+            " Errors of one series are like those of the steps beside them, so the interval, which takes rows for independent, is narrow."
+        )
     wide = abs(h["high"] - h["low"])
     text += f" With {h['n']:,} rows in the holdout the interval is {score(wide)} wide; differences smaller than that mean nothing here."
     if strongest := f.get("strongest_columns"):

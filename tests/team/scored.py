@@ -71,7 +71,7 @@ def predictions(h: Hosting, table: str, noise: float) -> np.ndarray:
     """The truth with normal errors of `noise` around it: the same errors for the same rows, larger with more noise."""
     contract = h.vault.contract
     path = h.run.data / "train.parquet" if table == "train" else h.run.vault / "holdout_labels.parquet"
-    y = encode_target(pd.read_parquet(path)[contract.target], contract)
+    y = encode_target(pd.read_parquet(path), contract)
     rng = np.random.default_rng(len(y))
     if contract.task == "regression":
         return y + noise * y.std() * rng.normal(size=len(y))

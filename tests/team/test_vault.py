@@ -26,7 +26,7 @@ def sealed(tmp_path: Path) -> Hosting:
 
 def truth(h: Hosting, table: str) -> np.ndarray:
     path = h.run.data / "train.parquet" if table == "train" else h.run.vault / "holdout_labels.parquet"
-    return encode_target(pd.read_parquet(path)["target"], h.vault.contract)
+    return encode_target(pd.read_parquet(path), h.vault.contract)
 
 
 def handed_over(h: Hosting, probability: np.ndarray, name: str = "c") -> Path:

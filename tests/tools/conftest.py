@@ -79,6 +79,18 @@ def mixed(rows: int = 240) -> pd.DataFrame:
     return frame
 
 
+def lifetimes(rows: int = 400, shape: float = 1.4) -> pd.DataFrame:
+    """Weibull lifetimes whose log hazard is `1.2 dose + 0.8 (site is b)`, censored by an exponential that knows nothing of it."""
+    rng = np.random.default_rng(11)
+    dose, site = rng.normal(size=rows), rng.choice(["a", "b", "c"], rows)
+    hazard = np.exp(1.2 * dose + 0.8 * (site == "b"))
+    life = 20 * (rng.exponential(size=rows) / hazard) ** (1 / shape)
+    censored = rng.exponential(40, rows)
+    frame = pd.DataFrame({"dose": dose, "site": site, "noise": rng.normal(size=rows), "time": np.minimum(life, censored)})
+    frame.loc[rng.random(rows) < 0.1, ["dose", "site"]] = None
+    return frame.assign(died=(life <= censored).astype(int))
+
+
 TABLES: dict[str, tuple[Callable[[], pd.DataFrame], str, Task]] = {
     "breast_cancer": (breast_cancer, "diagnosis", "binary"),
     "wine": (wine, "cultivar", "multiclass"),
@@ -95,6 +107,7 @@ def write_workspace(
     target: str,
     task: Task,
     *,
+    event: str | None = None,
     metric: str | None = None,
     split: Split | None = None,
     folds: int = 3,
@@ -105,30 +118,33 @@ def write_workspace(
     space = Workspace(folder / "data", folder / "work")
     space.data.mkdir(parents=True)
     space.work.mkdir()
-    if predicts(task) == "classes":
+    by_class = predicts(task) == "classes"
+    sealed = [target] if event is None else [target, event]
+    if by_class:
         frame = frame.assign(**{target: label_text(frame[target])})
     held = np.arange(len(frame)) % 4 == 3
-    train, holdout = frame[~held].reset_index(drop=True), frame[held].drop(columns=[target]).reset_index(drop=True)
-    classes = order or sorted(frame[target].unique()) if predicts(task) == "classes" else []
+    train, holdout = frame[~held].reset_index(drop=True), frame[held].drop(columns=sealed).reset_index(drop=True)
+    classes = order or sorted(frame[target].unique()) if by_class else []
     metric = metric or default_metric(task)
     contract = Contract(
         task=task,
         target=target,
+        event=event,
         metric=metric,
         direction=METRICS[metric].direction,
         classes=classes,
         positive=classes[1] if task == "binary" else None,
-        split=split or Split(kind="random" if predicts(task) == "values" else "stratified", holdout_fraction=0.25, seed=seed),
+        split=split or Split(kind="stratified" if by_class or event else "random", holdout_fraction=0.25, seed=seed),
         folds=folds,
         rows_train=len(train),
         rows_holdout=len(holdout),
-        features=[name for name in frame.columns if name != target],
+        features=[name for name in frame.columns if name not in sealed],
         seed=seed,
     )
     train.to_parquet(space.data / "train.parquet", index=False)
     holdout.to_parquet(space.data / "holdout.parquet", index=False)
     (space.data / "contract.json").write_text(contract.model_dump_json())
-    (space.data / "schema.json").write_text(infer_schema(train, target).model_dump_json())
+    (space.data / "schema.json").write_text(infer_schema(train.drop(columns=sealed), None).model_dump_json())
     return space
 
 

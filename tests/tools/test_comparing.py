@@ -11,6 +11,9 @@ from tools.contract import Task, predicts
 from tools.metrics import METRICS, score
 from tools.multiplicity import bonferroni, holm
 from tools.resampling import paired_bootstrap_scores
+from tools.strata import strata
+
+CASES = [(name, task) for name, metric in METRICS.items() for task in metric.tasks if predicts(task) in ("classes", "values")]
 
 A = [0.81, 0.84, 0.79, 0.88, 0.83]
 B = [0.80, 0.80, 0.80, 0.85, 0.80]
@@ -186,6 +189,7 @@ def two_models(task: Task, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.nda
     rng = np.random.default_rng(1)
     if predicts(task) == "values":
         y, shared = rng.gamma(2.0, size=n) + 0.1, rng.normal(size=n)
+        y = np.ceil(y) if task == "count" else y
         return y, y + 0.4 * shared, y + 0.4 * shared + 0.2 * rng.normal(size=n)
     k = 2 if task == "binary" else 4
     y, shared = rng.integers(k, size=n), rng.dirichlet(np.ones(k), n)
@@ -197,20 +201,27 @@ def two_models(task: Task, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.nda
     return y, models[0], models[1]
 
 
-@pytest.mark.parametrize(("name", "task"), [(name, task) for name, metric in METRICS.items() for task in metric.tasks])
-def test_the_bootstrap_is_paired_for_every_metric(name: str, task: Task) -> None:
+@pytest.mark.parametrize(("name", "task"), CASES)
+def test_the_bootstrap_is_paired_for_every_metric(name: str, task: str) -> None:
     """The spread of the differences is that of resampling rows for both models at once, row by row."""
     y, first, second = two_models(task)
-    found = paired_bootstrap(name, task, y, first, second, resamples=600)
+    units = np.linspace(0.5, 2.0, len(y)) if METRICS[name].in_units else None
+
+    def gap(rows: np.ndarray) -> float:
+        of = None if units is None else units[rows]
+        return score(name, task, y[rows], first[rows], units=of) - score(name, task, y[rows], second[rows], units=of)
+
+    found = paired_bootstrap(name, task, y, first, second, units=units, resamples=600)
     rng = np.random.default_rng(2)
-    strata = [np.arange(len(y))] if predicts(task) == "values" else [np.flatnonzero(y == code) for code in np.unique(y)]
+    codes = strata(task, y)
+    parts = [np.flatnonzero(codes == code) for code in np.unique(codes)]
     drawn = []
     for _ in range(60):
-        rows = np.concatenate([rng.choice(part, len(part)) for part in strata])
-        drawn.append(score(name, task, y[rows], first[rows]) - score(name, task, y[rows], second[rows]))
-    assert found.difference == pytest.approx(score(name, task, y, first) - score(name, task, y, second))
+        rows = np.concatenate([rng.choice(part, len(part)) for part in parts])
+        drawn.append(gap(rows))
+    assert found.difference == pytest.approx(gap(np.arange(len(y))))
     assert found.high - found.low == pytest.approx(2 * 1.96 * np.std(drawn), rel=0.4)
-    assert paired_bootstrap(name, task, y, first, first, resamples=50).p == 1.0
+    assert paired_bootstrap(name, task, y, first, first, units=units, resamples=50).p == 1.0
 
 
 def test_the_bootstrap_interval_is_that_of_scipy() -> None:

@@ -16,7 +16,7 @@ from tools.constraints import MONOTONE, Constraints, names_of, signs_of
 from tools.contract import Column
 from tools.ensembling import ensemble
 from tools.evaluation import evaluate
-from tools.families import NAMES, family
+from tools.families import LEARNS, family
 from tools.families.base import FitContext, Setting
 from tools.intake import fetch_data
 from tools.sealing import seal_holdout
@@ -42,10 +42,11 @@ def test_names_and_signs_are_read_as_they_are_typed() -> None:
 
 
 def test_what_each_constraint_bars() -> None:
-    assert Constraints().allowed(NAMES) == NAMES
-    assert Constraints(interpretable=True).allowed([*NAMES, "ensemble", "code"]) == ["dummy", "linear", "tree", "sparse_linear"]
-    assert Constraints(monotone={"a": 1}).allowed([*NAMES, "ensemble", "code"]) == ["dummy", "lightgbm", "catboost", "xgboost", "ensemble"]
-    assert Constraints(families=("tree", "mlp")).allowed(NAMES) == ["dummy", "tree", "mlp"]
+    names = LEARNS["regression"]
+    assert Constraints().allowed(names) == names
+    assert Constraints(interpretable=True).allowed([*names, "ensemble", "code"]) == ["dummy", "linear", "tree", "sparse_linear"]
+    assert Constraints(monotone={"a": 1}).allowed([*names, "ensemble", "code"]) == ["dummy", "lightgbm", "catboost", "xgboost", "ensemble"]
+    assert Constraints(families=("tree", "mlp")).allowed(names) == ["dummy", "tree", "mlp"]
     assert Constraints(max_latency_ms=1).exceeded(2.0, 5.0) == "2 ms for a row, where 1 ms are allowed"
     assert Constraints(max_latency_ms=1).exceeded(1.0, 5.0) is None
 

@@ -12,7 +12,7 @@ from tests.tools.conftest import Open
 from tools.contract import Column
 from tools.crossval import setting_for
 from tools.deadline import Deadline
-from tools.families import NAMES, FamilyUnavailable, family
+from tools.families import LEARNS, FamilyUnavailable, family
 from tools.families.base import FitContext, Setting
 from tools.families.boosting import paced
 from tools.preparation import choose_columns
@@ -21,7 +21,7 @@ from tools.problem import Problem, load_problem
 TABLES = ["breast_cancer", "wine", "diabetes", "ink", "grades", "mixed"]
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=LEARNS["ordinal"])
 def name(request: pytest.FixtureRequest) -> str:
     try:
         family(request.param)

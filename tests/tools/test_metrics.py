@@ -6,22 +6,29 @@ from scipy import special, stats
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
-from tools.contract import predicts
+from tools.contract import one_number, predicts
 from tools.metrics import METRICS, bootstrap_interval, default_metric, metric_for, score, undefined_reason
 from tools.metrics.decision import decided
+from tools.strata import strata
+from tools.survival import signed_times
 
-TASKS = ["binary", "multiclass", "regression", "count", "ordinal"]
-CASES = [(name, task) for name, metric in METRICS.items() for task in metric.tasks]
+TASKS = ["binary", "multiclass", "regression", "count", "ordinal", "forecast", "survival"]
+UNTARGETED = ("cluster", "anomaly")
+"""Tasks whose metrics are scored against something else than a target: tests/tools/test_structure_metrics.py has them."""
+CASES = [(name, task) for name, metric in METRICS.items() for task in metric.tasks if task not in UNTARGETED]
 
 
 def rows(task: str, n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    if task == "regression":
+    if task in ("regression", "forecast"):
         y = rng.gamma(2.0, size=n) + 0.1
         return y, y + 0.5 * rng.normal(size=n)
     if task == "count":
         rate = rng.gamma(2.0, size=n) + 0.1
         return 1.0 + rng.poisson(rate), 1.0 + rate
+    if task == "survival":
+        times = rng.exponential(5, n)
+        return signed_times(times, rng.random(n) < 0.7), -times + 3 * rng.normal(size=n)
     k = 2 if task == "binary" else 4
     y = rng.integers(k, size=n)
     proba = rng.dirichlet(np.ones(k), n)
@@ -29,23 +36,34 @@ def rows(task: str, n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     return y, proba / proba.sum(axis=1, keepdims=True)
 
 
+def units_of(name: str, n: int) -> np.ndarray | None:
+    return np.linspace(0.5, 2.0, n) if METRICS[name].in_units else None
+
+
+def perfect(task: str, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """Predictions that are as good as can be."""
+    return {"values": y, "risk": -np.abs(y)}[predicts(task)] if one_number(task) else np.eye(predictions.shape[1])[y]
+
+
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_every_metric_scores_its_tasks_and_prefers_the_truth(name: str, task: str) -> None:
     y, predictions = rows(task)
-    perfect = y if predicts(task) == "values" else np.eye(predictions.shape[1])[y]
-    assert METRICS[name].better(score(name, task, y, perfect), score(name, task, y, predictions))
+    truth, units = perfect(task, y, predictions), units_of(name, len(y))
+    assert METRICS[name].better(score(name, task, y, truth, units=units), score(name, task, y, predictions, units=units))
 
 
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_bootstrap_agrees_with_resampling_row_by_row(name: str, task: str) -> None:
     y, predictions = rows(task, 200)
-    found = bootstrap_interval(name, task, y, predictions, resamples=400)
+    units = units_of(name, 200)
+    found = bootstrap_interval(name, task, y, predictions, units=units, resamples=400)
     rng = np.random.default_rng(1)
-    strata = [np.arange(len(y))] if predicts(task) == "values" else [np.flatnonzero(y == code) for code in np.unique(y)]
+    codes = strata(task, y)
+    parts = [np.flatnonzero(codes == code) for code in np.unique(codes)]
     scores = []
     for _ in range(80):
-        drawn = np.concatenate([rng.choice(part, len(part)) for part in strata])
-        scores.append(score(name, task, y[drawn], predictions[drawn]))
+        drawn = np.concatenate([rng.choice(part, len(part)) for part in parts])
+        scores.append(score(name, task, y[drawn], predictions[drawn], units=None if units is None else units[drawn]))
     assert found.std_error == pytest.approx(np.std(scores), rel=0.4)
     assert found.low <= found.score <= found.high
     assert found.n == 200
@@ -62,7 +80,18 @@ def calibration_error(y: np.ndarray, said: np.ndarray) -> float:
     return float(np.abs(happened - believed) @ held[held > 0] / len(y))
 
 
+def concordance(name: str, y: np.ndarray, risk: np.ndarray) -> float:
+    """By scikit-survival, which is an extra."""
+    surv, metrics = pytest.importorskip("sksurv.util").Surv, pytest.importorskip("sksurv.metrics")
+    times, events = np.abs(y), y > 0
+    if name == "c_index":
+        return float(metrics.concordance_index_censored(events, times, risk)[0])
+    return float(metrics.concordance_index_ipcw(surv.from_arrays(events, times), surv.from_arrays(events, times), risk)[0])
+
+
 TRUTH = {
+    ("c_index", "survival"): lambda y, r: concordance("c_index", y, r),
+    ("c_index_ipcw", "survival"): lambda y, r: concordance("c_index_ipcw", y, r),
     ("roc_auc", "binary"): lambda y, p: sk.roc_auc_score(y, p[:, 1]),
     ("roc_auc", "multiclass"): lambda y, p: sk.roc_auc_score(y, p, multi_class="ovr", average="macro"),
     ("roc_auc_ovo", "multiclass"): lambda y, p: sk.roc_auc_score(y, p, multi_class="ovo", average="macro"),
@@ -104,6 +133,8 @@ TRUTH = {
     ("pinball_10", "regression"): lambda y, v: sk.mean_pinball_loss(y, v, alpha=0.1),
     ("pinball_90", "regression"): lambda y, v: sk.mean_pinball_loss(y, v, alpha=0.9),
     ("median_ae", "regression"): sk.median_absolute_error,
+    ("mase", "forecast"): lambda y, v: np.mean([abs(a - b) / unit for a, b, unit in zip(y, v, np.linspace(0.5, 2.0, len(y)), strict=True)]),
+    ("wape", "forecast"): lambda y, v: sum(abs(y - v)) / sum(abs(y)),
 }
 
 
@@ -112,7 +143,7 @@ TRUTH = {
 def test_scores_are_those_of_scikit_learn_and_scipy(name: str, task: str, seed: int) -> None:
     y, predictions = rows(task, seed=seed)
     truth = TRUTH.get((name, task)) or TRUTH[name, "regression" if predicts(task) == "values" else "multiclass"]
-    assert score(name, task, y, predictions) == pytest.approx(truth(y, predictions), rel=1e-9)
+    assert score(name, task, y, predictions, units=units_of(name, len(y))) == pytest.approx(truth(y, predictions), rel=1e-9)
 
 
 def test_worked_examples_from_print() -> None:
@@ -137,10 +168,10 @@ def test_the_range_holds_the_best_and_the_worst() -> None:
     for name, metric in METRICS.items():
         assert metric.range[0] < metric.range[1]
         best_end = metric.range[1] if metric.direction == "maximize" else metric.range[0]
-        for task in metric.tasks:
+        for task in [task for task in metric.tasks if task not in UNTARGETED]:
             truth, predictions = rows(task)
-            perfect = truth if predicts(task) == "values" else np.eye(predictions.shape[1])[truth]
-            assert score(name, task, truth, perfect) == pytest.approx(best_end, abs=1e-9)
+            found = score(name, task, truth, perfect(task, truth, predictions), units=units_of(name, len(truth)))
+            assert found == pytest.approx(best_end, abs=1e-9)
     assert [score(name, "binary", y, worst) for name in ("mcc", "kappa", "roc_auc", "brier", "ece")] == [-1, -1, 0, 1, 1]
     assert score("brier", "multiclass", np.array([0, 1, 2]), np.eye(3)[[1, 2, 0]]) == METRICS["brier"].range[1]
     assert score("smape", "regression", np.array([1.0, -2.0]), np.array([-1.0, 3.0])) == METRICS["smape"].range[1]
@@ -162,6 +193,10 @@ def test_an_undefined_score_is_an_error_never_nan() -> None:
     with pytest.raises(ValueError, match="of counts and some true values are negative"):
         score("poisson_deviance", "count", np.array([-1.0, 2.0]), np.ones(2))
     assert np.isfinite(score("poisson_deviance", "count", np.array([0.0, 2.0]), np.zeros(2)))
+    with pytest.raises(ValueError, match="all of which are 0"):
+        score("wape", "forecast", np.zeros(3), np.ones(3))
+    with pytest.raises(ValueError, match="no units were given"):
+        score("mase", "forecast", np.ones(3), np.ones(3))
     with pytest.raises(ValueError, match="missing or infinite"):
         score("rmse", "regression", np.ones(2), np.array([np.nan, 1]))
     with pytest.raises(ValueError, match="expected"):
@@ -208,7 +243,7 @@ def test_perfect_calibration_is_inside_its_interval() -> None:
 def test_unknown_and_unfitting_metrics_are_told_apart() -> None:
     with pytest.raises(ValueError, match=r"unknown metric 'roc-auc'.*'roc_auc'"):
         metric_for("roc-auc", "binary")
-    with pytest.raises(ValueError, match=r"'rmse' is for regression and count tasks, this task is binary.*log_loss"):
+    with pytest.raises(ValueError, match=r"'rmse' is for regression, count and forecast tasks, this task is binary.*log_loss"):
         metric_for("rmse", "binary")
 
 

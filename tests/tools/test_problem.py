@@ -11,17 +11,17 @@ from tools.spec import ToolRefused
 
 def test_labels_become_codes_of_the_contract(open_workspace: Open) -> None:
     contract = open_workspace("breast_cancer").contract
-    codes = encode_target(pd.Series([" benign", "malignant"]), contract)
+    codes = encode_target(pd.DataFrame({contract.target: [" benign", "malignant"]}), contract)
     assert codes.tolist() == [0, 1]
     with pytest.raises(ToolRefused, match="'strange'"):
-        encode_target(pd.Series(["benign", "strange"]), contract)
+        encode_target(pd.DataFrame({contract.target: ["benign", "strange"]}), contract)
 
 
 def test_numbers_must_be_finite(open_workspace: Open) -> None:
     contract = open_workspace("diabetes").contract
-    assert encode_target(pd.Series([1, 2]), contract).dtype == np.float64
+    assert encode_target(pd.DataFrame({contract.target: [1, 2]}), contract).dtype == np.float64
     with pytest.raises(ToolRefused, match="1 values that are no finite number"):
-        encode_target(pd.Series([1.0, np.inf]), contract)
+        encode_target(pd.DataFrame({contract.target: [1.0, np.inf]}), contract)
 
 
 def test_a_fold_of_one_class_has_no_score(open_workspace: Open) -> None:

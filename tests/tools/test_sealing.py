@@ -25,6 +25,7 @@ def frame(rows: int = 100) -> pd.DataFrame:
 
 def hosting(tmp_path: Path, table: pd.DataFrame | str | None = None, **settings: Any) -> Hosting:
     path = tmp_path / "people.csv"
+    tmp_path.mkdir(exist_ok=True)
     path.parent.mkdir(exist_ok=True)
     if isinstance(table, str):
         path.write_text(table)
@@ -259,3 +260,51 @@ def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
     sealed(h)
     assert h.vault.contract.task == "regression"
     assert pd.read_parquet(h.run.data / "train.parquet")["x"].dtype == "float64"
+
+
+def survivors(rows: int = 120) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"age": rng.normal(60, 9, rows), "days": rng.integers(0, 900, rows), "status": rng.choice([1, 2], rows, p=[0.7, 0.3])}
+    )
+    frame.loc[[3, 4], "status"] = None
+    frame.loc[5, "days"] = None
+    return frame
+
+
+def test_a_time_with_its_event_is_sealed_as_survival(tmp_path: Path) -> None:
+    h = hosting(tmp_path, survivors(), target="days", event="status")
+    fetch_data(h.host)
+    found = seal_holdout(h.host)
+    assert (found.task, found.metric, found.split, found.event, found.features) == ("survival", "c_index", "stratified", "status", 1)
+    assert found.rows_without_target == 3
+    train, holdout = pd.read_parquet(h.run.data / "train.parquet"), pd.read_parquet(h.run.data / "holdout.parquet")
+    labels = pd.read_parquet(h.run.vault / "holdout_labels.parquet")
+    assert list(holdout.columns) == ["age"]
+    assert list(labels.columns) == ["days", "status"]
+    assert set(train["status"]) == {0.0, 1.0}, "of R's 1 and 2 the larger one is the event"
+    assert abs(train["status"].mean() - labels["status"].mean()) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"target": "days", "task": "survival"}, "name it with --event"),
+        ({"target": "days", "event": "statsu"}, "event column 'statsu' is not in the table. Nearest: status"),
+        ({"target": "days", "event": "age"}, "different values"),
+        ({"target": "days", "event": "days"}, "target and event are both 'days'"),
+        ({"target": "days", "event": "status", "task": "regression"}, "a regression task has none"),
+        ({"target": "days", "event": "status", "metric": "rmse"}, "this task is survival. Choose one of: c_index"),
+    ],
+)
+def test_what_is_no_survival_is_refused(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputRefused, match=said):
+        sealed(hosting(tmp_path, survivors(), **settings))
+
+
+def test_times_below_zero_and_tables_without_events_are_refused(tmp_path: Path) -> None:
+    table = survivors()
+    with pytest.raises(InputRefused, match=r"holds -\d+; times until an event are 0 or more"):
+        sealed(hosting(tmp_path / "a", table.assign(days=-table["days"]), target="days", event="status"))
+    with pytest.raises(InputRefused, match=r"'status' has 0 events among 119 rows"):
+        sealed(hosting(tmp_path / "b", table.assign(status=0), target="days", event="status"))

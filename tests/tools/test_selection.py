@@ -29,7 +29,7 @@ def test_the_quick_loss_orders_as_the_metric_does(metric: str) -> None:
             found = [proba(rng, y, y.max() + 1) for _ in range(3)]
         loss = loss_function(metric, task)
         sign = -1 if METRICS[metric].direction == "maximize" else 1
-        losses, scores = [loss(y, p) for p in found], [sign * score(metric, task, y, p) for p in found]
+        losses, scores = [loss(y, p) for p in found], [sign * score(metric, task, y, p, units=np.ones(300)) for p in found]
         assert np.argsort(losses).tolist() == np.argsort(scores).tolist()
 
 

@@ -58,29 +58,29 @@ def check_partition(frame: pd.DataFrame, train: np.ndarray, holdout: np.ndarray)
 
 def test_stratified_keeps_shares_and_is_the_same_for_a_seed() -> None:
     frame = pd.DataFrame({"y": ["a"] * 80 + ["b"] * 20, "x": range(100)})
-    train, holdout = split_rows(frame, "y", "binary", split("stratified"))
+    train, holdout = split_rows(frame, "y", split("stratified"))
     check_partition(frame, train, holdout)
     assert frame["y"].iloc[holdout].value_counts().to_dict() == {"a": 20, "b": 5}
-    again = split_rows(frame, "y", "binary", split("stratified"))
+    again = split_rows(frame, "y", split("stratified"))
     assert np.array_equal(holdout, again[1])
 
 
 def test_a_class_with_one_row_stays_in_training() -> None:
     frame = pd.DataFrame({"y": ["a"] * 30 + ["b"] * 30 + ["c"], "x": range(61)})
-    train, holdout = split_rows(frame, "y", "multiclass", split("stratified"))
+    train, holdout = split_rows(frame, "y", split("stratified"))
     check_partition(frame, train, holdout)
     assert "c" in set(frame["y"].iloc[train])
 
 
 def test_two_rows_of_the_rarer_class_are_one_on_each_side() -> None:
     frame = pd.DataFrame({"y": ["a"] * 50 + ["b"] * 2})
-    train, holdout = split_rows(frame, "y", "binary", split("stratified"))
+    train, holdout = split_rows(frame, "y", split("stratified"))
     assert (frame["y"].iloc[train] == "b").sum() == (frame["y"].iloc[holdout] == "b").sum() == 1
 
 
 def test_groups_are_never_parted() -> None:
     frame = pd.DataFrame({"y": np.arange(90.0), "who": np.repeat(range(30), 3)})
-    train, holdout = split_rows(frame, "y", "regression", split("group", "who"))
+    train, holdout = split_rows(frame, None, split("group", "who"))
     check_partition(frame, train, holdout)
     assert not set(frame["who"].iloc[train]) & set(frame["who"].iloc[holdout])
 
@@ -90,7 +90,7 @@ def test_time_takes_the_latest_and_never_parts_a_moment(as_text: bool) -> None:
     when = pd.date_range("2024-01-01", periods=20).repeat(5)
     frame = pd.DataFrame({"y": np.arange(100.0), "when": when.astype(str) if as_text else when}).sample(frac=1, random_state=0)
     frame = frame.reset_index(drop=True)
-    train, holdout = split_rows(frame, "y", "regression", split("time", "when", 0.22))
+    train, holdout = split_rows(frame, None, split("time", "when", 0.22))
     check_partition(frame, train, holdout)
     moments = pd.to_datetime(frame["when"])
     assert moments.iloc[train].max() < moments.iloc[holdout].min()
@@ -100,8 +100,8 @@ def test_time_takes_the_latest_and_never_parts_a_moment(as_text: bool) -> None:
 def test_columns_that_cannot_split_are_refused() -> None:
     frame = pd.DataFrame({"y": np.arange(20.0), "one": 1, "when": ["2024-01-01"] * 19 + ["never"]})
     with pytest.raises(InputRefused, match="group column 'one' has one value"):
-        split_rows(frame, "y", "regression", split("group", "one"))
+        split_rows(frame, None, split("group", "one"))
     with pytest.raises(InputRefused, match="time column 'when' has 1 values that are no moment"):
-        split_rows(frame, "y", "regression", split("time", "when"))
+        split_rows(frame, None, split("time", "when"))
     with pytest.raises(InputRefused, match="one moment for too many rows"):
-        split_rows(frame, "y", "regression", split("time", "one"))
+        split_rows(frame, None, split("time", "one"))

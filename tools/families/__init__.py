@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
+from tools.contract import Task
 from tools.families.base import Family
 
 # In the order in which a search takes them: quick and telling ones first.
@@ -26,9 +27,64 @@ MODULES = {
     "extra_trees": ("tools.families.forests", "sklearn"),
     "random_forest": ("tools.families.forests", "sklearn"),
     "mlp": ("tools.families.mlp", "torch"),
+    "seasonal_naive": ("tools.families.forecasting", "numpy"),
+    "theta": ("tools.families.statistical", "statsforecast"),
+    "lags_linear": ("tools.families.lagged", "sklearn"),
+    "ets": ("tools.families.statistical", "statsforecast"),
+    "lags_lightgbm": ("tools.families.lagged", "lightgbm"),
+    "lags_catboost": ("tools.families.lagged", "catboost"),
+    "arima": ("tools.families.statistical", "statsforecast"),
+    "coxnet": ("tools.families.cox", "sksurv"),
+    "survival_boosting": ("tools.families.survival_trees", "sksurv"),
+    "survival_forest": ("tools.families.survival_trees", "sksurv"),
+    "pca": ("tools.families.detectors", "sklearn"),
+    "isolation_forest": ("tools.families.detectors", "sklearn"),
+    "local_outlier": ("tools.families.detectors", "sklearn"),
+    "one_class_svm": ("tools.families.detectors", "sklearn"),
+    "ecod": ("tools.families.pyod_detectors", "pyod"),
+    "copod": ("tools.families.pyod_detectors", "pyod"),
+    "kmeans": ("tools.families.clusterers", "sklearn"),
+    "gaussian_mixture": ("tools.families.clusterers", "sklearn"),
+    "agglomerative": ("tools.families.clusterers", "sklearn"),
+    "hdbscan": ("tools.families.clusterers", "sklearn"),
 }
 NAMES = list(MODULES)
-LIBRARY_MB = {"torch": 190.0, "skrub": 45.0, "catboost": 10.0}
+_TABULAR = ["dummy", "linear", "tree", "sparse_linear", "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "mlp"]
+_ORDERED = ["dummy", "linear", "tree", "sparse_linear", "ordered_linear", "lightgbm", "ordered_lightgbm", *_TABULAR[5:]]
+LEARNS: dict[Task, list[str]] = {
+    "binary": _TABULAR,
+    "multiclass": _TABULAR,
+    "ordinal": _ORDERED,
+    "regression": _TABULAR,
+    "count": _TABULAR,
+    "forecast": ["seasonal_naive", "theta", "lags_linear", "ets", "lags_lightgbm", "lags_catboost", "arima"],
+    "survival": ["dummy", "coxnet", "xgboost", "survival_boosting", "survival_forest"],
+    "cluster": ["dummy", "kmeans", "gaussian_mixture", "agglomerative", "hdbscan"],
+    "anomaly": ["dummy", "pca", "isolation_forest", "local_outlier", "one_class_svm", "ecod", "copod"],
+}
+"""Families by task, in the order in which a search takes them."""
+TABULAR: tuple[Task, ...] = ("binary", "multiclass", "ordinal", "regression", "count")
+"""Tasks that boosters, forests, linear models and the network serve."""
+_SIMPLE = ["dummy", "linear", "tree"]
+BASELINES: dict[Task, list[str]] = {
+    "binary": _SIMPLE,
+    "multiclass": _SIMPLE,
+    "ordinal": _SIMPLE,
+    "regression": _SIMPLE,
+    "count": _SIMPLE,
+    "forecast": ["seasonal_naive"],
+    "survival": ["dummy", "coxnet"],
+    "cluster": ["dummy", "kmeans"],
+    "anomaly": ["dummy", "pca"],
+}
+"""What any model must beat: the floor first, then the simple models."""
+UNTUNABLE = ("dummy", "seasonal_naive", "theta", "ets", "arima")
+"""Families without a parameter, or that search for theirs themselves."""
+LINEAR = ("linear", "coxnet")
+"""Families whose models are straight lines, on whatever scale, and of which a task has one at most."""
+INSTALLS = {"torch": "'mlteam[torch]'", "statsforecast": "'mlteam[forecast]'", "sksurv": "'mlteam[survival]'", "pyod": "'mlteam[anomaly]'"}
+"""What pip is to be given for a library that has another name or belongs to an extra."""
+LIBRARY_MB = {"torch": 190.0, "sksurv": 60.0, "pyod": 80.0, "skrub": 45.0, "catboost": 10.0}
 """Memory that importing a library takes beside what every kernel has loaded already; others take a few MiB at most."""
 
 
@@ -50,7 +106,7 @@ def family(name: str) -> Family:
         raise ValueError(f"unknown family {name!r}.{hint} Families: {', '.join(NAMES)}.")
     module, library = MODULES[name]
     if find_spec(library) is None:
-        raise FamilyUnavailable(f"{library} is not installed; `pip install {library}` adds the family {name!r}")
+        raise FamilyUnavailable(f"{library} is not installed; `pip install {INSTALLS.get(library, library)}` adds the family {name!r}")
     # Read by OpenMP when a library loads it. Threads that spin for long while they wait cost several times the
     # computation itself where other processes want the same cores; threads that never spin cost as much on idle ones.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -64,7 +120,7 @@ def library_mb(name: str) -> float:
 
 
 def _libraries(name: str) -> set[str]:
-    return {MODULES[name][1]} | ({"skrub"} if name in ("linear", "ordered_linear") else set()) if name in MODULES else set()
+    return {MODULES[name][1]} | ({"skrub"} if name in ("linear", "ordered_linear", "lags_linear") else set()) if name in MODULES else set()
 
 
 def load_libraries(names: list[str]) -> None:

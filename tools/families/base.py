@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from tools.alignment import by_size
 from tools.constraints import Sign
-from tools.contract import Column
+from tools.contract import Column, Predicts
 from tools.deadline import Deadline
+from tools.forecast import Forecast
+from tools.standing import Standing
+from tools.survival import events_of, null_residuals
 
 if TYPE_CHECKING:
     import optuna
@@ -36,8 +40,9 @@ class Setting:
     """Columns that the preparation uses."""
     n_rows: int
     n_classes: int
-    """0 for values."""
+    """0 where no classes are predicted."""
     metric: str
+    predicts: Predicts = "classes"
     counts: bool = False
     """Whether the values are whole numbers of 0 and more."""
     ordered: bool = False
@@ -51,6 +56,8 @@ class Setting:
     text_chars: float = 0.0
     """Mean number of characters in the text columns of a row."""
     target_min: float = 0.0
+    forecast: Forecast | None = None
+    """How the future is asked for, where rows are moments of series."""
     target_skew: float = 0.0
     """Skewness of the target's values, 0 for classes."""
 
@@ -58,7 +65,7 @@ class Setting:
     def absolute_loss(self) -> bool:
         """Whether the metric asks for the median rather than the mean."""
         # Leaves that are set anew to medians, as boosters do for it, do not keep to monotone constraints.
-        return self.metric in ("mae", "median_ae", "mape", "smape", "huber") and not self.monotone
+        return self.metric in ("mae", "median_ae", "mape", "smape", "huber", "mase", "wape") and not self.monotone
 
     @property
     def weighs_classes(self) -> bool:
@@ -148,12 +155,21 @@ class Fitted:
     """Share of each source column in the model's own importance, where it has one."""
     pace: float | None = None
     """Seconds per iteration, for iterative families."""
+    standing: Standing | None = None
+    """Of risks and scores: where they stand among those of the rows it was fitted on."""
+    renamed: Array | None = None
+    """Of groups: the number that each number of the predictor is told as, int64."""
 
     def predict(self, X: pd.DataFrame) -> Array:
-        """Probabilities (n, n_classes) with rows summing to 1, or values (n,). float64."""
+        """Probabilities (n, n_classes) with rows summing to 1, values (n,), risks and scores (n,) as shares of the rows that have
+        less, or numbers of groups (n,). float64."""
         if len(X) == 0:
             return np.empty(0) if self.n_classes == 0 else np.empty((0, self.n_classes))
         raw = np.asarray(self.predictor.predict(X), dtype=np.float64)
+        if self.standing is not None:
+            return self.standing(raw)
+        if self.renamed is not None:
+            return self.renamed[raw.astype(np.int64)].astype(np.float64)
         if self.n_classes == 0:
             values = np.expm1(np.minimum(raw, 700.0)) if self.log_target else raw
             return np.clip(values, self.low, self.high)
@@ -191,6 +207,8 @@ class Raw:
     starved: bool = False
     importance: dict[str, float] = field(default_factory=dict)
     pace: float | None = None
+    own: Array | None = None
+    """What it says of the rows it was fitted on, shape (n,), where that is not what `predictor` would say if asked again."""
 
 
 Encoding = Literal["codes", "target", "one_hot"]
@@ -307,13 +325,17 @@ class Family(ABC):
         """Fit on rows in the schema's dtypes.
 
         Args:
-            y: class codes (int64) or values (float64), shape (n,).
+            y: class codes (int64), or values or signed times (float64), shape (n,).
             X_valid, y_valid: rows for early stopping, or None.
 
         Raises:
             DeadlineReached: when the time ended before there was anything to keep.
         """
         params = dict(params)
+        if setting.predicts == "risk":
+            return self._fit_risk(X, y, X_valid, y_valid, params, setting, context)
+        if setting.predicts in ("groups", "scores"):
+            return self._fit_points(X, params, setting, context)
         if setting.n_classes == 0:
             return self._fit_values(X, y, X_valid, y_valid, params, setting, context)
         params.pop("log_target", None)
@@ -336,6 +358,54 @@ class Family(ABC):
             starved=raw.starved,
             importance=raw.importance,
             pace=raw.pace,
+        )
+
+    def _fit_risk(
+        self,
+        X: pd.DataFrame,
+        y: Array,
+        X_valid: pd.DataFrame | None,
+        y_valid: Array | None,
+        params: Params,
+        setting: Setting,
+        context: FitContext,
+    ) -> Fitted:
+        """Fit on signed times. What the model says is told as a standing, so that models of other folds and kinds say it alike."""
+        none = np.empty(0, dtype=np.int64)
+        if not events_of(y).any():
+            return Fitted(Constant(np.asarray(0.5)), none, 0)
+        valid = (X_valid, y_valid) if X_valid is not None and y_valid is not None and events_of(y_valid).any() else None
+        raw = self._fit(X, y, valid, params, setting, context)
+        own = np.asarray(raw.predictor.predict(X), dtype=np.float64)
+        return Fitted(
+            raw.predictor,
+            none,
+            0,
+            iterations=raw.iterations,
+            cut_short=raw.cut_short,
+            starved=raw.starved,
+            importance=raw.importance,
+            pace=raw.pace,
+            standing=Standing.among(own),
+        )
+
+    def _fit_points(self, X: pd.DataFrame, params: Params, setting: Setting, context: FitContext) -> Fitted:
+        """Fit on rows alone: whatever they will be scored against is not shown."""
+        none = np.empty(0, dtype=np.int64)
+        raw = self._fit(X, np.zeros(len(X)), None, params, setting, context)
+        own = np.asarray(raw.predictor.predict(X) if raw.own is None else raw.own, dtype=np.float64)
+        scores = setting.predicts == "scores"
+        return Fitted(
+            raw.predictor,
+            none,
+            0,
+            iterations=raw.iterations,
+            cut_short=raw.cut_short,
+            starved=raw.starved,
+            importance=raw.importance,
+            pace=raw.pace,
+            standing=Standing.among(own) if scores else None,
+            renamed=None if scores else by_size(own.astype(np.int64)),
         )
 
     def _fit_values(
@@ -389,6 +459,11 @@ def row_weights(params: Params, y: Array, *others: Array) -> list[Array | None]:
         return [None] * (1 + len(others))
     by_class = len(y) / (np.count_nonzero(np.bincount(y)) * np.maximum(np.bincount(y), 1))
     return [by_class[codes] for codes in (y, *others)]
+
+
+def encoding_target(y: Array, setting: Setting) -> Array:
+    """What categories and texts are encoded by, shape (n,): the target, or a plain number that goes with it."""
+    return null_residuals(y) if setting.predicts == "risk" else y
 
 
 def _with_classes(setting: Setting, n_classes: int) -> Setting:

@@ -1,4 +1,4 @@
-"""The floor: class shares, or the mean (the median where the metric asks for it)."""
+"""The floor: class shares, the mean (the median where the metric asks for it), or one risk, group or score for all."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class Dummy(Family):
     ) -> Raw:
         if setting.n_classes:
             return Raw(Constant(np.bincount(y, minlength=setting.n_classes) / len(y)))
+        if setting.predicts in ("risk", "groups", "scores"):
+            return Raw(Constant(np.zeros(())))
         return Raw(Constant(np.asarray(np.median(y) if setting.absolute_loss else np.mean(y))))
 
 

@@ -1,4 +1,4 @@
-"""XGBoost (Chen and Guestrin 2016): histogram boosting with native categories."""
+"""XGBoost (Chen and Guestrin 2016): histogram boosting with native categories; of risks by the partial likelihood of Cox (1972)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.deadline import sheltered
-from tools.families.base import Appetite, Array, Contributions, Family, FitContext, Params, Raw, Setting, row_weights
+from tools.families.base import Appetite, Array, Contributions, Family, FitContext, Params, Raw, Setting, encoding_target, row_weights
 from tools.families.boosting import Watch, paced
 from tools.families.matrix import by_source, column_shares, encoder_for, signs
 from tools.features import TableEncoder
@@ -26,9 +26,12 @@ class XGBoostModel:
     booster: Any
     iterations: int
     n_classes: int
+    margin: bool = False
+    """Whether it tells the sum of its trees, as of log hazards, whose exponentials may overflow."""
 
     def predict(self, X: pd.DataFrame) -> Array:
-        values = np.asarray(self.booster.predict(self._matrix(X), iteration_range=(0, self.iterations)))
+        found = self.booster.predict(self._matrix(X), iteration_range=(0, self.iterations), output_margin=self.margin)
+        values = np.asarray(found, dtype=np.float64 if self.margin else None)
         return np.column_stack([1 - values, values]) if self.n_classes == 2 else values
 
     def contributions(self, X: pd.DataFrame) -> Contributions:
@@ -86,13 +89,13 @@ class XGBoost(Family):
         import xgboost as xgb
 
         encoder = encoder_for(setting, "codes")
-        matrix = encoder.fit_transform(X, y)
+        matrix = encoder.fit_transform(X, encoding_target(y, setting))
         shape = {"feature_types": _types(encoder), "enable_categorical": True, "nthread": setting.threads}
         check = encoder.transform(valid[0]) if valid else None
         weights, checked = row_weights(params, y, valid[1]) if valid and setting.n_classes else (*row_weights(params, y), None)
         with sheltered():
-            train = xgb.QuantileDMatrix(matrix, y, weight=weights, **shape)
-            evals = [(xgb.QuantileDMatrix(check, valid[1], weight=checked, ref=train, **shape), "valid")] if valid else []
+            train = xgb.QuantileDMatrix(matrix, _labels(y, setting), weight=weights, **shape)
+            evals = [(xgb.QuantileDMatrix(check, _labels(valid[1], setting), weight=checked, ref=train, **shape), "valid")] if valid else []
         rate = float(params["learning_rate"])
         watch = Watch(context.deadline, patience=int(np.clip(4 / rate, 30, 200)) if valid else 0)
 
@@ -110,7 +113,7 @@ class XGBoost(Family):
         iterations = watch.best_iteration or booster.num_boosted_rounds()
         gains = booster.get_score(importance_type="total_gain")
         importance = np.array([gains.get(f"f{i}", 0.0) for i in range(matrix.shape[1])])
-        model = XGBoostModel(encoder, booster, iterations, setting.n_classes)
+        model = XGBoostModel(encoder, booster, iterations, setting.n_classes, margin=setting.predicts == "risk")
         return Raw(model, iterations=iterations, cut_short=watch.cut_short, importance=column_shares(encoder, importance), pace=watch.pace)
 
 
@@ -119,7 +122,14 @@ def _types(encoder: TableEncoder) -> list[str]:
     return ["c" if i in encoder.categorical_positions else "q" for i in range(width)]
 
 
+def _labels(y: Array, setting: Setting) -> Array:
+    """The target as the library wants it: of signed times, none that is 0, whose sign it would not see."""
+    return np.copysign(np.maximum(np.abs(y), 1e-6), y) if setting.predicts == "risk" else y
+
+
 def _fixed(setting: Setting, context: FitContext) -> Params:
+    if setting.predicts == "risk":
+        return _common({"objective": "survival:cox", "eval_metric": "cox-nloglik"}, setting, context)
     if setting.n_classes == 0:
         objective: Params = {"objective": "reg:squarederror", "eval_metric": "rmse"}
         if setting.absolute_loss:
@@ -130,6 +140,10 @@ def _fixed(setting: Setting, context: FitContext) -> Params:
         objective = {"objective": "binary:logistic", "eval_metric": "logloss"}
     else:
         objective = {"objective": "multi:softprob", "eval_metric": "mlogloss", "num_class": setting.n_classes}
+    return _common(objective, setting, context)
+
+
+def _common(objective: Params, setting: Setting, context: FitContext) -> Params:
     return {**objective, "tree_method": "hist", "seed": context.seed, "nthread": setting.threads, "verbosity": 0}
 
 

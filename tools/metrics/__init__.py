@@ -1,7 +1,8 @@
 """Metrics by name, for which task, which way is better and what values they take, and bootstrap intervals for them.
 
-Throughout, `y` is an array of shape (n,): integer codes into `contract.classes` for classification, floats for
-regression. `predictions` are probabilities of shape (n, k) in the order of `contract.classes`, or values of shape (n,).
+Throughout, `y` is an array of shape (n,): integer codes into `contract.classes` for classification, floats for regression,
+signed times for survival. `predictions` are probabilities of shape (n, k) in the order of `contract.classes`, or values or risks
+of shape (n,).
 """
 
 from tools.metrics.catalogue import METRICS, default_metric, find_metric, metric_for, undefined_reason

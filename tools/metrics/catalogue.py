@@ -11,13 +11,15 @@ from tools.metrics.custom import brought, load
 from tools.metrics.metric import Metric
 from tools.metrics.ordinal import ORDINAL
 from tools.metrics.regression import REGRESSION
+from tools.metrics.structure import STRUCTURE
+from tools.metrics.survival import SURVIVAL
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*CLASSIFICATION, *ORDINAL, *REGRESSION)}
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*CLASSIFICATION, *ORDINAL, *REGRESSION, *SURVIVAL, *STRUCTURE)}
 """The built-in metrics."""
 _DEFAULTS: dict[Task, str] = {
     "binary": "roc_auc",
@@ -25,6 +27,10 @@ _DEFAULTS: dict[Task, str] = {
     "ordinal": "qwk",
     "regression": "rmse",
     "count": "poisson_deviance",
+    "forecast": "mase",
+    "survival": "c_index",
+    "cluster": "silhouette",
+    "anomaly": "agreement",
 }
 _TWO_CLASSES = ("roc_auc", "roc_auc_ovo", "average_precision", "mcc", "kappa", "qwk")
 
@@ -63,9 +69,8 @@ def metric_for(name: str, task: Task) -> Metric:
     except ValueError as error:
         raise ValueError(f"{error} Metrics for a {task} task: {_fitting(task)}.") from None
     if task not in metric.tasks:
-        raise ValueError(
-            f"metric {name!r} is for {' and '.join(metric.tasks)} tasks, this task is {task}. Choose one of: {_fitting(task)}."
-        )
+        tasks = f"{', '.join(metric.tasks[:-1])} and {metric.tasks[-1]}" if len(metric.tasks) > 1 else metric.tasks[0]
+        raise ValueError(f"metric {name!r} is for {tasks} tasks, this task is {task}. Choose one of: {_fitting(task)}.")
     return metric
 
 
@@ -84,6 +89,10 @@ def undefined_reason(metric: str, task: Task, y: Array) -> str | None:
     metric_for(metric, task)
     if len(y) == 0:
         return "there are no rows to score"
+    if predicts(task) == "risk":
+        return _no_pairs(y)
+    if predicts(task) in ("groups", "scores"):
+        return _no_reference(metric, y)
     if predicts(task) == "values":
         if not np.isfinite(y).all():
             return "a true value is missing or infinite"
@@ -91,6 +100,8 @@ def undefined_reason(metric: str, task: Task, y: Array) -> str | None:
             return "r2 needs at least two different true values; use rmse or mae"
         if metric == "mape" and (y == 0).any():
             return "mape divides by the true value and some are 0; use mae or smape"
+        if metric == "wape" and not y.any():
+            return "wape divides by the sum of the true values, all of which are 0; use mae or rmse"
         if metric == "poisson_deviance" and (y < 0).any():
             return "poisson_deviance is of counts and some true values are negative; use rmse or mae"
         if metric == "rmsle" and (y < 0).any():
@@ -99,3 +110,32 @@ def undefined_reason(metric: str, task: Task, y: Array) -> str | None:
     if metric in _TWO_CLASSES and len(np.unique(y)) < 2:
         return f"{metric} needs at least two classes among the true values, found one; use accuracy or log_loss"
     return None
+
+
+def _no_pairs(y: Array) -> str | None:
+    """Why signed times have no two rows of which one is known to have lived longer."""
+    import numpy as np
+
+    from tools.survival import events_of, times_of
+
+    if not np.isfinite(y).all():
+        return "a time is missing or infinite"
+    times, events = times_of(y), events_of(y)
+    if not events.any():
+        return "no event happened among these rows; concordance needs one, and a row that lived longer"
+    first = times[events].min()
+    return None if ((times > first) | ((times == first) & ~events)).any() else "no row lived longer than the first event"
+
+
+def _no_reference(metric: str, y: Array) -> str | None:
+    """Why groups or scores cannot be scored against labels (n,) or reference columns (n, d)."""
+    import numpy as np
+
+    if y.ndim == 2:
+        if metric in _TWO_CLASSES:
+            return f"{metric} needs labels, and no column of them was named; name it with --target, or use agreement"
+        return "there are fewer than three rows" if len(y) < 3 else None
+    if metric not in _TWO_CLASSES:
+        return f"{metric} is for rows without labels; use roc_auc or average_precision, or leave --target out"
+    found = len(np.unique(y))
+    return f"{metric} needs rows of both labels, found {found} of them" if found < 2 else None

@@ -167,13 +167,14 @@ def _kappa(y: Array, labels: Array) -> float:
 
 _BINARY: tuple[Task, ...] = ("binary",)
 _MULTI: tuple[Task, ...] = ("multiclass", "ordinal")
-_BOTH: tuple[Task, ...] = ("binary", "multiclass", "ordinal")
+_BOTH: tuple[Task, ...] = ("binary", *_MULTI)
+_RANKED: tuple[Task, ...] = (*_BOTH, "anomaly")
 _SHARE = (0.0, 1.0)
 
 CLASSIFICATION = (
     Metric(
         "roc_auc",
-        _BOTH,
+        _RANKED,
         "maximize",
         "proba",
         "Area under the ROC curve; mean of one-vs-rest over the classes",
@@ -193,7 +194,7 @@ CLASSIFICATION = (
     ),
     Metric(
         "average_precision",
-        _BOTH,
+        _RANKED,
         "maximize",
         "proba",
         "Area under the precision-recall curve; mean of one-vs-rest over the classes",

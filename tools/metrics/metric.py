@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-Needs = Literal["proba", "label", "value"]
+Needs = Literal["proba", "label", "value", "group"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Metric:
     tasks: tuple[Task, ...]
     direction: Direction
     needs: Needs
-    """`proba`: probabilities; `label`: the called class, see `decision`; `value`: numbers."""
+    """`proba`: probabilities; `label`: the called class, see `decision`; `value`: numbers, such as values, risks and scores;
+    `group`: the number of each row's group."""
     description: str
     function: Callable[[Array, Array], float]
     """Takes `y` and, by `needs`, probabilities (n, k), predicted codes (n,) or values (n,)."""
@@ -38,6 +39,8 @@ class Metric:
     """Whether it ranks rows against each other, so that predictions of several models in one column must agree in level."""
     decision: Decision = "mode"
     """Which class a metric of labels takes to be called."""
+    in_units: bool = False
+    """Whether each row's error is counted in a unit of its own, as that of its series."""
     same_as: str = ""
     """Another metric that has the same value in these tasks, for a name that people ask for all the same."""
     package: str = ""

@@ -1,6 +1,9 @@
 """Metrics of numbers.
 
-What is not here, and why: MASE needs the series that a value belongs to. An adjusted R² needs the number of parameters that
+MASE (Hyndman and Koehler 2006) counts each error in a unit, the error of a seasonal naive forecast within the training rows of its
+series, which the contract keeps; `tools.metrics.scoring.shaped` divides by it, so that what is left to do here is a mean.
+
+What is not here, and why: an adjusted R² needs the number of parameters that
 were fitted, which no contract knows (its columns are not the model's), and out of fold nothing is to be adjusted for. A
 quantile is part of the name (`pinball_10`), since the contract holds one word for the metric; the median's is half of `mae`.
 """
@@ -31,7 +34,7 @@ def row_losses(name: str, y: Array, values: Array) -> Array | None:
     error = y - values
     if name == "rmse":
         return error**2
-    if name == "mae":
+    if name in ("mae", "mase"):
         return np.abs(error)
     if name == "mape":
         return np.abs(error) / np.maximum(np.abs(y), np.finfo(np.float64).eps)
@@ -93,8 +96,16 @@ def _median_ae(y: Array, values: Array) -> float:
     return float(median_absolute_error(y, values))
 
 
+def _wape(y: Array, values: Array) -> float:
+    import numpy as np
+
+    return float(np.abs(y - values).sum() / np.abs(y).sum())
+
+
 _TASK: tuple[Task, ...] = ("regression", "count")
 _COUNT: tuple[Task, ...] = ("count",)
+_FORECAST: tuple[Task, ...] = ("forecast",)
+_ALL: tuple[Task, ...] = (*_TASK, *_FORECAST)
 _POSITIVE = (0.0, inf)
 
 REGRESSION = (
@@ -107,13 +118,13 @@ REGRESSION = (
         _mean("poisson_deviance"),
         _POSITIVE,
     ),
-    Metric("rmse", _TASK, "minimize", "value", "Root of the mean squared error, in units of the target", _rmse, _POSITIVE),
-    Metric("mae", _TASK, "minimize", "value", "Mean absolute error, in units of the target", _mean("mae"), _POSITIVE),
+    Metric("rmse", _ALL, "minimize", "value", "Root of the mean squared error, in units of the target", _rmse, _POSITIVE),
+    Metric("mae", _ALL, "minimize", "value", "Mean absolute error, in units of the target", _mean("mae"), _POSITIVE),
     Metric("r2", _TASK, "maximize", "value", "Share of the target's variance explained", _r2, (-inf, 1.0)),
     Metric("mape", _TASK, "minimize", "value", "Mean absolute error as a share of the true value", _mean("mape"), _POSITIVE),
     Metric(
         "smape",
-        _TASK,
+        _ALL,
         "minimize",
         "value",
         "Mean absolute error as a share of the mean of true and predicted value, 0 to 2",
@@ -134,5 +145,16 @@ REGRESSION = (
         Metric(name, _TASK, "minimize", "value", f"Pinball loss of the predicted {quantile:.0%} quantile", _mean(name), _POSITIVE)
         for name, quantile in QUANTILES.items()
     ),
+    Metric(
+        "mase",
+        _FORECAST,
+        "minimize",
+        "value",
+        "Mean absolute error in units of the seasonal naive forecast's within the training rows of the series",
+        _mean("mase"),
+        _POSITIVE,
+        in_units=True,
+    ),
+    Metric("wape", _FORECAST, "minimize", "value", "Sum of the absolute errors as a share of the sum of the true values", _wape, _POSITIVE),
     Metric("median_ae", _TASK, "minimize", "value", "Median absolute error, in units of the target", _median_ae, _POSITIVE),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tools.contract import Task, predicts
+from tools.contract import Task, one_number, predicts
 from tools.metrics.catalogue import metric_for, undefined_reason
 from tools.metrics.decision import decided
 from tools.metrics.metric import Interval, Metric
@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def score(metric: str, task: Task, y: Array, predictions: Array) -> float:
+def score(metric: str, task: Task, y: Array, predictions: Array, *, units: Array | None = None) -> float:
     """Score predictions. Label metrics take the class that their decision calls, which is the most probable one of classes without order.
+
+    Args:
+        units: the unit of each row's error, shape (n,), for metrics that count in units.
 
     Raises:
         ValueError: when shapes do not fit, a prediction is not finite, the metric is undefined on `y`, or the function that a
             package brought fails.
     """
     chosen = metric_for(metric, task)
-    return _value(chosen, *shaped(chosen, task, y, predictions))
+    return _value(chosen, *shaped(chosen, task, y, predictions, units))
 
 
 def _value(metric: Metric, y: Array, ready: Array) -> float:
@@ -48,6 +51,7 @@ def bootstrap_interval(
     predictions: Array,
     *,
     groups: Array | None = None,
+    units: Array | None = None,
     resamples: int = 500,
     level: float = 0.95,
     seed: int = 0,
@@ -63,13 +67,14 @@ def bootstrap_interval(
 
     Args:
         groups: the group of each row, shape (n,), two different ones at least.
+        units: the unit of each row's error, shape (n,), for metrics that count in units.
         resamples: how many resamples at most; ROC AUC over many classes and rows takes fewer, at least 100.
         level: nominal coverage, between 0 and 1.
 
     Raises:
         ValueError: as `score` does; when `groups` are too few, or so few that most resamples have no score.
     """
-    return bootstrap_intervals([metric], task, y, predictions, groups=groups, resamples=resamples, level=level, seed=seed)[0]
+    return bootstrap_intervals([metric], task, y, predictions, groups=groups, units=units, resamples=resamples, level=level, seed=seed)[0]
 
 
 def bootstrap_intervals(
@@ -79,6 +84,7 @@ def bootstrap_intervals(
     predictions: Array,
     *,
     groups: Array | None = None,
+    units: Array | None = None,
     resamples: int = 500,
     level: float = 0.95,
     seed: int = 0,
@@ -89,7 +95,7 @@ def bootstrap_intervals(
     from tools.resampling import bootstrap_scores, calibration_interval
 
     chosen = [metric_for(name, task) for name in metrics]
-    ready = [shaped(metric, task, y, predictions) for metric in chosen]
+    ready = [shaped(metric, task, y, predictions, units) for metric in chosen]
     values = [_value(metric, *each) for metric, each in zip(chosen, ready, strict=True)]
     scores = bootstrap_scores(chosen, task, ready[0][0], [each for _, each in ready], resamples, seed, groups) if ready else []
     tail, found = (1 - level) / 2, []
@@ -110,8 +116,10 @@ def bootstrap_intervals(
     return found
 
 
-def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Array, Array]:
+def shaped(metric: Metric, task: Task, y: Array, predictions: Array, units: Array | None = None) -> tuple[Array, Array]:
     """Check shapes and values; give `y` and what the metric's function takes.
+
+    For a metric that counts in units those are values whose distance from `y` is the error in units.
 
     Raises:
         ValueError: as `score` does.
@@ -119,17 +127,26 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Ar
     import numpy as np
 
     y, predictions = np.asarray(y), np.asarray(predictions, dtype=np.float64)
-    values = predicts(task) == "values"
-    wanted = "(n,)" if values else "(n, 2)" if task == "binary" else "(n, k)"
-    shape_fits = predictions.ndim == (1 if values else 2) and (task != "binary" or predictions.shape[1] == 2)
-    if y.ndim != 1 or len(y) != len(predictions) or not shape_fits:
+    flat = one_number(task)
+    wanted = "(n,)" if flat else "(n, 2)" if task == "binary" else "(n, k)"
+    shape_fits = predictions.ndim == (1 if flat else 2) and (task != "binary" or predictions.shape[1] == 2)
+    if y.ndim not in ((1, 2) if predicts(task) in ("groups", "scores") else (1,)) or len(y) != len(predictions) or not shape_fits:
         raise ValueError(f"{metric.name}: y has shape {y.shape} and predictions {predictions.shape}; expected (n,) and {wanted}")
     if not np.isfinite(predictions).all():
         raise ValueError(f"{metric.name}: {(~np.isfinite(predictions)).sum()} predictions are missing or infinite")
     reason = undefined_reason(metric.name, task, y)
     if reason:
         raise ValueError(f"{metric.name} is undefined here: {reason}")
-    if values:
+    if metric.in_units:
+        if units is None:
+            raise ValueError(f"{metric.name} counts errors in units, and no units were given")
+        return y.astype(np.float64), y + (predictions - y) / units
+    if predicts(task) == "groups":
+        return y.astype(np.float64), predictions.astype(np.int64)
+    if metric.needs == "proba" and flat:  # a score as the probability of the label, which only its order is asked of
+        share = np.clip(predictions, 0.0, 1.0)
+        return y.astype(np.int64), np.column_stack([1 - share, share])
+    if flat:
         return y.astype(np.float64), predictions
     if y.min() < 0 or y.max() >= predictions.shape[1]:
         raise ValueError(f"{metric.name}: y holds codes {y.min()} to {y.max()}, but there are {predictions.shape[1]} probability columns")

@@ -1,0 +1,149 @@
+"""A forecast is settled from rows and wish, sealed, and cut into backtests; what cannot be one is refused with the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.tools.forecasting import AIRLINE, opened, problem_of, stores
+from tools.folds import fit_rows
+from tools.forecast import steps_to_end
+from tools.spec import InputRefused, ToolRefused
+from tools.workspace import Workspace
+
+
+def test_what_is_left_out_is_inferred_and_told(tmp_path: Path) -> None:
+    h, sealed = opened(tmp_path, AIRLINE, target="passengers", task="forecast")
+    contract = h.vault.contract
+    assert contract.forecast is not None
+    assert (sealed.task, sealed.metric, sealed.split, contract.predicts) == ("forecast", "mase", "time by month", "values")
+    assert (contract.forecast.horizon, contract.forecast.season, contract.folds) == (12, 12, 5)
+    assert (sealed.rows_train, sealed.rows_holdout) == (132, 12)
+    assert sealed.forecast is not None
+    told = " ".join(sealed.forecast.notes)
+    assert "'month' alone holds dates" in told
+    assert "advance monthly" in told
+    assert "No horizon was named: 12 steps" in told
+    y = pd.read_csv(AIRLINE).passengers.to_numpy(float)[:132]
+    assert contract.forecast.scales == {"": pytest.approx(np.abs(y[12:] - y[:-12]).mean())}
+
+
+def test_settings_of_a_forecast_alone_make_it_one(tmp_path: Path) -> None:
+    _, sealed = opened(tmp_path, AIRLINE, target="passengers", horizon=6)
+    assert sealed.task == "forecast"
+    with pytest.raises(InputRefused, match="belong to a forecast, and this task is regression"):
+        opened(tmp_path, AIRLINE, target="passengers", task="regression", horizon=6)
+
+
+def test_the_last_horizon_of_every_series_is_sealed_with_what_nobody_knows_ahead(tmp_path: Path) -> None:
+    table = stores()
+    late = table[~((table.store == 2) & (table.date > "2024-04-20"))]  # one store closed nine days earlier
+    h, _ = opened(tmp_path, late, target="sales", series="store,item", known="promo", horizon=7, time_column="date")
+    holdout, train = (pd.read_parquet(h.run.data / f"{name}.parquet") for name in ("holdout", "train"))
+    assert list(holdout.columns) == ["date", "store", "item", "promo"]
+    assert set(train.columns) == set(table.columns)
+    for (store, item), mine in late.groupby(["store", "item"]):
+        sealed = holdout[(holdout.store == store) & (holdout.item == item)]
+        assert sorted(pd.to_datetime(sealed.date)) == sorted(mine.date)[-7:]
+    labels = pd.read_parquet(h.run.vault / "holdout_labels.parquet")
+    assert list(labels.columns) == ["sales", "visitors"]
+
+
+def test_what_is_sealed_comes_back_whole_when_the_holdout_is_opened(tmp_path: Path) -> None:
+    table = stores(40)
+    h, sealed = opened(tmp_path, table, target="sales", series="store,item", known="promo", horizon=4)
+    from tools.predictions import write_predictions
+
+    path = h.run.work / "predictions.parquet"
+    write_predictions(path, h.vault.contract, np.zeros(sealed.rows_holdout))
+    interval, looks = h.vault.score_holdout("zero", path)
+    assert (interval.groups, looks) == (4, 1)
+    h.vault.open()
+    everything = pd.read_parquet(h.run.data / "all.parquet").assign(date=lambda t: pd.to_datetime(t.date))
+    order = ["store", "item", "date"]
+    pd.testing.assert_frame_equal(
+        everything[table.columns].sort_values(order, ignore_index=True), table.sort_values(order, ignore_index=True), check_dtype=False
+    )
+
+
+def test_each_fold_is_a_horizon_that_learns_from_the_past_alone(tmp_path: Path) -> None:
+    h, _ = opened(tmp_path, stores(), target="sales", series="store,item", known="promo", horizon=7, folds=3)
+    problem = problem_of(h)
+    forecast = problem.contract.forecast
+    assert forecast is not None
+    keys, steps = forecast.series_of(problem.X), forecast.steps_of(problem.X)
+    assert problem.fold_ids == [0, 1, 2]
+    for fold in problem.fold_ids:
+        learn, check = fit_rows(problem.folds, fold, problem.contract), np.flatnonzero(problem.folds == fold)
+        for key in np.unique(keys.astype(str)):
+            ahead = np.sort(steps[check][keys[check] == key]) - steps[learn][keys[learn] == key].max()
+            assert ahead.tolist() == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_sliding_window_is_as_long_as_the_first_backtests_past(tmp_path: Path) -> None:
+    h, _ = opened(tmp_path, AIRLINE, target="passengers", horizon=12, folds=4, window="sliding")
+    forecast = h.vault.contract.forecast
+    assert forecast is not None
+    assert forecast.window_steps == 144 - 5 * 12
+
+
+def test_gaps_and_rows_to_come_are_no_rows_to_score(tmp_path: Path) -> None:
+    table = pd.read_csv(AIRLINE)
+    table.loc[[10, 50, 51], "passengers"] = np.nan
+    ahead = pd.DataFrame({"month": ["1961-01", "1961-02"], "passengers": [np.nan, np.nan]})
+    h, sealed = opened(tmp_path, pd.concat([table, ahead]), target="passengers", horizon=12)
+    assert (sealed.rows_without_target, sealed.rows_holdout) == (5, 12)
+    assert sealed.forecast is not None
+    assert "3 moments have no row or no target" in " ".join(sealed.forecast.notes)
+    holdout = Workspace(h.run.data, h.run.work).table("holdout")
+    assert holdout.month.tolist()[-1] == "1960-12"
+
+
+def test_short_series_get_fewer_backtests_and_it_is_told(tmp_path: Path) -> None:
+    _, sealed = opened(tmp_path, pd.read_csv(AIRLINE).head(50), target="passengers", horizon=12)
+    assert sealed.folds == 2
+    assert sealed.forecast is not None
+    assert "2 backtests instead of 5" in " ".join(sealed.forecast.notes)
+
+
+def airline() -> pd.DataFrame:
+    return pd.read_csv(AIRLINE)
+
+
+@pytest.mark.parametrize(
+    ("table", "settings", "message"),
+    [
+        (pd.concat([airline(), airline().head(2)]), {}, r"4 rows share their moment .* such as 1949-01; .*name them with --series"),
+        (airline().assign(month=lambda t: t.month.where(t.index != 3, "no month")), {}, "values that are no moment, such as 'no month'"),
+        (airline().rename(columns={"month": "when"}).assign(when=range(144)), {}, "no column holds dates.*--time-column"),
+        (airline().assign(other=lambda t: t.month), {"known": ""}, "several columns hold dates"),
+        (airline(), {"known": "price"}, "--known column 'price' is not in the table"),
+        (airline(), {"known": "month", "time_column": "month"}, "is the time column already"),
+        (airline(), {"horizon": 100}, r"there are 144 steps for a horizon of 100; expected at least 202.*smaller --horizon"),
+        (airline(), {"group": "month"}, "--group does not go with a forecast"),
+        (airline().iloc[np.random.default_rng(0).permutation(144)[:30]], {}, "'month' is irregular"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_forecast_is_refused_with_the_way_out(
+    tmp_path: Path, table: pd.DataFrame, settings: dict[str, str], message: str
+) -> None:
+    with pytest.raises(InputRefused, match=message):
+        opened(tmp_path, table, target="passengers", task="forecast", **settings)
+
+
+def test_a_role_cannot_make_something_else_of_it(tmp_path: Path) -> None:
+    from tests.hosting import Hosting
+    from tools.intake import fetch_data
+    from tools.sealing import seal_holdout
+
+    h = Hosting(tmp_path / "runs", AIRLINE, target="passengers", task="forecast")
+    fetch_data(h.host)
+    with pytest.raises(ToolRefused, match="the user fixed task='forecast'"):
+        seal_holdout(h.host, task="regression")
+
+
+def test_steps_to_end_are_counted_series_by_series() -> None:
+    assert steps_to_end(np.array(["a", "b", "a"]), np.array([3, 9, 7])).tolist() == [4, 0, 0]

@@ -1,0 +1,176 @@
+"""Regular time: find the step in which series advance, and number their moments by it.
+
+A moment becomes a whole number of steps since the epoch of its grid, so that lags, horizons and gaps are subtractions. Months have no
+length in seconds and weekends none in business days; both are counted in the calendar.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+DAY = 86_400
+LEAST_REGULAR = 0.5
+"""Share of the distances between neighbours that the commonest one must have, for a series to count as regular."""
+LONGEST_DAY = 168
+"""Steps that one day may have to be the season of a series; finer ones take the hour."""
+
+
+class Irregular(ValueError):
+    """Moments that follow no step; the message says which and what was expected."""
+
+
+class Frequency(BaseModel):
+    """The step of a time axis."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    unit: Literal["month", "business_day", "second", "number"]
+    size: float
+    """Of a step, in units."""
+    origin: float = 0.0
+    """A moment on the grid: seconds since 1970, months since the year 0, or a number."""
+
+    @property
+    def name(self) -> str:
+        """The step in words, such as `monthly`."""
+        if self.unit == "business_day":
+            return "business-daily"
+        if self.unit == "number":
+            return f"in steps of {self.size:g}"
+        known = {"month": {1: "monthly", 3: "quarterly", 12: "yearly"}, "second": {3600: "hourly", DAY: "daily", 7 * DAY: "weekly"}}
+        if name := known[self.unit].get(int(self.size)):
+            return name
+        for seconds, unit in ((7 * DAY, "weeks"), (DAY, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds")):
+            if self.unit == "second" and self.size % seconds == 0:
+                return f"every {self.size / seconds:g} {unit}" if self.size > seconds else f"every {unit[:-1]}"
+        return f"every {self.size:g} {self.unit}s"
+
+    @property
+    def season(self) -> int:
+        """Steps after which such series usually repeat themselves; 1 where nothing is usual."""
+        if self.unit == "month":
+            return round(12 / self.size) if 12 % self.size == 0 else 1
+        if self.unit == "business_day":
+            return 5
+        if self.unit == "number":
+            return 1
+        if self.size in (DAY, 7 * DAY):
+            return 7 if self.size == DAY else 52
+        for period in (DAY, 3600):
+            if self.size < period and period % self.size == 0 and period / self.size <= LONGEST_DAY:
+                return round(period / self.size)
+        return 1
+
+    @property
+    def horizon(self) -> int:
+        """Steps that people usually want to see ahead: four weeks of days, a quarter of weeks, else a season, else six."""
+        usual = {("second", float(DAY)): 28, ("second", 7.0 * DAY): 13, ("business_day", 1.0): 20}
+        return usual.get((self.unit, self.size), self.season if self.season > 1 else 6)
+
+    def steps(self, when: pd.Series) -> Array:
+        """Number of the step that each moment is, int64.
+
+        Args:
+            when: datetime64[ns] or numbers, as `tools.tables.moments` gives them, none missing.
+
+        Raises:
+            Irregular: when a moment lies between two steps.
+        """
+        import numpy as np
+
+        raw = self._units(when)
+        counted = (raw - self.origin) / self.size
+        whole = np.round(counted)
+        off = np.abs(counted - whole) > 1e-6
+        if off.any():
+            first = when[off].iloc[0]
+            raise Irregular(f"{int(off.sum())} of {len(when)} moments are not on the {self.name} grid; the first is {_shown(first)}")
+        return whole.astype(np.int64)
+
+    def _units(self, when: pd.Series) -> Array:
+        import numpy as np
+
+        if self.unit == "number":
+            return when.to_numpy(dtype=np.float64)
+        days = when.to_numpy(dtype="datetime64[D]")
+        if self.unit == "business_day":
+            if not np.is_busday(days).all():
+                raise Irregular(f"{_shown(when[~np.is_busday(days)].iloc[0])} is a weekend among business days")
+            return np.busday_count(np.datetime64("1970-01-01"), days).astype(np.float64)
+        if self.unit == "month":
+            return (when.dt.year * 12 + when.dt.month - 1).to_numpy(dtype=np.float64)
+        return when.to_numpy(dtype="datetime64[ns]").astype(np.int64) / 1e9
+
+
+def infer_frequency(when: pd.Series, series: Array) -> Frequency:
+    """The step that most neighbours of one series are apart.
+
+    Args:
+        when: datetime64[ns] or numbers, none missing.
+        series: the series of each row, shape (n,).
+
+    Raises:
+        Irregular: when no distance is common enough, or moments lie off the grid that the commonest one makes.
+    """
+    import numpy as np
+    import pandas as pd
+
+    table = pd.DataFrame({"when": when.to_numpy(), "series": series}).drop_duplicates().sort_values(["series", "when"])
+    gaps = table.groupby("series", sort=False)["when"].diff().dropna()
+    if gaps.empty:
+        raise Irregular("no series has two moments")
+    numeric = pd.api.types.is_numeric_dtype(table["when"])
+    distances = gaps.to_numpy(dtype=np.float64) if numeric else gaps.dt.total_seconds().to_numpy()
+    if numeric:
+        size = _commonest(distances, lambda size: f"{size:g}")
+        found = Frequency(unit="number", size=size, origin=float(table["when"].min()))
+    elif _counts_months(table["when"], distances):
+        months = Frequency(unit="month", size=1)
+        table["month"] = months.steps(table["when"])
+        between = table.groupby("series", sort=False)["month"].diff().dropna().to_numpy(dtype=np.float64)
+        size = _commonest(between, lambda size: f"{size:g} months")
+        found = Frequency(unit="month", size=size, origin=float(table["month"].iloc[0]))
+    else:
+        size = _commonest(distances, lambda size: f"{size:g} s")
+        weekdays = table["when"].dt.day_of_week
+        first = table["when"].iloc[0]
+        if size == DAY and weekdays.max() < 5 and (table["when"].dt.normalize() == table["when"]).all():
+            found = Frequency(unit="business_day", size=1)
+        else:
+            found = Frequency(unit="second", size=size, origin=float((first - pd.Timestamp(0)).total_seconds() % size))
+    found.steps(table["when"])
+    return found
+
+
+def _counts_months(when: pd.Series, distances: Array) -> bool:
+    """Whether the moments are months, quarters or years: at least 27 days apart, and not a fixed number of seconds by chance."""
+    import numpy as np
+
+    if distances.min() < 27 * DAY:
+        return False
+    same_day = when.dt.day.nunique() == 1 or bool(when.dt.is_month_end.all())
+    return same_day or len(np.unique(distances)) > 1
+
+
+def _commonest(distances: Array, told: Any) -> float:
+    import numpy as np
+
+    sizes, counts = np.unique(distances, return_counts=True)
+    most = int(counts.argmax())
+    if counts[most] < LEAST_REGULAR * len(distances):
+        raise Irregular(f"moments are {len(sizes)} different distances apart, the commonest of which, {told(sizes[most])}, "
+                        f"has {counts[most] / len(distances):.0%} of them")  # fmt: skip
+    return float(sizes[most])
+
+
+def _shown(moment: Any) -> str:
+    text = str(moment)
+    return text.removesuffix(" 00:00:00")
