@@ -33,6 +33,7 @@ METRIC_TITLES = {
     "qwk": "Quadratic weighted kappa",
     "ordinal_mae": "Mean distance in classes",
     "rps": "Ranked probability score",
+    "hamming_loss": "Hamming loss",
     "poisson_deviance": "Poisson deviance",
     "rmse": "RMSE",
     "rmsle": "RMSLE",
@@ -57,6 +58,7 @@ TASK_TITLES: dict[Task, str] = {
     "multiclass": "Classification into {} classes",
     "regression": "Regression",
     "count": "Regression of counts",
+    "multilabel": "Several labels: {} of them",
     "ordinal": "Classification into {} ordered classes",
 }
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Task = Literal["binary", "multiclass", "regression", "count", "ordinal"]
+Task = Literal["binary", "multiclass", "regression", "count", "ordinal", "multilabel"]
 Predicts = Literal["classes", "values", "labels", "risk", "groups", "scores"]
 """The shape of predictions: a probability a class, a number, independent probabilities of labels, a risk, a group, a score."""
 Direction = Literal["maximize", "minimize"]
@@ -19,6 +19,7 @@ _PREDICTS: dict[Task, Predicts] = {
     "ordinal": "classes",
     "regression": "values",
     "count": "values",
+    "multilabel": "labels",
 }
 
 
@@ -45,7 +46,8 @@ class Contract(BaseModel):
     """What a candidate must predict and how it is scored. Written once, never changed.
 
     Predictions are a table with one row per input row, in input order, with the columns of `prediction_columns`:
-    `prediction` for values, one `proba_<class>` per class for classes.
+    `prediction` for values, one `proba_<class>` per class for classes, and for labels
+    one `proba_<label>` per label, which sum to nothing in particular.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,10 +55,12 @@ class Contract(BaseModel):
     schema_version: int = 1
     task: Task
     target: str
+    """Column to predict; of several labels, the one that `tools.labels` makes of their columns."""
     metric: str
     direction: Direction
     classes: list[str] = []
-    """Class labels as text, in the order of the probability columns, which of ordinal classes is their own; empty for values."""
+    """Class labels as text, in the order of the probability columns, which of ordinal classes is their own; the labels of a
+    multilabel task; empty for values."""
     positive: str | None = None
     """The positive class of a binary task (always the second of `classes`)."""
     split: Split

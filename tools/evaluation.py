@@ -135,7 +135,14 @@ def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
     from tools.metrics import METRICS, bootstrap_intervals, undefined_reason
 
     task, deciding = problem.contract.task, problem.contract.metric
-    names = [deciding, *(m.name for m in METRICS.values() if task in m.tasks and m.name != deciding and not m.same_as)]
+    names = [
+        deciding,
+        *(
+            m.name
+            for m in METRICS.values()
+            if task in m.tasks and m.name != deciding and not (m.same_as and problem.contract.predicts == "classes")
+        ),
+    ]
     y, predictions = problem.y[problem.validated], oof[problem.validated]
     names = [name for name in names if undefined_reason(name, task, y) is None]
     split = problem.contract.split
@@ -197,6 +204,8 @@ def _plots(
     y, values = problem.y[rows], oof[rows]
     if contract.predicts == "values":
         kinds: dict[str, Callable[..., None]] = {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
+    elif contract.predicts == "labels":
+        kinds = {}
     else:
         kinds = {
             "confusion": plots.confusion,

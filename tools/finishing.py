@@ -88,6 +88,7 @@ def predict_rows(
     import joblib
     import pandas as pd
 
+    from tools.labels import told
     from tools.metrics.decision import called
     from tools.tables import TableError, read_table
 
@@ -104,6 +105,9 @@ def predict_rows(
         table = pd.DataFrame({"prediction": predictions})
         if interval is not None:
             table["low"], table["high"] = _calibration(folder).interval(predictions, interval)
+    elif contract.predicts == "labels":
+        table = pd.DataFrame({"prediction": told(predictions, contract.classes)})
+        table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
     else:
         labels = [contract.classes[code] for code in called(contract, predictions)]
         table = pd.DataFrame({"prediction": pd.Series(labels, dtype=object)})

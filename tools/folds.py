@@ -69,7 +69,7 @@ def share_of(rows: Array, share: float, y: Array, contract: Contract) -> Array:
     if share >= 1:
         return rows
     order = np.random.default_rng(contract.seed).permutation(rows)
-    if contract.predicts == "values":
+    if contract.predicts != "classes":
         return np.sort(order[: max(2, round(share * len(rows)))])
     parts = [order[y[order] == code] for code in np.unique(y[rows])]
     return np.sort(np.concatenate([part[: math.ceil(share * len(part))] for part in parts]))

@@ -70,7 +70,7 @@ class FittedModel:
 
         total = sum(m.weight * average(m.fits, X[[column.name for column in m.preparation.columns]]) for m in self.members)
         values = np.asarray(total, dtype=np.float64)
-        return values if values.ndim == 1 else values / values.sum(axis=1, keepdims=True)
+        return values if self.contract.predicts != "classes" else values / values.sum(axis=1, keepdims=True)
 
     @property
     def importance(self) -> dict[str, float]:

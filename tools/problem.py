@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from tools.contract import Contract, TableSchema
 from tools.folds import fold_ids, make_folds
+from tools.labels import indicators
 from tools.spec import ToolRefused
 from tools.tables import coerce, label_text
 from tools.workspace import Workspace
@@ -29,7 +30,7 @@ class Problem:
     X: pd.DataFrame
     """Features in the schema's columns and dtypes, see `tools.tables.coerce`."""
     y: Array
-    """Codes into `contract.classes` (int64) or values (float64), shape (n,)."""
+    """Codes into `contract.classes` (int64) or values (float64), shape (n,); 0 and 1 for each label (int64), shape (n, labels)."""
     folds: Array
     """Fold id per row, -1 for never validated."""
 
@@ -39,8 +40,13 @@ class Problem:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes; 0 for values."""
+        """Number of classes, or of labels; 0 for values."""
         return len(self.contract.classes)
+
+    def of_label(self, place: int) -> Problem:
+        """The problem of one label alone, of two classes: false and true."""
+        of_two = {"task": "binary", "classes": ["0", "1"], "positive": "1", "metric": "roc_auc", "direction": "maximize"}
+        return replace(self, contract=self.contract.model_copy(update=of_two), y=self.y[:, place])
 
     @cached_property
     def fold_ids(self) -> list[int]:
@@ -83,7 +89,7 @@ class Problem:
 
 
 def encode_target(target: pd.Series, contract: Contract) -> Array:
-    """The target as codes into `contract.classes` (int64) or as float64.
+    """The target as codes into `contract.classes` (int64), as float64, or as 0 and 1 for each label, shape (n, labels).
 
     Raises:
         ToolRefused: when a label is missing or no class of the contract.
@@ -95,6 +101,11 @@ def encode_target(target: pd.Series, contract: Contract) -> Array:
         if not np.isfinite(values).all():
             raise ToolRefused(f"target {contract.target!r} has {(~np.isfinite(values)).sum()} values that are no finite number.")
         return values
+    if contract.predicts == "labels":
+        try:
+            return indicators(target, contract.classes)
+        except ValueError as error:
+            raise ToolRefused(f"target {contract.target!r}: {error}.") from None
     codes = pd.Index(contract.classes, dtype=object).get_indexer(pd.Index(label_text(target), dtype=object)).astype(np.int64)
     if (codes < 0).any():
         strange = target[codes < 0].iloc[0]

@@ -24,6 +24,8 @@ MOST_ASSOCIATED = 200
 """Columns that get an association; the others have None."""
 LEAK_AUC, LEAK_R2 = 0.99, 0.99
 FEW_ROWS = 200
+MOST_PROFILED = 10
+"""Labels that columns are associated with."""
 TWIN_CORRELATION = 0.9999
 
 
@@ -63,10 +65,16 @@ def describe(column: Column, problem: Problem, association: float | None) -> Col
 def associations(problem: Problem) -> dict[str, float]:
     """How well each column alone predicts the target: a small tree, cross-validated over three parts of the rows.
 
-    ROC AUC for classes (0.5 is chance), R² for numbers (0 is chance, below 0 shown as 0).
+    ROC AUC for classes (0.5 is chance), the best of several labels', R² for numbers (0 is chance, below 0 shown as 0).
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
+    if problem.contract.predicts == "labels":
+        found: dict[str, float] = {}
+        for place in range(min(problem.n_classes, MOST_PROFILED)):
+            for name, value in associations(problem.of_label(place)).items():
+                found[name] = max(value, found.get(name, 0.0))
+        return found
     y, n_classes = problem.y, problem.n_classes
     if n_classes:
         counts = np.bincount(y, minlength=n_classes)
@@ -133,7 +141,9 @@ def _matrix(column: Column, values: pd.Series, y: Array, learn: Array, n_classes
 def target_distribution(problem: Problem) -> list[TargetShare]:
     """Class shares, or quantiles."""
     if problem.n_classes:
-        shares = np.bincount(problem.y, minlength=problem.n_classes) / max(1, problem.n_rows)
+        shares = (
+            problem.y.mean(axis=0) if problem.y.ndim == 2 else np.bincount(problem.y, minlength=problem.n_classes) / max(1, problem.n_rows)
+        )
         order = np.argsort(-shares, kind="stable")[:20]
         return [TargetShare(label=problem.contract.classes[i][:40], value=round(float(shares[i]), 4)) for i in order]
     points = {"min": 0.0, "5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95, "max": 1.0}
@@ -239,7 +249,9 @@ def _twins(part: Problem) -> list[Warned]:
 
 def _rows(problem: Problem, part: Problem) -> list[Warned]:
     told = []
-    repeated = float(part.X.assign(__target=part.y).duplicated().mean())
+    repeated = float(
+        part.X.assign(**{f"__target {place}": values for place, values in enumerate(np.atleast_2d(part.y.T))}).duplicated().mean()
+    )
     if repeated > 0.005:
         told.append(
             Warned(
@@ -248,7 +260,7 @@ def _rows(problem: Problem, part: Problem) -> list[Warned]:
                 message=f"{repeated:.1%} of rows repeat another, target included; copies may lie in several folds",
             )
         )
-    if problem.n_classes:
+    if problem.contract.predicts == "classes":
         shares = np.bincount(problem.y, minlength=problem.n_classes) / max(1, problem.n_rows)
         rare = int(np.argmin(shares))
         if shares[rare] < 0.05:

@@ -40,7 +40,7 @@ def bootstrap_scores(
     scores: dict[int, Array] = {}
     waiting: dict[bool, list[int]] = {False: [], True: []}
     for i, metric in enumerate(metrics):
-        if metric.needs == "label" and groups is None and not metric.package:
+        if metric.needs == "label" and y.ndim == 1 and groups is None and not metric.package:
             scores[i] = _label_scores(metric.same_as or metric.name, y, shaped[i], resamples, np.random.default_rng(seed))
         else:
             # How many rows are positive is part of what the calibration error is uncertain by: its classes are not drawn apart.
@@ -108,7 +108,7 @@ def affordable(metric: Metric, y: Array, shaped: Array, resamples: int) -> int:
     """How many resamples a metric gets; 100 are always given where they are asked for."""
     if not metric.compares_rows or shaped.ndim != 2:
         return resamples
-    columns = 1 if shaped.shape[1] == 2 else len(np.unique(y))
+    columns = shaped.shape[1] if y.ndim == 2 else 1 if shaped.shape[1] == 2 else len(np.unique(y))
     work = len(y) * (4 * columns if metric.name == "roc_auc_ovo" else columns + 1)
     return int(np.clip(RANK_WORK // work, min(100, resamples), resamples))
 
@@ -122,7 +122,7 @@ def paired_bootstrap_scores(
         first: what the metric's function takes, of the first model, as in `bootstrap_scores`.
         second: the same of the second model.
     """
-    if metric.needs == "label" and not metric.package:
+    if metric.needs == "label" and y.ndim == 1 and not metric.package:
         return _paired_label_scores(metric.same_as or metric.name, y, first, second, resamples, np.random.default_rng(seed))
     resamples = affordable(metric, y, first, resamples)
     mine, other = weigher(metric, y, first), weigher(metric, y, second)
@@ -134,8 +134,8 @@ def paired_bootstrap_scores(
 
 
 def strata_of(task: Task, y: Array) -> list[Array]:
-    """Positions of the rows of each class; of all rows where values are predicted."""
-    return [np.arange(len(y))] if predicts(task) == "values" else [np.flatnonzero(y == code) for code in np.unique(y)]
+    """Positions of the rows of each class; of all rows where no classes are predicted."""
+    return [np.arange(len(y))] if predicts(task) != "classes" else [np.flatnonzero(y == code) for code in np.unique(y)]
 
 
 def row_draws(strata: list[Array], n: int, resamples: int, rng: np.random.Generator) -> Iterator[Array]:

@@ -54,6 +54,7 @@ def seal_holdout(
     """Fix target, metric and split for good, and seal the holdout's labels. Nothing is shown before this is done."""
     import pandas as pd
 
+    from tools.labels import joined, named_columns
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
     from tools.splitting import check_target, infer_task, split_rows
@@ -68,14 +69,25 @@ def seal_holdout(
     frame = read_table(next(ctx.run.vault.glob("source.*")))
     if target is None:
         raise ToolRefused(f"name the target. Columns: {', '.join(map(str, frame.columns[:60]))}.")
+    labels = named_columns(target, [str(name) for name in frame.columns])
+    task = _agreed("task", wish.task, task) or ("multilabel" if labels else None)
+    if labels and task != "multilabel":
+        raise InputRefused(f"--target {target} names {len(labels)} columns, which only --task multilabel predicts; this task is {task}.")
+    if task == "multilabel":
+        if not labels:
+            raise InputRefused(
+                f"target {target!r} is no list of columns; expected the names of several 0/1 columns, as in --target a,b,c."
+                f" Columns: {', '.join(map(str, frame.columns[:30]))}."
+            )
+        frame = frame.assign(**{target: joined(frame, labels)}).drop(columns=labels)
     _check_columns(frame, wish, target, column)
     if isinstance(frame[target].dtype, pd.DatetimeTZDtype) or frame[target].dtype.kind in "mM":
         raise InputRefused(f"target {target!r} holds dates; store it as a number, such as days, or choose another --target.")
     values = frame[target]
-    if not pd.api.types.is_numeric_dtype(values):
+    if not labels and not pd.api.types.is_numeric_dtype(values):
         # Labels are compared without the blanks around them, here and everywhere after.
         values = label_text(values).replace("", None)
-    task = _agreed("task", wish.task, task) or infer_task(values)
+    task = task or infer_task(values)
     if wish.classes is not None and task != "ordinal":
         raise InputRefused(f"--classes is the order of an ordinal target, and this task is {task}. Add --task ordinal, or leave it out.")
     if predicts(task) == "classes":
@@ -94,7 +106,7 @@ def seal_holdout(
     plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)
     train_at, holdout_at = split_rows(rows, target, task, plan)
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
-    classes = _classes(rows[target], task, wish) if predicts(task) == "classes" else []
+    classes = _classes(rows[target], task, wish) if predicts(task) == "classes" else labels
     contract = Contract(
         task=task,
         target=target,

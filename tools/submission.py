@@ -77,6 +77,8 @@ async def submit_candidate(
 
     started = time.monotonic()
     _check_name(ctx, name)
+    if ctx.vault.contract.predicts == "labels":
+        raise ToolRefused("models that are written as code predict one target, and this task has several labels; use the families.")
     check_code(code)
     scored = await ctx.cross_validate(name, code, time_s)
     made = scored.candidate

@@ -10,7 +10,7 @@ from tools.contract import predicts
 from tools.metrics import METRICS, bootstrap_interval, default_metric, metric_for, score, undefined_reason
 from tools.metrics.decision import decided
 
-TASKS = ["binary", "multiclass", "regression", "count", "ordinal"]
+TASKS = ["binary", "multiclass", "regression", "count", "ordinal", "multilabel"]
 CASES = [(name, task) for name, metric in METRICS.items() for task in metric.tasks]
 
 
@@ -22,6 +22,9 @@ def rows(task: str, n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     if task == "count":
         rate = rng.gamma(2.0, size=n) + 0.1
         return 1.0 + rng.poisson(rate), 1.0 + rate
+    if task == "multilabel":
+        y = (rng.random((n, 3)) < [0.2, 0.5, 0.7]).astype(int)
+        return y, (0.6 * rng.random((n, 3)) + 0.35 * y)
     k = 2 if task == "binary" else 4
     y = rng.integers(k, size=n)
     proba = rng.dirichlet(np.ones(k), n)
@@ -32,7 +35,7 @@ def rows(task: str, n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_every_metric_scores_its_tasks_and_prefers_the_truth(name: str, task: str) -> None:
     y, predictions = rows(task)
-    perfect = y if predicts(task) == "values" else np.eye(predictions.shape[1])[y]
+    perfect = y if predicts(task) != "classes" else np.eye(predictions.shape[1])[y]
     assert METRICS[name].better(score(name, task, y, perfect), score(name, task, y, predictions))
 
 
@@ -41,7 +44,7 @@ def test_bootstrap_agrees_with_resampling_row_by_row(name: str, task: str) -> No
     y, predictions = rows(task, 200)
     found = bootstrap_interval(name, task, y, predictions, resamples=400)
     rng = np.random.default_rng(1)
-    strata = [np.arange(len(y))] if predicts(task) == "values" else [np.flatnonzero(y == code) for code in np.unique(y)]
+    strata = [np.arange(len(y))] if predicts(task) != "classes" else [np.flatnonzero(y == code) for code in np.unique(y)]
     scores = []
     for _ in range(80):
         drawn = np.concatenate([rng.choice(part, len(part)) for part in strata])
@@ -93,6 +96,10 @@ TRUTH = {
     ("qwk", "ordinal"): lambda y, p: sk.cohen_kappa_score(y, np.floor(p @ np.arange(4) + 0.5).astype(int), weights="quadratic"),
     ("ordinal_mae", "ordinal"): lambda y, p: sk.mean_absolute_error(y, [np.flatnonzero(row >= 0.5)[0] for row in p.cumsum(axis=1)]),
     ("rps", "ordinal"): lambda y, p: np.mean([sk.brier_score_loss(y <= cut, p[:, : cut + 1].sum(axis=1).clip(0, 1)) for cut in range(3)]),
+    ("average_precision", "multilabel"): lambda y, p: sk.average_precision_score(y, p, average="macro"),
+    ("f1_micro", "multilabel"): lambda y, p: sk.f1_score(y, p >= 0.5, average="micro"),
+    ("f1_macro", "multilabel"): lambda y, p: sk.f1_score(y, p >= 0.5, average="macro"),
+    ("hamming_loss", "multilabel"): lambda y, p: sk.hamming_loss(y, p >= 0.5),
     ("poisson_deviance", "count"): sk.mean_poisson_deviance,
     ("rmse", "regression"): sk.root_mean_squared_error,
     ("mae", "regression"): sk.mean_absolute_error,
@@ -139,7 +146,7 @@ def test_the_range_holds_the_best_and_the_worst() -> None:
         best_end = metric.range[1] if metric.direction == "maximize" else metric.range[0]
         for task in metric.tasks:
             truth, predictions = rows(task)
-            perfect = truth if predicts(task) == "values" else np.eye(predictions.shape[1])[truth]
+            perfect = truth if predicts(task) != "classes" else np.eye(predictions.shape[1])[truth]
             assert score(name, task, truth, perfect) == pytest.approx(best_end, abs=1e-9)
     assert [score(name, "binary", y, worst) for name in ("mcc", "kappa", "roc_auc", "brier", "ece")] == [-1, -1, 0, 1, 1]
     assert score("brier", "multiclass", np.array([0, 1, 2]), np.eye(3)[[1, 2, 0]]) == METRICS["brier"].range[1]

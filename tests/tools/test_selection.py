@@ -24,6 +24,9 @@ def test_the_quick_loss_orders_as_the_metric_does(metric: str) -> None:
         if predicts(task) == "values":
             y = rng.gamma(2.0, size=300) + 0.1
             found = [y + s * rng.normal(size=300) for s in (0.1, 0.5, 1.0)]
+        elif task == "multilabel":
+            y = rng.integers(2, size=(300, 3))
+            found = [np.clip(0.25 + 0.5 * y + s * rng.normal(size=y.shape), 0, 1) for s in (0.1, 0.4, 0.8)]
         else:
             y = rng.integers(2 if task == "binary" else 3, size=300)
             found = [proba(rng, y, y.max() + 1) for _ in range(3)]
@@ -73,6 +76,9 @@ def test_weights_are_a_convex_mix_that_is_no_worse_than_its_best_member(metric: 
         if predicts(task) == "values":
             y = rng.gamma(2.0, size=n) + 0.1
             predictions = np.stack([y + rng.uniform(0, 2) * rng.normal(size=n) for _ in range(members)])
+        elif task == "multilabel":
+            y = rng.integers(2, size=(n, 3))
+            predictions = rng.random((members, n, 3))
         else:
             k = 2 if task == "binary" else 3
             y = np.concatenate([np.arange(k), rng.integers(k, size=n - k)])

@@ -22,6 +22,9 @@ def drawn(task: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     if predicts(task) == "values":
         y = rng.gamma(2.0, size=n).round(1) + 0.1
         return y, y + rng.choice([-0.5, 0.0, 0.0, 0.3, 2.0], n)
+    if task == "multilabel":
+        y = np.concatenate([np.eye(3, dtype=int), rng.integers(2, size=(n - 3, 3))])
+        return y, np.where(rng.random(y.shape) < 0.3, rng.integers(0, 5, y.shape) / 4, 0.2 + 0.6 * y)
     k = 2 if task == "binary" else int(rng.integers(3, 6))
     y = np.concatenate([np.arange(k), rng.integers(k, size=n - k)])
     proba = rng.integers(1, 5, size=(n, k)).astype(float)
@@ -54,11 +57,11 @@ def test_scores_stay_in_range_below_the_truth_and_know_no_order_of_rows(name: st
     assert low - 1e-12 <= found <= high + 1e-12
     order = np.random.default_rng(seed + 1).permutation(n)
     assert score(name, task, y[order], predictions[order]) == pytest.approx(found, rel=1e-9, abs=1e-12)
-    best = score(name, task, y, y if predicts(task) == "values" else np.eye(predictions.shape[1])[y])
+    best = score(name, task, y, y if predicts(task) != "classes" else np.eye(predictions.shape[1])[y])
     assert found == pytest.approx(best, abs=1e-12) or METRICS[name].better(best, found)
 
 
-@given(n=st.integers(6, 200), seed=SEEDS, task=st.sampled_from(["binary", "multiclass", "regression", "count", "ordinal"]))
+@given(n=st.integers(6, 200), seed=SEEDS, task=st.sampled_from(["binary", "multiclass", "regression", "count", "ordinal", "multilabel"]))
 def test_a_resample_has_every_class_in_its_share(n: int, seed: int, task: str) -> None:
     y, _ = drawn(task, n, seed)
     for counts in row_draws(strata_of(task, y), n, 5, np.random.default_rng(seed)):
@@ -89,7 +92,7 @@ def test_the_interval_holds_the_score_and_resamples_stay_in_range(name: str, tas
     assert scores.max() <= metric.range[1] + 1e-12
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "count", "ordinal"])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "count", "ordinal", "multilabel"])
 def test_metrics_that_share_their_resamples_get_the_same_intervals(task: str) -> None:
     y, predictions = drawn(task, 80, 1)
     names = [name for name, metric in METRICS.items() if task in metric.tasks]

@@ -39,7 +39,7 @@ class Metric:
     decision: Decision = "mode"
     """Which class a metric of labels takes to be called."""
     same_as: str = ""
-    """Another metric that has the same value in these tasks, for a name that people ask for all the same."""
+    """Another metric that has the same value where a row has one class, for a name that people ask for all the same."""
     package: str = ""
     """The installed package that brought it; empty for a built-in one."""
 

@@ -119,11 +119,13 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Ar
     import numpy as np
 
     y, predictions = np.asarray(y), np.asarray(predictions, dtype=np.float64)
-    values = predicts(task) == "values"
+    values, labels = predicts(task) == "values", predicts(task) == "labels"
     wanted = "(n,)" if values else "(n, 2)" if task == "binary" else "(n, k)"
     shape_fits = predictions.ndim == (1 if values else 2) and (task != "binary" or predictions.shape[1] == 2)
-    if y.ndim != 1 or len(y) != len(predictions) or not shape_fits:
-        raise ValueError(f"{metric.name}: y has shape {y.shape} and predictions {predictions.shape}; expected (n,) and {wanted}")
+    shape_fits &= y.shape == predictions.shape if labels else y.ndim == 1 and len(y) == len(predictions)
+    if not shape_fits:
+        like = wanted if labels else "(n,)"
+        raise ValueError(f"{metric.name}: y has shape {y.shape} and predictions {predictions.shape}; expected {like} and {wanted}")
     if not np.isfinite(predictions).all():
         raise ValueError(f"{metric.name}: {(~np.isfinite(predictions)).sum()} predictions are missing or infinite")
     reason = undefined_reason(metric.name, task, y)
@@ -131,6 +133,8 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array) -> tuple[Ar
         raise ValueError(f"{metric.name} is undefined here: {reason}")
     if values:
         return y.astype(np.float64), predictions
+    if labels:
+        return y.astype(np.int64), (predictions >= 0.5).astype(np.int64) if metric.needs == "label" else predictions
     if y.min() < 0 or y.max() >= predictions.shape[1]:
         raise ValueError(f"{metric.name}: y holds codes {y.min()} to {y.max()}, but there are {predictions.shape[1]} probability columns")
     y = y.astype(np.int64)
