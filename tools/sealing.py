@@ -61,6 +61,7 @@ def seal_holdout(
     import pandas as pd
 
     from tools.foresight import plan_forecast
+    from tools.labels import joined, named_columns
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
     from tools.splitting import check_events, check_target, infer_task, split_rows
@@ -79,6 +80,17 @@ def seal_holdout(
         return seal_without_target(ctx, frame, task, target, metric, split, column)
     if target is None:
         raise ToolRefused(f"name the target. Columns: {', '.join(map(str, frame.columns[:60]))}.")
+    labels = named_columns(target, [str(name) for name in frame.columns])
+    task = task or ("multilabel" if labels else None)
+    if labels and task != "multilabel":
+        raise InputRefused(f"--target {target} names {len(labels)} columns, which only --task multilabel predicts; this task is {task}.")
+    if task == "multilabel":
+        if not labels:
+            raise InputRefused(
+                f"target {target!r} is no list of columns; expected the names of several 0/1 columns, as in --target a,b,c."
+                f" Columns: {', '.join(map(str, frame.columns[:30]))}."
+            )
+        frame = frame.assign(**{target: joined(frame, labels)}).drop(columns=labels)
     event = agreed("event", wish.event, event)
     check_columns(frame, wish, target, column, event)
     frame, barred = without_forbidden(frame, wish)
@@ -86,7 +98,7 @@ def seal_holdout(
     if isinstance(frame[target].dtype, pd.DatetimeTZDtype) or frame[target].dtype.kind in "mM":
         raise InputRefused(f"target {target!r} holds dates; store it as a number, such as days, or choose another --target.")
     values = frame[target]
-    if not pd.api.types.is_numeric_dtype(values):
+    if not labels and not pd.api.types.is_numeric_dtype(values):
         # Labels are compared without the blanks around them, here and everywhere after.
         values = label_text(values).replace("", None)
     task = task or infer_task(values)
@@ -119,7 +131,7 @@ def seal_holdout(
     if forecast:
         plan = plan.model_copy(update={"holdout_fraction": len(holdout_at) / len(rows)})
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
-    classes = _classes(rows[target], task, wish) if predicts(task) == "classes" else []
+    classes = _classes(rows[target], task, wish) if predicts(task) == "classes" else labels
     contract = Contract(
         task=task,
         target=target,

@@ -132,6 +132,8 @@ def loss_of_rows(problem: Problem, predictions: Array, decided: Array | None = N
         if metric == "poisson_deviance":
             return poisson_deviances(y, predictions), "Poisson deviance"
         return (predictions - y) ** 2, "squared error"
+    if problem.contract.predicts == "labels":
+        return ((predictions - y) ** 2).mean(axis=1), BRIER
     own = predictions[np.arange(len(y)), y]
     known = np.isfinite(own)
     if metric == "log_loss":

@@ -76,9 +76,9 @@ async def submit_candidate(
     from tools.files import write_folder
 
     started = time.monotonic()
+    _check_name(ctx, name)
     if reason := ctx.vault.contract.constraints.refuses(CODE):
         raise ToolRefused(f"a model written as code cannot be taken: {reason}.")
-    _check_name(ctx, name)
     check_code(code)
     if (predicts := ctx.vault.contract.predicts) not in ("classes", "values"):
         raise ToolRefused(f"code is taken for classes and values; this task predicts {predicts}. Train its own families instead.")
