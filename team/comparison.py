@@ -109,7 +109,7 @@ def _over_rows(first: Side, second: Side, holdouts: dict[str, Scored | str]) -> 
     contract, y = first.contract, mine.labels
     first_values, second_values = mine.predictions, other.predictions
     tests = [paired_bootstrap(contract.metric, contract.task, y, first_values, second_values, units=mine.units, seed=contract.seed)]
-    if find_metric(contract.metric).needs == "label":
+    if find_metric(contract.metric).needs == "label" and contract.predicts == "classes":
         tests.append(mcnemar(y, called(contract, mine.predictions), called(contract, other.predictions)))
     if contract.metric == "roc_auc" and contract.task == "binary" and min(np.bincount(y, minlength=2)) > 1:
         tests.append(delong(y, mine.predictions[:, 1], other.predictions[:, 1]))

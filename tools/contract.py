@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from tools.constraints import Constraints
 from tools.forecast import Forecast, Window
 
-Task = Literal["binary", "multiclass", "ordinal", "regression", "count", "forecast", "survival", "cluster", "anomaly"]
+Task = Literal["binary", "multiclass", "ordinal", "multilabel", "regression", "count", "forecast", "survival", "cluster", "anomaly"]
 Predicts = Literal["classes", "values", "labels", "risk", "groups", "scores"]
 """The shape of predictions: a probability a class, a number, independent probabilities of labels, a risk (who has more of it has the
 event sooner), a group, a score."""
@@ -24,6 +24,7 @@ _PREDICTS: dict[Task, Predicts] = {
     "binary": "classes",
     "multiclass": "classes",
     "ordinal": "classes",
+    "multilabel": "labels",
     "regression": "values",
     "count": "values",
     "forecast": "values",
@@ -66,7 +67,8 @@ class Contract(BaseModel):
     """What a candidate must predict and how it is scored. Written once, never changed.
 
     Predictions are a table with one row per input row, in input order, with the columns of `prediction_columns`:
-    one `proba_<class>` per class for classes, `prediction` for everything that is one number a row.
+    one `proba_<class>` per class for classes, `prediction` for everything that is one number a row, and for labels one
+    `proba_<label>` per label, which sum to nothing in particular.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,7 +76,8 @@ class Contract(BaseModel):
     schema_version: int = 1
     task: Task
     target: str
-    """Column that is predicted; empty where there is none. Of anomalies, a label that serves scoring and no fit."""
+    """Column that is predicted; of several labels, the one that `tools.labels` makes of their columns. Empty where there is none; of
+    anomalies, a label that serves scoring and no fit."""
     event: str | None = None
     """Column that says whether the time in `target` ended with the event (1) or is censored (0); of survival tasks alone."""
     reference: list[str] = []
@@ -82,8 +85,8 @@ class Contract(BaseModel):
     metric: str
     direction: Direction
     classes: list[str] = []
-    """Class labels as text, in the order of the probability columns, which of ordinal classes is their own; empty where no classes are
-    predicted."""
+    """Class labels as text, in the order of the probability columns, which of ordinal classes is their own; the labels of a
+    multilabel task; else empty."""
     positive: str | None = None
     """The positive class of a binary task (always the second of `classes`)."""
     split: Split

@@ -65,12 +65,14 @@ def threads() -> int:
 def setting_for(problem: Problem, preparation: Preparation) -> Setting:
     """What families need to know of a problem under a preparation."""
     values = problem.contract.predicts == "values"
+    labels = problem.n_classes if problem.contract.predicts == "labels" else 0
     spread = float(problem.y.std()) if values else 0.0
     skew = float((((problem.y - problem.y.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
     return Setting(
         columns=preparation.columns,
         n_rows=problem.n_rows,
-        n_classes=problem.n_classes,
+        n_classes=2 if labels else problem.n_classes,
+        labels=labels,
         metric=problem.contract.metric,
         predicts=problem.contract.predicts,
         counts=problem.contract.task == "count",

@@ -183,7 +183,14 @@ def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
     from tools.metrics import METRICS, bootstrap_intervals, undefined_reason
 
     task, deciding = problem.contract.task, problem.contract.metric
-    names = [deciding, *(m.name for m in METRICS.values() if task in m.tasks and m.name != deciding and not m.same_as)]
+    names = [
+        deciding,
+        *(
+            m.name
+            for m in METRICS.values()
+            if task in m.tasks and m.name != deciding and not (m.same_as and problem.contract.predicts == "classes")
+        ),
+    ]
     y, predictions = problem.y[problem.validated], oof[problem.validated]
     names = [name for name in names if undefined_reason(name, task, y) is None]
     # Of labels: those that are called. Of probabilities: those that were predicted.

@@ -119,6 +119,8 @@ def explain(
     problem = load_problem(space)
     if problem.contract.predicts in ("groups", "scores"):
         raise ToolRefused("there is no target here that rows could be judged by; examine_structure says what was found.")
+    if problem.contract.predicts == "labels":
+        raise ToolRefused("explanations are of one prediction a row, and this task has several labels; evaluate tells what columns matter.")
     strange = [row for row in rows or [] if not 0 <= row < problem.n_rows]
     if strange:
         raise ToolRefused(f"no training row {strange[0]}; rows are 0 to {problem.n_rows - 1}.")

@@ -112,6 +112,7 @@ def predict_rows(
     import joblib
     import pandas as pd
 
+    from tools.labels import told
     from tools.tables import TableError, read_table
 
     folder = Path(model)
@@ -126,10 +127,12 @@ def predict_rows(
         raise ToolRefused(str(error)) from None
     contract = fitted.contract
     if contract.one_number:
-        told = predictions.astype(int) if contract.predicts == "groups" else predictions
-        table = pd.DataFrame({"prediction": told})
+        table = pd.DataFrame({"prediction": predictions.astype(int) if contract.predicts == "groups" else predictions})
         if interval is not None:
             table["low"], table["high"] = _calibration(folder).interval(predictions, interval)
+    elif contract.predicts == "labels":
+        table = pd.DataFrame({"prediction": told(predictions, contract.classes)})
+        table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
     else:
         table = pd.DataFrame({"prediction": pd.Series(fitted.called(predictions, decision), dtype=object)})
         table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)

@@ -263,7 +263,7 @@ class _Curve:
         import numpy as np
 
         rows = self.record.share * self._fold_rows()
-        rarest = np.bincount(self.problem.y).min() if self.problem.n_classes else rows
+        rarest = np.bincount(self.problem.y).min() if self.problem.contract.predicts == "classes" else rows
         smallest = max(SMALLEST_SHARE, FEWEST_ROWS / rows, FEWEST_PER_CLASS / max(1.0, float(rarest)))
         if smallest > 0.5:
             raise ToolRefused(f"{rows:,.0f} rows a fold are too few for a learning curve: fits on half of them would tell nothing.")

@@ -113,7 +113,7 @@ class FittedModel:
 
     def _predict(self, X: pd.DataFrame) -> Array:
         values = np.asarray(sum(m.weight * m.predict(X) for m in self.members), dtype=np.float64)
-        if values.ndim == 1:
+        if self.contract.predicts != "classes":
             return values
         values = values / values.sum(axis=1, keepdims=True)
         return self.calibration.apply(values) if self.calibration else values

@@ -114,4 +114,4 @@ def _work(metric: str, task: Task, y: Array) -> int:
 
     from tools.metrics import metric_for
 
-    return len(y) * (len(np.unique(y)) if metric_for(metric, task).compares_rows and task != "binary" else 1)
+    return len(y) * (y.shape[1] if y.ndim == 2 else len(np.unique(y)) if metric_for(metric, task).compares_rows and task != "binary" else 1)

@@ -262,7 +262,7 @@ def target_distribution(path: Path, contract: Contract, y: Array) -> None:
             axis.set_xlabel(plain(contract.target, 50))
             axis.set_ylabel("Rows")
         return
-    counts = np.bincount(y, minlength=len(contract.classes))
+    counts = y.sum(axis=0) if y.ndim == 2 else np.bincount(y, minlength=len(contract.classes))
     order = np.argsort(-counts, kind="stable")[:30]
     bars(path, f"Classes of {plain(contract.target, 50)}", [contract.classes[i] for i in order], [float(counts[i]) for i in order], "Rows")
 

@@ -79,7 +79,7 @@ def read_predictions(path: Path, contract: Contract, rows: int, *, partial: bool
             itself may be none.
 
     Returns:
-        Probabilities (rows, k), each row summing to 1, or values (rows,). float64.
+        Probabilities (rows, k), each row of classes summing to 1, or values (rows,). float64.
 
     Raises:
         PredictionError: for a link, no regular file, a wrong size, wrong columns or types, wrong row ids, values that
@@ -164,6 +164,8 @@ def _checked(path: Path, contract: Contract, values: Array, rows: Array) -> Arra
     if contract.one_number:
         return values
     refuse((values < 0) | (values > 1), "are no probabilities between 0 and 1")
+    if contract.predicts == "labels":
+        return values
     totals = values.sum(axis=1)
     off = np.abs(totals - 1) > SUM_TOLERANCE
     if off.any():

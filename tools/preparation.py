@@ -165,7 +165,8 @@ def looks_like_identifier(column: Column, problem: Problem) -> bool:
     if not (whole and dense):
         return False
     y = problem.plain_target[values.index.to_numpy()]
-    correlation = abs(float(np.nan_to_num(spearmanr(numbers, y).statistic)))
+    columns = y.T if y.ndim == 2 else [y]
+    correlation = max(abs(float(np.nan_to_num(spearmanr(numbers, each).statistic))) for each in columns)
     return correlation < 3 / np.sqrt(len(numbers))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from tools.contract import Contract, TableSchema
 from tools.folds import Part, Validation, fit_rows, fold_ids, make_validation
+from tools.labels import indicators
 from tools.spec import ToolRefused
 from tools.survival import null_residuals, signed_times
 from tools.tables import coerce, label_text
@@ -32,7 +33,8 @@ class Problem:
     X: pd.DataFrame
     """Features in the schema's columns and dtypes, see `tools.tables.coerce`."""
     y: Array
-    """Codes into `contract.classes` (int64), values or signed times (float64), shape (n,). Without a target, what predictions are
+    """Codes into `contract.classes` (int64), values or signed times (float64), shape (n,); 0 and 1 for each label
+    (int64), shape (n, labels). Without a target, what predictions are
     scored against: labels (int64), shape (n,), or the contract's reference columns (float64), shape (n, d)."""
     folds: Array
     """Fold id per row, -1 for never validated; of the first repeat, where there are more."""
@@ -50,8 +52,13 @@ class Problem:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes; 0 where none are predicted."""
+        """Number of classes, or of labels; 0 where neither is predicted."""
         return len(self.contract.classes)
+
+    def of_label(self, place: int) -> Problem:
+        """The problem of one label alone, of two classes: false and true."""
+        of_two = {"task": "binary", "classes": ["0", "1"], "positive": "1", "metric": "roc_auc", "direction": "maximize"}
+        return replace(self, contract=self.contract.model_copy(update=of_two), y=self.y[:, place])
 
     @cached_property
     def plain_target(self) -> Array:
@@ -174,8 +181,8 @@ class Problem:
 
 
 def encode_target(rows: pd.DataFrame, contract: Contract) -> Array:
-    """The sealed columns of rows as codes into `contract.classes` (int64), as values or signed times (float64), shape (n,), or as
-    the numbers of the reference columns, shape (n, d).
+    """The sealed columns of rows as codes into `contract.classes` (int64), as values or signed times (float64), shape (n,), as 0 and
+    1 for each label (int64), shape (n, labels), or as the numbers of the reference columns, shape (n, d).
 
     Raises:
         ToolRefused: when a label is missing or no class of the contract, or a number is missing or infinite.
@@ -187,6 +194,11 @@ def encode_target(rows: pd.DataFrame, contract: Contract) -> Array:
     target = rows[contract.target]
     if contract.predicts == "scores":
         return _numbers(target).astype(np.int64)
+    if contract.predicts == "labels":
+        try:
+            return indicators(target, contract.classes)
+        except ValueError as error:
+            raise ToolRefused(f"target {contract.target!r}: {error}.") from None
     if contract.predicts != "classes":
         values = _numbers(target)
         return values if contract.event is None else signed_times(np.abs(values), _numbers(rows[contract.event]))

@@ -27,6 +27,8 @@ MOST_ASSOCIATED = 200
 LEAK_AUC, LEAK_R2, LEAK_CONCORDANCE = 0.99, 0.99, 0.95
 FEW_ROWS = 200
 FEW_EVENTS = 50
+MOST_PROFILED = 10
+"""Labels that columns are associated with."""
 TWIN_CORRELATION = 0.9999
 
 
@@ -66,13 +68,19 @@ def describe(column: Column, problem: Problem, association: float | None) -> Col
 def associations(problem: Problem) -> dict[str, float]:
     """How well each column alone predicts the target: a small tree, cross-validated over three parts of the rows.
 
-    ROC AUC for classes (0.5 is chance), R² for numbers (0 is chance, below 0 shown as 0). Of survival, the concordance of what the
-    tree says of the residuals of the model without columns (0.5 is chance).
+    ROC AUC for classes (0.5 is chance), the best of several labels', R² for numbers (0 is chance, below 0 shown as 0). Of survival, the
+    concordance of what the tree says of the residuals of the model without columns (0.5 is chance).
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
     if problem.contract.predicts in ("groups", "scores"):
         return {}
+    if problem.contract.predicts == "labels":
+        found: dict[str, float] = {}
+        for place in range(min(problem.n_classes, MOST_PROFILED)):
+            for name, value in associations(problem.of_label(place)).items():
+                found[name] = max(value, found.get(name, 0.0))
+        return found
     y, n_classes = problem.plain_target, problem.n_classes
     if n_classes:
         counts = np.bincount(y, minlength=n_classes)
@@ -144,7 +152,9 @@ def _matrix(column: Column, values: pd.Series, y: Array, learn: Array, n_classes
 def target_distribution(problem: Problem) -> list[TargetShare]:
     """Class shares, or quantiles."""
     if problem.n_classes:
-        shares = np.bincount(problem.y, minlength=problem.n_classes) / max(1, problem.n_rows)
+        shares = (
+            problem.y.mean(axis=0) if problem.y.ndim == 2 else np.bincount(problem.y, minlength=problem.n_classes) / max(1, problem.n_rows)
+        )
         order = np.argsort(-shares, kind="stable")[:20]
         return [TargetShare(label=problem.contract.classes[i][:40], value=round(float(shares[i]), 4)) for i in order]
     match problem.contract.predicts:
@@ -194,9 +204,8 @@ def _target(problem: Problem) -> list[Warned]:
 def _leaks(problem: Problem, found: dict[str, float]) -> list[Warned]:
     if not found:
         return []
-    what, limit = {"classes": ("ROC AUC", LEAK_AUC), "values": ("R²", LEAK_R2), "risk": ("concordance", LEAK_CONCORDANCE)}[
-        problem.contract.predicts
-    ]
+    limits = {"values": ("R²", LEAK_R2), "risk": ("concordance", LEAK_CONCORDANCE)}
+    what, limit = limits.get(problem.contract.predicts, ("ROC AUC", LEAK_AUC))
     return [
         Warned(
             kind="possible_leak",
@@ -269,7 +278,8 @@ def _twins(part: Problem) -> list[Warned]:
 
 def _rows(problem: Problem, part: Problem) -> list[Warned]:
     told = []
-    repeated = float(part.X.assign(__target=part.plain_target if part.y.ndim > 1 else part.y).duplicated().mean())
+    told_apart = part.plain_target if part.contract.predicts in ("groups", "scores") else part.y
+    repeated = float(part.X.assign(**{f"__target {i}": each for i, each in enumerate(np.atleast_2d(told_apart.T))}).duplicated().mean())
     if repeated > 0.005:
         told.append(
             Warned(
@@ -286,7 +296,7 @@ def _rows(problem: Problem, part: Problem) -> list[Warned]:
                 message=f"{died} events among {problem.n_rows} training rows: risk is learnt from events, so all models will be uncertain",
             )
         )
-    if problem.n_classes:
+    if problem.contract.predicts == "classes":
         shares = np.bincount(problem.y, minlength=problem.n_classes) / max(1, problem.n_rows)
         rare = int(np.argmin(shares))
         if shares[rare] < 0.05:

@@ -41,7 +41,7 @@ def bootstrap_scores(
     scores: dict[int, Array] = {}
     waiting: dict[bool, list[int]] = {False: [], True: []}
     for i, metric in enumerate(metrics):
-        if metric.needs == "label" and groups is None and not metric.package:
+        if metric.needs == "label" and y.ndim == 1 and groups is None and not metric.package:
             scores[i] = _label_scores(metric.same_as or metric.name, y, shaped[i], resamples, np.random.default_rng(seed))
         else:
             # How many rows are positive is part of what the calibration error is uncertain by: its classes are not drawn apart.
@@ -113,7 +113,7 @@ def affordable(metric: Metric, y: Array, shaped: Array, resamples: int) -> int:
         return resamples
     if shaped.ndim == 1:  # concordance: cumulative sums over blocks of every size
         return int(np.clip(RANK_WORK // (len(y) * max(1, int(np.log2(len(y))))), min(100, resamples), resamples))
-    columns = 1 if shaped.shape[1] == 2 else len(np.unique(y))
+    columns = shaped.shape[1] if y.ndim == 2 else 1 if shaped.shape[1] == 2 else len(np.unique(y))
     work = len(y) * (4 * columns if metric.name == "roc_auc_ovo" else columns + 1)
     return int(np.clip(RANK_WORK // work, min(100, resamples), resamples))
 
@@ -127,7 +127,7 @@ def paired_bootstrap_scores(
         first: what the metric's function takes, of the first model, as in `bootstrap_scores`.
         second: the same of the second model.
     """
-    if metric.needs == "label" and not metric.package:
+    if metric.needs == "label" and y.ndim == 1 and not metric.package:
         return _paired_label_scores(metric.same_as or metric.name, y, first, second, resamples, np.random.default_rng(seed))
     resamples = affordable(metric, y, first, resamples)
     mine, other = weigher(metric, y, first), weigher(metric, y, second)

@@ -65,6 +65,7 @@ def seal_holdout(
     import pandas as pd
 
     from tools.foresight import plan_forecast
+    from tools.labels import joined, named_columns
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
     from tools.schemes import check_left_out, check_scheme, chosen_scheme, described, gap_of, left_out_alone, metric_left_out
@@ -84,6 +85,17 @@ def seal_holdout(
         return seal_without_target(ctx, frame, task, target, metric, split, column)
     if target is None:
         raise ToolRefused(f"name the target. Columns: {', '.join(map(str, frame.columns[:60]))}.")
+    labels = named_columns(target, [str(name) for name in frame.columns])
+    task = task or ("multilabel" if labels else None)
+    if labels and task != "multilabel":
+        raise InputRefused(f"--target {target} names {len(labels)} columns, which only --task multilabel predicts; this task is {task}.")
+    if task == "multilabel":
+        if not labels:
+            raise InputRefused(
+                f"target {target!r} is no list of columns; expected the names of several 0/1 columns, as in --target a,b,c."
+                f" Columns: {', '.join(map(str, frame.columns[:30]))}."
+            )
+        frame = frame.assign(**{target: joined(frame, labels)}).drop(columns=labels)
     event = agreed("event", wish.event, event)
     check_columns(frame, wish, target, column, event)
     frame, barred = without_forbidden(frame, wish)
@@ -91,7 +103,7 @@ def seal_holdout(
     if isinstance(frame[target].dtype, pd.DatetimeTZDtype) or frame[target].dtype.kind in "mM":
         raise InputRefused(f"target {target!r} holds dates; store it as a number, such as days, or choose another --target.")
     values = frame[target]
-    if not pd.api.types.is_numeric_dtype(values):
+    if not labels and not pd.api.types.is_numeric_dtype(values):
         # Labels are compared without the blanks around them, here and everywhere after.
         values = label_text(values).replace("", None)
     task = task or infer_task(values)
@@ -134,7 +146,7 @@ def seal_holdout(
     if forecast:
         plan = plan.model_copy(update={"holdout_fraction": len(holdout_at) / len(rows)})
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
-    classes = _classes(rows[target], task, wish) if predicts(task) == "classes" else []
+    classes = _classes(rows[target], task, wish) if predicts(task) == "classes" else labels
     contract = Contract(
         task=task,
         target=target,
@@ -378,27 +390,6 @@ def ordered_classes(labels: pd.Series, task: Task) -> list[str]:
         return sorted(names, key=float)
     except ValueError:
         return sorted(names)
-
-
-def _check_folds(train: pd.DataFrame, contract: Contract) -> None:
-    """A group or time column with few values can leave folds that nothing can be learnt for."""
-    from tools.folds import fit_rows, fold_ids, make_folds
-
-    folds = make_folds(train, contract)
-    ids = fold_ids(folds)
-    by = f"{contract.split.kind} column {contract.split.column!r}"
-    if len(ids) < (1 if contract.split.kind == "time" else 2):
-        raise InputRefused(f"{by} has too few distinct values among the training rows to cross-validate; use another column, or none.")
-    for fold in ids:
-        learn = train[contract.answers].iloc[fit_rows(folds, fold, contract)]
-        poor = contract.predicts == "classes" and learn[contract.target].nunique() < 2
-        if len(learn) < 2 or poor:
-            raise InputRefused(
-                f"{by} leaves a fold whose {len(learn)} training rows hold fewer than two classes of {contract.target!r};"
-                " use another column, or none."
-                if contract.predicts == "classes"
-                else f"{by} leaves a fold with {len(learn)} rows to learn from; use another column, or none."
-            )
 
 
 def _check_both_sides(train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.contract import Task
+from tools.contract import Task, predicts
 from tools.deadline import Deadline
 from tools.deciding import decides
 from tools.metrics import find_metric
@@ -38,6 +38,13 @@ def loss_function(metric: str, task: Task) -> Loss:
     """
     chosen = find_metric(metric)
     sign = -1.0 if chosen.direction == "maximize" else 1.0
+    if predicts(task) == "labels":
+        called = chosen.needs == "label"
+        # A little of the squared error breaks ties among calls.
+        return lambda y, p: sign * chosen.function(y, (p >= 0.5).astype(int) if called else p) + 1e-3 * float(((p - y) ** 2).mean())
+    if predicts(task) == "scores" and chosen.needs == "proba":  # a score as the probability of the label
+        of_two = loss_function(metric, "binary")
+        return lambda y, p: of_two(y, np.column_stack([1 - p, p]))
     if metric == "log_loss":
         return lambda y, p: float(-np.log(np.clip(p[np.arange(len(y)), y], 1e-15, 1)).mean())
     if metric == "roc_auc":

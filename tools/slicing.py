@@ -114,6 +114,8 @@ def loss_of_rows(problem: Problem, predictions: Array, decided: Array | None = N
     contract, y = problem.contract, problem.y
     if contract.predicts == "risk":
         return _misordered(y, predictions, contract.seed), MISORDERED
+    if contract.predicts == "labels":
+        return ((predictions - y) ** 2).mean(axis=1), BRIER
     if contract.metric == "mase" and problem.units is not None:
         return np.abs(predictions - y) / problem.units, "absolute error in units of the seasonal naive one"
     return row_losses(contract.metric, problem.n_classes, y, predictions, decided)

@@ -56,6 +56,8 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
             f"{len(values)} rows with a target for {folds} folds; expected at least {2 * folds} rows."
             f" Bring more rows{f', or try --folds {len(values) // 2}' if len(values) >= 4 else ''}."
         )
+    if predicts(task) == "labels":
+        return
     if predicts(task) != "classes":
         _check_values(values, task)
         return

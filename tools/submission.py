@@ -77,9 +77,9 @@ async def submit_candidate(
 
     started = time.monotonic()
     _check_name(ctx, name)
-    check_code(code)
     if reason := ctx.vault.contract.constraints.refuses(CODE):
         raise ToolRefused(f"a model written as code cannot be taken: {reason}.")
+    check_code(code)
     if (predicts := ctx.vault.contract.predicts) not in ("classes", "values"):
         raise ToolRefused(f"code is taken for classes and values; this task predicts {predicts}. Train its own families instead.")
     scored = await ctx.cross_validate(name, code, time_s)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tools.metrics.classification import ECE_BINS, brier_losses, calibration_gaps
 from tools.metrics.metric import Metric
+from tools.metrics.multilabel import labels_weigher, scorable
 from tools.metrics.ordinal import rps_losses
 from tools.metrics.regression import row_losses
 from tools.metrics.structure import silhouettes
@@ -37,6 +38,8 @@ def weigher(metric: Metric, y: Array, shaped: Array) -> Weigher:
         return _own_silhouettes(y, shaped)
     if metric.package or metric.needs == "group" or metric.name == "agreement":
         return _repeated(metric, y, shaped)
+    if y.ndim == 2:
+        return labels_weigher(metric.name, y, shaped)
     if metric.needs == "label":
         return _label(metric, y, shaped)
     if metric.name in ("roc_auc", "average_precision"):
@@ -143,14 +146,23 @@ def _label(metric: Metric, y: Array, labels: Array) -> Weigher:
 
 def _one_against_rest(name: str, y: Array, proba: Array) -> Weigher:
     columns = [1] if proba.shape[1] == 2 else [int(code) for code in np.unique(y)]
-    curve = _auc if name == "roc_auc" else _precision_area
+    return _curves(_auc if name == "roc_auc" else _precision_area, [(y == code, proba[:, code]) for code in columns])
+
+
+def ranked_labels(y: Array, proba: Array) -> Weigher:
+    """Average precision as the mean over labels, of those that are true in some rows and false in others."""
+    return _curves(_precision_area, [(y[:, place] == 1, proba[:, place]) for place in scorable(y)])
+
+
+def _curves(curve: Callable[[Array, Array, Array], float | None], columns: list[tuple[Array, Array]]) -> Weigher:
+    """The mean area under curves, of pairs of what is positive and what was said, shape (n,) each."""
     ranked = []
-    for code in columns:
-        order = np.argsort(-proba[:, code], kind="stable")
-        falling = proba[order, code]
+    for positive, said in columns:
+        order = np.argsort(-said, kind="stable")
+        falling = said[order]
         # Last row of each run of equal probabilities: ties count as one step of the curve.
         ends = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)
-        ranked.append((order, y[order] == code, ends))
+        ranked.append((order, positive[order], ends))
 
     def score(counts: Array) -> float:
         areas = [curve(counts[order], positive, ends) for order, positive, ends in ranked]

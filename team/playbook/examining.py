@@ -66,7 +66,8 @@ def curve(t: Transcript, candidate: str) -> Call | None:
 def explanation(t: Transcript, candidate: str) -> Call | None:
     """What the candidate relies on, under the same conditions and in searches of some minutes."""
     seconds = _seconds(t, EXPLANATION_SHARE, MOST_EXPLANATION_S, LEAST_EXPLANATION_S)
-    if seconds is None or t.called("explain"):
+    several = t.facts["contract"]["task"] == "multilabel"  # which `explain` does not take apart
+    if seconds is None or several or t.called("explain"):
         return None
     return Call("explain", {"candidate": candidate, "time_s": seconds}, f"What does {candidate} rely on, and what makes it err?")
 

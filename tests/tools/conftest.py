@@ -48,6 +48,14 @@ def grades() -> pd.DataFrame:
     return frame.drop(columns=["progression"]).assign(grade=cuts.astype(str))
 
 
+def shapes() -> pd.DataFrame:
+    """Written digits with three labels: whether the digit is even, has a loop, is more than four."""
+    loaded = datasets.load_digits()
+    digits, frame = loaded.target[:500], pd.DataFrame(loaded.data[:500, 2::5]).add_prefix("pixel ")
+    text = [";".join(n for n, of in (("even", d % 2 == 0), ("loop", d in (0, 6, 8, 9)), ("large", d > 4)) if of) for d in digits]
+    return frame.assign(**{"even,loop,large": text})
+
+
 def mixed(rows: int = 240) -> pd.DataFrame:
     """Every kind of column, ugly names, gaps, infinities, a class of two rows."""
     rng = np.random.default_rng(7)
@@ -96,6 +104,7 @@ TABLES: dict[str, tuple[Callable[[], pd.DataFrame], str, Task]] = {
     "wine": (wine, "cultivar", "multiclass"),
     "diabetes": (diabetes, "progression", "regression"),
     "grades": (grades, "grade", "ordinal"),
+    "shapes": (shapes, "even,loop,large", "multilabel"),
     "ink": (ink, "inked", "count"),
     "mixed": (mixed, "outcome", "multiclass"),
 }
@@ -124,7 +133,9 @@ def write_workspace(
         frame = frame.assign(**{target: label_text(frame[target])})
     held = np.arange(len(frame)) % 4 == 3
     train, holdout = frame[~held].reset_index(drop=True), frame[held].drop(columns=sealed).reset_index(drop=True)
-    classes = order or sorted(frame[target].unique()) if by_class else []
+    if task == "multilabel":
+        order = target.split(",")
+    classes = order or sorted(frame[target].unique()) if order or by_class else []
     metric = metric or default_metric(task)
     contract = Contract(
         task=task,

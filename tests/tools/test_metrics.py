@@ -6,13 +6,13 @@ from scipy import special, stats
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
-from tools.contract import one_number, predicts
+from tools.contract import predicts
 from tools.metrics import METRICS, bootstrap_interval, default_metric, metric_for, score, undefined_reason
 from tools.metrics.decision import decided
 from tools.strata import strata
 from tools.survival import signed_times
 
-TASKS = ["binary", "multiclass", "regression", "count", "ordinal", "forecast", "survival"]
+TASKS = ["binary", "multiclass", "regression", "count", "ordinal", "multilabel", "forecast", "survival"]
 UNTARGETED = ("cluster", "anomaly")
 """Tasks whose metrics are scored against something else than a target: tests/tools/test_structure_metrics.py has them."""
 CASES = [(name, task) for name, metric in METRICS.items() for task in metric.tasks if task not in UNTARGETED]
@@ -29,6 +29,9 @@ def rows(task: str, n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     if task == "survival":
         times = rng.exponential(5, n)
         return signed_times(times, rng.random(n) < 0.7), -times + 3 * rng.normal(size=n)
+    if task == "multilabel":
+        y = (rng.random((n, 3)) < [0.2, 0.5, 0.7]).astype(int)
+        return y, (0.6 * rng.random((n, 3)) + 0.35 * y)
     k = 2 if task == "binary" else 4
     y = rng.integers(k, size=n)
     proba = rng.dirichlet(np.ones(k), n)
@@ -42,7 +45,8 @@ def units_of(name: str, n: int) -> np.ndarray | None:
 
 def perfect(task: str, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     """Predictions that are as good as can be."""
-    return {"values": y, "risk": -np.abs(y)}[predicts(task)] if one_number(task) else np.eye(predictions.shape[1])[y]
+    best = {"values": y, "risk": -np.abs(y), "labels": y}.get(predicts(task))
+    return np.eye(predictions.shape[1])[y] if best is None else best
 
 
 @pytest.mark.parametrize(("name", "task"), CASES)
@@ -122,6 +126,10 @@ TRUTH = {
     ("qwk", "ordinal"): lambda y, p: sk.cohen_kappa_score(y, np.floor(p @ np.arange(4) + 0.5).astype(int), weights="quadratic"),
     ("ordinal_mae", "ordinal"): lambda y, p: sk.mean_absolute_error(y, [np.flatnonzero(row >= 0.5)[0] for row in p.cumsum(axis=1)]),
     ("rps", "ordinal"): lambda y, p: np.mean([sk.brier_score_loss(y <= cut, p[:, : cut + 1].sum(axis=1).clip(0, 1)) for cut in range(3)]),
+    ("average_precision", "multilabel"): lambda y, p: sk.average_precision_score(y, p, average="macro"),
+    ("f1_micro", "multilabel"): lambda y, p: sk.f1_score(y, p >= 0.5, average="micro"),
+    ("f1_macro", "multilabel"): lambda y, p: sk.f1_score(y, p >= 0.5, average="macro"),
+    ("hamming_loss", "multilabel"): lambda y, p: sk.hamming_loss(y, p >= 0.5),
     ("poisson_deviance", "count"): sk.mean_poisson_deviance,
     ("rmse", "regression"): sk.root_mean_squared_error,
     ("mae", "regression"): sk.mean_absolute_error,

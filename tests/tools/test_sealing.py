@@ -12,6 +12,7 @@ import pytest
 
 from tests.hosting import Hosting
 from tools.intake import fetch_data
+from tools.problem import encode_target
 from tools.sealing import seal_holdout
 from tools.spec import InputRefused, ToolRefused
 
@@ -163,6 +164,46 @@ def test_ordinal_classes_stand_in_the_order_of_numbers_or_the_users(tmp_path: Pa
     sealed(h)
     assert h.vault.contract.classes == ["e", "c", "a", "b", "d"]
     assert h.vault.contract.predicts == "classes"
+
+
+LABELS = {"up": [0, 1] * 50, "red": [True, False, False, False] * 25, "odd": [1, 0, 1, 2, 1] * 20, "rare": [1] + [0] * 99}
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "message"),
+    [
+        ("up,odd", {}, r"label column 'odd' holds '2', expected 0 and 1 alone"),
+        ("up,town", {}, r"label column 'town' holds '(Ulm|Bonn)', expected 0 and 1 alone"),
+        ("up,rare", {}, r"label column 'rare' is 1 in 1 of 100 rows; expected 2 of both at least"),
+        ("up,up", {}, r"a column stands there twice"),
+        ("up,red", {"task": "binary"}, r"names 2 columns, which only --task multilabel predicts; this task is binary"),
+        ("up", {"task": "multilabel"}, r"target 'up' is no list of columns; expected the names of several 0/1 columns"),
+        ("up,blue", {}, r"target 'up,blue' is not in the table"),
+    ],
+)
+def test_labels_that_are_none_are_refused(tmp_path: Path, target: str, settings: dict[str, str], message: str) -> None:
+    with pytest.raises(InputRefused, match=message):
+        sealed(hosting(tmp_path, frame().assign(**LABELS), target=target, **settings))
+
+
+def test_all_label_columns_are_sealed(tmp_path: Path) -> None:
+    table = frame().assign(**LABELS).drop(columns=["odd", "rare"])
+    table.loc[5, "up"] = None
+    h = hosting(tmp_path, table, target="up, red")
+    fetch_data(h.host)
+    result = seal_holdout(h.host)
+    assert (result.task, result.metric, result.classes, result.rows_without_target) == ("multilabel", "average_precision", ["up", "red"], 1)
+    contract = h.vault.contract
+    assert contract.predicts == "labels"
+    assert contract.prediction_columns == ["proba_up", "proba_red"]
+    assert contract.features == ["age", "town", "left"]
+    assert list(pd.read_parquet(h.run.data / "holdout.parquet").columns) == contract.features
+    train, kept = pd.read_parquet(h.run.data / "train.parquet"), pd.read_parquet(h.run.vault / "holdout_labels.parquet")
+    assert sorted(train.columns) == sorted([*contract.features, contract.target])
+    labels = h.vault.training_labels()[0]
+    assert labels.shape == (contract.rows_train, 2)
+    whole = np.concatenate([labels, encode_target(kept, contract)])
+    assert whole.sum(axis=0).tolist() == [table["up"].sum(), table["red"][table["up"].notna()].sum()]
 
 
 def test_a_role_that_names_no_target_is_told_the_columns(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.contract import predicts
+from tools.contract import Task, predicts
 from tools.deadline import Deadline
 from tools.metrics import METRICS, score
 from tools.selection import by_fold, greedy_weights, loss_function, weighted
@@ -17,13 +17,24 @@ def proba(rng: np.random.Generator, y: np.ndarray, k: int) -> np.ndarray:
     return found / found.sum(axis=1, keepdims=True)
 
 
-@pytest.mark.parametrize("metric", sorted(METRICS))
+def targeted(metric: str) -> list[Task]:
+    """The tasks of a metric in which rows have an answer each; groups and the panel's scores have none."""
+    return [task for task in METRICS[metric].tasks if predicts(task) in ("classes", "values", "labels")]
+
+
+MEASURES = sorted(metric for metric in METRICS if targeted(metric))
+
+
+@pytest.mark.parametrize("metric", MEASURES)
 def test_the_quick_loss_orders_as_the_metric_does(metric: str) -> None:
     rng = np.random.default_rng(0)
-    for task in METRICS[metric].tasks:
+    for task in targeted(metric):
         if predicts(task) == "values":
             y = rng.gamma(2.0, size=300) + 0.1
             found = [y + s * rng.normal(size=300) for s in (0.1, 0.5, 1.0)]
+        elif task == "multilabel":
+            y = rng.integers(2, size=(300, 3))
+            found = [np.clip(0.25 + 0.5 * y + s * rng.normal(size=y.shape), 0, 1) for s in (0.1, 0.4, 0.8)]
         else:
             y = rng.integers(2 if task == "binary" else 3, size=300)
             found = [proba(rng, y, y.max() + 1) for _ in range(3)]
@@ -31,6 +42,15 @@ def test_the_quick_loss_orders_as_the_metric_does(metric: str) -> None:
         sign = -1 if METRICS[metric].direction == "maximize" else 1
         losses, scores = [loss(y, p) for p in found], [sign * score(metric, task, y, p, units=np.ones(300)) for p in found]
         assert np.argsort(losses).tolist() == np.argsort(scores).tolist()
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision"])
+def test_scores_of_anomalies_are_judged_as_probabilities(metric: str) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=300)
+    found = [np.clip(0.25 + 0.5 * y + s * rng.normal(size=300), 0, 1) for s in (0.1, 0.4, 0.8)]
+    losses = [loss_function(metric, "anomaly")(y, p) for p in found]
+    assert np.argsort(losses).tolist() == np.argsort([-score(metric, "anomaly", y, p) for p in found]).tolist()
 
 
 def test_independent_errors_are_averaged_away() -> None:
@@ -61,7 +81,7 @@ def test_without_time_the_best_one_is_taken() -> None:
 
 
 @given(
-    metric=st.sampled_from(sorted(METRICS)),
+    metric=st.sampled_from(MEASURES),
     members=st.integers(1, 6),
     n=st.integers(20, 80),
     seed=st.integers(0, 10_000),
@@ -69,10 +89,13 @@ def test_without_time_the_best_one_is_taken() -> None:
 def test_weights_are_a_convex_mix_that_is_no_worse_than_its_best_member(metric: str, members: int, n: int, seed: int) -> None:
     """On the rows that they were learned from, by the loss that they were learned with."""
     rng = np.random.default_rng(seed)
-    for task in METRICS[metric].tasks:
+    for task in targeted(metric):
         if predicts(task) == "values":
             y = rng.gamma(2.0, size=n) + 0.1
             predictions = np.stack([y + rng.uniform(0, 2) * rng.normal(size=n) for _ in range(members)])
+        elif task == "multilabel":
+            y = rng.integers(2, size=(n, 3))
+            predictions = rng.random((members, n, 3))
         else:
             k = 2 if task == "binary" else 3
             y = np.concatenate([np.arange(k), rng.integers(k, size=n - k)])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.contract import one_number, predicts
+from tools.contract import predicts
 from tools.metrics import METRICS, bootstrap_interval, bootstrap_intervals, score, shaped, undefined_reason
 from tools.resampling import bootstrap_scores, group_draws, row_draws, strata_of
 from tools.survival import signed_times
@@ -31,6 +31,9 @@ def drawn(task: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     if task == "survival":
         times = rng.integers(1, 9, n).astype(float)
         return signed_times(times, rng.random(n) < 0.7), -times + rng.choice([-3.0, 0.0, 0.0, 3.0], n)
+    if task == "multilabel":
+        y = np.concatenate([np.eye(3, dtype=int), rng.integers(2, size=(n - 3, 3))])
+        return y, np.where(rng.random(y.shape) < 0.3, rng.integers(0, 5, y.shape) / 4, 0.2 + 0.6 * y)
     k = 2 if task == "binary" else int(rng.integers(3, 6))
     y = np.concatenate([np.arange(k), rng.integers(k, size=n - k)])
     proba = rng.integers(1, 5, size=(n, k)).astype(float)
@@ -47,9 +50,9 @@ def test_counts_score_as_repeated_rows_do(name: str, task: str, n: int, seed: in
         return
     counts = np.random.default_rng(seed + 1).integers(0, 4, n).astype(float)
     again = np.repeat(np.arange(n), counts.astype(int))
-    found = weigher(metric, *shaped(metric, task, y, predictions))(counts)
+    found = weigher(metric, *shaped(metric, task, y, predictions, np.ones(n)))(counts)
     try:
-        expected = score(name, task, y[again], predictions[again])
+        expected = score(name, task, y[again], predictions[again], units=np.ones(len(again)))
     except ValueError:
         assert np.isnan(found)
     else:
@@ -63,15 +66,16 @@ def test_scores_stay_in_range_below_the_truth_and_know_no_order_of_rows(name: st
     if undefined_reason(name, task, y):
         return
     low, high = METRICS[name].range
-    found = score(name, task, y, predictions)
+    found = score(name, task, y, predictions, units=np.ones(n))
     assert low - 1e-12 <= found <= high + 1e-12
     order = np.random.default_rng(seed + 1).permutation(n)
-    assert score(name, task, y[order], predictions[order]) == pytest.approx(found, rel=1e-9, abs=1e-12)
-    best = score(name, task, y, {"values": y, "risk": -np.abs(y)}[predicts(task)] if one_number(task) else np.eye(predictions.shape[1])[y])
+    assert score(name, task, y[order], predictions[order], units=np.ones(n)) == pytest.approx(found, rel=1e-9, abs=1e-12)
+    truth = {"classes": lambda: np.eye(predictions.shape[1])[y], "risk": lambda: 0.5 * (y > 0) - np.abs(y)}.get(predicts(task), lambda: y)()
+    best = score(name, task, y, truth, units=np.ones(n))
     assert found == pytest.approx(best, abs=1e-12) or METRICS[name].better(best, found)
 
 
-@given(n=st.integers(6, 200), seed=SEEDS, task=st.sampled_from(["binary", "multiclass", "regression", "count", "ordinal"]))
+@given(n=st.integers(6, 200), seed=SEEDS, task=st.sampled_from(["binary", "multiclass", "regression", "count", "ordinal", "multilabel"]))
 def test_a_resample_has_every_class_in_its_share(n: int, seed: int, task: str) -> None:
     y, _ = drawn(task, n, seed)
     for counts in row_draws(strata_of(task, y), n, 5, np.random.default_rng(seed)):
@@ -92,17 +96,17 @@ def test_a_resample_of_groups_takes_all_rows_of_a_group_or_none(n: int, seed: in
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_the_interval_holds_the_score_and_resamples_stay_in_range(name: str, task: str) -> None:
     y, predictions = drawn(task, 120, 3)
-    found = bootstrap_interval(name, task, y, predictions, resamples=200)
+    found = bootstrap_interval(name, task, y, predictions, units=np.ones(120), resamples=200)
     assert found.low <= found.score <= found.high
     metric, groups = METRICS[name], np.arange(120) // 3
-    codes, ready = shaped(metric, task, y, predictions)
+    codes, ready = shaped(metric, task, y, predictions, np.ones(120))
     (scores,) = bootstrap_scores([metric], task, codes, [ready], 100, 0, groups)
     assert len(scores) == 100
     assert scores.min() >= metric.range[0]
     assert scores.max() <= metric.range[1] + 1e-12
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "count", "ordinal"])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "count", "ordinal", "multilabel"])
 def test_metrics_that_share_their_resamples_get_the_same_intervals(task: str) -> None:
     y, predictions = drawn(task, 80, 1)
     names = [name for name, metric in METRICS.items() if task in metric.tasks]

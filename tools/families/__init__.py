@@ -55,6 +55,7 @@ LEARNS: dict[Task, list[str]] = {
     "binary": _TABULAR,
     "multiclass": _TABULAR,
     "ordinal": _ORDERED,
+    "multilabel": _TABULAR,
     "regression": _TABULAR,
     "count": _TABULAR,
     "forecast": ["seasonal_naive", "theta", "lags_linear", "ets", "lags_lightgbm", "lags_catboost", "arima"],
@@ -63,13 +64,14 @@ LEARNS: dict[Task, list[str]] = {
     "anomaly": ["dummy", "pca", "isolation_forest", "local_outlier", "one_class_svm", "ecod", "copod"],
 }
 """Families by task, in the order in which a search takes them."""
-TABULAR: tuple[Task, ...] = ("binary", "multiclass", "ordinal", "regression", "count")
+TABULAR: tuple[Task, ...] = ("binary", "multiclass", "ordinal", "multilabel", "regression", "count")
 """Tasks that boosters, forests, linear models and the network serve."""
 _SIMPLE = ["dummy", "linear", "tree"]
 BASELINES: dict[Task, list[str]] = {
     "binary": _SIMPLE,
     "multiclass": _SIMPLE,
     "ordinal": _SIMPLE,
+    "multilabel": _SIMPLE,
     "regression": _SIMPLE,
     "count": _SIMPLE,
     "forecast": ["seasonal_naive"],

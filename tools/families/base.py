@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -45,6 +45,8 @@ class Setting:
     predicts: Predicts = "classes"
     counts: bool = False
     """Whether the values are whole numbers of 0 and more."""
+    labels: int = 0
+    """Number of labels, each of which is a problem of two classes; 0 where there are no labels."""
     ordered: bool = False
     """Whether the classes stand in an order."""
     text: bool = True
@@ -188,6 +190,38 @@ class Fitted:
 
 
 @dataclass
+class FittedLabels(Fitted):
+    """One fitted model of two classes for each label."""
+
+    fits: list[Fitted] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, fits: list[Fitted]) -> FittedLabels:
+        """The labels' fits as one, whose iterations are their mean and whose pace is that of one iteration for every label."""
+        made = [fitted.iterations for fitted in fits if fitted.iterations is not None]
+        paces = [fitted.pace for fitted in fits if fitted.pace is not None]
+        names = dict.fromkeys(name for fitted in fits for name in fitted.importance)
+        return cls(
+            fits[0].predictor,
+            np.empty(0, dtype=np.int64),
+            len(fits),
+            iterations=round(float(np.mean(made))) if made else None,
+            cut_short=any(fitted.cut_short for fitted in fits),
+            starved=any(fitted.starved for fitted in fits),
+            importance={name: float(np.mean([fitted.importance.get(name, 0.0) for fitted in fits])) for name in names},
+            pace=sum(paces) if paces else None,
+            fits=fits,
+        )
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        """Probability of each label, shape (n, labels). float64."""
+        return np.column_stack([fitted.predict(X)[:, 1] for fitted in self.fits])
+
+    def contributions(self, X: pd.DataFrame) -> Contributions | None:
+        return None
+
+
+@dataclass
 class Constant:
     """Predicts the same for every row."""
 
@@ -325,7 +359,7 @@ class Family(ABC):
         """Fit on rows in the schema's dtypes.
 
         Args:
-            y: class codes (int64), or values or signed times (float64), shape (n,).
+            y: class codes (int64), or values or signed times (float64), shape (n,), or 0 and 1 for each label, shape (n, labels).
             X_valid, y_valid: rows for early stopping, or None.
 
         Raises:
@@ -336,6 +370,8 @@ class Family(ABC):
             return self._fit_risk(X, y, X_valid, y_valid, params, setting, context)
         if setting.predicts in ("groups", "scores"):
             return self._fit_points(X, params, setting, context)
+        if setting.labels:
+            return self._fit_labels(X, y, X_valid, y_valid, params, setting, context)
         if setting.n_classes == 0:
             return self._fit_values(X, y, X_valid, y_valid, params, setting, context)
         params.pop("log_target", None)
@@ -359,6 +395,24 @@ class Family(ABC):
             importance=raw.importance,
             pace=raw.pace,
         )
+
+    def _fit_labels(
+        self,
+        X: pd.DataFrame,
+        y: Array,
+        X_valid: pd.DataFrame | None,
+        y_valid: Array | None,
+        params: Params,
+        setting: Setting,
+        context: FitContext,
+    ) -> Fitted:
+        """One fit a label, each of which gets the same share of the time (binary relevance)."""
+        one, fits = replace(setting, labels=0, predicts="classes"), []
+        for place in range(setting.labels):
+            left = context.deadline
+            part = replace(context, deadline=left.share(left.remaining() / (setting.labels - place)) if self.iterative else left)
+            fits.append(self.fit(X, y[:, place], X_valid, None if y_valid is None else y_valid[:, place], params, one, part))
+        return FittedLabels.of(fits)
 
     def _fit_risk(
         self,
@@ -467,8 +521,6 @@ def encoding_target(y: Array, setting: Setting) -> Array:
 
 
 def _with_classes(setting: Setting, n_classes: int) -> Setting:
-    from dataclasses import replace
-
     return setting if setting.n_classes == n_classes else replace(setting, n_classes=n_classes)
 
 

@@ -9,6 +9,7 @@ from tools.contract import Task, predicts
 from tools.metrics.classification import CLASSIFICATION
 from tools.metrics.custom import brought, load
 from tools.metrics.metric import Metric
+from tools.metrics.multilabel import MULTILABEL, scorable
 from tools.metrics.ordinal import ORDINAL
 from tools.metrics.regression import REGRESSION
 from tools.metrics.structure import STRUCTURE
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*CLASSIFICATION, *ORDINAL, *REGRESSION, *SURVIVAL, *STRUCTURE)}
+METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (*CLASSIFICATION, *ORDINAL, *MULTILABEL, *REGRESSION, *SURVIVAL, *STRUCTURE)
+}
 """The built-in metrics."""
 _DEFAULTS: dict[Task, str] = {
     "binary": "roc_auc",
@@ -31,6 +34,7 @@ _DEFAULTS: dict[Task, str] = {
     "survival": "c_index",
     "cluster": "silhouette",
     "anomaly": "agreement",
+    "multilabel": "average_precision",
 }
 _TWO_CLASSES = ("roc_auc", "roc_auc_ovo", "average_precision", "mcc", "kappa", "qwk")
 
@@ -106,6 +110,10 @@ def undefined_reason(metric: str, task: Task, y: Array) -> str | None:
             return "poisson_deviance is of counts and some true values are negative; use rmse or mae"
         if metric == "rmsle" and (y < 0).any():
             return "rmsle takes log(1 + value) and some true values are negative; use rmse or mae"
+        return None
+    if predicts(task) == "labels":
+        if metric == "average_precision" and not scorable(y):
+            return "average_precision needs a label that is true in some rows and false in others; use hamming_loss"
         return None
     if metric in _TWO_CLASSES and len(np.unique(y)) < 2:
         return f"{metric} needs at least two classes among the true values, found one; use accuracy or log_loss"

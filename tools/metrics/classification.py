@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.contract import Task
 from tools.metrics.metric import Metric
+from tools.metrics.multilabel import scorable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +44,8 @@ def _average_precision(y: Array, proba: Array) -> float:
     import numpy as np
     from sklearn.metrics import average_precision_score
 
+    if y.ndim == 2:
+        return float(np.mean([average_precision_score(y[:, place], proba[:, place]) for place in scorable(y)]))
     if proba.shape[1] == 2:
         return float(average_precision_score(y == 1, proba[:, 1]))
     return float(np.mean([average_precision_score(y == code, proba[:, code]) for code in np.unique(y)]))
@@ -109,6 +112,12 @@ def _f1(y: Array, labels: Array) -> float:
     from sklearn.metrics import f1_score
 
     return float(f1_score(y, labels, pos_label=1, zero_division=0))
+
+
+def _f1_micro(y: Array, labels: Array) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(y, labels, average="micro", zero_division=0)) if y.ndim == 2 else _accuracy(y, labels)
 
 
 def _f1_macro(y: Array, labels: Array) -> float:
@@ -194,7 +203,7 @@ CLASSIFICATION = (
     ),
     Metric(
         "average_precision",
-        _RANKED,
+        (*_RANKED, "multilabel"),
         "maximize",
         "proba",
         "Area under the precision-recall curve; mean of one-vs-rest over the classes",
@@ -228,7 +237,7 @@ CLASSIFICATION = (
     Metric("recall", _BINARY, "maximize", "label", "Share of positives that are found", _recall, _SHARE),
     Metric("mcc", _BOTH, "maximize", "label", "Matthews correlation coefficient, -1 to 1", _mcc, (-1.0, 1.0)),
     Metric("kappa", _BOTH, "maximize", "label", "Cohen's kappa: agreement beyond chance, -1 to 1", _kappa, (-1.0, 1.0)),
-    Metric("f1_macro", _MULTI, "maximize", "label", "Mean of the classes' F1", _f1_macro, _SHARE),
+    Metric("f1_macro", (*_MULTI, "multilabel"), "maximize", "label", "Mean of the classes' or labels' F1", _f1_macro, _SHARE),
     Metric("f1_weighted", _MULTI, "maximize", "label", "Mean of the classes' F1, weighted by their rows", _f1_weighted, _SHARE),
     Metric("precision_macro", _MULTI, "maximize", "label", "Mean of the classes' precision", _precision_macro, _SHARE),
     Metric(
@@ -241,11 +250,20 @@ CLASSIFICATION = (
         _SHARE,
     ),
     Metric("recall_macro", _MULTI, "maximize", "label", "Mean recall of the classes that occur or are called", _recall_macro, _SHARE),
+    Metric(
+        "f1_micro",
+        (*_MULTI, "multilabel"),
+        "maximize",
+        "label",
+        "F1 over the calls of all classes or labels; with one class a row, the accuracy",
+        _f1_micro,
+        _SHARE,
+        same_as="accuracy",
+    ),
     # Where every row has one class and gets one call, each wrong call is one false positive and one false negative.
     *(
         Metric(name, _MULTI, "maximize", "label", f"{what}; with one class a row, the accuracy", _accuracy, _SHARE, same_as="accuracy")
         for name, what in (
-            ("f1_micro", "F1 over the calls of all classes"),
             ("precision_micro", "Precision over the calls of all classes"),
             ("recall_micro", "Recall over the rows of all classes"),
             ("recall_weighted", "Mean of the classes' recall, weighted by their rows"),

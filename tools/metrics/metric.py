@@ -42,7 +42,7 @@ class Metric:
     in_units: bool = False
     """Whether each row's error is counted in a unit of its own, as that of its series."""
     same_as: str = ""
-    """Another metric that has the same value in these tasks, for a name that people ask for all the same."""
+    """Another metric that has the same value where a row has one class, for a name that people ask for all the same."""
     package: str = ""
     """The installed package that brought it; empty for a built-in one."""
 

@@ -130,8 +130,11 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array, units: Arra
     flat = one_number(task)
     wanted = "(n,)" if flat else "(n, 2)" if task == "binary" else "(n, k)"
     shape_fits = predictions.ndim == (1 if flat else 2) and (task != "binary" or predictions.shape[1] == 2)
-    if y.ndim not in ((1, 2) if predicts(task) in ("groups", "scores") else (1,)) or len(y) != len(predictions) or not shape_fits:
-        raise ValueError(f"{metric.name}: y has shape {y.shape} and predictions {predictions.shape}; expected (n,) and {wanted}")
+    wide = {"labels": (2,), "groups": (1, 2), "scores": (1, 2)}.get(predicts(task), (1,))
+    alike = y.shape == predictions.shape if predicts(task) == "labels" else len(y) == len(predictions)
+    if y.ndim not in wide or not alike or not shape_fits:
+        like = wanted if predicts(task) == "labels" else "(n,)"
+        raise ValueError(f"{metric.name}: y has shape {y.shape} and predictions {predictions.shape}; expected {like} and {wanted}")
     if not np.isfinite(predictions).all():
         raise ValueError(f"{metric.name}: {(~np.isfinite(predictions)).sum()} predictions are missing or infinite")
     reason = undefined_reason(metric.name, task, y)
@@ -148,6 +151,8 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array, units: Arra
         return y.astype(np.int64), np.column_stack([1 - share, share])
     if flat:
         return y.astype(np.float64), predictions
+    if predicts(task) == "labels":
+        return y.astype(np.int64), (predictions >= 0.5).astype(np.int64) if metric.needs == "label" else predictions
     if y.min() < 0 or y.max() >= predictions.shape[1]:
         raise ValueError(f"{metric.name}: y holds codes {y.min()} to {y.max()}, but there are {predictions.shape[1]} probability columns")
     y = y.astype(np.int64)
