@@ -24,7 +24,7 @@ from team.rundir import RunDir, create_run, write_atomic
 from team.settings import Settings, read_settings
 from team.stages import Stage
 from team.vault import Vault
-from tools.tuning import FORKED, PARENT_STUDIES
+from tools.studies import FORKED, PARENT_STUDIES
 
 DECIDED_BY_THE_SPLIT = ("source", "target", "metric", "holdout", "folds", "group", "time_column", "seed")
 """Settings that the sealed contract rests on."""

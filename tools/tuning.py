@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Le
@@ -27,6 +24,7 @@ from tools.casualties import load_casualties, of_the_rows
 from tools.degradation import Degradation
 from tools.show import progress
 from tools.spec import ToolRefused, tool
+from tools.studies import close_call, counted, open_call, open_study, quiet
 from tools.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
@@ -38,14 +36,6 @@ if TYPE_CHECKING:
     from tools.preparation import Preparation
     from tools.problem import Problem
     from tools.sizing import Size
-
-
-PARENT_STUDIES, FORKED = "studies-of-parent.db", "forked.json"
-"""In the work folder of a fork: the parent's studies, and when it was forked."""
-
-
-_CALL, _ORPHANS = "mlteam call", "mlteam orphans"
-"""Attributes of a study: the call that adds trials to it, and the numbers of trials that nobody finished."""
 
 
 class TuningResult(BaseModel):
@@ -99,57 +89,11 @@ def tune(
     search = _Tuning(space, problem, chosen, model_family, deadline, attempts)
     load_libraries([family])
     try:
-        with attempts, deadline.alarm(), _quiet():
+        with attempts, deadline.alarm(), quiet():
             search.run(trials)
     except (DeadlineReached, KeyboardInterrupt):
         search.close()
     return search.result()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna speaks through show(progress) alone."""
-
-    with warnings.catch_warnings():
-        # tqdm, which Optuna loads, misses a widget library that nothing here shows.
-        warnings.filterwarnings("ignore", message="IProgress not found")
-        import optuna
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with warnings.catch_warnings():
-        # The multivariate sampler is marked experimental.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        try:
-            yield
-        finally:
-            optuna.logging.set_verbosity(before)
-
-
-def _adopt_studies(space: Workspace) -> None:
-    """In a fork, go on with the parent's studies as they stood when it was forked: with trials that had ended by then."""
-    import json
-
-    import optuna
-
-    parent, forked = space.work / PARENT_STUDIES, space.work / FORKED
-    if not (parent.exists() and forked.exists()):
-        return
-    at = float(json.loads(forked.read_text(encoding="utf-8"))["at"])
-    theirs = f"sqlite:///{parent}"
-    space.studies.unlink(missing_ok=True)
-    for name in optuna.get_all_study_names(theirs):
-        study = optuna.load_study(study_name=name, storage=theirs)
-        mine = optuna.create_study(study_name=name, storage=f"sqlite:///{space.studies}", direction=study.direction)
-        mine.add_trials([t for t in study.trials if t.datetime_complete is not None and t.datetime_complete.timestamp() <= at])
-    parent.unlink()
-    forked.unlink()
-
-
-def _counted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Trials that came to an end of their own, in their order: not those that a killed process left."""
-    orphans = study.user_attrs.get(_ORPHANS, [])
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished() and trial.number not in orphans]
 
 
 class _Tuning:
@@ -197,7 +141,7 @@ class _Tuning:
             if self.longest > 2 * self.deadline.remaining():
                 break
             # A seed for each trial: a call that was cut off and goes on asks for the same ones.
-            seed = int(np.random.SeedSequence([self.problem.contract.seed, len(_counted(self.study))]).generate_state(1)[0])
+            seed = int(np.random.SeedSequence([self.problem.contract.seed, len(counted(self.study))]).generate_state(1)[0])
             self.study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=8)
             self._one(self.study)
 
@@ -206,16 +150,14 @@ class _Tuning:
         import optuna
 
         made = [c.name for c in leaderboard(self.space) if c.name.startswith(self.stem)]
-        call = study.user_attrs.get(_CALL)
-        if not isinstance(call, dict) or call.get("trials") != trials or not call.get("open"):
-            before = self.before.name if self.before else None
-            study.set_user_attr(_CALL, {"trials": trials, "open": True, "counted": len(_counted(study)), "before": before, "made": made})
+        call = open_call(study, {"trials": trials}, {"before": self.before.name if self.before else None, "made": made})
+        if call is None:
             return
         for name in made:
             if name not in call["made"]:  # the call had got as far as this, and does it again
                 shutil.rmtree(self.space.candidates / name)
         self.before = load_candidate(self.space, call["before"]) if call["before"] else None
-        mine = _counted(study)[call["counted"] :]
+        mine = counted(study)[call["counted"] :]
         complete = [trial for trial in mine if trial.state == optuna.trial.TrialState.COMPLETE]
         self.done, self.pruned = len(complete), len(mine) - len(complete)
         if complete:
@@ -238,24 +180,12 @@ class _Tuning:
     def _open(self) -> optuna.Study:
         import optuna
 
-        self.space.work.mkdir(parents=True, exist_ok=True)
-        _adopt_studies(self.space)
-        study = optuna.create_study(
-            study_name=f"{self.family.name} + {self.preparation.name}" + f" on {of_the_rows(self.size.share)}" * (self.size.share < 1),
-            storage=f"sqlite:///{self.space.studies}",
-            direction=self.problem.contract.direction,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=0),
-            load_if_exists=True,
-        )
-        # A process that was killed leaves trials that nobody will finish.
-        for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-            study.set_user_attr(_ORPHANS, [*study.user_attrs.get(_ORPHANS, []), trial.number])
-            if fixed := trial.system_attrs.get("fixed_params"):
-                study.enqueue_trial(fixed)
-        if not study.trials:
-            from tools.crossval import setting_for
+        from tools.crossval import setting_for
 
+        rows = f" on {of_the_rows(self.size.share)}" * (self.size.share < 1)
+        study = open_study(self.space, f"{self.family.name} + {self.preparation.name}{rows}", [self.problem.contract.direction])
+        study.pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=0)
+        if not study.trials:
             start = self.before.params if self.before else self.family.default(setting_for(self.problem, self.preparation))[0]
             study.enqueue_trial(start)
         return study
@@ -330,7 +260,7 @@ class _Tuning:
         """Keep the best as a candidate, close the call, and say what it did."""
         result = self._result()
         if self.study is not None:
-            self.study.set_user_attr(_CALL, {**self.study.user_attrs.get(_CALL, {}), "open": False})
+            close_call(self.study)
         return result
 
     def _result(self) -> TuningResult:
@@ -351,7 +281,7 @@ class _Tuning:
             improved=improved,
             trials_done=self.done,
             trials_pruned=self.pruned,
-            trials_in_study=len(_counted(self.study)) if self.study is not None else 0,
+            trials_in_study=len(counted(self.study)) if self.study is not None else 0,
             gain=self.sign * (now.score - self.before.score) if compared and self.before else 0.0,
             gain_std_error=paired_error(now.fold_scores, self.before.fold_scores) if compared and self.before else 0.0,
             params=now.params,
