@@ -18,12 +18,15 @@ from team.budget import Meter
 from team.roles import stage_text
 from team.stages import Stage, State, may_send_back
 from tools.contract import Contract
+from tools.families import brought
 from tools.host import Wish
 
 CONDUCTOR = "conductor"
 LEADERS_SHOWN = 5
 OLD_MESSAGES = 6
 OLD_MESSAGE_CHARS = 700
+FAMILIES_SHOWN = 20
+"""Of those that packages bring."""
 FACT_CHARS = 1_000
 """Of one text among the facts."""
 
@@ -76,6 +79,10 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
             "trials_left": meter.trials_left,
         },
     }
+    if wish.preparers:
+        facts["wish"]["preparers"] = list(wish.preparers)
+    if families := brought():
+        facts["families_brought"] = families[:FAMILIES_SHOWN]
     if contract is not None:
         facts["contract"] = contract.model_dump(exclude={"features", "schema_version"}) | {
             "features": len(contract.features),

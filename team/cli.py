@@ -47,6 +47,9 @@ def run(
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds.  [default: 5]")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose values must stay on one side of a split.")] = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows in time.")] = None,
+    preparers: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Transformers of installed packages, fitted inside each fold; commas between them.")
+    ] = None,
     tracker: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
     ] = None,

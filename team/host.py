@@ -40,6 +40,7 @@ class Host:
             folds=settings.folds,
             group=settings.group,
             time_column=settings.time_column,
+            preparers=tuple(settings.preparers),
         )
 
     def send_back_to(self) -> list[str]:

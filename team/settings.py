@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from team.errors import UsageError
 from tools.tracker import check_address
@@ -92,6 +92,14 @@ Sandbox = Annotated[
 ]
 
 
+def _names(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]
+"""A list, or names with commas between them."""
+
+
 def _tracker(value: Any) -> Any:
     return None if value == "none" else check_address(value) if isinstance(value, str) else value
 
@@ -135,6 +143,8 @@ class Settings(BaseSettings):
     """Column whose values must not be on both sides of a split."""
     time_column: str | None = None
     """Column that orders the rows in time; the holdout is then the latest part."""
+    preparers: Names = []
+    """Transformers that installed packages bring (entry points of `mlteam.preparers`), fitted inside each fold, in this order."""
     tracker: Annotated[str | None, BeforeValidator(_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
 

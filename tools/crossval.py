@@ -17,6 +17,7 @@ from tools.families import family
 from tools.families.base import FitContext, Fitted, Setting
 from tools.folds import fit_rows, share_of
 from tools.preparation import Preparation
+from tools.preparers import fit_prepared
 from tools.problem import Problem
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
     spread = float(problem.y.std()) if regression else 0.0
     skew = float((((problem.y - problem.y.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
     return Setting(
-        columns=preparation.columns,
+        columns=preparation.seen,
         n_rows=problem.n_rows,
         n_classes=problem.n_classes,
         metric=problem.contract.metric,
@@ -113,7 +114,7 @@ def evaluate_candidate(
     params = dict(spec.params)
     target = target or deadline
     if pace and model_family.iterative and not math.isinf(target.remaining()):
-        params = _paced(model_family, params, spec.share, problem, X, setting, target)
+        params = _paced(model_family, params, spec.share, problem, preparation, setting, target)
     oof = problem.empty_predictions(problem.n_rows)
     iterations: list[int] = []
     cut_short = starved = False
@@ -123,7 +124,8 @@ def evaluate_candidate(
         learn, check = _rows(problem, fold, spec.share)
         share = deadline.share(target.remaining() * 0.93 / (len(problem.fold_ids) - i))
         context = FitContext(deadline=share if model_family.iterative else deadline, seed=setting.seed)
-        fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
+        unseen = X.iloc[check], problem.y[check]
+        fitted = fit_prepared(model_family, preparation.preparers, X.iloc[learn], problem.y[learn], *unseen, params, setting, context)
         tick = time.monotonic()
         oof[check] = fitted.predict(X.iloc[check])
         predicting += time.monotonic() - tick
@@ -181,14 +183,22 @@ def _record(
 
 
 def _paced(
-    model_family: Family, params: dict[str, Any], share: float, problem: Problem, X: pd.DataFrame, setting: Setting, deadline: Deadline
+    model_family: Family,
+    params: dict[str, Any],
+    share: float,
+    problem: Problem,
+    preparation: Preparation,
+    setting: Setting,
+    deadline: Deadline,
 ) -> dict[str, Any]:
     """A few iterations on the first fold tell how many the deadline has room for."""
     learn, check = _rows(problem, problem.fold_ids[0], share)
     short = {**params, "epochs": 3} if "epochs" in params else params
     context = FitContext(deadline=deadline.share(deadline.remaining() / 8), iterations=PILOT_ITERATIONS, seed=setting.seed)
     started = time.monotonic()
-    fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], short, setting, context)
+    X, y = problem.X[[column.name for column in preparation.columns]], problem.y
+    unseen = X.iloc[check], y[check]
+    fitted = fit_prepared(model_family, preparation.preparers, X.iloc[learn], y[learn], *unseen, short, setting, context)
     if fitted.iterations is None:
         return params
     elapsed = time.monotonic() - started
@@ -223,7 +233,7 @@ def refit(candidate: Candidate, problem: Problem, preparation: Preparation, dead
             break
         started = time.monotonic()
         context = FitContext(deadline=deadline.share(deadline.remaining() * 0.9), iterations=rounds, seed=setting.seed + bag)
-        fits.append(model_family.fit(X, y, None, None, dict(candidate.params), setting, context))
+        fits.append(fit_prepared(model_family, preparation.preparers, X, y, None, None, dict(candidate.params), setting, context))
         longest = max(longest, time.monotonic() - started)
     return fits
 

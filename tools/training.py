@@ -64,19 +64,21 @@ def train_baselines(
 def train(
     families: Annotated[
         list[str],
-        "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp.",
+        "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp, or one of a package.",
     ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
     per_family: Annotated[int | None, "Most configurations of one family; leave out to go on while time is left.", Ge(1)] = None,
 ) -> TrainingResult:
     """Fit each family's best-known configuration on the contract's folds, then further ones while time is left."""
-    from tools.families import NAMES
+    from tools.families import all_names
 
-    strange = [name for name in families if name not in NAMES]
-    if strange or not families:
-        raise ToolRefused(f"no family {', '.join(map(repr, strange)) or 'named'}; families: {', '.join(NAMES)}.")
-    ordered = [name for name in NAMES if name in families]
+    known = all_names()
+    strange = [name for name in families if name not in known]
+    if len(strange) == len(families):
+        raise ToolRefused(f"no family {', '.join(map(repr, strange)) or 'named'}; families: {', '.join(known)}.")
+    # One that a package brings where the call was made may be missing in this kernel: it must not cost the others.
+    ordered = [name for name in known if name in families] + strange
     arguments = {"families": families, "preparation": preparation, "time_s": time_s, "per_family": per_family}
     return _search("train", arguments, ordered, most=per_family)
 
@@ -184,7 +186,8 @@ class _Search:
 
     def _rounds(self, names: list[str]) -> Iterator[list[tuple[str, Params]]]:
         """First configurations of all families, then second ones, and so on."""
-        from tools.families import FamilyUnavailable, family
+        from tools.deadline import DeadlineReached
+        from tools.families import NAMES, FamilyUnavailable, family
 
         portfolios: list[tuple[str, list[Params]]] = []
         for name in names:
@@ -193,8 +196,13 @@ class _Search:
                     self.skipped.append(Skipped(name=name, reason=reason))
                     continue
                 portfolios.append((name, family(name).default(self.setting)))
-            except (FamilyUnavailable, ImportError, OSError) as error:
-                self.skipped.append(Skipped(name=name, reason=_first_line(error)))
+            except DeadlineReached:
+                raise
+            except Exception as error:
+                if name in NAMES and isinstance(error, (FamilyUnavailable, ImportError, OSError)):
+                    self.skipped.append(Skipped(name=name, reason=_first_line(error)))
+                else:  # what a package brings may fail in any way
+                    self._skip(name, name, _first_line(error))
         for i in range(max((len(portfolio) for _, portfolio in portfolios), default=0)):
             yield [(name, portfolio[i]) for name, portfolio in portfolios if i < len(portfolio)]
 
@@ -217,6 +225,10 @@ class _Search:
             size = size_for(family(name), self.problem.fold_rows, self.setting, self.lost)
         except CannotBeFitted as error:
             self._skip(name, name, str(error))
+        except DeadlineReached:
+            raise
+        except Exception as error:  # a package's own estimate
+            self._skip(name, name, f"its memory cannot be estimated: {type(error).__name__}: {_first_line(error)}")
         stem = name if self.preparation.name == "default" else f"{name}-{self.preparation.name}"
         while size is not None:
             if known := self._known.get(_key(name, params, self.preparation.name, size.share)):
@@ -285,6 +297,7 @@ class _Search:
 
         from tools.families import family
         from tools.families.base import FitContext
+        from tools.preparers import fit_prepared
 
         model_family, n_rows = family(spec.family), spec.share * self.problem.n_rows
         if model_family.iterative or spec.family == "dummy" or n_rows <= 2 * PILOT_ROWS:
@@ -292,7 +305,8 @@ class _Search:
         rows = np.random.default_rng(0).permutation(self.problem.n_rows)[:PILOT_ROWS]
         X = self.problem.X[[column.name for column in self.preparation.columns]].iloc[rows]
         started = time.monotonic()
-        model_family.fit(X, self.problem.y[rows], None, None, dict(spec.params), self.setting, FitContext(deadline=self.deadline))
+        y, context = self.problem.y[rows], FitContext(deadline=self.deadline)
+        fit_prepared(model_family, self.preparation.preparers, X, y, None, None, dict(spec.params), self.setting, context)
         folds = len(self.problem.fold_ids)
         growth = n_rows * (folds - 1) / folds / PILOT_ROWS
         return (time.monotonic() - started) * growth**1.1 * folds

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from tools.sizing import Size
 
 
+MOST_FAILURES = 20
+"""Trials that fail one after another, after which there is no use in going on."""
+
+
 class TuningResult(BaseModel):
     """What one call of the tuner did."""
 
@@ -62,7 +66,9 @@ class TuningResult(BaseModel):
 
 @tool(where="kernel", timeout_s=3600, searches=True)
 def tune(
-    family: Annotated[str, "Family to tune: lightgbm, catboost, xgboost, mlp, linear, extra_trees, random_forest, tree."],
+    family: Annotated[
+        str, "Family to tune: lightgbm, catboost, xgboost, mlp, linear, extra_trees, random_forest, tree, or one of a package."
+    ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
     trials: Annotated[int | None, "Trials of this call; leave out to be bounded by time alone.", Ge(1), Le(10000)] = None,
@@ -86,14 +92,15 @@ def tune(
     chosen = load_preparation(space, preparation, problem)
     arguments = {"family": family, "preparation": preparation, "time_s": time_s, "trials": trials}
     attempts = Attempts(space, "tune", arguments)
-    search = _Tuning(space, problem, chosen, model_family, deadline, attempts)
     load_libraries([family])
-    try:
-        with attempts, deadline.alarm(), quiet():
-            search.run(trials)
-    except (DeadlineReached, KeyboardInterrupt):
-        search.close()
-    return search.result()
+    with quiet():
+        search = _Tuning(space, problem, chosen, model_family, deadline, attempts)
+        try:
+            with attempts, deadline.alarm():
+                search.run(trials)
+        except (DeadlineReached, KeyboardInterrupt):
+            search.close()
+        return search.result()
 
 
 class _Tuning:
@@ -102,14 +109,20 @@ class _Tuning:
     def __init__(
         self, space: Workspace, problem: Problem, preparation: Preparation, family: Family, deadline: Deadline, attempts: Attempts
     ) -> None:
+        from tools.crossval import setting_for
+        from tools.spaces import SearchSpace
+
         self.space, self.problem, self.preparation, self.family, self.deadline = space, problem, preparation, family, deadline
         self.attempts = attempts
+        self.setting = setting_for(problem, preparation)
         self.size = self._size()
+        self.searched = SearchSpace(family, self.setting)
         self.sign = 1.0 if problem.contract.direction == "maximize" else -1.0
         same = [c for c in leaderboard(space) if c.family == family.name and c.preparation == preparation.name]
         self.before = same[0] if same else None
         self.best: Evaluated | None = None
         self.done = self.pruned = 0
+        self.failures = 0
         self.longest = 0.0
         self.study: optuna.Study | None = None
         self.trial: optuna.Trial | None = None
@@ -121,12 +134,10 @@ class _Tuning:
         Raises:
             ToolRefused: when the family cannot be fitted here any more.
         """
-        from tools.crossval import setting_for
         from tools.sizing import CannotBeFitted, size_for
 
-        setting = setting_for(self.problem, self.preparation)
         try:
-            return size_for(self.family, self.problem.fold_rows, setting, load_casualties(self.space))
+            return size_for(self.family, self.problem.fold_rows, self.setting, load_casualties(self.space))
         except CannotBeFitted as error:
             raise ToolRefused(f"{self.family.name} is not tuned: {error}. Tune another family.") from None
 
@@ -138,7 +149,7 @@ class _Tuning:
         self.attempts.studies({self.study.study_name: len(self.study.trials)})
         self._take_up(self.study, trials)
         while (trials is None or self.done + self.pruned < trials) and not self.deadline.expired():
-            if self.longest > 2 * self.deadline.remaining():
+            if self.longest > 2 * self.deadline.remaining() or self.failures >= MOST_FAILURES:
                 break
             # A seed for each trial: a call that was cut off and goes on asks for the same ones.
             seed = int(np.random.SeedSequence([self.problem.contract.seed, len(counted(self.study))]).generate_state(1)[0])
@@ -168,26 +179,26 @@ class _Tuning:
         """The best trial of a cut-off call once more: its out-of-fold predictions went with the process."""
         import optuna
 
-        from tools.crossval import evaluate_candidate, setting_for
+        from tools.crossval import evaluate_candidate
 
         if self.before is not None and not self.sign * (score - self.before.score) > 0:
             return
         # The study keeps what was searched; what the family holds fixed comes from its space.
-        spec = self._spec(self.family.space(optuna.trial.FixedTrial(params), setting_for(self.problem, self.preparation)))
+        spec = self._spec(self.searched.draw(optuna.trial.FixedTrial(params)))
         with self.attempts.fitting(spec):
             self.best = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False)
 
     def _open(self) -> optuna.Study:
         import optuna
 
-        from tools.crossval import setting_for
-
-        rows = f" on {of_the_rows(self.size.share)}" * (self.size.share < 1)
-        study = open_study(self.space, f"{self.family.name} + {self.preparation.name}{rows}", [self.problem.contract.direction])
+        where = f" in the space of {self.searched.package}" if self.searched.package else ""
+        where += f" on {of_the_rows(self.size.share)}" * (self.size.share < 1)
+        study = open_study(self.space, f"{self.family.name} + {self.preparation.name}{where}", [self.problem.contract.direction])
         study.pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=0)
         if not study.trials:
-            start = self.before.params if self.before else self.family.default(setting_for(self.problem, self.preparation))[0]
-            study.enqueue_trial(start)
+            start = self.before.params if self.before else self.family.default(self.setting)[0]
+            if self.searched.package is None or self.searched.holds(start):
+                study.enqueue_trial(start)
         return study
 
     def _one(self, study: optuna.Study) -> None:
@@ -195,11 +206,17 @@ class _Tuning:
 
         import optuna
 
-        from tools.crossval import PrunedTrial, evaluate_candidate, setting_for
+        from tools.crossval import PrunedTrial, evaluate_candidate
         from tools.deadline import DeadlineReached
 
         trial = self.trial = study.ask()
-        params = self.family.space(trial, setting_for(self.problem, self.preparation))
+        try:
+            params = self.searched.draw(trial)
+        except DeadlineReached:
+            raise
+        except Exception as error:  # a package's space may fail in any way
+            self._failed(study, trial, error)
+            return
         same = self.before is not None and (self.before.params, self.before.share) == (params, self.size.share)
         if self.before is not None and same and not self.before.cut_short:
             # The starting point was trained already: its folds are on record.
@@ -230,10 +247,10 @@ class _Tuning:
         except DeadlineReached:
             raise
         except Exception as error:  # a configuration that a library refuses is one failed trial
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            self.pruned += 1
-            progress(trial=trial.number, failed=f"{type(error).__name__}: {str(error)[:200]}")
+            self._failed(study, trial, error)
+            return
         else:
+            self.failures = 0
             study.tell(trial, evaluated.candidate.score)
             self.done += 1
             self.longest = max(self.longest, time.monotonic() - started)
@@ -241,6 +258,15 @@ class _Tuning:
                 self.best = evaluated
             progress(trial=trial.number, score=evaluated.candidate.score, best=self.best.candidate.score)
         self.trial = None
+
+    def _failed(self, study: optuna.Study, trial: optuna.Trial, error: Exception) -> None:
+        import optuna
+
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        self.trial = None
+        self.pruned += 1
+        self.failures += 1
+        progress(trial=trial.number, failed=f"{type(error).__name__}: {str(error)[:200]}")
 
     def _spec(self, params: dict[str, Any]) -> CandidateSpec:
         return CandidateSpec(name="trial", family=self.family.name, params=params, preparation=self.preparation.name, share=self.size.share)
@@ -287,11 +313,16 @@ class _Tuning:
             params=now.params,
             importance=self._importance(),
             seconds=round(self.deadline.elapsed(), 2),
-            degraded=[Degradation(what=self.family.name, reason=self._smaller())] if self.size.why else [],
+            degraded=self._degradations(),
         )
 
-    def _smaller(self) -> str:
-        return f"{self.family.name} was tuned on {of_the_rows(self.size.share)}: {self.size.why}"
+    def _degradations(self) -> list[Degradation]:
+        told = []
+        if self.size.why:
+            told.append(f"{self.family.name} was tuned on {of_the_rows(self.size.share)}: {self.size.why}")
+        if self.searched.broken:
+            told.append(f"{self.family.name} was tuned in its own space: {self.searched.broken}")
+        return [Degradation(what=self.family.name, reason=reason) for reason in told]
 
     def _importance(self) -> dict[str, float]:
         import optuna

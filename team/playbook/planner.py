@@ -23,6 +23,7 @@ def decide(t: Transcript) -> Decision:
         if tight
         else ["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp"]
     )
+    families += t.brought
     tuning = (
         "no time for more than a little tuning"
         if tight
