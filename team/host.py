@@ -40,6 +40,8 @@ class Host:
             folds=settings.folds,
             group=settings.group,
             time_column=settings.time_column,
+            sampler=settings.sampler,
+            pruner=settings.pruner,
             preparers=tuple(settings.preparers),
         )
 

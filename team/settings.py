@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from team.errors import UsageError
+from tools.samplers import Pruner, Sampler
 from tools.tracker import check_address
 
 KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK", "MLTEAM_MEMORY_MB", "MLTEAM_STDERR")
@@ -143,6 +144,10 @@ class Settings(BaseSettings):
     """Column whose values must not be on both sides of a split."""
     time_column: str | None = None
     """Column that orders the rows in time; the holdout is then the latest part."""
+    sampler: Sampler | None = None
+    """What chooses configurations in tuning: tpe, random or grid; None lets the roles choose, whose default is tpe."""
+    pruner: Pruner | None = None
+    """What ends trials after some folds: median, hyperband, successive_halving or none; None lets the roles choose: median."""
     preparers: Names = []
     """Transformers that installed packages bring (entry points of `mlteam.preparers`), fitted inside each fold, in this order."""
     tracker: Annotated[str | None, BeforeValidator(_tracker)] = Field(default_factory=_trackers_own, validate_default=True)

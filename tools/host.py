@@ -32,6 +32,8 @@ class Wish:
     folds: int = 5
     group: str | None = None
     time_column: str | None = None
+    sampler: str | None = None
+    pruner: str | None = None
     preparers: tuple[str, ...] = ()
     """Transformers of installed packages that models get their columns from."""
 

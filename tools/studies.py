@@ -85,8 +85,34 @@ def _adopt_studies(space: Workspace) -> None:
 
 def counted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     """Trials that came to an end of their own, in their order: not those that a killed process left."""
-    orphans = study.user_attrs.get(_ORPHANS, [])
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished() and trial.number not in orphans]
+    lost = orphans(study)
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished() and trial.number not in lost]
+
+
+def orphans(study: optuna.Study) -> list[int]:
+    """Numbers of the trials that killed processes left."""
+    found: list[int] = study.user_attrs.get(_ORPHANS, [])
+    return found
+
+
+def put_in_line(study: optuna.Study, points: list[dict[str, Any]]) -> bool:
+    """See to it that the next trial of a study is one that was put in line: the first of `points` that never was, unless one waits.
+
+    Returns:
+        Whether there is one; False when every point was tried.
+    """
+    import optuna
+
+    from tools.grid import key
+
+    trials = study.get_trials(deepcopy=False)
+    if any(trial.state == optuna.trial.TrialState.WAITING for trial in trials):
+        return True
+    known = {key(trial.system_attrs["fixed_params"]) for trial in trials if "fixed_params" in trial.system_attrs}
+    point = next((point for point in points if key(point) not in known), None)
+    if point is not None:
+        study.enqueue_trial(point)
+    return point is not None
 
 
 def open_call(study: optuna.Study, asked: dict[str, Any], found: dict[str, Any]) -> dict[str, Any] | None:

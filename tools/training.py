@@ -202,7 +202,10 @@ class _Search:
                 if name in NAMES and isinstance(error, (FamilyUnavailable, ImportError, OSError)):
                     self.skipped.append(Skipped(name=name, reason=_first_line(error)))
                 else:  # what a package brings may fail in any way
-                    self._skip(name, name, _first_line(error))
+                    told = isinstance(error, (FamilyUnavailable, ValueError))
+                    self._skip(
+                        name, name, _first_line(error) if told else f"{type(error).__name__}: {_first_line(error)}{_of_package(name)}"
+                    )
         for i in range(max((len(portfolio) for _, portfolio in portfolios), default=0)):
             yield [(name, portfolio[i]) for name, portfolio in portfolios if i < len(portfolio)]
 
@@ -316,6 +319,13 @@ def _key(family_name: str, params: Params, preparation: str, share: float) -> st
     import json
 
     return json.dumps([family_name, params, preparation, share], sort_keys=True, default=str)
+
+
+def _of_package(name: str) -> str:
+    from tools.families.custom import FAMILIES_BROUGHT
+
+    package = FAMILIES_BROUGHT.brought().get(name)
+    return f" (package {package!r})" if package else ""
 
 
 def _first_line(error: BaseException) -> str:

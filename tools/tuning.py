@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel
 
 from tools.attempt import Attempts
-from tools.candidates import (
-    Candidate,
-    CandidateFacts,
-    CandidateSpec,
-    facts,
-    free_name,
-    leaderboard,
-    load_candidate,
-    paired_error,
-    write_candidate,
-)
-from tools.casualties import load_casualties, of_the_rows
+from tools.candidates import CandidateFacts, facts, free_name, load_candidate, paired_error, write_candidate
+from tools.casualties import of_the_rows
 from tools.degradation import Degradation
-from tools.show import progress
+from tools.samplers import Pruner, Sampler
 from tools.spec import ToolRefused, tool
-from tools.studies import close_call, counted, open_call, open_study, quiet
-from tools.workspace import Workspace, workspace
-
-if TYPE_CHECKING:
-    import optuna
-
-    from tools.crossval import Evaluated
-    from tools.deadline import Deadline
-    from tools.families.base import Family
-    from tools.preparation import Preparation
-    from tools.problem import Problem
-    from tools.sizing import Size
-
-
-MOST_FAILURES = 20
-"""Trials that fail one after another, after which there is no use in going on."""
+from tools.studies import close_call, counted, quiet
+from tools.tuner import SearchPlan, Tuner, Value
+from tools.workspace import workspace
 
 
 class TuningResult(BaseModel):
@@ -60,6 +36,8 @@ class TuningResult(BaseModel):
     importance: dict[str, float]
     """Share of each parameter in the spread of trial scores (fANOVA); empty with few trials."""
     seconds: float
+    sampler: Sampler = "tpe"
+    pruner: Pruner = "median"
     degraded: list[Degradation] = []
     """That the trials were fitted on fewer rows, where memory did not reach for all."""
 
@@ -72,6 +50,9 @@ def tune(
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
     trials: Annotated[int | None, "Trials of this call; leave out to be bounded by time alone.", Ge(1), Le(10000)] = None,
+    sampler: Annotated[Sampler, "What chooses configurations: tpe learns from trials, random does not, grid covers the space."] = "tpe",
+    pruner: Annotated[Pruner, "What ends trials after some folds: median, hyperband, successive_halving; none ends none."] = "median",
+    grid: Annotated[dict[str, list[Value]] | None, "Values to try by parameter, every combination, instead of a derived grid."] = None,
 ) -> TuningResult:
     """Search a family's parameters, starting from its best candidate, and keep the best as a candidate. Can be called again to go on."""
     from tools.deadline import Deadline, DeadlineReached
@@ -90,249 +71,77 @@ def tune(
     if family == "dummy":
         raise ToolRefused("dummy has nothing to tune; name another family.")
     chosen = load_preparation(space, preparation, problem)
-    arguments = {"family": family, "preparation": preparation, "time_s": time_s, "trials": trials}
+    plan = SearchPlan(sampler="grid" if grid else sampler, pruner=pruner, grid=grid, trials=trials)
+    arguments = {"family": family, "preparation": preparation, "time_s": time_s, **plan.asked}
     attempts = Attempts(space, "tune", arguments)
     load_libraries([family])
     with quiet():
-        search = _Tuning(space, problem, chosen, model_family, deadline, attempts)
+        search = Tuner(space, problem, chosen, model_family, deadline, attempts, plan)
         try:
             with attempts, deadline.alarm():
-                search.run(trials)
+                search.run()
         except (DeadlineReached, KeyboardInterrupt):
             search.close()
-        return search.result()
+        return _result(search)
 
 
-class _Tuning:
-    """One call's trials."""
+def _result(search: Tuner) -> TuningResult:
+    """Keep the best as a candidate, close the call, and say what it did.
 
-    def __init__(
-        self, space: Workspace, problem: Problem, preparation: Preparation, family: Family, deadline: Deadline, attempts: Attempts
-    ) -> None:
-        from tools.crossval import setting_for
-        from tools.spaces import SearchSpace
-
-        self.space, self.problem, self.preparation, self.family, self.deadline = space, problem, preparation, family, deadline
-        self.attempts = attempts
-        self.setting = setting_for(problem, preparation)
-        self.size = self._size()
-        self.searched = SearchSpace(family, self.setting)
-        self.sign = 1.0 if problem.contract.direction == "maximize" else -1.0
-        same = [c for c in leaderboard(space) if c.family == family.name and c.preparation == preparation.name]
-        self.before = same[0] if same else None
-        self.best: Evaluated | None = None
-        self.done = self.pruned = 0
-        self.failures = 0
-        self.longest = 0.0
-        self.study: optuna.Study | None = None
-        self.trial: optuna.Trial | None = None
-        self.stem = f"{family.name if preparation.name == 'default' else f'{family.name}-{preparation.name}'}-tuned"
-
-    def _size(self) -> Size:
-        """How many rows a trial is fitted on.
-
-        Raises:
-            ToolRefused: when the family cannot be fitted here any more.
-        """
-        from tools.sizing import CannotBeFitted, size_for
-
-        try:
-            return size_for(self.family, self.problem.fold_rows, self.setting, load_casualties(self.space))
-        except CannotBeFitted as error:
-            raise ToolRefused(f"{self.family.name} is not tuned: {error}. Tune another family.") from None
-
-    def run(self, trials: int | None) -> None:
-        import numpy as np
-        import optuna
-
-        self.study = self._open()
-        self.attempts.studies({self.study.study_name: len(self.study.trials)})
-        self._take_up(self.study, trials)
-        while (trials is None or self.done + self.pruned < trials) and not self.deadline.expired():
-            if self.longest > 2 * self.deadline.remaining() or self.failures >= MOST_FAILURES:
-                break
-            # A seed for each trial: a call that was cut off and goes on asks for the same ones.
-            seed = int(np.random.SeedSequence([self.problem.contract.seed, len(counted(self.study))]).generate_state(1)[0])
-            self.study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=8)
-            self._one(self.study)
-
-    def _take_up(self, study: optuna.Study, trials: int | None) -> None:
-        """Go on with a call that a killed process cut off, if it asked for the same; else begin one, on record in the study."""
-        import optuna
-
-        made = [c.name for c in leaderboard(self.space) if c.name.startswith(self.stem)]
-        call = open_call(study, {"trials": trials}, {"before": self.before.name if self.before else None, "made": made})
-        if call is None:
-            return
-        for name in made:
-            if name not in call["made"]:  # the call had got as far as this, and does it again
-                shutil.rmtree(self.space.candidates / name)
-        self.before = load_candidate(self.space, call["before"]) if call["before"] else None
-        mine = counted(study)[call["counted"] :]
-        complete = [trial for trial in mine if trial.state == optuna.trial.TrialState.COMPLETE]
-        self.done, self.pruned = len(complete), len(mine) - len(complete)
-        if complete:
-            best = max(complete, key=lambda trial: self.sign * (trial.value or 0.0))
-            self._fit_again(best.params, best.value or 0.0)
-
-    def _fit_again(self, params: dict[str, Any], score: float) -> None:
-        """The best trial of a cut-off call once more: its out-of-fold predictions went with the process."""
-        import optuna
-
-        from tools.crossval import evaluate_candidate
-
-        if self.before is not None and not self.sign * (score - self.before.score) > 0:
-            return
-        # The study keeps what was searched; what the family holds fixed comes from its space.
-        spec = self._spec(self.searched.draw(optuna.trial.FixedTrial(params)))
-        with self.attempts.fitting(spec):
-            self.best = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False)
-
-    def _open(self) -> optuna.Study:
-        import optuna
-
-        where = f" in the space of {self.searched.package}" if self.searched.package else ""
-        where += f" on {of_the_rows(self.size.share)}" * (self.size.share < 1)
-        study = open_study(self.space, f"{self.family.name} + {self.preparation.name}{where}", [self.problem.contract.direction])
-        study.pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=0)
-        if not study.trials:
-            start = self.before.params if self.before else self.family.default(self.setting)[0]
-            if self.searched.package is None or self.searched.holds(start):
-                study.enqueue_trial(start)
-        return study
-
-    def _one(self, study: optuna.Study) -> None:
-        import time
-
-        import optuna
-
-        from tools.crossval import PrunedTrial, evaluate_candidate
-        from tools.deadline import DeadlineReached
-
-        trial = self.trial = study.ask()
-        try:
-            params = self.searched.draw(trial)
-        except DeadlineReached:
-            raise
-        except Exception as error:  # a package's space may fail in any way
-            self._failed(study, trial, error)
-            return
-        same = self.before is not None and (self.before.params, self.before.share) == (params, self.size.share)
-        if self.before is not None and same and not self.before.cut_short:
-            # The starting point was trained already: its folds are on record.
-            for step, value in enumerate(self.before.fold_scores):
-                trial.report(value, step)
-            study.tell(trial, self.before.score)
-            self.trial = None
-            self.done += 1
-            return
-        scores: list[float] = []
-
-        def after_fold(fold: int, score: float | None) -> None:
-            if score is None:
-                return
-            scores.append(score)
-            trial.report(sum(scores) / len(scores), len(scores) - 1)
-            if len(scores) < len(self.problem.fold_ids) and trial.should_prune():
-                raise PrunedTrial
-
-        spec = self._spec(params)
-        started = time.monotonic()
-        try:
-            with self.attempts.fitting(spec):
-                evaluated = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False, after_fold=after_fold)
-        except PrunedTrial:
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-            self.pruned += 1
-        except DeadlineReached:
-            raise
-        except Exception as error:  # a configuration that a library refuses is one failed trial
-            self._failed(study, trial, error)
-            return
-        else:
-            self.failures = 0
-            study.tell(trial, evaluated.candidate.score)
-            self.done += 1
-            self.longest = max(self.longest, time.monotonic() - started)
-            if self.best is None or self._better(evaluated.candidate, self.best.candidate):
-                self.best = evaluated
-            progress(trial=trial.number, score=evaluated.candidate.score, best=self.best.candidate.score)
-        self.trial = None
-
-    def _failed(self, study: optuna.Study, trial: optuna.Trial, error: Exception) -> None:
-        import optuna
-
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        self.trial = None
-        self.pruned += 1
-        self.failures += 1
-        progress(trial=trial.number, failed=f"{type(error).__name__}: {str(error)[:200]}")
-
-    def _spec(self, params: dict[str, Any]) -> CandidateSpec:
-        return CandidateSpec(name="trial", family=self.family.name, params=params, preparation=self.preparation.name, share=self.size.share)
-
-    def _better(self, a: Candidate, b: Candidate) -> bool:
-        return self.sign * (a.score - b.score) > 0
-
-    def close(self) -> None:
-        """Give up the trial that was running."""
-        import optuna
-
-        if self.trial is not None and self.study is not None:
-            self.study.tell(self.trial, state=optuna.trial.TrialState.FAIL)
-            self.trial = None
-
-    def result(self) -> TuningResult:
-        """Keep the best as a candidate, close the call, and say what it did."""
-        result = self._result()
-        if self.study is not None:
-            close_call(self.study)
-        return result
-
-    def _result(self) -> TuningResult:
-        improved = self.best is not None and (self.before is None or self._better(self.best.candidate, self.before))
-        if improved and self.best is not None:
-            made = self.best.candidate.model_copy(update={"name": free_name(self.space, self.stem)})
-            write_candidate(self.space, made, self.problem, self.best.oof)
-            now = load_candidate(self.space, made.name)
-        elif self.before is not None:
-            now = self.before
-        else:
-            raise ToolRefused(
-                f"no trial of {self.family.name!r} was finished in {self.deadline.elapsed():.0f} s; give it more time or call train first."
-            )
-        compared = improved and self.before is not None
-        return TuningResult(
-            candidate=facts(now),
-            improved=improved,
-            trials_done=self.done,
-            trials_pruned=self.pruned,
-            trials_in_study=len(counted(self.study)) if self.study is not None else 0,
-            gain=self.sign * (now.score - self.before.score) if compared and self.before else 0.0,
-            gain_std_error=paired_error(now.fold_scores, self.before.fold_scores) if compared and self.before else 0.0,
-            params=now.params,
-            importance=self._importance(),
-            seconds=round(self.deadline.elapsed(), 2),
-            degraded=self._degradations(),
+    Raises:
+        ToolRefused: when there is none.
+    """
+    space, family, before, best = search.space, search.family, search.before, search.best
+    improved = best is not None and (before is None or search.better(best.candidate, before))
+    if improved and best is not None:
+        made = best.candidate.model_copy(update={"name": free_name(space, search.stem)})
+        write_candidate(space, made, search.problem, best.oof)
+        now = load_candidate(space, made.name)
+    elif before is not None:
+        now = before
+    else:
+        raise ToolRefused(
+            f"no trial of {family.name!r} was finished in {search.deadline.elapsed():.0f} s; give it more time or call train first."
         )
+    compared = before if improved else None
+    result = TuningResult(
+        candidate=facts(now),
+        improved=improved,
+        trials_done=search.done,
+        trials_pruned=search.pruned,
+        trials_in_study=len(counted(search.study)) if search.study is not None else 0,
+        gain=search.sign * (now.score - compared.score) if compared else 0.0,
+        gain_std_error=paired_error(now.fold_scores, compared.fold_scores) if compared else 0.0,
+        params=now.params,
+        importance=_importance(search),
+        seconds=round(search.deadline.elapsed(), 2),
+        sampler=search.plan.sampler,
+        pruner=search.plan.pruner,
+        degraded=_degradations(search),
+    )
+    if search.study is not None:
+        close_call(search.study)
+    return result
 
-    def _degradations(self) -> list[Degradation]:
-        told = []
-        if self.size.why:
-            told.append(f"{self.family.name} was tuned on {of_the_rows(self.size.share)}: {self.size.why}")
-        if self.searched.broken:
-            told.append(f"{self.family.name} was tuned in its own space: {self.searched.broken}")
-        return [Degradation(what=self.family.name, reason=reason) for reason in told]
 
-    def _importance(self) -> dict[str, float]:
-        import optuna
+def _degradations(search: Tuner) -> list[Degradation]:
+    name, told = search.family.name, []
+    if search.size.why:
+        told.append(f"{name} was tuned on {of_the_rows(search.size.share)}: {search.size.why}")
+    if search.searched.broken:
+        told.append(f"{name} was tuned in its own space: {search.searched.broken}")
+    return [Degradation(what=name, reason=reason) for reason in told]
 
-        complete = optuna.trial.TrialState.COMPLETE
-        if self.study is None or self.deadline.expired() or len(self.study.get_trials(deepcopy=False, states=(complete,))) < 10:
-            return {}
-        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0, n_trees=16)
-        try:
-            found = optuna.importance.get_param_importances(self.study, evaluator=evaluator)
-        except (ValueError, RuntimeError):  # all trials alike
-            return {}
-        return {name: round(float(value), 4) for name, value in found.items()}
+
+def _importance(search: Tuner) -> dict[str, float]:
+    import optuna
+
+    complete = optuna.trial.TrialState.COMPLETE
+    if search.study is None or search.deadline.expired() or len(search.study.get_trials(deepcopy=False, states=(complete,))) < 10:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0, n_trees=16)
+    try:
+        found = optuna.importance.get_param_importances(search.study, evaluator=evaluator)
+    except (ValueError, RuntimeError):  # all trials alike
+        return {}
+    return {name: round(float(value), 4) for name, value in found.items()}
