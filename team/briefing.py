@@ -79,6 +79,8 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
             "trials_left": meter.trials_left,
         },
     }
+    if len(wish.objectives) > 1:
+        facts["wish"]["objectives"] = list(wish.objectives)
     if wish.preparers:
         facts["wish"]["preparers"] = list(wish.preparers)
     if families := brought():

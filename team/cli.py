@@ -47,9 +47,12 @@ def run(
     folds: Annotated[int | None, typer.Option(help="Cross-validation folds.  [default: 5]")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose values must stay on one side of a split.")] = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows in time.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="What tuning asks for next: tpe, random or grid.  [default: tpe]")] = None,
+    sampler: Annotated[str | None, typer.Option(help="What tuning asks for next: tpe, random, grid or nsga2.  [default: tpe]")] = None,
     pruner: Annotated[
         str | None, typer.Option(help="What ends trials early: median, hyperband, successive_halving or none.  [default: median]")
+    ] = None,
+    objectives: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="What tuning weighs: score, and latency or size after a comma.  [default: score]")
     ] = None,
     preparers: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Transformers of installed packages, fitted inside each fold; commas between them.")

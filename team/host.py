@@ -42,6 +42,7 @@ class Host:
             time_column=settings.time_column,
             sampler=settings.sampler,
             pruner=settings.pruner,
+            objectives=tuple(settings.objectives),
             preparers=tuple(settings.preparers),
         )
 

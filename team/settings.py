@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from team.errors import UsageError
+from tools.objectives import Objective
 from tools.samplers import Pruner, Sampler
 from tools.tracker import check_address
 
@@ -101,6 +102,16 @@ Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]
 """A list, or names with commas between them."""
 
 
+def _objectives(value: Any) -> Any:
+    names = _names(value)
+    if isinstance(names, list) and (names[:1] != ["score"] or len(set(map(str, names))) < len(names)):
+        raise ValueError("expected score first, then latency, size or both, with commas between them")
+    return names
+
+
+Objectives = Annotated[list[Objective], NoDecode, BeforeValidator(_objectives)]
+
+
 def _tracker(value: Any) -> Any:
     return None if value == "none" else check_address(value) if isinstance(value, str) else value
 
@@ -145,9 +156,11 @@ class Settings(BaseSettings):
     time_column: str | None = None
     """Column that orders the rows in time; the holdout is then the latest part."""
     sampler: Sampler | None = None
-    """What chooses configurations in tuning: tpe, random or grid; None lets the roles choose, whose default is tpe."""
+    """What chooses configurations in tuning: tpe, random, grid or nsga2; None lets the roles choose, whose default is tpe."""
     pruner: Pruner | None = None
     """What ends trials after some folds: median, hyperband, successive_halving or none; None lets the roles choose: median."""
+    objectives: Objectives = ["score"]
+    """What tuning weighs: score, then latency, size or both. With more than the score, it leaves the candidates of its Pareto front."""
     preparers: Names = []
     """Transformers that installed packages bring (entry points of `mlteam.preparers`), fitted inside each fold, in this order."""
     tracker: Annotated[str | None, BeforeValidator(_tracker)] = Field(default_factory=_trackers_own, validate_default=True)

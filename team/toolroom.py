@@ -212,7 +212,10 @@ class Toolroom:
     def _wished(self, spec: ToolSpec) -> dict[str, Any]:
         """Arguments that the user fixed, which no role chooses."""
         wish = self.host.wish
-        fixed = {"sampler": wish.sampler, "pruner": wish.pruner} if spec.name == "tune" else {}
+        if spec.name != "tune":
+            return {}
+        weighed = list(wish.objectives) if len(wish.objectives) > 1 else None
+        fixed = {"sampler": wish.sampler, "pruner": wish.pruner, "objectives": weighed}
         return {name: value for name, value in fixed.items() if value}
 
     def _within_budget(self, values: dict[str, Any]) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def evaluate_candidate(
     target: Deadline | None = None,
     pace: bool = True,
     after_fold: Callable[[int, float | None], None] | None = None,
+    after_fit: Callable[[Fitted], None] | None = None,
 ) -> Evaluated:
     """Cross-validate one configuration over the contract's folds.
 
@@ -102,6 +103,7 @@ def evaluate_candidate(
         target: when the evaluation should be done; iterations are shared out by it. `deadline` when left out.
         after_fold: called with the fold and its score (None where undefined) after each fold; what it raises ends
             the evaluation.
+        after_fit: called with each fold's model, which is gone afterwards.
 
     Raises:
         DeadlineReached: when the time was over before every fold was done.
@@ -133,6 +135,8 @@ def evaluate_candidate(
         starved |= fitted.starved
         if fitted.iterations is not None:
             iterations.append(fitted.iterations)
+        if after_fit is not None:
+            after_fit(fitted)
         del fitted  # or it would lie in memory beside the next one
         if after_fold is not None:
             after_fold(fold, _score_or_none(problem, oof, check))

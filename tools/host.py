@@ -34,6 +34,7 @@ class Wish:
     time_column: str | None = None
     sampler: str | None = None
     pruner: str | None = None
+    objectives: tuple[str, ...] = ("score",)
     preparers: tuple[str, ...] = ()
     """Transformers of installed packages that models get their columns from."""
 

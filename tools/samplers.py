@@ -15,11 +15,13 @@ from tools.studies import orphans
 if TYPE_CHECKING:
     import optuna
 
-Sampler = Literal["tpe", "random", "grid"]
+Sampler = Literal["tpe", "random", "grid", "nsga2"]
 Pruner = Literal["median", "hyperband", "successive_halving", "none"]
 
 HALVING = 2
 """Of the trials that reach a rung, one in so many goes on: with few folds, a larger number would leave one rung."""
+POPULATION = 12
+"""Of NSGA-II: searches have tens of trials, not thousands."""
 STARTUP_TRIALS = 8
 """Trials that TPE draws at random before it has something to learn from."""
 
@@ -27,13 +29,15 @@ STARTUP_TRIALS = 8
 def sampler_for(kind: Sampler, seed: int) -> optuna.samplers.BaseSampler:
     """A sampler for one trial. Points of a grid are put in line one by one; what they leave open is drawn at random.
 
-    TPE is the multivariate one of Falkner et al. 2018, after Bergstra et al. 2011; conditional parameters are modelled in the
-    groups in which they come.
+    TPE is the multivariate one of Falkner et al. 2018, after Bergstra et al. 2011; NSGA-II that of Deb et al. 2002. Both take several
+    objectives, TPE as Ozaki et al. 2022.
     """
     import optuna
 
     if kind == "tpe":
         return optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=STARTUP_TRIALS)
+    if kind == "nsga2":
+        return optuna.samplers.NSGAIISampler(seed=seed, population_size=POPULATION)
     return optuna.samplers.RandomSampler(seed=seed)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tools.candidates import Candidate, CandidateSpec, leaderboard, load_candidate
 from tools.casualties import load_casualties, of_the_rows
+from tools.front import Front, Kept
+from tools.objectives import Objective, Scales, directions, values_of
 from tools.samplers import Pruner, Sampler, pruner_for, sampler_for
 from tools.show import progress
 from tools.spec import ToolRefused
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     import optuna
 
     from tools.attempt import Attempts
-    from tools.crossval import Evaluated
     from tools.deadline import Deadline
     from tools.families.base import Family
     from tools.preparation import Preparation
@@ -38,6 +39,7 @@ class SearchPlan:
     pruner: Pruner = "median"
     grid: dict[str, list[Value]] | None = None
     trials: int | None = None
+    objectives: list[Objective] = field(default_factory=lambda: ["score"])
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -67,9 +69,11 @@ class Tuner:
         self.size = self._size()
         self.searched = SearchSpace(family, self.setting)
         self.sign = 1.0 if problem.contract.direction == "maximize" else -1.0
+        self.directions = directions(plan.objectives, problem.contract.direction)
+        self.signs = [1.0 if direction == "maximize" else -1.0 for direction in self.directions]
+        self.front = Front(self.signs)
         same = [c for c in leaderboard(space) if c.family == family.name and c.preparation == preparation.name]
         self.before = same[0] if same else None
-        self.best: Evaluated | None = None
         self.done = self.pruned = 0
         self.failures = 0
         self.longest = 0.0
@@ -144,27 +148,48 @@ class Tuner:
         mine = counted(study)[call["counted"] :]
         complete = [trial for trial in mine if trial.state == optuna.trial.TrialState.COMPLETE]
         self.done, self.pruned = len(complete), len(mine) - len(complete)
-        if complete:
-            best = max(complete, key=lambda trial: self.sign * (trial.value or 0.0))
-            self._fit_again(best.params, best.value or 0.0)
+        for trial in self._best_of(complete):
+            self._fit_again(trial)
 
-    def _fit_again(self, params: dict[str, Any], score: float) -> None:
-        """The best trial of a cut-off call once more: its out-of-fold predictions went with the process."""
+    def _best_of(self, trials: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
+        """The trials that no other is as good as in everything; with one objective, the first of the best."""
+        rows = [[sign * value for sign, value in zip(self.signs, trial.values, strict=True)] for trial in trials]
+
+        def beaten(i: int) -> bool:
+            as_good = [j for j, row in enumerate(rows) if j != i and all(a >= b for a, b in zip(row, rows[i], strict=True))]
+            return any(rows[j] != rows[i] or j < i for j in as_good)
+
+        return [trial for i, trial in enumerate(trials) if not beaten(i)]
+
+    def _fit_again(self, trial: optuna.trial.FrozenTrial) -> None:
+        """One of the best trials of a cut-off call once more: its out-of-fold predictions went with the process."""
         import optuna
 
         from tools.crossval import evaluate_candidate
 
-        if self.before is not None and not self.sign * (score - self.before.score) > 0:
-            return
         # The study keeps what was searched; what the family holds fixed comes from its space.
-        spec = self._spec(self.searched.draw(optuna.trial.FixedTrial(params)))
+        params = self.searched.draw(optuna.trial.FixedTrial(trial.params))
+        values = tuple(trial.values)
+        if self.before is not None and self._on_record(params):
+            self.front.add(Kept(values, self.before, None))
+            return
+        if self.before is not None and len(values) == 1 and not self.sign * (values[0] - self.before.score) > 0:
+            return
+        spec = self._spec(params)
         with self.attempts.fitting(spec):
-            self.best = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False)
+            evaluated = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False)
+        self.front.add(Kept(values, evaluated.candidate, evaluated.oof))
+
+    def _on_record(self, params: dict[str, Any]) -> bool:
+        """Whether a configuration is that of the family's best before, which was trained already."""
+        before = self.before
+        return before is not None and (before.params, before.share) == (params, self.size.share) and not before.cut_short
 
     def _open(self) -> optuna.Study:
         where = f" in the space of {self.searched.package}" if self.searched.package else ""
         where += f" on {of_the_rows(self.size.share)}" * (self.size.share < 1)
-        study = open_study(self.space, f"{self.family.name} + {self.preparation.name}{where}", [self.problem.contract.direction])
+        where += f" for {' and '.join(self.plan.objectives)}" * (len(self.plan.objectives) > 1)
+        study = open_study(self.space, f"{self.family.name} + {self.preparation.name}{where}", self.directions)
         study.pruner = pruner_for(self.plan.pruner, len(self.problem.fold_ids), study)
         if not study.trials:
             start = self._start()
@@ -188,8 +213,8 @@ class Tuner:
         except Exception as error:  # a package's space may fail in any way
             self._failed(study, trial, error)
             return
-        same = self.before is not None and (self.before.params, self.before.share) == (params, self.size.share)
-        if self.before is not None and same and not self.before.cut_short:
+        alone = len(self.plan.objectives) == 1
+        if alone and self.before is not None and self._on_record(params):
             # The starting point was trained already: its folds are on record.
             for done in range(1, len(self.before.fold_scores) + 1):
                 trial.report(sum(self.before.fold_scores[:done]) / done, done)
@@ -199,9 +224,10 @@ class Tuner:
             self.done += 1
             return
         scores: list[float] = []
+        scales = Scales()
 
         def after_fold(fold: int, score: float | None) -> None:
-            if score is None:
+            if score is None or not alone:  # what is worse in one objective may be better in another
                 return
             scores.append(score)
             trial.report(sum(scores) / len(scores), len(scores))
@@ -212,7 +238,15 @@ class Tuner:
         started = time.monotonic()
         try:
             with self.attempts.fitting(spec):
-                evaluated = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False, after_fold=after_fold)
+                evaluated = evaluate_candidate(
+                    spec,
+                    self.problem,
+                    self.preparation,
+                    self.deadline,
+                    pace=False,
+                    after_fold=after_fold,
+                    after_fit=scales.weigh if "size" in self.plan.objectives else None,
+                )
         except PrunedTrial:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             self.pruned += 1
@@ -223,12 +257,14 @@ class Tuner:
             return
         else:
             self.failures = 0
-            study.tell(trial, evaluated.candidate.score)
+            values = values_of(evaluated, self.plan.objectives, scales)
+            study.tell(trial, values)
             self.done += 1
             self.longest = max(self.longest, time.monotonic() - started)
-            if self.best is None or self.better(evaluated.candidate, self.best.candidate):
-                self.best = evaluated
-            progress(trial=trial.number, score=evaluated.candidate.score, best=self.best.candidate.score)
+            known = self.before if self._on_record(params) else None
+            self.front.add(Kept(values, known or evaluated.candidate, None if known else evaluated.oof))
+            best = self.front.best
+            progress(trial=trial.number, score=evaluated.candidate.score, best=best.candidate.score if best else None)
         self.trial = None
 
     def _failed(self, study: optuna.Study, trial: optuna.Trial, error: Exception) -> None:

@@ -11,11 +11,26 @@ from tools.attempt import Attempts
 from tools.candidates import CandidateFacts, facts, free_name, load_candidate, paired_error, write_candidate
 from tools.casualties import of_the_rows
 from tools.degradation import Degradation
+from tools.front import Kept
+from tools.objectives import Objective
 from tools.samplers import Pruner, Sampler
 from tools.spec import ToolRefused, tool
 from tools.studies import close_call, counted, quiet
 from tools.tuner import SearchPlan, Tuner, Value
 from tools.workspace import workspace
+
+MOST_OF_FRONT = 8
+"""Candidates that one call leaves of its Pareto front."""
+
+
+class FrontPoint(BaseModel):
+    """A candidate on the Pareto front of a call."""
+
+    candidate: str
+    values: dict[str, float]
+    """By objective: the score, milliseconds a row (latency), KiB of a fold's model (size)."""
+    knee: bool
+    """Whether giving up more of one objective stops to pay in the others here."""
 
 
 class TuningResult(BaseModel):
@@ -38,6 +53,9 @@ class TuningResult(BaseModel):
     seconds: float
     sampler: Sampler = "tpe"
     pruner: Pruner = "median"
+    objectives: list[Objective] = ["score"]
+    front: list[FrontPoint] = []
+    """With several objectives: candidates of the call of which none is as good as another in everything, the best score first."""
     degraded: list[Degradation] = []
     """That the trials were fitted on fewer rows, where memory did not reach for all."""
 
@@ -50,9 +68,14 @@ def tune(
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,
     trials: Annotated[int | None, "Trials of this call; leave out to be bounded by time alone.", Ge(1), Le(10000)] = None,
-    sampler: Annotated[Sampler, "What chooses configurations: tpe learns from trials, random does not, grid covers the space."] = "tpe",
+    sampler: Annotated[
+        Sampler, "What chooses configurations: tpe learns from trials, nsga2 breeds them, random does neither, grid covers the space."
+    ] = "tpe",
     pruner: Annotated[Pruner, "What ends trials after some folds: median, hyperband, successive_halving; none ends none."] = "median",
     grid: Annotated[dict[str, list[Value]] | None, "Values to try by parameter, every combination, instead of a derived grid."] = None,
+    objectives: Annotated[
+        list[Objective], "What is weighed: score first, then latency (ms a row) or size (KiB of a model). With several, no trial is pruned."
+    ] = ["score"],
 ) -> TuningResult:
     """Search a family's parameters, starting from its best candidate, and keep the best as a candidate. Can be called again to go on."""
     from tools.deadline import Deadline, DeadlineReached
@@ -71,7 +94,10 @@ def tune(
     if family == "dummy":
         raise ToolRefused("dummy has nothing to tune; name another family.")
     chosen = load_preparation(space, preparation, problem)
-    plan = SearchPlan(sampler="grid" if grid else sampler, pruner=pruner, grid=grid, trials=trials)
+    if objectives[:1] != ["score"] or len(set(objectives)) < len(objectives):
+        raise ToolRefused(f"objectives {objectives}: expected score first, then latency, size or both.")
+    pruner = pruner if len(objectives) == 1 else "none"
+    plan = SearchPlan(sampler="grid" if grid else sampler, pruner=pruner, grid=grid, trials=trials, objectives=objectives)
     arguments = {"family": family, "preparation": preparation, "time_s": time_s, **plan.asked}
     attempts = Attempts(space, "tune", arguments)
     load_libraries([family])
@@ -91,12 +117,13 @@ def _result(search: Tuner) -> TuningResult:
     Raises:
         ToolRefused: when there is none.
     """
-    space, family, before, best = search.space, search.family, search.before, search.best
-    improved = best is not None and (before is None or search.better(best.candidate, before))
-    if improved and best is not None:
-        made = best.candidate.model_copy(update={"name": free_name(space, search.stem)})
-        write_candidate(space, made, search.problem, best.oof)
-        now = load_candidate(space, made.name)
+    family, before, best = search.family, search.before, search.front.best
+    improved = best is not None and best.oof is not None and (before is None or search.better(best.candidate, before))
+    several = len(search.plan.objectives) > 1
+    kept = search.front.chosen(MOST_OF_FRONT) if several or improved else []
+    names = [_write(search, one) for one in kept]
+    if improved:
+        now = load_candidate(search.space, names[0])
     elif before is not None:
         now = before
     else:
@@ -117,11 +144,26 @@ def _result(search: Tuner) -> TuningResult:
         seconds=round(search.deadline.elapsed(), 2),
         sampler=search.plan.sampler,
         pruner=search.plan.pruner,
+        objectives=search.plan.objectives,
+        front=[
+            FrontPoint(candidate=name, values=dict(zip(search.plan.objectives, one.values, strict=True)), knee=one is search.front.knee())
+            for name, one in zip(names, kept, strict=True)
+            if several
+        ],
         degraded=_degradations(search),
     )
     if search.study is not None:
         close_call(search.study)
     return result
+
+
+def _write(search: Tuner, one: Kept) -> str:
+    """The name of a candidate of the front, which is written when it is new."""
+    if one.oof is None:
+        return one.candidate.name
+    made = one.candidate.model_copy(update={"name": free_name(search.space, search.stem)})
+    write_candidate(search.space, made, search.problem, one.oof)
+    return made.name
 
 
 def _degradations(search: Tuner) -> list[Degradation]:
@@ -141,7 +183,7 @@ def _importance(search: Tuner) -> dict[str, float]:
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0, n_trees=16)
     try:
-        found = optuna.importance.get_param_importances(search.study, evaluator=evaluator)
+        found = optuna.importance.get_param_importances(search.study, evaluator=evaluator, target=lambda trial: trial.values[0])
     except (ValueError, RuntimeError):  # all trials alike
         return {}
     return {name: round(float(value), 4) for name, value in found.items()}

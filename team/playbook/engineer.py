@@ -221,8 +221,20 @@ def _tuned(t: Transcript, tuned: list[Done]) -> str:
         gained = f"{score(r['gain'])} ± {r['gain_std_error']:.2g} better than before" if r["gain"] > 0 else "no better than before"
         trials = r["trials_done"] + r["trials_pruned"]
         pruned = f" ({r['trials_pruned']} stopped early)" if r["trials_pruned"] else ""
-        parts.append(f"{d.arguments['family']}: {trials} trials{pruned}, best {metric} {score(r['candidate']['score'])}, {gained}")
+        parts.append(
+            f"{d.arguments['family']}: {trials} trials{pruned}, best {metric} {score(r['candidate']['score'])}, {gained}{_front(r)}"
+        )
     return "; ".join(parts) + "."
+
+
+def _front(result: dict[str, Any]) -> str:
+    """What a search by several objectives found beside the best score."""
+    front = result.get("front", [])
+    if len(front) < 2:
+        return ""
+    knee = next(point for point in front if point["knee"])
+    values = joined([f"{name} {score(value)}" for name, value in knee["values"].items()])
+    return f"; {len(front)} candidates trade {joined(result['objectives'])} for each other, the knee is {knee['candidate']} ({values})"
 
 
 def _select(t: Transcript) -> Decision:

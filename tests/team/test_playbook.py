@@ -349,3 +349,14 @@ async def test_preparers_that_the_user_asked_for_are_tried_on_top_and_left_out_w
     failed = [("prepare", {}, default), ("prepare", second[1], "preparer 'ratios' of package 'lab' failed")]
     assert "It stays with these: preparer 'ratios'" in str((await answer("engineer", "prepare", failed, wish=wish)).content)
     assert "preparation" not in called(await answer("engineer", "train", wish=wish, preparation="default"))[1]
+
+
+async def test_the_knee_of_several_objectives_is_told() -> None:
+    facts = board(lightgbm=(0.9, 0.005), dummy=(0.5, 0.0)) | {
+        "budget": {"search_seconds": 60, "search_seconds_left": 8, "trials": None, "trials_left": None}
+    }
+    ends = [{"candidate": f"lightgbm-tuned-{i}", "values": {"score": 0.9, "latency": 1.5 - i}, "knee": i == 1} for i in range(2)]
+    tuned = {"candidate": {"score": 0.9}, "trials_done": 9, "trials_pruned": 0, "gain": 0.0, "gain_std_error": 0.0, "seconds": 7.5}
+    done = ("tune", {"family": "lightgbm", "time_s": 8}, tuned | {"front": ends, "objectives": ["score", "latency"]})
+    said = str((await answer("engineer", "optimise", [done], **facts)).content)
+    assert "2 candidates trade score and latency for each other, the knee is lightgbm-tuned-1 (score 0.9" in said

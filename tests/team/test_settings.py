@@ -119,3 +119,12 @@ def test_names_come_as_a_list_or_with_commas(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("MLTEAM_PREPARERS", "ratios, lags")
     assert load_settings({"source": "a.csv"}).preparers == ["ratios", "lags"]
     assert load_settings({"source": "a.csv", "preparers": "bins"}).preparers == ["bins"]
+
+
+def test_objectives_begin_with_the_score() -> None:
+    assert load_settings({"source": "a.csv"}).objectives == ["score"]
+    assert load_settings({"source": "a.csv", "objectives": "score, latency"}).objectives == ["score", "latency"]
+    with pytest.raises(UsageError, match="objectives='latency': expected score first"):
+        load_settings({"source": "a.csv", "objectives": "latency"})
+    with pytest.raises(UsageError, match="'score', 'latency' or 'size'"):
+        load_settings({"source": "a.csv", "objectives": "score,beauty"})

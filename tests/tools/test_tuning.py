@@ -8,12 +8,14 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 
 from tests.tools.conftest import Open
 from tools.candidates import leaderboard, load_oof
+from tools.objectives import Objective
 from tools.problem import load_problem
 from tools.samplers import Pruner, Sampler
 from tools.spec import ToolRefused
@@ -128,6 +130,40 @@ def test_a_grid_that_is_none_of_the_space_is_refused(grid: dict[str, list[Value]
         tune("tree", grid=grid)
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_several_objectives_leave_their_front_as_candidates_and_tell_the_knee(sampler: Sampler, open_workspace: Open) -> None:
+    space = open_workspace("diabetes")
+    train(["tree"], time_s=5)
+    before = leaderboard(space)[0]
+    found = tune("tree", trials=14, time_s=120, sampler=sampler, objectives=["score", "size"])
+    assert (found.objectives, found.pruner, found.trials_pruned) == (["score", "size"], "none", 0)
+    assert len(found.front) >= 2
+    scores, sizes = ([point.values[name] for point in found.front] for name in ("score", "size"))
+    assert scores == sorted(scores), "of an error the smallest first"
+    assert sizes == sorted(sizes, reverse=True), "who is worse in one is better in the other"
+    assert [point.knee for point in found.front].count(True) == 1
+    assert found.candidate.name == (found.front[0].candidate if found.improved else before.name)
+    problem = load_problem(space)
+    for point in found.front:
+        assert problem.score(load_oof(space, point.candidate, problem)) == pytest.approx(point.values["score"])
+    again = tune("tree", trials=2, time_s=60, sampler=sampler, objectives=["score", "size"])
+    assert again.trials_in_study == 16
+
+
+def test_latency_is_an_objective_and_size_as_well(open_workspace: Open) -> None:
+    open_workspace("wine")
+    found = tune("tree", trials=4, time_s=60, objectives=["score", "latency", "size"])
+    assert found.front[0].values.keys() == {"score", "latency", "size"}
+    assert all(value > 0 for value in found.front[0].values.values())
+
+
+@pytest.mark.parametrize("objectives", [["latency"], ["latency", "score"], ["score", "size", "size"], []])
+def test_objectives_that_are_none_are_refused(objectives: list[Objective], open_workspace: Open) -> None:
+    open_workspace("wine")
+    with pytest.raises(ToolRefused, match="expected score first"):
+        tune("tree", objectives=objectives)
+
+
 def test_refusals(open_workspace: Open) -> None:
     open_workspace("wine")
     with pytest.raises(ToolRefused, match="nothing to tune"):
@@ -143,16 +179,17 @@ def test_refusals(open_workspace: Open) -> None:
         ("random_forest", False, {}),
         ("tree", True, {"pruner": "hyperband"}),
         ("tree", True, {"sampler": "grid", "pruner": "successive_halving"}),
+        ("tree", True, {"sampler": "nsga2", "objectives": ["score", "size"]}),
     ],
 )
 def test_a_call_that_was_cut_off_goes_on_and_ends_as_an_undisturbed_one(
-    family: str, trained: bool, how: dict[str, str], open_workspace: Open
+    family: str, trained: bool, how: dict[str, Any], open_workspace: Open
 ) -> None:
     """The process is killed in the middle of a trial, so that the trial is left as running and the best one's predictions are gone."""
     undisturbed = open_workspace("wine")
     if trained:
         train([family], time_s=5, per_family=1)
-    whole = tune(family, trials=7, time_s=60, **how)  # type: ignore[arg-type]
+    whole = tune(family, trials=7, time_s=60, **how)
     expected = leaderboard(undisturbed)
     shutil.rmtree(undisturbed.data)
     shutil.rmtree(undisturbed.work)
@@ -167,8 +204,8 @@ def test_a_call_that_was_cut_off_goes_on_and_ends_as_an_undisturbed_one(
             continue
         process.kill()
     assert finished_trials(space.studies) < 7
-    taken_up = tune(family, trials=7, time_s=60, **how)  # type: ignore[arg-type]
-    alike = {"trials_done", "trials_pruned", "trials_in_study", "params", "improved", "gain"}
+    taken_up = tune(family, trials=7, time_s=60, **how)
+    alike = {"trials_done", "trials_pruned", "trials_in_study", "params", "improved", "gain", "front"}
     assert taken_up.model_dump(include=alike) == whole.model_dump(include=alike)
     assert [(c.name, c.score) for c in leaderboard(space)] == [(c.name, c.score) for c in expected]
 
