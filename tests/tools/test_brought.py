@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,6 +166,8 @@ def test_a_family_of_a_package_goes_all_the_way(lab: None, open_workspace: Open)
     predicted = model.predict_table(space.table("holdout"))
     assert predicted.shape == (space.contract.rows_holdout, 3)
     assert model.members[0].candidate.family == "nearest"
+    described = json.loads((space.fitted / tuned.candidate.name / "model.json").read_text())
+    assert described["libraries"]["lab-models"] == "1.0", "who loads the model is told what it needs"
 
 
 def test_broken_families_are_named_and_cost_the_others_nothing(lab: None, open_workspace: Open) -> None:
