@@ -154,11 +154,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
 def test_a_family_of_a_package_goes_all_the_way(lab: None, open_workspace: Open) -> None:
     space = open_workspace("wine")
     assert "nearest" in all_names()
-    trained = train(["tree", "nearest"], time_s=30, per_family=1)
+    trained = train(["tree", "nearest"], time_s=120, per_family=1)
     assert {c.family for c in trained.candidates} == {"tree", "nearest"}
-    tuned = tune("nearest", trials=4, time_s=30)
+    tuned = tune("nearest", trials=4, time_s=120)
     assert tuned.trials_done + tuned.trials_pruned == 4
-    blend = ensemble(time_s=20)
+    blend = ensemble(time_s=120)
     assert blend.candidate is not None
     shown = evaluate(tuned.candidate.name, time_s=60)
     assert shown.candidate == tuned.candidate.name
@@ -172,7 +172,7 @@ def test_a_family_of_a_package_goes_all_the_way(lab: None, open_workspace: Open)
 
 def test_broken_families_are_named_and_cost_the_others_nothing(lab: None, open_workspace: Open) -> None:
     space = open_workspace("wine")
-    trained = train(["tree", "tears", "unfit", "torn", "plain", "elsewhere"], time_s=30, per_family=1)
+    trained = train(["tree", "tears", "unfit", "torn", "plain", "elsewhere"], time_s=120, per_family=1)
     assert [c.family for c in trained.candidates] == ["tree"]
     why = {skipped.name.removesuffix("-1"): skipped.reason for skipped in trained.skipped}
     assert "no portfolio today" in why["tears"]
@@ -205,7 +205,7 @@ def test_the_host_lists_families_without_importing_them(lab: None) -> None:
 
 def test_a_space_of_a_package_takes_the_familys_place(lab: None, open_workspace: Open) -> None:
     space = open_workspace("diabetes")
-    found = tune("tree", trials=5, time_s=30)
+    found = tune("tree", trials=5, time_s=120)
     assert found.degraded == []
     assert found.params["max_depth"] <= 2
     # What the space leaves out keeps the family's first default.
@@ -229,7 +229,7 @@ def test_a_preparer_is_fitted_inside_the_folds_and_packaged(lab: None, open_work
     preparation = load_preparation(space, "prepared", problem)
     assert [column.name for column in preparation.made] == [f"ratio {column.name}" for column in preparation.columns]
     assert not preparation.preparers[0].cross_fit
-    trained = train(["tree", "lightgbm"], preparation="prepared", time_s=30, per_family=1)
+    trained = train(["tree", "lightgbm"], preparation="prepared", time_s=120, per_family=1)
     assert {c.name for c in trained.candidates} == {"tree-prepared-1", "lightgbm-prepared-1"}
     evaluate("lightgbm-prepared-1", time_s=60)
     model = joblib.load(space.fitted / "lightgbm-prepared-1" / "pipeline.joblib")
@@ -272,7 +272,7 @@ def test_a_preparer_that_cannot_be_used_is_refused_by_name(lab: None, open_works
     with pytest.raises(ToolRefused, match=why):
         prepare("prepared", preparers=[name])
     assert not (space.preparations / "prepared.json").exists()
-    assert train(["tree"], time_s=20, per_family=1).candidates
+    assert train(["tree"], time_s=120, per_family=1).candidates
     assert leaderboard(space)[0].preparation == "default"
 
 

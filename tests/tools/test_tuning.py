@@ -29,14 +29,14 @@ def test_tuning_starts_from_the_best_and_goes_on(open_workspace: Open) -> None:
     space = open_workspace("diabetes")
     train(["tree"], time_s=5)
     before = leaderboard(space)[0]
-    found = tune("tree", trials=12, time_s=60)
+    found = tune("tree", trials=12, time_s=300)
     assert found.trials_done + found.trials_pruned == 12
     assert found.improved
     assert found.gain == pytest.approx(before.score - found.candidate.score)
     assert found.candidate.name == "tree-tuned-1"
     problem = load_problem(space)
     assert problem.score(load_oof(space, "tree-tuned-1", problem)) == pytest.approx(found.candidate.score)
-    again = tune("tree", trials=2, time_s=60)
+    again = tune("tree", trials=2, time_s=300)
     assert again.trials_in_study == 14
     assert again.candidate.score <= found.candidate.score
 
@@ -45,10 +45,10 @@ def test_the_same_seed_finds_the_same(
     open_workspace: Open, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_workspace("diabetes")
-    first = tune("linear", trials=6, time_s=60)
+    first = tune("linear", trials=6, time_s=300)
     other: Path = tmp_path_factory.mktemp("work")
     monkeypatch.setenv("MLTEAM_WORK", str(other))
-    second = tune("linear", trials=6, time_s=60)
+    second = tune("linear", trials=6, time_s=300)
     assert (first.params, first.candidate.score, first.trials_pruned) == (second.params, second.candidate.score, second.trials_pruned)
     assert first.candidate.name == "linear-tuned-1"
 
@@ -62,7 +62,7 @@ def test_every_sampler_and_pruner_begins_with_the_best_known_and_keeps_what_it_f
     space = open_workspace("diabetes", folds=4)
     train(["tree"], time_s=5)
     before = leaderboard(space)[0]
-    found = tune("tree", trials=9, time_s=60, sampler=sampler, pruner=pruner)
+    found = tune("tree", trials=9, time_s=300, sampler=sampler, pruner=pruner)
     assert (found.sampler, found.pruner) == (sampler, pruner)
     assert found.trials_done + found.trials_pruned == 9
     assert found.candidate.score <= before.score
@@ -92,9 +92,9 @@ def test_equal_seeds_find_equal_things_on_one_core_and_on_two(
 
 def test_successive_halving_gives_most_trials_up_early(open_workspace: Open) -> None:
     space = open_workspace("diabetes", folds=5)
-    thorough = tune("tree", trials=16, time_s=60, sampler="random", pruner="none")
+    thorough = tune("tree", trials=16, time_s=300, sampler="random", pruner="none")
     shutil.rmtree(space.work)
-    halved = tune("tree", trials=16, time_s=60, sampler="random", pruner="successive_halving")
+    halved = tune("tree", trials=16, time_s=300, sampler="random", pruner="successive_halving")
     assert thorough.trials_pruned == 0
     assert halved.trials_pruned >= 8
     folds = [len(trial.intermediate_values) for trial in trials_of(space)]
@@ -106,12 +106,12 @@ def test_a_given_grid_is_tried_whole_and_what_it_leaves_out_stays(open_workspace
     space = open_workspace("diabetes")
     train(["tree"], time_s=5)
     leaf = leaderboard(space)[0].params["min_samples_leaf"]
-    found = tune("tree", time_s=60, pruner="none", grid={"max_depth": [2, 3, 4]})
+    found = tune("tree", time_s=300, pruner="none", grid={"max_depth": [2, 3, 4]})
     assert found.sampler == "grid"
     assert found.trials_done == 4, "the starting point, and three of the grid: then there is nothing left"
     assert sorted(trial.params["max_depth"] for trial in trials_of(space)[1:]) == [2, 3, 4]
     assert {trial.params["min_samples_leaf"] for trial in trials_of(space)} == {leaf}
-    again = tune("tree", time_s=60, pruner="none", grid={"max_depth": [3, 5]})
+    again = tune("tree", time_s=300, pruner="none", grid={"max_depth": [3, 5]})
     assert again.trials_done == 1, "what was tried is not tried again"
 
 
@@ -135,7 +135,7 @@ def test_several_objectives_leave_their_front_as_candidates_and_tell_the_knee(sa
     space = open_workspace("diabetes")
     train(["tree"], time_s=5)
     before = leaderboard(space)[0]
-    found = tune("tree", trials=14, time_s=120, sampler=sampler, objectives=["score", "size"])
+    found = tune("tree", trials=14, time_s=300, sampler=sampler, objectives=["score", "size"])
     assert (found.objectives, found.pruner, found.trials_pruned) == (["score", "size"], "none", 0)
     assert len(found.front) >= 2
     scores, sizes = ([point.values[name] for point in found.front] for name in ("score", "size"))
@@ -146,13 +146,13 @@ def test_several_objectives_leave_their_front_as_candidates_and_tell_the_knee(sa
     problem = load_problem(space)
     for point in found.front:
         assert problem.score(load_oof(space, point.candidate, problem)) == pytest.approx(point.values["score"])
-    again = tune("tree", trials=2, time_s=60, sampler=sampler, objectives=["score", "size"])
+    again = tune("tree", trials=2, time_s=300, sampler=sampler, objectives=["score", "size"])
     assert again.trials_in_study == 16
 
 
 def test_latency_is_an_objective_and_size_as_well(open_workspace: Open) -> None:
     open_workspace("wine")
-    found = tune("tree", trials=4, time_s=60, objectives=["score", "latency", "size"])
+    found = tune("tree", trials=4, time_s=300, objectives=["score", "latency", "size"])
     assert found.front[0].values.keys() == {"score", "latency", "size"}
     assert all(value > 0 for value in found.front[0].values.values())
 
@@ -189,7 +189,7 @@ def test_a_call_that_was_cut_off_goes_on_and_ends_as_an_undisturbed_one(
     undisturbed = open_workspace("wine")
     if trained:
         train([family], time_s=5, per_family=1)
-    whole = tune(family, trials=7, time_s=60, **how)
+    whole = tune(family, trials=7, time_s=300, **how)
     expected = leaderboard(undisturbed)
     shutil.rmtree(undisturbed.data)
     shutil.rmtree(undisturbed.work)
@@ -197,14 +197,14 @@ def test_a_call_that_was_cut_off_goes_on_and_ends_as_an_undisturbed_one(
     space = open_workspace("wine")
     if trained:
         train([family], time_s=5, per_family=1)
-    code = f"from tools.tuning import tune; tune({family!r}, trials=7, time_s=60, **{how!r})"
+    code = f"from tools.tuning import tune; tune({family!r}, trials=7, time_s=300, **{how!r})"
     env = {**os.environ, "MLTEAM_DATA": str(space.data), "MLTEAM_WORK": str(space.work)}
     with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None and finished_trials(space.studies) < 4:
             continue
         process.kill()
     assert finished_trials(space.studies) < 7
-    taken_up = tune(family, trials=7, time_s=60, **how)
+    taken_up = tune(family, trials=7, time_s=300, **how)
     alike = {"trials_done", "trials_pruned", "trials_in_study", "params", "improved", "gain", "front"}
     assert taken_up.model_dump(include=alike) == whole.model_dump(include=alike)
     assert [(c.name, c.score) for c in leaderboard(space)] == [(c.name, c.score) for c in expected]
