@@ -31,7 +31,7 @@ class LinearModel:
 
 
 class Linear(Family):
-    """Logistic regression, or ridge regression (Hoerl and Kennard 1970), scikit-learn."""
+    """Logistic regression, or ridge regression (Hoerl and Kennard 1970); tuned also the elastic net (Zou and Hastie 2005). scikit-learn."""
 
     name = "linear"
     weight = 0.5
@@ -41,18 +41,22 @@ class Linear(Family):
         if setting.n_classes:
             return [{"C": 0.3}, {"C": 0.03}]
         skewed = setting.target_min >= 0 and setting.target_skew > 1
-        first = {"alpha": 10.0, "log_target": skewed or setting.log_target}
-        return (
-            [first, {"alpha": 10.0, "log_target": False}]
-            if skewed and not setting.log_target
-            else [first, {"alpha": 100.0, "log_target": setting.log_target}]
-        )
+        first = {"penalty": "l2", "alpha": 10.0, "log_target": skewed or setting.log_target}
+        other = {"log_target": False} if skewed and not setting.log_target else {"alpha": 100.0, "log_target": setting.log_target}
+        return [first, {**first, **other}]
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         if setting.n_classes:
             return {"C": trial.suggest_float("C", 1e-4, 100.0, log=True)}
         log_target = trial.suggest_categorical("log_target", [False, True]) if setting.target_min >= 0 else False
-        return {"alpha": trial.suggest_float("alpha", 1e-3, 1e5, log=True), "log_target": log_target}
+        if trial.suggest_categorical("penalty", ["l2", "elastic_net"]) == "l2":
+            return {"penalty": "l2", "alpha": trial.suggest_float("alpha", 1e-3, 1e5, log=True), "log_target": log_target}
+        return {
+            "penalty": "elastic_net",
+            "strength": trial.suggest_float("strength", 1e-4, 1.0, log=True),
+            "l1_ratio": trial.suggest_float("l1_ratio", 0.1, 1.0),
+            "log_target": log_target,
+        }
 
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
@@ -62,7 +66,7 @@ class Linear(Family):
         vectorizer = vectorizer_for(setting.columns, text=setting.text, dates=setting.dates, rows=len(y), seed=setting.seed)
         matrix = vectorizer.fit_transform(X)
         context.deadline.check()
-        estimator = self._estimator(params, setting)
+        estimator = self._estimator(params, setting, float(np.std(y)))
         with warnings.catch_warnings():
             # A fit that stops at the iteration limit is still a model; its fold scores tell its worth.
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -70,11 +74,14 @@ class Linear(Family):
         return Raw(LinearModel(vectorizer, estimator, setting.n_classes))
 
     @staticmethod
-    def _estimator(params: Params, setting: Setting) -> Any:
-        from sklearn.linear_model import LogisticRegression, Ridge
+    def _estimator(params: Params, setting: Setting, spread: float) -> Any:
+        from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
 
         if setting.n_classes:
             return LogisticRegression(C=params["C"], max_iter=300, tol=1e-4)
+        if params.get("penalty") == "elastic_net":
+            # Its penalty is of the target's own scale.
+            return ElasticNet(alpha=params["strength"] * spread, l1_ratio=params["l1_ratio"], max_iter=1000)
         return Ridge(alpha=params["alpha"])
 
 
