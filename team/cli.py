@@ -72,6 +72,16 @@ def run(
     families: Annotated[str | None, typer.Option(metavar="A,B", help="The only model families that may be fitted.")] = None,
     forbid: Annotated[str | None, typer.Option(metavar="COL,...", help="Columns that no model may see.")] = None,
     sensitive: Annotated[str | None, typer.Option(metavar="COL", help="Column whose groups are compared, for fairness.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="What tuning asks for next: tpe, random, grid or nsga2.  [default: tpe]")] = None,
+    pruner: Annotated[
+        str | None, typer.Option(help="What ends trials early: median, hyperband, successive_halving or none.  [default: median]")
+    ] = None,
+    objectives: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="What tuning weighs: score, and latency or size after a comma.  [default: score]")
+    ] = None,
+    preparers: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Transformers of installed packages, fitted inside each fold; commas between them.")
+    ] = None,
     tracker: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
     ] = None,

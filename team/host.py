@@ -48,6 +48,10 @@ class Host:
             group=settings.group,
             time_column=settings.time_column,
             constraints=settings.constraints,
+            sampler=settings.sampler,
+            pruner=settings.pruner,
+            objectives=tuple(settings.objectives),
+            preparers=tuple(settings.preparers),
         )
 
     def send_back_to(self) -> list[str]:

@@ -50,6 +50,11 @@ class Wish:
     group: str | None = None
     time_column: str | None = None
     constraints: Constraints = field(default_factory=Constraints)
+    sampler: str | None = None
+    pruner: str | None = None
+    objectives: tuple[str, ...] = ("score",)
+    preparers: tuple[str, ...] = ()
+    """Transformers of installed packages that models get their columns from."""
 
 
 class RunPaths(Protocol):

@@ -240,7 +240,7 @@ def _number(label: str) -> bool:
 def _check_constraints(rows: pd.DataFrame, target: str, task: Task, constraints: Constraints) -> None:
     """Refuse constraints that no model can meet, before anything is fitted."""
     from tools.constraints import ALWAYS
-    from tools.families import NAMES
+    from tools.families import all_names
     from tools.tables import infer_schema
 
     if constraints.monotone:
@@ -251,9 +251,9 @@ def _check_constraints(rows: pd.DataFrame, target: str, task: Task, constraints:
             if name == target or kinds[name] not in ("numeric", "boolean"):
                 what = "the target" if name == target else f"a {kinds[name]} column"
                 raise InputRefused(f"--monotone names {name!r}, which is {what}; only numbers have a direction.")
-    left = [name for name in constraints.allowed(NAMES) if name not in ALWAYS]
+    left = [name for name in constraints.allowed(all_names()) if name not in ALWAYS]
     if not left:
-        reasons = "; ".join(dict.fromkeys(reason for name in NAMES if (reason := constraints.refuses(name))))
+        reasons = "; ".join(dict.fromkeys(reason for name in all_names() if (reason := constraints.refuses(name))))
         raise InputRefused(f"no model family is left: {reasons}. Leave out --interpretable, --monotone or --families.")
 
 

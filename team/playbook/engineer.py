@@ -12,6 +12,8 @@ from team.playbook.wording import joined, plus_minus, score
 from tools.candidates import CODE, ENSEMBLE
 from tools.constraints import Constraints
 
+PREPARED = "prepared"
+"""The preparation with the preparers that the user asked for."""
 BASELINES = ("dummy", "linear", "tree")
 TUNABLE = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp")
 ORDERED = ("ordered_linear", "ordered_lightgbm")
@@ -50,19 +52,31 @@ def _failed(t: Transcript) -> Say:
 
 
 def _prepare(t: Transcript) -> Decision:
-    if t.failure:
-        return _failed(t)
-    done = t.last("prepare")
+    done = next((d for d in t.done if d.tool == "prepare"), None)
     if done is None:
         return Call("prepare", {}, "Every family prepares raw rows inside its own folds; here it is settled which columns take part.")
+    if not done.ok:
+        return _failed(t)
+    wanted = t.facts["wish"].get("preparers", [])
+    if wanted and done is t.done[-1]:
+        why = "The baselines go without it, so that it can be told what it brings."
+        return Call("prepare", {"name": PREPARED, "preparers": wanted}, f"{joined(wanted)} is asked for on top. {why}")
     p = done.result
     dropped = p.get("dropped", [])
     why = "; ".join(f"{d['column']!r}: {d['reason']}" for d in dropped[:4])
     left_out = f" Left out: {why}{f' and {len(dropped) - 4} more' if len(dropped) > 4 else ''}." if dropped else " No column is left out."
     return Say(
         f"The preparation is validated on training rows: {p['columns_used']} of {p['columns_in']} columns take part"
-        f" and make {p['features_out']} features.{left_out}"
+        f" and make {p['features_out']} features.{left_out}{_prepared(t, wanted)}"
     )
+
+
+def _prepared(t: Transcript, wanted: list[str]) -> str:
+    if not wanted:
+        return ""
+    if t.failure:
+        return f" It stays with these: {t.failure.result.get('detail')}"
+    return f" With {joined(wanted)} they make {t.done[-1].result['features_out']}."
 
 
 def _baseline(t: Transcript) -> Decision:
@@ -98,12 +112,17 @@ def _train(t: Transcript) -> Decision:
         if not families or t.seconds_left < 1:
             return Say("There is no time left for another family.")
         seconds = t.seconds_left * TRAIN_SHARE
-        arguments: dict[str, Any] = {"families": families, "time_s": round(seconds, 1)}
+        arguments: dict[str, Any] = {"families": families, "time_s": round(seconds, 1), **_preparation(t)}
         if t.facts["budget"]["trials"] is not None:
             # The clock must decide nothing when trials bound the search, or equal seeds would part ways.
             arguments["per_family"] = 1
         return Call("train", arguments, _why_families(t, families))
     return Say(f"Trained on the same folds: {_listed(done.result['candidates'])}.{_skips(done.result)}")
+
+
+def _preparation(t: Transcript) -> dict[str, Any]:
+    """The argument that names the preparation, where it is not the default one."""
+    return {"preparation": PREPARED} if t.facts.get("preparation") == PREPARED else {}
 
 
 def _left_of(t: Transcript, done: Done) -> float | None:
@@ -134,6 +153,7 @@ def _families(t: Transcript) -> list[str]:
     if rows < FEW_ROWS:
         # Averages of many trees and strong regularisation hold up best on few rows.
         families = [*ordered, "catboost", "extra_trees", "random_forest", "lightgbm", "xgboost", "sparse_linear"]
+    families += [f for f in t.brought if f not in families and (f in planned or not planned)]
     if t.facts["visit"] > 1:
         tried = t.facts.get("best_of_family", {})
         families = [f for f in families if f not in tried] or families
@@ -173,7 +193,7 @@ def _optimise(t: Transcript) -> Decision:
     family, remaining = waiting[0], len(waiting)
     # Later rounds are worth less than this one, but not nothing.
     seconds = usable / remaining * (1.0 if by_trials else 0.8)
-    arguments: dict[str, Any] = {"family": family, "time_s": round(max(1.0, seconds), 1)}
+    arguments: dict[str, Any] = {"family": family, "time_s": round(max(1.0, seconds), 1), **_preparation(t)}
     if by_trials:
         used = sum(int(d.result.get("trials_done", 0)) + int(d.result.get("trials_pruned", 0)) for d in tuned)
         left = (budget["trials_left"] or 0) - used
@@ -185,7 +205,7 @@ def _optimise(t: Transcript) -> Decision:
 
 def _leaders(t: Transcript) -> list[str]:
     """Families worth tuning: the best one, and another that is not clearly worse."""
-    tunable = (*TUNABLE, "tree") if _constraints(t).interpretable else (*TUNABLE, *ORDERED)
+    tunable = (*TUNABLE, "tree") if _constraints(t).interpretable else (*TUNABLE, *ORDERED, *t.brought)
     best = {f: row for f, row in t.facts.get("best_of_family", {}).items() if f in tunable and f not in t.dropped}
     if not best:
         return []
@@ -201,7 +221,7 @@ def _why_tune(t: Transcript, family: str) -> str:
     value = plus_minus(best[family]["score"], best[family]["std_error"])
     if family != leaders[0]:
         return f"{family} with {value} is not clearly worse than {leaders[0]}, so it is tuned as well."
-    others = [f for f in best if f not in leaders and f in TUNABLE]
+    others = [f for f in best if f not in leaders and f in (*TUNABLE, *t.brought)]
     rest = f" {joined(others)} {'stays as it is' if len(others) == 1 else 'stay as they are'}." if others else ""
     return f"{family} leads with {metric} {value}, so its settings are worth searching.{rest}"
 
@@ -217,8 +237,20 @@ def _tuned(t: Transcript, tuned: list[Done]) -> str:
         gained = f"{score(r['gain'])} ± {r['gain_std_error']:.2g} better than before" if r["gain"] > 0 else "no better than before"
         trials = r["trials_done"] + r["trials_pruned"]
         pruned = f" ({r['trials_pruned']} stopped early)" if r["trials_pruned"] else ""
-        parts.append(f"{d.arguments['family']}: {trials} trials{pruned}, best {metric} {score(r['candidate']['score'])}, {gained}")
+        parts.append(
+            f"{d.arguments['family']}: {trials} trials{pruned}, best {metric} {score(r['candidate']['score'])}, {gained}{_front(r)}"
+        )
     return "; ".join(parts) + "."
+
+
+def _front(result: dict[str, Any]) -> str:
+    """What a search by several objectives found beside the best score."""
+    front = result.get("front", [])
+    if len(front) < 2:
+        return ""
+    knee = next(point for point in front if point["knee"])
+    values = joined([f"{name} {score(value)}" for name, value in knee["values"].items()])
+    return f"; {len(front)} candidates trade {joined(result['objectives'])} for each other, the knee is {knee['candidate']} ({values})"
 
 
 def _select(t: Transcript) -> Decision:

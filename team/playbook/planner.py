@@ -25,6 +25,7 @@ def decide(t: Transcript) -> Decision:
     )
     if wish.get("task") == "ordinal":
         families = ["ordered_lightgbm", "ordered_linear", *families]
+    families += t.brought
     tuning = (
         "no time for more than a little tuning"
         if tight
