@@ -106,7 +106,7 @@ async def measure(frame: pd.DataFrame, task: str, name: str) -> dict[str, float]
         data, work = Path(folder) / "data", Path(folder) / "work"
         data.mkdir()
         work.mkdir()
-        _write(frame, task, data)
+        write_data(frame, task, data)
         async with open_kernel("bubblewrap", work=work, data=data, limits=Limits(memory_mb=None)) as kernel:
             done = await kernel.execute(CELL.format(name=name), timeout_s=600)
         if not done.ok:
@@ -115,7 +115,8 @@ async def measure(frame: pd.DataFrame, task: str, name: str) -> dict[str, float]
         return {"rows": rows, "table": table, "peak": kernel.peak_mb, "fit": kernel.peak_mb - table, "expected": expected}
 
 
-def _write(frame: pd.DataFrame, task: str, data: Path) -> None:
+def write_data(frame: pd.DataFrame, task: str, data: Path, seed: int = 0) -> None:
+    """What a kernel needs of a table whose target is called `y`: all rows are training rows."""
     from tools.contract import Contract, Split
     from tools.metrics import METRICS, default_metric
     from tools.tables import infer_schema
@@ -130,12 +131,12 @@ def _write(frame: pd.DataFrame, task: str, data: Path) -> None:
             "direction": METRICS[metric].direction,
             "classes": labels,
             "positive": labels[1] if task == "binary" else None,
-            "split": Split(kind="random", holdout_fraction=0.2, seed=0),
+            "split": Split(kind="random", holdout_fraction=0.2, seed=seed),
             "folds": 5,
             "rows_train": len(frame),
             "rows_holdout": 0,
             "features": [name for name in frame.columns if name != "y"],
-            "seed": 0,
+            "seed": seed,
         }
     )
     frame.to_parquet(data / "train.parquet", index=False)

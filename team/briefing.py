@@ -18,6 +18,7 @@ from team.budget import Meter
 from team.roles import stage_text
 from team.stages import Stage, State, may_send_back
 from tools.contract import Contract
+from tools.families import brought
 from tools.host import Wish
 from tools.schemes import described
 
@@ -25,6 +26,8 @@ CONDUCTOR = "conductor"
 LEADERS_SHOWN = 5
 OLD_MESSAGES = 6
 OLD_MESSAGE_CHARS = 700
+FAMILIES_SHOWN = 20
+"""Of those that packages bring."""
 FACT_CHARS = 1_000
 """Of one text among the facts."""
 
@@ -81,6 +84,12 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
             "trials_left": meter.trials_left,
         },
     }
+    if len(wish.objectives) > 1:
+        facts["wish"]["objectives"] = list(wish.objectives)
+    if wish.preparers:
+        facts["wish"]["preparers"] = list(wish.preparers)
+    if families := brought():
+        facts["families_brought"] = families[:FAMILIES_SHOWN]
     if contract is not None:
         facts["contract"] = contract.model_dump(exclude={"features": True, "schema_version": True, "forecast": {"scales"}}) | {
             "features": len(contract.features),

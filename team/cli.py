@@ -76,6 +76,16 @@ def run(
     series: Annotated[str | None, typer.Option(help="Forecast: columns that together name a series, with commas.")] = None,
     horizon: Annotated[int | None, typer.Option(help="Forecast: steps ahead; left out, what is usual for the frequency.")] = None,
     known: Annotated[str | None, typer.Option(help="Forecast: columns that are known ahead, with commas.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="What tuning asks for next: tpe, random, grid or nsga2.  [default: tpe]")] = None,
+    pruner: Annotated[
+        str | None, typer.Option(help="What ends trials early: median, hyperband, successive_halving or none.  [default: median]")
+    ] = None,
+    objectives: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="What tuning weighs: score, and latency or size after a comma.  [default: score]")
+    ] = None,
+    preparers: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Transformers of installed packages, fitted inside each fold; commas between them.")
+    ] = None,
     tracker: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
     ] = None,

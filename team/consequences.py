@@ -47,6 +47,8 @@ class Consequences:
             }
             again = f"What was finished before counts; call {spec.name} again for what is left.\n" if spec.searches else ""
             outcome.text += f"\n{again}{account.sentence}."
+        if spec.name == "prepare" and outcome.status != "ok" and values["preparers"]:
+            told.append(("preparers", f"the models go without {', '.join(values['preparers'])}: {outcome.last_line}"))
         if spec.name == "evaluate":
             told += self._of_evaluation(state, str(values["candidate"]), outcome)
         elif spec.name == "package_model" and outcome.result is not None and not outcome.result["refitted"]:

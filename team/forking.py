@@ -24,7 +24,7 @@ from team.rundir import RunDir, create_run, write_atomic
 from team.settings import Settings, read_settings
 from team.stages import Stage
 from team.vault import Vault
-from tools.tuning import FORKED, PARENT_STUDIES
+from tools.studies import FORKED, PARENT_STUDIES
 
 CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")
 DECIDED_BY_THE_SPLIT = (

@@ -52,6 +52,10 @@ class Host:
             horizon=settings.horizon,
             known=tuple(settings.known),
             event=settings.event,
+            sampler=settings.sampler,
+            pruner=settings.pruner,
+            objectives=tuple(settings.objectives),
+            preparers=tuple(settings.preparers),
         )
 
     def send_back_to(self) -> list[str]:

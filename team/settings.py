@@ -19,6 +19,8 @@ from team.errors import UsageError
 from tools.constraints import Constraints, names_of, signs_of
 from tools.contract import Task
 from tools.forecast import Window
+from tools.objectives import Objective
+from tools.samplers import Pruner, Sampler
 from tools.schemes import GAP, SchemeName
 from tools.tracker import check_address
 
@@ -120,11 +122,21 @@ def _gap(value: Any) -> Any:
 
 
 def _names(value: Any) -> Any:
-    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]
-"""Column names, as a list or as text with commas."""
+"""A list, or names with commas between them."""
+
+
+def _objectives(value: Any) -> Any:
+    names = _names(value)
+    if isinstance(names, list) and (names[:1] != ["score"] or len(set(map(str, names))) < len(names)):
+        raise ValueError("expected score first, then latency, size or both, with commas between them")
+    return names
+
+
+Objectives = Annotated[list[Objective], NoDecode, BeforeValidator(_objectives)]
 
 
 def _tracker(value: Any) -> Any:
@@ -147,13 +159,14 @@ def _families(value: Any) -> Any:
     text = _joined(value)
     if text is None:
         return None
-    from tools.families import NAMES
+    from tools.families import all_names
 
+    known = all_names()
     for name in names_of(text) if isinstance(text, str) else ():
-        if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"no family {name!r}; {hint}families: {', '.join(NAMES)}")
+            raise ValueError(f"no family {name!r}; {hint}families: {', '.join(known)}")
     return text
 
 
@@ -232,6 +245,14 @@ class Settings(BaseSettings):
     """Forecasts: steps ahead; None takes what is usual for the frequency."""
     known: Names = []
     """Forecasts: columns that are known ahead."""
+    sampler: Sampler | None = None
+    """What chooses configurations in tuning: tpe, random, grid or nsga2; None lets the roles choose, whose default is tpe."""
+    pruner: Pruner | None = None
+    """What ends trials after some folds: median, hyperband, successive_halving or none; None lets the roles choose: median."""
+    objectives: Objectives = ["score"]
+    """What tuning weighs: score, then latency, size or both. With more than the score, it leaves the candidates of its Pareto front."""
+    preparers: Names = []
+    """Transformers that installed packages bring (entry points of `mlteam.preparers`), fitted inside each fold, in this order."""
     tracker: Annotated[str | None, BeforeValidator(_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
 

@@ -176,7 +176,7 @@ class Toolroom:
             raise ToolRefused(
                 f"{name!r} is no tool of the {role.name} in stage {self.state.stage}; there are: {', '.join(sorted(allowed))}."
             )
-        values = spec.validate(arguments)
+        values = spec.validate({**arguments, **self._wished(spec)})
         if spec.searches:
             self.meter.check_search()
             values = self._within_budget(values)
@@ -208,6 +208,15 @@ class Toolroom:
         call, role, stage = self._running
         number = self.cells.add(call, role, stage, tool, code, cell, names)
         self.emit(CellExecuted(call=call, cell=number, status=cell.status, seconds=cell.seconds, cause=cell.cause))
+
+    def _wished(self, spec: ToolSpec) -> dict[str, Any]:
+        """Arguments that the user fixed, which no role chooses."""
+        wish = self.host.wish
+        if spec.name != "tune":
+            return {}
+        weighed = list(wish.objectives) if len(wish.objectives) > 1 else None
+        fixed = {"sampler": wish.sampler, "pruner": wish.pruner, "objectives": weighed}
+        return {name: value for name, value in fixed.items() if value}
 
     def _within_budget(self, values: dict[str, Any]) -> dict[str, Any]:
         left = self.meter.trials_left

@@ -114,13 +114,13 @@ def read_attempt(work: Path) -> Attempt | None:
 
     For the host, which does not trust the folder: no link is followed, the size is limited, and the family must be one.
     """
-    from tools.families import NAMES
+    from tools.families import all_names
 
     try:
         attempt = Attempt.model_validate_json(read_regular(work / FILE, MAX_BYTES, inside=work))
     except (OSError, ValidationError, RecursionError):
         return None
-    if attempt.current is not None and attempt.current.family not in (*NAMES, CODE):
+    if attempt.current is not None and attempt.current.family not in (*all_names(), CODE):
         return None
     return attempt
 

@@ -22,6 +22,7 @@ from tools.families.base import FitContext, Fitted, Setting
 from tools.folds import Part, share_of
 from tools.measuring import latency_of, size_of
 from tools.preparation import Preparation
+from tools.preparers import fit_prepared
 from tools.problem import Problem
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
     spread = float(problem.y.std()) if values else 0.0
     skew = float((((problem.y - problem.y.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
     return Setting(
-        columns=preparation.columns,
+        columns=preparation.seen,
         n_rows=problem.n_rows,
         n_classes=2 if labels else problem.n_classes,
         labels=labels,
@@ -103,6 +104,7 @@ def evaluate_candidate(
     target: Deadline | None = None,
     pace: bool = True,
     after_fold: Callable[[int, float | None], None] | None = None,
+    after_fit: Callable[[Fitted], None] | None = None,
 ) -> Evaluated:
     """Cross-validate one configuration over the contract's folds, in all repeats; leave-one-out has a fit for each row or group.
 
@@ -115,6 +117,7 @@ def evaluate_candidate(
         target: when the evaluation should be done; iterations are shared out by it. `deadline` when left out.
         after_fold: called with the number of the fit and the score of its fold (None where undefined, and of single rows) after
             each fit; what it raises ends the evaluation.
+        after_fit: called with each fit's model, which is gone afterwards; in the thread of the fit, so perhaps in several at a time.
 
     Raises:
         DeadlineReached: when the time was over before every fold was done.
@@ -129,7 +132,7 @@ def evaluate_candidate(
     waves = math.ceil(len(parts) / lanes)
     setting = replace(setting, threads=max(1, setting.threads // lanes))
     if pace and model_family.iterative and not math.isinf(target.remaining()):
-        params = _paced(model_family, params, spec.share, problem, X, setting, target, waves)
+        params = _paced(model_family, params, spec.share, problem, preparation, setting, target, waves)
     oof = problem.empty_oof()
     outcomes: list[_Outcome] = []
     begun = count()
@@ -142,12 +145,15 @@ def evaluate_candidate(
             until = whole.share(target.remaining() * 0.93 / to_come) if model_family.iterative else whole
             began = time.monotonic()
             context = FitContext(deadline=until, seed=setting.seed)
-            fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
             rows = problem.ahead(X.iloc[check])
+            unseen = X.iloc[check], problem.y[check]
+            fitted = fit_prepared(model_family, preparation.preparers, X.iloc[learn], problem.y[learn], *unseen, params, setting, context)
             tick = time.monotonic()
             predicted = fitted.predict(rows)
             took = (tick - began, time.monotonic() - tick)
             everywhere = fitted.predict(X).astype(np.int64) if problem.contract.predicts == "groups" else None
+            if after_fit is not None:
+                after_fit(fitted)
             latency_ms = size_mb = 0.0
             if part is parts[-1]:
                 bags = _bags(model_family, len(learn), problem)
@@ -248,7 +254,7 @@ def _paced(
     params: dict[str, Any],
     share: float,
     problem: Problem,
-    X: pd.DataFrame,
+    preparation: Preparation,
     setting: Setting,
     deadline: Deadline,
     waves: int,
@@ -258,7 +264,9 @@ def _paced(
     short = {**params, "epochs": 3} if "epochs" in params else params
     context = FitContext(deadline=deadline.share(deadline.remaining() / 8), iterations=PILOT_ITERATIONS, seed=setting.seed)
     started = time.monotonic()
-    fitted = model_family.fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], short, setting, context)
+    X, y = problem.X[[column.name for column in preparation.columns]], problem.y
+    unseen = X.iloc[check], y[check]
+    fitted = fit_prepared(model_family, preparation.preparers, X.iloc[learn], y[learn], *unseen, short, setting, context)
     if fitted.iterations is None:
         return params
     elapsed = time.monotonic() - started
@@ -292,7 +300,7 @@ def refit(candidate: Candidate, problem: Problem, preparation: Preparation, dead
     def job(bag: int) -> Callable[[Deadline], Fitted]:
         def fit(whole: Deadline) -> Fitted:
             context = FitContext(deadline=whole.share(whole.remaining() * 0.9), iterations=rounds, seed=setting.seed + bag)
-            return model_family.fit(X, y, None, None, dict(candidate.params), setting, context)
+            return fit_prepared(model_family, preparation.preparers, X, y, None, None, dict(candidate.params), setting, context)
 
         return fit
 

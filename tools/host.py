@@ -63,6 +63,11 @@ class Wish:
         return "forecast" if self.series or self.horizon or self.known else None
 
     event: str | None = None
+    sampler: str | None = None
+    pruner: str | None = None
+    objectives: tuple[str, ...] = ("score",)
+    preparers: tuple[str, ...] = ()
+    """Transformers of installed packages that models get their columns from."""
 
 
 class RunPaths(Protocol):

@@ -84,16 +84,17 @@ def nested_score(
     import numpy as np
 
     from tools.deadline import Deadline, DeadlineReached
-    from tools.families import NAMES, load_libraries
+    from tools.families import all_names, load_libraries
     from tools.preparation import load_preparation
     from tools.problem import load_problem
 
-    strange = [name for name in families if name not in NAMES]
+    known = all_names()
+    strange = [name for name in families if name not in known]
     if strange or not families:
-        raise ToolRefused(f"no family {', '.join(map(repr, strange)) or 'named'}; families: {', '.join(NAMES)}.")
+        raise ToolRefused(f"no family {', '.join(map(repr, strange)) or 'named'}; families: {', '.join(known)}.")
     constraints = workspace().contract.constraints
     if barred := [(name, reason) for name in families if (reason := constraints.refuses(name))]:
-        raise ToolRefused(f"{', '.join(name for name, _ in barred)}: {barred[0][1]}. Families: {', '.join(constraints.allowed(NAMES))}.")
+        raise ToolRefused(f"{', '.join(name for name, _ in barred)}: {barred[0][1]}. Families: {', '.join(constraints.allowed(known))}.")
     deadline, space = Deadline(time_s), workspace()
     problem, table = load_problem(space), space.table("train")
     chosen = load_preparation(space, preparation, problem)
@@ -211,6 +212,7 @@ class Recipe:
 
         from tools.crossval import setting_for
         from tools.families import family
+        from tools.spaces import SearchSpace
 
         sign = 1.0 if problem.contract.direction == "maximize" else -1.0
         best = max(found, key=lambda one: sign * one.candidate.score).candidate
@@ -220,11 +222,12 @@ class Recipe:
             study = optuna.create_study(
                 direction=problem.contract.direction, sampler=optuna.samplers.TPESampler(seed=problem.contract.seed, n_startup_trials=8)
             )
+            searched = SearchSpace(family(best.family), setting_for(problem, self.preparation))
             for left in range(self.trials, 0, -1):
                 if deadline.expired():
                     return
                 trial = study.ask()
-                params = family(best.family).search(trial, setting_for(problem, self.preparation))
+                params = searched.draw(trial)
                 score = self._try(found, problem, best.family, params, deadline, left)
                 study.tell(trial, score, state=None if score is not None else optuna.trial.TrialState.FAIL)
         finally:

@@ -27,6 +27,17 @@ class Dropped(BaseModel):
     reason: str
 
 
+class Preparer(BaseModel):
+    """A transformer that a package brings, as a preparation uses it; see `tools.preparers`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    package: str
+    cross_fit: bool
+    """Whether the rows that a model learns from get what it makes of them from fits on other rows."""
+
+
 class Preparation(BaseModel):
     """Which columns models see. How a column becomes numbers is each family's own affair."""
 
@@ -37,6 +48,15 @@ class Preparation(BaseModel):
     dropped: list[Dropped]
     text: bool
     dates: bool
+    preparers: list[Preparer] = []
+    """What packages bring to make columns of these, fitted inside each fold, one after another."""
+    made: list[Column] = []
+    """The columns that the preparers make."""
+
+    @property
+    def seen(self) -> list[Column]:
+        """The columns that a model's own encoder is given."""
+        return self.made if self.preparers else self.columns
 
 
 class PreparationResult(BaseModel):
@@ -51,6 +71,8 @@ class PreparationResult(BaseModel):
     """Number of used columns of each kind."""
     dropped: list[Dropped]
     file: str
+    preparers: list[str] = []
+    """Names of the preparers that models get their columns from."""
 
 
 @tool(where="kernel", timeout_s=600)
@@ -59,6 +81,7 @@ def prepare(
     drop: Annotated[list[str], "Columns to leave out, such as leaks."] = [],
     text: Annotated[bool, "Whether text columns are used."] = True,
     dates: Annotated[bool, "Whether date columns are used."] = True,
+    preparers: Annotated[list[str], "Transformers that installed packages bring, in their order, to be fitted inside each fold."] = [],
 ) -> PreparationResult:
     """Choose the columns that models see and check that they can be turned into numbers.
 
@@ -71,6 +94,8 @@ def prepare(
         raise ToolRefused(f"preparation name {name!r} must be lower-case letters, digits, - and _, at most 40.")
     problem = load_problem(space)
     preparation = choose_columns(problem, name=name, drop=drop, text=text, dates=dates)
+    if preparers:
+        preparation = _with_preparers(problem, preparation, preparers)
     width = _try(problem, preparation)
     path = space.preparations / f"{name}.json"
     write_text(path, preparation.model_dump_json(indent=1))
@@ -85,7 +110,36 @@ def prepare(
         kinds=kinds,
         dropped=preparation.dropped,
         file=f"preparations/{name}.json",
+        preparers=preparers,
     )
+
+
+def _with_preparers(problem: Problem, preparation: Preparation, names: list[str]) -> Preparation:
+    """The preparation with what packages bring, tried on every fold: what fails there is not used anywhere.
+
+    Raises:
+        ToolRefused: when a preparer is not there, cannot be used, or fails; names its package.
+    """
+    import numpy as np
+
+    from tools.folds import fit_rows
+    from tools.preparers import PreparerFailed, learn, made_columns, prove, transform
+
+    X, y, seed = problem.X[[column.name for column in preparation.columns]], problem.y, problem.contract.seed
+    rows = np.random.default_rng(seed).permutation(problem.n_rows)[:SAMPLE_ROWS]
+    used: list[Preparer] = []
+    try:
+        for name in names:
+            before = learn(used, X.iloc[rows], y[rows], seed)[0] if used else X.iloc[rows]
+            used.append(prove(name, before, y[rows], seed))
+        made = made_columns(used, X, y, seed)
+        for fold in problem.fold_ids:
+            fitted = fit_rows(problem.folds, fold, problem.contract)
+            steps = learn(used, X.iloc[fitted], y[fitted], seed)[1]
+            transform(steps, X.iloc[problem.folds == fold], TableSchema(columns=made))
+    except (PreparerFailed, ValueError) as error:
+        raise ToolRefused(f"{str(error).rstrip('.')}. Prepare without it, or mend the package.") from None
+    return preparation.model_copy(update={"preparers": used, "made": made})
 
 
 def every_column(schema: TableSchema) -> Preparation:
@@ -174,14 +228,20 @@ def _try(problem: Problem, preparation: Preparation) -> int:
     """Fit the general vectorizer on two thirds of a sample, transform the rest; give the matrix width."""
     import numpy as np
 
+    from tools.preparers import learn, transform
     from tools.vectorizing import vectorizer_for
 
     rows = np.random.default_rng(problem.contract.seed).permutation(problem.n_rows)[:SAMPLE_ROWS]
     cut = max(1, 2 * len(rows) // 3)
-    vectorizer = vectorizer_for(
-        preparation.columns, text=preparation.text, dates=preparation.dates, rows=cut, seed=problem.contract.seed
-    ).fit(problem.X.iloc[rows[:cut]])
-    unseen = np.asarray(vectorizer.transform(problem.X.iloc[rows[cut:]]), dtype=np.float64)
+    known, unknown = problem.X.iloc[rows[:cut]], problem.X.iloc[rows[cut:]]
+    if preparation.preparers:
+        names = [column.name for column in preparation.columns]
+        steps = learn(preparation.preparers, known[names], problem.y[rows[:cut]], problem.contract.seed)[1]
+        known, unknown = (transform(steps, part[names], TableSchema(columns=preparation.made)) for part in (known, unknown))
+    vectorizer = vectorizer_for(preparation.seen, text=preparation.text, dates=preparation.dates, rows=cut, seed=problem.contract.seed).fit(
+        known
+    )
+    unseen = np.asarray(vectorizer.transform(unknown), dtype=np.float64)
     if not np.isfinite(unseen).all():
         raise ToolRefused(
             f"preparation {preparation.name!r} left numbers that are not finite in {int((~np.isfinite(unseen)).any(axis=0).sum())} columns."

@@ -66,12 +66,22 @@ def describe(model: FittedModel, candidate: str) -> dict[str, Any]:
         "decision": list(model.decision),
         "importance": model.importance,
         "python": ".".join(map(str, sys.version_info[:3])),
-        "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
+        "libraries": {name: found for name in (*LIBRARIES, *_brought(model)) if (found := _version(name))},
     }
 
 
 def _plain(calibration: Calibration | None) -> dict[str, Any] | None:
     return calibration.model_dump(mode="json") if calibration else None
+
+
+def _brought(model: FittedModel) -> list[str]:
+    """Packages whose families or preparers the model is made of: it cannot be loaded without them."""
+    from tools.families import brought
+    from tools.families.custom import FAMILIES_BROUGHT
+
+    families = FAMILIES_BROUGHT.brought()
+    needed = {families[member.candidate.family] for member in model.members if member.candidate.family in brought()}
+    return sorted(needed | {used.package for member in model.members for used in member.preparation.preparers})
 
 
 def _version(name: str) -> str | None:

@@ -351,7 +351,7 @@ def _number(label: str) -> bool:
 def check_constraints(rows: pd.DataFrame, target: str | None, task: Task, constraints: Constraints) -> None:
     """Refuse constraints that no model can meet, before anything is fitted."""
     from tools.constraints import FLOORS
-    from tools.families import LEARNS
+    from tools.families import learners
     from tools.tables import infer_schema
 
     if constraints.sensitive and predicts(task) not in ("classes", "values"):
@@ -364,9 +364,9 @@ def check_constraints(rows: pd.DataFrame, target: str | None, task: Task, constr
             if name == target or kinds[name] not in ("numeric", "boolean"):
                 what = "the target" if name == target else f"a {kinds[name]} column"
                 raise InputRefused(f"--monotone names {name!r}, which is {what}; only numbers have a direction.")
-    left = [name for name in constraints.allowed(LEARNS[task]) if name not in FLOORS]
+    left = [name for name in constraints.allowed(learners(task)) if name not in FLOORS]
     if not left:
-        reasons = "; ".join(dict.fromkeys(reason for name in LEARNS[task] if (reason := constraints.refuses(name))))
+        reasons = "; ".join(dict.fromkeys(reason for name in learners(task) if (reason := constraints.refuses(name))))
         raise InputRefused(f"no model family is left: {reasons}. Leave out --interpretable, --monotone or --families.")
 
 

@@ -84,7 +84,7 @@ def train_baselines(
 def train(
     families: Annotated[
         list[str],
-        "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp;"
+        "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp, or one of a package;"
         " of ordinal classes also ordered_linear, ordered_lightgbm; of a forecast theta, ets, arima, lags_linear, lags_lightgbm,"
         " lags_catboost; of survival coxnet, xgboost, survival_boosting, survival_forest; of groups kmeans, gaussian_mixture,"
         " agglomerative, hdbscan; of anomalies pca, isolation_forest, local_outlier, one_class_svm, ecod, copod.",
@@ -94,18 +94,19 @@ def train(
     per_family: Annotated[int | None, "Most configurations of one family; leave out to go on while time is left.", Ge(1)] = None,
 ) -> TrainingResult:
     """Fit each family's best-known configuration on the contract's folds, then further ones while time is left."""
-    from tools.families import LEARNS
+    from tools.families import learners
 
     contract = workspace().contract
-    known = LEARNS[contract.task]
+    known = learners(contract.task)
     strange = [name for name in families if name not in known]
-    if strange or not families:
+    if len(strange) == len(families):
         asked = ", ".join(map(repr, strange)) or "named"
         raise ToolRefused(f"no family {asked} for a {contract.task} task; families: {', '.join(known)}.")
     constraints = contract.constraints
     if (barred := [(name, reason) for name in families if (reason := constraints.refuses(name))]) and len(barred) == len(set(families)):
         raise ToolRefused(f"{', '.join(name for name, _ in barred)}: {barred[0][1]}. Families: {', '.join(constraints.allowed(known))}.")
-    ordered = [name for name in known if name in families]
+    # One that a package brings where the call was made may be missing in this kernel: it must not cost the others.
+    ordered = [name for name in known if name in families] + strange
     arguments = {"families": families, "preparation": preparation, "time_s": time_s, "per_family": per_family}
     return _search("train", arguments, ordered, most=per_family)
 
@@ -217,7 +218,8 @@ class _Search:
 
     def _rounds(self, names: list[str]) -> Iterator[list[tuple[str, Params]]]:
         """First configurations of all families, then second ones, and so on."""
-        from tools.families import FamilyUnavailable, family
+        from tools.deadline import DeadlineReached
+        from tools.families import NAMES, FamilyUnavailable, family
 
         portfolios: list[tuple[str, list[Params]]] = []
         for name in names:
@@ -226,8 +228,16 @@ class _Search:
                     self.skipped.append(Skipped(name=name, reason=reason))
                     continue
                 portfolios.append((name, family(name).portfolio(self.setting)))
-            except (FamilyUnavailable, ImportError, OSError) as error:
-                self.skipped.append(Skipped(name=name, reason=_first_line(error)))
+            except DeadlineReached:
+                raise
+            except Exception as error:
+                if name in NAMES and isinstance(error, (FamilyUnavailable, ImportError, OSError)):
+                    self.skipped.append(Skipped(name=name, reason=_first_line(error)))
+                else:  # what a package brings may fail in any way
+                    told = isinstance(error, (FamilyUnavailable, ValueError))
+                    self._skip(
+                        name, name, _first_line(error) if told else f"{type(error).__name__}: {_first_line(error)}{_of_package(name)}"
+                    )
         for i in range(max((len(portfolio) for _, portfolio in portfolios), default=0)):
             yield [(name, portfolio[i]) for name, portfolio in portfolios if i < len(portfolio)]
 
@@ -262,6 +272,10 @@ class _Search:
             size = size_for(family(name), self.problem.fold_rows, self.setting, self.lost)
         except CannotBeFitted as error:
             self._skip(name, name, str(error))
+        except DeadlineReached:
+            raise
+        except Exception as error:  # a package's own estimate
+            self._skip(name, name, f"its memory cannot be estimated: {type(error).__name__}: {_first_line(error)}")
         stem = name if self.preparation.name == "default" else f"{name}-{self.preparation.name}"
         while size is not None:
             if known := self._known.get(_key(name, params, self.preparation.name, size.share)):
@@ -329,6 +343,7 @@ class _Search:
 
         from tools.families import family
         from tools.families.base import FitContext
+        from tools.preparers import fit_prepared
 
         model_family, n_rows = family(spec.family), spec.share * self.problem.n_rows
         fits, folds = len(self.problem.parts), len(self.problem.fold_ids)
@@ -338,8 +353,8 @@ class _Search:
         X = self.problem.X[[column.name for column in self.preparation.columns]].iloc[rows]
         started = time.monotonic()
         least = LEAST_ITERATIONS if model_family.iterative else None
-        context = FitContext(deadline=self.deadline, iterations=least)
-        model_family.fit(X, self.problem.y[rows], None, None, dict(spec.params), self.setting, context)
+        y, context = self.problem.y[rows], FitContext(deadline=self.deadline, iterations=least)
+        fit_prepared(model_family, self.preparation.preparers, X, y, None, None, dict(spec.params), self.setting, context)
         growth = n_rows * (folds - 1) / folds / len(rows)
         return (time.monotonic() - started) * growth**1.1 * fits
 
@@ -348,6 +363,13 @@ def _key(family_name: str, params: Params, preparation: str, share: float) -> st
     import json
 
     return json.dumps([family_name, params, preparation, share], sort_keys=True, default=str)
+
+
+def _of_package(name: str) -> str:
+    from tools.families.custom import FAMILIES_BROUGHT
+
+    package = FAMILIES_BROUGHT.brought().get(name)
+    return f" (package {package!r})" if package else ""
 
 
 def _first_line(error: BaseException) -> str:

@@ -13,6 +13,8 @@ from tools.candidates import CODE, ENSEMBLE
 from tools.constraints import Constraints
 from tools.families import BASELINES, LEARNS, TABULAR, UNTUNABLE
 
+PREPARED = "prepared"
+"""The preparation with the preparers that the user asked for."""
 ORDERED = ("ordered_linear", "ordered_lightgbm")
 """Which the order of classes tells something."""
 MANY_ROWS = 100_000
@@ -49,19 +51,31 @@ def _failed(t: Transcript) -> Say:
 
 
 def _prepare(t: Transcript) -> Decision:
-    if t.failure:
-        return _failed(t)
-    done = t.last("prepare")
+    done = next((d for d in t.done if d.tool == "prepare"), None)
     if done is None:
         return Call("prepare", {}, "Every family prepares raw rows inside its own folds; here it is settled which columns take part.")
+    if not done.ok:
+        return _failed(t)
+    wanted = t.facts["wish"].get("preparers", [])
+    if wanted and done is t.done[-1]:
+        why = "The baselines go without it, so that it can be told what it brings."
+        return Call("prepare", {"name": PREPARED, "preparers": wanted}, f"{joined(wanted)} is asked for on top. {why}")
     p = done.result
     dropped = p.get("dropped", [])
     why = "; ".join(f"{d['column']!r}: {d['reason']}" for d in dropped[:4])
     left_out = f" Left out: {why}{f' and {len(dropped) - 4} more' if len(dropped) > 4 else ''}." if dropped else " No column is left out."
     return Say(
         f"The preparation is validated on training rows: {p['columns_used']} of {p['columns_in']} columns take part"
-        f" and make {p['features_out']} features.{left_out}"
+        f" and make {p['features_out']} features.{left_out}{_prepared(t, wanted)}"
     )
+
+
+def _prepared(t: Transcript, wanted: list[str]) -> str:
+    if not wanted:
+        return ""
+    if t.failure:
+        return f" It stays with these: {t.failure.result.get('detail')}"
+    return f" With {joined(wanted)} they make {t.done[-1].result['features_out']}."
 
 
 def _baseline(t: Transcript) -> Decision:
@@ -92,12 +106,17 @@ def _train(t: Transcript) -> Decision:
         if not families or t.seconds_left < 1:
             return Say("There is no time left for another family.")
         seconds = t.seconds_left * TRAIN_SHARE
-        arguments: dict[str, Any] = {"families": families, "time_s": round(seconds, 1)}
+        arguments: dict[str, Any] = {"families": families, "time_s": round(seconds, 1), **_preparation(t)}
         if t.facts["budget"]["trials"] is not None:
             # The clock must decide nothing when trials bound the search, or equal seeds would part ways.
             arguments["per_family"] = 1
         return Call("train", arguments, _why_families(t, families))
     return Say(f"Trained on the same folds: {_listed(done.result['candidates'])}.{_skips(done.result)}")
+
+
+def _preparation(t: Transcript) -> dict[str, Any]:
+    """The argument that names the preparation, where it is not the default one."""
+    return {"preparation": PREPARED} if t.facts.get("preparation") == PREPARED else {}
 
 
 def _left_of(t: Transcript, done: Done) -> float | None:
@@ -120,7 +139,7 @@ def _goes_on(families: list[str]) -> str:
 def _families(t: Transcript) -> list[str]:
     """The families to train, in an order that tells most soonest: those of the task that are no baselines, and none in vain."""
     constraints = _constraints(t)
-    families = _tabular(t) if t.task in TABULAR else [f for f in LEARNS[t.task] if f not in BASELINES[t.task]]
+    families = [*_tabular(t), *t.brought] if t.task in TABULAR else [f for f in LEARNS[t.task] if f not in BASELINES[t.task]]
     if t.facts["visit"] > 1:
         tried = t.facts.get("best_of_family", {})
         families = [f for f in families if f not in tried] or families
@@ -133,7 +152,7 @@ def _tabular(t: Transcript) -> list[str]:
     rows = t.facts["contract"]["rows_train"]
     planned = t.facts.get("plan", {}).get("families", [])
     ordered = list(ORDERED) if t.task == "ordinal" else []
-    families = ["sparse_linear", *ordered, "lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "mlp"]
+    families = ["sparse_linear", *ordered, "lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "knn", "mlp"]
     families = [f for f in families if f in planned] or families
     if rows > MANY_ROWS:
         families = [f for f in families if f not in ("extra_trees", "random_forest")]
@@ -149,7 +168,7 @@ def _constraints(t: Transcript) -> Constraints:
 
 def _tunable(t: Transcript) -> list[str]:
     worthless = UNTUNABLE if _constraints(t).interpretable else (*UNTUNABLE, "tree")
-    return [f for f in LEARNS[t.task] if f not in worthless]
+    return [f for f in (*LEARNS[t.task], *t.brought) if f not in worthless]
 
 
 def _why_families(t: Transcript, families: list[str]) -> str:
@@ -180,7 +199,7 @@ def _optimise(t: Transcript) -> Decision:
     family, remaining = waiting[0], len(waiting)
     # Later rounds are worth less than this one, but not nothing.
     seconds = usable / remaining * (1.0 if by_trials else 0.8)
-    arguments: dict[str, Any] = {"family": family, "time_s": round(max(1.0, seconds), 1)}
+    arguments: dict[str, Any] = {"family": family, "time_s": round(max(1.0, seconds), 1), **_preparation(t)}
     if by_trials:
         used = sum(int(d.result.get("trials_done", 0)) + int(d.result.get("trials_pruned", 0)) for d in tuned)
         left = (budget["trials_left"] or 0) - used
@@ -223,8 +242,20 @@ def _tuned(t: Transcript, tuned: list[Done]) -> str:
         gained = f"{score(r['gain'])} ± {r['gain_std_error']:.2g} better than before" if r["gain"] > 0 else "no better than before"
         trials = r["trials_done"] + r["trials_pruned"]
         pruned = f" ({r['trials_pruned']} stopped early)" if r["trials_pruned"] else ""
-        parts.append(f"{d.arguments['family']}: {trials} trials{pruned}, best {metric} {score(r['candidate']['score'])}, {gained}")
+        parts.append(
+            f"{d.arguments['family']}: {trials} trials{pruned}, best {metric} {score(r['candidate']['score'])}, {gained}{_front(r)}"
+        )
     return "; ".join(parts) + "."
+
+
+def _front(result: dict[str, Any]) -> str:
+    """What a search by several objectives found beside the best score."""
+    front = result.get("front", [])
+    if len(front) < 2:
+        return ""
+    knee = next(point for point in front if point["knee"])
+    values = joined([f"{name} {score(value)}" for name, value in knee["values"].items()])
+    return f"; {len(front)} candidates trade {joined(result['objectives'])} for each other, the knee is {knee['candidate']} ({values})"
 
 
 def _select(t: Transcript) -> Decision:

@@ -21,7 +21,7 @@ def decide(t: Transcript) -> Decision:
     metric = wish["metric"] or "the usual metric of the problem type"
     seconds = budget["search_seconds"]
     tight = seconds < TIGHT_S and budget["trials"] is None
-    families = _families(t.task, tight)
+    families = [*_families(t.task, tight), *(t.brought if t.task in TABULAR else ())]
     tuning = (
         "no time for more than a little tuning"
         if tight
@@ -61,7 +61,7 @@ def _families(task: Task, tight: bool) -> list[str]:
     ordered = ["ordered_lightgbm", "ordered_linear"] if task == "ordinal" else []
     if tight:
         return [*ordered, "lightgbm", "catboost", "extra_trees", "linear", "sparse_linear"]
-    return [*ordered, "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp"]
+    return [*ordered, "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "knn", "mlp"]
 
 
 def _what(predicts: Predicts, target: str) -> str:

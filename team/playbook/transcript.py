@@ -95,6 +95,11 @@ class Transcript:
         return now | set(self.facts.get("dropped", {}))
 
     @property
+    def brought(self) -> list[str]:
+        """Families that installed packages bring."""
+        return list(self.facts.get("families_brought", []))
+
+    @property
     def failure(self) -> Done | None:
         """The last call, when it did not work."""
         return self.done[-1] if self.done and not self.done[-1].ok else None

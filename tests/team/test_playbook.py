@@ -367,3 +367,42 @@ async def test_a_refit_that_needs_longer_gets_longer_once() -> None:
     again = (tool, second, "'c' could not be fitted in 20 s; give finish a larger time_s.")
     scored = called(await answer("release_manager", "release", [opened, failed, again], **facts))
     assert scored == ("package_model", {"as_scored": True})
+
+
+async def test_a_family_of_a_package_joins_the_portfolio_and_is_tuned_when_it_leads() -> None:
+    facts = {"families_brought": ["nearest"]}
+    planned = called(await answer("planner", "plan", **facts))[1]["families"]
+    assert "nearest" in planned
+    trained = called(await answer("engineer", "train", **facts, plan={"approach": "a", "families": planned}))[1]["families"]
+    assert trained[-1] == "nearest"
+    assert (
+        "nearest" not in called(await answer("engineer", "train", **facts, plan={"approach": "a", "families": ["catboost"]}))[1]["families"]
+    )
+    leads = board(nearest=(0.9, 0.001), lightgbm=(0.8, 0.001))
+    assert called(await answer("engineer", "optimise", **facts, **leads))[1]["family"] == "nearest"
+
+
+async def test_preparers_that_the_user_asked_for_are_tried_on_top_and_left_out_when_they_fail() -> None:
+    wish = {"source": "a.csv", "target": "y", "goal": None, "metric": None, "preparers": ["ratios"]}
+    default = {"columns_used": 8, "columns_in": 9, "features_out": 12, "dropped": []}
+    first = called(await answer("engineer", "prepare", wish=wish))
+    assert first == ("prepare", {})
+    second = called(await answer("engineer", "prepare", [("prepare", {}, default)], wish=wish))
+    assert second == ("prepare", {"name": "prepared", "preparers": ["ratios"]})
+    both = [("prepare", {}, default), ("prepare", second[1], default | {"features_out": 20})]
+    assert "With ratios they make 20" in str((await answer("engineer", "prepare", both, wish=wish)).content)
+    assert called(await answer("engineer", "train", wish=wish, preparation="prepared"))[1]["preparation"] == "prepared"
+    failed = [("prepare", {}, default), ("prepare", second[1], "preparer 'ratios' of package 'lab' failed")]
+    assert "It stays with these: preparer 'ratios'" in str((await answer("engineer", "prepare", failed, wish=wish)).content)
+    assert "preparation" not in called(await answer("engineer", "train", wish=wish, preparation="default"))[1]
+
+
+async def test_the_knee_of_several_objectives_is_told() -> None:
+    facts = board(lightgbm=(0.9, 0.005), dummy=(0.5, 0.0)) | {
+        "budget": {"search_seconds": 60, "search_seconds_left": 8, "trials": None, "trials_left": None}
+    }
+    ends = [{"candidate": f"lightgbm-tuned-{i}", "values": {"score": 0.9, "latency": 1.5 - i}, "knee": i == 1} for i in range(2)]
+    tuned = {"candidate": {"score": 0.9}, "trials_done": 9, "trials_pruned": 0, "gain": 0.0, "gain_std_error": 0.0, "seconds": 7.5}
+    done = ("tune", {"family": "lightgbm", "time_s": 8}, tuned | {"front": ends, "objectives": ["score", "latency"]})
+    said = str((await answer("engineer", "optimise", [done], **facts)).content)
+    assert "2 candidates trade score and latency for each other, the knee is lightgbm-tuned-1 (score 0.9" in said

@@ -25,6 +25,7 @@ from team.rundir import RunDir
 from team.settings import load_settings
 from team.stages import ORDER, SPEAKERS, Stage
 from team.summary import read_summary
+from tests.tools.installed import install
 
 pytestmark = pytest.mark.slow
 PENGUINS = Path(__file__).parents[2] / "evals" / "data" / "penguins.csv"
@@ -251,3 +252,21 @@ def test_ctrl_c_ends_the_run_cleanly(tmp_path: Path) -> None:
     run = next(tmp_path.glob("runs/*/"))
     ended = json.loads((run / "events.jsonl").read_text().splitlines()[-1])
     assert (ended["kind"], ended["status"]) == ("run_ended", "interrupted")
+
+
+def test_a_package_that_the_sandbox_lacks_or_that_is_broken_is_named_and_costs_the_run_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package lies on this process's path alone, as one that was not installed into an image would."""
+    (tmp_path / "site").mkdir()
+    points = {"mlteam.families": {"nearest": "Nearest"}, "mlteam.preparers": {"ratios": "Ratios"}}
+    install(tmp_path / "site", "lab-models", "raise SystemExit(3)\n", points)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    summary, run = finished(tmp_path, "sklearn:wine", target="target", preparers="ratios")
+    assert summary["status"] == "done"
+    told = [event.reason for event in read_events(run.events) if isinstance(event, FellBack)]
+    assert any("nearest was left out: unknown family 'nearest'" in reason for reason in told)
+    assert any(
+        "the models go without ratios" in reason and "no preparer 'ratios' is installed where this runs" in reason for reason in told
+    )
+    assert "lab_models" not in sys.modules

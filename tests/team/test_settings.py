@@ -110,3 +110,21 @@ def test_a_tracker_with_a_password_is_refused_and_not_repeated(monkeypatch: pyte
         load_settings({"source": "a.csv"})
     assert "s3cr3t" not in str(refused.value)
     assert load_settings({"source": "a.csv", "tracker": "none"}).tracker is None
+
+
+def test_names_come_as_a_list_or_with_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("preparers: [ratios, lags]\n")
+    assert load_settings({"source": "a.csv"}, config).preparers == ["ratios", "lags"]
+    monkeypatch.setenv("MLTEAM_PREPARERS", "ratios, lags")
+    assert load_settings({"source": "a.csv"}).preparers == ["ratios", "lags"]
+    assert load_settings({"source": "a.csv", "preparers": "bins"}).preparers == ["bins"]
+
+
+def test_objectives_begin_with_the_score() -> None:
+    assert load_settings({"source": "a.csv"}).objectives == ["score"]
+    assert load_settings({"source": "a.csv", "objectives": "score, latency"}).objectives == ["score", "latency"]
+    with pytest.raises(UsageError, match="objectives='latency': expected score first"):
+        load_settings({"source": "a.csv", "objectives": "latency"})
+    with pytest.raises(UsageError, match="'score', 'latency' or 'size'"):
+        load_settings({"source": "a.csv", "objectives": "score,beauty"})

@@ -236,3 +236,15 @@ async def test_a_machine_without_a_sandbox_ends_the_run_as_that(tmp_path: Path) 
         r.room.kernel = none
         assert (await call(r, "data_scientist", "profile_table")).is_error
         assert isinstance(r.room.fatal, SandboxUnavailable)
+
+
+async def test_what_the_user_fixed_of_a_search_no_role_chooses(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target", sampler="grid", objectives="score,size") as r:
+        await sealed(r)
+        r.enter(Stage.OPTIMISE)
+        result = await call(r, "engineer", "tune", family="tree", time_s=60, trials=3, sampler="random")
+        assert not result.is_error, text(result)
+        told = json.loads(text(result))
+        assert (told["sampler"], told["pruner"], told["objectives"]) == ("grid", "none", ["score", "size"])
+        made = {candidate.name for candidate in r.room.state.candidates}
+        assert {point["candidate"] for point in told["front"]} == made, "the host has scored the whole front"

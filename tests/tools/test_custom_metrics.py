@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.tools.installed import install
 from tools.metrics import METRICS, bootstrap_interval, find_metric, metric_for, score
 from tools.metrics.custom import brought
 
@@ -42,22 +43,11 @@ Y = np.array([0, 1, 1, 0, 1, 0] * 10)
 PROBA = np.column_stack([1 - np.linspace(0.1, 0.9, 60), np.linspace(0.1, 0.9, 60)])
 
 
-def install(folder: Path, package: str, code: str, points: dict[str, str]) -> None:
-    """What pip writes of a distribution, as far as entry points need it."""
-    module = package.replace("-", "_")
-    (folder / f"{module}.py").write_text(code)
-    info = folder / f"{module}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    lines = "\n".join(f"{name} = {module}:{value}" for name, value in points.items())
-    (info / "entry_points.txt").write_text(f"[mlteam.metrics]\n{lines}\n")
-
-
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    install(tmp_path, "shop-metrics", CODE, POINTS)
-    install(tmp_path, "torn", "import does_not_exist_anywhere\n", {"torn": "METRIC"})
-    install(tmp_path, "leaves", "raise SystemExit(3)\n", {"leaves": "METRIC"})
+    install(tmp_path, "shop-metrics", CODE, {"mlteam.metrics": POINTS})
+    install(tmp_path, "torn", "import does_not_exist_anywhere\n", {"mlteam.metrics": {"torn": "METRIC"}})
+    install(tmp_path, "leaves", "raise SystemExit(3)\n", {"mlteam.metrics": {"leaves": "METRIC"}})
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
     sys.modules.pop("shop_metrics", None)
@@ -119,7 +109,7 @@ def test_a_name_that_two_packages_bring_is_refused(
     shop: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path_factory.mktemp("other")
-    install(other, "market", CODE, {"profit": "PROFIT"})
+    install(other, "market", CODE, {"mlteam.metrics": {"profit": "PROFIT"}})
     monkeypatch.syspath_prepend(str(other))
     with pytest.raises(ValueError, match="brought by 'market' and 'shop-metrics'; uninstall one"):
         find_metric("profit")

@@ -10,8 +10,10 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
+from tools.candidates import CODE, ENSEMBLE
 from tools.contract import Task
 from tools.families.base import Family
+from tools.families.custom import FAMILIES_BROUGHT
 
 # In the order in which a search takes them: quick and telling ones first.
 MODULES = {
@@ -91,21 +93,46 @@ LIBRARY_MB = {"torch": 190.0, "sksurv": 60.0, "pyod": 80.0, "skrub": 45.0, "catb
 
 
 class FamilyUnavailable(Exception):
-    """The family exists, but its library is not installed; the message says which."""
+    """The family exists, but its library is not installed or its package is broken; the message says which."""
 
 
-@cache
+def all_names() -> list[str]:
+    """Every family there is: the built-in ones, then those that installed packages bring. Nothing is imported."""
+    return [*NAMES, *brought()]
+
+
+def learners(task: Task) -> list[str]:
+    """Every family that learns a task, in the order in which a search takes them; those of packages learn what rows of columns say."""
+    return [*LEARNS[task], *(brought() if task in TABULAR else ())]
+
+
+def brought() -> list[str]:
+    """Families that installed packages say they bring, by name."""
+    return sorted(set(FAMILIES_BROUGHT.brought()) - {*NAMES, CODE, ENSEMBLE})
+
+
 def family(name: str) -> Family:
     """The family called `name`.
 
     Raises:
         ValueError: when there is none of that name; names the nearest and all.
-        FamilyUnavailable: when its library is not installed.
+        FamilyUnavailable: when its library is not installed, or the package that brings it cannot be used.
     """
-    if name not in MODULES:
-        near = difflib.get_close_matches(name.lower(), NAMES, n=1)
+    if name in MODULES:
+        return _built_in(name)
+    known = all_names()
+    if name not in known:
+        near = difflib.get_close_matches(name.lower(), known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown family {name!r}.{hint} Families: {', '.join(NAMES)}.")
+        raise ValueError(f"unknown family {name!r}.{hint} Families: {', '.join(known)}.")
+    try:
+        return FAMILIES_BROUGHT.load(name)
+    except ValueError as error:
+        raise FamilyUnavailable(str(error)) from None
+
+
+@cache
+def _built_in(name: str) -> Family:
     module, library = MODULES[name]
     if find_spec(library) is None:
         raise FamilyUnavailable(f"{library} is not installed; `pip install {INSTALLS.get(library, library)}` adds the family {name!r}")
@@ -132,6 +159,9 @@ def load_libraries(names: list[str]) -> None:
     for library in sorted(wanted):
         if find_spec(library) is not None:
             import_module(library)
+    for name in set(names) & set(brought()):
+        with suppress(FamilyUnavailable):  # who asks for it is told
+            family(name)
     if "torch" in wanted and "torch" in sys.modules:
         with suppress(ImportError):
             import_module("torch._dynamo")  # which its optimisers import when the first of them is made

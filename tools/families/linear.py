@@ -31,7 +31,8 @@ class LinearModel:
 
 
 class Linear(Family):
-    """Logistic regression, ridge regression (Hoerl and Kennard 1970), or Poisson regression of counts, scikit-learn."""
+    """Logistic regression, ridge regression (Hoerl and Kennard 1970), tuned also the elastic net (Zou and Hastie 2005), or Poisson
+    regression of counts, scikit-learn."""
 
     name = "linear"
     weight = 0.5
@@ -42,18 +43,22 @@ class Linear(Family):
         if setting.n_classes:
             return [{"C": 0.3}, {"C": 0.03}]
         skewed = setting.skewed
-        first = {"alpha": 10.0, "log_target": skewed or setting.log_target}
-        return (
-            [first, {"alpha": 10.0, "log_target": False}]
-            if skewed and not setting.log_target
-            else [first, {"alpha": 100.0, "log_target": setting.log_target}]
-        )
+        first = {"penalty": "l2", "alpha": 10.0, "log_target": skewed or setting.log_target}
+        other = {"log_target": False} if skewed and not setting.log_target else {"alpha": 100.0, "log_target": setting.log_target}
+        return [first, {**first, **other}]
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         if setting.n_classes:
             return {"C": trial.suggest_float("C", 1e-4, 100.0, log=True)}
         log_target = trial.suggest_categorical("log_target", [False, True]) if setting.may_log else False
-        return {"alpha": trial.suggest_float("alpha", 1e-3, 1e5, log=True), "log_target": log_target}
+        if setting.poisson_loss or trial.suggest_categorical("penalty", ["l2", "elastic_net"]) == "l2":
+            return {"penalty": "l2", "alpha": trial.suggest_float("alpha", 1e-3, 1e5, log=True), "log_target": log_target}
+        return {
+            "penalty": "elastic_net",
+            "strength": trial.suggest_float("strength", 1e-4, 1.0, log=True),
+            "l1_ratio": trial.suggest_float("l1_ratio", 0.1, 1.0),
+            "log_target": log_target,
+        }
 
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
@@ -72,20 +77,23 @@ class Linear(Family):
         """The fitted estimator."""
         from sklearn.exceptions import ConvergenceWarning
 
-        estimator = self._estimator(params, setting, len(y))
+        estimator = self._estimator(params, setting, y)
         with warnings.catch_warnings():
             # A fit that stops at the iteration limit is still a model; its fold scores tell its worth.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return estimator.fit(matrix, y)
 
     @staticmethod
-    def _estimator(params: Params, setting: Setting, rows: int) -> Any:
-        from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
+    def _estimator(params: Params, setting: Setting, y: Array) -> Any:
+        from sklearn.linear_model import ElasticNet, LogisticRegression, PoissonRegressor, Ridge
 
         if setting.n_classes:
             return LogisticRegression(C=params["C"], class_weight=params.get(CLASS_WEIGHT), max_iter=300, tol=1e-4)
         if setting.poisson_loss:
-            return PoissonRegressor(alpha=params["alpha"] / rows, max_iter=300)  # whose loss is a mean, Ridge's a sum
+            return PoissonRegressor(alpha=params["alpha"] / len(y), max_iter=300)  # whose loss is a mean, Ridge's a sum
+        if params.get("penalty") == "elastic_net":
+            # Its penalty is of the target's own scale.
+            return ElasticNet(alpha=params["strength"] * float(np.std(y)), l1_ratio=params["l1_ratio"], max_iter=1000)
         return Ridge(alpha=params["alpha"])
 
 

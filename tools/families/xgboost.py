@@ -59,6 +59,7 @@ class XGBoost(Family):
     def default(self, setting: Setting) -> list[Params]:
         base: Params = {
             "learning_rate": 0.05,
+            "grow_policy": "depthwise",
             "max_depth": 6 if setting.n_rows >= 1500 else 4,
             "min_child_weight": 2.0,
             "subsample": 0.8,
@@ -70,9 +71,14 @@ class XGBoost(Family):
         return [base, deep]
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
+        # By level to a depth, or by the leaf that gains most to a number of leaves: each has a size of its own.
+        if trial.suggest_categorical("grow_policy", ["depthwise", "lossguide"]) == "depthwise":
+            shape: Params = {"grow_policy": "depthwise", "max_depth": trial.suggest_int("max_depth", 2, 11)}
+        else:
+            shape = {"grow_policy": "lossguide", "max_depth": 0, "max_leaves": trial.suggest_int("max_leaves", 4, 255, log=True)}
         return {
             "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.25, log=True),
-            "max_depth": trial.suggest_int("max_depth", 2, 11),
+            **shape,
             "min_child_weight": trial.suggest_float("min_child_weight", 0.5, 50.0, log=True),
             "subsample": trial.suggest_float("subsample", 0.5, 1.0),
             "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 1.0),

@@ -11,22 +11,18 @@ used is told by name and package and stands in nobody else's way.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import get_args
 
+from tools.brought import Group
 from tools.contract import Direction, Task, predicts
 from tools.metrics.metric import Metric, Needs
-
-GROUP = "mlteam.metrics"
 
 
 def brought() -> Mapping[str, str]:
     """Names of metrics that installed packages say they bring, each with its package; nothing is imported."""
-    return {name: ", ".join(sorted({_package(point) for point in points})) for name, points in _points(tuple(sys.path)).items()}
+    return METRICS_BROUGHT.brought()
 
 
 def load(name: str) -> Metric:
@@ -35,34 +31,10 @@ def load(name: str) -> Metric:
     Raises:
         ValueError: when it cannot be imported, is no metric, has another name, or two packages bring it; names the package.
     """
-    return _load(tuple(sys.path), name)
+    return replace(METRICS_BROUGHT.load(name), package=brought()[name])
 
 
-@lru_cache(maxsize=8)
-def _points(path: tuple[str, ...]) -> dict[str, list[EntryPoint]]:
-    """Entry points by name. Looking through all packages takes a while, so it is done once for a path."""
-    found: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=GROUP):
-        found.setdefault(point.name, []).append(point)
-    return found
-
-
-@lru_cache(maxsize=128)
-def _load(path: tuple[str, ...], name: str) -> Metric:
-    points = _points(path)[name]
-    packages = sorted({_package(point) for point in points})
-    if len(packages) > 1:
-        raise ValueError(f"metric {name!r} is brought by {' and '.join(map(repr, packages))}; uninstall one of them.")
-    package = packages[0]
-    try:
-        metric = points[0].load()
-        _check(name, metric)
-    except (Exception, SystemExit) as error:  # it is somebody else's code: it may fail in any way
-        raise ValueError(f"metric {name!r} of package {package!r} cannot be used: {type(error).__name__}: {error}.") from None
-    return replace(metric, package=package)
-
-
-def _check(name: str, metric: object) -> None:
+def _check(name: str, metric: object) -> Metric:
     if not isinstance(metric, Metric):
         raise TypeError(f"it is a {type(metric).__name__}, expected a tools.metrics.Metric")
     if metric.name != name:
@@ -81,7 +53,7 @@ def _check(name: str, metric: object) -> None:
         )
     if not metric.range[0] < metric.range[1]:
         raise ValueError(f"range {metric.range}: expected the lower value first")
+    return metric
 
 
-def _package(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.module
+METRICS_BROUGHT = Group("mlteam.metrics", "metric", _check)
