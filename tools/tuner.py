@@ -291,5 +291,6 @@ class Tuner:
         import optuna
 
         if self.trial is not None and self.study is not None:
-            self.study.tell(self.trial, state=optuna.trial.TrialState.FAIL)
+            # Told already where the deadline struck between the telling and what comes after it.
+            self.study.tell(self.trial, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
             self.trial = None

@@ -81,7 +81,7 @@ def tune(
 ) -> TuningResult:
     """Search a family's parameters, starting from its best candidate, and keep the best as a candidate. Can be called again to go on."""
     from tools.deadline import Deadline, DeadlineReached
-    from tools.families import learners, UNTUNABLE, FamilyUnavailable, load_libraries
+    from tools.families import UNTUNABLE, FamilyUnavailable, learners, load_libraries
     from tools.families import family as family_for
     from tools.preparation import load_preparation
     from tools.problem import load_problem
