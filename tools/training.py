@@ -78,7 +78,7 @@ def train_baselines(
 def train(
     families: Annotated[
         list[str],
-        "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp.",
+        "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, knn, mlp.",
     ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,

@@ -12,7 +12,7 @@ from team.playbook.wording import joined, plus_minus, score
 from tools.candidates import CODE, ENSEMBLE
 
 BASELINES = ("dummy", "linear", "tree")
-TUNABLE = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp")
+TUNABLE = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "knn", "mlp")
 MANY_ROWS = 100_000
 """Beyond this, forests of deep trees cost more than they bring."""
 FEW_ROWS = 300
@@ -119,7 +119,7 @@ def _goes_on(families: list[str]) -> str:
 def _families(t: Transcript) -> list[str]:
     rows = t.facts["contract"]["rows_train"]
     planned = t.facts.get("plan", {}).get("families", [])
-    families = ["sparse_linear", "lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "mlp"]
+    families = ["sparse_linear", "lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "knn", "mlp"]
     families = [f for f in families if f in planned] or families
     if rows > MANY_ROWS:
         families = [f for f in families if f not in ("extra_trees", "random_forest")]

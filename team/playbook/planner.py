@@ -21,7 +21,7 @@ def decide(t: Transcript) -> Decision:
     families = (
         ["lightgbm", "catboost", "extra_trees", "linear", "sparse_linear"]
         if tight
-        else ["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "mlp"]
+        else ["lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "knn", "mlp"]
     )
     tuning = (
         "no time for more than a little tuning"

@@ -23,6 +23,7 @@ MODULES = {
     "xgboost": ("tools.families.xgboost", "xgboost"),
     "extra_trees": ("tools.families.forests", "sklearn"),
     "random_forest": ("tools.families.forests", "sklearn"),
+    "knn": ("tools.families.knn", "sklearn"),
     "mlp": ("tools.families.mlp", "torch"),
 }
 NAMES = list(MODULES)
