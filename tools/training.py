@@ -84,7 +84,7 @@ def train_baselines(
 def train(
     families: Annotated[
         list[str],
-        "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, mlp, or one of a package;"
+        "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, knn, mlp, or one of a package;"
         " of ordinal classes also ordered_linear, ordered_lightgbm; of a forecast theta, ets, arima, lags_linear, lags_lightgbm,"
         " lags_catboost; of survival coxnet, xgboost, survival_boosting, survival_forest; of groups kmeans, gaussian_mixture,"
         " agglomerative, hdbscan; of anomalies pca, isolation_forest, local_outlier, one_class_svm, ecod, copod.",

@@ -19,7 +19,11 @@ RECIPE = Recipe()
 ROOT = RECIPE.folder.parent
 HOST_ONLY = {("httpx", "tools/sources.py"), ("mlflow", "tools/recording.py"), ("mlflow", "tools/tracker.py")}
 """Imported by functions that run on the host alone."""
-EXTRAS = {("sksurv", "tools/families/cox.py"), ("sksurv", "tools/families/survival_trees.py"), ("statsforecast", "tools/families/statistical.py")}
+EXTRAS = {
+    ("sksurv", "tools/families/cox.py"),
+    ("sksurv", "tools/families/survival_trees.py"),
+    ("statsforecast", "tools/families/statistical.py"),
+}
 """Brought by extras that the image is made without; the families that need them are left out there with a reason."""
 UNUSED = {"debugpy", "setuptools"}
 """Named by ipykernel and torch and left out of the image; `requirements.in` and `requirements-torch.in` say why."""

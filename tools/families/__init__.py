@@ -28,6 +28,7 @@ MODULES = {
     "xgboost": ("tools.families.xgboost", "xgboost"),
     "extra_trees": ("tools.families.forests", "sklearn"),
     "random_forest": ("tools.families.forests", "sklearn"),
+    "knn": ("tools.families.knn", "sklearn"),
     "mlp": ("tools.families.mlp", "torch"),
     "seasonal_naive": ("tools.families.forecasting", "numpy"),
     "theta": ("tools.families.statistical", "statsforecast"),
@@ -51,7 +52,7 @@ MODULES = {
     "hdbscan": ("tools.families.clusterers", "sklearn"),
 }
 NAMES = list(MODULES)
-_TABULAR = ["dummy", "linear", "tree", "sparse_linear", "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "mlp"]
+_TABULAR = ["dummy", "linear", "tree", "sparse_linear", "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "knn", "mlp"]
 _ORDERED = ["dummy", "linear", "tree", "sparse_linear", "ordered_linear", "lightgbm", "ordered_lightgbm", *_TABULAR[5:]]
 LEARNS: dict[Task, list[str]] = {
     "binary": _TABULAR,
