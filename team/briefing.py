@@ -77,10 +77,12 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
         },
     }
     if contract is not None:
-        facts["contract"] = contract.model_dump(exclude={"features", "schema_version"}) | {
+        facts["contract"] = contract.model_dump(exclude={"features", "schema_version", "constraints"}) | {
             "features": len(contract.features),
             "classes": contract.classes[:20],
         }
+        if contract.constraints.binding:
+            facts["contract"]["constraints"] = contract.constraints.model_dump(mode="json", exclude_defaults=True)
     facts |= {key: state.results[tool] for tool in _FULL_RESULTS.get(state.stage, ()) if tool in state.results for key in [tool]}
     facts |= _summaries(state)
     if state.candidates and contract is not None:

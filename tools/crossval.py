@@ -16,7 +16,7 @@ from tools.deadline import Deadline
 from tools.families import family
 from tools.families.base import FitContext, Fitted, Setting
 from tools.folds import fit_rows, share_of
-from tools.measuring import latency_of, size_of
+from tools.measuring import latency_of, size_of, table_ms
 from tools.preparation import Preparation
 from tools.problem import Problem
 
@@ -138,7 +138,8 @@ def evaluate_candidate(
             iterations.append(fitted.iterations)
         if i == len(problem.fold_ids) - 1:
             bags = _bags(model_family, len(learn), problem)
-            latency_ms, size_mb = bags * latency_of(fitted.predict, X.iloc[check]), bags * size_of(fitted)
+            latency_ms = table_ms(problem, columns) + bags * latency_of(fitted.predict, X.iloc[check])
+            size_mb = bags * size_of(fitted)
         del fitted  # or it would lie in memory beside the next one
         if after_fold is not None:
             after_fold(fold, _score_or_none(problem, oof, check))
