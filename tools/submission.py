@@ -76,7 +76,7 @@ async def submit_candidate(
     from tools.files import write_folder
 
     started = time.monotonic()
-    if reason := ctx.vault.contract.constraints.refuses(CODE):
+    if reason := ctx.wish.constraints.refuses(CODE):  # those that the contract was sealed with
         raise ToolRefused(f"a model written as code cannot be taken: {reason}.")
     _check_name(ctx, name)
     check_code(code)
