@@ -91,12 +91,16 @@ def _facts(state: State, wish: Wish, meter: Meter, contract: Contract | None, ru
     if families := brought():
         facts["families_brought"] = families[:FAMILIES_SHOWN]
     if contract is not None:
-        facts["contract"] = contract.model_dump(exclude={"features": True, "schema_version": True, "forecast": {"scales"}}) | {
+        facts["contract"] = contract.model_dump(
+            exclude={"features": True, "schema_version": True, "constraints": True, "forecast": {"scales"}}
+        ) | {
             "features": len(contract.features),
             "classes": contract.classes[:20],
             "scheme": described(contract),
             "predicts": contract.predicts,
         }
+        if contract.constraints.binding:
+            facts["contract"]["constraints"] = contract.constraints.model_dump(mode="json", exclude_defaults=True)
     facts |= {key: state.results[tool] for tool in _FULL_RESULTS.get(state.stage, ()) if tool in state.results for key in [tool]}
     facts |= _summaries(state)
     if state.candidates and contract is not None:

@@ -20,7 +20,7 @@ from tools.deadline import Deadline
 from tools.families import family
 from tools.families.base import FitContext, Fitted, Setting
 from tools.folds import Part, share_of
-from tools.measuring import latency_of, size_of
+from tools.measuring import latency_of, size_of, table_ms
 from tools.preparation import Preparation
 from tools.preparers import fit_prepared
 from tools.problem import Problem
@@ -157,7 +157,8 @@ def evaluate_candidate(
             latency_ms = size_mb = 0.0
             if part is parts[-1]:
                 bags = _bags(model_family, len(learn), problem)
-                latency_ms, size_mb = bags * latency_of(fitted.predict, rows), bags * size_of(fitted)
+                latency_ms = table_ms(problem, list(X.columns)) + bags * latency_of(fitted.predict, rows)
+                size_mb = bags * size_of(fitted)
             return _Outcome(check, predicted, *took, fitted.iterations, fitted.cut_short, fitted.starved, latency_ms, size_mb, everywhere)
 
         return fit

@@ -71,6 +71,7 @@ def ensemble(
     import numpy as np
 
     from tools.deadline import Deadline
+    from tools.measuring import table_ms
     from tools.problem import load_problem
 
     deadline = Deadline(time_s)
@@ -88,7 +89,8 @@ def ensemble(
     single, known = records[0], [record.name for record in records]
     predictions = np.stack([load_repeats(space, record.name, problem) for record in records])
     weights, crossed = _fit_weights(predictions, problem, deadline)
-    while (heavy := _too_heavy(records, weights, refit_s, constraints)) is not None:
+    shared_ms = min(table_ms(problem, list(problem.X.columns)), min(r.latency_ms or 0.0 for r in records))
+    while (heavy := _too_heavy(records, weights, refit_s, constraints, shared_ms)) is not None:
         records, predictions = records[:heavy] + records[heavy + 1 :], np.delete(predictions, heavy, axis=0)
         weights, crossed = _fit_weights(predictions, problem, deadline)
     calibration, oof = problem.calibrate(crossed)
@@ -109,7 +111,7 @@ def ensemble(
         repeats=problem.scheme.repeats,
         fit_seconds=deadline.elapsed(),
         predict_ms_per_row=sum(r.predict_ms_per_row for r, w in zip(records, weights, strict=True) if w > 0),
-        latency_ms=sum(r.latency_ms or 0.0 for r, w in zip(records, weights, strict=True) if w > 0),
+        latency_ms=shared_ms + sum(_own_ms(r, shared_ms) for r, w in zip(records, weights, strict=True) if w > 0),
         size_mb=sum(r.size_mb or 0.0 for r, w in zip(records, weights, strict=True) if w > 0),
         members=members,
         calibration=calibration,
@@ -134,14 +136,22 @@ def ensemble(
     )
 
 
-def _too_heavy(records: list[Candidate], weights: np.ndarray, refit_s: float | None, constraints: Constraints) -> int | None:
+def _own_ms(record: Candidate, shared_ms: float) -> float:
+    """What a member adds to the time of a single row: bringing the row into the schema is done once for all."""
+    return max(0.0, (record.latency_ms or 0.0) - shared_ms)
+
+
+def _too_heavy(
+    records: list[Candidate], weights: np.ndarray, refit_s: float | None, constraints: Constraints, shared_ms: float
+) -> int | None:
     """Position of the member that brings least for what it costs, while the members together take too long or too much; else None."""
     inside = [i for i, weight in enumerate(weights) if weight > 0]
     if len(inside) < 2:
         return None
+    quickest = None if constraints.max_latency_ms is None else max(0.0, constraints.max_latency_ms - shared_ms)
     bounds = (
         (refit_s, [records[i].refit_seconds for i in inside]),
-        (constraints.max_latency_ms, [records[i].latency_ms or 0.0 for i in inside]),
+        (quickest, [_own_ms(records[i], shared_ms) for i in inside]),
         (constraints.max_size_mb, [records[i].size_mb or 0.0 for i in inside]),
     )
     for most, costs in bounds:

@@ -77,7 +77,7 @@ async def submit_candidate(
 
     started = time.monotonic()
     _check_name(ctx, name)
-    if reason := ctx.vault.contract.constraints.refuses(CODE):
+    if reason := ctx.wish.constraints.refuses(CODE):  # those that the contract was sealed with
         raise ToolRefused(f"a model written as code cannot be taken: {reason}.")
     check_code(code)
     if (predicts := ctx.vault.contract.predicts) not in ("classes", "values"):

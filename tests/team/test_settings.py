@@ -43,11 +43,25 @@ def test_the_settled_settings_read_back_the_same(tmp_path: Path) -> None:
         ({"sandbox": {"kind": "auto", "memry_mb": 1}}, "unknown setting 'sandbox.memry_mb'. Did you mean 'sandbox.memory_mb'"),
         ({"folds": 1}, "folds=1: .*--folds"),
         ({"time_column": 3}, "--time-column"),
+        ({"monotone": "age"}, r"monotone='age': 'age': expected COLUMN:\+ or COLUMN:-.*--monotone"),
+        ({"families": "lightgmb"}, "no family 'lightgmb'; did you mean 'lightgbm'.*--families"),
+        ({"max_latency_ms": 0}, "max_latency_ms=0: .*--max-latency-ms"),
     ],
 )
 def test_refusals_name_value_and_remedy(given: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         load_settings({"source": "a.csv", **given})
+
+
+def test_constraints_are_read_from_text_and_from_lists(tmp_path: Path) -> None:
+    typed = load_settings({"source": "a.csv", "monotone": "age:+,price:-", "forbid": 'name,"a, b"', "families": "linear,tree"})
+    config = tmp_path / "mlteam.yaml"
+    config.write_text("monotone: {age: +, price: -}\nforbid: [name, 'a, b']\nfamilies: [linear, tree]\n")
+    written = load_settings({"source": "a.csv"}, config)
+    assert typed.constraints == written.constraints
+    assert typed.constraints.monotone == {"age": 1, "price": -1}
+    assert typed.constraints.forbid == ("name", "a, b")
+    assert not load_settings({"source": "a.csv"}).constraints.binding
 
 
 def test_all_problems_are_told_at_once() -> None:

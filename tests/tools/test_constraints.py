@@ -11,7 +11,7 @@ import pytest
 
 from tests.hosting import Hosting
 from tests.tools.conftest import Open
-from tools.candidates import leaderboard, load_candidate
+from tools.candidates import leaderboard, load_candidate, load_oof, write_candidate
 from tools.constraints import MONOTONE, Constraints, names_of, signs_of
 from tools.contract import Column
 from tools.ensembling import ensemble
@@ -19,6 +19,7 @@ from tools.evaluation import evaluate
 from tools.families import LEARNS, family
 from tools.families.base import FitContext, Setting
 from tools.intake import fetch_data
+from tools.problem import load_problem
 from tools.sealing import seal_holdout
 from tools.spec import InputRefused, ToolRefused
 from tools.training import train, train_baselines
@@ -84,10 +85,10 @@ def test_tools_refuse_what_the_contract_bars(open_workspace: Open) -> None:
         train(["lightgbm"], time_s=5)
     with pytest.raises(ToolRefused, match="lightgbm is not tuned"):
         tune("lightgbm", time_s=5)
-    found = train(["lightgbm", "tree"], time_s=20, per_family=1)
+    found = train(["lightgbm", "tree"], time_s=60, per_family=1)
     assert [c.family for c in found.candidates] == ["tree"]
     assert [s.name for s in found.skipped] == ["lightgbm"]
-    train_baselines(time_s=20)
+    train_baselines(time_s=60)
     with pytest.raises(ToolRefused, match="no blend is made"):
         ensemble()
     assert {c.family for c in leaderboard(space)} == {"dummy", "linear", "tree"}
@@ -95,13 +96,13 @@ def test_tools_refuse_what_the_contract_bars(open_workspace: Open) -> None:
 
 def test_baselines_are_those_that_may_be_fitted(open_workspace: Open) -> None:
     space = bound(open_workspace("breast_cancer"), monotone={"mean_radius": 1})
-    train_baselines(time_s=20)
+    train_baselines(time_s=60)
     assert [c.family for c in leaderboard(space)] == ["dummy"]
 
 
 def test_members_are_dropped_until_the_blend_is_small_enough(open_workspace: Open) -> None:
     space = open_workspace("breast_cancer")
-    train(["tree", "random_forest"], time_s=30, per_family=1)
+    train(["tree", "random_forest"], time_s=60, per_family=1)
     sizes = {c.family: c.size_mb for c in leaderboard(space)}
     assert min(sizes.values()) > 0
     assert sizes["random_forest"] > 3 * sizes["tree"]
@@ -110,20 +111,33 @@ def test_members_are_dropped_until_the_blend_is_small_enough(open_workspace: Ope
     assert "random_forest-1" not in {m.name for m in made.members}
     assert made.size_mb <= sizes["random_forest"] / 2
     with pytest.raises(ToolRefused, match=r"'random_forest-1' takes .* MB on file, where .* The best that keeps to it by its folds is"):
-        evaluate("random_forest-1", time_s=30)
-    found = evaluate(made.name, time_s=30)
+        evaluate("random_forest-1", time_s=60)
+    found = evaluate(made.name, time_s=60)
     assert 0 < found.size_mb <= sizes["random_forest"] / 2
     assert found.latency_ms > 0
 
 
+def test_members_are_dropped_until_a_row_is_quick_enough(open_workspace: Open) -> None:
+    space = open_workspace("breast_cancer")
+    train(["tree"], time_s=60, per_family=1)
+    slow = load_candidate(space, "tree-1").model_copy(update={"name": "tree-slow", "latency_ms": 1e6})
+    problem = load_problem(space)
+    write_candidate(space, slow, problem, load_oof(space, "tree-1", problem))
+    space = bound(space, max_latency_ms=1e5)
+    made = load_candidate(space, ensemble().candidate.name)
+    assert [m.name for m in made.members] == ["tree-1"]
+    with pytest.raises(ToolRefused, match=r"'tree-slow' takes 1e[+]06 ms for a row, where 100000 ms are allowed"):
+        evaluate("tree-slow", time_s=60)
+
+
 def test_what_nothing_can_meet_names_the_nearest(open_workspace: Open) -> None:
     space = open_workspace("breast_cancer")
-    train(["linear", "tree"], time_s=30, per_family=1)
+    train(["linear", "tree"], time_s=60, per_family=1)
     near = min(leaderboard(space), key=lambda c: c.size_mb or 0.0)
     far = max(leaderboard(space), key=lambda c: c.size_mb or 0.0)
     bound(space, max_size_mb=1e-6)
     with pytest.raises(ToolRefused, match=f"No candidate keeps to it; the nearest is '{near.name}'"):
-        evaluate(far.name, time_s=30)
+        evaluate(far.name, time_s=60)
 
 
 def test_forbidden_columns_are_nowhere_to_be_seen(tmp_path: Any) -> None:

@@ -68,6 +68,12 @@ async def test_strange_names_are_refused(tmp_path: Path, name: str) -> None:
         await submit_candidate(host, name, CLASSES)
 
 
+async def test_code_is_refused_where_the_contract_cannot_be_kept_by_it(tmp_path: Path) -> None:
+    host = Hosting(tmp_path, "sklearn:iris", interpretable=True).host
+    with pytest.raises(ToolRefused, match="a model written as code cannot be taken: the contract wants a model that a person can read"):
+        await submit_candidate(host, "mine", CLASSES)
+
+
 async def test_names_that_are_taken_are_refused_and_so_is_a_planted_folder(tmp_path: Path) -> None:
     hosting = Hosting(tmp_path / "runs", "sklearn:iris")
     folder = hosting.run.work / "candidates"
