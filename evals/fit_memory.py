@@ -26,7 +26,7 @@ from tools import memory
 from tools.crossval import setting_for
 from tools.deadline import Deadline
 from tools.families import family, load_libraries
-from tools.families.base import FitContext
+from tools.families.setting import FitContext
 from tools.preparation import load_preparation
 from tools.problem import load_problem
 from tools.workspace import workspace

@@ -14,7 +14,8 @@ from tools import memory
 from tools.deadline import Deadline
 
 if TYPE_CHECKING:
-    from tools.families.base import Family, Setting
+    from tools.families.base import Family
+    from tools.families.setting import Setting
 
 Result = TypeVar("Result")
 

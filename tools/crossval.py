@@ -18,7 +18,8 @@ from tools.alignment import as_in
 from tools.candidates import Candidate, CandidateSpec, standard_error
 from tools.deadline import Deadline
 from tools.families import family
-from tools.families.base import FitContext, Fitted, Setting
+from tools.families.fitted import Fitted
+from tools.families.setting import FitContext, Setting
 from tools.folds import Part, share_of
 from tools.measuring import latency_of, size_of, table_ms
 from tools.preparation import Preparation

@@ -13,7 +13,7 @@ from tools.deadline import Deadline, DeadlineReached
 from tools.effects import BINS, Curve, categorical, ordered
 from tools.explaining import ColumnReliance, Effect, Example, Part
 from tools.families import load_libraries
-from tools.families.base import Contributions
+from tools.families.fitted import Contributions
 from tools.importance import loss_of_metric, permutation_importance
 from tools.model import FittedModel, fit_model, members_of
 from tools.problem import Problem

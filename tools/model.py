@@ -13,7 +13,7 @@ from tools.calibration import Calibration
 from tools.candidates import CODE, ENSEMBLE, Candidate, load_candidate, load_code
 from tools.contract import Contract, TableSchema
 from tools.deadline import Deadline
-from tools.families.base import Fitted
+from tools.families.fitted import Fitted
 from tools.preparation import Preparation, every_column, load_preparation
 from tools.problem import Problem
 from tools.tables import TableError, coerce

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.deadline import DeadlineReached
-from tools.families.base import Array, Fitted
+from tools.families.fitted import Fitted
+from tools.families.setting import Array
 from tools.spec import ToolFailed
 
 if TYPE_CHECKING:

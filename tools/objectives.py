@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from tools.contract import Direction
     from tools.crossval import Evaluated
-    from tools.families.base import Fitted
+    from tools.families.fitted import Fitted
 
 Objective = Literal["score", "latency", "size"]
 """`score`: the contract's metric. `latency`: milliseconds to predict a row, in the mean over the rows of the folds; it is measured, so

@@ -27,7 +27,9 @@ from tools.preparation import Preparer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tools.families.base import Family, FitContext, Fitted, Params, Predictor, Setting
+    from tools.families.base import Family
+    from tools.families.fitted import Fitted, Predictor
+    from tools.families.setting import FitContext, Params, Setting
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.candidates import CODE
-from tools.families.base import Contributions, Fitted
+from tools.families.fitted import Contributions, Fitted
 from tools.model import FittedMember, FittedModel
 
 if TYPE_CHECKING:

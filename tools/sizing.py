@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from tools import memory
 from tools.casualties import Casualties, of_the_rows
-from tools.families.base import Family, Setting
+from tools.families.base import Family
+from tools.families.setting import Setting
 
 LEAST_SHARE = 0.125
 """With fewer of its rows than this, a family is not worth its place."""

@@ -20,7 +20,8 @@ from tools.deadline import DeadlineReached
 if TYPE_CHECKING:
     import optuna
 
-    from tools.families.base import Family, Params, Setting
+    from tools.families.base import Family
+    from tools.families.setting import Params, Setting
 
 TRIED = 5
 """Configurations that are drawn from a package's space before it is used."""

@@ -34,7 +34,7 @@ from tools.workspace import Workspace, workspace
 if TYPE_CHECKING:
     from tools.crossval import Evaluated
     from tools.deadline import Deadline
-    from tools.families.base import Params
+    from tools.families.setting import Params
     from tools.preparation import Preparation
     from tools.problem import Problem
     from tools.sizing import Size
@@ -342,7 +342,7 @@ class _Search:
         import time
 
         from tools.families import family
-        from tools.families.base import FitContext
+        from tools.families.setting import FitContext
         from tools.preparers import fit_prepared
 
         model_family, n_rows = family(spec.family), spec.share * self.problem.n_rows

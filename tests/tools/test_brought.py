@@ -34,7 +34,9 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.feature_selection import SelectKBest
 from sklearn.preprocessing import TargetEncoder
 
-from tools.families.base import Appetite, Family, Raw
+from tools.families.appetite import Appetite
+from tools.families.base import Family
+from tools.families.fitted import Raw
 from tools.families.matrix import MatrixModel, encoder_for
 
 
@@ -288,7 +290,7 @@ def test_rows_that_a_preparer_fails_on_are_told_with_its_package(lab: None, open
 
 def fit_with(problem, preparation):  # type: ignore[no-untyped-def]
     from tools.crossval import setting_for
-    from tools.families.base import FitContext
+    from tools.families.setting import FitContext
 
     setting = setting_for(problem, preparation)
     model = family("tree")

@@ -17,7 +17,7 @@ from tools.contract import Column
 from tools.ensembling import ensemble
 from tools.evaluation import evaluate
 from tools.families import LEARNS, family
-from tools.families.base import FitContext, Setting
+from tools.families.setting import FitContext, Setting
 from tools.intake import fetch_data
 from tools.problem import load_problem
 from tools.sealing import seal_holdout

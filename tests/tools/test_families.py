@@ -12,8 +12,8 @@ from tools.contract import Column
 from tools.crossval import setting_for
 from tools.deadline import Deadline
 from tools.families import LEARNS, FamilyUnavailable, family
-from tools.families.base import FitContext, Setting
 from tools.families.boosting import paced
+from tools.families.setting import FitContext, Setting
 from tools.preparation import choose_columns
 from tools.problem import Problem, load_problem
 from tools.spaces import SearchSpace

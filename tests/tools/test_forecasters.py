@@ -16,7 +16,8 @@ import pytest
 from tests.tools.forecasting import AIRLINE, opened, problem_of, stores
 from tools.crossval import setting_for
 from tools.families import LEARNS, FamilyUnavailable, family
-from tools.families.base import FitContext, Fitted
+from tools.families.fitted import Fitted
+from tools.families.setting import FitContext
 from tools.folds import fit_rows
 from tools.preparation import every_column
 from tools.problem import Problem

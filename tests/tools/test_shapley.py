@@ -13,7 +13,7 @@ from tests.tools.conftest import TABLES, Open
 from tools.candidates import Candidate
 from tools.crossval import setting_for
 from tools.families import family
-from tools.families.base import FitContext
+from tools.families.setting import FitContext
 from tools.model import FittedMember, FittedModel
 from tools.preparation import choose_columns
 from tools.problem import Problem, load_problem

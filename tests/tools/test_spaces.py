@@ -9,7 +9,7 @@ import pytest
 from tests.tools.conftest import Open
 from tools.crossval import setting_for
 from tools.families import NAMES, family
-from tools.families.base import FitContext
+from tools.families.setting import FitContext
 from tools.grid import derived
 from tools.preparation import load_preparation
 from tools.problem import load_problem

@@ -20,7 +20,7 @@ from tools.crossval import setting_for
 from tools.ensembling import ensemble
 from tools.evaluation import evaluate
 from tools.families import LEARNS, family
-from tools.families.base import FitContext
+from tools.families.setting import FitContext
 from tools.finishing import finish, predict_rows
 from tools.intake import fetch_data
 from tools.preparation import choose_columns

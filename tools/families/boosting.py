@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from tools.deadline import Deadline
-from tools.families.base import Params
+from tools.families.setting import Params
 
 FASTEST_RATE = 0.2
 FEWEST_ITERATIONS = 15

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.deadline import sheltered
-from tools.families.base import CLASS_WEIGHT, Appetite, Array, Contributions, Family, FitContext, Params, Raw, Setting
+from tools.families.appetite import Appetite
+from tools.families.base import CLASS_WEIGHT, Family
 from tools.families.boosting import Watch, paced
+from tools.families.fitted import Contributions, Raw
 from tools.families.matrix import by_source, column_shares, signs
+from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import TableEncoder
 
 if TYPE_CHECKING:

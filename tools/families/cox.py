@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting, encoding_target
+from tools.families.appetite import Appetite
+from tools.families.base import Family, encoding_target
+from tools.families.fitted import Raw
 from tools.families.matrix import column_shares, encoder_for
+from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import TableEncoder
 from tools.survival import events_of, times_of
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 import re
 
 from tools.brought import Group
-from tools.families.base import Appetite, Family
+from tools.families.appetite import Appetite
+from tools.families.base import Family
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,29}")
 """Names of candidates begin with that of their family."""

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.families.base import Array, Constant, Family, FitContext, Params, Raw, Setting
+from tools.families.base import Family
+from tools.families.fitted import Constant, Raw
+from tools.families.setting import Array, FitContext, Params, Setting
 
 if TYPE_CHECKING:
     import optuna

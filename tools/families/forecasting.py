@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.families.base import Array, Family, FitContext, Fitted, Params, Raw, Setting
+from tools.families.base import Family
+from tools.families.fitted import Fitted, Raw
+from tools.families.setting import Array, FitContext, Params, Setting
 from tools.panel import Panel
 from tools.tables import TableError
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tools import memory
 from tools.deadline import Deadline
-from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
+from tools.families.appetite import Appetite
+from tools.families.base import Family
+from tools.families.fitted import Raw
 from tools.families.matrix import MatrixModel, column_shares, encoder_for
+from tools.families.setting import Array, FitContext, Params, Setting
 
 if TYPE_CHECKING:
     import optuna

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.contract import Column
-from tools.families.base import Array, Family, FitContext, Fitted, Params, Raw, Setting
+from tools.families.base import Family
+from tools.families.fitted import Fitted, Raw
 from tools.families.forecasting import Forecaster, ahead_of
+from tools.families.setting import Array, FitContext, Params, Setting
 from tools.panel import Panel
 
 if TYPE_CHECKING:

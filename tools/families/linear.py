@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.families.base import CLASS_WEIGHT, Appetite, Array, Family, FitContext, Params, Raw, Setting
+from tools.families.appetite import Appetite
+from tools.families.base import CLASS_WEIGHT, Family
+from tools.families.fitted import Raw
+from tools.families.setting import Array, FitContext, Params, Setting
 from tools.vectorizing import vectorizer_for
 
 if TYPE_CHECKING:

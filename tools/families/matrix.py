@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.families.base import Array, Contributions, Setting, shares
+from tools.families.base import shares
+from tools.families.fitted import Contributions
+from tools.families.setting import Array, Setting
 from tools.features import Style, TableEncoder
 
 if TYPE_CHECKING:

@@ -18,7 +18,10 @@ import torch
 from torch import nn
 
 from tools.deadline import DeadlineReached
-from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
+from tools.families.appetite import Appetite
+from tools.families.base import Family
+from tools.families.fitted import Raw
+from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import TableEncoder
 
 if TYPE_CHECKING:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.families.base import Appetite, Array, Family, FitContext, Params, Predictor, Raw, Setting
+from tools.families.appetite import Appetite
+from tools.families.base import Family
+from tools.families.fitted import Predictor, Raw
 from tools.families.lightgbm import LightGBM
 from tools.families.linear import Linear
+from tools.families.setting import Array, FitContext, Params, Setting
 
 if TYPE_CHECKING:
     import optuna

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tools.families.base import Array
+from tools.families.setting import Array
 from tools.space import Space
 
 if TYPE_CHECKING:

@@ -6,8 +6,11 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
+from tools.families.appetite import Appetite
+from tools.families.base import Family
+from tools.families.fitted import Raw
 from tools.families.points import PointModel, some_of
+from tools.families.setting import Array, FitContext, Params, Setting
 from tools.space import Space
 
 if TYPE_CHECKING:

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.families.base import CLASS_WEIGHT, Appetite, Array, Family, FitContext, Params, Raw, Setting
+from tools.families.appetite import Appetite
+from tools.families.base import CLASS_WEIGHT, Family
+from tools.families.fitted import Raw
+from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import MOST_GRAMS, TableEncoder, texts_of
 from tools.grams import Grams
 from tools.textscore import MOST_WORDS

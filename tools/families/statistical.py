@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.families.base import Array, FitContext, Params, Raw, Setting
+from tools.families.fitted import Raw
 from tools.families.forecasting import Forecaster, Paths, path_length, seasonal_naive
+from tools.families.setting import Array, FitContext, Params, Setting
 from tools.panel import Panel
 
 if TYPE_CHECKING:

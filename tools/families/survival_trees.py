@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.deadline import sheltered
-from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting, encoding_target
+from tools.families.appetite import Appetite
+from tools.families.base import Family, encoding_target
 from tools.families.boosting import FEWEST_ITERATIONS, paced
 from tools.families.cox import RiskModel, survival_pairs
+from tools.families.fitted import Raw
 from tools.families.matrix import column_shares, encoder_for
+from tools.families.setting import Array, FitContext, Params, Setting
 
 if TYPE_CHECKING:
     import optuna

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.families.base import Appetite, Array, Family, FitContext, Params, Raw, Setting
+from tools.families.appetite import Appetite
+from tools.families.base import Family
+from tools.families.fitted import Raw
 from tools.families.matrix import MatrixModel, column_shares, encoder_for
+from tools.families.setting import Array, FitContext, Params, Setting
 
 if TYPE_CHECKING:
     import optuna

@@ -1,0 +1,153 @@
+"""What a fit gives: a model that predicts in the contract's shape, whatever the family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+
+from tools.families.setting import Array
+from tools.standing import Standing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Predictor(Protocol):
+    """A fitted model: probabilities (n, k) over the classes it was shown, or values (n,)."""
+
+    def predict(self, X: pd.DataFrame) -> Array: ...
+
+
+@dataclass
+class Contributions:
+    """What each column adds to the raw score of each row: Shapley values, which add up with the base to the score itself.
+
+    The raw score is the log-odds of the second of two classes, one number a class before the softmax for more, and the value for
+    values, on the scale that the model learnt.
+    """
+
+    columns: list[str]
+    """Source columns."""
+    values: Array
+    """Shape (n, columns, outputs)."""
+    base: Array
+    """Score of no row in particular, shape (outputs,)."""
+
+
+@runtime_checkable
+class Additive(Protocol):
+    """A fitted model that computes its Shapley values itself."""
+
+    def contributions(self, X: pd.DataFrame) -> Contributions: ...
+
+
+@dataclass
+class Fitted:
+    """A fitted model over the contract's classes. It can be pickled and used from threads."""
+
+    predictor: Predictor
+    classes: Array
+    """Codes of the classes that the predictor knows; empty for values."""
+    n_classes: int
+    log_target: bool = False
+    log_rate: bool = False
+    """Whether it learnt the logarithm of the expected value, so that its raw score is on that scale."""
+    low: float = -np.inf
+    high: float = np.inf
+    """Range that predicted values are kept in, for models that could run away on unseen rows."""
+    iterations: int | None = None
+    cut_short: bool = False
+    starved: bool = False
+    """Whether it is smaller than asked for because memory ran short."""
+    importance: dict[str, float] = field(default_factory=dict)
+    """Share of each source column in the model's own importance, where it has one."""
+    pace: float | None = None
+    """Seconds per iteration, for iterative families."""
+    standing: Standing | None = None
+    """Of risks and scores: where they stand among those of the rows it was fitted on."""
+    renamed: Array | None = None
+    """Of groups: the number that each number of the predictor is told as, int64."""
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        """Probabilities (n, n_classes) with rows summing to 1, values (n,), risks and scores (n,) as shares of the rows that have
+        less, or numbers of groups (n,). float64."""
+        if len(X) == 0:
+            return np.empty(0) if self.n_classes == 0 else np.empty((0, self.n_classes))
+        raw = np.asarray(self.predictor.predict(X), dtype=np.float64)
+        if self.standing is not None:
+            return self.standing(raw)
+        if self.renamed is not None:
+            return self.renamed[raw.astype(np.int64)].astype(np.float64)
+        if self.n_classes == 0:
+            values = np.expm1(np.minimum(raw, 700.0)) if self.log_target else raw
+            return np.clip(values, self.low, self.high)
+        proba = np.zeros((len(X), self.n_classes))
+        proba[:, self.classes] = np.clip(raw, 0.0, 1.0)
+        # Classes that this fold never saw keep a sliver, so that the log loss stays finite.
+        proba = np.clip(proba, 1e-7, None)
+        normalised: Array = proba / proba.sum(axis=1, keepdims=True)
+        return normalised
+
+    def contributions(self, X: pd.DataFrame) -> Contributions | None:
+        """Exact Shapley values of rows; None for models that do not compute them, or know fewer classes than there are."""
+        if not isinstance(self.predictor, Additive) or len(self.classes) != self.n_classes:
+            return None
+        return self.predictor.contributions(X)
+
+
+@dataclass
+class FittedLabels(Fitted):
+    """One fitted model of two classes for each label."""
+
+    fits: list[Fitted] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, fits: list[Fitted]) -> FittedLabels:
+        """The labels' fits as one, whose iterations are their mean and whose pace is that of one iteration for every label."""
+        made = [fitted.iterations for fitted in fits if fitted.iterations is not None]
+        paces = [fitted.pace for fitted in fits if fitted.pace is not None]
+        names = dict.fromkeys(name for fitted in fits for name in fitted.importance)
+        return cls(
+            fits[0].predictor,
+            np.empty(0, dtype=np.int64),
+            len(fits),
+            iterations=round(float(np.mean(made))) if made else None,
+            cut_short=any(fitted.cut_short for fitted in fits),
+            starved=any(fitted.starved for fitted in fits),
+            importance={name: float(np.mean([fitted.importance.get(name, 0.0) for fitted in fits])) for name in names},
+            pace=sum(paces) if paces else None,
+            fits=fits,
+        )
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        """Probability of each label, shape (n, labels). float64."""
+        return np.column_stack([fitted.predict(X)[:, 1] for fitted in self.fits])
+
+    def contributions(self, X: pd.DataFrame) -> Contributions | None:
+        return None
+
+
+@dataclass
+class Constant:
+    """Predicts the same for every row."""
+
+    value: Array
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        return np.repeat(self.value[None], len(X), axis=0)
+
+
+@dataclass
+class Raw:
+    """What a family's own fit returns."""
+
+    predictor: Predictor
+    iterations: int | None = None
+    cut_short: bool = False
+    starved: bool = False
+    importance: dict[str, float] = field(default_factory=dict)
+    pace: float | None = None
+    own: Array | None = None
+    """What it says of the rows it was fitted on, shape (n,), where that is not what `predictor` would say if asked again."""
