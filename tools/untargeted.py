@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tools.contract import Contract, Split, Task, predicts
 from tools.spec import InputRefused, ToolRefused
+from tools.wishes import agreed, check_columns, check_constraints, check_settings, split_kind, without_forbidden
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +45,7 @@ def seal_without_target(
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
     from tools.schemes import chosen_scheme, described
-    from tools.sealing import ContractSealed, agreed, check_columns, check_constraints, check_settings, split_kind, without_forbidden
+    from tools.sealing import ContractSealed
     from tools.splitting import split_rows
     from tools.tables import days_come_first, infer_schema
 

@@ -1,0 +1,130 @@
+"""What the user asked, held against the table before anything is sealed."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from tools.constraints import Constraints
+from tools.contract import Contract, Task, predicts
+from tools.host import Wish
+from tools.spec import InputRefused, ToolRefused
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Word = TypeVar("Word", bound=str)
+
+
+def check_settings(wish: Wish, task: Task) -> None:
+    """Refuse settings that belong to other tasks.
+
+    Raises:
+        InputRefused: naming the setting and the task.
+    """
+    if wish.classes is not None and task != "ordinal":
+        raise InputRefused(f"--classes is the order of an ordinal target, and this task is {task}. Add --task ordinal, or leave it out.")
+    if task != "forecast" and (wish.series or wish.horizon or wish.known):
+        raise InputRefused(f"--series, --horizon and --known belong to a forecast, and this task is {task}; leave them out.")
+    if task == "forecast" and (wish.gap or wish.validation not in (None, "time")):
+        raise InputRefused("the backtests of a forecast are its last horizons; leave --gap and --validation out.")
+
+
+def without_forbidden(frame: pd.DataFrame, wish: Wish) -> tuple[pd.DataFrame, list[str]]:
+    """The table without the columns that no model may see, and their names; one whose groups are compared stays, and is no feature."""
+    barred = [str(name) for name in frame.columns if str(name) in wish.constraints.forbid]
+    return frame.drop(columns=[name for name in barred if name != wish.constraints.sensitive]), barred
+
+
+def agreed(what: str, fixed: Word | None, proposed: Word | None) -> Word | None:
+    if fixed is not None and proposed is not None and proposed != fixed:
+        raise ToolRefused(f"the user fixed {what}={fixed!r}; it cannot be {proposed!r}. Leave `{what}` out.")
+    return fixed if fixed is not None else proposed
+
+
+def check_columns(frame: pd.DataFrame, wish: Wish, target: str | None, column: str | None, event: str | None) -> None:
+    names = [str(name) for name in frame.columns]
+    for what, name, mine in (
+        ("target", target, wish.target),
+        ("event column", event, wish.event),
+        ("group column", wish.group, wish.group),
+        ("time column", wish.time_column, wish.time_column),
+        ("column", column, None),
+        *(("forbidden column", name, name) for name in wish.constraints.forbid),
+        ("sensitive column", wish.constraints.sensitive, wish.constraints.sensitive),
+        *(("monotone column", name, name) for name in wish.constraints.monotone),
+    ):
+        if name is None or name in names:
+            continue
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        near += [n for n in names if n.lower() == name.lower() and n not in near]
+        hint = f"Nearest: {', '.join(near)}." if near else f"Columns: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}."
+        raise (InputRefused if mine else ToolRefused)(f"{what} {name!r} is not in the table. {hint}")
+    needed = [
+        ("target", target),
+        ("event column", event),
+        ("group column", wish.group),
+        ("time column", wish.time_column),
+        ("split column", column),
+    ]
+    for what, name in (*needed, *(("column of a series", name) for name in wish.series)):
+        if name in wish.constraints.forbid:
+            raise InputRefused(f"--forbid takes {name!r} away, which is the {what}. Leave it out of --forbid, or name another {what}.")
+    if both := sorted({*wish.constraints.forbid} & {*wish.constraints.monotone, target}):
+        raise InputRefused(f"{both[0]!r} stands in --monotone and in --forbid. Leave it out of one of them.")
+
+
+def split_kind(
+    wish: Wish, stratum: str | None, split: str | None, column: str | None
+) -> tuple[Literal["stratified", "random", "group", "time"], str | None]:
+    if wish.group and wish.time_column:
+        raise InputRefused("--group and --time-column cannot be combined; choose the one that matters when the model is used.")
+    if wish.group:
+        return "group", wish.group
+    if wish.time_column:
+        return "time", wish.time_column
+    if split == "group" or split == "time":
+        if column is None:
+            raise ToolRefused(f"a split by {split} needs `column`.")
+        return ("group", column) if split == "group" else ("time", column)
+    if split == "random" or stratum is None:
+        return "random", None
+    return "stratified", None
+
+
+def check_constraints(rows: pd.DataFrame, target: str | None, task: Task, constraints: Constraints) -> None:
+    """Refuse constraints that no model can meet, before anything is fitted."""
+    from tools.constraints import FLOORS
+    from tools.families import learners
+    from tools.tables import infer_schema
+
+    if constraints.sensitive and predicts(task) not in ("classes", "values"):
+        raise InputRefused(f"--sensitive compares classes that are called, or values; a {task} task has neither. Leave it out.")
+    if constraints.monotone:
+        if task == "multiclass":
+            raise InputRefused("--monotone is for two classes or numbers: of several classes none is up. Leave it out.")
+        kinds = {column.name: column.kind for column in infer_schema(rows, target).columns}
+        for name in constraints.monotone:
+            if name == target or kinds[name] not in ("numeric", "boolean"):
+                what = "the target" if name == target else f"a {kinds[name]} column"
+                raise InputRefused(f"--monotone names {name!r}, which is {what}; only numbers have a direction.")
+    left = [name for name in constraints.allowed(learners(task)) if name not in FLOORS]
+    if not left:
+        reasons = "; ".join(dict.fromkeys(reason for name in learners(task) if (reason := constraints.refuses(name))))
+        raise InputRefused(f"no model family is left: {reasons}. Leave out --interpretable, --monotone or --families.")
+
+
+def check_both_sides(train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract) -> None:
+    """A group or time split can leave one side without what scoring needs."""
+    for side, rows in (("training", train), ("holdout", holdout)):
+        found = rows[contract.target].nunique()
+        if contract.predicts == "classes" and found < 2:
+            raise InputRefused(
+                f"the {contract.split.kind} split leaves one class of {contract.target!r} in the {side} rows; expected at least two."
+                " Use another --group or --time-column, or a larger --holdout."
+            )
+    if len(train) < 2 * contract.folds:
+        raise InputRefused(
+            f"the split leaves {len(train)} training rows for {contract.folds} folds; expected at least {2 * contract.folds}."
+            " Bring more rows, or use fewer --folds or a smaller --holdout."
+        )
