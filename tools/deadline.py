@@ -49,6 +49,11 @@ class Deadline:
         """Be over now, with all shares: what works by them stops at its next look. Can be called from another thread."""
         self._end = -math.inf
 
+    @property
+    def ended(self) -> bool:
+        """Whether nobody waits for the work any more: it, or what it is a share of, was ended before its time."""
+        return self._end == -math.inf or (self._whole is not None and self._whole.ended)
+
     def check(self) -> None:
         """Raise `DeadlineReached` when the time is over."""
         if self.expired():

@@ -31,6 +31,18 @@ def test_a_share_ends_no_later_than_the_whole() -> None:
     assert math.isinf(Deadline().share(math.inf).remaining())
 
 
+def test_ending_a_whole_ends_its_shares_and_is_told_from_time_that_is_over() -> None:
+    whole = Deadline(100)
+    share, other = whole.share(50).share(20), Deadline(0)
+    assert not share.expired()
+    whole.end()
+    assert share.expired()
+    assert share.ended
+    assert share.remaining() == 0
+    assert other.expired()
+    assert not other.ended
+
+
 def spin() -> None:
     while True:
         pass

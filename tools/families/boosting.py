@@ -41,7 +41,7 @@ class Watch:
             self.best, self.best_iteration = loss, iteration
         if loss is not None and self.patience and iteration - self.best_iteration >= self.patience:
             return True
-        if self.deadline.expired() and iteration >= FEWEST_ITERATIONS:
+        if self.deadline.expired() and (iteration >= FEWEST_ITERATIONS or self.deadline.ended):
             self.cut_short = True
             return True
         return False

@@ -263,7 +263,7 @@ class _Run:
             network.train()
             rows = torch.from_numpy(order.permutation(n))
             for step in range(steps):
-                if context.deadline.expired() and (kept is not None or step > steps // 2):
+                if context.deadline.expired() and (kept is not None or step > steps // 2 or context.deadline.ended):
                     break
                 chosen = rows[step * batch : (step + 1) * batch]
                 self._set_rate(optimizer, (epoch + step / steps) / epochs)
