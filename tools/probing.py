@@ -60,7 +60,8 @@ class Probe:
 
     def fit(self, X: pd.DataFrame) -> FittedModel:
         n = len(X)
-        return self._fit(replace(self.problem, X=X.reset_index(drop=True), y=self.problem.y[:n], folds=np.full(n, -1)))
+        none = np.full(n, -1)
+        return self._fit(replace(self.problem, X=X.reset_index(drop=True), y=self.problem.y[:n], folds=none, validation=None))
 
     def halves(self, deadline: Deadline) -> Halves:
         """Pairs of fits on halves, one pair at least."""

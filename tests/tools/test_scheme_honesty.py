@@ -117,7 +117,7 @@ def test_rows_of_a_group_drawn_one_by_one_make_intervals_too_narrow(tmp_path: Pa
         h, _, interval = played(tmp_path / str(seed), noise(seed), monkeypatch, **SCHEMES["group"])
         contract, work = h.vault.contract, h.run.work
         predictions = read_predictions(work / "predictions" / "tree.parquet", contract, contract.rows_holdout)
-        y = encode_target(pd.read_parquet(h.run.vault / "holdout_labels.parquet")["y"], contract)
+        y = encode_target(pd.read_parquet(h.run.vault / "holdout_labels.parquet"), contract)
         by_rows = bootstrap_interval("roc_auc", "binary", y, predictions)
         narrow.append((by_rows.high - by_rows.low) / (interval.high - interval.low))
     assert np.mean(narrow) < 0.75

@@ -238,5 +238,5 @@ def test_the_gap_lies_before_the_holdout_too() -> None:
 
     frame = table(100)
     split = Split(kind="time", column="step", holdout_fraction=0.2, seed=0, gap=5)
-    train, holdout = split_rows(frame, "y", "regression", split)
+    train, holdout = split_rows(frame, None, split)
     assert (train.tolist(), holdout.tolist()) == (list(range(75)), list(range(80, 100)))
