@@ -94,12 +94,12 @@ def train(
     per_family: Annotated[int | None, "Most configurations of one family; leave out to go on while time is left.", Ge(1)] = None,
 ) -> TrainingResult:
     """Fit each family's best-known configuration on the contract's folds, then further ones while time is left."""
-    from tools.families import learners
+    from tools.families import NAMES, learners
 
     contract = workspace().contract
     known = learners(contract.task)
     strange = [name for name in families if name not in known]
-    if len(strange) == len(families):
+    if len(strange) == len(families) or any(name in NAMES for name in strange):
         asked = ", ".join(map(repr, strange)) or "named"
         raise ToolRefused(f"no family {asked} for a {contract.task} task; families: {', '.join(known)}.")
     constraints = contract.constraints

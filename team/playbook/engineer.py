@@ -139,7 +139,7 @@ def _goes_on(families: list[str]) -> str:
 def _families(t: Transcript) -> list[str]:
     """The families to train, in an order that tells most soonest: those of the task that are no baselines, and none in vain."""
     constraints = _constraints(t)
-    families = [*_tabular(t), *t.brought] if t.task in TABULAR else [f for f in LEARNS[t.task] if f not in BASELINES[t.task]]
+    families = _tabular(t) if t.task in TABULAR else [f for f in LEARNS[t.task] if f not in BASELINES[t.task]]
     if t.facts["visit"] > 1:
         tried = t.facts.get("best_of_family", {})
         families = [f for f in families if f not in tried] or families
@@ -159,7 +159,7 @@ def _tabular(t: Transcript) -> list[str]:
     if rows < FEW_ROWS:
         # Averages of many trees and strong regularisation hold up best on few rows.
         families = [*ordered, "catboost", "extra_trees", "random_forest", "lightgbm", "xgboost", "sparse_linear"]
-    return families
+    return families + [f for f in t.brought if f not in families and (f in planned or not planned)]
 
 
 def _constraints(t: Transcript) -> Constraints:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.tools.forecasting import AIRLINE, opened, problem_of, stores
 from tools.crossval import setting_for
-from tools.families import LEARNS, FamilyUnavailable, family
+from tools.families import LEARNS, FamilyUnavailable, _built_in, family
 from tools.families.fitted import Fitted
 from tools.families.setting import FitContext
 from tools.folds import fit_rows
@@ -133,7 +133,7 @@ def test_families_are_told_apart_by_what_they_forecast() -> None:
 
 def test_a_missing_library_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "statsforecast", None)
-    family.cache_clear()
+    _built_in.cache_clear()
     with pytest.raises(FamilyUnavailable, match=r"`pip install 'mlteam\[forecast\]'` adds the family 'ets'"):
         family("ets")
-    family.cache_clear()
+    _built_in.cache_clear()
