@@ -190,7 +190,8 @@ def test_the_whole_job_in_docker(tmp_path: Path) -> None:
 def test_a_model_that_cannot_be_reached_is_replaced_turn_by_turn(tmp_path: Path) -> None:
     summary, run = finished(tmp_path, "sklearn:iris", target="target", time="15s", model="openai:none@http://127.0.0.1:9/v1")
     assert summary["status"] == "done"
-    falls = [e for e in read_events(run.events) if isinstance(e, FellBack)]
+    # Where `what` is named, something was left out for want of time, which no model has a part in.
+    falls = [e for e in read_events(run.events) if isinstance(e, FellBack) and not e.what]
     assert falls
     assert all("openai:none" in e.reason for e in falls)
     assert summary["cost"]["usd"] is None, "the price of a failed call is not known to be nothing"
