@@ -69,7 +69,9 @@ class Twin:
         for event in self.events:
             if isinstance(event, ToolCalled) and event.tool != "write_section":
                 arguments = {
-                    key: value for key, value in event.arguments.items() if key not in ("time_s", "approach", "findings", "candidate", "leader")
+                    key: value
+                    for key, value in event.arguments.items()
+                    if key not in ("time_s", "approach", "findings", "candidate", "leader")
                 }
                 text = json.dumps(arguments, ensure_ascii=False)
                 for name, place in names.items():
