@@ -135,7 +135,8 @@ def _labelled(rows: pd.DataFrame, label: str) -> tuple[pd.DataFrame, str]:
         raise InputRefused(
             f"label {label!r} holds {found}; expected two values, with two rows of each at least. Leave --target out for none."
         )
-    positive = ordered_classes(values, "binary")[1]
+    # Whatever a label says, the rarer one is the unusual; of equally many, the one that affirms.
+    positive = str(counts.index[-1]) if counts.iloc[0] > counts.iloc[-1] else ordered_classes(values, "binary")[1]
     return kept.assign(**{label: (values == positive).astype("int64").to_numpy()}), positive
 
 

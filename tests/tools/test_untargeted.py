@@ -143,6 +143,14 @@ def test_labels_of_anomalies_serve_scoring_and_nothing_else(tmp_path: Path, monk
         assert ((told > 0) & (told < 1)).all()
 
 
+def test_the_rarer_label_is_the_anomaly_whatever_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = cancer()
+    table["malignant"] = table["malignant"].map({"yes": 0, "no": 1})
+    _, sealed, space = opened(tmp_path, table, monkeypatch, task="anomaly", target="malignant")
+    assert sealed.positive == "0"
+    assert load_problem(space).y.mean() == pytest.approx((table["malignant"] == 0).mean(), abs=0.02)
+
+
 def test_both_metrics_of_labels_are_taken_on_the_holdout_by_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     h, _, space = opened(tmp_path, cancer(), monkeypatch, task="anomaly", target="malignant")
     train(["pca"], time_s=20, per_family=1)
