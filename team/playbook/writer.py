@@ -138,9 +138,10 @@ def _data(f: dict[str, Any]) -> str:
 def _method(f: dict[str, Any]) -> str:
     c = f["contract"]
     families = [name for name in f["best_of_family"] if name not in (*FLOORS, ENSEMBLE)]
+    tried = "1 family was" if len(families) == 1 else f"{len(families)} families were"
     text = (
         f"Every candidate was validated alike, by {c['scheme']}, and scored by its out-of-fold predictions; the score was computed"
-        f" outside the kernel that trained it. {len(families)} {'family was' if len(families) == 1 else 'families were'} tried: {joined(families)}."
+        f" outside the kernel that trained it. {tried} tried: {joined(families)}."
     )
     tuned = [r for r in f.get("rounds", []) if r["families"]]
     if tuned:
