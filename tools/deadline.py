@@ -6,6 +6,7 @@ import faulthandler
 import math
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 RETRY_S = 0.1
-"""How long a strike that met a shelter waits for its next try."""
+"""How long a strike that met a shelter, or that was lost, waits for its next try."""
 _sheltered: list[bool] = []
 
 
@@ -83,13 +84,24 @@ class Deadline:
                 return
             raise DeadlineReached("the time is over")
 
+        told = sys.unraisablehook
+
+        def lost(what: sys.UnraisableHookArgs) -> None:
+            # The strike met a finaliser or a callback of a weak reference, where the interpreter drops every exception.
+            if what.exc_type is DeadlineReached:
+                signal.setitimer(signal.ITIMER_REAL, RETRY_S)
+            else:
+                told(what)
+
         before = signal.signal(signal.SIGALRM, strike)
+        sys.unraisablehook = lost
         try:
             signal.setitimer(signal.ITIMER_REAL, max(0.001, self.remaining() + grace))
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
+            sys.unraisablehook = told
 
 
 @contextmanager

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
 import time
 
@@ -85,3 +86,24 @@ def test_the_alarm_waits_for_code_that_it_would_abort() -> None:
     with pytest.raises(DeadlineReached):
         run()
     assert reached == ["the end of the shelter"]
+
+
+class Dying:
+    """Spins when it is collected, where the interpreter drops what is raised."""
+
+    def __del__(self) -> None:
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            pass
+
+
+def test_an_alarm_that_a_finaliser_swallowed_strikes_again() -> None:
+    def run() -> None:
+        with Deadline(0.05).alarm():
+            Dying()
+            spin()
+
+    hook = sys.unraisablehook
+    with pytest.raises(DeadlineReached):
+        run()
+    assert sys.unraisablehook is hook
