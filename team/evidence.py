@@ -98,7 +98,7 @@ class Evidence:
         record = Candidate.model_validate_json(read_regular(folder / "candidate.json", MAX_RECORD_BYTES, self._run.work))
         if reason := self._vault.contract.constraints.refuses(record.family):
             raise PredictionError(reason)
-        found = self._vault.score_out_of_fold(self._oof(name))
+        found = self._vault.out_of_fold.score(self._oof(name))
         pooled, by_fold = found.score, found.fold_scores
         if record.family == CODE and not (handed_in and handed_in.name == name and math.isclose(handed_in.score, pooled, rel_tol=1e-9)):
             raise PredictionError("code is scored by submit_candidate alone, and these are not the predictions that it wrote")
@@ -114,7 +114,7 @@ class Evidence:
             decision=found.decision,
             latency_ms=record.latency_ms,
             size_mb=record.size_mb,
-            disparity=self._vault.disparity(found.values),
+            disparity=self._vault.out_of_fold.disparity(found.values),
         )
 
     def _write_leaderboard(self, state: State) -> None:
@@ -202,18 +202,18 @@ class Evidence:
         A file of predictions that does not give the score on record any more is left out: the sandbox can write to it.
         """
         contract, sign = self._vault.contract, 1.0 if self._vault.contract.direction == "maximize" else -1.0
-        labels, folds = self._vault.training_labels()
-        rows, groups = folds >= 0, self._vault.groups("train")
-        y, units = labels[rows], self._vault.units("train")
+        labels, folds = self._vault.rows.labels(), self._vault.rows.validation().folds[0]
+        rows, groups = folds >= 0, self._vault.rows.groups("train")
+        y, units = labels[rows], self._vault.rows.units("train")
         units = None if units is None else units[rows]
 
         def predictions(name: str) -> np.ndarray:
-            decided = self._vault.score_out_of_fold(self._oof(name))
-            return self._vault.validation().averaged(decided.values)[rows]
+            decided = self._vault.out_of_fold.score(self._oof(name))
+            return self._vault.rows.validation().averaged(decided.values)[rows]
 
         def still_scores(one: CandidateFact) -> bool:
             try:
-                return math.isclose(self._vault.score_out_of_fold(self._oof(one.name)).score, one.score, rel_tol=1e-9)
+                return math.isclose(self._vault.out_of_fold.score(self._oof(one.name)).score, one.score, rel_tol=1e-9)
             except (PredictionError, ValueError, OSError):
                 return False
 
@@ -249,7 +249,7 @@ class Evidence:
         gain = noise = margin = 0.0
         if old is not None and new is not None and old.name != new.name:
             differences = [sign * (a - b) for a, b in zip(new.fold_scores, old.fold_scores, strict=False)]
-            validation = self._vault.validation()
+            validation = self._vault.rows.validation()
             ratio = rows_ratio(validation.folds[0], contract, validation.moments)
             found = judge_gain(sign * (new.score - old.score), differences, ratio, max(1, tried))
             gain, noise, margin = found.gain, found.std_error, found.margin

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from team.after_the_look import kept_intervals, measure_intervals, other_scores
 from team.rundir import RunDir
 from team.settings import Settings
 from team.stages import State, may_send_back
@@ -14,6 +15,8 @@ from team.vault import Vault
 from tools.host import Wish
 
 if TYPE_CHECKING:
+    from tools.conformal import Conformal
+    from tools.coverage import Coverage
     from tools.run_record import RunRecord
     from tools.submission import Scored
 
@@ -83,6 +86,15 @@ class Host:
 
     async def cross_validate(self, name: str, code: str, time_s: float) -> Scored:
         return await self._cross_validate(name, code, time_s)
+
+    def measure_intervals(self) -> list[Coverage]:
+        return measure_intervals(self.run, self.vault)
+
+    def kept_intervals(self) -> Conformal | None:
+        return kept_intervals(self.run)
+
+    def other_scores(self) -> dict[str, float]:
+        return other_scores(self.vault)
 
     def build_report(self) -> Path:
         from reports.html import write_report

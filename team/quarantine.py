@@ -173,7 +173,7 @@ class _Task:
         self._vault, self._contract = vault, vault.contract
         self._schema = (run.data / "schema.json").read_bytes()
         self._rows = pd.read_parquet(run.data / "train.parquet")
-        self._validation = vault.validation()
+        self._validation = vault.rows.validation()
         self.folds = _cut(self._rows, self._validation, self._schema)
         n, k = len(self._rows) * self._validation.repeats, len(self._contract.classes)
         self._oof = np.full((n, k) if k else n, np.nan)
@@ -212,7 +212,7 @@ class _Task:
         if fold.part.unit is not None:
             return None
         of_repeat = self._validation.by_repeat(self._oof)[repeat]
-        return self._vault.score_fold(fold.part.fold, of_repeat[self._validation.folds[repeat] == fold.part.fold], repeat)
+        return self._vault.out_of_fold.score_fold(fold.part.fold, of_repeat[self._validation.folds[repeat] == fold.part.fold], repeat)
 
     def check_time(self, fold: Fold) -> None:
         """Raise `ToolFailed` when the folds that are left cannot be done in time, by what those before them took."""
@@ -228,8 +228,8 @@ class _Task:
         """The candidate, once every fold was taken."""
         import numpy as np
 
-        calibration, oof = self._vault.calibrate(self._oof)
-        decided = self._vault.decide(oof)
+        calibration, oof = self._vault.out_of_fold.calibrate(self._oof)
+        decided = self._vault.out_of_fold.decide(oof)
         score, by_fold = decided.score, decided.fold_scores
         rows = sum(len(fold.check) for fold in self.folds)
         seconds_a_row = self._predicting / max(1, rows)

@@ -99,6 +99,20 @@ class RunPaths(Protocol):
     def outbox(self) -> Path: ...
 
 
+class KnownRows(Protocol):
+    """Labels and folds of the training rows."""
+
+    def labels(self) -> np.ndarray: ...
+    def groups(self, table: Literal["train", "holdout"]) -> np.ndarray | None: ...
+    def validation(self) -> Validation: ...
+
+
+class OutOfFoldScores(Protocol):
+    """What candidates are worth on the training rows, as the host finds."""
+
+    def score(self, predictions: Path) -> Decided: ...
+
+
 class Sealer(Protocol):
     """The vault, as tools see it: nothing here gives a label of the holdout away."""
 
@@ -110,14 +124,11 @@ class Sealer(Protocol):
     def score_holdout(
         self, candidate: str, predictions: Path, *, decision: Sequence[float] = (), final: bool = True
     ) -> tuple[Interval, int]: ...
-    def measure_intervals(self) -> list[Coverage]: ...
-    def calibration(self) -> Conformal | None: ...
-    def other_scores(self) -> dict[str, float]: ...
     def open(self) -> int: ...
-    def training_labels(self) -> tuple[np.ndarray, np.ndarray]: ...
-    def groups(self, table: Literal["train", "holdout"]) -> np.ndarray | None: ...
-    def validation(self) -> Validation: ...
-    def score_out_of_fold(self, predictions: Path) -> Decided: ...
+    @property
+    def rows(self) -> KnownRows: ...
+    @property
+    def out_of_fold(self) -> OutOfFoldScores: ...
 
 
 class HostContext(Protocol):
@@ -160,6 +171,15 @@ class HostContext(Protocol):
         Raises:
             ToolFailed: when a fold does not work out or the folds cannot be done in `time_s` seconds.
         """
+
+    def measure_intervals(self) -> list[Coverage]:
+        """Learn intervals around the values of the scored candidate, and what they hold on the holdout; this is no look."""
+
+    def kept_intervals(self) -> Conformal | None:
+        """What `measure_intervals` learnt, or None."""
+
+    def other_scores(self) -> dict[str, float]:
+        """Other metrics of the predictions that gave the final score, by name; this is no look."""
 
     def build_report(self) -> Path:
         """Write the report from the run directory and return its path."""

@@ -63,8 +63,8 @@ def package_model(
     try:
         files = [_take(ctx.run.work, source / name, staging) for name in PACKAGE_FILES]
         _check_description(staging / "model.json", ctx, candidate)
-        if (calibration := ctx.vault.calibration()) is not None and calibration.candidate == candidate:
-            files.append(_add(calibration.model_dump_json().encode(), staging / INTERVALS_FILE))
+        if (intervals := ctx.kept_intervals()) is not None and intervals.candidate == candidate:
+            files.append(_add(intervals.model_dump_json().encode(), staging / INTERVALS_FILE))
         write_json(
             staging / "package.json",
             {

@@ -59,6 +59,6 @@ def score_holdout(
         n=interval.n,
         looks=looks,
         groups=interval.groups,
-        intervals=ctx.vault.measure_intervals(),
-        others=ctx.vault.other_scores(),
+        intervals=ctx.measure_intervals(),
+        others=ctx.other_scores(),
     )

@@ -90,12 +90,12 @@ def compare_models(
     chosen = [name for name in dict.fromkeys(candidates or _best_of_others(board, leader)) if name != leader][:MOST_RIVALS]
     if not chosen:
         raise ToolRefused(f"{leader!r} is the only candidate; there is nothing to compare it with.")
-    labels, validation = ctx.vault.training_labels()[0], ctx.vault.validation()
-    groups = ctx.vault.groups("train")
+    labels, validation = ctx.vault.rows.labels(), ctx.vault.rows.validation()
+    groups = ctx.vault.rows.groups("train")
 
     def scored(name: str) -> Decided:
         try:
-            return ctx.vault.score_out_of_fold(ctx.run.work / "candidates" / name / "oof.parquet")
+            return ctx.vault.out_of_fold.score(ctx.run.work / "candidates" / name / "oof.parquet")
         except PredictionError as error:
             raise ToolRefused(f"the predictions of {name!r} cannot be read any more: {error}. Compare others.") from None
 

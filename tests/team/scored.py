@@ -41,7 +41,7 @@ def scored(
     name = f"{family}-1"
     folder = h.run.work / "candidates" / name
     write_predictions(folder / "oof.parquet", h.vault.contract, predictions(h, "train", noise))
-    found = h.vault.score_out_of_fold(folder / "oof.parquet")
+    found = h.vault.out_of_fold.score(folder / "oof.parquet")
     pooled, by_fold = found.score, found.fold_scores
     facts: dict[str, Any] = {"name": name, "family": family, "score": pooled, "std_error": standard_error(by_fold), "fold_scores": by_fold}
     record = Candidate(

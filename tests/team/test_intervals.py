@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from team.after_the_look import kept_intervals, measure_intervals
 from team.errors import MlteamError, UsageError
 from team.predict import predict
 from team.vault import Vault
@@ -23,13 +24,13 @@ from tools.sealing import seal_holdout
 def test_the_host_measures_after_the_look_and_takes_none(tmp_path: Path) -> None:
     run = scored(tmp_path, noise=0.3, source="sklearn:diabetes")
     vault = Vault(run)
-    found = {each.level: each for each in vault.measure_intervals()}
+    found = {each.level: each for each in measure_intervals(run, vault)}
     assert set(found) == {0.5, 0.8, 0.9, 0.95}
     assert found[0.9].n == vault.contract.rows_holdout
     assert [found[level].share for level in (0.5, 0.9)] == pytest.approx([0.5, 0.9], abs=0.12)
     assert found[0.5].width < found[0.9].width < found[0.95].width
     assert len(vault.looks) == 1
-    calibration = vault.calibration()
+    calibration = kept_intervals(run)
     assert calibration is not None
     assert (calibration.candidate, calibration.rows) == ("linear-1", vault.contract.rows_train)
     kept = vault.scored()
@@ -38,22 +39,22 @@ def test_the_host_measures_after_the_look_and_takes_none(tmp_path: Path) -> None
 
 
 def test_there_are_none_for_classes_before_the_look_and_without_the_predictions(tmp_path: Path) -> None:
-    assert Vault(scored(tmp_path / "a", noise=0.5)).measure_intervals() == []
+    classes = scored(tmp_path / "a", noise=0.5)
+    assert measure_intervals(classes, Vault(classes)) == []
     early = scored(tmp_path / "b", noise=0.5, source="sklearn:diabetes", ended="interrupted")
     with pytest.raises(MlteamError, match="no final score"):
-        Vault(early).measure_intervals()
+        measure_intervals(early, Vault(early))
     run = scored(tmp_path / "c", noise=0.5, source="sklearn:diabetes")
     (run.work / "candidates" / "linear-1" / "oof.parquet").unlink()
-    assert Vault(run).measure_intervals() == []
-    assert Vault(run).calibration() is None
+    assert measure_intervals(run, Vault(run)) == []
+    assert kept_intervals(run) is None
 
 
 def test_whoever_spoils_the_residuals_after_is_shown_by_the_coverage(tmp_path: Path) -> None:
     run = scored(tmp_path, noise=0.5, source="sklearn:diabetes")
     vault = Vault(run)
-    labels, _ = vault.training_labels()
-    write_predictions(run.work / "candidates" / "linear-1" / "oof.parquet", vault.contract, labels + 0.001)
-    assert vault.measure_intervals()[-1].share < 0.1
+    write_predictions(run.work / "candidates" / "linear-1" / "oof.parquet", vault.contract, vault.rows.labels() + 0.001)
+    assert measure_intervals(run, vault)[-1].share < 0.1
 
 
 def test_predict_refuses_intervals_that_are_not_there(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_predict_refuses_intervals_that_are_not_there(tmp_path: Path) -> None:
     (run.model / "model.json").write_text("{}")
     with pytest.raises(UsageError, match=r"--interval 0\.9: run .* has no intervals; they are made for regression and counts"):
         predict(run, rows, tmp_path / "out.csv", interval=0.9)
-    Vault(run).measure_intervals()
+    measure_intervals(run, Vault(run))
     (run.model / INTERVALS_FILE).write_text((run.vault / "intervals.json").read_text())
     with pytest.raises(UsageError, match=r"--interval 90: expected a share between 0 and 1"):
         predict(run, rows, tmp_path / "out.csv", interval=90)
@@ -83,7 +84,7 @@ def test_a_package_holds_the_intervals_that_were_measured(tmp_path: Path) -> Non
     path = h.run.work / "predictions" / f"{name}.parquet"
     write_predictions(path, contract, predictions(h, "holdout", 0.4))
     h.vault.score_holdout(name, path)
-    h.vault.measure_intervals()
+    h.host.measure_intervals()
     model = h.run.work / "model"
     model.mkdir()
     (model / "pipeline.joblib").write_bytes(b"a model")
@@ -92,5 +93,5 @@ def test_a_package_holds_the_intervals_that_were_measured(tmp_path: Path) -> Non
     h.state = h.state.model_copy(update={"refitted": name})
     packaged = {file.name: file.sha256 for file in package_model(h.host).files}
     content = (h.run.model / INTERVALS_FILE).read_bytes()
-    assert Conformal.model_validate_json(content) == h.vault.calibration()
+    assert Conformal.model_validate_json(content) == h.host.kept_intervals()
     assert packaged[INTERVALS_FILE] == hashlib.sha256(content).hexdigest()

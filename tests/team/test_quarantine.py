@@ -131,7 +131,7 @@ async def test_it_is_scored_on_the_host_and_everything_is_on_record(tmp_path: Pa
         assert (r.run.work / "candidates" / "mine" / "candidate.py").read_text() == CLASSES
         folder = r.run.work / "candidates" / "mine"
         oof = read_predictions(folder / "oof.parquet", r.hosting.vault.contract, 456)
-        assert r.hosting.vault.decide(oof).score == fact.score
+        assert r.hosting.vault.out_of_fold.decide(oof).score == fact.score
         started = [e for e in events_of(r, KernelChanged) if e.change == "started"]
         assert [(e.facts["candidate"], e.facts["fold"]) for e in started] == [("mine", 1), ("mine", 2)]
         assert len({e.facts["pid"] for e in started}) == 2, "a sandbox of its own for each fold"
@@ -261,7 +261,7 @@ async def test_code_that_was_not_handed_in_is_no_candidate(tmp_path: Path) -> No
     async with training(tmp_path, "unsafe-local") as r:
         assert not (await submit(r, "mine", SHARES)).error
         folder, vault = r.run.work / "candidates", r.hosting.vault
-        labels = vault.training_labels()[0]
+        labels = vault.rows.labels()
         for name in ("planted", "swapped"):
             shutil.copytree(folder / "mine", folder / name)
             write_predictions(folder / name / "oof.parquet", vault.contract, np.column_stack([1 - labels, labels]))

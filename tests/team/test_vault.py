@@ -121,7 +121,7 @@ def test_out_of_fold_scores_use_the_hosts_own_folds(sealed: Hosting) -> None:
     perfect = labels.astype(float)
     path = sealed.run.work / "oof.parquet"
     write_predictions(path, sealed.vault.contract, np.column_stack([1 - perfect, perfect]), fold=np.zeros(len(labels), dtype=int))
-    found = sealed.vault.score_out_of_fold(path)
+    found = sealed.vault.out_of_fold.score(path)
     pooled, by_fold = found.score, found.fold_scores
     assert pooled == 1.0
     assert by_fold == [1.0] * sealed.vault.contract.folds
@@ -150,7 +150,7 @@ def test_out_of_fold_predictions_are_decided_fold_by_fold(tmp_path: Path) -> Non
     shy = 0.1 + 0.2 * labels
     path = h.run.work / "oof.parquet"
     write_predictions(path, h.vault.contract, np.column_stack([1 - shy, shy]), fold=np.zeros(len(labels), dtype=int))
-    found = h.vault.score_out_of_fold(path)
+    found = h.vault.out_of_fold.score(path)
     assert found.score == 1.0
     assert found.decision[0] == 1.0
     assert 2.4 < found.decision[1] < 9

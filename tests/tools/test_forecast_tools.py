@@ -57,7 +57,7 @@ def test_from_the_baseline_to_the_rows_to_come(run: Hosting, tmp_path: Path) -> 
 
     # The host's score is that of the kernel, in units of each series, and every fold is a forecast of what nobody fitted on.
     space = Workspace(run.run.data, run.run.work)
-    found = run.vault.score_out_of_fold(run.run.work / "candidates" / "lags_linear-1" / "oof.parquet")
+    found = run.vault.out_of_fold.score(run.run.work / "candidates" / "lags_linear-1" / "oof.parquet")
     assert found.score == pytest.approx(trained.candidates[0].score)
     assert len(found.fold_scores) == 4
     oof, forecast = load_oof(space, "lags_linear-1", problem), problem.contract.forecast

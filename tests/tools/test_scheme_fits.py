@@ -47,7 +47,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 
 def agrees(h: Hosting, record: Candidate) -> None:
-    found = h.vault.score_out_of_fold(h.run.work / "candidates" / record.name / "oof.parquet")
+    found = h.vault.out_of_fold.score(h.run.work / "candidates" / record.name / "oof.parquet")
     assert record.score == pytest.approx(found.score)
     assert record.fold_scores == pytest.approx(found.fold_scores)
     assert record.decision == found.decision

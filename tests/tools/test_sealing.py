@@ -200,7 +200,7 @@ def test_all_label_columns_are_sealed(tmp_path: Path) -> None:
     assert list(pd.read_parquet(h.run.data / "holdout.parquet").columns) == contract.features
     train, kept = pd.read_parquet(h.run.data / "train.parquet"), pd.read_parquet(h.run.vault / "holdout_labels.parquet")
     assert sorted(train.columns) == sorted([*contract.features, contract.target])
-    labels = h.vault.training_labels()[0]
+    labels = h.vault.rows.labels()
     assert labels.shape == (contract.rows_train, 2)
     whole = np.concatenate([labels, encode_target(kept, contract)])
     assert whole.sum(axis=0).tolist() == [table["up"].sum(), table["red"][table["up"].notna()].sum()]

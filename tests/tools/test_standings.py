@@ -30,7 +30,7 @@ def hosting(tmp_path: Path, noises: dict[str, float], source: str = "sklearn:bre
         name = f"{family}-1"
         values = predictions(h, "train", noise)
         write_predictions(h.run.work / "candidates" / name / "oof.parquet", h.vault.contract, values)
-        rows.append({"name": name, "family": family, "score": h.vault.decide(values).score})
+        rows.append({"name": name, "family": family, "score": h.vault.out_of_fold.decide(values).score})
     better = -1 if h.vault.contract.direction == "maximize" else 1
     h.run.leaderboard.write_text(json.dumps({"candidates": sorted(rows, key=lambda row: better * row["score"])}))
     return h

@@ -66,7 +66,7 @@ def test_groups_of_wines_are_their_cultivars(tmp_path: Path, monkeypatch: pytest
     assert board[-1].score <= 0 < board[0].score
     assert board[0].params.get("groups") == 3
     problem = load_problem(space)
-    found = h.vault.score_out_of_fold(space.candidates / board[0].name / "oof.parquet")
+    found = h.vault.out_of_fold.score(space.candidates / board[0].name / "oof.parquet")
     assert found.score == pytest.approx(board[0].score)
     assert len(found.fold_scores) == 5
     kept = [WINE.target[i] for i in _rows_of(space.table("train"))]
@@ -156,12 +156,12 @@ def test_both_metrics_of_labels_are_taken_on_the_holdout_by_the_host(tmp_path: P
     train(["pca"], time_s=20, per_family=1)
     found = evaluate("pca-1", time_s=20)
     with pytest.raises(MlteamError, match="no final score"):
-        h.vault.other_scores()
+        h.host.other_scores()
     interval, _ = h.vault.score_holdout("pca-1", space.work / found.predictions)
     labels = pd.read_parquet(h.run.vault / "holdout_labels.parquet")["malignant"]
     said = pd.read_parquet(space.work / found.predictions)["prediction"]
     assert interval.score == pytest.approx(roc_auc_score(labels, said))
-    assert h.vault.other_scores() == {"average_precision": pytest.approx(average_precision_score(labels, said))}
+    assert h.host.other_scores() == {"average_precision": pytest.approx(average_precision_score(labels, said))}
 
 
 def test_anomalies_without_labels_are_judged_by_a_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,68 @@
+"""What the host computes on the holdout after the final score. None of it is a look: the rows are those of the score, and nothing is
+left to choose by it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from team.rundir import RunDir, write_atomic
+from team.vault import Vault
+
+if TYPE_CHECKING:
+    from tools.conformal import Conformal
+    from tools.coverage import Coverage
+
+
+def measure_intervals(run: RunDir, vault: Vault) -> list[Coverage]:
+    """Learn intervals from the out-of-fold predictions of the candidate that has the final score, keep them for its package, and
+    measure on the holdout what they hold.
+
+    Returns:
+        One coverage a level; nothing where no values are predicted, or the out-of-fold predictions are not there any more.
+
+    Raises:
+        MlteamError: before the final score is in the ledger.
+    """
+    from tools.conformal import calibrate, measure
+    from tools.predictions import PredictionError
+
+    final, contract, validation = vault.scored(), vault.contract, vault.rows.validation()
+    if contract.predicts != "values":
+        return []
+    try:
+        # Of one repeat: the mean over repeats errs less than the single model that the intervals are for.
+        values = validation.by_repeat(vault.out_of_fold.read(run.work / "candidates" / final.candidate / "oof.parquet"))[0]
+    except PredictionError:
+        return []
+    folds = validation.folds[0]
+    rows = folds >= 0
+    found = calibrate(final.candidate, vault.rows.labels()[rows], values[rows], folds[rows], whole=contract.task == "count")
+    write_atomic(run.vault / "intervals.json", found.model_dump_json())
+    return measure(found, final.labels, final.predictions)
+
+
+def kept_intervals(run: RunDir) -> Conformal | None:
+    """What `measure_intervals` learnt; None where it did not."""
+    from tools.conformal import Conformal
+
+    path = run.vault / "intervals.json"
+    return Conformal.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def other_scores(vault: Vault) -> dict[str, float]:
+    """Other metrics of the predictions that gave the final score, by name, those that are defined.
+
+    Raises:
+        MlteamError: before the final score is in the ledger, or when its predictions were not kept.
+    """
+    from tools.metrics import METRICS, score
+
+    contract, final, found = vault.contract, vault.scored(), {}
+    for metric in METRICS.values():
+        if contract.task in metric.tasks and metric.name != contract.metric and not metric.same_as:
+            with suppress(ValueError):  # undefined on these rows
+                # Of labels: those that were called. Of probabilities: those that were predicted.
+                shown = final.predictions if metric.needs == "label" else final.predicted
+                found[metric.name] = score(metric.name, contract.task, final.labels, shown, units=final.units)
+    return found
