@@ -53,6 +53,7 @@ METRIC_TITLES = {
     "wape": "WAPE",
     "median_ae": "Median absolute error",
     "r2": "R²",
+    "adjusted_r2": "R², adjusted for columns",
 }
 
 

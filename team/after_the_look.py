@@ -57,12 +57,16 @@ def other_scores(vault: Vault) -> dict[str, float]:
         MlteamError: before the final score is in the ledger, or when its predictions were not kept.
     """
     from tools.metrics import METRICS, score
+    from tools.metrics.regression import ADJUSTED, adjusted
 
     contract, final, found = vault.contract, vault.scored(), {}
     for metric in METRICS.values():
-        if contract.task in metric.tasks and metric.name != contract.metric and not metric.same_as:
+        twice = metric.same_as and contract.predicts == "classes"
+        if contract.task in metric.tasks and metric.name != contract.metric and not twice:
             with suppress(ValueError):  # undefined on these rows
                 # Of labels: those that were called. Of probabilities: those that were predicted.
                 shown = final.predictions if metric.needs == "label" else final.predicted
                 found[metric.name] = score(metric.name, contract.task, final.labels, shown, units=final.units)
-    return found
+    r2 = final.score if contract.metric == "r2" else found.get("r2")
+    less = None if r2 is None else adjusted(r2, len(final.labels), len(contract.features))
+    return found if less is None else found | {ADJUSTED: less}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel
@@ -181,6 +181,7 @@ def _uncalibrated(space: Workspace, record: Candidate, problem: Problem) -> floa
 def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
     from tools.deciding import decides
     from tools.metrics import METRICS, bootstrap_intervals, undefined_reason
+    from tools.metrics.regression import ADJUSTED, adjusted
 
     task, deciding = problem.contract.task, problem.contract.metric
     names = [
@@ -205,10 +206,19 @@ def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
         except ValueError:  # too few groups for that
             intervals = bootstrap_intervals(some, task, y, shown, units=units, resamples=300, seed=problem.contract.seed)
         found |= dict(zip(some, intervals, strict=True))
-    return [
-        MetricFacts(metric=name, score=found[name].score, low=found[name].low, high=found[name].high, level=found[name].level)
-        for name in names
-    ]
+    told = []
+    for name in names:
+        ends = found[name].score, found[name].low, found[name].high
+        told.append(_metric_facts(name, ends, found[name].level))
+        if name == "r2":
+            less = [adjusted(end, len(y), len(problem.contract.features)) for end in ends]
+            if None not in less:
+                told.append(_metric_facts(ADJUSTED, less, found[name].level))
+    return told
+
+
+def _metric_facts(name: str, ends: Sequence[Any], level: float) -> MetricFacts:
+    return MetricFacts(metric=name, score=ends[0], low=ends[1], high=ends[2], level=level)
 
 
 def _importance(model: FittedModel, problem: Problem, deadline: Deadline) -> tuple[list[ColumnImportance], str]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tools.contract import Column
 from tools.deadline import Deadline
+from tools.metrics import find_metric
 from tools.metrics.ordinal import rps_losses
 from tools.metrics.regression import poisson_deviances
 from tools.problem import Problem
@@ -45,7 +46,6 @@ WRONG, BRIER = "share of wrong classes", "squared error of the probabilities"
 MISORDERED = "share of comparable pairs in the wrong order"
 MOST_COMPARED = 1000
 """Rows that each row is held against where risks are compared."""
-BINARY_LOSSES = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_weighted", "precision", "recall", "mcc", "kappa")
 
 
 @dataclass(frozen=True)
@@ -146,12 +146,12 @@ def row_losses(metric: str, n_classes: int, y: Array, predictions: Array, decide
     known = np.isfinite(own)
     if metric == "log_loss":
         return -np.log(np.clip(own, 1e-7, 1)), "log loss"
-    if metric in BINARY_LOSSES:
+    if metric in ("qwk", "ordinal_mae", "rps"):
+        return rps_losses(y, predictions), "ranked probability score"
+    if find_metric(metric).needs == "label":
         wrong = np.full(len(y), np.nan)
         wrong[known] = (predictions if decided is None else decided)[known].argmax(axis=1) != y[known]
         return wrong, WRONG
-    if metric in ("qwk", "ordinal_mae", "rps"):
-        return rps_losses(y, predictions), "ranked probability score"
     truth = np.eye(n_classes)[y]
     return ((predictions - truth) ** 2).sum(axis=1) / 2, BRIER
 

@@ -149,9 +149,9 @@ def _one_against_rest(name: str, y: Array, proba: Array) -> Weigher:
     return _curves(_auc if name == "roc_auc" else _precision_area, [(y == code, proba[:, code]) for code in columns])
 
 
-def ranked_labels(y: Array, proba: Array) -> Weigher:
-    """Average precision as the mean over labels, of those that are true in some rows and false in others."""
-    return _curves(_precision_area, [(y[:, place] == 1, proba[:, place]) for place in scorable(y)])
+def ranked_labels(name: str, y: Array, proba: Array) -> Weigher:
+    """The mean area under the labels' curves, of those that are true in some rows and false in others."""
+    return _curves(_auc if name == "roc_auc" else _precision_area, [(y[:, place] == 1, proba[:, place]) for place in scorable(y)])
 
 
 def _curves(curve: Callable[[Array, Array, Array], float | None], columns: list[tuple[Array, Array]]) -> Weigher:

@@ -9,6 +9,7 @@ from sklearn.calibration import calibration_curve
 from tools.contract import predicts
 from tools.metrics import METRICS, bootstrap_interval, default_metric, metric_for, score, undefined_reason
 from tools.metrics.decision import decided
+from tools.metrics.regression import adjusted
 from tools.strata import strata
 from tools.survival import signed_times
 
@@ -127,8 +128,15 @@ TRUTH = {
     ("ordinal_mae", "ordinal"): lambda y, p: sk.mean_absolute_error(y, [np.flatnonzero(row >= 0.5)[0] for row in p.cumsum(axis=1)]),
     ("rps", "ordinal"): lambda y, p: np.mean([sk.brier_score_loss(y <= cut, p[:, : cut + 1].sum(axis=1).clip(0, 1)) for cut in range(3)]),
     ("average_precision", "multilabel"): lambda y, p: sk.average_precision_score(y, p, average="macro"),
-    ("f1_micro", "multilabel"): lambda y, p: sk.f1_score(y, p >= 0.5, average="micro"),
-    ("f1_macro", "multilabel"): lambda y, p: sk.f1_score(y, p >= 0.5, average="macro"),
+    ("roc_auc", "multilabel"): lambda y, p: sk.roc_auc_score(y, p, average="macro"),
+    ("log_loss", "multilabel"): lambda y, p: np.mean([sk.log_loss(y[:, k], p[:, k]) for k in range(y.shape[1])]),
+    ("brier", "multilabel"): lambda y, p: np.mean([sk.brier_score_loss(y[:, k], p[:, k]) for k in range(y.shape[1])]),
+    ("accuracy", "multilabel"): lambda y, p: sk.accuracy_score(y, p >= 0.5),
+    **{
+        (f"{name}_{average}", "multilabel"): lambda y, p, f=function, a=average: f(y, p >= 0.5, average=a)
+        for name, function in {"f1": sk.f1_score, "precision": sk.precision_score, "recall": sk.recall_score}.items()
+        for average in ("micro", "macro", "weighted")
+    },
     ("hamming_loss", "multilabel"): lambda y, p: sk.hamming_loss(y, p >= 0.5),
     ("poisson_deviance", "count"): sk.mean_poisson_deviance,
     ("rmse", "regression"): sk.root_mean_squared_error,
@@ -168,6 +176,12 @@ def test_worked_examples_from_print() -> None:
     said = np.array([0.7, 0.9, 0.8, 0.4, 0.2, 0.0, 0.0, 0.0, 0.0, 0.1])
     rained = np.array([0, 1, 1, 1, 0, 0, 0, 0, 0, 0])
     assert 2 * score("brier", "binary", rained, np.column_stack([1 - said, said])) == pytest.approx(0.19, abs=0.005)
+
+
+def test_an_adjusted_r2_is_that_of_print() -> None:
+    # Draper and Smith 1998, section 5.2: the Hald cement data, four columns, thirteen rows, R² 0.98238, adjusted 0.97356.
+    assert adjusted(0.98238, 13, 4) == pytest.approx(0.97356, abs=1e-4)
+    assert adjusted(0.5, 5, 4) is None
 
 
 def test_the_range_holds_the_best_and_the_worst() -> None:

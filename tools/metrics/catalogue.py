@@ -112,8 +112,8 @@ def undefined_reason(metric: str, task: Task, y: Array) -> str | None:
             return "rmsle takes log(1 + value) and some true values are negative; use rmse or mae"
         return None
     if predicts(task) == "labels":
-        if metric == "average_precision" and not scorable(y):
-            return "average_precision needs a label that is true in some rows and false in others; use hamming_loss"
+        if metric in ("average_precision", "roc_auc") and not scorable(y):
+            return f"{metric} needs a label that is true in some rows and false in others; use hamming_loss"
         return None
     if metric in _TWO_CLASSES and len(np.unique(y)) < 2:
         return f"{metric} needs at least two classes among the true values, found one; use accuracy or log_loss"

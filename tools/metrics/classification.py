@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.contract import Task
 from tools.metrics.metric import Metric
-from tools.metrics.multilabel import scorable
+from tools.metrics.multilabel import label_losses, scorable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,8 @@ def _roc_auc(y: Array, proba: Array) -> float:
     import numpy as np
     from sklearn.metrics import roc_auc_score
 
+    if y.ndim == 2:
+        return float(np.mean([roc_auc_score(y[:, place], proba[:, place]) for place in scorable(y)]))
     if proba.shape[1] == 2:
         return float(roc_auc_score(y == 1, proba[:, 1]))
     return float(np.mean([roc_auc_score(y == code, proba[:, code]) for code in np.unique(y)]))
@@ -54,6 +56,8 @@ def _average_precision(y: Array, proba: Array) -> float:
 def _log_loss(y: Array, proba: Array) -> float:
     from sklearn.metrics import log_loss
 
+    if y.ndim == 2:
+        return float(label_losses(y, proba).mean())
     return float(log_loss(y, proba, labels=range(proba.shape[1])))
 
 
@@ -68,6 +72,8 @@ def brier_losses(y: Array, proba: Array) -> Array:
 
 
 def _brier(y: Array, proba: Array) -> float:
+    if y.ndim == 2:
+        return float(((proba - y) ** 2).mean())
     return float(brier_losses(y, proba).mean())
 
 
@@ -150,6 +156,12 @@ def _precision_weighted(y: Array, labels: Array) -> float:
     return float(precision_score(y, labels, average="weighted", zero_division=0))
 
 
+def _precision_micro(y: Array, labels: Array) -> float:
+    from sklearn.metrics import precision_score
+
+    return float(precision_score(y, labels, average="micro", zero_division=0)) if y.ndim == 2 else _accuracy(y, labels)
+
+
 def _recall(y: Array, labels: Array) -> float:
     from sklearn.metrics import recall_score
 
@@ -160,6 +172,18 @@ def _recall_macro(y: Array, labels: Array) -> float:
     from sklearn.metrics import recall_score
 
     return float(recall_score(y, labels, average="macro", zero_division=0))
+
+
+def _recall_micro(y: Array, labels: Array) -> float:
+    from sklearn.metrics import recall_score
+
+    return float(recall_score(y, labels, average="micro", zero_division=0)) if y.ndim == 2 else _accuracy(y, labels)
+
+
+def _recall_weighted(y: Array, labels: Array) -> float:
+    from sklearn.metrics import recall_score
+
+    return float(recall_score(y, labels, average="weighted", zero_division=0)) if y.ndim == 2 else _accuracy(y, labels)
 
 
 def _mcc(y: Array, labels: Array) -> float:
@@ -177,7 +201,8 @@ def _kappa(y: Array, labels: Array) -> float:
 _BINARY: tuple[Task, ...] = ("binary",)
 _MULTI: tuple[Task, ...] = ("multiclass", "ordinal")
 _BOTH: tuple[Task, ...] = ("binary", *_MULTI)
-_RANKED: tuple[Task, ...] = (*_BOTH, "anomaly")
+_RANKED: tuple[Task, ...] = (*_BOTH, "anomaly", "multilabel")
+_LABELS: tuple[Task, ...] = (*_BOTH, "multilabel")
 _SHARE = (0.0, 1.0)
 
 CLASSIFICATION = (
@@ -186,7 +211,7 @@ CLASSIFICATION = (
         _RANKED,
         "maximize",
         "proba",
-        "Area under the ROC curve; mean of one-vs-rest over the classes",
+        "Area under the ROC curve; mean of one-vs-rest over the classes or labels",
         _roc_auc,
         _SHARE,
         compares_rows=True,
@@ -203,21 +228,21 @@ CLASSIFICATION = (
     ),
     Metric(
         "average_precision",
-        (*_RANKED, "multilabel"),
+        _RANKED,
         "maximize",
         "proba",
-        "Area under the precision-recall curve; mean of one-vs-rest over the classes",
+        "Area under the precision-recall curve; mean of one-vs-rest over the classes or labels",
         _average_precision,
         _SHARE,
         compares_rows=True,
     ),
-    Metric("log_loss", _BOTH, "minimize", "proba", "Mean negative log-likelihood of the true class", _log_loss, (0.0, inf)),
+    Metric("log_loss", _LABELS, "minimize", "proba", "Mean negative log-likelihood of the class, or of each label", _log_loss, (0.0, inf)),
     Metric(
         "brier",
-        _BOTH,
+        _LABELS,
         "minimize",
         "proba",
-        "Mean squared error of the positive probability; of more classes summed over them, 0 to 2",
+        "Mean squared error of the positive probability, or of each label's; of more classes summed over them, 0 to 2",
         _brier,
         (0.0, 2.0),
     ),
@@ -230,43 +255,31 @@ CLASSIFICATION = (
         _ece,
         _SHARE,
     ),
-    Metric("accuracy", _BOTH, "maximize", "label", "Share of rows whose most probable class is right", _accuracy, _SHARE),
+    Metric("accuracy", _LABELS, "maximize", "label", "Share of rows whose class, or whole set of labels, is right", _accuracy, _SHARE),
     Metric("balanced_accuracy", _BOTH, "maximize", "label", "Mean recall over the classes", _balanced_accuracy, _SHARE),
     Metric("f1", _BINARY, "maximize", "label", "Harmonic mean of precision and recall of the positive class", _f1, _SHARE),
     Metric("precision", _BINARY, "maximize", "label", "Share of positive calls that are right", _precision, _SHARE),
     Metric("recall", _BINARY, "maximize", "label", "Share of positives that are found", _recall, _SHARE),
     Metric("mcc", _BOTH, "maximize", "label", "Matthews correlation coefficient, -1 to 1", _mcc, (-1.0, 1.0)),
     Metric("kappa", _BOTH, "maximize", "label", "Cohen's kappa: agreement beyond chance, -1 to 1", _kappa, (-1.0, 1.0)),
-    Metric("f1_macro", (*_MULTI, "multilabel"), "maximize", "label", "Mean of the classes' or labels' F1", _f1_macro, _SHARE),
-    Metric("f1_weighted", _MULTI, "maximize", "label", "Mean of the classes' F1, weighted by their rows", _f1_weighted, _SHARE),
-    Metric("precision_macro", _MULTI, "maximize", "label", "Mean of the classes' precision", _precision_macro, _SHARE),
-    Metric(
-        "precision_weighted",
-        _MULTI,
-        "maximize",
-        "label",
-        "Mean of the classes' precision, weighted by their rows",
-        _precision_weighted,
-        _SHARE,
-    ),
-    Metric("recall_macro", _MULTI, "maximize", "label", "Mean recall of the classes that occur or are called", _recall_macro, _SHARE),
-    Metric(
-        "f1_micro",
-        (*_MULTI, "multilabel"),
-        "maximize",
-        "label",
-        "F1 over the calls of all classes or labels; with one class a row, the accuracy",
-        _f1_micro,
-        _SHARE,
-        same_as="accuracy",
+    *(
+        Metric(name, _LABELS, "maximize", "label", what, function, _SHARE)
+        for name, what, function in (
+            ("f1_macro", "Mean of the classes' or labels' F1", _f1_macro),
+            ("f1_weighted", "Mean of the classes' or labels' F1, weighted by their rows", _f1_weighted),
+            ("precision_macro", "Mean of the classes' or labels' precision", _precision_macro),
+            ("precision_weighted", "Mean of the classes' or labels' precision, weighted by their rows", _precision_weighted),
+            ("recall_macro", "Mean recall of the classes that occur or are called, or of the labels", _recall_macro),
+        )
     ),
     # Where every row has one class and gets one call, each wrong call is one false positive and one false negative.
     *(
-        Metric(name, _MULTI, "maximize", "label", f"{what}; with one class a row, the accuracy", _accuracy, _SHARE, same_as="accuracy")
-        for name, what in (
-            ("precision_micro", "Precision over the calls of all classes"),
-            ("recall_micro", "Recall over the rows of all classes"),
-            ("recall_weighted", "Mean of the classes' recall, weighted by their rows"),
+        Metric(name, _LABELS, "maximize", "label", f"{what}; with one class a row, the accuracy", function, _SHARE, same_as="accuracy")
+        for name, what, function in (
+            ("f1_micro", "F1 over the calls of all classes or labels", _f1_micro),
+            ("precision_micro", "Precision over the calls of all classes or labels", _precision_micro),
+            ("recall_micro", "Recall over the rows of all classes or labels", _recall_micro),
+            ("recall_weighted", "Mean of the classes' or labels' recall, weighted by their rows", _recall_weighted),
         )
     ),
 )

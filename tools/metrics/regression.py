@@ -3,8 +3,8 @@
 MASE (Hyndman and Koehler 2006) counts each error in a unit, the error of a seasonal naive forecast within the training rows of its
 series, which the contract keeps; `tools.metrics.scoring.shaped` divides by it, so that what is left to do here is a mean.
 
-What is not here, and why: an adjusted R² needs the number of parameters that
-were fitted, which no contract knows (its columns are not the model's), and out of fold nothing is to be adjusted for. A
+What is no metric here, and why: an adjusted R² ranks the models of one table as R² does, since rows and columns are the table's, so it is
+told beside R² (`adjusted`) and nothing is chosen by it. A
 quantile is part of the name (`pinball_10`), since the contract holds one word for the metric; the median's is half of `mae`.
 """
 
@@ -25,6 +25,8 @@ HUBER_DELTA = 1.0
 """Where Huber's loss turns from squares to a straight line, in units of the target."""
 QUANTILES = {"pinball_10": 0.1, "pinball_90": 0.9}
 """Quantile that each pinball loss asks for."""
+ADJUSTED = "adjusted_r2"
+"""What `adjusted` is called beside the metrics."""
 
 
 def row_losses(name: str, y: Array, values: Array) -> Array | None:
@@ -61,6 +63,15 @@ def poisson_deviances(y: Array, values: Array) -> Array:
     rates = np.maximum(values, np.finfo(np.float64).eps)
     deviances: Array = 2 * (xlogy(y, y / rates) - y + rates)
     return deviances
+
+
+def adjusted(r2: float, rows: int, columns: int) -> float | None:
+    """R² less what as many columns explain of so many rows by chance (Wherry 1931); None where there are no more rows than columns.
+
+    It was made for the rows of a fit. Of rows that the model has not seen nothing needs to be taken off, and it is too low.
+    """
+    left = rows - columns - 1
+    return 1 - (1 - r2) * (rows - 1) / left if left > 0 else None
 
 
 def _mean(name: str) -> Any:
@@ -121,7 +132,7 @@ REGRESSION = (
     Metric("rmse", _ALL, "minimize", "value", "Root of the mean squared error, in units of the target", _rmse, _POSITIVE),
     Metric("mae", _ALL, "minimize", "value", "Mean absolute error, in units of the target", _mean("mae"), _POSITIVE),
     Metric("r2", _TASK, "maximize", "value", "Share of the target's variance explained", _r2, (-inf, 1.0)),
-    Metric("mape", _TASK, "minimize", "value", "Mean absolute error as a share of the true value", _mean("mape"), _POSITIVE),
+    Metric("mape", _ALL, "minimize", "value", "Mean absolute error as a share of the true value", _mean("mape"), _POSITIVE),
     Metric(
         "smape",
         _ALL,
@@ -156,5 +167,5 @@ REGRESSION = (
         in_units=True,
     ),
     Metric("wape", _FORECAST, "minimize", "value", "Sum of the absolute errors as a share of the sum of the true values", _wape, _POSITIVE),
-    Metric("median_ae", _TASK, "minimize", "value", "Median absolute error, in units of the target", _median_ae, _POSITIVE),
+    Metric("median_ae", _ALL, "minimize", "value", "Median absolute error, in units of the target", _median_ae, _POSITIVE),
 )
