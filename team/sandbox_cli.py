@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from team.options import Json
+from team.terminal import print_json
 
 if TYPE_CHECKING:
     from team.sandbox.choose import Choice
@@ -39,11 +41,11 @@ def build(
 
 
 @app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False) -> None:
+def status(as_json: Json = False) -> None:
     """Show which sandbox is used here, and whether the image is there and fits."""
     facts = _status()
     if as_json:
-        print(json.dumps(facts, indent=1))
+        print_json(facts)
         return
     for name, value in facts.items():
         print(f"{name:8} {value}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 _SEQUENCE = r"\x1b\[[0-9;?]*[ -/]*[@-~]"
 _CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
@@ -26,3 +28,8 @@ def one_line(text: str) -> str:
 def clean_json(document: str) -> str:
     """A JSON document in which what JSON leaves as it is, and a terminal does not, is escaped."""
     return _RAW_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+
+
+def print_json(document: Any) -> None:
+    """Print a document that was asked for with `--json`."""
+    print(clean_json(json.dumps(document, indent=1, ensure_ascii=False)))

@@ -1,0 +1,175 @@
+"""Commands on runs that are there: predict with one, show, list, clean, compare, report, track."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from team.options import Json, Out, Run
+from team.terminal import clean_json, print_json
+
+if TYPE_CHECKING:
+    from reports.comparison import Comparison
+
+
+def predict(
+    run: Run,
+    rows: Annotated[Path, typer.Argument(help="CSV or Parquet file with the rows to predict.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="CSV file that gets one row per input row.")],
+    interval: Annotated[
+        float | None, typer.Option(metavar="LEVEL", help="Of values: write also low and high, between which such a share lies, as 0.9.")
+    ] = None,
+    out: Out = Path("runs"),
+    sandbox: Annotated[str, typer.Option(help="auto, docker, bubblewrap or unsafe-local.")] = "auto",
+) -> None:
+    """Predict new rows with a run's packaged model."""
+    from team.predict import predict as predict_rows
+    from team.rundir import open_run
+
+    count = predict_rows(open_run(run, out), rows, output, sandbox=sandbox, interval=interval)
+    print(f"{count} rows predicted to {output}", file=sys.stderr)
+
+
+def show(run: Run = "last", out: Out = Path("runs"), as_json: Json = False) -> None:
+    """Show how a run went."""
+    from team.overview import overview
+    from team.rundir import open_run
+    from team.summary import read_summary
+
+    summary = read_summary(open_run(run, out))
+    if as_json:
+        print_json(summary)
+    else:
+        print(overview(summary))
+
+
+def runs(out: Out = Path("runs"), as_json: Json = False) -> None:
+    """List the runs with state, score and size, the newest first."""
+    from team.inventory import list_entries
+    from team.overview import listing
+
+    entries = list_entries(out)
+    if as_json:
+        print_json([entry.model_dump(mode="json") for entry in entries])
+    else:
+        print(listing(entries, out, _width()))
+
+
+def clean(
+    out: Out = Path("runs"),
+    keep: Annotated[int, typer.Option(min=0, help="How many of the newest runs are kept as they are.")] = 5,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before removing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Free room: what can be rebuilt, and runs that failed before they had a model.
+
+    Of runs older than the newest, reports, notebooks, plots, studies and copies go; `mlteam report` builds a report again. Runs that
+    failed or were interrupted before they had a model or a score go whole. What was released, its events, contract, vault and ledger
+    stay, and a run that is going on is not touched.
+    """
+    from team.cleaning import clean as carry_out
+    from team.cleaning import plan_cleaning
+    from team.errors import MlteamError, UsageError
+    from team.overview import cleaning_report
+
+    if yes and dry_run:
+        raise UsageError("--yes and --dry-run exclude each other. Leave one out.")
+    cleaning = plan_cleaning(out, keep)
+    asked = bool(cleaning.bytes) and not dry_run
+    if asked and not yes and not sys.stdin.isatty():
+        raise UsageError(
+            f"cleaning {str(out)!r} must be confirmed, and there is no terminal to ask on. Add --yes, or look first with --dry-run."
+        )
+    if asked:
+        if not yes:
+            print(cleaning_report(cleaning), file=sys.stderr)
+            if not typer.confirm("Remove this?", err=True):
+                print("nothing was removed.", file=sys.stderr)
+                return
+        cleaning = carry_out(cleaning)
+    if as_json:
+        print_json(cleaning.model_dump(mode="json"))
+    else:
+        print(cleaning_report(cleaning))
+    if any(plan.problem for plan in cleaning.runs):
+        raise MlteamError("not everything could be removed; the lines marked `left` say what and why.")
+
+
+def _width() -> int:
+    """Columns of the terminal; plenty where there is none."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+
+
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Two or more: run directories, beginnings of their names, or `last`.")],
+    out: Out = Path("runs"),
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page to this file as well.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare runs: settings, scores with paired tests, cost, and what each did differently.
+
+    Scores are comparable when data, target, metric and split are the same. Where they are not, everything else is still shown, and the
+    exit code is 2.
+    """
+    from team.comparison import compare as compare_runs
+    from team.errors import UsageError
+    from team.rundir import open_run
+
+    comparison = compare_runs([open_run(run, out) for run in runs])
+    if html is not None:
+        _write_page(comparison, html)
+    if as_json:
+        print(clean_json(comparison.model_dump_json(indent=1)))
+    else:
+        from team.comparison_view import print_comparison
+
+        print_comparison(comparison, sys.stdout)
+    if not comparison.comparable:
+        raise UsageError(f"the scores of these runs cannot be compared. {'. '.join(comparison.why)}. Leave out what differs.")
+
+
+def _write_page(comparison: Comparison, path: Path) -> None:
+    from reports.comparison_html import write_comparison
+    from team.errors import UsageError
+
+    if path.is_dir():
+        raise UsageError(f"{str(path)!r} is a directory, expected a file name. Name one with --html FILE.")
+    try:
+        print(f"page written to {write_comparison(comparison, path)}", file=sys.stderr)
+    except OSError as error:
+        raise UsageError(f"cannot write {str(path)!r}: {error.strerror or error}. Name another file with --html FILE.") from None
+
+
+def report(run: Run = "last", out: Out = Path("runs")) -> None:
+    """Build a run's report and notebook again and print where they are."""
+    from reports.html import write_report
+    from reports.notebook import write_notebook
+    from team.rundir import open_run
+
+    found = open_run(run, out)
+    print(write_report(found.path))
+    print(write_notebook(found.path))
+
+
+def track(
+    run: Run = "last",
+    tracker: Annotated[str | None, typer.Option(metavar="URI", help="MLflow server; left out, the one that the record waits for.")] = None,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Send a run to its tracking server, when that was down. Sending it again changes nothing."""
+    from team.overview import tracking
+    from team.rundir import open_run
+    from team.tracking import track as send
+
+    sent = send(open_run(run, out), tracker)
+    if as_json:
+        print_json(sent)
+    else:
+        print(tracking(sent))

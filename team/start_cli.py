@@ -1,0 +1,146 @@
+"""`mlteam run`, `resume` and `fork`: begin a run or go on with one, shown while it goes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+
+from team.options import Json, Out, Run
+from team.terminal import print_json
+from tools.contract import Task
+
+
+def run(
+    source: Annotated[str, typer.Argument(help="CSV or Parquet file, http(s) URL, or sklearn:NAME.")],
+    target: Annotated[str | None, typer.Option(help="Column to predict; left out, the team chooses.")] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"Problem type: {', '.join(get_args(Task))}; left out, the target's values say.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(metavar="LOW,MID,HIGH", help="Order of an ordinal target's classes; left out, that of numbers.")
+    ] = None,
+    event: Annotated[str | None, typer.Option(help="Of survival: the column that is 1 where the event happened, 0 if censored.")] = None,
+    goal: Annotated[str | None, typer.Option(help="The wish in your own words.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Metric that decides; left out, the usual one of the problem type.")] = None,
+    time: Annotated[str | None, typer.Option(help="Time for the search, such as 60s, 10m, 1h.  [default: 10m]")] = None,
+    trials: Annotated[int | None, typer.Option(help="Tuning trials in all, so that equal seeds give equal results.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model of the roles: playbook, or openai:MODEL[@URL].  [default: playbook]")] = None,
+    sandbox: Annotated[str | None, typer.Option(help="auto, docker, bubblewrap or unsafe-local.  [default: auto]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder that gets the run directory.  [default: runs]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of splits and estimators.  [default: 0]")] = None,
+    holdout: Annotated[float | None, typer.Option(help="Share of the rows that is sealed.  [default: 0.2]")] = None,
+    folds: Annotated[
+        str | None, typer.Option(help="Cross-validation folds; loo leaves each row, or group, out alone.  [default: 5]")
+    ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(help="kfold, stratified, group, time, loo, repeated or nested; left out, what fits the split.  [default: none]"),
+    ] = None,
+    repeats: Annotated[int | None, typer.Option(help="How often the rows are dealt to folds anew.  [default: 1]")] = None,
+    window: Annotated[str | None, typer.Option(help="Folds in order of time learn from an expanding or a sliding window.")] = None,
+    gap: Annotated[str | None, typer.Option(help="Time between what is learned from and what is predicted, such as 7d.")] = None,
+    group: Annotated[str | None, typer.Option(help="Column whose values must stay on one side of a split.")] = None,
+    time_column: Annotated[str | None, typer.Option(help="Column that orders the rows in time.")] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(help="Most milliseconds that the model may take for a single row.")] = None,
+    max_size_mb: Annotated[float | None, typer.Option(help="Most MB that the saved model may take.")] = None,
+    interpretable: Annotated[bool | None, typer.Option("--interpretable", help="Only linear models and single trees, no blend.")] = None,
+    monotone: Annotated[
+        str | None, typer.Option(metavar="COL:+,...", help="Columns with which the prediction may only rise (+) or fall (-).")
+    ] = None,
+    families: Annotated[str | None, typer.Option(metavar="A,B", help="The only model families that may be fitted.")] = None,
+    forbid: Annotated[str | None, typer.Option(metavar="COL,...", help="Columns that no model may see.")] = None,
+    sensitive: Annotated[str | None, typer.Option(metavar="COL", help="Column whose groups are compared, for fairness.")] = None,
+    series: Annotated[str | None, typer.Option(help="Forecast: columns that together name a series, with commas.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Forecast: steps ahead; left out, what is usual for the frequency.")] = None,
+    known: Annotated[str | None, typer.Option(help="Forecast: columns that are known ahead, with commas.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="What tuning asks for next: tpe, random, grid or nsga2.  [default: tpe]")] = None,
+    pruner: Annotated[
+        str | None, typer.Option(help="What ends trials early: median, hyperband, successive_halving or none.  [default: median]")
+    ] = None,
+    objectives: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="What tuning weighs: score, and latency or size after a comma.  [default: score]")
+    ] = None,
+    preparers: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Transformers of installed packages, fitted inside each fold; commas between them.")
+    ] = None,
+    tracker: Annotated[
+        str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
+    as_json: Json = False,
+) -> None:
+    """From a dataset to a model, a report and a score on rows that nobody has seen."""
+    # Every option but these two is a setting of the same name.
+    given = {name: value for name, value in locals().items() if name not in ("config", "as_json")}
+    from team.settings import load_settings
+
+    settings = load_settings(given, config)
+    from team.console import LiveView
+    from team.errors import MlteamError
+    from team.run import start
+
+    try:
+        with LiveView(sys.stderr) as view:
+            summary = start(settings, [view])
+    except MlteamError as error:
+        if as_json:
+            print_json({"run": None, "status": "failed", "reason": str(error), "exit_code": error.exit_code})
+        raise
+    _tell(summary, as_json)
+
+
+def resume(
+    run: Run,
+    out: Out = Path("runs"),
+    sandbox: Annotated[str | None, typer.Option(help="Another sandbox from here on: auto, docker, bubblewrap or unsafe-local.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run that was stopped, killed or failed."""
+    from team.console import LiveView
+    from team.run import resume as take_up
+    from team.rundir import open_run
+
+    found = open_run(run, out)
+    with LiveView(sys.stderr) as view:
+        summary = take_up(found, sandbox=sandbox, subscribers=[view])
+    _tell(summary, as_json)
+
+
+def fork(
+    run: Run,
+    at: Annotated[str, typer.Option(help="Number of turns that had ended, or a stage: where it was entered.")],
+    changes: Annotated[list[str] | None, typer.Option("--set", help="A setting that is to differ, such as time=5m.")] = None,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Start a new run from a step of another, with other settings, sharing what both only read."""
+    import yaml
+
+    from team.console import LiveView
+    from team.errors import UsageError
+    from team.forking import fork as make
+    from team.run import go_on
+    from team.rundir import open_run
+
+    given = {}
+    for change in changes or []:
+        name, equals, value = change.partition("=")
+        if not equals:
+            raise UsageError(f"--set {change!r}: expected NAME=VALUE.")
+        given[name.strip()] = yaml.safe_load(value)
+    made, cut_off = make(open_run(run, out), at, given)
+    with LiveView(sys.stderr) as view:
+        summary = go_on(made, cut_off, subscribers=[view])
+    _tell(summary, as_json)
+
+
+def _tell(summary: dict[str, Any], as_json: bool) -> None:
+    from team.overview import overview
+
+    if as_json:
+        print_json(summary)
+    else:
+        print(overview(summary))
