@@ -46,6 +46,7 @@ from team.sandbox import Kernel, open_kernel
 from team.sandbox import Limits as KernelLimits
 from team.sandbox.choose import choose, make_launcher
 from team.sandbox.contract import Launcher
+from team.sandbox.graphics import gpus_for
 from team.sandbox.private import sweep_folders
 from team.settings import Settings
 from team.stages import MAX_TURNS_A_VISIT, Stage, State, after_turn, outcome, skip, speaker, stuck
@@ -54,6 +55,7 @@ from team.telemetry import Tracer
 from team.toolroom import DISK_ERRORS, Toolroom
 from team.tracking import send_waiting
 from team.vault import Vault
+from tools.device import VARIABLE
 from tools.recording import load_tracker
 
 if TYPE_CHECKING:
@@ -183,6 +185,8 @@ class Conductor:
     def _choose_sandbox(self) -> None:
         chosen = choose(self.settings.sandbox.kind, trusted_code=self.settings.model == PLAYBOOK)
         self._sandbox = chosen.kind
+        gpus = gpus_for(self.settings.device, self.settings.gpus, chosen.kind)
+        self._limits = self._limits.model_copy(update={"gpus": gpus})
         self.log.append(SandboxChosen(sandbox=chosen.kind, why=chosen.why))
 
     def _save(self) -> None:
@@ -341,6 +345,7 @@ class Conductor:
                 work=self.run_dir.work,
                 data=self.run_dir.data,
                 limits=self._limits,
+                env={VARIABLE: self.settings.device},
                 on_event=self._kernel_changed,
                 warm=True,
             )

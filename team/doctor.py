@@ -31,6 +31,7 @@ def check() -> list[Check]:
         _disk(),
         *_sandboxes(),
         _filter(),
+        _graphics(),
         _package("torch", "neural networks for tables"),
         _package("openai", "models at OpenAI and at servers that speak its protocol"),
         _package("mlflow", "a web page over the runs' MLflow stores"),
@@ -84,6 +85,14 @@ def _filter() -> Check:
     code = seccomp.program(machine)
     facts = f"there is no table of system calls for {machine}" if code is None else f"for {machine}, in every sandbox but unsafe-local"
     return Check("system-call filter", code is not None, False, facts)
+
+
+def _graphics() -> Check:
+    from tools.device import FOLDER, LOOKED_FOR, visible
+
+    found = [str(path) for path in visible()]
+    looked = f"none: there is no {' or '.join(str(FOLDER / pattern) for pattern in LOOKED_FOR)}; models are fitted on the processor"
+    return Check("graphics processor", bool(found), False, ", ".join(found) or looked, "install NVIDIA's driver")
 
 
 def _package(distribution: str, what: str) -> Check:

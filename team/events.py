@@ -188,6 +188,8 @@ class CandidateScored(_Event):
     """Fit time of all folds as the kernel measured it."""
     share: float = 1.0
     """Share of the rows that it was fitted on; below 1 where memory did not reach."""
+    device: str = "cpu"
+    """What it was fitted on, as the kernel tells: cpu or cuda."""
     decision: list[float] = []
     """One multiplier a class that decides which is called; empty for the most probable class."""
     latency_ms: float | None = None

@@ -111,6 +111,7 @@ class Evidence:
             stage=state.stage,
             seconds=max(0.0, record.fit_seconds),
             share=record.share,
+            device=record.device,
             decision=found.decision,
             latency_ms=record.latency_ms,
             size_mb=record.size_mb,

@@ -19,6 +19,7 @@ from team.events import RunEnded
 from team.models import make_client
 from team.rundir import RunDir, create_run
 from team.sandbox.choose import choose
+from team.sandbox.graphics import gpus_for
 from team.sandbox.private import sweep_folders
 from team.settings import Settings, read_settings
 from team.summary import read_summary
@@ -150,7 +151,7 @@ def preflight(settings: Settings, clients: Clients = make_client) -> None:
 
     Raises:
         UsageError: for an unknown metric or model, or a URL that holds a password.
-        PrerequisiteMissing: for a model or a sandbox that needs something first.
+        PrerequisiteMissing: for a model, a sandbox or a device that needs something first.
     """
     from tools.metrics import find_metric
 
@@ -163,7 +164,8 @@ def preflight(settings: Settings, clients: Clients = make_client) -> None:
         # It would stand in the settings, the report and the briefing of every role.
         raise UsageError("the source's address holds a user name or password; fetch the file yourself and give its path.")
     clients(settings.model)
-    choose(settings.sandbox.kind, trusted_code=settings.model == PLAYBOOK)
+    kind = choose(settings.sandbox.kind, trusted_code=settings.model == PLAYBOOK).kind
+    gpus_for(settings.device, settings.gpus, kind)
 
 
 def _disk_error(error: OSError, out: Path, kept: Path | None = None) -> MlteamError:

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from team.errors import UsageError
 from tools.constraints import Constraints, names_of, signs_of
 from tools.contract import Task
+from tools.device import Asked
 from tools.forecast import Window
 from tools.objectives import Objective
 from tools.samplers import Pruner, Sampler
@@ -204,6 +205,8 @@ class Settings(BaseSettings):
     """Model client of all roles, playbook or openai:MODEL[@URL]."""
     sandbox: Sandbox = AutoSandbox()
     """Where code runs."""
+    device: Asked = "auto"
+    """What models are fitted on: cuda for a graphics processor, cpu, or auto for cuda where one is visible and pays."""
     out: Path = Path("runs")
     """Folder that gets the run directory."""
     seed: int = Field(0, ge=0, lt=2**32)
@@ -255,6 +258,11 @@ class Settings(BaseSettings):
     """Transformers that installed packages bring (entry points of `mlteam.preparers`), fitted inside each fold, in this order."""
     tracker: Annotated[str | None, BeforeValidator(_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
+
+    @property
+    def gpus(self) -> int:
+        """Graphics processors that the sandbox's settings give it: 0 for none, -1 for all."""
+        return self.sandbox.gpus if isinstance(self.sandbox, DockerSandbox) else 0
 
     @property
     def constraints(self) -> Constraints:

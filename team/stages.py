@@ -72,6 +72,7 @@ class CandidateFact(BaseModel):
     stage: Stage
     seconds: float
     share: float = 1.0
+    device: str = "cpu"
     decision: list[float] = []
     """The multipliers that it calls classes by, as the host found them; empty for the most probable class."""
     latency_ms: float | None = None

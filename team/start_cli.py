@@ -29,6 +29,9 @@ def run(
     trials: Annotated[int | None, typer.Option(help="Tuning trials in all, so that equal seeds give equal results.")] = None,
     model: Annotated[str | None, typer.Option(help="Model of the roles: playbook, or openai:MODEL[@URL].  [default: playbook]")] = None,
     sandbox: Annotated[str | None, typer.Option(help="auto, docker, bubblewrap or unsafe-local.  [default: auto]")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="What models are fitted on: auto, cpu or cuda (a graphics processor).  [default: auto]")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder that gets the run directory.  [default: runs]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of splits and estimators.  [default: 0]")] = None,
     holdout: Annotated[float | None, typer.Option(help="Share of the rows that is sealed.  [default: 0.2]")] = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tools import memory
 from tools.deadline import Deadline
+from tools.device import place
 
 if TYPE_CHECKING:
     from tools.families.base import Family
@@ -21,13 +22,14 @@ Result = TypeVar("Result")
 
 
 def lanes_for(family: Family, rows: int, setting: Setting, fits: int) -> int:
-    """How many fits of a family run at a time: one a core, fewer where memory has no room for them, one where it would not pay.
+    """How many fits of a family run at a time: one a core, fewer where memory has no room for them, one where it would not pay or
+    they would share a graphics processor.
 
     Args:
         rows: of each fit.
         fits: how many there are.
     """
-    lanes = min(setting.threads, fits) if family.abreast else 1
+    lanes = min(setting.threads, fits) if family.abreast and place(family, setting).device == "cpu" else 1
     if lanes > 1 and (needed := family.memory_mb(rows, setting)) > 0:
         lanes = max(1, min(lanes, int(memory.room_mb() / needed))) if memory.room_mb() < lanes * needed else lanes
     return max(1, lanes)

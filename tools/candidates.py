@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from tools.calibration import Calibration
 from tools.casualties import Share
+from tools.device import Device
 from tools.spec import ToolRefused
 from tools.workspace import Workspace, write_text
 
@@ -83,6 +84,8 @@ class Candidate(BaseModel):
     """Best iteration of each fold, for iterative families."""
     cut_short: bool = False
     """Whether the deadline, or want of memory, ended an iterative fit before it had converged."""
+    device: Device = "cpu"
+    """What all folds were fitted on; `cpu` where one was not."""
     members: list[Member] = []
     share: Share = 1.0
     """Share of the rows that every fit of it gets; below 1 where memory did not reach for all of them."""
@@ -115,6 +118,7 @@ class CandidateFacts(BaseModel):
     seconds: float
     cut_short: bool
     share: Share = 1.0
+    device: Device = "cpu"
 
 
 class Skipped(BaseModel):
@@ -133,6 +137,7 @@ def facts(candidate: Candidate) -> CandidateFacts:
         seconds=round(candidate.fit_seconds, 2),
         cut_short=candidate.cut_short,
         share=candidate.share,
+        device=candidate.device,
     )
 
 

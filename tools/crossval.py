@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from tools.abreast import abreast, lanes_for
 from tools.alignment import as_in
 from tools.candidates import Candidate, CandidateSpec, standard_error
 from tools.deadline import Deadline
+from tools.device import Device, asked
 from tools.families import family
 from tools.families.fitted import Fitted
 from tools.families.setting import FitContext, Setting
@@ -49,6 +50,8 @@ class Evaluated:
     """Out-of-fold predictions before they were calibrated."""
     starved: bool = False
     """Whether the fit of a fold is smaller than asked for because memory ran short."""
+    off_cuda: str = ""
+    """Why a fold was not fitted on a graphics processor though that was asked for."""
 
 
 class PrunedTrial(Exception):
@@ -84,6 +87,7 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         seed=problem.contract.seed,
         forecast=problem.contract.forecast,
         threads=threads(),
+        device=asked(),
         monotone=dict(problem.contract.constraints.monotone),
         text_chars=sum(_mean_length(problem.X[column.name]) for column in preparation.columns if column.kind == "text"),
         target_min=float(problem.y.min()) if values else 0.0,
@@ -160,7 +164,8 @@ def evaluate_candidate(
                 bags = _bags(model_family, len(learn), problem)
                 latency_ms = table_ms(problem, list(X.columns)) + bags * latency_of(fitted.predict, rows)
                 size_mb = bags * size_of(fitted)
-            return _Outcome(check, predicted, *took, fitted.iterations, fitted.cut_short, fitted.starved, latency_ms, size_mb, everywhere)
+            how = _How(fitted.iterations, fitted.cut_short, fitted.starved, fitted.device, fitted.off_cuda)
+            return _Outcome(check, predicted, *took, how, latency_ms, size_mb, everywhere)
 
         return fit
 
@@ -175,7 +180,18 @@ def evaluate_candidate(
     record = _record(spec, params, problem, calibrated, outcomes)
     last = outcomes[-1]
     record = record.model_copy(update={"calibration": calibration, "latency_ms": last.latency_ms, "size_mb": last.size_mb})
-    return Evaluated(record, calibrated, oof, any(outcome.starved for outcome in outcomes))
+    off_cuda = next((outcome.how.off_cuda for outcome in outcomes if outcome.how.off_cuda), "")
+    return Evaluated(record, calibrated, oof, any(outcome.how.starved for outcome in outcomes), off_cuda)
+
+
+class _How(NamedTuple):
+    """What a fitted model tells of its making."""
+
+    iterations: int | None
+    cut_short: bool
+    starved: bool
+    device: Device
+    off_cuda: str
 
 
 @dataclass(frozen=True)
@@ -187,9 +203,7 @@ class _Outcome:
     fitting: float
     predicting: float
     """Seconds."""
-    iterations: int | None
-    cut_short: bool
-    starved: bool
+    how: _How
     latency_ms: float
     size_mb: float
     """Of the model that a refit gives, 0 but for the last fold."""
@@ -245,8 +259,9 @@ def _record(spec: CandidateSpec, params: dict[str, Any], problem: Problem, oof: 
         repeats=problem.scheme.repeats,
         fit_seconds=sum(outcome.fitting for outcome in outcomes),
         predict_ms_per_row=1000 * sum(outcome.predicting for outcome in outcomes) / max(1, sum(len(outcome.rows) for outcome in outcomes)),
-        iterations=[outcome.iterations for outcome in outcomes if outcome.iterations is not None],
-        cut_short=any(outcome.cut_short for outcome in outcomes),
+        iterations=[outcome.how.iterations for outcome in outcomes if outcome.how.iterations is not None],
+        cut_short=any(outcome.how.cut_short for outcome in outcomes),
+        device="cuda" if all(outcome.how.device == "cuda" for outcome in outcomes) else "cpu",
         decision=decision,
     )
 

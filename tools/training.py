@@ -64,7 +64,7 @@ class TrainingResult(BaseModel):
     stopped: str | None = None
     """`deadline` or `interrupted` when work was left undone."""
     degraded: list[Degradation] = []
-    """Families that were fitted smaller or not at all, for want of time or memory or because they failed."""
+    """Families that were fitted smaller, not on the device asked for, or not at all, for want of time or memory or because they failed."""
 
 
 @tool(where="kernel", timeout_s=3600, searches=True)
@@ -160,7 +160,7 @@ class _Search:
         self.made: list[Candidate] = []
         self.skipped: list[Skipped] = []
         self._smaller: dict[str, str] = {}
-        """Candidates that got fewer rows or iterations than they should have, and why."""
+        """Candidates that got fewer rows or iterations, or another device, than they should have, and why."""
         self._missed: dict[str, str] = {}
         """Families that were left out at a configuration of theirs, and why."""
         self._pending: list[str] = []
@@ -329,6 +329,8 @@ class _Search:
             self._smaller[made.name] = f"was fitted on {of_the_rows(size.share)}: {size.why}"
         elif evaluated.starved:
             self._smaller[made.name] = f"stopped at {min(made.iterations)} iterations: memory had no room for more"
+        elif evaluated.off_cuda:
+            self._smaller[made.name] = f"was fitted on the processor: {evaluated.off_cuda}"
         progress(candidate=made.name, score=made.score, seconds=round(made.fit_seconds, 2))
 
     def _skip(self, name: str, family_name: str, reason: str) -> None:

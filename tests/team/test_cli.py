@@ -16,6 +16,7 @@ import pytest
 
 from team.cli import main
 from tests.team.scored import nested, scored
+from tools import device
 
 Invoke = Callable[..., tuple[int, str, str]]
 
@@ -53,6 +54,7 @@ BAD_TABLES = {
     "zero time": (GOOD, ["--time", "0s"], r"time=0.0.*--time"),
     "negative time": (GOOD, ["--time", "-3m"], r"time=-180.0.*--time"),
     "no duration": (GOOD, ["--time", "soon"], r"'soon'.*60s, 10m or 1h"),
+    "unknown device": (GOOD, ["--device", "gpu"], r"device='gpu'.*'cuda'.*--device"),
     "unknown sandbox": (GOOD, ["--sandbox", "dokcer"], r"'dokcer'.*bubblewrap"),
     "unknown model": (GOOD, ["--model", "gtp-5"], r"'gtp-5' is unknown; expected playbook"),
     "unknown option": (GOOD, ["--tmie", "3m"], r"--tmie"),
@@ -98,6 +100,13 @@ def test_an_unwritable_output_folder(invoke: Invoke, tmp_path: Path) -> None:
     code, _, err = invoke("run", source, "--target", "y", "--out", blocked / "runs")
     assert code == 2
     assert "cannot write to output folder" in err
+
+
+def test_a_graphics_processor_that_is_not_there(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "FOLDER", tmp_path)
+    code, out, err = invoke("run", write(tmp_path / "t.csv", GOOD), "--device", "cuda", "--out", tmp_path / "runs")
+    assert (code, out, (tmp_path / "runs").exists()) == (4, "", False)
+    assert re.search(r"device='cuda': this machine shows no graphics processor \(looked for .*--device auto", err)
 
 
 def test_unknown_settings_keys(invoke: Invoke, tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tools import memory
 from tools.alignment import by_size
+from tools.device import Place, place
 from tools.families.appetite import Appetite
 from tools.families.fitted import Constant, Fitted, FittedLabels, Raw
 from tools.families.setting import Array, FitContext, Params, Setting
@@ -40,11 +42,19 @@ class Family(ABC):
     bags: int = 1
     """How many seeds a final fit averages at most; 1 where seeds change nothing."""
     appetite: Appetite = Appetite(table=1.4)
+    cuda: bool = False
+    """Whether it has a fit on a graphics processor at all."""
+    cuda_rows: float = 0
+    """Rows from which such a fit gains enough for `auto` to take it."""
     weighable: bool = False
     """Whether a fit knows the parameter `class_weight`."""
 
     def unsuited(self, setting: Setting) -> str | None:
         """Why the family has nothing to add on such a table, or None when it may."""
+        return None
+
+    def no_cuda(self, setting: Setting) -> str | None:
+        """Why a fit cannot run on the graphics processor that is visible: what the installed library lacks; None where it can."""
         return None
 
     @abstractmethod
@@ -95,7 +105,8 @@ class Family(ABC):
         setting: Setting,
         context: FitContext,
     ) -> Fitted:
-        """Fit on rows in the schema's dtypes.
+        """Fit on rows in the schema's dtypes, on the device that fits (`tools.device`); where a graphics processor has no memory left
+        for it, on the processor, which the fit then tells.
 
         Args:
             y: class codes (int64), or values or signed times (float64), shape (n,), or 0 and 1 for each label, shape (n, labels).
@@ -104,13 +115,35 @@ class Family(ABC):
         Raises:
             DeadlineReached: when the time ended before there was anything to keep.
         """
+        if setting.labels:
+            return self._fit_labels(X, y, X_valid, y_valid, dict(params), setting, context)
+        placed = place(self, setting)
+        rows = X, y, X_valid, y_valid
+        try:
+            fitted = self._fit_shaped(*rows, params, replace(setting, device=placed.device), context)
+        except Exception as error:
+            if placed.device == "cpu" or not memory.ran_out(error):
+                raise
+            placed = Place("cpu", f"the graphics processor had no memory for it ({str(error).strip().splitlines()[0][:120]})")
+            fitted = self._fit_shaped(*rows, params, replace(setting, device="cpu"), context)
+        return replace(fitted, device=placed.device, off_cuda=placed.why)
+
+    def _fit_shaped(
+        self,
+        X: pd.DataFrame,
+        y: Array,
+        X_valid: pd.DataFrame | None,
+        y_valid: Array | None,
+        params: Params,
+        setting: Setting,
+        context: FitContext,
+    ) -> Fitted:
+        """Fit what the problem predicts."""
         params = dict(params)
         if setting.predicts == "risk":
             return self._fit_risk(X, y, X_valid, y_valid, params, setting, context)
         if setting.predicts in ("groups", "scores"):
             return self._fit_points(X, params, setting, context)
-        if setting.labels:
-            return self._fit_labels(X, y, X_valid, y_valid, params, setting, context)
         if setting.n_classes == 0:
             return self._fit_values(X, y, X_valid, y_valid, params, setting, context)
         params.pop("log_target", None)
@@ -147,10 +180,10 @@ class Family(ABC):
     ) -> Fitted:
         """One fit a label, each of which gets the same share of the time (binary relevance)."""
         one, fits = replace(setting, labels=0, predicts="classes"), []
-        for place in range(setting.labels):
+        for label in range(setting.labels):
             left = context.deadline
-            part = replace(context, deadline=left.share(left.remaining() / (setting.labels - place)) if self.iterative else left)
-            fits.append(self.fit(X, y[:, place], X_valid, None if y_valid is None else y_valid[:, place], params, one, part))
+            part = replace(context, deadline=left.share(left.remaining() / (setting.labels - label)) if self.iterative else left)
+            fits.append(self.fit(X, y[:, label], X_valid, None if y_valid is None else y_valid[:, label], params, one, part))
         return FittedLabels.of(fits)
 
     def _fit_risk(

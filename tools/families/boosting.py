@@ -9,6 +9,9 @@ from tools.deadline import Deadline
 from tools.families.setting import Params
 
 FASTEST_RATE = 0.2
+BOOSTED_ROWS = 50_000
+"""Rows from which a graphics processor is taken by itself: with fewer, what it takes to start one histogram weighs more than its bins.
+The libraries' documents speak of large tables alone, and where the line lies on which hardware was not measured."""
 FEWEST_ITERATIONS = 15
 """So many are made though the time is over: what a fit took before its first iteration must not leave a model of one tree."""
 
@@ -52,6 +55,16 @@ class Watch:
         if len(self.times) < 3:
             return None
         return (self.times[-1] - self.times[0]) / (len(self.times) - 1)
+
+
+def affordable(rounds: int, pace: float, seconds: float) -> int:
+    """Iterations out of `rounds` that a fit which cannot be stopped has time for, `FEWEST_ITERATIONS` at least.
+
+    Args:
+        pace: seconds per iteration.
+        seconds: for the fit; infinite for no bound.
+    """
+    return min(rounds, max(FEWEST_ITERATIONS, int(min(rounds, seconds / max(pace, 1e-9)))))
 
 
 def paced(params: Params, pace: float, seconds: float, n_rows: int) -> Params:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from tools.deadline import sheltered
 from tools.families.appetite import Appetite
 from tools.families.base import CLASS_WEIGHT, Family
-from tools.families.boosting import Watch, paced
+from tools.families.boosting import BOOSTED_ROWS, Watch, affordable, paced
 from tools.families.fitted import Contributions, Raw
 from tools.families.matrix import by_source, column_shares, signs
 from tools.families.setting import Array, FitContext, Params, Setting
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_ITERATIONS = 3000
 MISSING = "\x00missing"
+PROBED = 10
+"""Iterations whose pace says how many a fit on a graphics processor has time for: there the library calls nobody between them."""
 
 
 @dataclass
@@ -90,6 +93,7 @@ class CatBoost(Family):
     weight = 2.2
     bags = 4
     weighable = True
+    cuda, cuda_rows = True, BOOSTED_ROWS
     appetite = Appetite(table=1.2, matrix=4.7, category=3.3, classes=3)
 
     def default(self, setting: Setting) -> list[Params]:
@@ -124,6 +128,13 @@ class CatBoost(Family):
     def paced(self, params: Params, pace: float, seconds: float, setting: Setting) -> Params:
         return paced(params, pace, seconds, setting.n_rows)
 
+    def no_cuda(self, setting: Setting) -> str | None:
+        from catboost.utils import get_gpu_device_count
+
+        if setting.monotone:
+            return "CatBoost knows no monotone constraints on graphics processors"
+        return None if get_gpu_device_count() else "CatBoost finds no NVIDIA driver for the graphics processor"
+
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
     ) -> Raw:
@@ -155,10 +166,19 @@ class CatBoost(Family):
             # The library numbers the columns of the matrix first, then the categories.
             width = encoder.blocks_[-1].stop if encoder.blocks_ else 0
             extra["monotone_constraints"] = [*signs(encoder, setting, width), *[0] * len(categorical)]
-        booster = kind(**params, **extra, **_fixed(setting, context), use_best_model=valid is not None)
+        fixed = _fixed(setting, context)
+        stopping: Params = {"callbacks": [Follow()]}
+        began = time.monotonic()
         try:
+            if setting.device == "cuda":
+                stopping = {"early_stopping_rounds": watch.patience} if valid else {}
+                with sheltered():
+                    kind(**params, **extra, **fixed | {"iterations": PROBED}).fit(train)
+                rounds = affordable(fixed["iterations"], (time.monotonic() - began) / PROBED, 0.9 * context.deadline.remaining())
+                fixed, began = fixed | {"iterations": rounds}, time.monotonic()
+            booster = kind(**params, **extra, **fixed, use_best_model=valid is not None)
             with sheltered():
-                booster.fit(train, eval_set=eval_pool, callbacks=[Follow()])
+                booster.fit(train, eval_set=eval_pool, **stopping)
         except CatBoostError as error:
             # All columns constant in these rows: nothing to split on.
             if "All features are either constant or ignored" not in str(error):
@@ -168,17 +188,24 @@ class CatBoost(Family):
             return Dummy()._fit(X, y, valid, {}, setting, context)
         importance = _importance(encoder, categorical, booster)
         model = CatBoostModel(encoder, categorical, booster, setting.n_classes, setting.threads)
-        return Raw(model, iterations=int(booster.tree_count_), cut_short=watch.cut_short, importance=importance, pace=watch.pace)
+        trees = int(booster.tree_count_)
+        cut_short, pace = watch.cut_short, watch.pace
+        if setting.device == "cuda":
+            cut_short = trees == fixed["iterations"] < (context.iterations or MOST_ITERATIONS)
+            pace = (time.monotonic() - began) / max(1, trees)
+        return Raw(model, iterations=trees, cut_short=cut_short, importance=importance, pace=pace)
 
 
 def _fixed(setting: Setting, context: FitContext) -> Params:
     loss = "Logloss" if setting.n_classes == 2 else "MultiClass"
     if setting.n_classes == 0:
         loss = "Poisson" if setting.poisson_loss else "MAE" if setting.absolute_loss else "RMSE"
+    # Minimal variance sampling is of the processor alone.
+    device = {"task_type": "GPU", "devices": "0", "bootstrap_type": "Bernoulli"} if setting.device == "cuda" else {"bootstrap_type": "MVS"}
     return {
         "loss_function": loss,
         "iterations": context.iterations or MOST_ITERATIONS,
-        "bootstrap_type": "MVS",
+        **device,
         "random_seed": context.seed,
         "thread_count": setting.threads,
         "allow_writing_files": False,

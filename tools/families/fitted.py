@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
+from tools.device import Device
 from tools.families.setting import Array
 from tools.standing import Standing
 
@@ -69,6 +70,9 @@ class Fitted:
     """Of risks and scores: where they stand among those of the rows it was fitted on."""
     renamed: Array | None = None
     """Of groups: the number that each number of the predictor is told as, int64."""
+    device: Device = "cpu"
+    off_cuda: str = ""
+    """Why it was not fitted on a graphics processor though that was asked for."""
 
     def predict(self, X: pd.DataFrame) -> Array:
         """Probabilities (n, n_classes) with rows summing to 1, values (n,), risks and scores (n,) as shares of the rows that have
@@ -118,6 +122,8 @@ class FittedLabels(Fitted):
             starved=any(fitted.starved for fitted in fits),
             importance={name: float(np.mean([fitted.importance.get(name, 0.0) for fitted in fits])) for name in names},
             pace=sum(paces) if paces else None,
+            device="cuda" if all(fitted.device == "cuda" for fitted in fits) else "cpu",
+            off_cuda=next((fitted.off_cuda for fitted in fits if fitted.off_cuda), ""),
             fits=fits,
         )
 

@@ -63,7 +63,13 @@ class Network(nn.Module):  # type: ignore[misc]
         self.last = nn.Parameter(torch.zeros(MEMBERS, hidden[-1], outputs))
         self.shift = nn.Parameter(torch.zeros(MEMBERS, 1, outputs))
         self.dropout = dropout
-        self.generator = torch.Generator().manual_seed(seed + 1)
+        self.seed = seed + 1
+        self.generator = torch.Generator().manual_seed(self.seed)
+
+    def on(self, device: str) -> Network:
+        """The same network with everything it draws from on a device."""
+        self.generator = torch.Generator(device).manual_seed(self.seed)
+        return self.to(device)
 
     def forward(self, numbers: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         rows = len(numbers)
@@ -78,7 +84,7 @@ class Network(nn.Module):  # type: ignore[misc]
         for weight, bias in zip(self.weights, self.biases, strict=True):
             x = nn.functional.mish(torch.baddbmm(bias, x, weight))
             if self.training and self.dropout > 0:
-                kept = torch.rand(x.shape, generator=self.generator) >= self.dropout
+                kept = torch.rand(x.shape, generator=self.generator, device=x.device) >= self.dropout
                 x = x * kept / (1 - self.dropout)
         return torch.baddbmm(self.shift, x, self.last)
 
@@ -153,13 +159,14 @@ def _rate(outputs: torch.Tensor) -> torch.Tensor:
 
 
 class MLP(Family):
-    """Neural networks in PyTorch, on the CPU."""
+    """Neural networks in PyTorch."""
 
     name = "mlp"
     iterative = True
     abreast = True
     weight = 1.8
     bags = 2
+    cuda, cuda_rows = True, 10_000
     appetite = Appetite(table=3.5, matrix=5.0, fixed_mb=120)
 
     def default(self, setting: Setting) -> list[Params]:
@@ -198,6 +205,9 @@ class MLP(Family):
             raise DeadlineReached(f"{possible} epochs a fold are possible, at least {FEWEST_EPOCHS} are needed")
         return {**params, "epochs": min(params["epochs"], possible)}
 
+    def no_cuda(self, setting: Setting) -> str | None:
+        return None if torch.cuda.is_available() else f"the installed torch {torch.__version__} cannot use it"
+
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
     ) -> Raw:
@@ -223,8 +233,9 @@ class MLP(Family):
             check_target = valid[1] if setting.n_classes else (valid[1] - centre) / scale
             check = (check_numbers, check_codes, torch.from_numpy(np.asarray(check_target)))
         run = _Run(model, setting, params, context)
-        run.train(numbers, codes, target, check)
-        network.eval()
+        network.on(setting.device)
+        run.train(numbers, codes, target, check, setting.device)
+        network.on("cpu").eval()
         return Raw(model, iterations=run.best_epoch, cut_short=run.cut_short, pace=run.pace)
 
     @staticmethod
@@ -248,7 +259,9 @@ class _Run:
         self.cut_short = False
         self.pace: float | None = None
 
-    def train(self, numbers: torch.Tensor, codes: torch.Tensor, target: torch.Tensor, check: Any) -> None:
+    def train(self, numbers: torch.Tensor, codes: torch.Tensor, target: torch.Tensor, check: Any, device: str) -> None:
+        numbers, codes, target = (tensor.to(device) for tensor in (numbers, codes, target))
+        check = check and tuple(tensor.to(device) for tensor in check)
         network, params, context = self.model.network, self.params, self.context
         n, batch, epochs = len(target), int(params["batch"]), int(params["epochs"])
         optimizer = torch.optim.AdamW(
@@ -261,7 +274,7 @@ class _Run:
         last = min(epochs, context.iterations or epochs)
         for epoch in range(last):
             network.train()
-            rows = torch.from_numpy(order.permutation(n))
+            rows = torch.from_numpy(order.permutation(n)).to(target.device)
             for step in range(steps):
                 if context.deadline.expired() and (kept is not None or step > steps // 2 or context.deadline.ended):
                     break
@@ -313,7 +326,7 @@ class _Run:
         numbers, codes, target = check
         values = _predicted(self.model.network, numbers, codes, self.model.link)
         if self.setting.n_classes:
-            return float(-values[torch.arange(len(target)), target].clamp_min(1e-7).log().mean())
+            return float(-values[torch.arange(len(target), device=target.device), target].clamp_min(1e-7).log().mean())
         if self.model.link == "exp":
             return float((values - target * values.log()).mean())
         errors = values - target

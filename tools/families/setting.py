@@ -10,6 +10,7 @@ import numpy as np
 from tools.constraints import Sign
 from tools.contract import Column, Predicts
 from tools.deadline import Deadline
+from tools.device import Asked
 from tools.forecast import Forecast
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -40,6 +41,8 @@ class Setting:
     dates: bool = True
     seed: int = 0
     threads: int = 1
+    device: Asked = "cpu"
+    """What was asked for; inside a fit where it runs, `cpu` or `cuda`."""
     monotone: dict[str, Sign] = field(default_factory=dict)
     """Columns with which predictions may only rise (1) or fall (-1)."""
     text_chars: float = 0.0

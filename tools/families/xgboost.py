@@ -10,7 +10,7 @@ import numpy as np
 from tools.deadline import sheltered
 from tools.families.appetite import Appetite
 from tools.families.base import Family, encoding_target, row_weights
-from tools.families.boosting import Watch, paced
+from tools.families.boosting import BOOSTED_ROWS, Watch, paced
 from tools.families.fitted import Contributions, Raw
 from tools.families.matrix import by_source, column_shares, encoder_for, signs
 from tools.families.setting import Array, FitContext, Params, Setting
@@ -57,6 +57,7 @@ class XGBoost(Family):
     weight = 1.2
     bags = 4
     weighable = True
+    cuda, cuda_rows = True, BOOSTED_ROWS
     appetite = Appetite(table=1.8, matrix=2.2, classes=3)
 
     def default(self, setting: Setting) -> list[Params]:
@@ -92,6 +93,12 @@ class XGBoost(Family):
     def paced(self, params: Params, pace: float, seconds: float, setting: Setting) -> Params:
         return paced(params, pace, seconds, setting.n_rows)
 
+    def no_cuda(self, setting: Setting) -> str | None:
+        import xgboost as xgb
+
+        built = bool(xgb.build_info().get("USE_CUDA"))
+        return None if built else "the installed XGBoost is a build without CUDA (`pip uninstall xgboost-cpu`, `pip install xgboost`)"
+
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
     ) -> Raw:
@@ -119,6 +126,8 @@ class XGBoost(Family):
         rounds = context.iterations or MOST_ITERATIONS
         with sheltered():
             booster = xgb.train(options, train, num_boost_round=rounds, evals=evals, callbacks=[Follow()], verbose_eval=False)
+        if setting.device == "cuda":
+            booster.set_param({"device": "cpu"})  # the model predicts wherever it is taken
         iterations = watch.best_iteration or booster.num_boosted_rounds()
         gains = booster.get_score(importance_type="total_gain")
         importance = np.array([gains.get(f"f{i}", 0.0) for i in range(matrix.shape[1])])
@@ -153,7 +162,8 @@ def _fixed(setting: Setting, context: FitContext) -> Params:
 
 
 def _common(objective: Params, setting: Setting, context: FitContext) -> Params:
-    return {**objective, "tree_method": "hist", "seed": context.seed, "nthread": setting.threads, "verbosity": 0}
+    device = "cuda" if setting.device == "cuda" else "cpu"
+    return {**objective, "tree_method": "hist", "device": device, "seed": context.seed, "nthread": setting.threads, "verbosity": 0}
 
 
 FAMILIES = {"xgboost": XGBoost()}
