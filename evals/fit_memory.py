@@ -117,9 +117,9 @@ async def measure(frame: pd.DataFrame, task: str, name: str) -> dict[str, float]
 
 def write_data(frame: pd.DataFrame, task: str, data: Path, seed: int = 0) -> None:
     """What a kernel needs of a table whose target is called `y`: all rows are training rows."""
+    from tools.columns import infer_schema
     from tools.contract import Contract, Split
     from tools.metrics import METRICS, default_metric
-    from tools.tables import infer_schema
 
     metric = default_metric(task)  # type: ignore[arg-type]  # one of the tasks above
     labels = [] if task == "regression" else sorted(frame["y"].unique())

@@ -248,8 +248,8 @@ def _cut(rows: pd.DataFrame, validation: Validation, schema: bytes) -> list[Fold
     import numpy as np
     import pandas as pd
 
+    from tools.columns import coerce
     from tools.contract import TableSchema
-    from tools.tables import coerce
 
     features = coerce(rows, TableSchema.model_validate_json(schema))
     hashes = pd.util.hash_pandas_object(features, index=False).to_numpy()

@@ -209,7 +209,7 @@ def _group_folds(groups: Array, labels: Array, k: int, rng: np.random.Generator,
 
 def _moments(train: pd.DataFrame, contract: Contract) -> Array:
     """Time of each row as float64, see `Validation.moments`."""
-    from tools.tables import moments
+    from tools.columns import moments
 
     return as_numbers(moments(train[contract.split.column], contract.split.day_first))
 

@@ -61,7 +61,7 @@ class Forecast(BaseModel):
         """The key of each row's series, text, shape (n,)."""
         import numpy as np
 
-        from tools.tables import label_text
+        from tools.columns import label_text
 
         if not self.series:
             return np.full(len(frame), ONLY, dtype=object)
@@ -77,7 +77,7 @@ class Forecast(BaseModel):
         Raises:
             Irregular: when a moment is missing, no moment, or off the grid.
         """
-        from tools.tables import moments
+        from tools.columns import moments
         from tools.timeline import Irregular
 
         when = moments(frame[self.time], self.day_first).reset_index(drop=True)

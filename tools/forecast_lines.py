@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.columns import moments
 from tools.plots import Lines
 from tools.problem import Problem
-from tools.tables import moments
 
 if TYPE_CHECKING:
     import pandas as pd

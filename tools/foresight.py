@@ -108,7 +108,7 @@ def _check_names(rows: pd.DataFrame, target: str, wish: Wish) -> None:
 
 
 def _time_column(rows: pd.DataFrame, target: str, wish: Wish, notes: list[str]) -> str:
-    from tools.tables import infer_schema
+    from tools.columns import infer_schema
 
     found = [name for name in infer_schema(rows, target).of_kind("datetime") if name not in (*wish.series, *wish.known)]
     if len(found) != 1:
@@ -119,13 +119,13 @@ def _time_column(rows: pd.DataFrame, target: str, wish: Wish, notes: list[str]) 
 
 
 def _day_first(values: pd.Series) -> bool:
-    from tools.tables import days_come_first
+    from tools.columns import days_come_first
 
     return days_come_first(values.dropna().astype(str) if values.dtype == object else values)
 
 
 def _frequency(rows: pd.DataFrame, bare: Forecast, series: Array) -> Frequency:
-    from tools.tables import moments
+    from tools.columns import moments
 
     when = moments(rows[bare.time], bare.day_first)
     if when.isna().any():

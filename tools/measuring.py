@@ -40,8 +40,8 @@ def latency_of(predict: Callable[[pd.DataFrame], Any], rows: pd.DataFrame) -> fl
 
 def table_ms(problem: Problem, columns: list[str]) -> float:
     """Milliseconds of what every prediction of a single row begins with: bringing its columns into the schema."""
+    from tools.columns import coerce
     from tools.contract import TableSchema
-    from tools.tables import coerce
 
     schema = TableSchema(columns=[column for column in problem.schema.columns if column.name in columns])
     return latency_of(lambda rows: coerce(rows, schema), problem.X[columns].head(CALLS))

@@ -11,12 +11,13 @@ import numpy as np
 
 from tools.calibration import Calibration
 from tools.candidates import CODE, ENSEMBLE, Candidate, load_candidate, load_code
+from tools.columns import coerce
 from tools.contract import Contract, TableSchema
 from tools.deadline import Deadline
 from tools.families.fitted import Fitted
 from tools.preparation import Preparation, every_column, load_preparation
 from tools.problem import Problem
-from tools.tables import TableError, coerce
+from tools.tables import TableError
 from tools.timeline import Irregular
 from tools.workspace import Workspace
 

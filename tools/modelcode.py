@@ -70,7 +70,7 @@ def fit_code(code: str, X: pd.DataFrame, y: Array, n_classes: int) -> CodeModel:
     """Make a candidate's module, call its `make_model()`, and fit what that gives.
 
     Args:
-        X: rows in the schema's columns and dtypes, see `tools.tables.coerce`.
+        X: rows in the schema's columns and dtypes, see `tools.columns.coerce`.
         y: codes of the contract's classes (int64) or values (float64), shape (n,).
         n_classes: number of the contract's classes; 0 for values.
 

@@ -170,7 +170,7 @@ def fit_prepared(
 
 def made_columns(preparers: list[Preparer], X: pd.DataFrame, y: Array, seed: int) -> list[Column]:
     """The columns that preparers make of training rows."""
-    from tools.tables import infer_schema
+    from tools.columns import infer_schema
 
     return infer_schema(learn(preparers, X, y, seed)[0], None).columns
 
@@ -184,7 +184,8 @@ def transform(steps: list[tuple[Preparer, Any]], X: pd.DataFrame, schema: TableS
 
 
 def _in_schema(X: pd.DataFrame, schema: TableSchema, steps: list[tuple[Preparer, Any]]) -> pd.DataFrame:
-    from tools.tables import TableError, coerce
+    from tools.columns import coerce
+    from tools.tables import TableError
 
     try:
         return coerce(X, schema)

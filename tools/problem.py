@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.columns import coerce, label_text
 from tools.contract import Contract, TableSchema
 from tools.folds import Part, Validation, fit_rows, fold_ids, make_validation
 from tools.labels import indicators
 from tools.spec import ToolRefused
 from tools.survival import null_residuals, signed_times
-from tools.tables import coerce, label_text
 from tools.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Problem:
     contract: Contract
     schema: TableSchema
     X: pd.DataFrame
-    """Features in the schema's columns and dtypes, see `tools.tables.coerce`."""
+    """Features in the schema's columns and dtypes, see `tools.columns.coerce`."""
     y: Array
     """Codes into `contract.classes` (int64), values or signed times (float64), shape (n,); 0 and 1 for each label
     (int64), shape (n, labels). Without a target, what predictions are

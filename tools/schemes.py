@@ -115,7 +115,7 @@ def gap_of(text: str | None, when: pd.Series, name: str) -> float:
 
     Args:
         text: a number, with a unit for dates: `7d`, `12h`.
-        when: the time column, as `tools.tables.moments` gives it.
+        when: the time column, as `tools.columns.moments` gives it.
 
     Raises:
         InputRefused: for a unit where numbers order the rows, none where dates do, and what is neither.

@@ -62,13 +62,14 @@ def seal_holdout(
     """Fix target, metric and split for good, and seal the holdout's labels. Nothing is shown before this is done."""
     import pandas as pd
 
+    from tools.columns import days_come_first, label_text, moments
     from tools.foresight import plan_forecast
     from tools.labels import joined, named_columns
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
     from tools.schemes import check_left_out, check_scheme, chosen_scheme, described, gap_of, left_out_alone, metric_left_out
     from tools.splitting import check_events, check_target, infer_task, split_rows
-    from tools.tables import days_come_first, label_text, moments, read_table
+    from tools.tables import read_table
     from tools.untargeted import seal_without_target
 
     if ctx.vault.sealed:
@@ -194,7 +195,7 @@ def _schema(train: pd.DataFrame, contract: Contract) -> TableSchema:
     """What the columns are; of a forecast the names of series are categories, whatever they look like, and the time column is one."""
     import pandas as pd
 
-    from tools.tables import infer_schema
+    from tools.columns import infer_schema
 
     found = infer_schema(train.drop(columns=contract.answers), None)
     forecast = contract.forecast

@@ -178,8 +178,8 @@ def _by_class(labels: np.ndarray, split: Split) -> np.ndarray:
 def _by_time(frame: pd.DataFrame, split: Split, size: int) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
 
+    from tools.columns import moments
     from tools.folds import as_numbers
-    from tools.tables import moments
 
     when = moments(frame[split.column], split.day_first)
     if when.isna().any():

@@ -141,10 +141,10 @@ def predict_fold() -> FoldPrediction:
     import pickle
     import time
 
+    from tools.columns import coerce
     from tools.modelcode import fit_code, load_module, told
     from tools.predictions import write_predictions
     from tools.problem import encode_target
-    from tools.tables import coerce
 
     space = workspace()
     contract = space.contract

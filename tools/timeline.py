@@ -79,7 +79,7 @@ class Frequency(BaseModel):
         """Number of the step that each moment is, int64.
 
         Args:
-            when: datetime64[ns] or numbers, as `tools.tables.moments` gives them, none missing.
+            when: datetime64[ns] or numbers, as `tools.columns.moments` gives them, none missing.
 
         Raises:
             Irregular: when a moment lies between two steps.

@@ -42,12 +42,12 @@ def seal_without_target(
     Raises:
         InputRefused, ToolRefused: as `seal_holdout` does.
     """
+    from tools.columns import days_come_first, infer_schema
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
     from tools.schemes import chosen_scheme, described
     from tools.sealing import ContractSealed
     from tools.splitting import split_rows
-    from tools.tables import days_come_first, infer_schema
 
     wish = ctx.wish
     check_columns(frame, wish, label, column, wish.event)
@@ -123,8 +123,8 @@ def seal_without_target(
 
 def _labelled(rows: pd.DataFrame, label: str) -> tuple[pd.DataFrame, str]:
     """The rows whose label is known, as 1 for anomalies and 0, and the value that stands for them."""
+    from tools.columns import label_text
     from tools.sealing import ordered_classes
-    from tools.tables import label_text
 
     texts = label_text(rows[label]).replace("", None)
     kept = rows[texts.notna()].reset_index(drop=True)
@@ -146,12 +146,12 @@ def _with_reference(
     """Both sides with the columns that predictions are scored against, and the contract that names them."""
     import numpy as np
 
+    from tools.columns import coerce
     from tools.detector_panel import NAMES, crossed_panel_scores, panel_scores
     from tools.folds import make_folds
     from tools.preparation import choose_columns
     from tools.problem import Problem
     from tools.space import Space, has_say
-    from tools.tables import coerce
 
     problem = Problem(contract, schema, coerce(train, schema), np.zeros(len(train)), make_folds(train, contract))
     columns = [c for c in choose_columns(problem, name="reference", drop=[], text=True, dates=True).columns if has_say(c)]

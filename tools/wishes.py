@@ -94,9 +94,9 @@ def split_kind(
 
 def check_constraints(rows: pd.DataFrame, target: str | None, task: Task, constraints: Constraints) -> None:
     """Refuse constraints that no model can meet, before anything is fitted."""
+    from tools.columns import infer_schema
     from tools.constraints import FLOORS
     from tools.families import learners
-    from tools.tables import infer_schema
 
     if constraints.sensitive and predicts(task) not in ("classes", "values"):
         raise InputRefused(f"--sensitive compares classes that are called, or values; a {task} task has neither. Leave it out.")

@@ -176,8 +176,8 @@ def test_rows_are_handed_over_in_an_order_that_says_nothing(tmp_path: Path) -> N
     from sklearn.datasets import load_breast_cancer
 
     from tests.tools.conftest import write_workspace
+    from tools.columns import coerce
     from tools.folds import make_validation
-    from tools.tables import coerce
 
     table = load_breast_cancer(as_frame=True).frame.sort_values("target", kind="stable")
     space = write_workspace(tmp_path / "sorted", table, "target", "binary")

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
+from tools.columns import infer_schema, label_text
 from tools.contract import Contract, Split, Task, predicts
 from tools.metrics import METRICS, default_metric
-from tools.tables import infer_schema, label_text
 from tools.workspace import Workspace
 
 Open = Callable[..., Workspace]

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from tests.tools.conftest import mixed
+from tools.columns import coerce, infer_schema
 from tools.features import DenseScaler, TableEncoder, TextFeatures, date_parts
-from tools.tables import coerce, infer_schema
 
 
 @pytest.mark.parametrize("style", ["codes", "target", "dense"])

@@ -9,13 +9,13 @@ from scipy.stats import binom, ttest_ind
 
 from tests.tools.conftest import Open
 from tools.candidates import Candidate, write_candidate
+from tools.columns import coerce, infer_schema
 from tools.contract import Contract, Split, TableSchema
 from tools.deadline import Deadline
 from tools.problem import Problem, load_problem
 from tools.slices import LEVEL, find_slices
 from tools.slicing import Half, capped, conditions, halves, loss_of_rows, search, verify
 from tools.spec import ToolRefused
-from tools.tables import coerce, infer_schema
 from tools.workspace import Workspace
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from tests.tools.conftest import mixed
 from tools.alignment import as_in, by_size
+from tools.columns import coerce, infer_schema
 from tools.detector_panel import crossed_panel_scores, panel_scores
 from tools.space import MOST_WIDTH, Space, has_say
-from tools.tables import coerce, infer_schema
 
 
 def test_columns_count_alike_whatever_their_units() -> None:
