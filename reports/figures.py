@@ -10,6 +10,8 @@ from tools.contract import Contract, Task
 METRIC_TITLES = {
     "c_index": "Concordance",
     "c_index_ipcw": "Concordance, censoring weighed",
+    "ibs": "Integrated Brier score",
+    "ibs_one_curve": "Integrated Brier score of one curve for all",
     "silhouette": "Silhouette",
     "davies_bouldin": "Davies-Bouldin",
     "calinski_harabasz": "Calinski-Harabasz",

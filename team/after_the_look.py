@@ -12,6 +12,7 @@ from team.vault import Vault
 if TYPE_CHECKING:
     from tools.conformal import Conformal
     from tools.coverage import Coverage
+    from tools.curves import Curves
 
 
 def measure_intervals(run: RunDir, vault: Vault) -> list[Coverage]:
@@ -48,6 +49,47 @@ def kept_intervals(run: RunDir) -> Conformal | None:
 
     path = run.vault / "intervals.json"
     return Conformal.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def measure_curves(run: RunDir, vault: Vault) -> dict[str, float]:
+    """Learn survival curves from the out-of-fold risks of the candidate that has the final score, keep them for its package, and score
+    them on the holdout.
+
+    Returns:
+        The integrated Brier score, and that of one curve for all rows; nothing where no risk is predicted, the out-of-fold predictions
+        are not there any more, or events are too few.
+
+    Raises:
+        MlteamError: before the final score is in the ledger.
+    """
+    import numpy as np
+
+    from tools.curves import IBS, ONE_CURVE, brier_losses, learn, moments_to_score
+    from tools.predictions import PredictionError
+
+    final, contract, validation = vault.scored(), vault.contract, vault.rows.validation()
+    if contract.predicts != "risk":
+        return {}
+    rows, known = validation.folds[0] >= 0, vault.rows.labels()
+    try:
+        risk = validation.by_repeat(vault.out_of_fold.read(run.work / "candidates" / final.candidate / "oof.parquet"))[0]
+        curves, alike = learn(final.candidate, known[rows], risk[rows]), learn("", known, np.full(len(known), 0.5))
+        write_atomic(run.vault / "curves.json", curves.model_dump_json())
+        at = moments_to_score(known)
+    except (PredictionError, ValueError):
+        return {}
+    return {
+        name: float(brier_losses(final.labels, each.survival(final.predictions, at), at, known).mean())
+        for name, each in ((IBS, curves), (ONE_CURVE, alike))
+    }
+
+
+def kept_curves(run: RunDir) -> Curves | None:
+    """What `measure_curves` learnt; None where it did not."""
+    from tools.curves import Curves
+
+    path = run.vault / "curves.json"
+    return Curves.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def other_scores(vault: Vault) -> dict[str, float]:

@@ -35,6 +35,9 @@ DECIDED_BY_THE_SPLIT = (
 )
 """Settings that the sealed contract rests on."""
 
+AFTER_THE_LOOK = ("scored.parquet", "intervals.json", "curves.json")
+"""What the vault keeps only when the holdout was scored."""
+
 
 def fork(parent: RunDir, at: str, changes: dict[str, Any], out: Path | None = None) -> tuple[RunDir, CutOff]:
     """Make a run directory that stands where `parent` stood.
@@ -130,7 +133,7 @@ def _fill(parent: RunDir, fork: RunDir, checkpoint: Checkpoint, events: list[Eve
     _share(
         parent.vault,
         fork.vault,
-        lambda name: name != "ledger.jsonl" and (name not in ("scored.parquet", "intervals.json") or state.holdout is not None),
+        lambda name: name != "ledger.jsonl" and (name not in AFTER_THE_LOOK or state.holdout is not None),
     )
     _inherit_looks(parent, fork, keep_final=state.holdout is not None)
     candidates = {candidate.name for candidate in state.candidates}

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from team.after_the_look import kept_intervals, measure_intervals, other_scores
+from team.after_the_look import kept_curves, kept_intervals, measure_curves, measure_intervals, other_scores
 from team.rundir import RunDir
 from team.settings import Settings
 from team.stages import State, may_send_back
@@ -17,6 +17,7 @@ from tools.host import Wish
 if TYPE_CHECKING:
     from tools.conformal import Conformal
     from tools.coverage import Coverage
+    from tools.curves import Curves
     from tools.run_record import RunRecord
     from tools.submission import Scored
 
@@ -93,8 +94,11 @@ class Host:
     def kept_intervals(self) -> Conformal | None:
         return kept_intervals(self.run)
 
+    def kept_curves(self) -> Curves | None:
+        return kept_curves(self.run)
+
     def other_scores(self) -> dict[str, float]:
-        return other_scores(self.vault)
+        return other_scores(self.vault) | measure_curves(self.run, self.vault)
 
     def build_report(self) -> Path:
         from reports.html import write_report

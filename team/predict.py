@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,30 +17,36 @@ from pydantic import ValidationError
 from team.errors import MlteamError, UsageError
 from team.rundir import RunDir
 from tools.conformal import Conformal
+from tools.curves import Curves
 from tools.files import open_regular, read_regular, remove_tree
 from tools.finishing import PredictResult
-from tools.packaging import INTERVALS_FILE, MAX_FILE_BYTES, PACKAGE_FILES
+from tools.packaging import CURVES_FILE, INTERVALS_FILE, MAX_FILE_BYTES, PACKAGE_FILES
 from tools.spec import registry
 
 MAX_PREDICTIONS_BYTES = 16 * 2**30
 MAX_DESCRIPTION_BYTES = 1 << 20
 
 
-def predict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "auto", interval: float | None = None) -> int:
+def predict(
+    run: RunDir, rows: Path, output: Path, *, sandbox: str = "auto", interval: float | None = None, at: Sequence[float] | None = None
+) -> int:
     """Write one prediction per row of `rows` to `output`, in input order, and return their number.
 
     Args:
         interval: share of true values that should lie between the columns `low` and `high`, which are written with it.
+        at: times; of each the column `survival_<time>` is written, the chance that the event has not happened by then.
 
     Raises:
         UsageError: when the run has no package, the rows cannot be read or lack columns, `output` cannot be written, or there are no
-            intervals of that level.
+            intervals of that level or curves at those times.
         MlteamError: when the model fails.
     """
-    return asyncio.run(apredict(run, rows, output, sandbox=sandbox, interval=interval))
+    return asyncio.run(apredict(run, rows, output, sandbox=sandbox, interval=interval, at=at))
 
 
-async def apredict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "auto", interval: float | None = None) -> int:
+async def apredict(
+    run: RunDir, rows: Path, output: Path, *, sandbox: str = "auto", interval: float | None = None, at: Sequence[float] | None = None
+) -> int:
     """Like `predict`, inside a running event loop."""
     from team.sandbox import open_kernel
     from team.sandbox.choose import choose
@@ -48,6 +54,8 @@ async def apredict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "aut
     _check(run, rows, output)
     if interval is not None:
         _check_interval(run, interval)
+    if at is not None:
+        _check_times(run, at)
     # Loading a pipeline executes what its maker put into it, and a run directory may come from anybody.
     kind = choose(sandbox, trusted_code=False).kind
     with _workplace() as work:
@@ -58,7 +66,14 @@ async def apredict(run: RunDir, rows: Path, output: Path, *, sandbox: str = "aut
         except PermissionError:
             raise UsageError(f"{str(rows)!r} cannot be read: permission denied.") from None
         spec = registry()["predict_rows"]
-        asked = {"model": "model", "rows": name, "output": "predictions.csv", "decision": decision, "interval": interval}
+        asked = {
+            "model": "model",
+            "rows": name,
+            "output": "predictions.csv",
+            "decision": decision,
+            "interval": interval,
+            "at": None if at is None else list(at),
+        }
         async with open_kernel(kind, work=work) as kernel:
             cell = await kernel.execute(spec.cell(asked), timeout_s=spec.timeout_s)
         if cell.result is None:
@@ -104,7 +119,7 @@ def _unpack(run: RunDir, folder: Path) -> list[float] | None:
         described = json.loads(read_regular(run.model / "package.json", MAX_DESCRIPTION_BYTES, inside=run.path))
         decision = [float(each) for each in described["decision"]] if "decision" in described else None
         hashes = {str(file["name"]): file["sha256"] for file in described["files"]}
-        for name in (*PACKAGE_FILES, *([INTERVALS_FILE] if INTERVALS_FILE in hashes else [])):
+        for name in (*PACKAGE_FILES, *(name for name in (INTERVALS_FILE, CURVES_FILE) if name in hashes)):
             digest = hashlib.sha256()
             with open_regular(run.model / name, MAX_FILE_BYTES, inside=run.path) as packaged, (folder / name).open("wb") as copy:
                 while block := packaged.read(1 << 20):
@@ -128,6 +143,34 @@ def _check_interval(run: RunDir, level: float) -> None:
         raise UsageError(f"{INTERVALS_FILE} of run {run.name!r} cannot be read. Run the team again.") from None
     except ValueError as error:
         raise UsageError(f"--{error}.") from None
+
+
+def read_times(text: str) -> list[float]:
+    """Times that stand in a text with commas between them.
+
+    Raises:
+        UsageError: naming what is no number.
+    """
+    found = []
+    for part in text.split(","):
+        try:
+            found.append(float(part))
+        except ValueError:
+            raise UsageError(f"--at {text!r}: {part.strip()!r} is no time; expected numbers with commas between, such as 12,24.") from None
+    return found
+
+
+def _check_times(run: RunDir, at: Sequence[float]) -> None:
+    """Refuse times at which the package knows no chance before a sandbox is opened."""
+    if not (run.model / CURVES_FILE).is_file():
+        raise UsageError(f"--at: run {run.name!r} has no survival curves; they are made for survival tasks. Leave it out.")
+    try:
+        until = Curves.model_validate_json(read_regular(run.model / CURVES_FILE, MAX_DESCRIPTION_BYTES, inside=run.path)).until
+    except (OSError, ValidationError):
+        raise UsageError(f"{CURVES_FILE} of run {run.name!r} cannot be read. Run the team again.") from None
+    for time in at:
+        if not 0 <= time <= until:
+            raise UsageError(f"--at {time:g}: expected times between 0 and {until:g}, the last that the run observed.")
 
 
 def _check(run: RunDir, rows: Path, output: Path) -> None:

@@ -22,14 +22,19 @@ def predict(
     interval: Annotated[
         float | None, typer.Option(metavar="LEVEL", help="Of values: write also low and high, between which such a share lies, as 0.9.")
     ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIMES", help="Of survival: write also the chance of no event by each time, as 12,24.")
+    ] = None,
     out: Out = Path("runs"),
     sandbox: Annotated[str, typer.Option(help="auto, docker, bubblewrap or unsafe-local.")] = "auto",
 ) -> None:
     """Predict new rows with a run's packaged model."""
     from team.predict import predict as predict_rows
+    from team.predict import read_times
     from team.rundir import open_run
 
-    count = predict_rows(open_run(run, out), rows, output, sandbox=sandbox, interval=interval)
+    times = None if at is None else read_times(at)
+    count = predict_rows(open_run(run, out), rows, output, sandbox=sandbox, interval=interval, at=times)
     print(f"{count} rows predicted to {output}", file=sys.stderr)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.survival import events_of, survival_curve, times_of
+from tools.survival import censoring_curve, events_of, step_values, times_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -96,6 +96,6 @@ def censoring_weights(y: Array, counts: Array | None = None) -> Array:
     Args:
         counts: how often each row counts, shape (n,); once when left out.
     """
-    moments, kept = survival_curve(np.where(events_of(y), -1.0, 1.0) * times_of(y), counts)
-    chance = np.concatenate([[1.0], kept])[np.searchsorted(moments, times_of(y), side="right")]
+    moments, kept = censoring_curve(y, counts)
+    chance = step_values(moments, kept, times_of(y), before=1.0)
     return np.divide(1.0, chance**2, out=np.zeros(len(y)), where=chance > 0)

@@ -214,7 +214,22 @@ def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
             less = [adjusted(end, len(y), len(problem.contract.features)) for end in ends]
             if None not in less:
                 told.append(_metric_facts(ADJUSTED, less, found[name].level))
-    return told
+    return told + (_of_curves(problem, oof) if problem.contract.predicts == "risk" else [])
+
+
+def _of_curves(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
+    """The integrated Brier score of curves that other folds taught, and that of one curve for all rows; nothing where there is none."""
+    from tools.curves import IBS, ONE_CURVE, brier_interval, cross_fitted, moments_to_score
+
+    rows = problem.validated
+    y, groups = problem.y[rows], None if problem.groups is None else problem.groups[rows]
+    try:
+        at = moments_to_score(y)
+        curves = cross_fitted(y, oof[rows], problem.folds[rows], at)
+        scored = [brier_interval(y, each, at, y, groups, seed=problem.contract.seed) for each in curves]
+    except ValueError:
+        return []
+    return [_metric_facts(name, (each.score, each.low, each.high), each.level) for name, each in zip((IBS, ONE_CURVE), scored, strict=True)]
 
 
 def _metric_facts(name: str, ends: Sequence[Any], level: float) -> MetricFacts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Len, Lt
 from pydantic import BaseModel
 
 from tools.candidates import load_candidate
@@ -15,6 +15,7 @@ from tools.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
     from tools.conformal import Conformal
+    from tools.curves import Curves
     from tools.model import FittedModel
     from tools.problem import Problem
 
@@ -105,6 +106,7 @@ def predict_rows(
     output: Annotated[str, "CSV file to write."],
     decision: Annotated[list[float] | None, "Multiplier of each class that decides which is called; leave out for the model's own."] = None,
     interval: Annotated[float | None, "Share of true values that should lie between `low` and `high`, such as 0.9.", Gt(0), Lt(1)] = None,
+    at: Annotated[list[float] | None, "Of risks: times by which the chance that no event has happened is told.", Len(1, 100)] = None,
 ) -> PredictResult:
     """Predict a table with a saved model: one row per input row, in input order."""
     import joblib
@@ -128,6 +130,9 @@ def predict_rows(
         table = pd.DataFrame({"prediction": predictions.astype(int) if contract.predicts == "groups" else predictions})
         if interval is not None:
             table["low"], table["high"] = _calibration(folder).interval(predictions, interval)
+        if at is not None:
+            chances = _curves(folder).survival(predictions, at)
+            table = pd.concat([table, pd.DataFrame(chances, columns=[f"survival_{time:g}" for time in at])], axis=1)
     elif contract.predicts == "labels":
         table = pd.DataFrame({"prediction": told(predictions, contract.classes)})
         table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
@@ -140,6 +145,15 @@ def predict_rows(
     table.to_csv(temporary, index=False)
     temporary.replace(path)
     return PredictResult(rows=len(table), columns=list(table.columns), output=output)
+
+
+def _curves(folder: Path) -> Curves:
+    from tools.curves import Curves
+
+    path = folder / "curves.json"
+    if not path.is_file():
+        raise ToolRefused(f"{str(folder)!r} holds no survival curves; package_model adds them where risks are predicted. Leave `at` out.")
+    return Curves.model_validate_json(path.read_text(encoding="utf-8"))
 
 
 def _calibration(folder: Path) -> Conformal:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tools.conformal import Conformal
     from tools.coverage import Coverage
+    from tools.curves import Curves
     from tools.deciding import Decided
     from tools.folds import Validation
     from tools.metrics import Interval
@@ -177,6 +178,9 @@ class HostContext(Protocol):
 
     def kept_intervals(self) -> Conformal | None:
         """What `measure_intervals` learnt, or None."""
+
+    def kept_curves(self) -> Curves | None:
+        """Survival curves of the scored candidate's risks, or None."""
 
     def other_scores(self) -> dict[str, float]:
         """Other metrics of the predictions that gave the final score, by name; this is no look."""

@@ -19,6 +19,8 @@ PACKAGE_FILES = ("pipeline.joblib", "model.json")
 """What `finish` leaves in `work/model/`, and `evaluate` in `work/fitted/<candidate>/`. Nothing else is taken from there."""
 INTERVALS_FILE = "intervals.json"
 """What the host learnt of intervals around predicted values, and adds."""
+CURVES_FILE = "curves.json"
+"""What the host learnt of the survival curves of risks, and adds."""
 MAX_FILE_BYTES = 8 * 2**30
 
 
@@ -63,8 +65,9 @@ def package_model(
     try:
         files = [_take(ctx.run.work, source / name, staging) for name in PACKAGE_FILES]
         _check_description(staging / "model.json", ctx, candidate)
-        if (intervals := ctx.kept_intervals()) is not None and intervals.candidate == candidate:
-            files.append(_add(intervals.model_dump_json().encode(), staging / INTERVALS_FILE))
+        for name, learnt in ((INTERVALS_FILE, ctx.kept_intervals()), (CURVES_FILE, ctx.kept_curves())):
+            if learnt is not None and learnt.candidate == candidate:
+                files.append(_add(learnt.model_dump_json().encode(), staging / name))
         write_json(
             staging / "package.json",
             {

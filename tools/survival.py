@@ -72,6 +72,24 @@ def survival_curve(y: Array, counts: Array | None = None) -> tuple[Array, Array]
     return moments, np.cumprod(1 - np.divide(died, at_risk, out=np.zeros(len(moments)), where=at_risk > 0))
 
 
+def censoring_curve(y: Array, counts: Array | None = None) -> tuple[Array, Array]:
+    """The product-limit estimate of the censoring times: distinct ones, and the share that is not censored by each, shape (m,).
+
+    A row whose event falls on the moment of a censoring was gone before it.
+
+    Args:
+        counts: how often each row counts, shape (n,); once when left out.
+    """
+    times, events = times_of(y), events_of(y)
+    return survival_curve(np.where(events, -np.maximum(np.nextafter(times, -np.inf), 0.0), times), counts)
+
+
+def step_values(moments: Array, values: Array, at: Array, before: float) -> Array:
+    """A step function that takes `values` from each of the ascending `moments` on, and `before` up to the first, at times `at`."""
+    found: Array = np.concatenate([[before], values])[np.searchsorted(moments, at, side="right")]
+    return found
+
+
 def cumulative_hazard(y: Array) -> tuple[Array, Array]:
     """The estimate of Nelson (1972) and Aalen (1978): distinct event times, and the hazard up to each, shape (m,)."""
     moments, at_risk, died = _table(y)
@@ -85,7 +103,7 @@ def null_residuals(y: Array) -> Array:
     It is a plain number that goes with the risk, for whatever needs one: encoding categories, weighing columns one by one.
     """
     moments, hazard = cumulative_hazard(y)
-    expected = np.concatenate([[0.0], hazard])[np.searchsorted(moments, times_of(y), side="right")]
+    expected = step_values(moments, hazard, times_of(y), before=0.0)
     return events_of(y).astype(np.float64) - expected
 
 

@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from team.predict import predict
+from team.errors import UsageError
+from team.events import HoldoutScored
+from team.log import read_events
+from team.predict import predict, read_times
 from team.run import start
 from team.rundir import RunDir
 from team.settings import load_settings
@@ -42,3 +45,17 @@ def test_it_ends_with_a_model_whose_risks_rank_new_rows(tmp_path: Path) -> None:
     assert "Survival analysis" in page
     assert "ranking rows by the risk of" in page
     assert not np.isnan(risks["prediction"]).any()
+    # Curves that the host learnt and scored, beside the concordance, and packaged.
+    others = next(event for event in read_events(run.events) if isinstance(event, HoldoutScored)).others
+    assert 0 < others["ibs"] < others["ibs_one_curve"] < 0.4
+    assert "Integrated Brier score" in page
+    predict(run, rows, tmp_path / "chances.csv", sandbox="unsafe-local", at=[2, 12.5])
+    chances = pd.read_csv(tmp_path / "chances.csv")
+    assert list(chances.columns) == ["prediction", "survival_2", "survival_12.5"]
+    assert (chances["survival_12.5"] < chances["survival_2"]).all()
+    lived = float((new["time"] > 12.5).mean())  # a little too low: who was censored before may have lived
+    assert lived - 0.05 < chances["survival_12.5"].mean() < lived + 0.25
+    with pytest.raises(UsageError, match=r"--at 9999: expected times between 0 and \d"):
+        predict(run, rows, tmp_path / "chances.csv", at=[9999])
+    with pytest.raises(UsageError, match="'soon' is no time"):
+        read_times("12,soon")

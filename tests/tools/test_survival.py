@@ -104,7 +104,9 @@ def test_a_risk_is_evaluated_and_drawn(open_workspace: Open) -> None:
     space = open_workspace(lifetimes(), "time", "survival", event="died")
     train(["xgboost"], time_s=20, per_family=1)
     found = evaluate("xgboost-1", time_s=30)
-    assert [m.metric for m in found.metrics] == ["c_index", "c_index_ipcw"]
+    assert [m.metric for m in found.metrics] == ["c_index", "c_index_ipcw", "ibs", "ibs_one_curve"]
+    curves, alike = found.metrics[2:]
+    assert curves.low < curves.score < curves.high < alike.score
     assert found.importance[0].column == "dose"
     assert "plots/xgboost-1-survival.png" in found.plots
     assert found.degraded == []
