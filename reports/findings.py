@@ -100,6 +100,15 @@ class Member(Fact):
     weight: float
 
 
+class Stack(Fact):
+    """The second layer of a blend: a model over what candidates predict."""
+
+    family: str
+    inputs: tuple[str, ...]
+    share: float
+    """Its part in the prediction; the average of the members has the rest."""
+
+
 class Calibration(Fact):
     """What the probabilities of a candidate go through."""
 
@@ -116,6 +125,7 @@ class Evaluation(Fact):
     candidate: str
     metrics: tuple[Metric, ...] = ()
     members: tuple[Member, ...] = ()
+    stack: Stack | None = None
     calibration: Calibration | None = None
     uncalibrated: float | None = None
     """The deciding metric before that."""

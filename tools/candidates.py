@@ -14,6 +14,7 @@ from tools.calibration import Calibration
 from tools.casualties import Share
 from tools.device import Device
 from tools.spec import ToolRefused
+from tools.stack import Stack
 from tools.workspace import Workspace, write_text
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class Candidate(BaseModel):
     device: Device = "cpu"
     """What all folds were fitted on; `cpu` where one was not."""
     members: list[Member] = []
+    stack: Stack | None = None
+    """The second layer of an ensemble that has one."""
     share: Share = 1.0
     """Share of the rows that every fit of it gets; below 1 where memory did not reach for all of them."""
     calibration: Calibration | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,18 +24,20 @@ from tools.candidates import (
 )
 from tools.show import progress
 from tools.spec import ToolRefused, tool
+from tools.stack import Stack
 from tools.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from tools.calibration import Calibration
     from tools.constraints import Constraints
     from tools.deadline import Deadline
     from tools.problem import Problem
 
 MOST_MEMBERS = 25
-MOST_ROWS = 20_000
-"""Out-of-fold rows that decide the weights; beyond, a sample does."""
+PROVEN = 0.5
+"""Standard errors over folds that a second layer must gain, at the least, to be kept: one that gains nothing costs nothing but its time."""
 
 
 class EnsembleResult(BaseModel):
@@ -42,6 +45,7 @@ class EnsembleResult(BaseModel):
 
     candidate: CandidateFacts
     members: list[Member]
+    """Of the average, which has the part of the prediction that the learners of `stack` leave."""
     best_single: str
     best_single_score: float
     gain: float
@@ -56,8 +60,10 @@ class EnsembleResult(BaseModel):
     best of many is flattered by having been picked on these folds; the ensemble's weights never saw theirs."""
     refit_seconds: float
     """About how long fitting all members once on all rows takes."""
+    stack: Stack | None = None
+    """The second layer, where one has proved itself."""
     left_out: list[str]
-    """Candidates that got no weight."""
+    """Candidates that it does without."""
     seconds: float
 
 
@@ -67,9 +73,11 @@ def ensemble(
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(3600)] = 20.0,
     refit_s: Annotated[float | None, "Most seconds that fitting all members once more may take; leave out for no limit.", Ge(0)] = None,
 ) -> EnsembleResult:
-    """Average candidates with greedily chosen weights and compare with the best single one on folds the weights never saw."""
+    """Average candidates with greedily chosen weights, try a second layer of models over them, and compare with the best single one on
+    folds that weights and layer never saw."""
     import numpy as np
 
+    from tools.blending import cross_weighed
     from tools.deadline import Deadline
     from tools.measuring import table_ms
     from tools.problem import load_problem
@@ -87,53 +95,117 @@ def ensemble(
     fitting = [r for r in records if constraints.exceeded(r.latency_ms, r.size_mb) is None]
     records = fitting or [min(records, key=lambda r: constraints.excess(r.latency_ms, r.size_mb))]
     single, known = records[0], [record.name for record in records]
-    predictions = np.stack([load_repeats(space, record.name, problem) for record in records])
-    weights, crossed = _fit_weights(predictions, problem, deadline)
+    said = {record.name: load_repeats(space, record.name, problem) for record in records}
     shared_ms = min(table_ms(problem, list(problem.X.columns)), min(r.latency_ms or 0.0 for r in records))
-    while (heavy := _too_heavy(records, weights, refit_s, constraints, shared_ms)) is not None:
-        records, predictions = records[:heavy] + records[heavy + 1 :], np.delete(predictions, heavy, axis=0)
-        weights, crossed = _fit_weights(predictions, problem, deadline)
-    calibration, oof = problem.calibrate(crossed)
-    decision, decided = problem.decide(oof)
-    scores = problem.fold_scores(decided)
-    sign = 1.0 if problem.contract.direction == "maximize" else -1.0
-    members = [Member(name=r.name, weight=round(float(w), 6)) for r, w in zip(records, weights, strict=True) if w > 0]
+    weights, crossed = cross_weighed(np.stack(list(said.values())), problem, deadline)
+    blended = list(records)
+    while (heavy := _too_heavy(blended, weights, refit_s, constraints, shared_ms)) is not None:
+        del blended[heavy]
+        weights, crossed = cross_weighed(np.stack([said[record.name] for record in blended]), problem, deadline)
+    members = [Member(name=r.name, weight=round(float(w), 6)) for r, w in zip(blended, weights, strict=True) if w > 0]
+    blend = _Scored.of(crossed, problem)
+    stack, layered, stack_ms = _second_layer(records, members, said, blend, problem, deadline, refit_s)
+    blend = layered or blend
+    needed = [r for r in records if r.name in {m.name for m in members} | set(stack.inputs if stack else [])]
     made = Candidate(
-        name=_free_name(space, members),
+        name=_free_name(space, members, stack),
         family=ENSEMBLE,
         params={},
         preparation="",
         metric=problem.contract.metric,
-        score=problem.score(decided),
-        std_error=standard_error(scores, problem.scheme.repeats),
-        fold_scores=scores,
+        score=problem.score(blend.decided),
+        std_error=standard_error(blend.scores, problem.scheme.repeats),
+        fold_scores=blend.scores,
         n_folds=len(problem.parts),
         repeats=problem.scheme.repeats,
         fit_seconds=deadline.elapsed(),
-        predict_ms_per_row=sum(r.predict_ms_per_row for r, w in zip(records, weights, strict=True) if w > 0),
-        latency_ms=shared_ms + sum(_own_ms(r, shared_ms) for r, w in zip(records, weights, strict=True) if w > 0),
-        size_mb=sum(r.size_mb or 0.0 for r, w in zip(records, weights, strict=True) if w > 0),
+        predict_ms_per_row=sum(r.predict_ms_per_row for r in needed),
+        latency_ms=shared_ms + sum(_own_ms(r, shared_ms) for r in needed) + stack_ms,
+        size_mb=sum(r.size_mb or 0.0 for r in needed),
         members=members,
-        calibration=calibration,
-        decision=decision,
+        stack=stack,
+        calibration=blend.calibration,
+        decision=blend.decision,
     )
-    write_candidate(space, made, problem, oof, crossed)
-    gain = sign * (sum(scores) / len(scores) - sum(single.fold_scores) / len(scores)) if scores else 0.0
-    noise = paired_error(scores, single.fold_scores, problem.scheme.repeats)
+    write_candidate(space, made, problem, blend.oof, blend.crossed)
+    gain, noise = blend.gain_over(single.fold_scores, problem)
     progress(candidate=made.name, score=made.score, gain=gain)
     return EnsembleResult(
         candidate=facts(made),
         members=sorted(members, key=lambda m: -m.weight),
+        stack=stack,
         best_single=single.name,
         best_single_score=single.score,
         gain=gain,
         gain_std_error=noise,
         real=gain > noise and gain > 0,
-        recommended=made.name if len(members) > 1 and (gain > 0 or gain > -noise) else single.name,
-        refit_seconds=sum(r.refit_seconds for r, w in zip(records, weights, strict=True) if w > 0),
-        left_out=[name for name in known if name not in {m.name for m in members}],
+        recommended=made.name if (len(members) > 1 or stack) and (gain > 0 or gain > -noise) else single.name,
+        refit_seconds=sum(r.refit_seconds for r in needed),
+        left_out=[name for name in known if name not in {r.name for r in needed}],
         seconds=round(deadline.elapsed(), 2),
     )
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Crossed predictions, and what they come to by the contract's metric."""
+
+    crossed: np.ndarray
+    calibration: Calibration | None
+    oof: np.ndarray
+    """The same calibrated."""
+    decision: list[float]
+    decided: np.ndarray
+    scores: list[float]
+    """One a fold."""
+
+    @classmethod
+    def of(cls, crossed: np.ndarray, problem: Problem) -> _Scored:
+        calibration, oof = problem.calibrate(crossed)
+        decision, decided = problem.decide(oof)
+        return cls(crossed, calibration, oof, decision, decided, problem.fold_scores(decided))
+
+    def gain_over(self, scores: list[float], problem: Problem) -> tuple[float, float]:
+        """Mean over folds of how much better than others this is, above 0 is better, and its standard error."""
+        if not self.scores:
+            return 0.0, 0.0
+        sign = 1.0 if problem.contract.direction == "maximize" else -1.0
+        gain = sign * (sum(self.scores) / len(self.scores) - sum(scores) / len(self.scores))
+        return gain, paired_error(self.scores, scores, problem.scheme.repeats)
+
+
+def _second_layer(
+    records: list[Candidate],
+    members: list[Member],
+    said: dict[str, np.ndarray],
+    blend: _Scored,
+    problem: Problem,
+    deadline: Deadline,
+    refit_s: float | None,
+) -> tuple[Stack | None, _Scored | None, float]:
+    """A second layer over the candidates, what it comes to, and the milliseconds that it adds to a row; none where it proves nothing."""
+    import numpy as np
+
+    from tools.deadline import DeadlineReached
+    from tools.stacking import FEWEST_INPUTS, LEAST_S, choose_inputs, fit_stack, latency_ms, stackable
+
+    nothing = None, None, 0.0
+    inputs = choose_inputs(records, [m.name for m in members], problem.n_classes, refit_s)
+    if not stackable(problem) or len(inputs) < FEWEST_INPUTS or deadline.remaining() < LEAST_S:
+        return nothing
+    predictions = np.stack([said[name] for name in inputs])
+    try:
+        found = fit_stack(predictions, blend.crossed, inputs, problem, deadline)
+        if found is None:
+            return nothing
+        stack, mixed = found
+        layered = _Scored.of(mixed, problem)
+        gain, noise = layered.gain_over(blend.scores, problem)
+        if gain <= PROVEN * noise or gain <= 0:
+            return nothing
+        return stack, layered, latency_ms(stack, predictions, problem)
+    except DeadlineReached:
+        return nothing
 
 
 def _own_ms(record: Candidate, shared_ms: float) -> float:
@@ -177,48 +249,8 @@ def _choose(space: Workspace, names: list[str] | None) -> list[Candidate]:
     return records
 
 
-def _fit_weights(predictions: np.ndarray, problem: Problem, deadline: Deadline) -> tuple[np.ndarray, np.ndarray]:
-    """Weights over all folds of all repeats, and out-of-fold predictions whose weights were chosen on the other folds of their repeat.
-
-    Args:
-        predictions: out of fold, (m, repeats · n, k) or (m, repeats · n).
-    """
-    import numpy as np
-
-    from tools.folds import fold_ids
-    from tools.metrics import find_metric
-    from tools.selection import by_fold, greedy_weights, loss_function, weighed_by, weighted
-
-    task = problem.contract.task
-    loss = loss_function(weighed_by(problem.contract.metric, task), task)
-    ranks = find_metric(problem.contract.metric).compares_rows
-    repeats, n = problem.scheme.repeats, problem.n_rows
-    said, truth = predictions, np.tile(problem.y, repeats)
-    if problem.units is not None and find_metric(problem.contract.metric).in_units:
-        said, truth = predictions / np.tile(problem.units, repeats), truth / np.tile(problem.units, repeats)
-    # Folds of different repeats are no one fold, so each gets a number of its own.
-    folds = np.concatenate([np.where(f >= 0, f + r * n, -1) for r, f in enumerate(problem.scheme.folds)])
-    rows, ids = np.flatnonzero(folds >= 0), fold_ids(folds)
-    crossed = problem.empty_oof()
-
-    def fit(learn: np.ndarray, share: float) -> np.ndarray:
-        if len(learn) > MOST_ROWS:
-            learn = np.sort(np.random.default_rng(problem.contract.seed).choice(learn, MOST_ROWS, replace=False))
-        chosen = by_fold(loss, folds[learn]) if ranks else loss
-        return greedy_weights(said[:, learn], truth[learn], chosen, deadline.share(share))
-
-    weights = fit(rows, deadline.remaining() / (len(ids) + 1))
-    for i, fold in enumerate(ids):
-        inside = np.flatnonzero(folds == fold)
-        others = rows[(rows // n == fold // n) & (folds[rows] != fold)]
-        usable = len(others) > 0 and (problem.n_classes == 0 or len(np.unique(truth[others])) == len(np.unique(truth[rows])))
-        chosen = fit(others, deadline.remaining() / (len(ids) - i)) if usable else weights
-        crossed[inside] = weighted(predictions[:, inside], chosen)
-    return weights, crossed
-
-
-def _free_name(space: Workspace, members: list[Member]) -> str:
+def _free_name(space: Workspace, members: list[Member], stack: Stack | None) -> str:
     """The first name that no ensemble has; one of the same members is made once more, as after a call that was cut off."""
     there = {record.name: record for record in leaderboard(space) if record.family == ENSEMBLE}
     names = (ENSEMBLE if n == 1 else f"{ENSEMBLE}-{n}" for n in count(1))
-    return next(name for name in names if name not in there or there[name].members == members)
+    return next(name for name in names if name not in there or (there[name].members, there[name].stack) == (members, stack))

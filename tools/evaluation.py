@@ -15,6 +15,7 @@ from tools.degradation import Degradation
 from tools.extras import Extras
 from tools.show import progress
 from tools.spec import ToolRefused, tool
+from tools.stack import Stack
 from tools.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class EvaluationResult(BaseModel):
     """Of the out-of-fold predictions, the deciding metric first."""
     fold_scores: list[float]
     members: list[Member]
+    stack: Stack | None = None
+    """The second layer of an ensemble that has one."""
     calibration: Calibration | None = None
     """What its probabilities go through, None where that gains nothing beyond noise."""
     uncalibrated: float | None = None
@@ -139,6 +142,7 @@ def evaluate(
         metrics=metrics,
         fold_scores=record.fold_scores,
         members=record.members,
+        stack=record.stack,
         calibration=record.calibration,
         uncalibrated=_uncalibrated(space, record, problem),
         importance=importance,

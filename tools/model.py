@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.calibration import Calibration
-from tools.candidates import CODE, ENSEMBLE, Candidate, load_candidate, load_code
+from tools.candidates import CODE, ENSEMBLE, Candidate, load_candidate, load_code, load_oof
 from tools.columns import coerce
 from tools.contract import Contract, TableSchema
 from tools.deadline import Deadline
 from tools.families.fitted import Fitted
 from tools.preparation import Preparation, every_column, load_preparation
-from tools.problem import Problem
+from tools.problem import Problem, load_problem
+from tools.stack import Stack
+from tools.stacking import FittedStack
 from tools.tables import TableError
 from tools.timeline import Irregular
 from tools.workspace import Workspace
@@ -52,7 +54,7 @@ class FittedMember:
 
 @dataclass
 class FittedModel:
-    """Weighted average of fitted members."""
+    """Weighted average of fitted members, and the second layer over them where there is one."""
 
     contract: Contract
     schema: TableSchema
@@ -65,6 +67,7 @@ class FittedModel:
     """One multiplier a class that decides which is called; empty for the most probable class."""
     last: dict[str, int] | None = None
     """Last step of each series, by key; None where nothing is forecast."""
+    stack: FittedStack | None = None
 
     def predict_table(self, frame: pd.DataFrame) -> Array:
         """Predict rows of any table that has the columns which the members use.
@@ -113,10 +116,15 @@ class FittedModel:
             )
 
     def _predict(self, X: pd.DataFrame) -> Array:
-        values = np.asarray(sum(m.weight * m.predict(X) for m in self.members), dtype=np.float64)
-        if self.contract.predicts != "classes":
+        said = {member.candidate.name: member.predict(X) for member in self.members}
+        values = np.asarray(sum(m.weight * said[m.candidate.name] for m in self.members), dtype=np.float64)
+        classes = self.contract.predicts == "classes"
+        if classes:
+            values = values / values.sum(axis=1, keepdims=True)
+        if self.stack:
+            values = self.stack.mixed(values, said)
+        if not classes:
             return values
-        values = values / values.sum(axis=1, keepdims=True)
         return self.calibration.apply(values) if self.calibration else values
 
     @property
@@ -133,10 +141,13 @@ class FittedModel:
 
 
 def members_of(space: Workspace, candidate: Candidate) -> list[tuple[Candidate, float]]:
-    """The candidates to fit with their weights: an ensemble's members, or the candidate alone."""
+    """The candidates to fit with their weights: an ensemble's members, those that only its second layer asks with 0, or the candidate
+    alone."""
     if candidate.family != ENSEMBLE:
         return [(candidate, 1.0)]
-    return [(load_candidate(space, member.name), member.weight) for member in candidate.members]
+    weights = {member.name: member.weight for member in candidate.members}
+    asked = candidate.stack.inputs if candidate.stack else []
+    return [(load_candidate(space, name), weights.get(name, 0.0)) for name in dict.fromkeys([*weights, *asked])]
 
 
 def fit_model(
@@ -167,9 +178,18 @@ def fit_model(
         if after is not None:
             after(record.name)
     calibration = candidate.calibration if candidate.family == ENSEMBLE else None
+    stack = _fit_stack(space, candidate.stack) if candidate.stack else None
     return FittedModel(
-        problem.contract, problem.schema, members, problem.n_rows, calibration, tuple(candidate.decision), last=_last(problem)
+        problem.contract, problem.schema, members, problem.n_rows, calibration, tuple(candidate.decision), last=_last(problem), stack=stack
     )
+
+
+def _fit_stack(space: Workspace, stack: Stack) -> FittedStack:
+    """Fit a second layer on what its inputs said of the training rows out of fold: of rows of the holdout they have said nothing."""
+    from tools.stacking import refit_stack
+
+    train = load_problem(space)
+    return refit_stack(stack, np.stack([load_oof(space, name, train) for name in stack.inputs]), train)
 
 
 def _last(problem: Problem) -> dict[str, int] | None:

@@ -62,6 +62,7 @@ def describe(model: FittedModel, candidate: str) -> dict[str, Any]:
             }
             for member in model.members
         ],
+        "stack": model.stack.stack.model_dump(mode="json") if model.stack else None,
         "calibration": _plain(model.calibration),
         "decision": list(model.decision),
         "importance": model.importance,

@@ -37,11 +37,13 @@ def exact(model: FittedModel, X: pd.DataFrame) -> Contributions | None:
     """Contributions on the raw scale of a model whose trees compute them; None where no such sum gives the prediction.
 
     Fits with several seeds are averaged. Members are too, where their raw scale is the prediction's own: probabilities of several
-    members do not add up on the scale of log-odds.
+    members do not add up on the scale of log-odds, and what a second layer makes of them is no sum.
 
     Args:
         X: rows in the schema's dtypes.
     """
+    if model.stack is not None:
+        return None
     if len(model.members) > 1 and (model.contract.predicts != "values" or any(_logarithmic(member) for member in model.members)):
         return None
     total: dict[str, Array] = {}

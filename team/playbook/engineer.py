@@ -340,6 +340,7 @@ def _chosen(t: Transcript) -> tuple[str, str]:
             "best_single"
         ], f"The blend gains nothing over {r['best_single']} ({metric} {score(r['best_single_score'])}), so that is kept."
     members = joined([f"{m['name']} {m['weight']:.2f}" for m in r["members"][:6]])
+    members += f" with a second layer over {len(r['stack']['inputs'])} candidates" if r.get("stack") else ""
     if r["gain"] > 0:
         return r["recommended"], f"The blend of {members} is {gain} better {unseen}."
     flattered = "as the best of many that one is flattered by being picked, and the average is not"

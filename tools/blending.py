@@ -1,0 +1,54 @@
+"""Weights of a blend, and what it predicts for rows that its weights never saw."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.folds import fold_ids
+from tools.metrics import find_metric
+from tools.selection import by_fold, greedy_weights, loss_function, weighed_by, weighted
+
+if TYPE_CHECKING:
+    from tools.deadline import Deadline
+    from tools.problem import Problem
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_ROWS = 20_000
+"""Out-of-fold rows that decide the weights; beyond, a sample does."""
+
+
+def cross_weighed(predictions: Array, problem: Problem, deadline: Deadline) -> tuple[Array, Array]:
+    """Weights over all folds of all repeats, and out-of-fold predictions whose weights were chosen on the other folds of their repeat.
+
+    Args:
+        predictions: out of fold, (m, repeats · n, k) or (m, repeats · n).
+    """
+    task = problem.contract.task
+    loss = loss_function(weighed_by(problem.contract.metric, task), task)
+    ranks = find_metric(problem.contract.metric).compares_rows
+    repeats, n = problem.scheme.repeats, problem.n_rows
+    said, truth = predictions, np.tile(problem.y, repeats)
+    if problem.units is not None and find_metric(problem.contract.metric).in_units:
+        said, truth = predictions / np.tile(problem.units, repeats), truth / np.tile(problem.units, repeats)
+    # Folds of different repeats are no one fold, so each gets a number of its own.
+    folds = np.concatenate([np.where(f >= 0, f + r * n, -1) for r, f in enumerate(problem.scheme.folds)])
+    rows, ids = np.flatnonzero(folds >= 0), fold_ids(folds)
+    crossed = problem.empty_oof()
+
+    def fit(learn: Array, share: float) -> Array:
+        if len(learn) > MOST_ROWS:
+            learn = np.sort(np.random.default_rng(problem.contract.seed).choice(learn, MOST_ROWS, replace=False))
+        chosen = by_fold(loss, folds[learn]) if ranks else loss
+        return greedy_weights(said[:, learn], truth[learn], chosen, deadline.share(share))
+
+    weights = fit(rows, deadline.remaining() / (len(ids) + 1))
+    for i, fold in enumerate(ids):
+        inside = np.flatnonzero(folds == fold)
+        others = rows[(rows // n == fold // n) & (folds[rows] != fold)]
+        usable = len(others) > 0 and (problem.n_classes == 0 or len(np.unique(truth[others])) == len(np.unique(truth[rows])))
+        chosen = fit(others, deadline.remaining() / (len(ids) - i)) if usable else weights
+        crossed[inside] = weighted(predictions[:, inside], chosen)
+    return weights, crossed
