@@ -85,7 +85,7 @@ class OutOfFold:
         """How differently predictions treat the groups of the sensitive column; empty where none was named.
 
         Args:
-            values: as they are scored, see `decide`; what counts is the mean over repeats, so that a row counts once.
+            values: as they are scored, see `decide`.
         """
         from tools.fairness import disparities, groups_of
 
@@ -93,9 +93,13 @@ class OutOfFold:
         name = contract.constraints.sensitive
         if name is None:
             return {}
-        scored, values = validation.folds[0] >= 0, validation.averaged(values)
+        scored, together = validation.folds[0] >= 0, self._rows.groups("train")
         groups = groups_of(self._rows.columns("train", [name])[name])
-        return disparities(contract.task, self._rows.labels()[scored], values[scored], groups[scored])
+        if name == contract.split.column:  # each of its values is all that belongs together
+            together = None
+        repeats = [each[scored] for each in validation.by_repeat(values)]
+        kept = None if together is None else together[scored]
+        return disparities(contract.task, self._rows.labels()[scored], repeats, groups[scored], kept)
 
     def _units(self, rows: np.ndarray) -> np.ndarray | None:
         units = self._rows.units("train")

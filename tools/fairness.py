@@ -9,12 +9,16 @@ import numpy as np
 from tools.contract import Task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 FEWEST = 30
 """Rows of a group below which its rates say too little."""
+FEWEST_TOGETHER = 5
+"""Where rows belong together, as those of one patient do: how many of such a group must have."""
 MOST_LEVELS = 10
 """A number with more values is cut into quarters."""
 
@@ -28,8 +32,8 @@ def groups_of(values: pd.Series) -> Array:
     return values.astype(object).where(values.notna(), "missing").astype(str).to_numpy(dtype=object).astype(str)
 
 
-def disparities(task: Task, y: Array, predictions: Array, groups: Array) -> dict[str, float]:
-    """The largest differences between groups of 30 rows and more.
+def disparities(task: Task, y: Array, repeats: Sequence[Array], groups: Array, together: Array | None = None) -> dict[str, float]:
+    """The largest differences between groups of 30 rows and more, by what single models do in the mean over repeats.
 
     `selection_rate`: of the share that is called positive (demographic parity). `tpr`: of the share of positives that are found
     (equality of opportunity, Hardt et al. 2016), over groups with that many positives. `error`: of the share of wrong calls, or of
@@ -37,30 +41,36 @@ def disparities(task: Task, y: Array, predictions: Array, groups: Array) -> dict
 
     Args:
         y: codes or values, shape (n,).
-        predictions: as they are scored, so that the largest of a row is the class that is called: (n, k), or values (n,).
+        repeats: predictions of each repeat as they are scored, so that the largest of a row is the class that is called: (n, k), or
+            values (n,). A row counts once, however often it was predicted.
         groups: shape (n,).
+        together: which rows belong together, shape (n,); a group has five of them at least then, or its rates are of a few alone.
 
     Returns:
         Differences of 0 and more; empty with fewer than two such groups.
     """
-    if predictions.ndim == 1:
-        wrong = np.abs(predictions - y)
-        wrong = wrong / max(float(wrong.mean()), 1e-12)
-    else:
-        called = predictions.argmax(axis=1)
-        wrong = (called != y).astype(np.float64)
-    members = [groups == name for name in np.unique(groups)]
-    members = [inside for inside in members if inside.sum() >= FEWEST]
+    members = [inside for inside in (groups == name for name in np.unique(groups)) if _enough(inside, together)]
     if len(members) < 2:
         return {}
+    if repeats[0].ndim == 1:
+        wrong = np.mean([np.abs(each - y) for each in repeats], axis=0)
+        wrong = wrong / max(float(wrong.mean()), 1e-12)
+    else:
+        calls = [each.argmax(axis=1) for each in repeats]
+        wrong = np.mean([called != y for called in calls], axis=0)
     found = {"error": _spread([float(wrong[inside].mean()) for inside in members])}
     if task == "binary":
-        found["selection_rate"] = _spread([float((called[inside] == 1).mean()) for inside in members])
+        selected = np.mean([called == 1 for called in calls], axis=0)
+        found["selection_rate"] = _spread([float(selected[inside].mean()) for inside in members])
         positives = [inside & (y == 1) for inside in members]
-        rates = [float((called[inside] == 1).mean()) for inside in positives if inside.sum() >= FEWEST]
+        rates = [float(selected[inside].mean()) for inside in positives if _enough(inside, together)]
         if len(rates) > 1:
             found["tpr"] = _spread(rates)
     return found
+
+
+def _enough(inside: Array, together: Array | None) -> bool:
+    return inside.sum() >= FEWEST and (together is None or len(np.unique(together[inside])) >= FEWEST_TOGETHER)
 
 
 def _spread(rates: list[float]) -> float:

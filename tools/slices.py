@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Le
 from pydantic import BaseModel
 
-from tools.candidates import load_candidate, load_oof
+from tools.candidates import load_candidate, load_repeats
 from tools.spec import ToolRefused, tool
 from tools.workspace import workspace
 
@@ -80,7 +80,7 @@ def find_slices(
     """Find the slices of the table where a candidate errs most, and test them on rows that had no part in finding them."""
     from tools.deadline import Deadline
     from tools.problem import load_problem
-    from tools.slicing import capped, conditions, halves, loss_of_rows, search, verify
+    from tools.slicing import capped, conditions, halves, mean_losses, search, verify
 
     deadline = Deadline(time_s)
     space = workspace()
@@ -88,14 +88,14 @@ def find_slices(
     problem = load_problem(space)
     if problem.contract.predicts in ("groups", "scores"):
         raise ToolRefused("there is no target here that rows could be judged by; examine_structure says what was found.")
-    predictions = load_oof(space, candidate, problem)
+    predictions = load_repeats(space, candidate, problem)
     oof = problem.decide(predictions)[1]
     rows = int(problem.validated.sum())
     if rows < FEWEST_ROWS:
         raise ToolRefused(
             f"{rows} validated rows are too few to find slices on one half and test them on the other ({FEWEST_ROWS} needed)."
         )
-    losses, kind = capped(*loss_of_rows(problem, predictions, oof))
+    losses, kind = capped(*mean_losses(problem, predictions, oof))
     found, tested = halves(problem, losses, _groups(problem))
     if min(len(found.rows), len(tested.rows)) < FEWEST_ROWS // 4:
         raise ToolRefused(
@@ -148,8 +148,11 @@ def _told(problem: Problem, oof: np.ndarray, half: Half, verdict: Hypothesis) ->
 
 
 def _score(problem: Problem, oof: np.ndarray, rows: np.ndarray) -> float | None:
+    """The contract's metric on some rows, in the mean over repeats; None where it is undefined there."""
+    import numpy as np
+
     try:
-        return _rounded(problem.score(oof, rows))
+        return _rounded(float(np.mean([problem.score(each, rows) for each in problem.scheme.by_repeat(oof)])))
     except ValueError:
         return None
 

@@ -109,6 +109,20 @@ class Hypothesis:
         return _all(self.conditions, problem.X)
 
 
+def mean_losses(problem: Problem, predictions: Array, decided: Array) -> tuple[Array, str]:
+    """One loss a row, and what it is, in the mean over repeats: that of a single model, and every row once.
+
+    The mean prediction of several repeats errs less than any single model, and least where a model wavers most.
+
+    Args:
+        predictions: out of fold, of all repeats, (repeats · n, k) or (repeats · n,).
+        decided: the same as they are scored, see `Problem.decide`.
+    """
+    pairs = zip(problem.scheme.by_repeat(predictions), problem.scheme.by_repeat(decided), strict=True)
+    found = [loss_of_rows(problem, each, called) for each, called in pairs]
+    return np.mean([losses for losses, _ in found], axis=0), found[0][1]
+
+
 def loss_of_rows(problem: Problem, predictions: Array, decided: Array | None = None) -> tuple[Array, str]:
     """One loss a row, and what it is, see `row_losses`."""
     contract, y = problem.contract, problem.y

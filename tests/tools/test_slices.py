@@ -14,7 +14,7 @@ from tools.contract import Contract, Split, TableSchema
 from tools.deadline import Deadline
 from tools.problem import Problem, load_problem
 from tools.slices import LEVEL, find_slices
-from tools.slicing import Half, capped, conditions, halves, loss_of_rows, search, verify
+from tools.slicing import Half, capped, conditions, halves, loss_of_rows, mean_losses, search, verify
 from tools.spec import ToolRefused
 from tools.workspace import Workspace
 
@@ -153,6 +153,25 @@ def test_a_rows_loss_follows_the_metric(metric: str, kind: str) -> None:
     losses, told = loss_of_rows(problem, problem.y + 2.0)
     assert told == kind
     assert np.allclose(losses, 2.0 if metric == "mae" else 4.0)
+
+
+def test_repeats_are_judged_one_by_one_and_a_row_counts_once(open_workspace: Open) -> None:
+    """Two repeats err to opposite sides where the plan is plus: their mean is right there, and no model is."""
+    space = open_workspace(table(2000), "y", "regression")
+    (space.data / "contract.json").write_text(space.contract.model_copy(update={"repeats": 2}).model_dump_json())
+    problem = load_problem(space)
+    bad = (problem.X["plan"] == "plus").to_numpy()
+    noise, off = np.random.default_rng(1).normal(size=problem.n_rows), np.where(bad, 2.0, 0.0)
+    assert problem.scheme.repeats == 2
+    put(space, np.concatenate([problem.y + noise + off, problem.y + noise - off]))
+    result = find_slices("c")
+    assert (result.rows, result.slices[0].conditions) == (problem.n_rows, ["plan = 'plus'"])
+    assert result.slices[0].score is not None
+    assert result.slices[0].score > 2.0
+    averaged, _ = loss_of_rows(problem, problem.y + noise)
+    single, kind = mean_losses(problem, *2 * [np.concatenate([problem.y + noise + off, problem.y + noise - off])])
+    assert np.allclose(single - averaged, off**2)
+    assert kind == "squared error"
 
 
 def test_one_row_cannot_hide_a_slice(open_workspace: Open) -> None:

@@ -70,14 +70,31 @@ def test_differences_between_groups_of_two_classes() -> None:
     y = np.tile([0, 1], 105)
     called = np.where(groups == "a", y, 0)
     called[groups == "few"] = 1
-    found = disparities("binary", y, np.eye(2)[called], groups)
+    found = disparities("binary", y, [np.eye(2)[called]], groups)
     assert found == {"error": 0.5, "selection_rate": 0.5, "tpr": 1.0}
-    assert disparities("binary", y, np.eye(2)[called], np.repeat("one", 210)) == {}
+    assert disparities("binary", y, [np.eye(2)[called]], np.repeat("one", 210)) == {}
+
+
+def test_differences_are_those_of_single_models_in_the_mean_over_repeats() -> None:
+    """Each repeat calls other halves of group b wrongly; their mean prediction would call all of it rightly, or none."""
+    groups, y = np.repeat(["a", "b"], 100), np.ones(200, dtype=int)
+    first, second = np.full((200, 2), [0.0, 1.0]), np.full((200, 2), [0.0, 1.0])
+    first[100:150], second[150:] = [0.6, 0.4], [0.6, 0.4]
+    found = disparities("binary", y, [first, second], groups)
+    assert found == {"error": 0.5, "selection_rate": 0.5, "tpr": 0.5}
+    assert disparities("binary", y, [(first + second) / 2], groups)["error"] == 0.0
+
+
+def test_rows_of_four_patients_are_no_group() -> None:
+    groups, y, called = np.repeat(["a", "b"], 100), np.ones(200, dtype=int), np.repeat([1, 0], 100)
+    patients = np.where(groups == "a", np.arange(200) % 10, 20 + np.arange(200) % 4)
+    assert disparities("binary", y, [np.eye(2)[called]], groups, patients) == {}
+    assert disparities("binary", y, [np.eye(2)[called]], groups, np.where(patients < 20, patients, np.arange(200)))["error"] == 1.0
 
 
 def test_differences_of_numbers_are_shares_of_the_error() -> None:
     y, groups = np.zeros(200), np.repeat(["a", "b"], 100)
-    assert disparities("regression", y, np.where(groups == "a", 1.0, 3.0), groups) == {"error": pytest.approx(1.0)}
+    assert disparities("regression", y, [np.where(groups == "a", 1.0, 3.0)], groups) == {"error": pytest.approx(1.0)}
 
 
 def test_many_numbers_become_quarters_and_missing_ones_a_group() -> None:
