@@ -43,7 +43,7 @@ class Host:
             classes=settings.classes,
             seed=settings.seed,
             holdout=settings.holdout,
-            folds=settings.folds if isinstance(settings.folds, int) else Settings.model_fields["folds"].default,
+            folds=settings.folds if isinstance(settings.folds, int) else None,
             validation=settings.validation,
             repeats=settings.repeats,
             leave_one_out=settings.folds == "loo",

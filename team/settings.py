@@ -105,8 +105,8 @@ Sandbox = Annotated[
 
 
 def _folds(value: Any) -> Any:
-    """A whole number from 2 to 20, or `loo`."""
-    if value == "loo":
+    """A whole number from 2 to 20, `loo`, or None."""
+    if value is None or value == "loo":
         return value
     number = int(value) if str(value).strip().isdecimal() else 0
     if isinstance(value, bool) or not 2 <= number <= 20:
@@ -213,8 +213,8 @@ class Settings(BaseSettings):
     """Seed of the split, the folds and every estimator."""
     holdout: float = Field(0.2, gt=0, lt=1)
     """Share of the rows that is sealed as holdout."""
-    folds: Annotated[int | Literal["loo"], BeforeValidator(_folds)] = 5
-    """Cross-validation folds, or loo: each row, or each group, is left out alone."""
+    folds: Annotated[int | Literal["loo"] | None, BeforeValidator(_folds)] = None
+    """Cross-validation folds, or loo: each row, or each group, is left out alone. None takes as many as suit the number of rows."""
     validation: SchemeName | None = None
     """Validation scheme; None takes the one that fits the split. repeated deals the rows to folds five times; nested makes the search
     again inside outer folds."""

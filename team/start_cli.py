@@ -36,7 +36,7 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Seed of splits and estimators.  [default: 0]")] = None,
     holdout: Annotated[float | None, typer.Option(help="Share of the rows that is sealed.  [default: 0.2]")] = None,
     folds: Annotated[
-        str | None, typer.Option(help="Cross-validation folds; loo leaves each row, or group, out alone.  [default: 5]")
+        str | None, typer.Option(help="Cross-validation folds; loo leaves each row, or group, out alone.  [default: by rows]")
     ] = None,
     validation: Annotated[
         str | None,

@@ -21,6 +21,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 LEAST_HISTORY = 2
 """Steps that every series must have before its first backtest."""
+BACKTESTS = 5
+"""As many as there are where nobody says and the series have room."""
 MOST_SERIES = 20_000
 LONGEST_SHARE = 6
 """An inferred horizon takes at most this part of the shortest series."""
@@ -204,7 +206,8 @@ def _folds(series: Array, lengths: Array, horizon: int, wish: Wish, season: int,
         )
     if room[0] < 1:
         folds = 1
-    if folds < wish.folds:
+    wanted = wish.folds or BACKTESTS
+    if folds < wanted:
         whose = f"series {name!r}" if name else "the series"
-        notes.append(f"{folds} backtest{'s' * (folds > 1)} instead of {wish.folds}: {whose} has {shortest} steps.")
-    return min(folds, wish.folds)
+        notes.append(f"{folds} backtest{'s' * (folds > 1)} instead of {wanted}: {whose} has {shortest} steps.")
+    return min(folds, wanted)

@@ -42,7 +42,8 @@ class Wish:
     """Of an ordinal target, from the lowest to the highest."""
     seed: int = 0
     holdout: float = 0.2
-    folds: int = 5
+    folds: int | None = None
+    """None takes as many as suit the number of rows."""
     validation: str | None = None
     """A `SchemeName` of `tools.schemes`."""
     repeats: int | None = None

@@ -23,6 +23,8 @@ MOST_LEFT_OUT = 500
 """Rows or groups that can be left out one by one: each costs every candidate a fit."""
 SCORED_TOGETHER = 10
 """Folds that predictions under leave-one-out are scored in, since a single row has no ROC AUC and no spread."""
+TINY, SMALL, LARGE = 80, 1_000, 50_000
+"""Numbers of training rows between which there are 8, 5 and 3 folds."""
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 GAP = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)?\s*")
 
@@ -66,8 +68,21 @@ def chosen_scheme(wish: Wish, split: str, rows: int) -> Scheme:
     kind: FoldKind | None = None
     if wish.validation in ("kfold", "stratified", "group", "time"):
         kind = wish.validation  # type: ignore[assignment]  # one of the four
-    folds = max(2, min(SCORED_TOGETHER, round(rows * (1 - wish.holdout)) // 2)) if alone else wish.folds
+    learn = round(rows * (1 - wish.holdout))
+    folds = max(2, min(SCORED_TOGETHER, learn // 2)) if alone else wish.folds or usual_folds(learn, split)
     return Scheme(kind, folds, repeats, alone, wish.window or "expanding")
+
+
+def usual_folds(rows: int, split: str = "random") -> int:
+    """How many folds there are where nobody says: more where rows are few, so that a fit has most of them, fewer where fits take long.
+
+    Args:
+        rows: that there are to learn from.
+        split: how the holdout is taken. Groups and times are few as a rule, whatever the number of rows.
+    """
+    if split in ("group", "time") or rows < TINY:
+        return 5
+    return 8 if rows < SMALL else 5 if rows < LARGE else 3
 
 
 def left_out_alone(wish: Wish) -> bool:

@@ -67,7 +67,7 @@ def seal_holdout(
     from tools.labels import joined, named_columns
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
-    from tools.schemes import check_left_out, check_scheme, chosen_scheme, described, gap_of, left_out_alone, metric_left_out
+    from tools.schemes import check_left_out, check_scheme, chosen_scheme, described, gap_of, left_out_alone, metric_left_out, usual_folds
     from tools.splitting import check_events, check_target, infer_task, split_rows
     from tools.tables import read_table
     from tools.untargeted import seal_without_target
@@ -115,7 +115,7 @@ def seal_holdout(
         known &= ends.notna()
         frame = frame.assign(**{event: ends})
     alone = left_out_alone(wish)
-    check_target(values[known], task, 1 if task == "forecast" else 2 if alone else wish.folds)
+    check_target(values[known], task, 1 if task == "forecast" else 2 if alone else wish.folds or usual_folds(int(known.sum())))
     rows = frame.assign(**{target: values})[known].reset_index(drop=True)
     if event is not None:
         check_events(rows[event])

@@ -45,7 +45,7 @@ def seal_without_target(
     from tools.columns import days_come_first, infer_schema
     from tools.metrics import default_metric, metric_for, undefined_reason
     from tools.problem import encode_target
-    from tools.schemes import chosen_scheme, described
+    from tools.schemes import chosen_scheme, described, usual_folds
     from tools.sealing import ContractSealed
     from tools.splitting import split_rows
 
@@ -65,10 +65,9 @@ def seal_without_target(
     if label is not None:
         rows, positive = _labelled(rows, label)
         without = len(frame) - len(rows)
-    if len(rows) < FEWEST_ROWS_A_FOLD * (wish.folds + 1):
-        raise InputRefused(
-            f"{len(rows)} rows for {wish.folds} folds; expected at least {FEWEST_ROWS_A_FOLD * (wish.folds + 1)}. Bring more."
-        )
+    folds = wish.folds or usual_folds(len(rows))
+    if len(rows) < FEWEST_ROWS_A_FOLD * (folds + 1):
+        raise InputRefused(f"{len(rows)} rows for {folds} folds; expected at least {FEWEST_ROWS_A_FOLD * (folds + 1)}. Bring more.")
     wanted = agreed("metric", wish.metric, metric) or ("roc_auc" if label is not None else default_metric(task))
     try:
         chosen = metric_for(wanted, task)

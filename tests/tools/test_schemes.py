@@ -16,7 +16,7 @@ from tests.tools.test_folds import contract
 from tools.contract import Contract, Split
 from tools.folds import Validation, make_validation
 from tools.intake import fetch_data
-from tools.schemes import described
+from tools.schemes import described, usual_folds
 from tools.sealing import seal_holdout
 from tools.spec import InputRefused
 
@@ -161,14 +161,14 @@ def sealed(tmp_path: Path, rows: int = 120, **settings: Any) -> Contract:
 @pytest.mark.parametrize(
     ("settings", "fields", "told"),
     [
-        ({}, {"folds": 5, "repeats": 1}, "5 folds of shuffled rows; because nothing that was said ties rows together"),
+        ({}, {"folds": 8, "repeats": 1}, "8 folds of shuffled rows; because nothing that was said ties rows together"),
         ({"validation": "stratified"}, {"fold_kind": "stratified"}, "the target's range is dealt evenly; as was asked for"),
-        ({"validation": "repeated"}, {"repeats": 5}, "5 folds of shuffled rows, dealt 5 times anew; as was asked for"),
+        ({"validation": "repeated"}, {"repeats": 5}, "8 folds of shuffled rows, dealt 5 times anew; as was asked for"),
         ({"repeats": 3, "folds": 4}, {"repeats": 3, "folds": 4}, "4 folds of shuffled rows, dealt 3 times anew"),
         ({"folds": "loo"}, {"leave_one_out": True, "folds": 10}, "each row is predicted by a model that learned from all others"),
         ({"validation": "loo", "group": "who"}, {"leave_one_out": True, "fold_kind": "group"}, "leave-one-out: each 'who' is predicted"),
         ({"group": "who"}, {"fold_kind": "group"}, "never part the rows of one 'who'; because rows of one 'who' belong together"),
-        ({"validation": "nested"}, {"repeats": 1, "validation": None}, "5 folds of shuffled rows"),
+        ({"validation": "nested"}, {"repeats": 1, "validation": None}, "8 folds of shuffled rows"),
         (
             {"time_column": "day", "gap": "1w", "window": "sliding"},
             {"window": "sliding", "rows_train": 89},
@@ -240,3 +240,10 @@ def test_the_gap_lies_before_the_holdout_too() -> None:
     split = Split(kind="time", column="step", holdout_fraction=0.2, seed=0, gap=5)
     train, holdout = split_rows(frame, None, split)
     assert (train.tolist(), holdout.tolist()) == (list(range(75)), list(range(80, 100)))
+
+
+@pytest.mark.parametrize(
+    ("rows", "split", "folds"), [(40, "random", 5), (300, "stratified", 8), (300, "group", 5), (4_000, "random", 5), (80_000, "random", 3)]
+)
+def test_few_rows_get_more_folds_and_many_get_fewer(rows: int, split: str, folds: int) -> None:
+    assert usual_folds(rows, split) == folds

@@ -68,7 +68,7 @@ def test_groups_of_wines_are_their_cultivars(tmp_path: Path, monkeypatch: pytest
     problem = load_problem(space)
     found = h.vault.out_of_fold.score(space.candidates / board[0].name / "oof.parquet")
     assert found.score == pytest.approx(board[0].score)
-    assert len(found.fold_scores) == 5
+    assert len(found.fold_scores) == h.vault.contract.folds
     kept = [WINE.target[i] for i in _rows_of(space.table("train"))]
     assert adjusted_rand_score(kept, load_oof(space, board[0].name, problem)) > 0.8, "folds number their groups alike"
     with pytest.raises(ToolRefused, match="groups cannot be averaged"):
