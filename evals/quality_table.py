@@ -3,36 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class Result:
-    """What one contestant reached on one table with one seed."""
-
-    contestant: str
-    table: str
-    metric: str
-    seconds: float
-    seed: int
-    score: float | None
-    """On the rows that were held back; None when it failed."""
-    wall_s: float | None
-    info: dict[str, Any] = field(default_factory=dict)
-    error: str = ""
-
-    @property
-    def key(self) -> tuple[str, str, float, int]:
-        return self.contestant, self.table, self.seconds, self.seed
-
-    def __str__(self) -> str:
-        told = f"{self.score:.5g}" if self.score is not None else f"failed: {self.error}"
-        wall = f"{self.wall_s:.0f} s" if self.wall_s is not None else ""
-        model = self.info.get("model", "")
-        return f"{self.table:12} {self.contestant:18} seed {self.seed}  {told:10} {wall} {model}"
+from evals.results import Result
 
 
 def table(results: Sequence[Result], directions: Mapping[str, str]) -> str:

@@ -48,20 +48,20 @@ class OutOfFold:
 
     def calibrate(self, values: np.ndarray) -> tuple[Calibration | None, np.ndarray]:
         """The calibration of predictions that were made in quarantine, and these calibrated: see `tools.calibrating.calibrate`."""
-        from tools.calibrating import calibrate
+        from tools.corrections import calibrated
 
-        contract = self._rows.contract
-        return calibrate(contract.metric, contract.task, self._rows.labels(), values, self._rows.validation().folds[0], contract.seed)
+        return calibrated(self._rows.contract, self._rows.labels(), values, self._rows.validation().folds[0])
 
     def decide(self, values: np.ndarray) -> Decided:
         """Like `score`, for predictions that were checked already; folds without a score are left out."""
         import numpy as np
 
-        from tools.deciding import Decided, decide
+        from tools.corrections import decided
+        from tools.deciding import Decided
         from tools.metrics import score
 
         contract, validation, labels = self._rows.contract, self._rows.validation(), self._rows.labels()
-        decision, values = decide(contract.metric, contract.task, labels, values, validation.folds[0], contract.seed)
+        decision, values = decided(contract, labels, values, validation.folds[0])
         pooled, by_fold = [], []
         for repeat, (folds, each) in enumerate(zip(validation.folds, validation.by_repeat(values), strict=True)):
             scored = folds >= 0

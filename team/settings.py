@@ -157,17 +157,24 @@ def _monotone(value: Any) -> Any:
 
 
 def _families(value: Any) -> Any:
-    text = _joined(value)
-    if text is None:
-        return None
     from tools.families import all_names
 
-    known = all_names()
+    return _known(_joined(value), all_names(), "family", "families")
+
+
+def _omissions(value: Any) -> Any:
+    from tools.families import all_names
+    from tools.omissions import INSTEAD
+
+    return _known(_joined(value), [*INSTEAD, *all_names()], "part or family", "parts and families")
+
+
+def _known(text: Any, known: list[str], one: str, all_: str) -> Any:
     for name in names_of(text) if isinstance(text, str) else ():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"no family {name!r}; {hint}families: {', '.join(known)}")
+            raise ValueError(f"no {one} {name!r}; {hint}{all_}: {', '.join(known)}")
     return text
 
 
@@ -242,6 +249,8 @@ class Settings(BaseSettings):
     """Columns that no model may see: `name,postcode`."""
     sensitive: str | None = None
     """Column whose groups every candidate is compared over; with `forbid` it is no feature."""
+    without: Annotated[str | None, BeforeValidator(_omissions)] = None
+    """Parts of the engine and families to do without, to measure what they are worth: `ensemble,mlp`."""
     series: Names = []
     """Forecasts: columns whose values together name a series."""
     horizon: int | None = Field(None, ge=1, le=10_000)
@@ -275,6 +284,7 @@ class Settings(BaseSettings):
             families=names_of(self.families),
             forbid=names_of(self.forbid),
             sensitive=self.sensitive,
+            without=names_of(self.without),
         )
 
     @classmethod

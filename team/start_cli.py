@@ -56,6 +56,7 @@ def run(
     families: Annotated[str | None, typer.Option(metavar="A,B", help="The only model families that may be fitted.")] = None,
     forbid: Annotated[str | None, typer.Option(metavar="COL,...", help="Columns that no model may see.")] = None,
     sensitive: Annotated[str | None, typer.Option(metavar="COL", help="Column whose groups are compared, for fairness.")] = None,
+    without: Annotated[str | None, typer.Option(metavar="A,B", hidden=True, help="Parts of the engine and families to do without.")] = None,
     series: Annotated[str | None, typer.Option(help="Forecast: columns that together name a series, with commas.")] = None,
     horizon: Annotated[int | None, typer.Option(help="Forecast: steps ahead; left out, what is usual for the frequency.")] = None,
     known: Annotated[str | None, typer.Option(help="Forecast: columns that are known ahead, with commas.")] = None,

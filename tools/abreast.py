@@ -29,7 +29,8 @@ def lanes_for(family: Family, rows: int, setting: Setting, fits: int) -> int:
         rows: of each fit.
         fits: how many there are.
     """
-    lanes = min(setting.threads, fits) if family.abreast and place(family, setting).device == "cpu" else 1
+    wanted = family.abreast and "abreast" not in setting.without
+    lanes = min(setting.threads, fits) if wanted and place(family, setting).device == "cpu" else 1
     if lanes > 1 and (needed := family.memory_mb(rows, setting)) > 0:
         lanes = max(1, min(lanes, int(memory.room_mb() / needed))) if memory.room_mb() < lanes * needed else lanes
     return max(1, lanes)

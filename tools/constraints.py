@@ -38,6 +38,8 @@ class Constraints(BaseModel):
     """Columns that are no features: taken out of the table before anything is shown of it."""
     sensitive: str | None = None
     """Column whose groups every candidate is compared over. It binds nothing; with `forbid` it is no feature and is kept for that."""
+    without: tuple[str, ...] = ()
+    """Parts of the engine (`tools.omissions`) and families that the run does without, so that it can be told what they are worth."""
 
     @property
     def bounded(self) -> bool:
@@ -52,6 +54,8 @@ class Constraints(BaseModel):
         """Why candidates of a family are out, or None when they may be."""
         if family in FLOORS:
             return None
+        if family in self.without:
+            return f"the contract leaves {family} out"
         if self.interpretable and family not in INTERPRETABLE:
             return f"the contract wants a model that a person can read: {', '.join(INTERPRETABLE)}, and no blend"
         if family in BLENDS:

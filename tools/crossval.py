@@ -30,6 +30,7 @@ from tools.problem import Problem
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tools.contract import Contract
     from tools.families.base import Family
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -69,7 +70,7 @@ def threads() -> int:
 
 def setting_for(problem: Problem, preparation: Preparation) -> Setting:
     """What families need to know of a problem under a preparation."""
-    values = problem.contract.predicts == "values"
+    values, without = problem.contract.predicts == "values", problem.contract.constraints.without
     labels = problem.n_classes if problem.contract.predicts == "labels" else 0
     spread = float(problem.y.std()) if values else 0.0
     skew = float((((problem.y - problem.y.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
@@ -82,7 +83,7 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         predicts=problem.contract.predicts,
         counts=problem.contract.task == "count",
         ordered=problem.contract.task == "ordinal",
-        text=preparation.text,
+        text=preparation.text and "texts" not in without,
         dates=preparation.dates,
         seed=problem.contract.seed,
         forecast=problem.contract.forecast,
@@ -92,6 +93,7 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         text_chars=sum(_mean_length(problem.X[column.name]) for column in preparation.columns if column.kind == "text"),
         target_min=float(problem.y.min()) if values else 0.0,
         target_skew=skew,
+        without=without,
     )
 
 
@@ -136,7 +138,7 @@ def evaluate_candidate(
     lanes = lanes_for(model_family, problem.fold_rows, setting, len(parts))
     waves = math.ceil(len(parts) / lanes)
     setting = replace(setting, threads=max(1, setting.threads // lanes))
-    if pace and model_family.iterative and not math.isinf(target.remaining()):
+    if pace and "pilot" not in setting.without and model_family.iterative and not math.isinf(target.remaining()):
         params = _paced(model_family, params, spec.share, problem, preparation, setting, target, waves)
     oof = problem.empty_oof()
     outcomes: list[_Outcome] = []
@@ -309,7 +311,7 @@ def refit(candidate: Candidate, problem: Problem, preparation: Preparation, dead
     X, y = problem.X[[column.name for column in preparation.columns]], problem.y
     if len(rows) < problem.n_rows:
         X, y = X.iloc[rows], y[rows]
-    rounds = refit_iterations(candidate)
+    rounds = refit_iterations(candidate, problem.contract)
     bags = _bags(model_family, len(rows), problem)
     lanes = lanes_for(model_family, len(rows), setting, bags)
     setting = replace(setting, threads=max(1, setting.threads // lanes))
@@ -331,16 +333,18 @@ def refit(candidate: Candidate, problem: Problem, preparation: Preparation, dead
 
 
 def _bags(model_family: Family, rows: int, problem: Problem) -> int:
-    """How many fits are averaged at most: one where the contract bounds what a model may take."""
-    return 1 if problem.contract.constraints.bounded else min(model_family.bags, MOST_BAGS, max(1, 40_000 // max(1, rows)))
+    """How many fits are averaged at most: one where the contract bounds what a model may take, or has no use for more."""
+    constraints = problem.contract.constraints
+    return 1 if constraints.bounded or "seeds" in constraints.without else min(model_family.bags, MOST_BAGS, max(1, 40_000 // max(1, rows)))
 
 
-def refit_iterations(candidate: Candidate) -> int | None:
+def refit_iterations(candidate: Candidate, contract: Contract) -> int | None:
     """How many iterations a fit on all rows gets; None for families without."""
     if not candidate.iterations:
         return None
-    growth = 1 + 0.5 / max(1, candidate.n_folds / candidate.repeats - 1)
-    if candidate.family in ("random_forest", "extra_trees", "survival_forest", "mlp"):
+    fits = candidate.n_folds / candidate.repeats
+    growth = 1 + 0.5 / max(1, (fits if fits >= 2 else contract.folds) - 1)
+    if candidate.family in ("random_forest", "extra_trees", "survival_forest", "mlp") or "growth" in contract.constraints.without:
         growth = 1.0
     return max(1, round(float(np.mean(candidate.iterations)) * growth))
 

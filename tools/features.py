@@ -177,12 +177,24 @@ class TableEncoder:
         text: whether text columns are used.
         dates: whether date columns are used.
         n_classes: 0 for values.
+        without: parts that are left out, see `tools.omissions`.
     """
 
+    without: tuple[str, ...] = ()  # of the class too, for encoders that were saved before there was any
+
     def __init__(
-        self, columns: list[Column], style: Style, *, text: bool = True, dates: bool = True, n_classes: int = 0, seed: int = 0
+        self,
+        columns: list[Column],
+        style: Style,
+        *,
+        text: bool = True,
+        dates: bool = True,
+        n_classes: int = 0,
+        seed: int = 0,
+        without: tuple[str, ...] = (),
     ) -> None:
         self.style = style
+        self.without = without
         self.n_classes = n_classes
         self.seed = seed
         self.numeric = [c.name for c in columns if c.kind in ("numeric", "boolean")]
@@ -198,10 +210,11 @@ class TableEncoder:
         self.text_ = {name: text_features(X[name], self.seed) for name in self.texts}
         self.scores_: dict[str, TextScore] = {}
         scored: dict[str, Array] = {}
-        if self.texts and len(X) >= FEWEST_ROWS:
+        if self.texts and len(X) >= FEWEST_ROWS and "text_reading" not in self.without:
             for name in self.texts:
                 self.scores_[name], scored[name] = text_score(X[name], np.asarray(y), self.n_classes, self.seed)
-        self.wide_ = [name for name in self.categorical if self.style != "codes" and len(self.levels_[name]) > ONE_HOT_UP_TO]
+        means = self.style != "codes" and "target_means" not in self.without
+        self.wide_ = [name for name in self.categorical if means and len(self.levels_[name]) > ONE_HOT_UP_TO]
         encoded = self._fit_target(X, y) if self.wide_ else None
         matrix = self._assemble(X, encoded, scored)
         if self.style == "dense":
@@ -263,9 +276,10 @@ class TableEncoder:
 
         for name in self.categorical:
             codes = self._codes(X[name], name)
-            if self.style == "codes":
+            few = len(self.levels_[name]) <= ONE_HOT_UP_TO
+            if self.style == "codes" or (not few and name not in self.wide_):
                 add(name, codes[:, None])
-            elif name not in self.wide_:
+            elif few:
                 add(name, (codes[:, None] == np.arange(len(self.levels_[name]))).astype(np.float64))
         if encoded is not None:
             each = encoded.shape[1] // len(self.wide_)
@@ -274,7 +288,7 @@ class TableEncoder:
         for name in self.numeric:
             add(name, numbers(X[name])[:, None])
         for name in self.dates:
-            add(name, date_parts(X[name])[0])
+            add(name, date_parts(X[name])[0][:, : 1 if "date_parts" in self.without else None])
         for name in self.texts:
             add(name, self.text_[name].transform(X[name]))
             if name in scored:

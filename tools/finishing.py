@@ -59,6 +59,8 @@ def finish(
     space = workspace()
     if not (space.data / "all.parquet").is_file():
         raise ToolRefused("the holdout is still sealed, so there are no rows to finish on: call open_holdout first.")
+    if "refit" in space.contract.constraints.without:
+        raise ToolRefused("the contract leaves the refit out. The model that was scored is there: package that.")
     record = load_candidate(space, candidate)
     problem = load_problem(space, "all")
     try:

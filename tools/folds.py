@@ -89,6 +89,12 @@ def make_validation(train: pd.DataFrame, contract: Contract) -> Validation:
 
 
 def make_folds(train: pd.DataFrame, contract: Contract, repeat: int = 0) -> Array:
+    """Fold id of each training row, shape (n,), int64; -1 for rows that no fold validates. See `_dealt` for how, and what it raises."""
+    folds = _dealt(train, contract, repeat)
+    return np.where(folds == folds.max(), 0, -1) if "folds" in contract.constraints.without else folds
+
+
+def _dealt(train: pd.DataFrame, contract: Contract, repeat: int) -> Array:
     """Fold id of each training row, shape (n,), int64; -1 for rows that no fold validates.
 
     `stratified` deals each class evenly (of survival, events and censored rows), so that one of few rows is spread over as many

@@ -75,7 +75,7 @@ class Problem:
     @property
     def fold_rows(self) -> int:
         """About how many rows the fit of a fold is shown, at most."""
-        return round(self.n_rows * (1 - 1 / max(2, len(self.fold_ids))))
+        return round(self.n_rows * (1 - 1 / max(2, self.contract.folds)))
 
     @property
     def validated(self) -> Array:
@@ -134,11 +134,10 @@ class Problem:
         return np.full(rows if self.n_classes == 0 else (rows, self.n_classes), np.nan)
 
     def calibrate(self, proba: Array) -> tuple[Calibration | None, Array]:
-        """The calibration of out-of-fold predictions, of all repeats or one a row, and these calibrated, each fold's by the others: see
-        `tools.calibrating.calibrate`."""
-        from tools.calibrating import calibrate
+        """The calibration of out-of-fold predictions, of all repeats or one a row, and these calibrated, each fold's by the others."""
+        from tools.corrections import calibrated
 
-        return calibrate(self.contract.metric, self.contract.task, self.y, proba, self.folds, self.contract.seed)
+        return calibrated(self.contract, self.y, proba, self.folds)
 
     def decide(self, oof: Array) -> tuple[list[float], Array]:
         """How a candidate with these out-of-fold predictions calls classes, and the predictions as they are scored.
@@ -146,9 +145,9 @@ class Problem:
         For metrics of labels each fold's are tilted by multipliers of the other folds, see `tools.deciding.decide`; for others
         there are no multipliers and nothing changes. Predictions are those of all repeats, or one a row.
         """
-        from tools.deciding import decide
+        from tools.corrections import decided
 
-        return decide(self.contract.metric, self.contract.task, self.y, oof, self.folds, self.contract.seed)
+        return decided(self.contract, self.y, oof, self.folds)
 
     def score(self, predictions: Array, rows: Array | None = None) -> float:
         """The contract's metric of predictions for all validated rows, in the mean over repeats, or for `rows` of the table alone, by the

@@ -159,7 +159,7 @@ def check_scheme(train: pd.DataFrame, contract: Contract) -> None:
     ids = fold_ids(validation.folds[0])
     split = contract.split
     by = "the rows" if split.column is None else f"{split.kind} column {split.column!r}"
-    if len(ids) < (1 if split.kind == "time" else 2):
+    if len(ids) < (1 if split.kind == "time" or "folds" in contract.constraints.without else 2):
         raise InputRefused(f"{by} has too few distinct values among the training rows to cross-validate; use another column, or none.")
     if contract.fold_kind == "group" and contract.repeats > 1 and train[split.column].astype(str).nunique() <= contract.folds:
         raise InputRefused(f"{by} has no more values than there are folds, so every repeat would be the same; leave --repeats out.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Le
@@ -108,7 +109,7 @@ def train(
     # One that a package brings where the call was made may be missing in this kernel: it must not cost the others.
     ordered = [name for name in known if name in families] + strange
     arguments = {"families": families, "preparation": preparation, "time_s": time_s, "per_family": per_family}
-    return _search("train", arguments, ordered, most=per_family)
+    return _search("train", arguments, ordered, most=1 if "portfolio" in constraints.without else per_family)
 
 
 def _search(tool_name: str, arguments: dict[str, Any], names: list[str], *, most: int | None) -> TrainingResult:
@@ -252,6 +253,8 @@ class _Search:
         mine = next((c for c in board if c.family == name), None)
         if mine is None or mine.cut_short or mine is board[0] or len(mine.fold_scores) != len(board[0].fold_scores):
             return None
+        if len(mine.fold_scores) < 2:  # a single fold does not tell how far folds differ
+            return None
         sign = 1.0 if self.problem.contract.direction == "maximize" else -1.0
         lead = sign * (sum(board[0].fold_scores) - sum(mine.fold_scores)) / max(1, len(mine.fold_scores))
         if lead <= BEHIND * paired_error(board[0].fold_scores, mine.fold_scores, mine.repeats):
@@ -343,22 +346,25 @@ class _Search:
         so many that the least of each adds up."""
         import time
 
+        from tools.abreast import lanes_for
         from tools.families import family
         from tools.families.setting import FitContext
         from tools.preparers import fit_prepared
 
         model_family, n_rows = family(spec.family), spec.share * self.problem.n_rows
-        fits, folds = len(self.problem.parts), len(self.problem.fold_ids)
+        fits = len(self.problem.parts)
         if spec.family in FLOORS or (fits <= MANY_FITS and (model_family.iterative or n_rows <= 2 * PILOT_ROWS)):
             return 0.0
+        lanes = lanes_for(model_family, self.problem.fold_rows, self.setting, fits)
+        setting = replace(self.setting, threads=max(1, self.setting.threads // lanes))  # as each of them will have
         rows = self.problem.some(PILOT_ROWS)
         X = self.problem.X[[column.name for column in self.preparation.columns]].iloc[rows]
         started = time.monotonic()
         least = LEAST_ITERATIONS if model_family.iterative else None
         y, context = self.problem.y[rows], FitContext(deadline=self.deadline, iterations=least)
-        fit_prepared(model_family, self.preparation.preparers, X, y, None, None, dict(spec.params), self.setting, context)
-        growth = n_rows * (folds - 1) / folds / len(rows)
-        return (time.monotonic() - started) * growth**1.1 * fits
+        fit_prepared(model_family, self.preparation.preparers, X, y, None, None, dict(spec.params), setting, context)
+        growth = spec.share * self.problem.fold_rows / len(rows)
+        return (time.monotonic() - started) * growth**1.1 * math.ceil(fits / lanes)
 
 
 def _key(family_name: str, params: Params, preparation: str, share: float) -> str:

@@ -96,6 +96,8 @@ def tune(
     task, constraints = problem.contract.task, problem.contract.constraints
     if family not in (known := learners(task)):
         raise ToolRefused(f"{family} is not for a {task} task; name {', '.join(name for name in known if name not in UNTUNABLE)}.")
+    if "tuning" in constraints.without:
+        raise ToolRefused("nothing is tuned in this run: its contract leaves tuning out.")
     if reason := constraints.refuses(family):
         raise ToolRefused(f"{family} is not tuned: {reason}.")
     if family in UNTUNABLE:

@@ -16,7 +16,7 @@ MOST_LEVELS = 100
 TEXT_COMPONENTS = 30
 
 
-def vectorizer_for(columns: list[Column], *, text: bool, dates: bool, rows: int, seed: int) -> Pipeline:
+def vectorizer_for(columns: list[Column], *, text: bool, dates: bool, rows: int, seed: int, date_parts: bool = True) -> Pipeline:
     """An unfitted pipeline from rows in their schema to a float matrix, for linear models and as a check of a preparation.
 
     Few categories become one column each (those with fewer than three rows pooled), many and free texts the principal
@@ -29,6 +29,7 @@ def vectorizer_for(columns: list[Column], *, text: bool, dates: bool, rows: int,
         dates: whether date columns are used.
         rows: number of training rows.
         seed: seed of the text components.
+        date_parts: whether a date is more than its distance from 1970.
     """
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -44,7 +45,7 @@ def vectorizer_for(columns: list[Column], *, text: bool, dates: bool, rows: int,
                 handle_unknown="infrequent_if_exist", min_frequency=3 if rows >= 100 else None, sparse_output=False, dtype=np.float32
             ),
             high_cardinality=StringEncoder(n_components=TEXT_COMPONENTS, random_state=seed),
-            datetime=DatetimeEncoder(add_weekday=True, periodic_encoding="spline"),
+            datetime=DatetimeEncoder(add_weekday=True, periodic_encoding="spline") if date_parts else DatetimeEncoder(resolution=None),
         ),
         SquashingScaler(max_absolute_value=3),
         SimpleImputer(add_indicator=True, keep_empty_features=True),

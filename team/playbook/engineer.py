@@ -105,7 +105,7 @@ def _train(t: Transcript) -> Decision:
         families = _families(t)
         if not families or t.seconds_left < 1:
             return Say("There is no time left for another family.")
-        seconds = t.seconds_left * TRAIN_SHARE
+        seconds = t.seconds_left * (TRAIN_SHARE if "tuning" not in _constraints(t).without else 1 - RESERVE_SHARE)
         arguments: dict[str, Any] = {"families": families, "time_s": round(seconds, 1), **_preparation(t)}
         if t.facts["budget"]["trials"] is not None:
             # The clock must decide nothing when trials bound the search, or equal seeds would part ways.
@@ -189,6 +189,8 @@ def _optimise(t: Transcript) -> Decision:
     by_trials = budget["trials"] is not None
     usable = t.seconds_left - RESERVE_SHARE * budget["search_seconds"]
     leaders = _leaders(t)
+    if "tuning" in _constraints(t).without:
+        return Say("The contract leaves tuning out, so the families stay as they were trained.")
     if by_trials and not budget["trials_left"]:
         return Say("No trial is left, so the families stay as they were trained.")
     if not tuned and (usable < LEAST_TUNING_S or not leaders):

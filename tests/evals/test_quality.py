@@ -8,7 +8,8 @@ import pytest
 from sklearn.metrics import log_loss, mean_poisson_deviance, roc_auc_score
 
 from evals.quality import CONTESTANTS, ENVIRONMENTS, SHARED, scored
-from evals.quality_table import Result, table
+from evals.quality_table import table
+from evals.results import Result
 
 
 def test_predictions_are_scored_by_class_name_whatever_the_order() -> None:

@@ -58,7 +58,7 @@ def test_short_time_is_told_and_no_time_gives_nothing(open_workspace: Open) -> N
 def test_a_refit_takes_the_folds_iterations_and_averages_seeds(open_workspace: Open) -> None:
     problem, preparation = opened(open_workspace, "diabetes")
     candidate = evaluate_candidate(spec(problem, preparation, "lightgbm"), problem, preparation, Deadline()).candidate
-    rounds = refit_iterations(candidate)
+    rounds = refit_iterations(candidate, problem.contract)
     assert rounds is not None
     assert np.mean(candidate.iterations) <= rounds <= 1.3 * np.mean(candidate.iterations) + 1
     fits = refit(candidate, problem, preparation, Deadline(60))

@@ -76,7 +76,7 @@ def test_a_search_goes_through(opened: tuple[Hosting, Workspace]) -> None:
     found = tune("tree", trials=3, time_s=60)
     best = next(c for c in leaderboard(space) if c.name == found.candidate.name)
     agrees(h, best)
-    assert refit_iterations(best.model_copy(update={"iterations": [10] * best.n_folds})) in range(10, 14)
+    assert refit_iterations(best.model_copy(update={"iterations": [10] * best.n_folds}), space.contract) in range(10, 14)
     evaluate(best.name, time_s=20)
     explain(best.name, time_s=2)
     if int(load_problem(space).validated.sum()) >= 100:

@@ -14,7 +14,7 @@ from tools.families.appetite import Appetite
 from tools.families.base import CLASS_WEIGHT, Family
 from tools.families.boosting import BOOSTED_ROWS, Watch, affordable, paced
 from tools.families.fitted import Contributions, Raw
-from tools.families.matrix import by_source, column_shares, signs
+from tools.families.matrix import by_source, column_shares, encoder_for, signs
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import TableEncoder
 
@@ -140,15 +140,8 @@ class CatBoost(Family):
     ) -> Raw:
         from catboost import CatBoostClassifier, CatBoostError, CatBoostRegressor
 
-        categorical = [c.name for c in setting.columns if c.kind == "categorical"]
-        encoder = TableEncoder(
-            [c for c in setting.columns if c.kind != "categorical"],
-            "target",
-            text=setting.text,
-            dates=setting.dates,
-            n_classes=setting.n_classes,
-            seed=setting.seed,
-        )
+        categorical = setting.native
+        encoder = encoder_for(setting, "target", besides=categorical)
         # What the encoder gives of the rows that it learns from is cross-fitted; transforming them again would show their own labels.
         train = _pool(encoder.fit_transform(X, y), categorical, X, y)
         eval_pool = _pool(encoder.transform(valid[0]), categorical, valid[0], valid[1]) if valid else None

@@ -73,7 +73,10 @@ class Linear(Family):
     @staticmethod
     def encoded(X: pd.DataFrame, setting: Setting) -> tuple[Any, Array]:
         """A fitted vectorizer, and the rows that it was fitted to as a matrix."""
-        vectorizer = vectorizer_for(setting.columns, text=setting.text, dates=setting.dates, rows=len(X), seed=setting.seed)
+        parts = "date_parts" not in setting.without
+        vectorizer = vectorizer_for(
+            setting.columns, text=setting.text, dates=setting.dates, rows=len(X), seed=setting.seed, date_parts=parts
+        )
         return vectorizer, vectorizer.fit_transform(X)
 
     def estimated(self, matrix: Array, y: Array, params: Params, setting: Setting) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,17 @@ class MatrixModel:
         return np.asarray(values, dtype=np.float64)
 
 
-def encoder_for(setting: Setting, style: Style) -> TableEncoder:
-    return TableEncoder(setting.columns, style, text=setting.text, dates=setting.dates, n_classes=setting.n_classes, seed=setting.seed)
+def encoder_for(setting: Setting, style: Style, besides: Sequence[str] = ()) -> TableEncoder:
+    """An unfitted encoder of the columns, those that `besides` names left out: a family knows a way of its own for them."""
+    return TableEncoder(
+        [column for column in setting.columns if column.name not in besides],
+        style if style != "codes" or "native_categories" not in setting.without else "target",
+        text=setting.text,
+        dates=setting.dates,
+        n_classes=setting.n_classes,
+        seed=setting.seed,
+        without=setting.without,
+    )
 
 
 def signs(encoder: TableEncoder, setting: Setting, width: int) -> list[int]:

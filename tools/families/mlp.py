@@ -21,6 +21,7 @@ from tools.deadline import DeadlineReached
 from tools.families.appetite import Appetite
 from tools.families.base import Family
 from tools.families.fitted import Raw
+from tools.families.matrix import encoder_for
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import TableEncoder
 
@@ -241,12 +242,11 @@ class MLP(Family):
     @staticmethod
     def _inputs(X: pd.DataFrame, y: Array, setting: Setting) -> tuple[Inputs, Array]:
         """Encoders fitted to rows, and the numbers of those rows, cross-fitted where they come from the target."""
-        others = [c for c in setting.columns if c.kind != "categorical"]
-        dense = TableEncoder(others, "dense", text=setting.text, dates=setting.dates, n_classes=setting.n_classes, seed=setting.seed)
-        codes = TableEncoder([c for c in setting.columns if c.kind == "categorical"], "codes")
+        dense = encoder_for(setting, "dense", besides=setting.native)
+        codes = TableEncoder([c for c in setting.columns if c.name in setting.native], "codes")
         matrix = dense.fit_transform(X, y)
         codes.fit_transform(X, y)
-        numeric = bool(dense.numeric or dense.dates or dense.texts) or not codes.categorical
+        numeric = bool(dense.blocks_) or not codes.categorical
         return Inputs(dense, codes, numeric), matrix if numeric else np.empty((len(X), 0), dtype=np.float32)
 
 

@@ -52,6 +52,13 @@ class Setting:
     """How the future is asked for, where rows are moments of series."""
     target_skew: float = 0.0
     """Skewness of the target's values, 0 for classes."""
+    without: tuple[str, ...] = ()
+    """Parts of the engine that are left out, see `tools.omissions`."""
+
+    @property
+    def native(self) -> list[str]:
+        """Columns that a family which knows categories gets as categories."""
+        return [] if "native_categories" in self.without else [c.name for c in self.columns if c.kind == "categorical"]
 
     @property
     def absolute_loss(self) -> bool:
@@ -62,7 +69,7 @@ class Setting:
     @property
     def weighs_classes(self) -> bool:
         """Whether the metric counts classes rather than rows, so that rare ones may deserve more weight in a fit."""
-        return self.n_classes > 1 and self.metric in CLASS_METRICS
+        return self.n_classes > 1 and self.metric in CLASS_METRICS and "class_weights" not in self.without
 
     @property
     def poisson_loss(self) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from tools.families.appetite import Appetite
 from tools.families.base import CLASS_WEIGHT, Family
 from tools.families.fitted import Raw
+from tools.families.matrix import encoder_for
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import MOST_GRAMS, TableEncoder, texts_of
 from tools.grams import Grams
@@ -96,8 +97,7 @@ class SparseLinear(Family):
         from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
         from sklearn.preprocessing import OneHotEncoder
 
-        others = [c for c in setting.columns if c.kind not in ("categorical", "text")]
-        dense = TableEncoder(others, "dense", dates=setting.dates, seed=setting.seed)
+        dense = encoder_for(setting, "dense", besides=[c.name for c in setting.columns if c.kind in ("categorical", "text")])
         numbers = dense.fit_transform(X, y)
         categories = [c.name for c in setting.columns if c.kind == "categorical"]
         levels = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=2, dtype=np.float32)
