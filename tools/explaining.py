@@ -107,7 +107,8 @@ def explain(
 ) -> Explanation:
     """Explain a candidate on rows that it was not fitted on: importance, effects of columns, and single predictions taken apart."""
     from tools.deadline import Deadline
-    from tools.explainer import Explainer, subject_of
+    from tools.explainer import Explainer
+    from tools.subject import subject_of
 
     if workspace().contract.forecast is not None:
         raise ToolRefused("explain shuffles single rows, which the moments of a series are not; `evaluate` tells what its columns weigh.")

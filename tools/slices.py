@@ -80,7 +80,8 @@ def find_slices(
     """Find the slices of the table where a candidate errs most, and test them on rows that had no part in finding them."""
     from tools.deadline import Deadline
     from tools.problem import load_problem
-    from tools.slicing import capped, conditions, halves, mean_losses, search, verify
+    from tools.row_losses import capped, mean_losses
+    from tools.slicing import conditions, halves, search, verify
 
     deadline = Deadline(time_s)
     space = workspace()

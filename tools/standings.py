@@ -172,7 +172,7 @@ def over_rows(contract: Contract, y: Array, mine: Array, other: Array, *, groupe
 
     from tools.metrics import find_metric
     from tools.metrics.decision import called
-    from tools.slicing import row_losses
+    from tools.row_losses import row_losses
 
     if grouped:
         return [], ["over rows: rows of one group are alike, and these tests take each for one of its own"]

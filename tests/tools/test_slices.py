@@ -13,8 +13,9 @@ from tools.columns import coerce, infer_schema
 from tools.contract import Contract, Split, TableSchema
 from tools.deadline import Deadline
 from tools.problem import Problem, load_problem
+from tools.row_losses import capped, loss_of_rows, mean_losses
 from tools.slices import LEVEL, find_slices
-from tools.slicing import Half, capped, conditions, halves, loss_of_rows, mean_losses, search, verify
+from tools.slicing import Half, conditions, halves, search, verify
 from tools.spec import ToolRefused
 from tools.workspace import Workspace
 

@@ -16,7 +16,7 @@ from tools.evaluation import evaluate
 from tools.families import LEARNS
 from tools.folds import share_of
 from tools.problem import load_problem
-from tools.slicing import loss_of_rows
+from tools.row_losses import loss_of_rows
 from tools.spec import ToolRefused
 from tools.survival import cumulative_hazard, events_of, null_residuals, read_events, signed_times, survival_curve, times_of
 from tools.training import train, train_baselines
