@@ -118,7 +118,7 @@ class Tuner:
         Raises:
             ToolRefused: when a given grid is not one of the family's space.
         """
-        from tools.families.base import CLASS_WEIGHT
+        from tools.families.base import AT_REST
         from tools.grid import derived, given
 
         if self.plan.sampler != "grid":
@@ -126,7 +126,7 @@ class Tuner:
         if self.plan.grid is None:
             return derived(self.searched.draw, self.problem.contract.seed)
         try:
-            return given(self.searched.draw, self.plan.grid, {CLASS_WEIGHT: "none", **self._start()})
+            return given(self.searched.draw, self.plan.grid, AT_REST | self._start())
         except ValueError as error:
             raise ToolRefused(f"grid of {self.family.name!r}: {error}.") from None
 
@@ -191,13 +191,13 @@ class Tuner:
         where += f" on {of_the_rows(self.size.share)}" * (self.size.share < 1)
         where += f" for {' and '.join(self.plan.objectives)}" * (len(self.plan.objectives) > 1)
         study = open_study(self.space, f"{self.family.name} + {self.preparation.name}{where}", self.directions)
-        from tools.families.base import CLASS_WEIGHT
+        from tools.families.base import AT_REST
 
         study.pruner = pruner_for(self.plan.pruner, len(self.problem.fold_ids), study)
         if not study.trials:
             start = self._start()
             if self.searched.package is None or self.searched.holds(start):
-                study.enqueue_trial({CLASS_WEIGHT: "none", **start})
+                study.enqueue_trial(AT_REST | start)
         return study
 
     def _one(self, study: optuna.Study) -> None:

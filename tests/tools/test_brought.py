@@ -288,6 +288,16 @@ def test_rows_that_a_preparer_fails_on_are_told_with_its_package(lab: None, open
         fitted.predict(pd.DataFrame({"other": [1.0]}))
 
 
+def test_several_labels_get_what_a_preparer_makes(lab: None, open_workspace: Open) -> None:
+    space = open_workspace("shapes")
+    prepare("prepared", preparers=["ratios"])
+    problem = load_problem(space)
+    fitted = fit_with(problem, load_preparation(space, "prepared", problem))
+    assert fitted.predict(problem.X).shape == (problem.n_rows, 3)
+    with pytest.raises(ValueError, match="preparer 'ratios' of package 'lab-models' failed: KeyError"):
+        fitted.predict(pd.DataFrame({"other": [1.0]}))
+
+
 def fit_with(problem, preparation):  # type: ignore[no-untyped-def]
     from tools.crossval import setting_for
     from tools.families.setting import FitContext

@@ -10,9 +10,10 @@ import numpy as np
 
 from tools import memory
 from tools.alignment import by_size
+from tools.contract import Column
 from tools.device import Place, place
 from tools.families.appetite import Appetite
-from tools.families.fitted import Constant, Fitted, FittedLabels, Raw
+from tools.families.fitted import Constant, Fitted, FittedLabels, LabelModels, Raw
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.standing import Standing
 from tools.survival import events_of, null_residuals
@@ -25,6 +26,10 @@ FEWEST_EVENTS = 0.5
 """Expected in all rows of a fit together, at least: counts that a model calls impossible would cost without limit where one comes."""
 CLASS_WEIGHT = "class_weight"
 """Parameter of weighable families: `balanced`, or None."""
+CHAIN = "chain"
+"""Parameter of several labels: `forward` or `backward`, the order in which each label is told to those behind it; None for none."""
+AT_REST: Params = {CLASS_WEIGHT: "none", CHAIN: "none"}
+"""The switches beside a family's own space, turned off."""
 
 
 class Family(ABC):
@@ -48,6 +53,8 @@ class Family(ABC):
     """Rows from which such a fit gains enough for `auto` to take it."""
     weighable: bool = False
     """Whether a fit knows the parameter `class_weight`."""
+    chainable: bool = True
+    """Whether labels may be columns of the labels behind them."""
 
     def unsuited(self, setting: Setting) -> str | None:
         """Why the family has nothing to add on such a table, or None when it may."""
@@ -66,15 +73,21 @@ class Family(ABC):
         """A complete configuration drawn from the search space, which contains the first default."""
 
     def portfolio(self, setting: Setting) -> list[Params]:
-        """The good configurations, with the first one weighing classes alike as the second where the metric counts classes."""
+        """The good configurations; behind the first one, that as a chain of labels, and weighing classes alike, where it may help."""
         found = self.default(setting)
-        return [found[0], {**found[0], CLASS_WEIGHT: "balanced"}, *found[1:]] if self.weighable and setting.weighs_classes else found
+        weighed = [{**found[0], CLASS_WEIGHT: "balanced"}] if self.weighable and setting.weighs_classes else []
+        chained = [{**found[0], CHAIN: "forward"}] if self.chainable and setting.labels > 1 else []
+        return [found[0], *chained, *weighed, *found[1:]]
 
     def search(self, trial: optuna.Trial, setting: Setting) -> Params:
-        """A configuration drawn from the search space, with the weighing of classes where the metric counts classes."""
+        """A configuration drawn from the search space, with the weighing of classes where the metric counts classes, and the order of
+        a chain where there are labels."""
         drawn = self.space(trial, setting)
         if self.weighable and setting.weighs_classes and trial.suggest_categorical(CLASS_WEIGHT, ["none", "balanced"]) == "balanced":
             drawn[CLASS_WEIGHT] = "balanced"
+        if self.chainable and setting.labels > 1:
+            order = trial.suggest_categorical(CHAIN, ["none", "forward", "backward"])
+            drawn |= {} if order == "none" else {CHAIN: order}
         return drawn
 
     def memory_mb(self, rows: int, setting: Setting) -> float:
@@ -178,13 +191,25 @@ class Family(ABC):
         setting: Setting,
         context: FitContext,
     ) -> Fitted:
-        """One fit a label, each of which gets the same share of the time (binary relevance)."""
-        one, fits = replace(setting, labels=0, predicts="classes"), []
-        for label in range(setting.labels):
+        """One fit a label, each of which gets the same share of the time: each for itself (binary relevance), or in a chain, where a label
+        has those before it for columns (Read et al. 2009). They are the truth in a fit and probabilities afterwards.
+        """
+        chain = params.pop(CHAIN, None)
+        order = list(range(setting.labels))[:: -1 if chain == "backward" else 1]
+        links = _link_names(X, setting.labels - 1) if chain else []
+        one, fits = replace(setting, labels=0, predicts="classes"), {}
+        for step, label in enumerate(order):
             left = context.deadline
-            part = replace(context, deadline=left.share(left.remaining() / (setting.labels - label)) if self.iterative else left)
-            fits.append(self.fit(X, y[:, label], X_valid, None if y_valid is None else y_valid[:, label], params, one, part))
-        return FittedLabels.of(fits)
+            part = replace(context, deadline=left.share(left.remaining() / (setting.labels - step)) if self.iterative else left)
+            truth = None if y_valid is None else y_valid[:, label]
+            fitted = fits[label] = self.fit(X, y[:, label], X_valid, truth, params, one, part)
+            if step < len(links):
+                link = links[step]
+                # What stops a fit early is what the chain will see, so that the stop is not too late.
+                X_valid = None if X_valid is None else X_valid.assign(**{link: fitted.predict(X_valid)[:, 1]})
+                X = X.assign(**{link: y[:, label].astype(np.float64)})
+                one = replace(one, columns=[*one.columns, Column(name=link, kind="numeric", missing=0.0, unique=2)])
+        return FittedLabels.of(LabelModels([fits[label] for label in sorted(fits)], order, links))
 
     def _fit_risk(
         self,
@@ -269,6 +294,14 @@ class Family(ABC):
             importance=raw.importance,
             pace=raw.pace,
         )
+
+
+def _link_names(X: pd.DataFrame, number: int) -> list[str]:
+    """Names of columns that a table does not have."""
+    stem = "label"
+    while any(str(name).startswith(stem) for name in X.columns):
+        stem += "_"
+    return [f"{stem}{step + 1}" for step in range(number)]
 
 
 def row_weights(params: Params, y: Array, *others: Array) -> list[Array | None]:

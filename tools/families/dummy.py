@@ -20,6 +20,7 @@ class Dummy(Family):
 
     name = "dummy"
     weight = 0.05
+    chainable = False
 
     def default(self, setting: Setting) -> list[Params]:
         return [{}]

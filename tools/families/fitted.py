@@ -102,19 +102,39 @@ class Fitted:
 
 
 @dataclass
-class FittedLabels(Fitted):
-    """One fitted model of two classes for each label."""
+class LabelModels:
+    """One fitted model of two classes for each label, each for itself or in a chain."""
 
-    fits: list[Fitted] = field(default_factory=list)
+    fits: list[Fitted]
+    """In the order of the labels."""
+    order: list[int]
+    """Places of the labels in the order in which they are predicted."""
+    links: list[str] = field(default_factory=list)
+    """In a chain, the columns that the labels are to those behind them, in the order of `order`; else empty."""
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        """Probability of each label, shape (n, labels). float64."""
+        proba = np.empty((len(X), len(self.fits)))
+        for step, place in enumerate(self.order):
+            said = proba[:, place] = self.fits[place].predict(X)[:, 1]
+            if self.links and step + 1 < len(self.order):
+                X = X.assign(**{self.links[step]: said})
+        return proba
+
+
+@dataclass
+class FittedLabels(Fitted):
+    """Models of several labels as one, `LabelModels` or what columns are prepared for."""
 
     @classmethod
-    def of(cls, fits: list[Fitted]) -> FittedLabels:
+    def of(cls, models: LabelModels) -> FittedLabels:
         """The labels' fits as one, whose iterations are their mean and whose pace is that of one iteration for every label."""
+        fits = models.fits
         made = [fitted.iterations for fitted in fits if fitted.iterations is not None]
         paces = [fitted.pace for fitted in fits if fitted.pace is not None]
-        names = dict.fromkeys(name for fitted in fits for name in fitted.importance)
+        names = dict.fromkeys(name for fitted in fits for name in fitted.importance if name not in models.links)
         return cls(
-            fits[0].predictor,
+            models,
             np.empty(0, dtype=np.int64),
             len(fits),
             iterations=round(float(np.mean(made))) if made else None,
@@ -124,12 +144,11 @@ class FittedLabels(Fitted):
             pace=sum(paces) if paces else None,
             device="cuda" if all(fitted.device == "cuda" for fitted in fits) else "cpu",
             off_cuda=next((fitted.off_cuda for fitted in fits if fitted.off_cuda), ""),
-            fits=fits,
         )
 
     def predict(self, X: pd.DataFrame) -> Array:
         """Probability of each label, shape (n, labels). float64."""
-        return np.column_stack([fitted.predict(X)[:, 1] for fitted in self.fits])
+        return np.asarray(self.predictor.predict(X), dtype=np.float64) if len(X) else np.empty((0, self.n_classes))
 
     def contributions(self, X: pd.DataFrame) -> Contributions | None:
         return None
