@@ -55,7 +55,9 @@ def axis_over(values: Sequence[float]) -> Axis:
     """An axis that holds all finite `values` with a little room."""
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
-    room = 0.04 * (high - low) or 0.01 * abs(high) or 1.0
+    # Scores that are equal but for rounding are one score: ticks between them would all be the same number.
+    spread = high - low if high - low > 1e-9 * max(abs(high), abs(low)) else 0.0
+    room = 0.04 * spread or 0.01 * abs(high) or 1.0
     return Axis(low - room, high + room)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from reports.figures import compact
 from reports.findings import Fact
 from team.events import (
+    CallsRecovered,
     CandidateScored,
     Event,
     FellBack,
@@ -15,6 +16,7 @@ from team.events import (
     KernelChanged,
     MessageSpoken,
     OptimismEstimated,
+    RepairAsked,
     Reviewed,
     RoundEnded,
     StageEntered,
@@ -172,6 +174,10 @@ def _record(event: Event) -> str:
             return f"round {event.round} gained {compact(event.gain)} ± {event.noise:.2g}"
         case Reviewed():
             return "work accepted" if event.verdict == "accept" else f"work sent back to {event.back_to}"
+        case CallsRecovered():
+            return f"{', '.join(event.tools)} read out of what the model wrote ({event.form})"
+        case RepairAsked():
+            return f"asked again: {event.problem}"
         case FellBack():
             return f"{'degraded' if event.what else 'fallback'}: {event.reason}"
         case KernelChanged(change="replayed"):

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from team.briefing import brief
+from team.briefing import SAID_SHOWN, brief
 from team.budget import Limits, Meter
 from team.cells import CellJournal
 from team.checkpoint import Checkpoint, CutOff
@@ -38,7 +38,9 @@ from team.host import Host
 from team.journal import Journal, KeptAnswers
 from team.log import EventLog
 from team.models.metering import MeteredClient, ModelCall
+from team.models.recovering import REPAIRS, RecoveringClient
 from team.quarantine import Quarantine
+from team.repairs import RepairDesk
 from team.replaying import replay
 from team.roles import NAMES
 from team.rundir import RunDir, write_atomic
@@ -122,6 +124,7 @@ class Conductor:
             kernel=self._open_kernel,
             state=at.state,
         )
+        self._repairs = RepairDesk(self.log.append, lambda: self.room.state, lambda: self.turns)
         self._groups: dict[str, Group] = {}
 
     async def go(self) -> dict[str, Any]:
@@ -214,12 +217,8 @@ class Conductor:
         role = speaker(before)
         self.turns += 1
         self.room.begin_turn(self.turns)
-        contract = self.vault.contract if self.vault.sealed else None
-        told_before = self.log.briefing(self.turns)
-        briefing = told_before or brief(before, self.room.host.wish, self.meter, contract, self.run_dir.name)
-        self.log.append(TurnStarted(turn=self.turns, role=role, stage=before.stage, briefing=briefing))
         trials_before = self.meter.usage.trials
-        await self._speak(role, briefing, before.stage)
+        await self._speak(role, before.stage)
         state = self.room.state
         # A turn whose tuning was lost with its kernel is no round: nothing is known of what it would have gained.
         if before.stage is Stage.OPTIMISE and (self.room.tuned or not self.room.lost_search):
@@ -228,12 +227,21 @@ class Conductor:
         self.log.settle(self.turns)
         self._save()
 
-    async def _speak(self, role: str, briefing: str, stage: Stage) -> None:
-        """The role's turn; when its model fails, the playbook takes it over."""
+    def _open_turn(self, role: str, stage: Stage, model: str) -> str:
+        """The briefing of a turn that begins, which tells a model of what a turn before left, and the playbook all of it."""
+        contract = self.vault.contract if self.vault.sealed else None
+        briefing = self.log.briefing(self.turns) or brief(
+            self.room.state, self.room.host.wish, self.meter, contract, self.run_dir.name, self._thread, short=model != PLAYBOOK
+        )
+        self.log.append(TurnStarted(turn=self.turns, role=role, stage=stage, briefing=briefing))
+        return briefing
+
+    async def _speak(self, role: str, stage: Stage) -> None:
+        """The role's turn; when its model fails, the playbook takes it over, from what the tools have done by then."""
         model = self._model(stage)
-        begun = time.perf_counter()
+        briefing, begun = self._open_turn(role, stage, model), time.perf_counter()
         try:
-            await self._group(model).turn(role, briefing)
+            last = await self._group(model).turn(role, briefing)
         except Exception as error:
             self._raise_fatal()
             reason = str(error).strip().splitlines()[-1][:300] if str(error).strip() else type(error).__name__
@@ -241,13 +249,10 @@ class Conductor:
             if model == PLAYBOOK:
                 self.room.trouble = f"the {role} failed: {reason}"
                 return  # a turn without a fact: a few of them end the stage, one of them need not end the run
-            self._failures += 1
-            given_up = self._failures >= MOST_FAILURES
-            suffix = "; the playbook goes on from here" if given_up else ""
-            self.log.append(FellBack(stage=stage, role=role, reason=f"model {model} failed: {reason}{suffix}"))
-            begun, model = time.perf_counter(), PLAYBOOK
+            self.log.append(FellBack(stage=stage, role=role, reason=self._why_fallen_back(model, reason)))
+            briefing, begun = self._open_turn(role, stage, PLAYBOOK), time.perf_counter()
             try:
-                await self._group(model).turn(role, briefing)
+                last = await self._group(PLAYBOOK).turn(role, briefing)
             except Exception as second:
                 self._raise_fatal()
                 self.room.trouble = f"the {role} failed: {second}"
@@ -255,8 +260,16 @@ class Conductor:
         else:
             self._failures = 0 if model != PLAYBOOK else self._failures
         self._raise_fatal()
-        self._thread = list(self._group(model).thread)
+        self._thread = [*self._thread, (role, last)][-SAID_SHOWN:]
         self.log.append(TurnEnded(turn=self.turns, role=role, status="ok", seconds=time.perf_counter() - begun))
+
+    def _why_fallen_back(self, model: str, reason: str) -> str:
+        """Why the playbook speaks in the model's place: for this step where its calls were of no use, for good where it fails again."""
+        if (problem := self._repairs.take_given_up()) is not None:
+            return f"the calls of model {model} could not be used after {REPAIRS} repairs: {problem}"
+        self._failures += 1
+        suffix = "; the playbook goes on from here" if self._failures >= MOST_FAILURES else ""
+        return f"model {model} failed: {reason}{suffix}"
 
     def _raise_fatal(self) -> None:
         """Raise what a tool call met that no role can mend."""
@@ -318,12 +331,14 @@ class Conductor:
 
     def _group(self, model: str) -> Group:
         if model not in self._groups:
-            clients = {
+            clients: dict[str, ChatCompletionClient] = {
                 role: MeteredClient(self._clients(model), role, model, self._record_call, self._answers(role, model)) for role in NAMES
             }
+            if model != PLAYBOOK:
+                clients = {role: RecoveringClient(client, role, self._repairs) for role, client in clients.items()}
             for client in clients.values():
                 self._stack.push_async_callback(client.close)
-            self._groups[model] = Group(clients, self.room, self._spoken, self._thread)
+            self._groups[model] = Group(clients, self.room, self._spoken, short=model != PLAYBOOK)
         return self._groups[model]
 
     def _answers(self, role: str, model: str) -> KeptAnswers | None:

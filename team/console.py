@@ -17,6 +17,7 @@ from team.events import (
     HoldoutScored,
     MessageSpoken,
     ProgressMade,
+    RepairAsked,
     RunEnded,
     RunStarted,
     SandboxChosen,
@@ -92,6 +93,8 @@ class LiveView:
                 self._candidates.append(event)
             case HoldoutScored():
                 self._metric = event.metric
+            case RepairAsked():
+                self._print(Text(f"{'':19}? asked again: {one_line(event.problem)[:160]}", style="dim"))
             case FellBack():
                 self._print(Text(f"  ! {event.role}: {one_line(event.reason)}", style="red"))
             case RunEnded() if event.status != "done":

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tools.coverage import Coverage
 
-SCHEMA_VERSION = 3
-"""2 added `run_resumed` and `run_forked`, 3 `optimism_estimated`; logs of earlier versions are read as they are."""
+SCHEMA_VERSION = 4
+"""2 added `run_resumed` and `run_forked`, 3 `optimism_estimated`, 4 `calls_recovered` and `repair_asked`; logs of earlier versions are
+read as they are."""
 
 
 class _Event(BaseModel):
@@ -124,6 +125,26 @@ class ModelCalled(_Event):
     seconds: float
     finish_reason: str
     error: str | None = None
+
+
+class CallsRecovered(_Event):
+    """A model wrote its calls so that they had to be read out of its text, or mended."""
+
+    kind: Literal["calls_recovered"] = "calls_recovered"
+    turn: int
+    role: str
+    tools: list[str]
+    form: str
+    """How they were written: `fenced`, `bare`, `tags`, `written out`, or `mended`."""
+
+
+class RepairAsked(_Event):
+    """A model was told that its reply holds no call that can be made, and asked again."""
+
+    kind: Literal["repair_asked"] = "repair_asked"
+    turn: int
+    role: str
+    problem: str
 
 
 class ToolCalled(_Event):
@@ -288,6 +309,8 @@ Event = Annotated[
     | MessageSpoken
     | TurnEnded
     | ModelCalled
+    | CallsRecovered
+    | RepairAsked
     | ToolCalled
     | ToolReturned
     | CellExecuted

@@ -1,7 +1,7 @@
 """The group chat: six AutoGen agents in one SelectorGroupChat, one turn at a time.
 
-AutoGen's own state is never kept: after an exception the whole group is thrown away, and a new one is told what was
-said last. That is all it needs, because a turn opens with a briefing.
+AutoGen's own state is never kept: after an exception the whole group is thrown away. A new one needs nothing, because a turn opens with a
+briefing that tells facts and last words.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ from autogen_agentchat.teams import SelectorGroupChat
 from autogen_core import CancellationToken
 from autogen_core.models import ChatCompletionClient
 
-from team.briefing import CONDUCTOR, OLD_MESSAGES, BriefingContext
+from team.briefing import CONDUCTOR, BriefingContext
 from team.roles import roles
 from team.toolroom import Toolroom
 from team.workbench import RoleWorkbench
@@ -41,14 +40,11 @@ class Group:
         clients: a model client for each role.
         room: the shared door to the tools.
         spoken: called for each thought and message of the role whose turn it is.
-        thread: what was said before, as (role, text), for a group that takes over.
+        short: whether requests are bounded, as they are for language models.
     """
 
-    def __init__(
-        self, clients: Mapping[str, ChatCompletionClient], room: Toolroom, spoken: Spoken, thread: list[tuple[str, str]] | None = None
-    ) -> None:
-        self._clients, self._room, self._spoken = clients, room, spoken
-        self.thread: deque[tuple[str, str]] = deque(thread or [], maxlen=OLD_MESSAGES)
+    def __init__(self, clients: Mapping[str, ChatCompletionClient], room: Toolroom, spoken: Spoken, *, short: bool = False) -> None:
+        self._clients, self._room, self._spoken, self._short = clients, room, spoken, short
         self._speaker = ""
         self._team: SelectorGroupChat | None = None
 
@@ -60,14 +56,12 @@ class Group:
         CancelledError: when the turn is cancelled; the model call or the cell that was going on is ended first.
         """
         self._speaker = speaker
-        fresh = self._team is None
         team = self._team = self._team or self._build()
-        task: list[BaseChatMessage] = [TextMessage(content=text, source=role) for role, text in self.thread] if fresh else []
-        task.append(TextMessage(content=briefing, source=CONDUCTOR))
+        task: list[BaseChatMessage] = [TextMessage(content=briefing, source=CONDUCTOR)]
         token = CancellationToken()
         listening = asyncio.ensure_future(self._listen(team, task, token))
         try:
-            last = await asyncio.shield(listening)
+            return await asyncio.shield(listening)
         except BaseException:
             self._team = None
             if not listening.done():
@@ -76,8 +70,6 @@ class Group:
                 await asyncio.wait({listening}, timeout=CANCEL_PATIENCE_S)
                 listening.cancel()
             raise
-        self.thread.append((speaker, last))
-        return last
 
     async def _listen(self, team: SelectorGroupChat, task: list[BaseChatMessage], token: CancellationToken) -> str:
         last = ""
@@ -109,7 +101,7 @@ class Group:
                 name,
                 model_client=self._clients[name],
                 workbench=RoleWorkbench(role, self._room),
-                model_context=BriefingContext(),
+                model_context=BriefingContext(short=self._short),
                 system_message=role.system_message,
                 description=role.title,
                 max_tool_iterations=MAX_CALLS_A_TURN,

@@ -95,7 +95,7 @@ class Journal:
     def keep_answer(self, turn: int, role: str, model: str, answer: dict[str, Any]) -> None:
         """Write an answer down before anybody acts on it."""
         with self._replies.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"turn": turn, "role": role, "model": model, "answer": answer}, ensure_ascii=False) + "\n")
+            file.write(json.dumps({"turn": turn, "role": role, "model": model, "answer": answer}) + "\n")
 
     def settle(self, turn: int) -> None:
         """A turn has ended: what is left of it was said of something that went another way this time."""

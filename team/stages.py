@@ -233,6 +233,41 @@ def _optimised(state: State) -> str | None:
     return None
 
 
+def missing(state: State, role: str) -> str | None:
+    """What the stage still needs from a role, in words that name the tool; None where saying nothing more is an answer.
+
+    In `optimise` it always is: a round without tuning ends the loop.
+    """
+    if state.stage is None or outcome(state) is not None or role not in SPEAKERS[state.stage]:
+        return None
+    review = state.review()
+    match state.stage:
+        case Stage.PLAN:
+            return "`record_plan` has not recorded a plan"
+        case Stage.ACQUIRE:
+            return "`seal_holdout` has not fixed the contract" if "fetch_data" in state.results else "`fetch_data` has not run"
+        case Stage.ANALYSE:
+            return "`profile_table` has not run"
+        case Stage.PREPARE:
+            return "`prepare` has validated no preparation"
+        case Stage.BASELINE:
+            return "`train_baselines` has scored no baseline"
+        case Stage.TRAIN if role == "engineer":
+            tried = state.search_spent or any(c.stage == Stage.TRAIN for c in state.candidates)
+            return None if tried else "`train` has scored no candidate"
+        case Stage.SELECT if role == "engineer":
+            return None if state.evaluated else "`evaluate` has written no predictions"
+        case Stage.TRAIN | Stage.SELECT if review is None:
+            return "`review` is not on record"
+        case Stage.SELECT if state.evaluated and state.holdout is None:
+            return "`score_holdout` has not been called"
+        case Stage.DOCUMENT:
+            return "`build_report` has not run"
+        case Stage.RELEASE:
+            return "`package_model` has not run" if state.refitted else "`finish` has refitted nothing"
+    return None
+
+
 def stuck(state: State, *, by_rule: bool = False) -> bool:
     """Whether the stage has had its turns without the facts that end it.
 

@@ -128,7 +128,8 @@ class Toolroom:
                 self.fatal = UsageError(str(error))
             elif isinstance(error, (UsageError, PrerequisiteMissing)):
                 self.fatal = error  # no role can mend a machine or a setting
-            outcome = Outcome(status="refused", text=str(error))
+            expected = {"expected": error.expected} if isinstance(error, ToolArgumentError) else {}
+            outcome = Outcome(status="refused", text=str(error), facts=expected)
         if outcome.status == "error" and name in INTAKE:
             self.fatal = UsageError(f"{self.host.wish.source}: the table cannot be used as it is ({outcome.text.strip()}).")
         seconds = time.perf_counter() - start

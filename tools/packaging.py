@@ -44,13 +44,13 @@ class ModelPackaged(BaseModel):
     """Number of rows that it was fitted on."""
 
 
-@tool(where="host", timeout_s=120)
+@tool(where="host", timeout_s=120, lasting=True)
 def open_holdout(ctx: HostContext) -> HoldoutOpened:
     """Give the kernel all rows with labels for the refit. Possible only after the final score is in the ledger."""
     return HoldoutOpened(rows=ctx.vault.open(), table="all")
 
 
-@tool(where="host", timeout_s=300)
+@tool(where="host", timeout_s=300, lasting=True)
 def package_model(
     ctx: HostContext,
     as_scored: Annotated[

@@ -30,7 +30,7 @@ class HoldoutScore(BaseModel):
     """Other metrics of the same predictions on the same rows, by name. They decided nothing."""
 
 
-@tool(where="host", timeout_s=120)
+@tool(where="host", timeout_s=120, lasting=True)
 def score_holdout(
     ctx: HostContext,
     candidate: Annotated[str, "Name of the accepted candidate whose holdout predictions `evaluate` wrote."],

@@ -45,7 +45,7 @@ class ContractSealed(BaseModel):
     """Series, horizon and covariates of a forecast, without the scales of its series."""
 
 
-@tool(where="host", timeout_s=3600)
+@tool(where="host", timeout_s=3600, lasting=True)
 def seal_holdout(
     ctx: HostContext,
     target: Annotated[str | None, "Column to predict. Leave out when the user named one."] = None,

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from tools.shapes import mended, nearest, shape
+
 Where = Literal["kernel", "host"]
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,12 +50,26 @@ CATALOGUE = (
 )
 
 
+MOST_PROBLEMS = 5
+"""Wrong arguments of one call that are named."""
+MOST_SHOWN = 80
+"""Characters of a wrong value that are repeated."""
+
+
 class ToolDeclarationError(TypeError):
     """A function decorated with `@tool` cannot be described to a model; the message lists every reason."""
 
 
 class ToolArgumentError(ValueError):
-    """Arguments do not fit the tool's schema; the message is written for the model that sent them."""
+    """Arguments do not fit the tool's schema; the message is written for the model that sent them.
+
+    Attributes:
+        expected: the call as it should be, in a line.
+    """
+
+    def __init__(self, message: str, expected: str) -> None:
+        super().__init__(message)
+        self.expected = expected
 
 
 class ToolRefused(Exception):
@@ -93,6 +109,8 @@ class ToolSpec:
     function: Callable[..., Any]
     free_form: bool = False
     """Whether the cell is the `code` argument itself rather than a call of the function."""
+    lasting: bool = False
+    """Whether a call leaves what cannot be taken back: then nobody guesses what was meant by one that is misspelt."""
 
     def schema(self) -> dict[str, Any]:
         """JSON schema of the arguments, flat and without titles, as models are shown it."""
@@ -107,11 +125,18 @@ class ToolSpec:
             ToolArgumentError: naming each wrong argument, its value and what was expected.
         """
         try:
-            return self.arguments.model_validate(dict(arguments)).model_dump(mode="json")
+            return self.arguments.model_validate(mended(arguments, self.schema())).model_dump(mode="json")
         except ValidationError as error:
-            problems = "; ".join(_problem(detail) for detail in error.errors())
+            details = error.errors()
+            problems = "; ".join(_problem(detail, self.arguments.model_fields) for detail in details[:MOST_PROBLEMS])
+            more = f"; and {len(details) - MOST_PROBLEMS} more" if len(details) > MOST_PROBLEMS else ""
             known = ", ".join(self.arguments.model_fields) or "none"
-            raise ToolArgumentError(f"{self.name}: {problems}. Arguments: {known}.") from None
+            raise ToolArgumentError(f"{self.name}: {problems}{more}. Arguments: {known}.", self.shape) from None
+
+    @property
+    def shape(self) -> str:
+        """The call in a line, with the type of every argument."""
+        return shape(self.name, self.schema())
 
     def cell(self, arguments: Mapping[str, Any]) -> str:
         """Render the call as the cell that a person would type. Arguments at their defaults are left out."""
@@ -123,7 +148,7 @@ class ToolSpec:
         return f"{imports}\n\nshow({self.name}({', '.join(given)}))"
 
 
-def tool(*, where: Where, timeout_s: float, searches: bool = False, free_form: bool = False) -> Callable[[F], F]:
+def tool(*, where: Where, timeout_s: float, searches: bool = False, free_form: bool = False, lasting: bool = False) -> Callable[[F], F]:
     """File the decorated function as a tool and return it unchanged.
 
     Args:
@@ -133,6 +158,7 @@ def tool(*, where: Where, timeout_s: float, searches: bool = False, free_form: b
         timeout_s: deadline of one call in seconds.
         searches: whether the seconds of a call count against the search budget.
         free_form: whether the cell is the tool's `code` argument itself.
+        lasting: whether a call leaves what cannot be taken back, such as a look at the holdout.
 
     Raises:
         ToolDeclarationError: naming every parameter without a type or a description, a missing docstring and a
@@ -140,7 +166,7 @@ def tool(*, where: Where, timeout_s: float, searches: bool = False, free_form: b
     """
 
     def file(function: F) -> F:
-        _REGISTRY[function.__name__] = _describe(function, where, timeout_s, searches, free_form)
+        _REGISTRY[function.__name__] = _describe(function, where, timeout_s, searches, free_form, lasting)
         return function
 
     return file
@@ -153,7 +179,7 @@ def registry() -> dict[str, ToolSpec]:
     return dict(_REGISTRY)
 
 
-def _describe(function: Callable[..., Any], where: Where, timeout_s: float, searches: bool, free_form: bool) -> ToolSpec:
+def _describe(function: Callable[..., Any], where: Where, timeout_s: float, searches: bool, free_form: bool, lasting: bool) -> ToolSpec:
     problems = []
     hints = get_type_hints(function, include_extras=True)
     parameters = list(inspect.signature(function).parameters.values())
@@ -194,6 +220,7 @@ def _describe(function: Callable[..., Any], where: Where, timeout_s: float, sear
         result=result,
         function=function,
         free_form=free_form,
+        lasting=lasting,
     )
 
 
@@ -208,10 +235,12 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _problem(detail: Any) -> str:
+def _problem(detail: Any, known: Mapping[str, Any]) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return f"unknown argument {where!r}"
+        return f"unknown argument {where[:MOST_SHOWN]!r}{nearest(where, known)}"
     if detail["type"] == "missing":
         return f"argument {where!r} is missing"
-    return f"{where}={detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+    given = repr(detail["input"])
+    shown = given if len(given) <= MOST_SHOWN else f"{given[:MOST_SHOWN]}…"
+    return f"{where}={shown}: {detail['msg'][0].lower()}{detail['msg'][1:]}"

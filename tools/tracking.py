@@ -22,7 +22,7 @@ class RunTracked(BaseModel):
     """Why the server did not take it."""
 
 
-@tool(where="host", timeout_s=300)
+@tool(where="host", timeout_s=300, lasting=True)
 def track_run(ctx: HostContext) -> RunTracked:
     """Record parameters, scores and artefacts of the run and of every candidate in its MLflow store, and on the tracking server."""
     from tools import outbox

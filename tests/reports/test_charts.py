@@ -62,3 +62,10 @@ def test_a_bar_never_leaves_its_track(fraction: float) -> None:
 def test_labels_are_text() -> None:
     axis = Axis(0.0, 1.0)
     assert "&lt;b&gt;" in ticks(axis, ["<b>"] * len(axis.ticks()))
+
+
+def test_scores_that_differ_by_rounding_alone_have_an_axis_with_ticks() -> None:
+    score = 1.0986122886681098
+    axis = axis_over([score, score + 2.3e-16, score - 2.3e-16])
+    assert len(set(axis.tick_texts())) > 2
+    assert 40 < axis.place(score) < 60

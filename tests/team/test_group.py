@@ -69,7 +69,7 @@ async def test_a_refused_call_comes_back_to_the_model(tmp_path: Path) -> None:
         assert r.room.state.planned
 
 
-async def test_after_a_failing_model_the_next_turn_works_and_knows_what_was_said(tmp_path: Path) -> None:
+async def test_after_a_failing_model_the_next_turn_works(tmp_path: Path) -> None:
     async with rooming(tmp_path, "sklearn:iris") as r:
         scene = Scene(r, "First.", ConnectionError("the line is dead"), "Third.")
         assert await scene.turn() == "First."
@@ -77,8 +77,7 @@ async def test_after_a_failing_model_the_next_turn_works_and_knows_what_was_said
             await scene.turn()
         assert await scene.turn() == "Third."
         shown = [m.content for m in scene.planner.requests[-1].messages if isinstance(m, UserMessage)]
-        assert "First." in shown
-        assert sum("[stage plan" in str(text) for text in shown) == 1
+        assert ["[stage plan" in str(text) for text in shown] == [True]
 
 
 async def test_a_cancelled_turn_ends_at_once_and_the_next_one_works(tmp_path: Path) -> None:

@@ -1,0 +1,227 @@
+"""Make usable calls of what a model answers: read them out of its text, mend their arguments, ask again when they cannot be made.
+
+A model is told twice, in one short message with the shape that was expected, what was wrong. What it still gets wrong then is
+given up, and whoever runs the turn goes on without it. Replies and repairs stay out of the conversation that later requests
+repeat; the event log has them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from autogen_core import FunctionCall
+from autogen_core.models import (
+    AssistantMessage,
+    ChatCompletionClient,
+    CreateResult,
+    FunctionExecutionResultMessage,
+    LLMMessage,
+    RequestUsage,
+    UserMessage,
+)
+
+from team.models.delegating import DelegatingClient
+from team.models.lenient import Unreadable, read_value
+from team.models.textcalls import Offer, TextCall, read_calls, same_name, unknown_name
+from tools.shapes import shape
+from tools.spec import registry
+
+REPAIRS = 2
+"""How often a model is told what was wrong with its calls before they are given up."""
+EXPECTED = "expected"
+"""Key of a refused call's result that says how it should have been; only calls that did not fit their schema have it."""
+MOST_REPEATED_CHARS = 1_500
+"""Of a reply that is shown to its model once more."""
+
+
+class NoUsableCall(Exception):
+    """A model was told twice what was wrong and made no call that can be made."""
+
+
+class Desk(Protocol):
+    """Where the client asks how the stage stands, and tells what it did."""
+
+    def missing(self, role: str) -> str | None:
+        """What the stage still needs from this role, when words alone would leave it where it is."""
+
+    def recovered(self, role: str, tools: list[str], form: str) -> None: ...
+    def asked_again(self, role: str, problem: str) -> None: ...
+    def gave_up(self, role: str, problem: str) -> None: ...
+
+
+class RecoveringClient(DelegatingClient):
+    """Hands on calls that can be made, or the model's last words, or raises.
+
+    Keeps no state: how often a model was told is read from the messages, so that a turn that is gone through again goes the same way.
+    """
+
+    component_provider_override = "team.models.recovering.RecoveringClient"
+
+    def __init__(self, inner: ChatCompletionClient, role: str, desk: Desk) -> None:
+        super().__init__(inner)
+        self._role, self._desk = role, desk
+
+    async def create(self, messages: Sequence[LLMMessage], **options: Any) -> CreateResult:
+        """One reply of the model, made usable.
+
+        Raises:
+            NoUsableCall: when the model was told twice what was wrong with its calls and made no other.
+        """
+        shapes = {tool["name"]: tool for tool in options.get("tools", ())}
+        offers = [_offer(schema) for schema in shapes.values()]
+        told = refused_rounds(messages)
+        if told > REPAIRS:
+            raise self._give_up("its calls do not fit their tools")
+        asked, spent = list(messages), RequestUsage(prompt_tokens=0, completion_tokens=0)
+        while True:
+            reply = await self._inner.create(asked, **options)
+            spent = _sum(spent, reply.usage)
+            written, calls, problem = self._read(reply, offers)
+            if calls:
+                content = _as_calls(calls, reply.content, f"{self._role}-{len(messages)}")
+                thought = _sound(written) or reply.thought
+                return CreateResult(finish_reason="function_calls", content=content, usage=spent, cached=reply.cached, thought=thought)
+            if problem is None and isinstance(reply.content, list):
+                return reply.model_copy(update={"usage": spent})
+            if problem is None:
+                missing = None if _tried_in_vain(messages) else self._desk.missing(self._role)
+                if missing is None or not offers:
+                    return reply.model_copy(update={"content": _sound(written), "usage": spent})
+                problem = f"no tool was called, and {missing}"
+            if told >= REPAIRS:
+                raise self._give_up(problem)
+            told += 1
+            self._desk.asked_again(self._role, problem)
+            asked += _told(written, problem, shapes)
+
+    def _give_up(self, problem: str) -> NoUsableCall:
+        self._desk.gave_up(self._role, problem)
+        return NoUsableCall(f"{problem}; it was told {REPAIRS} times")
+
+    def _read(self, reply: CreateResult, offers: Sequence[Offer]) -> tuple[str, list[TextCall], str | None]:
+        """The reply's words, calls to be made instead of those it holds, and why there are none."""
+        complete = reply.finish_reason != "length"
+        if isinstance(reply.content, str):
+            reading = read_calls(reply.content, offers, complete=complete)
+            if reading.calls:
+                self._desk.recovered(self._role, [call.name for call in reading.calls], reading.calls[0].form)
+                return reading.prose, list(reading.calls), None
+            return reply.content if reading.problem else reading.prose, [], reading.problem
+        known = {offer.name: offer for offer in offers}
+        calls, problem = [], None
+        for call in reply.content:
+            try:
+                calls.append(_mended(call, known))
+            except ValueError as error:
+                problem = str(error)
+                break  # what comes after it may rest on it
+        if calls and all(_as_it_was(call, before) for call, before in zip(calls, reply.content, strict=False)) and problem is None:
+            return "", [], None
+        if calls:
+            self._desk.recovered(self._role, [call.name for call in calls], "mended")
+        written = "\n".join(f"{call.name}({call.arguments})" for call in reply.content)
+        return (reply.thought or "") if calls else written, calls, problem
+
+
+def _as_calls(calls: Sequence[TextCall], before: str | list[FunctionCall], ids: str) -> list[FunctionCall]:
+    """Calls for the group: those that came as calls keep their id and what their provider keeps with them."""
+    found = []
+    for place, call in enumerate(calls):
+        plain = FunctionCall(id=f"{ids}-{place}", name=call.name, arguments="") if isinstance(before, str) else before[place]
+        found.append(replace(plain, name=call.name, arguments=json.dumps(_sound_arguments(call.arguments))))
+    return found
+
+
+def refused_rounds(messages: Sequence[LLMMessage]) -> int:
+    """How many rounds of calls at the end of the turn so far did not fit their tools' schemas, one after the other."""
+    count = 0
+    for message in reversed(messages):
+        if isinstance(message, UserMessage):
+            break
+        if isinstance(message, FunctionExecutionResultMessage):
+            if not all(result.is_error and EXPECTED in _as_object(result.content) for result in message.content):
+                break
+            count += 1
+    return count
+
+
+def _tried_in_vain(messages: Sequence[LLMMessage]) -> bool:
+    """Whether the last call was well made and did not work: then to say so is an answer."""
+    last = next((m for m in reversed(messages) if isinstance(m, (FunctionExecutionResultMessage, UserMessage))), None)
+    if not isinstance(last, FunctionExecutionResultMessage):
+        return False
+    return any(result.is_error and EXPECTED not in _as_object(result.content) for result in last.content)
+
+
+def _told(written: str, problem: str, shapes: Mapping[str, Any]) -> list[LLMMessage]:
+    """The model's own words and what was wrong with them."""
+    meant = [name for name in shapes if name in written or name in problem] or list(shapes)
+    expected = "\n".join(shape(name, shapes[name]["parameters"]) for name in meant[:3])
+    example = json.dumps({"name": meant[0], "arguments": {}})[:-2] if meant else ""
+    text = f"Not done: {problem}.\nExpected:\n{expected}\nAnswer with the call alone, as JSON: {example}...}}}}"
+    shown = written[:MOST_REPEATED_CHARS].strip() or "(nothing)"
+    return [AssistantMessage(content=shown, source="assistant"), UserMessage(content=text, source="conductor")]
+
+
+def _mended(call: FunctionCall, offers: Mapping[str, Offer]) -> TextCall:
+    """A call that came as one, with an argument text that is an object of JSON and a name that exists.
+
+    Raises:
+        ValueError: when it cannot be had without guessing.
+    """
+    offer = same_name(call.name, offers)
+    if offer is None:
+        raise ValueError(unknown_name(call.name, offers))
+    try:
+        arguments = read_value(call.arguments).value if call.arguments.strip() else {}
+    except Unreadable as unreadable:
+        raise ValueError(f"the arguments of {offer.name} cannot be read: {unreadable}") from None
+    if arguments is None:
+        arguments = {}
+    if not isinstance(arguments, dict):
+        raise ValueError(f"the arguments of {offer.name} must be one object, not {type(arguments).__name__}")
+    return TextCall(offer.name, _sound_arguments(arguments), "native")
+
+
+def _as_it_was(call: TextCall, before: FunctionCall) -> bool:
+    try:
+        return call.name == before.name and json.loads(before.arguments) == call.arguments
+    except (ValueError, RecursionError):
+        return False
+
+
+def _offer(schema: Mapping[str, Any]) -> Offer:
+    parameters = schema["parameters"]
+    properties = parameters["properties"]
+    spec = registry().get(schema["name"])
+    return Offer(
+        name=schema["name"],
+        parameters=tuple(properties),
+        required=frozenset(parameters.get("required", ())),
+        texts=frozenset(key for key, value in properties.items() if value.get("type") == "string"),
+        lasting=spec is None or spec.lasting,
+    )
+
+
+def _as_object(content: str) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _sum(one: RequestUsage, other: RequestUsage) -> RequestUsage:
+    return RequestUsage(one.prompt_tokens + other.prompt_tokens, one.completion_tokens + other.completion_tokens)
+
+
+def _sound_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(_sound(json.dumps(arguments, ensure_ascii=False)))
+
+
+def _sound(text: str) -> str:
+    """Text without halves of surrogate pairs, which no file takes."""
+    return text.encode("utf-8", "replace").decode()
