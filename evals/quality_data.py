@@ -21,8 +21,19 @@ from typing import Any
 
 import pandas as pd
 
-METRIC = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse", "count": "poisson_deviance", "ordinal": "qwk"}
-NUMBERS = ("regression", "count")
+METRIC = {
+    "binary": "roc_auc",
+    "multiclass": "log_loss",
+    "regression": "rmse",
+    "count": "poisson_deviance",
+    "ordinal": "qwk",
+    "multilabel": "average_precision",
+    "survival": "c_index",
+    "forecast": "wape",
+    "cluster": "silhouette",
+    "anomaly": "roc_auc",
+}
+CLASSES = ("binary", "multiclass", "ordinal")
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,17 @@ class Table:
     kind: str
     order: tuple[str, ...] = ()
     """Classes of an ordinal target from the lowest to the highest."""
+    event: str = ""
+    """Of survival: 1 where the time in the target ended with the event."""
+    series: str = ""
+    """Of a forecast: the column that names a series. The last `horizon` rows of each are held back, in order of `time`."""
+    time: str = ""
+    horizon: int = 0
+
+    @property
+    def answers(self) -> list[str]:
+        """Columns that the rows to predict come without."""
+        return [name for name in (*self.target.split(","), self.event) if name]
 
 
 def r(package: str, name: str, *without: str) -> pd.DataFrame:
@@ -54,6 +76,21 @@ def birds() -> pd.DataFrame:
     return table.assign(damaged=table["effect"].notna().map({True: "yes", False: "no"})).drop(columns=["effect"])
 
 
+def movies() -> pd.DataFrame:
+    """Films with their genres, each a column of 0 and 1; 6,000 of 58,788."""
+    table = r("ggplot2movies", "movies").drop(columns=[f"r{i}" for i in range(1, 11)])
+    return table.sample(6000, random_state=0).reset_index(drop=True)
+
+
+def houses() -> pd.DataFrame:
+    """Houses sold a month in the 26 cities of Texas that have every month from 2000 to July 2015."""
+    table = r("ggplot2", "txhousing")
+    whole = table.groupby("city")["sales"].transform("count") == table["city"].map(table["city"].value_counts())
+    table = table[whole].reset_index(drop=True)
+    month = pd.to_datetime({"year": table["year"], "month": table["month"], "day": 1}).dt.strftime("%Y-%m-%d")
+    return pd.DataFrame({"city": table["city"], "month": month, "sales": table["sales"]})
+
+
 TABLES = {
     "titanic": Table(lambda: r("Stat2Data", "Titanic", "SexCode"), "Survived", "binary", "names as text"),
     "telco_churn": Table(lambda: r("modeldata", "wa_churn"), "churn", "binary", "categories"),
@@ -68,6 +105,13 @@ TABLES = {
     "birds": Table(birds, "damaged", "binary", "half-missing, text, many levels"),
     "hotel": Table(lambda: r("modeldata", "hotel_rates"), "avg_price_per_room", "regression", "dates, many levels"),
     "bikes": Table(lambda: islp("Bikeshare").drop(columns=["casual", "registered"]), "bikers", "count", "counts by the hour"),
+    "movies": Table(movies, "Action,Animation,Comedy,Drama,Documentary,Romance,Short", "multilabel", "seven genres, titles as text"),
+    "rotterdam": Table(
+        lambda: r("survival", "rotterdam", "pid", "rtime", "recur"), "dtime", "survival", "breast cancer, 57 % censored", event="death"
+    ),
+    "houses": Table(houses, "sales", "forecast", "26 monthly series, a year ahead", series="city", time="month", horizon=12),
+    "penguins": Table(lambda: r("palmerpenguins", "penguins", "species", "island", "year"), "", "cluster", "four measures and the sex"),
+    "biopsy": Table(lambda: r("MASS", "biopsy", "ID"), "class", "anomaly", "malignant cells among benign, a third"),
     "carseats": Table(lambda: islp("Carseats"), "ShelveLoc", "ordinal", "three ordered classes", ("Bad", "Medium", "Good")),
 }
 
@@ -76,22 +120,31 @@ def write(out: Path, name: str) -> None:
     from sklearn.model_selection import train_test_split
 
     table = TABLES[name]
-    frame = table.load().dropna(subset=[table.target])
+    frame = table.load().dropna(subset=table.answers)
     frame.columns = [str(column) for column in frame.columns]
-    labels = frame[table.target].astype(str) if table.task not in NUMBERS else None
-    train, test = train_test_split(frame, test_size=0.25, random_state=0, stratify=labels)
+    labels = frame[table.target].astype(str) if table.task in CLASSES else None
+    if table.task == "forecast":
+        frame = frame.sort_values([table.series, table.time]).reset_index(drop=True)
+        held = frame.groupby(table.series).cumcount(ascending=False) < table.horizon
+        train, test = frame[~held], frame[held]
+    else:
+        stratum = frame[table.event or table.target] if table.task in ("survival", "anomaly") else labels
+        train, test = train_test_split(frame, test_size=0.25, random_state=0, stratify=stratum)
+    if table.task == "anomaly":  # nobody is shown which rows are
+        train = train.drop(columns=table.answers)
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     train.to_csv(folder / "train.csv", index=False)
-    test.drop(columns=[table.target]).to_csv(folder / "test.csv", index=False)
-    test[[table.target]].to_csv(folder / "labels.csv", index=False)
+    test.drop(columns=table.answers).to_csv(folder / "test.csv", index=False)
+    test[table.answers].to_csv(folder / "labels.csv", index=False)
     meta: dict[str, Any] = {"target": table.target, "task": table.task, "metric": METRIC[table.task], "kind": table.kind}
-    meta |= {"rows": len(train), "columns": train.shape[1] - 1}
+    meta |= {"rows": len(train), "columns": test.shape[1] - len(table.answers)}
+    meta |= {name: getattr(table, name) for name in ("event", "series", "time", "horizon")}
     if labels is not None:
         counts = labels.value_counts()
         meta |= {"classes": list(table.order) or sorted(counts.index), "positive": counts.index[-1] if table.task == "binary" else None}
     (folder / "meta.json").write_text(json.dumps(meta, indent=1))
-    print(f"{name:12} {table.task:10} {len(train):6} rows to learn from, {len(test):6} to predict, {train.shape[1] - 1} columns")
+    print(f"{name:12} {table.task:10} {len(train):6} rows to learn from, {len(test):6} to predict, {meta['columns']} columns")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ import pandas as pd
 CORES = int(os.environ.get("OMP_NUM_THREADS", "2"))
 Meta = dict[str, Any]
 NUMBERS = ("regression", "count")
+CLASSES = ("binary", "multiclass", "ordinal")
 Fit = Callable[[Meta, pd.DataFrame, pd.DataFrame, float, int], Any]
 
 
@@ -107,26 +108,35 @@ RIVALS: dict[str, tuple[str, Fit]] = {
 }
 
 
-def main() -> None:
+def told(predicted: Any) -> pd.DataFrame:
+    """What a rival predicts as the columns that it is scored by."""
+    if isinstance(predicted, pd.DataFrame):
+        return pd.DataFrame({f"proba_{name}": list(predicted[name]) for name in predicted.columns})
+    return pd.DataFrame({"prediction": list(predicted)})
+
+
+def main(rivals: dict[str, tuple[str, Fit]]) -> None:
+    """Fit the rival that the command line names.
+
+    Args:
+        rivals: by name, the package whose version is told, and what fits and predicts: a frame of one column a class or label,
+            or one number a row.
+    """
     name, table, seconds, seed, out = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5])
-    package, fit = RIVALS[name]
+    package, fit = rivals[name]
     warnings.filterwarnings("ignore")
     meta = json.loads((table / "meta.json").read_text())
     train, test = pd.read_csv(table / "train.csv"), pd.read_csv(table / "test.csv")
-    if meta["task"] not in NUMBERS:
+    if meta["task"] in CLASSES:
         train[meta["target"]] = train[meta["target"]].astype(str)
     began = time.monotonic()
     predicted = fit(meta, train, test, seconds, seed)
     wall = time.monotonic() - began
-    if meta["task"] in NUMBERS:
-        frame = pd.DataFrame({"prediction": list(predicted)})
-    else:
-        frame = pd.DataFrame({f"proba_{name}": list(predicted[name]) for name in predicted.columns})
     out.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(out / "predictions.csv", index=False)
+    told(predicted).to_csv(out / "predictions.csv", index=False)
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
     (out / "info.json").write_text(json.dumps({"wall_s": wall, "peak_mb": peak, "version": importlib.metadata.version(package)}))
 
 
 if __name__ == "__main__":
-    main()
+    main(RIVALS)

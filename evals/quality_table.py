@@ -19,6 +19,8 @@ def table(results: Sequence[Result], directions: Mapping[str, str]) -> str:
         directions: `maximize` or `minimize` by metric.
     """
     names = list(dict.fromkeys(result.contestant for result in results))
+    if not names:
+        return ""
     rows: list[str] = []
     ranks: dict[str, list[float]] = {name: [] for name in names}
     gaps: dict[str, list[float]] = {name: [] for name in names}
@@ -47,6 +49,25 @@ def table(results: Sequence[Result], directions: Mapping[str, str]) -> str:
     ]
     head = [f"| table | metric | {' | '.join(names)} |", f"|--|--|{'--|' * len(names)}"]
     return "\n".join([*head, *rows, *tail])
+
+
+def beside(results: Sequence[Result], directions: Mapping[str, str]) -> str:
+    """Markdown: one row a table, its contestants by their means over seeds, the best first."""
+    rows = []
+    for each in dict.fromkeys(result.table for result in results):
+        mine = [result for result in results if result.table == each]
+        sign = 1.0 if directions[mine[0].metric] == "maximize" else -1.0
+        told: list[tuple[float, str]] = []
+        for name in dict.fromkeys(result.contestant for result in mine):
+            runs = [r for r in mine if r.contestant == name]
+            value, walls = _mean(runs), [r.wall_s for r in runs if r.wall_s is not None]
+            text = f"{name} {value:.4g} ({np.mean(walls):.0f} s)" if value is not None else f"{name} failed"
+            told.append((-np.inf if value is None else sign * value, text))
+        told.sort(key=lambda one: -one[0])
+        rows.append(
+            f"| {each} | {mine[0].metric} | {' | '.join(text for _, text in told[:1])} | {', '.join(text for _, text in told[1:])} |"
+        )
+    return "\n".join(["| table | metric | best | then |", "|--|--|--|--|", *rows]) if rows else ""
 
 
 def _mean(results: Sequence[Result]) -> float | None:

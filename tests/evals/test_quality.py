@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, mean_poisson_deviance, roc_auc_score
 
-from evals.quality import CONTESTANTS, ENVIRONMENTS, SHARED, scored
+from evals.quality import ENVIRONMENTS, RIVALS, SHARED
+from evals.quality_score import scored
 from evals.quality_table import table
 from evals.results import Result
 
@@ -76,4 +77,4 @@ def test_ranks_wins_and_gaps() -> None:
 
 
 def test_every_contestant_has_an_environment() -> None:
-    assert {SHARED.get(name, name) for name in CONTESTANTS[1:]} == set(ENVIRONMENTS)
+    assert {SHARED.get(name, name) for name in RIVALS} == set(ENVIRONMENTS)
