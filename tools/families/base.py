@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from tools.alignment import by_size
 from tools.contract import Column
 from tools.device import Place, place
 from tools.families.appetite import Appetite
-from tools.families.fitted import Constant, Fitted, FittedLabels, LabelModels, Raw
+from tools.families.fitted import NO_CLASSES, Constant, Fitted, FittedLabels, LabelModels, Raw
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.standing import Standing
 from tools.survival import events_of, null_residuals
@@ -30,6 +30,16 @@ CHAIN = "chain"
 """Parameter of several labels: `forward` or `backward`, the order in which each label is told to those behind it; None for none."""
 AT_REST: Params = {CLASS_WEIGHT: "none", CHAIN: "none"}
 """The switches beside a family's own space, turned off."""
+
+
+class Rows(NamedTuple):
+    """What a fit is shown."""
+
+    X: pd.DataFrame
+    y: Array
+    X_valid: pd.DataFrame | None
+    """For early stopping, as `y_valid`."""
+    y_valid: Array | None
 
 
 class Family(ABC):
@@ -131,55 +141,36 @@ class Family(ABC):
         if setting.labels:
             return self._fit_labels(X, y, X_valid, y_valid, dict(params), setting, context)
         placed = place(self, setting)
-        rows = X, y, X_valid, y_valid
+        rows = Rows(X, y, X_valid, y_valid)
         try:
-            fitted = self._fit_shaped(*rows, params, replace(setting, device=placed.device), context)
+            fitted = self._fit_shaped(rows, params, replace(setting, device=placed.device), context)
         except Exception as error:
             if placed.device == "cpu" or not memory.ran_out(error):
                 raise
             placed = Place("cpu", f"the graphics processor had no memory for it ({str(error).strip().splitlines()[0][:120]})")
-            fitted = self._fit_shaped(*rows, params, replace(setting, device="cpu"), context)
+            fitted = self._fit_shaped(rows, params, replace(setting, device="cpu"), context)
         return replace(fitted, device=placed.device, off_cuda=placed.why)
 
-    def _fit_shaped(
-        self,
-        X: pd.DataFrame,
-        y: Array,
-        X_valid: pd.DataFrame | None,
-        y_valid: Array | None,
-        params: Params,
-        setting: Setting,
-        context: FitContext,
-    ) -> Fitted:
+    def _fit_shaped(self, rows: Rows, params: Params, setting: Setting, context: FitContext) -> Fitted:
         """Fit what the problem predicts."""
         params = dict(params)
         if setting.predicts == "risk":
-            return self._fit_risk(X, y, X_valid, y_valid, params, setting, context)
+            return self._fit_risk(rows, params, setting, context)
         if setting.predicts in ("groups", "scores"):
-            return self._fit_points(X, params, setting, context)
+            return self._fit_points(rows.X, params, setting, context)
         if setting.n_classes == 0:
-            return self._fit_values(X, y, X_valid, y_valid, params, setting, context)
+            return self._fit_values(rows, params, setting, context)
         params.pop("log_target", None)
-        present, dense = np.unique(y, return_inverse=True)
+        present, dense = np.unique(rows.y, return_inverse=True)
         if len(present) == 1:
             return Fitted(Constant(np.ones(1)), present, setting.n_classes)
         valid = None
-        if X_valid is not None and y_valid is not None:
-            known = np.isin(y_valid, present)
+        if rows.X_valid is not None and rows.y_valid is not None:
+            known = np.isin(rows.y_valid, present)
             if known.any():
-                valid = (X_valid[known], np.searchsorted(present, y_valid[known]))
+                valid = (rows.X_valid[known], np.searchsorted(present, rows.y_valid[known]))
         inner = _with_classes(setting, len(present))
-        raw = self._fit(X, dense.astype(np.int64), valid, params, inner, context)
-        return Fitted(
-            raw.predictor,
-            present,
-            setting.n_classes,
-            iterations=raw.iterations,
-            cut_short=raw.cut_short,
-            starved=raw.starved,
-            importance=raw.importance,
-            pace=raw.pace,
-        )
+        return self._fit(rows.X, dense.astype(np.int64), valid, params, inner, context).fitted(present, setting.n_classes)
 
     def _fit_labels(
         self,
@@ -211,89 +202,39 @@ class Family(ABC):
                 one = replace(one, columns=[*one.columns, Column(name=link, kind="numeric", missing=0.0, unique=2)])
         return FittedLabels.of(LabelModels([fits[label] for label in sorted(fits)], order, links))
 
-    def _fit_risk(
-        self,
-        X: pd.DataFrame,
-        y: Array,
-        X_valid: pd.DataFrame | None,
-        y_valid: Array | None,
-        params: Params,
-        setting: Setting,
-        context: FitContext,
-    ) -> Fitted:
+    def _fit_risk(self, rows: Rows, params: Params, setting: Setting, context: FitContext) -> Fitted:
         """Fit on signed times. What the model says is told as a standing, so that models of other folds and kinds say it alike."""
-        none = np.empty(0, dtype=np.int64)
+        X, y, X_valid, y_valid = rows
         if not events_of(y).any():
-            return Fitted(Constant(np.asarray(0.5)), none, 0)
+            return Fitted(Constant(np.asarray(0.5)), NO_CLASSES, 0)
         valid = (X_valid, y_valid) if X_valid is not None and y_valid is not None and events_of(y_valid).any() else None
         raw = self._fit(X, y, valid, params, setting, context)
         own = np.asarray(raw.predictor.predict(X), dtype=np.float64)
-        return Fitted(
-            raw.predictor,
-            none,
-            0,
-            iterations=raw.iterations,
-            cut_short=raw.cut_short,
-            starved=raw.starved,
-            importance=raw.importance,
-            pace=raw.pace,
-            standing=Standing.among(own),
-        )
+        return raw.fitted(standing=Standing.among(own))
 
     def _fit_points(self, X: pd.DataFrame, params: Params, setting: Setting, context: FitContext) -> Fitted:
         """Fit on rows alone: whatever they will be scored against is not shown."""
-        none = np.empty(0, dtype=np.int64)
         raw = self._fit(X, np.zeros(len(X)), None, params, setting, context)
         own = np.asarray(raw.predictor.predict(X) if raw.own is None else raw.own, dtype=np.float64)
-        scores = setting.predicts == "scores"
-        return Fitted(
-            raw.predictor,
-            none,
-            0,
-            iterations=raw.iterations,
-            cut_short=raw.cut_short,
-            starved=raw.starved,
-            importance=raw.importance,
-            pace=raw.pace,
-            standing=Standing.among(own) if scores else None,
-            renamed=None if scores else by_size(own.astype(np.int64)),
-        )
+        if setting.predicts == "scores":
+            return raw.fitted(standing=Standing.among(own))
+        return raw.fitted(renamed=by_size(own.astype(np.int64)))
 
-    def _fit_values(
-        self,
-        X: pd.DataFrame,
-        y: Array,
-        X_valid: pd.DataFrame | None,
-        y_valid: Array | None,
-        params: Params,
-        setting: Setting,
-        context: FitContext,
-    ) -> Fitted:
+    def _fit_values(self, rows: Rows, params: Params, setting: Setting, context: FitContext) -> Fitted:
+        """Fit on values, on the log scale where that is asked for and they allow it, and keep what is predicted near their range."""
+        X, y, X_valid, y_valid = rows
         log_target = bool(params.pop("log_target", False)) and float(y.min()) >= 0 and not setting.poisson_loss
         low, high = float(y.min()), float(y.max())
         margin = 0.25 * (high - low)
         least = max(low - margin, FEWEST_EVENTS / len(y) if setting.counts else 0.0) if low >= 0 else low - margin
         if high == low:
-            return Fitted(Constant(np.asarray(low)), np.empty(0, dtype=np.int64), 0, low=least)
+            return Fitted(Constant(np.asarray(low)), NO_CLASSES, 0, low=least)
         shaped = np.log1p(y) if log_target else y
         valid = None
         if X_valid is not None and y_valid is not None and len(y_valid):
             valid = (X_valid, np.log1p(np.maximum(y_valid, 0)) if log_target else y_valid)
         raw = self._fit(X, shaped, valid, params, setting, context)
-        return Fitted(
-            raw.predictor,
-            np.empty(0, dtype=np.int64),
-            0,
-            log_target=log_target,
-            log_rate=setting.poisson_loss,
-            low=least,
-            high=high + margin,
-            iterations=raw.iterations,
-            cut_short=raw.cut_short,
-            starved=raw.starved,
-            importance=raw.importance,
-            pace=raw.pace,
-        )
+        return raw.fitted(log_target=log_target, log_rate=setting.poisson_loss, low=least, high=high + margin)
 
 
 def _link_names(X: pd.DataFrame, number: int) -> list[str]:
@@ -304,20 +245,20 @@ def _link_names(X: pd.DataFrame, number: int) -> list[str]:
     return [f"{stem}{step + 1}" for step in range(number)]
 
 
-def row_weights(params: Params, y: Array, *others: Array) -> list[Array | None]:
+def row_weights(params: Params, y: Array, y_valid: Array | None = None) -> tuple[Array | None, Array | None]:
     """Takes the class weight out of the parameters; gives each row n / (k * rows of its class), the heuristic of King and Zeng (2001).
 
     Args:
         y: codes 0 to k - 1 of the rows that are fitted.
-        others: codes of further rows, such as those of early stopping, weighed by the same shares.
+        y_valid: codes of the rows for early stopping, which are weighed by the same shares.
 
     Returns:
-        Weights for `y` and each of the others, or None for each.
+        Weights for `y` and for `y_valid`; None where classes are not weighed, or there are no such rows.
     """
     if params.pop(CLASS_WEIGHT, None) != "balanced":
-        return [None] * (1 + len(others))
+        return None, None
     by_class = len(y) / (np.count_nonzero(np.bincount(y)) * np.maximum(np.bincount(y), 1))
-    return [by_class[codes] for codes in (y, *others)]
+    return by_class[y], None if y_valid is None else by_class[y_valid]
 
 
 def encoding_target(y: Array, setting: Setting) -> Array:

@@ -21,6 +21,11 @@ def enough_learning(n_rows: int) -> float:
     return min(40.0, 4.0 + n_rows / 1000)
 
 
+def patience_for(params: Params) -> int:
+    """Iterations without improvement after which to stop: more where each of them learns less."""
+    return int(min(200.0, max(30.0, 4 / float(params["learning_rate"]))))
+
+
 @dataclass
 class Watch:
     """Follows a boosting run: the best iteration so far, whether to stop, seconds per iteration.

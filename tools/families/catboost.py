@@ -12,7 +12,7 @@ import numpy as np
 from tools.deadline import sheltered
 from tools.families.appetite import Appetite
 from tools.families.base import CLASS_WEIGHT, Family
-from tools.families.boosting import BOOSTED_ROWS, Watch, affordable, paced
+from tools.families.boosting import BOOSTED_ROWS, Watch, affordable, paced, patience_for
 from tools.families.fitted import Contributions, Raw
 from tools.families.matrix import by_source, column_shares, encoder_for, signs
 from tools.families.setting import Array, FitContext, Params, Setting
@@ -145,8 +145,7 @@ class CatBoost(Family):
         # What the encoder gives of the rows that it learns from is cross-fitted; transforming them again would show their own labels.
         train = _pool(encoder.fit_transform(X, y), categorical, X, y)
         eval_pool = _pool(encoder.transform(valid[0]), categorical, valid[0], valid[1]) if valid else None
-        rate = float(params["learning_rate"])
-        watch = Watch(context.deadline, patience=int(np.clip(4 / rate, 30, 200)) if valid else 0)
+        watch = Watch(context.deadline, patience=patience_for(params) if valid else 0)
 
         class Follow:
             def after_iteration(self, info: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from tools.standing import Standing
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+NO_CLASSES: Array = np.empty(0, dtype=np.int64)
 
 
 class Predictor(Protocol):
@@ -135,7 +138,7 @@ class FittedLabels(Fitted):
         names = dict.fromkeys(name for fitted in fits for name in fitted.importance if name not in models.links)
         return cls(
             models,
-            np.empty(0, dtype=np.int64),
+            NO_CLASSES,
             len(fits),
             iterations=round(float(np.mean(made))) if made else None,
             cut_short=any(fitted.cut_short for fitted in fits),
@@ -176,3 +179,22 @@ class Raw:
     pace: float | None = None
     own: Array | None = None
     """What it says of the rows it was fitted on, shape (n,), where that is not what `predictor` would say if asked again."""
+
+    def fitted(self, classes: Array | None = None, n_classes: int = 0, **shape: Any) -> Fitted:
+        """The same as a model in the contract's shape.
+
+        Args:
+            classes: codes of the classes that the predictor knows; None for values, risks, scores and groups.
+            shape: fields of `Fitted` that say how what the predictor says becomes a prediction.
+        """
+        return Fitted(
+            self.predictor,
+            NO_CLASSES if classes is None else classes,
+            n_classes,
+            iterations=self.iterations,
+            cut_short=self.cut_short,
+            starved=self.starved,
+            importance=self.importance,
+            pace=self.pace,
+            **shape,
+        )

@@ -42,24 +42,14 @@ class Forecaster(Family):
         Raises:
             DeadlineReached: when the time ended before there was anything to keep.
         """
-        assert setting.forecast is not None, "a forecaster is fitted on forecasts alone"
-        raw = self._learn(Panel.of(X, y, setting.forecast), dict(params), setting, context, X, y)
-        return Fitted(
-            raw.predictor,
-            np.empty(0, dtype=np.int64),
-            0,
-            low=0.0 if float(y.min()) >= 0 else -np.inf,
-            iterations=raw.iterations,
-            cut_short=raw.cut_short,
-            starved=raw.starved,
-            importance=raw.importance,
-            pace=raw.pace,
-        )
+        raw = self._fit(X, y, None, dict(params), setting, context)
+        return raw.fitted(low=0.0 if float(y.min()) >= 0 else -np.inf)
 
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
     ) -> Raw:
-        raise NotImplementedError("forecasters learn from panels")
+        assert setting.forecast is not None, "a forecaster is fitted on forecasts alone"
+        return self._learn(Panel.of(X, y, setting.forecast), params, setting, context, X, y)
 
 
 def ahead_of(panel: Panel, codes: Array, steps: Array) -> Array:

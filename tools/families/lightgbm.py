@@ -9,7 +9,7 @@ import numpy as np
 
 from tools.families.appetite import Appetite
 from tools.families.base import Family, row_weights
-from tools.families.boosting import Watch, paced
+from tools.families.boosting import Watch, paced, patience_for
 from tools.families.fitted import Contributions, Raw
 from tools.families.matrix import by_source, column_shares, encoder_for, signs
 from tools.families.setting import Array, FitContext, Params, Setting
@@ -93,15 +93,14 @@ class LightGBM(Family):
 
         encoder = encoder_for(setting, "codes")
         matrix = encoder.fit_transform(X, y)
-        weights, checked = row_weights(params, y, valid[1]) if valid and setting.n_classes else (*row_weights(params, y), None)
+        weights, checked = row_weights(params, y, valid[1] if valid else None)
         options = {**params, **_fixed(setting, context)}
         if setting.monotone:
             options["monotone_constraints"] = signs(encoder, setting, matrix.shape[1])
         data_options = {"categorical_feature": encoder.categorical_positions, "params": options, "free_raw_data": True}
         train = lgb.Dataset(matrix, y, weight=weights, **data_options)
         valid_sets = [lgb.Dataset(encoder.transform(valid[0]), valid[1], weight=checked, reference=train, **data_options)] if valid else []
-        rate = float(params["learning_rate"])
-        watch = Watch(context.deadline, patience=int(np.clip(4 / rate, 30, 200)) if valid else 0)
+        watch = Watch(context.deadline, patience=patience_for(params) if valid else 0)
 
         def follow(env: Any) -> None:
             loss = env.evaluation_result_list[0][2] if env.evaluation_result_list else None

@@ -10,7 +10,7 @@ import numpy as np
 from tools.deadline import sheltered
 from tools.families.appetite import Appetite
 from tools.families.base import Family, encoding_target, row_weights
-from tools.families.boosting import BOOSTED_ROWS, Watch, paced
+from tools.families.boosting import BOOSTED_ROWS, Watch, paced, patience_for
 from tools.families.fitted import Contributions, Raw
 from tools.families.matrix import by_source, column_shares, encoder_for, signs
 from tools.families.setting import Array, FitContext, Params, Setting
@@ -108,12 +108,11 @@ class XGBoost(Family):
         matrix = encoder.fit_transform(X, encoding_target(y, setting))
         shape = {"feature_types": _types(encoder), "enable_categorical": True, "nthread": setting.threads}
         check = encoder.transform(valid[0]) if valid else None
-        weights, checked = row_weights(params, y, valid[1]) if valid and setting.n_classes else (*row_weights(params, y), None)
+        weights, checked = row_weights(params, y, valid[1] if valid else None)
         with sheltered():
             train = xgb.QuantileDMatrix(matrix, _labels(y, setting), weight=weights, **shape)
             evals = [(xgb.QuantileDMatrix(check, _labels(valid[1], setting), weight=checked, ref=train, **shape), "valid")] if valid else []
-        rate = float(params["learning_rate"])
-        watch = Watch(context.deadline, patience=int(np.clip(4 / rate, 30, 200)) if valid else 0)
+        watch = Watch(context.deadline, patience=patience_for(params) if valid else 0)
 
         class Follow(xgb.callback.TrainingCallback):  # type: ignore[misc]
             def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
