@@ -39,6 +39,7 @@ from team.journal import Journal, KeptAnswers
 from team.log import EventLog
 from team.models.metering import MeteredClient, ModelCall
 from team.models.recovering import REPAIRS, RecoveringClient
+from team.models.replay import ReplayClient
 from team.quarantine import Quarantine
 from team.repairs import RepairDesk
 from team.replaying import replay
@@ -126,6 +127,7 @@ class Conductor:
         )
         self._repairs = RepairDesk(self.log.append, lambda: self.room.state, lambda: self.turns)
         self._groups: dict[str, Group] = {}
+        self._replays: list[ReplayClient] = []
 
     async def go(self) -> dict[str, Any]:
         """From the first stage to the last; whatever happens, the log says how it ended."""
@@ -272,9 +274,11 @@ class Conductor:
         return f"model {model} failed: {reason}{suffix}"
 
     def _raise_fatal(self) -> None:
-        """Raise what a tool call met that no role can mend."""
+        """Raise what a tool call met that no role can mend, or a replay that went another way than its recording."""
         if self.room.fatal is not None:
             raise self.room.fatal
+        if found := next((client.diverged for client in self._replays if client.diverged), None):
+            raise found
 
     def _advance(self, before: State, state: State) -> None:
         assert before.stage is not None
@@ -331,8 +335,10 @@ class Conductor:
 
     def _group(self, model: str) -> Group:
         if model not in self._groups:
+            inner = {role: self._clients(model) for role in NAMES}
+            self._replays += [client for client in inner.values() if isinstance(client, ReplayClient)]
             clients: dict[str, ChatCompletionClient] = {
-                role: MeteredClient(self._clients(model), role, model, self._record_call, self._answers(role, model)) for role in NAMES
+                role: MeteredClient(inner[role], role, model, self._record_call, self._answers(role, model)) for role in NAMES
             }
             if model != PLAYBOOK:
                 clients = {role: RecoveringClient(client, role, self._repairs) for role, client in clients.items()}

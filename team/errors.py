@@ -5,6 +5,7 @@
     ├── BudgetExceeded          3   a limit the user set was reached
     ├── PrerequisiteMissing     4   something must be installed or started first
     │   └── SandboxUnavailable  4   no sandbox of the kind asked for works here
+    ├── Diverged              1   a replayed run asked something else than its recording
     └── Interrupted           130   the user stopped it
 
 A message names the value, what was expected and the next command, and is printed once, without a traceback.
@@ -49,6 +50,10 @@ class PrerequisiteMissing(MlteamError):
 
 class SandboxUnavailable(PrerequisiteMissing):
     """No sandbox of the kind asked for works on this machine."""
+
+
+class Diverged(MlteamError):
+    """A run that is replayed went another way than its recording; the message names the request and what differs."""
 
 
 class Interrupted(MlteamError):

@@ -52,7 +52,7 @@ class Journal:
         self._tail = [event for event in tail if not isinstance(event, _COPIES)]
         self._answers: dict[tuple[int, str, str], deque[dict[str, Any]]] = {}
         for line in _read(replies):
-            if line["turn"] > turn:
+            if line["turn"] > turn and line.get("answer") is not None:
                 self._answers.setdefault((line["turn"], line["role"], line["model"]), deque()).append(line["answer"])
 
     @property
@@ -92,10 +92,10 @@ class Journal:
         waiting = self._answers.get((turn, role, model))
         return waiting.popleft() if waiting else None
 
-    def keep_answer(self, turn: int, role: str, model: str, answer: dict[str, Any]) -> None:
-        """Write an answer down before anybody acts on it."""
+    def keep_answer(self, turn: int, role: str, model: str, kept: dict[str, Any]) -> None:
+        """Write an answer, or how a request failed, down with the request before anybody acts on it."""
         with self._replies.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"turn": turn, "role": role, "model": model, "answer": answer}) + "\n")
+            file.write(json.dumps({"turn": turn, "role": role, "model": model, **kept}) + "\n")
 
     def settle(self, turn: int) -> None:
         """A turn has ended: what is left of it was said of something that went another way this time."""
@@ -126,12 +126,21 @@ class KeptAnswers:
 
     def __init__(self, journal: Journal, turn: Callable[[], int], role: str, model: str) -> None:
         self._journal, self._turn, self._role, self._model = journal, turn, role, model
+        self._at = (0, 0)
+
+    @property
+    def place(self) -> str:
+        turn, call = self._at
+        return f"{turn}/{self._role}/{call}"
 
     def next(self) -> dict[str, Any] | None:
-        return self._journal.answer(self._turn(), self._role, self._model)
+        turn = self._turn()
+        self._at = (turn, self._at[1] + 1 if self._at[0] == turn else 1)
+        return self._journal.answer(turn, self._role, self._model)
 
-    def keep(self, answer: dict[str, Any]) -> None:
-        self._journal.keep_answer(self._turn(), self._role, self._model, answer)
+    def keep(self, request: dict[str, Any], *, answer: dict[str, Any] | None = None, error: str | None = None) -> None:
+        kept = {"place": self.place, "request": request} | ({"error": error} if answer is None else {"answer": answer})
+        self._journal.keep_answer(self._turn(), self._role, self._model, kept)
 
 
 def under_way(tail: Sequence[Event]) -> ToolCalled | None:

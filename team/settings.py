@@ -209,7 +209,7 @@ class Settings(BaseSettings):
     trials: int | None = Field(None, ge=0)
     """Tuning trials in all; None means the clock alone decides. With trials, set a time that is ample."""
     model: str = "playbook"
-    """Model client of all roles, playbook or openai:MODEL[@URL]."""
+    """Model client of all roles, playbook, openai:MODEL[@URL] or replay:RUN."""
     sandbox: Sandbox = AutoSandbox()
     """Where code runs."""
     device: Asked = "auto"

@@ -27,7 +27,9 @@ def run(
     metric: Annotated[str | None, typer.Option(help="Metric that decides; left out, the usual one of the problem type.")] = None,
     time: Annotated[str | None, typer.Option(help="Time for the search, such as 60s, 10m, 1h.  [default: 10m]")] = None,
     trials: Annotated[int | None, typer.Option(help="Tuning trials in all, so that equal seeds give equal results.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model of the roles: playbook, or openai:MODEL[@URL].  [default: playbook]")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Who plays the roles: playbook, openai:MODEL[@URL], replay:RUN.  [default: playbook]")
+    ] = None,
     sandbox: Annotated[str | None, typer.Option(help="auto, docker, bubblewrap or unsafe-local.  [default: auto]")] = None,
     device: Annotated[
         str | None, typer.Option(help="What models are fitted on: auto, cpu or cuda (a graphics processor).  [default: auto]")

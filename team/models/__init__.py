@@ -12,7 +12,7 @@ from team.errors import UsageError
 if TYPE_CHECKING:
     from autogen_core.models import ChatCompletionClient
 
-KNOWN = ("playbook", "openai:MODEL[@BASE_URL]")
+KNOWN = ("playbook", "openai:MODEL[@BASE_URL]", "replay:RUN")
 
 
 def make_client(spec: str) -> ChatCompletionClient:
@@ -20,7 +20,7 @@ def make_client(spec: str) -> ChatCompletionClient:
 
     Args:
         spec: `playbook`, or `openai:MODEL` with an optional `@BASE_URL` for servers that speak OpenAI's
-            Chat Completions.
+            Chat Completions, or `replay:RUN`, which gives the answers that models gave in an earlier run.
 
     Raises:
         UsageError: when the spelling is unknown.
@@ -31,6 +31,13 @@ def make_client(spec: str) -> ChatCompletionClient:
         from team.playbook import PlaybookClient
 
         return PlaybookClient()
+    if provider == "replay" and rest:
+        from pathlib import Path
+
+        from team.models.replay import ReplayClient
+        from team.playbook import PlaybookClient
+
+        return ReplayClient(Path(rest), PlaybookClient())
     if provider == "openai" and rest:
         from team.models.openai import make_openai_client
 
@@ -42,4 +49,4 @@ def make_client(spec: str) -> ChatCompletionClient:
 def provider_of(spec: str) -> tuple[str, str]:
     """Provider and model name of a spec, as traces name them."""
     provider, _, rest = spec.partition(":")
-    return provider, rest.partition("@")[0] or provider
+    return provider, (rest if provider == "replay" else rest.partition("@")[0]) or provider

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from autogen_core import FunctionCall
-from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, RequestUsage
+from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
 
 from team.models import provider_of
+from team.models.answers import read_answer, write_answer
 from team.models.delegating import DelegatingClient
+from team.models.replay import ReplayClient
+from team.models.requests import asked
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,12 @@ class ModelCall:
 class Answers(Protocol):
     """Where a role's paid answers are kept, and found again when its turn is gone through once more."""
 
+    @property
+    def place(self) -> str:
+        """`turn/role/call` of the call that `next` was last asked for."""
+
     def next(self) -> dict[str, Any] | None: ...
-    def keep(self, answer: dict[str, Any]) -> None: ...
+    def keep(self, request: dict[str, Any], *, answer: dict[str, Any] | None = None, error: str | None = None) -> None: ...
 
 
 class MeteredClient(DelegatingClient):
@@ -60,47 +66,27 @@ class MeteredClient(DelegatingClient):
             result = read_answer(paid)
             self._note(result.usage.prompt_tokens, result.usage.completion_tokens, 0.0, result.finish_reason, None)
             return result
-        start = time.perf_counter()
-        asked = asyncio.ensure_future(self._inner.create(messages, **options))
+        if isinstance(self._inner, ReplayClient) and self._answers is not None:
+            self._inner.place = self._answers.place
+        start, request = time.perf_counter(), asked(messages, options.get("tools", ())).model_dump(mode="json")
+        reply = asyncio.ensure_future(self._inner.create(messages, **options))
         if (token := options.get("cancellation_token")) is not None:
-            token.link_future(asked)
+            token.link_future(reply)
         try:
-            result = await asked
+            result = await reply
         except BaseException as error:
-            self._note(0, 0, time.perf_counter() - start, "error", f"{type(error).__name__}: {error}"[:500])
+            told = f"{type(error).__name__}: {error}"[:500]
+            if self._answers is not None and isinstance(error, Exception):
+                self._answers.keep(request, error=told)
+            self._note(0, 0, time.perf_counter() - start, "error", told)
             raise
         if self._answers is not None:
-            self._answers.keep(write_answer(result))
+            self._answers.keep(request, answer=write_answer(result))
         usage = result.usage
         self._note(usage.prompt_tokens, usage.completion_tokens, time.perf_counter() - start, result.finish_reason, None)
         return result
 
     def _note(self, input_tokens: int, output_tokens: int, seconds: float, finish_reason: str, error: str | None) -> None:
-        # Only the playbook is known to cost nothing; no price is assumed for anything else.
-        usd = Decimal(0) if self._provider == "playbook" else None
+        # Only these are known to cost nothing; no price is assumed for anything else.
+        usd = Decimal(0) if self._provider in ("playbook", "replay") else None
         self._record(ModelCall(self._role, self._provider, self._model, input_tokens, output_tokens, usd, seconds, finish_reason, error))
-
-
-def write_answer(result: CreateResult) -> dict[str, Any]:
-    """A reply as a document of our own: none of AutoGen's types is written into a run directory."""
-    calls = [] if isinstance(result.content, str) else result.content
-    return {
-        "text": result.content if isinstance(result.content, str) else None,
-        "calls": [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in calls],
-        "thought": result.thought,
-        "finish_reason": result.finish_reason,
-        "input_tokens": result.usage.prompt_tokens,
-        "output_tokens": result.usage.completion_tokens,
-    }
-
-
-def read_answer(document: dict[str, Any]) -> CreateResult:
-    """The reply that `write_answer` wrote."""
-    calls = [FunctionCall(id=call["id"], name=call["name"], arguments=call["arguments"]) for call in document["calls"]]
-    return CreateResult(
-        content=calls or document["text"] or "",
-        thought=document["thought"],
-        finish_reason=document["finish_reason"],
-        usage=RequestUsage(document["input_tokens"], document["output_tokens"]),
-        cached=False,
-    )
