@@ -111,7 +111,6 @@ def evaluate_candidate(
     target: Deadline | None = None,
     pace: bool = True,
     after_fold: Callable[[int, float | None], None] | None = None,
-    after_fit: Callable[[Fitted], None] | None = None,
 ) -> Evaluated:
     """Cross-validate one configuration over the contract's folds, in all repeats; leave-one-out has a fit for each row or group.
 
@@ -124,7 +123,6 @@ def evaluate_candidate(
         target: when the evaluation should be done; iterations are shared out by it. `deadline` when left out.
         after_fold: called with the number of the fit and the score of its fold (None where undefined, and of single rows) after
             each fit; what it raises ends the evaluation.
-        after_fit: called with each fit's model, which is gone afterwards; in the thread of the fit, so perhaps in several at a time.
 
     Raises:
         DeadlineReached: when the time was over before every fold was done.
@@ -159,8 +157,6 @@ def evaluate_candidate(
             predicted = fitted.predict(rows)
             took = (tick - began, time.monotonic() - tick)
             everywhere = fitted.predict(X).astype(np.int64) if problem.contract.predicts == "groups" else None
-            if after_fit is not None:
-                after_fit(fitted)
             latency_ms = size_mb = 0.0
             if part is parts[-1]:
                 bags = _bags(model_family, len(learn), problem)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tools.candidates import Candidate, CandidateSpec, leaderboard, load_candidate
 from tools.casualties import load_casualties, of_the_rows
 from tools.front import Front, Kept
-from tools.objectives import Objective, Scales, directions, values_of
+from tools.objectives import Objective, directions, values_of
 from tools.samplers import Pruner, Sampler, pruner_for, sampler_for
 from tools.show import progress
 from tools.spec import ToolRefused
@@ -227,7 +227,6 @@ class Tuner:
             self.done += 1
             return
         scores: list[float] = []
-        scales = Scales()
 
         def after_fold(fold: int, score: float | None) -> None:
             if score is None or not alone:  # what is worse in one objective may be better in another
@@ -248,7 +247,6 @@ class Tuner:
                     self.deadline,
                     pace=False,
                     after_fold=after_fold,
-                    after_fit=scales.weigh if "size" in self.plan.objectives else None,
                 )
         except PrunedTrial:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
@@ -260,11 +258,12 @@ class Tuner:
             return
         else:
             self.failures = 0
-            values = values_of(evaluated, self.plan.objectives, scales)
+            known = self.before if self._on_record(params) else None
+            # What is measured is never the same twice: of a candidate that is on record, the record counts.
+            values = values_of(known or evaluated.candidate, self.plan.objectives)
             study.tell(trial, values)
             self.done += 1
             self.longest = max(self.longest, time.monotonic() - started)
-            known = self.before if self._on_record(params) else None
             new = Kept(values, evaluated.candidate, evaluated.oof, evaluated.before)
             self.front.add(Kept(values, known, None) if known else new)
             best = self.front.best

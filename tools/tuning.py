@@ -28,7 +28,7 @@ class FrontPoint(BaseModel):
 
     candidate: str
     values: dict[str, float]
-    """By objective: the score, milliseconds a row (latency), KiB of a fold's model (size)."""
+    """By objective: the score, milliseconds for a single row (latency), MB (size); the last two as the candidate's record has them."""
     knee: bool
     """Whether giving up more of one objective stops to pay in the others here."""
 
@@ -76,7 +76,7 @@ def tune(
     pruner: Annotated[Pruner, "What ends trials after some folds: median, hyperband, successive_halving; none ends none."] = "median",
     grid: Annotated[dict[str, list[Value]] | None, "Values to try by parameter, every combination, instead of a derived grid."] = None,
     objectives: Annotated[
-        list[Objective], "What is weighed: score first, then latency (ms a row) or size (KiB of a model). With several, no trial is pruned."
+        list[Objective], "What is weighed: score first, then latency (ms for a single row) or size (MB). With several, no trial is pruned."
     ] = ["score"],
 ) -> TuningResult:
     """Search a family's parameters, starting from its best candidate, and keep the best as a candidate. Can be called again to go on."""
