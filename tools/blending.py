@@ -18,10 +18,18 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_ROWS = 20_000
 """Out-of-fold rows that decide the weights; beyond, a sample does."""
+BAGS, BAG_SHARE = 8, 0.6
+"""Greedy weights are the mean of so many choices, each made on this share of the rows, where rows are few enough to mislead one."""
+LEAST_WEIGHT = 0.02
+"""A member with less than this is not worth fitting."""
+BAGGED_CELLS = 100_000
+"""Predictions, candidates times rows, up to which that is so."""
 
 
 def cross_weighed(predictions: Array, problem: Problem, deadline: Deadline) -> tuple[Array, Array]:
     """Weights over all folds of all repeats, and out-of-fold predictions whose weights were chosen on the other folds of their repeat.
+
+    With few rows the weights are bagged: the mean of several greedy choices on random parts of the rows (Caruana et al. 2004, 2006).
 
     Args:
         predictions: out of fold, (m, repeats · n, k) or (m, repeats · n).
@@ -41,8 +49,15 @@ def cross_weighed(predictions: Array, problem: Problem, deadline: Deadline) -> t
     def fit(learn: Array, share: float) -> Array:
         if len(learn) > MOST_ROWS:
             learn = np.sort(np.random.default_rng(problem.contract.seed).choice(learn, MOST_ROWS, replace=False))
-        chosen = by_fold(loss, folds[learn]) if ranks else loss
-        return greedy_weights(said[:, learn], truth[learn], chosen, deadline.share(share))
+        few = said.shape[0] * len(learn) <= BAGGED_CELLS and problem.contract.predicts in ("classes", "values")
+        bags = _bags(learn, truth, problem) if few else [learn]
+        until, found = deadline.share(share), []
+        for bag in bags:
+            chosen = by_fold(loss, folds[bag]) if ranks else loss
+            found.append(greedy_weights(said[:, bag], truth[bag], chosen, until))
+        mean: Array = np.mean(found, axis=0)
+        mean = np.where(mean < LEAST_WEIGHT, 0.0, mean)
+        return mean / mean.sum()
 
     weights = fit(rows, deadline.remaining() / (len(ids) + 1))
     for i, fold in enumerate(ids):
@@ -52,3 +67,11 @@ def cross_weighed(predictions: Array, problem: Problem, deadline: Deadline) -> t
         chosen = fit(others, deadline.remaining() / (len(ids) - i)) if usable else weights
         crossed[inside] = weighted(predictions[:, inside], chosen)
     return weights, crossed
+
+
+def _bags(rows: Array, truth: Array, problem: Problem) -> list[Array]:
+    """Parts of the rows, each drawn at random; all rows instead of one that lacks a class."""
+    rng = np.random.default_rng(problem.contract.seed)
+    drawn = [np.sort(rng.choice(rows, max(2, round(BAG_SHARE * len(rows))), replace=False)) for _ in range(BAGS)]
+    whole = len(np.unique(truth[rows])) if problem.n_classes else 0
+    return [bag if len(np.unique(truth[bag])) >= whole else rows for bag in drawn]

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from tools.problem import Problem
 
 MOST_MEMBERS = 25
+WORSE = 2.0
+"""Standard errors over folds by which a blend must be worse than the best single candidate for that to be taken instead."""
 PROVEN = 0.5
 """Standard errors over folds that a second layer must gain, at the least, to be kept: one that gains nothing costs nothing but its time."""
 
@@ -56,8 +58,8 @@ class EnsembleResult(BaseModel):
     real: bool
     """Whether the gain exceeds its standard error."""
     recommended: str
-    """The candidate to go on with: the ensemble, unless it is worse than the best single one by more than noise. The
-    best of many is flattered by having been picked on these folds; the ensemble's weights never saw theirs."""
+    """The candidate to go on with: the ensemble, unless it is worse than the best single one by more than two standard errors.
+    The best of many is flattered by having been picked on these folds; the ensemble's weights never saw theirs."""
     refit_seconds: float
     """About how long fitting all members once on all rows takes."""
     stack: Stack | None = None
@@ -139,7 +141,7 @@ def ensemble(
         gain=gain,
         gain_std_error=noise,
         real=gain > noise and gain > 0,
-        recommended=made.name if (len(members) > 1 or stack) and (gain > 0 or gain > -noise) else single.name,
+        recommended=made.name if (len(members) > 1 or stack) and gain >= -WORSE * noise else single.name,
         refit_seconds=sum(r.refit_seconds for r in needed),
         left_out=[name for name in known if name not in {r.name for r in needed}],
         seconds=round(deadline.elapsed(), 2),
