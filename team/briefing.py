@@ -27,10 +27,10 @@ from tools.schemes import described
 
 CONDUCTOR = "conductor"
 LEADERS_SHOWN = 5
-SAID_SHOWN, SAID_CHARS = 4, 300
+SAID_SHOWN, SAID_CHARS = 4, 200
 """Of what roles said before: how many of the last words, and how much of each."""
-BRIEFING_CHARS = 2_400
-"""Facts of a model's briefing; a character is about a quarter of a token."""
+STABLE_CHARS, CURRENT_CHARS = 1_400, 1_200
+"""Facts of a model's briefing, those that seldom change and those that every turn may; four characters are about a token."""
 ROUNDS_SHOWN = 3
 """Rounds of calls of the turn that is going on."""
 NEW_RESULT_CHARS, OLD_RESULT_CHARS, GIST_CHARS = 1_800, 240, 400
@@ -74,13 +74,24 @@ def brief(
     """
     if state.stage is None:
         raise ValueError("the run has ended: there is nothing to brief")
-    facts = _stable(state, wish, contract, run) | _current(state, meter, contract)
+    facts, now = _stable(state, wish, contract, run), _current(state, meter, contract)
     if short:
-        facts = {key: of_profile(value) if key == "profile_table" else value for key, value in facts.items()}
-        facts["said"] = [{"role": role, "text": _cut(text, SAID_CHARS)} for role, text in list(said)[-SAID_SHOWN:]]
-        facts = fitted(facts, BRIEFING_CHARS, spared=SPARED)
+        facts, now = _for_a_model(facts), _for_a_model(now)
+        # Each for itself: what is said in a turn must not change how the facts before it are cut.
+        facts, now = fitted(facts, STABLE_CHARS, spared=SPARED), fitted(now, CURRENT_CHARS, spared=SPARED)
+        now["said"] = [{"role": role, "text": _cut(text, SAID_CHARS)} for role, text in list(said)[-SAID_SHOWN:]]
+    facts |= now
     block = _inert(json.dumps(_shortened(facts), ensure_ascii=False))
     return f"[stage {state.stage}]\n{stage_text(state.stage)}\n\n{DATA_MARK}\n```json\n{block}\n```"
+
+
+def _for_a_model(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts without what only rules go by: profiles of single columns, seconds of candidates."""
+    told = {key: of_profile(value) if key == "profile_table" else value for key, value in facts.items()}
+    if "leaderboard" in told:
+        told["leaderboard"] = [{key: row[key] for key in ("name", "score", "std_error")} for row in told["leaderboard"]]
+        told["best_of_family"] = {family: best["score"] for family, best in told["best_of_family"].items()}
+    return told
 
 
 def _shortened(value: Any) -> Any:
