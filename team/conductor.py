@@ -43,7 +43,7 @@ from team.models.replay import ReplayClient
 from team.quarantine import Quarantine
 from team.repairs import RepairDesk
 from team.replaying import replay
-from team.roles import NAMES
+from team.roles import NAMES, prompts_version
 from team.rundir import RunDir, write_atomic
 from team.sandbox import Kernel, open_kernel
 from team.sandbox import Limits as KernelLimits
@@ -172,7 +172,7 @@ class Conductor:
         self._save()
 
     def _announce(self) -> None:
-        versions = {"python": platform.python_version(), **_versions()}
+        versions = {"python": platform.python_version(), "prompts": prompts_version(), **_versions()}
         self.log.append(RunStarted(run=self.run_dir.name, settings=self.settings.model_dump(mode="json"), versions=versions))
         self._choose_sandbox()
         self.log.append(StageEntered(stage=Stage.PLAN, visit=1))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import yaml
 
@@ -47,12 +49,14 @@ class Role:
 
     name: str
     title: str
+    version: int
     tools: frozenset[str]
     prompt: str
 
     @property
     def system_message(self) -> str:
-        return f"# {self.title}\n\n{self.prompt}"
+        """What the role is told in every request: its own brief, then the rules of all roles."""
+        return f"# {self.title}\n\n{self.prompt}\n\n{rules()}"
 
     def tools_in(self, stage: Stage) -> frozenset[str]:
         return self.tools & STAGE_TOOLS[stage]
@@ -65,13 +69,30 @@ def roles() -> dict[str, Role]:
 
 
 @cache
+def rules() -> str:
+    """What holds for every role."""
+    return _read("rules.md")[1]
+
+
+@cache
 def stage_text(stage: Stage) -> str:
     """What the conductor says at the head of a turn in `stage`."""
-    return files("prompts").joinpath(f"stages/{stage}.md").read_text(encoding="utf-8").strip()
+    return _read(f"stages/{stage}.md")[1]
+
+
+@cache
+def prompts_version() -> str:
+    """Twelve digits that change with any word that models are told, for the record of a run."""
+    texts = [rules(), *(role.system_message for role in roles().values()), *map(stage_text, Stage)]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
 def _load(name: str) -> Role:
-    text = files("prompts").joinpath(f"roles/{name}.md").read_text(encoding="utf-8")
-    _, front, prompt = text.split("---\n", 2)
-    head = yaml.safe_load(front)
-    return Role(name=head["name"], title=head["title"], tools=frozenset(head["tools"]), prompt=prompt.strip())
+    head, prompt = _read(f"roles/{name}.md")
+    return Role(name=head["name"], title=head["title"], version=head["version"], tools=frozenset(head["tools"]), prompt=prompt)
+
+
+def _read(path: str) -> tuple[dict[str, Any], str]:
+    """Front matter and text of a file below `prompts/`."""
+    _, front, text = files("prompts").joinpath(path).read_text(encoding="utf-8").split("---\n", 2)
+    return yaml.safe_load(front), text.strip()

@@ -99,6 +99,13 @@ class Toolroom:
     def spec(self, name: str) -> ToolSpec | None:
         return self._specs.get(name)
 
+    def of_no_use(self) -> frozenset[str]:
+        """Tools that need not be shown in this run: they answer what it does not ask."""
+        vault = self.host.vault
+        untargeted = vault.sealed and vault.contract.predicts in ("groups", "scores")
+        hidden = set() if untargeted else {"examine_structure"}
+        return frozenset(hidden if self.host.wish.validation == "nested" else hidden | {"nested_score"})
+
     def emit(self, event: Event) -> Event:
         return self._record.append(event)
 

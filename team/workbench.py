@@ -19,6 +19,8 @@ from team.stages import Stage
 from team.toolroom import Toolroom
 from tools.spec import ToolSpec
 
+_BOUNDS = ("minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+
 
 class RoleWorkbench(Workbench):
     """The toolroom as one role sees it: the tools of its stage, and nothing else."""
@@ -31,8 +33,8 @@ class RoleWorkbench(Workbench):
 
     async def list_tools(self) -> list[ToolSchema]:
         stage = self._room.state.stage or Stage.RELEASE
-        specs = [spec for name in sorted(self._role.tools_in(stage)) if (spec := self._room.spec(name))]
-        return [_schema(spec) for spec in specs]
+        names = self._role.tools_in(stage) - self._room.of_no_use()
+        return [_schema(spec) for name in sorted(names) if (spec := self._room.spec(name))]
 
     async def call_tool(
         self,
@@ -64,6 +66,13 @@ class RoleWorkbench(Workbench):
 
 
 def _schema(spec: ToolSpec) -> ToolSchema:
+    """A tool as models are shown it: short and flat. What is left out can be given all the same, and is validated as ever."""
     schema = spec.schema()
-    parameters = ParametersSchema(type="object", properties=schema["properties"], required=schema["required"], additionalProperties=False)
+    shown = {name: _short(value) for name, value in schema["properties"].items() if value.get("type") != "object"}
+    parameters = ParametersSchema(type="object", properties=shown, required=schema["required"], additionalProperties=False)
     return ToolSchema(name=spec.name, description=spec.description, parameters=parameters, strict=False)
+
+
+def _short(schema: dict[str, Any]) -> dict[str, Any]:
+    """Without bounds, which a refusal names where they matter, and without a default that is nothing."""
+    return {key: value for key, value in schema.items() if key not in _BOUNDS and not (key == "default" and value in (None, []))}

@@ -85,10 +85,7 @@ def train_baselines(
 def train(
     families: Annotated[
         list[str],
-        "Families: linear, tree, sparse_linear, lightgbm, catboost, xgboost, extra_trees, random_forest, knn, mlp, or one of a package;"
-        " of ordinal classes also ordered_linear, ordered_lightgbm; of a forecast theta, ets, arima, lags_linear, lags_lightgbm,"
-        " lags_catboost; of survival coxnet, xgboost, survival_boosting, survival_forest; of groups kmeans, gaussian_mixture,"
-        " agglomerative, hdbscan; of anomalies pca, isolation_forest, local_outlier, one_class_svm, ecod, copod.",
+        "Families to fit, of those that `families` in the briefing names, most promising first.",
     ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,

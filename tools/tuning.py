@@ -64,8 +64,7 @@ class TuningResult(BaseModel):
 def tune(
     family: Annotated[
         str,
-        "Family to tune: lightgbm, catboost, xgboost, mlp, linear, extra_trees, random_forest, knn, tree, or one of a package;"
-        " of a forecast lags_linear, lags_lightgbm, lags_catboost.",
+        "Family to tune, of those on the leaderboard that have parameters to search.",
     ],
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 60.0,

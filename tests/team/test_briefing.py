@@ -26,7 +26,7 @@ from team.briefing import (
     observed,
 )
 from team.budget import Limits, Meter
-from team.stages import CandidateFact, ReviewFact, Stage, State
+from team.stages import CandidateFact, HoldoutFact, ReviewFact, Stage, State
 from tools.contract import Contract, Split
 from tools.host import Wish
 
@@ -196,3 +196,13 @@ def test_nothing_that_the_data_says_ends_the_block_or_hides_in_it() -> None:
     facts = facts_of(text)
     assert facts["wish"]["source"] == facts["plan"]["approach"] == facts["strongest_columns"][0]["column"] == HOSTILE
     assert len(facts["strongest_columns"][1]["column"]) < 1_100
+
+
+def test_what_prompts_speak_of_stands_in_the_briefing() -> None:
+    holdout = HoldoutFact(candidate="a", metric="log_loss", score=1, low=0, high=2, level=0.95, n=20, looks=1)
+    state = crowded(Stage.SELECT, 8).model_copy(
+        update={"holdout": holdout, "evaluated": ["a"], "dropped": {"mlp": "it crashed"}, "unfit": {"b": "no memory"}}
+    )
+    facts = facts_of(brief(state, Wish("a"), Meter(Limits(60)), CONTRACT, "r", short=True))
+    assert facts.keys() >= {"wish", "families", "holdout", "evaluated", "dropped", "unfit", "may_send_back_to"}
+    assert "lightgbm" in facts["families"]
