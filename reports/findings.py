@@ -279,6 +279,8 @@ class Explanation(Fact):
     candidate: str
     unseen: bool
     rows: int
+    metric: str = ""
+    """What importance is a worsening of; empty in older runs, where it is the contract's."""
     reliance: tuple[ColumnReliance, ...] = ()
     not_shown: int = 0
     method: Literal["exact", "sampled"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def measure_intervals(run: RunDir, vault: Vault) -> list[Coverage]:
     """Learn intervals from the out-of-fold predictions of the candidate that has the final score, keep them for its package, and
-    measure on the holdout what they hold.
+    measure on the holdout what they hold. Of predicted quantiles nothing is learnt: what is measured lies between pairs of them.
 
     Returns:
         One coverage a level; nothing where no values are predicted, or the out-of-fold predictions are not there any more.
@@ -27,8 +27,11 @@ def measure_intervals(run: RunDir, vault: Vault) -> list[Coverage]:
     """
     from tools.conformal import calibrate, measure
     from tools.predictions import PredictionError
+    from tools.quantiles import measure_pairs
 
     final, contract, validation = vault.scored(), vault.contract, vault.rows.validation()
+    if contract.quantiles:  # which are ends of intervals themselves
+        return measure_pairs(final.labels, final.predictions, contract.quantiles)
     if contract.predicts != "values":
         return []
     try:

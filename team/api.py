@@ -12,7 +12,7 @@ from team.errors import MlteamError
 from team.rundir import RunDir, open_run
 from team.settings import Settings, load_settings
 from team.summary import read_summary
-from tools.contract import predicts
+from tools.contract import plain_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +75,7 @@ class RunResult:
             _anywhere(apredict(self._run, source, output, sandbox=sandbox, interval=interval))
             # Labels are text, also when they look like numbers.
             predicted = pd.read_csv(
-                output, dtype=None if predicts(self.summary["task"]) == "values" else {"prediction": str}, keep_default_na=False
+                output, dtype=None if plain_numbers(self.summary["task"]) else {"prediction": str}, keep_default_na=False
             )
         return predicted.set_index(rows.index)
 
@@ -134,7 +134,7 @@ def run(
         sandbox: where code runs.
         out: folder of the run directories.
         seed: seed of splits and estimators.
-        more: any other setting, such as `trials`, `folds`, `group`, `event`.
+        more: any other setting, such as `trials`, `folds`, `group`, `event`, `quantiles=[0.1, 0.9]`.
 
     Raises:
         UsageError: for input that cannot be used.

@@ -41,6 +41,7 @@ class Host:
             metric=settings.metric,
             task=settings.task,
             classes=settings.classes,
+            quantiles=tuple(settings.quantiles or ()),
             seed=settings.seed,
             holdout=settings.holdout,
             folds=settings.folds if isinstance(settings.folds, int) else None,

@@ -17,10 +17,12 @@ from pydantic import ValidationError
 from team.errors import MlteamError, UsageError
 from team.rundir import RunDir
 from tools.conformal import Conformal
+from tools.contract import Contract
 from tools.curves import Curves
 from tools.files import open_regular, read_regular, remove_tree
 from tools.finishing import PredictResult
 from tools.packaging import CURVES_FILE, INTERVALS_FILE, MAX_FILE_BYTES, PACKAGE_FILES
+from tools.quantiles import column_of
 from tools.spec import registry
 
 MAX_PREDICTIONS_BYTES = 16 * 2**30
@@ -134,6 +136,14 @@ def _unpack(run: RunDir, folder: Path) -> list[float] | None:
 
 def _check_interval(run: RunDir, level: float) -> None:
     """Refuse an interval that the package cannot give before a sandbox is opened."""
+    if levels := _levels(run):
+        known = ", ".join(map(column_of, levels))
+        tail = (1 - level) / 2
+        asked = f"run the team again with --quantiles {tail:.4g},{1 - tail:.4g}" if 0 < level < 1 else "name a level between 0 and 1"
+        raise UsageError(
+            f"--interval {level:g}: run {run.name!r} predicts quantiles, which are ends of intervals already: {known}."
+            f" Leave --interval out and take two of these columns, or {asked}."
+        )
     if not (run.model / INTERVALS_FILE).is_file():
         raise UsageError(f"--interval {level:g}: run {run.name!r} has no intervals; they are made for regression and counts. Leave it out.")
     try:
@@ -171,6 +181,14 @@ def _check_times(run: RunDir, at: Sequence[float]) -> None:
     for time in at:
         if not 0 <= time <= until:
             raise UsageError(f"--at {time:g}: expected times between 0 and {until:g}, the last that the run observed.")
+
+
+def _levels(run: RunDir) -> list[float]:
+    """The levels of the quantiles that a run predicts; empty where it predicts none, or its contract cannot be read."""
+    try:
+        return Contract.model_validate_json(read_regular(run.contract, MAX_DESCRIPTION_BYTES, inside=run.path)).quantiles
+    except (OSError, ValueError):
+        return []
 
 
 def _check(run: RunDir, rows: Path, output: Path) -> None:

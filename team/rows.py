@@ -53,10 +53,13 @@ class Rows:
         return column.astype(str).to_numpy(dtype=object).astype(str)
 
     def units(self, table: Table) -> np.ndarray | None:
-        """The unit that metrics in units count each row's error in, shape (n,); None where the contract keeps none."""
-        forecast = self.contract.forecast
+        """The unit that metrics in units count each row's error in, shape (n,), or the levels of its quantiles, shape (n, q); None
+        where the contract keeps none."""
+        from tools.problem import levels_of_rows
+
+        contract, forecast = self.contract, self.contract.forecast
         if forecast is None:
-            return None
+            return levels_of_rows(contract, contract.rows_train if table == "train" else contract.rows_holdout)
         if table not in self._units:
             self._units[table] = forecast.units_of(self.columns(table, forecast.keys))
         return self._units[table]

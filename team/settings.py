@@ -21,6 +21,7 @@ from tools.contract import Task
 from tools.device import Asked
 from tools.forecast import Window
 from tools.objectives import Objective
+from tools.quantiles import levels_of
 from tools.samplers import Pruner, Sampler
 from tools.schemes import GAP, SchemeName
 from tools.tracker import check_address
@@ -126,6 +127,13 @@ def _names(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _quantiles(value: Any) -> Any:
+    """Levels in order, as `tools.quantiles` reads them; a single number is a level too."""
+    if isinstance(value, (int, float)):
+        value = [value]
+    return levels_of(value) if isinstance(value, (str, list, tuple)) else value
+
+
 Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]
 """A list, or names with commas between them."""
 
@@ -195,6 +203,8 @@ class Settings(BaseSettings):
     """Column to predict; None lets the team choose."""
     classes: Annotated[list[str] | None, NoDecode, BeforeValidator(_listed)] = None
     """Classes of an ordinal target from the lowest to the highest; None takes the order of numbers."""
+    quantiles: Annotated[list[float] | None, NoDecode, BeforeValidator(_quantiles)] = None
+    """Levels of the quantiles that are predicted, `0.1,0.5,0.9`, the median always among them; makes the task `quantile`."""
     goal: str | None = None
     """The wish in the user's own words."""
     event: str | None = None

@@ -22,6 +22,9 @@ def run(
     classes: Annotated[
         str | None, typer.Option(metavar="LOW,MID,HIGH", help="Order of an ordinal target's classes; left out, that of numbers.")
     ] = None,
+    quantiles: Annotated[
+        str | None, typer.Option(metavar="0.1,0.5,0.9", help="Predict these quantiles of a number; the median is always among them.")
+    ] = None,
     event: Annotated[str | None, typer.Option(help="Of survival: the column that is 1 where the event happened, 0 if censored.")] = None,
     goal: Annotated[str | None, typer.Option(help="The wish in your own words.")] = None,
     metric: Annotated[str | None, typer.Option(help="Metric that decides; left out, the usual one of the problem type.")] = None,

@@ -41,7 +41,7 @@ class Scored:
     predicted: np.ndarray
     """The same as they were handed over, before classes were called by the candidate's decision."""
     units: np.ndarray | None = None
-    """The unit of each row's error, shape (n,), where the contract keeps them."""
+    """The unit of each row's error, shape (n,), or the levels of its quantiles, shape (n, q), where the contract keeps them."""
 
 
 class Vault:

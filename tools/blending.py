@@ -35,7 +35,7 @@ def cross_weighed(predictions: Array, problem: Problem, deadline: Deadline) -> t
         predictions: out of fold, (m, repeats · n, k) or (m, repeats · n).
     """
     task = problem.contract.task
-    loss = loss_function(weighed_by(problem.contract.metric, task), task)
+    loss = loss_function(weighed_by(problem.contract.metric, task), task, problem.contract.quantiles)
     ranks = find_metric(problem.contract.metric).compares_rows
     repeats, n = problem.scheme.repeats, problem.n_rows
     said, truth = predictions, np.tile(problem.y, repeats)

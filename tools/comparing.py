@@ -179,7 +179,7 @@ def paired_bootstrap(
         second: those of the second model, in the same shape.
         normal: whether the p-value is that of a normal distribution with the spread of the resamples. It serves where many pairs
             are corrected for, since it needs few resamples and has no floor.
-        units: the unit of each row's error, shape (n,), for metrics that count in units.
+        units: the unit of each row's error, shape (n,), or the levels of its quantiles, shape (n, q); see `tools.metrics.score`.
 
     Raises:
         ValueError: as `tools.metrics.score` does.

@@ -8,11 +8,14 @@ from pydantic import BaseModel, ConfigDict
 
 from tools.constraints import Constraints
 from tools.forecast import Forecast, Window
+from tools.quantiles import MEDIAN, column_of
 
-Task = Literal["binary", "multiclass", "ordinal", "multilabel", "regression", "count", "forecast", "survival", "cluster", "anomaly"]
-Predicts = Literal["classes", "values", "labels", "risk", "groups", "scores"]
-"""The shape of predictions: a probability a class, a number, independent probabilities of labels, a risk (who has more of it has the
-event sooner), a group, a score."""
+Task = Literal[
+    "binary", "multiclass", "ordinal", "multilabel", "regression", "count", "quantile", "forecast", "survival", "cluster", "anomaly"
+]
+Predicts = Literal["classes", "values", "quantiles", "labels", "risk", "groups", "scores"]
+"""The shape of predictions: a probability a class, a number, quantiles of one, independent probabilities of labels, a risk (who has
+more of it has the event sooner), a group, a score."""
 Direction = Literal["maximize", "minimize"]
 ColumnKind = Literal["numeric", "boolean", "categorical", "text", "datetime"]
 FoldKind = Literal["kfold", "stratified", "group", "time"]
@@ -27,6 +30,7 @@ _PREDICTS: dict[Task, Predicts] = {
     "multilabel": "labels",
     "regression": "values",
     "count": "values",
+    "quantile": "quantiles",
     "forecast": "values",
     "survival": "risk",
     "cluster": "groups",
@@ -40,8 +44,13 @@ def predicts(task: Task) -> Predicts:
 
 
 def one_number(task: Task) -> bool:
-    """Whether a prediction is one number a row, and not one a class or label."""
-    return predicts(task) not in ("classes", "labels")
+    """Whether a prediction is one number a row, and not one a class, label or level."""
+    return predicts(task) not in ("classes", "labels", "quantiles")
+
+
+def plain_numbers(task: Task) -> bool:
+    """Whether the target's values are what is predicted, themselves or by their quantiles."""
+    return predicts(task) in ("values", "quantiles")
 
 
 class Split(BaseModel):
@@ -67,8 +76,8 @@ class Contract(BaseModel):
     """What a candidate must predict and how it is scored. Written once, never changed.
 
     Predictions are a table with one row per input row, in input order, with the columns of `prediction_columns`:
-    one `proba_<class>` per class for classes, `prediction` for everything that is one number a row, and for labels one
-    `proba_<label>` per label, which sum to nothing in particular.
+    one `proba_<class>` per class for classes, `prediction` for everything that is one number a row, for labels one
+    `proba_<label>` per label, which sum to nothing in particular, and for quantiles one `q_<level>` per level, ascending in each row.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -87,6 +96,8 @@ class Contract(BaseModel):
     classes: list[str] = []
     """Class labels as text, in the order of the probability columns, which of ordinal classes is their own; the labels of a
     multilabel task; else empty."""
+    quantiles: list[float] = []
+    """Levels of a quantile task, ascending, the median among them; else empty."""
     positive: str | None = None
     """The positive class of a binary task (always the second of `classes`)."""
     split: Split
@@ -120,12 +131,24 @@ class Contract(BaseModel):
 
     @property
     def one_number(self) -> bool:
-        """Whether a prediction is one number a row, and not one a class or label."""
+        """Whether a prediction is one number a row, and not one a class, label or level."""
         return one_number(self.task)
 
     @property
+    def plain_numbers(self) -> bool:
+        """Whether the target's values are what is predicted, themselves or by their quantiles."""
+        return plain_numbers(self.task)
+
+    @property
     def prediction_columns(self) -> list[str]:
-        return ["prediction"] if self.one_number else [f"proba_{label}" for label in self.classes]
+        if self.one_number:
+            return ["prediction"]
+        return [column_of(level) for level in self.quantiles] or [f"proba_{label}" for label in self.classes]
+
+    @property
+    def median(self) -> int:
+        """Place of the median among the quantiles."""
+        return self.quantiles.index(MEDIAN)
 
     @property
     def answers(self) -> list[str]:

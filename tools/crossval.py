@@ -70,7 +70,7 @@ def threads() -> int:
 
 def setting_for(problem: Problem, preparation: Preparation) -> Setting:
     """What families need to know of a problem under a preparation."""
-    values, without = problem.contract.predicts == "values", problem.contract.constraints.without
+    values, without = problem.contract.plain_numbers, problem.contract.constraints.without
     labels = problem.n_classes if problem.contract.predicts == "labels" else 0
     spread = float(problem.y.std()) if values else 0.0
     skew = float((((problem.y - problem.y.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0
@@ -82,6 +82,7 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         metric=problem.contract.metric,
         predicts=problem.contract.predicts,
         counts=problem.contract.task == "count",
+        quantiles=tuple(problem.contract.quantiles),
         ordered=problem.contract.task == "ordinal",
         text=preparation.text and "texts" not in without,
         dates=preparation.dates,

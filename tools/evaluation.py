@@ -328,6 +328,8 @@ def _kinds_of_plots(space: Workspace, record: Candidate, problem: Problem, oof: 
             }
         case "values":
             return {"predicted-actual": plots.predicted_actual, "residuals": plots.residuals}
+        case "quantiles":
+            return {"predicted-actual": plots.predicted_median, "reliability": plots.quantile_reliability}
         case "risk":
             return {"survival": plots.survival_by_risk}
         case _:

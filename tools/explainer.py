@@ -43,7 +43,10 @@ class Explainer:
     """Explains one model. `measure` comes first, since the other parts take the most important columns."""
 
     def __init__(self, problem: Problem, subject: Subject, deadline: Deadline) -> None:
-        self.problem, self.subject, self.model = problem, subject, subject.model
+        # Of quantiles, the median is explained.
+        self.model = subject.model.of_median() if problem.contract.quantiles else subject.model
+        self.problem = problem.of_median() if problem.contract.quantiles else problem
+        self.subject = subject
         self._deadline = deadline
         self._rng = np.random.default_rng(problem.contract.seed)
         self.X = problem.X.iloc[subject.rows].reset_index(drop=True)

@@ -139,7 +139,7 @@ def explain(
         candidate=candidate,
         unseen=subject.unseen,
         rows=len(subject.rows),
-        metric=problem.contract.metric,
+        metric=explainer.problem.contract.metric,
         reliance=reliance[:MOST_TOLD],
         not_shown=len(explainer.columns) - len(reliance[:MOST_TOLD]),
         method="exact" if explainer.exact else "sampled",

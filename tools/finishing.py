@@ -135,6 +135,9 @@ def predict_rows(
         if at is not None:
             chances = _curves(folder).survival(predictions, at)
             table = pd.concat([table, pd.DataFrame(chances, columns=[f"survival_{time:g}" for time in at])], axis=1)
+    elif contract.predicts == "quantiles":
+        table = pd.DataFrame({"prediction": predictions[:, contract.median]})
+        table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
     elif contract.predicts == "labels":
         table = pd.DataFrame({"prediction": told(predictions, contract.classes)})
         table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)

@@ -124,7 +124,7 @@ def _dealt(train: pd.DataFrame, contract: Contract, repeat: int) -> Array:
         return _group_folds(_codes(train[contract.split.column].astype(str)), labels, k, rng, shuffled=repeat > 0)
     if kind == "kfold":
         labels = np.zeros(n, dtype=np.int64)
-    elif contract.predicts == "values":
+    elif contract.plain_numbers:
         labels = (train[contract.target].rank(method="first").to_numpy().astype(np.int64) - 1) // k
     order = rng.permutation(n)
     order = order[np.argsort(labels[order], kind="stable")]

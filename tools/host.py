@@ -40,6 +40,8 @@ class Wish:
     task: Task | None = None
     classes: list[str] | None = None
     """Of an ordinal target, from the lowest to the highest."""
+    quantiles: tuple[float, ...] = ()
+    """Levels of a quantile task, ascending, the median among them; empty for the usual ones."""
     seed: int = 0
     holdout: float = 0.2
     folds: int | None = None
@@ -62,6 +64,8 @@ class Wish:
         """The problem type that the user named, or that only it has the settings of."""
         if self.task or self.event is not None:
             return self.task or "survival"
+        if self.quantiles:
+            return "quantile"
         return "forecast" if self.series or self.horizon or self.known else None
 
     event: str | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.deadline import Deadline
-from tools.problem import Problem
+from tools.problem import Problem, levels_of_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,9 @@ def loss_of_metric(problem: Problem, y: Array, predictions: Array) -> float:
     """
     from tools.metrics import score
 
-    value = score(problem.contract.metric, problem.contract.task, y, predictions)
+    # The units of series are told of the table's rows alone, and these are some of them: nothing is shuffled in a forecast.
+    levels = levels_of_rows(problem.contract, len(y))
+    value = score(problem.contract.metric, problem.contract.task, y, predictions, units=levels)
     return -value if problem.contract.direction == "maximize" else value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from tools.candidates import CODE, ENSEMBLE, Candidate, load_candidate, load_cod
 from tools.columns import coerce
 from tools.contract import Contract, TableSchema
 from tools.deadline import Deadline
-from tools.families.fitted import Fitted
+from tools.families.fitted import Fitted, FittedMedian
 from tools.preparation import Preparation, every_column, load_preparation
 from tools.problem import Problem, load_problem
 from tools.stack import Stack
@@ -73,7 +73,7 @@ class FittedModel:
         """Predict rows of any table that has the columns which the members use.
 
         Returns:
-            Probabilities (n, k) in the order of `contract.classes`, or values (n,). float64.
+            Probabilities (n, k) in the order of `contract.classes`, quantiles (n, q) ascending in each row, or values (n,). float64.
 
         Raises:
             TableError: when columns are missing.
@@ -82,7 +82,7 @@ class FittedModel:
         used -= set(self.contract.sealed_columns)
         X = coerce(frame, TableSchema(columns=[column for column in self.schema.columns if column.name in used]))
         if len(X) == 0:
-            return np.empty(0) if self.contract.one_number else np.empty((0, len(self.contract.classes)))
+            return np.empty(0) if self.contract.one_number else np.empty((0, len(self.contract.prediction_columns)))
         parts = [self._predict(X.iloc[start : start + BATCH_ROWS]) for start in range(0, len(X), BATCH_ROWS)]
         return np.concatenate(parts)
 
@@ -115,6 +115,12 @@ class FittedModel:
                 f" {forecast.horizon}. Leave such rows out, or run the team again with --horizon {int(ahead[far].max())}"
             )
 
+    def of_median(self) -> FittedModel:
+        """The median alone of a model of quantiles, as a model of values."""
+        place = self.contract.median
+        members = [replace(member, fits=[FittedMedian.of(fitted, place) for fitted in member.fits]) for member in self.members]
+        return replace(self, contract=self.contract.model_copy(update={"task": "regression", "quantiles": []}), members=members)
+
     def _predict(self, X: pd.DataFrame) -> Array:
         said = {member.candidate.name: member.predict(X) for member in self.members}
         values = np.asarray(sum(m.weight * said[m.candidate.name] for m in self.members), dtype=np.float64)
@@ -123,6 +129,8 @@ class FittedModel:
             values = values / values.sum(axis=1, keepdims=True)
         if self.stack:
             values = self.stack.mixed(values, said)
+        if self.contract.predicts == "quantiles":
+            return np.sort(values, axis=1)  # which they are already but for what rounding did to an average
         if not classes:
             return values
         return self.calibration.apply(values) if self.calibration else values

@@ -300,7 +300,8 @@ def _estimated(problem: Problem, flat: list[Evaluated], sign: float) -> float | 
     given = [partial(lambda oof: problem.decide(oof)[1][rows], one.oof) for one in ranked]
     contract = problem.contract
     try:
-        found = selection_optimism(contract.metric, contract.task, problem.y[rows], given, seed=contract.seed)
+        units = None if problem.units is None else problem.units[rows]
+        found = selection_optimism(contract.metric, contract.task, problem.y[rows], given, units=units, seed=contract.seed)
     except ValueError:
         return None
     return None if found is None else found.optimism

@@ -62,7 +62,7 @@ def selection_optimism(
         y: codes or values of the rows that folds validate, shape (n,).
         candidates: each gives its out-of-fold predictions for these rows, (n, k) or (n,), when it is called; they are not kept.
         groups: the group of each row, shape (n,), where whole groups are to be drawn and left out.
-        units: the unit of each row's error, shape (n,), for metrics that count in units.
+        units: the unit of each row's error, shape (n,), or the levels of its quantiles, shape (n, q); see `tools.metrics.score`.
         resamples: at most; many rows and candidates get fewer, and fewer candidates, the last ones left out.
 
     Raises:

@@ -169,6 +169,33 @@ def predicted_actual(path: Path, contract: Contract, y: Array, values: Array) ->
         axis.set_ylabel(f"Predicted {plain(contract.target)}")
 
 
+def predicted_median(path: Path, contract: Contract, y: Array, quantiles: Array) -> None:
+    """Predicted medians with the outermost interval of each row, against true values, in the order of the medians."""
+    rows = _sample(len(y))
+    median, low, high = quantiles[rows, contract.median], quantiles[rows, 0], quantiles[rows, -1]
+    with figure(path, "Predicted quantiles and actual, out-of-fold", (6.0, 4.4)) as axis:
+        axis.vlines(median, low, high, color=BLUE, alpha=0.15, linewidth=1)
+        axis.scatter(median, y[rows], s=9, alpha=0.5, color=ORANGE, linewidths=0, label="actual")
+        ends = [float(median.min()), float(median.max())]
+        told = f"{contract.quantiles[0]:g} to {contract.quantiles[-1]:g}"
+        axis.plot(ends, ends, color=BLUE, linewidth=1, label=f"median; bars from {told}")
+        axis.set_xlabel(f"Predicted median of {plain(contract.target)}")
+        axis.set_ylabel(plain(contract.target))
+        axis.legend(fontsize=8, frameon=False, loc="upper left")
+
+
+def quantile_reliability(path: Path, contract: Contract, y: Array, quantiles: Array) -> None:
+    """Share of true values at or below the predicted quantile, against its level."""
+    levels = np.asarray(contract.quantiles)
+    below = (y[:, None] <= quantiles).mean(axis=0)
+    error = np.sqrt(levels * (1 - levels) / len(y))
+    with figure(path, "Reliability of the quantiles, out-of-fold", (4.8, 4.4)) as axis:
+        axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+        axis.errorbar(levels, below, yerr=1.96 * error, color=BLUE, ecolor=GREY, marker="o", markersize=4, elinewidth=1)
+        axis.set_xlabel("Level")
+        axis.set_ylabel("Share of actual values at or below")
+
+
 def residuals(path: Path, contract: Contract, y: Array, values: Array) -> None:
     """Errors against predictions, and their distribution."""
     rows = _sample(len(y))
@@ -256,7 +283,7 @@ def target_distribution(path: Path, contract: Contract, y: Array) -> None:
             _outliving(axis, y, BLUE, "")
             axis.set_xlabel(plain(contract.target, 50))
         return
-    if contract.predicts == "values":
+    if contract.plain_numbers:
         with figure(path, f"Distribution of {plain(contract.target, 50)}") as axis:
             axis.hist(y, bins=min(50, max(5, len(np.unique(y)))), color=BLUE)
             axis.set_xlabel(plain(contract.target, 50))

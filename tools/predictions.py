@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SUM_TOLERANCE = 1e-3
 """How far the probabilities of a row may sum from 1 before the table is refused."""
+ORDER_TOLERANCE = 1e-9
+"""How far a quantile may lie below that of a lower level, as a share of the row's largest one: what rounding does to an average."""
 COMPRESSIONS = ("UNCOMPRESSED", "SNAPPY")
 """Of the columns that are read. The others can unpack to any size."""
 _SPARE_COLUMNS = 20
@@ -36,7 +38,7 @@ def write_predictions(path: Path, contract: Contract, predictions: Array, fold: 
     """Write predictions atomically: columns `row`, optionally `fold`, then `contract.prediction_columns`.
 
     Args:
-        predictions: probabilities (n, k) in the order of `contract.classes`, or values (n,).
+        predictions: probabilities (n, k) in the order of `contract.classes`, quantiles (n, q), or values (n,).
         fold: fold id per row, shape (n,), -1 for rows that no fold validates.
 
     Raises:
@@ -79,11 +81,11 @@ def read_predictions(path: Path, contract: Contract, rows: int, *, partial: bool
             itself may be none.
 
     Returns:
-        Probabilities (rows, k), each row of classes summing to 1, or values (rows,). float64.
+        Probabilities (rows, k), each row of classes summing to 1, quantiles (rows, q), ascending in each row, or values (rows,). float64.
 
     Raises:
         PredictionError: for a link, no regular file, a wrong size, wrong columns or types, wrong row ids, values that
-            are not finite or too large to be scored, and probabilities outside 0 to 1 or not summing to 1.
+            are not finite or too large to be scored, quantiles that cross, and probabilities outside 0 to 1 or not summing to 1.
     """
     import numpy as np
     import pyarrow as pa
@@ -150,7 +152,7 @@ def _column(path: Path, table: Any, name: str) -> Array:
 
 
 def _checked(path: Path, contract: Contract, values: Array, rows: Array) -> Array:
-    """Check finite values and probabilities; give them with rows summing to 1."""
+    """Check finite values, the order of quantiles, and probabilities; give these with rows summing to 1."""
     import numpy as np
 
     def refuse(bad: Array, what: str) -> None:
@@ -163,6 +165,11 @@ def _checked(path: Path, contract: Contract, values: Array, rows: Array) -> Arra
     refuse(np.abs(values) > LARGEST, "are too large to be scored")
     if contract.one_number:
         return values
+    if contract.predicts == "quantiles":
+        slack = ORDER_TOLERANCE * np.abs(values).max(axis=1, keepdims=True, initial=0.0)
+        refuse(np.diff(values, axis=1, prepend=-np.inf) < -slack, "lie below the quantile of a lower level")
+        ascending: Array = np.sort(values, axis=1)
+        return ascending
     refuse((values < 0) | (values > 1), "are no probabilities between 0 and 1")
     if contract.predicts == "labels":
         return values

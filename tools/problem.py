@@ -55,6 +55,11 @@ class Problem:
         """Number of classes, or of labels; 0 where neither is predicted."""
         return len(self.contract.classes)
 
+    def of_median(self) -> Problem:
+        """The problem of the median alone, a number that is judged by its absolute error."""
+        of_one = {"task": "regression", "quantiles": [], "metric": "mae", "direction": "minimize"}
+        return replace(self, contract=self.contract.model_copy(update=of_one), validation=None)
+
     def of_label(self, place: int) -> Problem:
         """The problem of one label alone, of two classes: false and true."""
         of_two = {"task": "binary", "classes": ["0", "1"], "positive": "1", "metric": "roc_auc", "direction": "maximize"}
@@ -101,8 +106,11 @@ class Problem:
 
     @cached_property
     def units(self) -> Array | None:
-        """The unit that the errors of each row are counted in by metrics that need one, shape (n,); None where there is none."""
-        return self.contract.forecast.units_of(self.X) if self.contract.forecast else None
+        """What metrics need to know of each row beside truth and prediction: the unit that its error is counted in, shape (n,), or the
+        levels of its quantiles, shape (n, q); None where they need nothing."""
+        if self.contract.forecast is not None:
+            return self.contract.forecast.units_of(self.X)
+        return levels_of_rows(self.contract, self.n_rows)
 
     @cached_property
     def groups(self) -> Array | None:
@@ -131,7 +139,7 @@ class Problem:
 
     def empty_predictions(self, rows: int) -> Array:
         """NaN in the shape of predictions for `rows` rows."""
-        return np.full(rows if self.n_classes == 0 else (rows, self.n_classes), np.nan)
+        return np.full(rows if self.contract.one_number else (rows, len(self.contract.prediction_columns)), np.nan)
 
     def calibrate(self, proba: Array) -> tuple[Calibration | None, Array]:
         """The calibration of out-of-fold predictions, of all repeats or one a row, and these calibrated, each fold's by the others."""
@@ -217,6 +225,12 @@ def _numbers(column: pd.Series) -> Array:
     if not np.isfinite(values).all():
         raise ToolRefused(f"target {column.name!r} has {(~np.isfinite(values)).sum()} values that are no finite number.")
     return values
+
+
+def levels_of_rows(contract: Contract, rows: int) -> Array | None:
+    """The levels that each row's quantiles are predicted at, shape (rows, q), all rows alike; None where there are none."""
+    levels = np.asarray(contract.quantiles)
+    return np.broadcast_to(levels, (rows, len(levels))) if contract.quantiles else None
 
 
 def load_problem(space: Workspace, table: str = "train") -> Problem:

@@ -204,7 +204,7 @@ def _target(problem: Problem) -> list[Warned]:
 def _leaks(problem: Problem, found: dict[str, float]) -> list[Warned]:
     if not found:
         return []
-    limits = {"values": ("R²", LEAK_R2), "risk": ("concordance", LEAK_CONCORDANCE)}
+    limits = {"values": ("R²", LEAK_R2), "quantiles": ("R²", LEAK_R2), "risk": ("concordance", LEAK_CONCORDANCE)}
     what, limit = limits.get(problem.contract.predicts, ("ROC AUC", LEAK_AUC))
     return [
         Warned(

@@ -10,6 +10,7 @@ from tools.metrics import find_metric
 from tools.metrics.ordinal import rps_losses
 from tools.metrics.regression import poisson_deviances
 from tools.problem import Problem
+from tools.quantiles import pinball_losses
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -42,6 +43,8 @@ def loss_of_rows(problem: Problem, predictions: Array, decided: Array | None = N
         return _misordered(y, predictions, contract.seed), MISORDERED
     if contract.predicts == "labels":
         return ((predictions - y) ** 2).mean(axis=1), BRIER
+    if contract.predicts == "quantiles":
+        return pinball_losses(y, predictions, np.asarray(contract.quantiles)), "pinball loss, the mean over levels"
     if contract.metric == "mase" and problem.units is not None:
         return np.abs(predictions - y) / problem.units, "absolute error in units of the seasonal naive one"
     return row_losses(contract.metric, problem.n_classes, y, predictions, decided)

@@ -172,7 +172,7 @@ def check_scheme(train: pd.DataFrame, contract: Contract) -> None:
         )
     for part in parts:
         learn = train[contract.target].iloc[validation.rows(part)[0]]
-        if len(learn) >= 2 and (contract.predicts == "values" or learn.nunique() >= 2):
+        if len(learn) >= 2 and (contract.plain_numbers or learn.nunique() >= 2):
             continue
         why = (
             f"a fold whose {len(learn)} training rows hold fewer than two classes of {contract.target!r}"

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from tools.contract import ColumnKind, Contract, Split, TableSchema, Task, predicts
 from tools.forecast import Forecast
 from tools.host import HostContext, Wish
+from tools.quantiles import LEVELS
 from tools.spec import InputRefused, ToolRefused, tool
 from tools.wishes import agreed, check_both_sides, check_columns, check_constraints, check_settings, split_kind, without_forbidden
 
@@ -30,6 +31,8 @@ class ContractSealed(BaseModel):
     direction: str
     classes: list[str]
     positive: str | None
+    quantiles: list[float] = []
+    """Levels that are predicted of a quantile task."""
     split: str
     rows_train: int
     rows_holdout: int
@@ -154,6 +157,7 @@ def seal_holdout(
         direction=chosen.direction,
         classes=classes,
         positive=classes[1] if task == "binary" else None,
+        quantiles=list(wish.quantiles or LEVELS) if task == "quantile" else [],
         split=plan,
         **scheme.fields(),
         rows_train=len(train),
@@ -179,6 +183,7 @@ def seal_holdout(
         direction=contract.direction,
         classes=classes[:50],
         positive=contract.positive,
+        quantiles=contract.quantiles,
         split=f"{kind} by {by}" if by is not None else kind,
         rows_train=len(train),
         rows_holdout=len(holdout),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from tools.deciding import decides
 from tools.metrics import find_metric
 from tools.metrics.classification import brier_losses
 from tools.metrics.decision import decided
+from tools.metrics.quantile import ready
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -30,11 +31,14 @@ def weighed_by(metric: str, task: Task) -> str:
     return "log_loss" if decides(metric, task) and "accuracy" not in (chosen.name, chosen.same_as) else metric
 
 
-def loss_function(metric: str, task: Task) -> Loss:
+def loss_function(metric: str, task: Task, levels: Sequence[float] = ()) -> Loss:
     """A quick loss, smaller is better, that orders predictions as the metric does.
 
     Takes `y` (n,) and predictions (n, k) or (n,). ROC AUC, log loss and RMSE are computed without the checks that
     scikit-learn makes at every call.
+
+    Args:
+        levels: of predicted quantiles.
     """
     chosen = find_metric(metric)
     sign = -1.0 if chosen.direction == "maximize" else 1.0
@@ -45,6 +49,9 @@ def loss_function(metric: str, task: Task) -> Loss:
     if predicts(task) == "scores" and chosen.needs == "proba":  # a score as the probability of the label
         of_two = loss_function(metric, "binary")
         return lambda y, p: of_two(y, np.column_stack([1 - p, p]))
+    if predicts(task) == "quantiles":
+        at = np.asarray(levels)
+        return lambda y, p: sign * chosen.function(y, ready(metric, y, p, at))
     if metric == "log_loss":
         return lambda y, p: float(-np.log(np.clip(p[np.arange(len(y)), y], 1e-15, 1)).mean())
     if metric == "roc_auc":

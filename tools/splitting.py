@@ -101,7 +101,13 @@ def check_events(events: pd.Series) -> None:
         )
 
 
-SAID: dict[Task, str] = {"regression": "regression", "count": "counts", "forecast": "a forecast", "survival": "times until an event"}
+SAID: dict[Task, str] = {
+    "regression": "regression",
+    "count": "counts",
+    "quantile": "quantiles",
+    "forecast": "a forecast",
+    "survival": "times until an event",
+}
 
 
 def _check_values(values: pd.Series, task: Task) -> None:

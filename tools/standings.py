@@ -172,6 +172,8 @@ def over_rows(contract: Contract, y: Array, mine: Array, other: Array, *, groupe
 
     from tools.metrics import find_metric
     from tools.metrics.decision import called
+    from tools.problem import levels_of_rows
+    from tools.quantiles import pinball_losses
     from tools.row_losses import row_losses
 
     if grouped:
@@ -182,14 +184,21 @@ def over_rows(contract: Contract, y: Array, mine: Array, other: Array, *, groupe
         tests.append(delong(y, mine[:, 1], other[:, 1]))
     elif len(y) * FEWEST_RESAMPLES <= ROWS_RESAMPLED:
         resamples = min(RESAMPLES, ROWS_RESAMPLED // len(y))
-        tests.append(paired_bootstrap(contract.metric, contract.task, y, mine, other, resamples=resamples, seed=contract.seed, normal=True))
+        at = levels_of_rows(contract, len(y))
+        tests.append(
+            paired_bootstrap(contract.metric, contract.task, y, mine, other, resamples=resamples, seed=contract.seed, normal=True, units=at)
+        )
     else:
         untested.append(f"bootstrap: {len(y):,} rows are too many to be drawn again and again")
     if find_metric(contract.metric).needs == "label":
         calls = called(contract, mine), called(contract, other)
         tests += [mcnemar(y, *calls), mcnemar_chi2(y, *calls)]
     else:
-        losses = [row_losses(contract.metric, len(contract.classes), y, p)[0] for p in (mine, other)]
+        levels = contract.quantiles
+        losses = [
+            pinball_losses(y, p, np.asarray(levels)) if levels else row_losses(contract.metric, len(contract.classes), y, p)[0]
+            for p in (mine, other)
+        ]
         tests.append(wilcoxon_rows(*losses))
     return tests, untested
 

@@ -24,6 +24,8 @@ def check_settings(wish: Wish, task: Task) -> None:
     """
     if wish.classes is not None and task != "ordinal":
         raise InputRefused(f"--classes is the order of an ordinal target, and this task is {task}. Add --task ordinal, or leave it out.")
+    if wish.quantiles and task != "quantile":
+        raise InputRefused(f"--quantiles are predicted of numbers by --task quantile, and this task is {task}. Leave one of the two out.")
     if task != "forecast" and (wish.series or wish.horizon or wish.known):
         raise InputRefused(f"--series, --horizon and --known belong to a forecast, and this task is {task}; leave them out.")
     if task == "forecast" and (wish.gap or wish.validation not in (None, "time")):
@@ -103,6 +105,8 @@ def check_constraints(rows: pd.DataFrame, target: str | None, task: Task, constr
     if constraints.monotone:
         if task == "multiclass":
             raise InputRefused("--monotone is for two classes or numbers: of several classes none is up. Leave it out.")
+        if task == "quantile":  # medians and other quantiles in leaves break the order that splits keep to
+            raise InputRefused("--monotone cannot be kept by quantiles. Leave it out, or use --task regression.")
         kinds = {column.name: column.kind for column in infer_schema(rows, target).columns}
         for name in constraints.monotone:
             if name == target or kinds[name] not in ("numeric", "boolean"):

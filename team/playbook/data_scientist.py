@@ -86,7 +86,7 @@ def _analyse(t: Transcript) -> Decision:
         parts.append("No value is missing.")
     strongest = max((c for c in p["profiles"] if c["association"] is not None), key=lambda c: c["association"], default=None)
     if strongest:
-        measure = {"values": "R²", "risk": "concordance"}.get(t.predicts, "ROC AUC")
+        measure = {"values": "R²", "quantiles": "R²", "risk": "concordance"}.get(t.predicts, "ROC AUC")
         parts.append(f"The strongest single column is {strongest['column']!r} with {measure} {strongest['association']:.2f} alone.")
     parts += [sentence(warning["message"]) for warning in p["warnings"][:4]]
     return Say(" ".join(parts))

@@ -11,7 +11,7 @@ from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import baselines_said, joined, plus_minus, score
 from tools.candidates import CODE, ENSEMBLE
 from tools.constraints import Constraints
-from tools.families import BASELINES, LEARNS, TABULAR, UNTUNABLE
+from tools.families import BASELINES, LEARNS, OPEN, TABULAR, UNTUNABLE
 
 PREPARED = "prepared"
 """The preparation with the preparers that the user asked for."""
@@ -153,13 +153,13 @@ def _tabular(t: Transcript) -> list[str]:
     planned = t.facts.get("plan", {}).get("families", [])
     ordered = list(ORDERED) if t.task == "ordinal" else []
     families = ["sparse_linear", *ordered, "lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "knn", "mlp"]
-    families = [f for f in families if f in planned] or families
+    families = [f for f in families if f in planned and f in LEARNS[t.task]] or [f for f in families if f in LEARNS[t.task]]
     if rows > MANY_ROWS:
         families = [f for f in families if f not in ("extra_trees", "random_forest")]
     if rows < FEW_ROWS:
         # Averages of many trees and strong regularisation hold up best on few rows.
         families = [*ordered, "catboost", "extra_trees", "random_forest", "lightgbm", "xgboost", "sparse_linear"]
-    return families + [f for f in t.brought if f not in families and (f in planned or not planned)]
+    return families + [f for f in t.brought if t.task in OPEN and f not in families and (f in planned or not planned)]
 
 
 def _constraints(t: Transcript) -> Constraints:
@@ -168,7 +168,7 @@ def _constraints(t: Transcript) -> Constraints:
 
 def _tunable(t: Transcript) -> list[str]:
     worthless = UNTUNABLE if _constraints(t).interpretable else (*UNTUNABLE, "tree")
-    return [f for f in (*LEARNS[t.task], *t.brought) if f not in worthless]
+    return [f for f in (*LEARNS[t.task], *(t.brought if t.task in OPEN else ())) if f not in worthless]
 
 
 def _why_families(t: Transcript, families: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import baselines_said
 from tools.contract import Predicts, Task
-from tools.families import BASELINES, LEARNS, TABULAR
+from tools.families import BASELINES, LEARNS, OPEN, TABULAR
 
 TIGHT_S = 30.0
 """Below this search time there is little room to tune."""
@@ -21,7 +21,7 @@ def decide(t: Transcript) -> Decision:
     metric = wish["metric"] or "the usual metric of the problem type"
     seconds = budget["search_seconds"]
     tight = seconds < TIGHT_S and budget["trials"] is None
-    families = [*_families(t.task, tight), *(t.brought if t.task in TABULAR else ())]
+    families = [*_families(t.task, tight), *(t.brought if t.task in OPEN else ())]
     tuning = (
         "no time for more than a little tuning"
         if tight
@@ -61,11 +61,13 @@ def _families(task: Task, tight: bool) -> list[str]:
     ordered = ["ordered_lightgbm", "ordered_linear"] if task == "ordinal" else []
     if tight:
         return [*ordered, "lightgbm", "catboost", "extra_trees", "linear", "sparse_linear"]
-    return [*ordered, "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "knn", "mlp"]
+    families = [*ordered, "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "knn", "mlp"]
+    return [family for family in families if family in LEARNS[task]]
 
 
 def _what(predicts: Predicts, target: str) -> str:
     return {
+        "quantiles": f"Predict quantiles of {target}",
         "risk": f"Rank rows by how soon the event comes, by the time in {target}",
         "groups": "Find groups among the rows",
         "scores": "Say how unusual each row is, among the rows",

@@ -32,6 +32,8 @@ MEANING = {
     "davies_bouldin": "the scatter within groups over the distance between them, lower is better",
     "calinski_harabasz": "the variance between groups over that within",
     "agreement": "the mean rank correlation with each of four detectors of different make that the host runs",
+    "pinball": "the mean pinball loss over the predicted levels, lower is better",
+    "crps": "how far the predicted distribution lies from the value, lower is better",
     "r2": "the share of the target's variance that is explained",
 }
 

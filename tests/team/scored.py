@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from team.events import CandidateScored, HoldoutScored, RunEnded, RunStarted, StageEntered
 from team.log import EventLog
@@ -73,6 +74,8 @@ def predictions(h: Hosting, table: str, noise: float) -> np.ndarray:
     path = h.run.data / "train.parquet" if table == "train" else h.run.vault / "holdout_labels.parquet"
     y = encode_target(pd.read_parquet(path), contract)
     rng = np.random.default_rng(len(y))
+    if contract.quantiles:
+        return y[:, None] + noise * y.std() * (rng.normal(size=(len(y), 1)) + norm.ppf(contract.quantiles))
     if contract.task == "regression":
         return y + noise * y.std() * rng.normal(size=len(y))
     margin = np.eye(len(contract.classes))[y] + noise * rng.normal(size=(len(y), len(contract.classes)))

@@ -38,6 +38,18 @@ def test_the_host_measures_after_the_look_and_takes_none(tmp_path: Path) -> None
     assert found[0.9].inside == ((kept.labels >= low) & (kept.labels <= high)).sum()
 
 
+def test_of_quantiles_the_pairs_are_measured_and_nothing_is_learnt(tmp_path: Path) -> None:
+    run = scored(tmp_path, noise=0.3, source="sklearn:diabetes", quantiles="0.05,0.25,0.75,0.95")
+    vault = Vault(run)
+    narrow, wide = measure_intervals(run, vault)
+    kept = vault.scored()
+    assert (narrow.level, wide.level, wide.n) == (0.5, 0.9, vault.contract.rows_holdout)
+    assert wide.inside == ((kept.labels >= kept.predictions[:, 0]) & (kept.labels <= kept.predictions[:, 4])).sum()
+    assert narrow.width < wide.width
+    assert kept_intervals(run) is None
+    assert len(vault.looks) == 1
+
+
 def test_there_are_none_for_classes_before_the_look_and_without_the_predictions(tmp_path: Path) -> None:
     classes = scored(tmp_path / "a", noise=0.5)
     assert measure_intervals(classes, Vault(classes)) == []

@@ -45,6 +45,8 @@ def test_the_settled_settings_read_back_the_same(tmp_path: Path) -> None:
         ({"time_column": 3}, "--time-column"),
         ({"monotone": "age"}, r"monotone='age': 'age': expected COLUMN:\+ or COLUMN:-.*--monotone"),
         ({"families": "lightgmb"}, "no family 'lightgmb'; did you mean 'lightgbm'.*--families"),
+        ({"quantiles": "0.1,1.5"}, "quantiles='0.1,1.5': '1.5' is no level; expected levels between 0 and 1.*--quantiles"),
+        ({"quantiles": [0.1, 0.1]}, "0.1 stands there twice"),
         ({"max_latency_ms": 0}, "max_latency_ms=0: .*--max-latency-ms"),
     ],
 )

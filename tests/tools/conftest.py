@@ -106,6 +106,7 @@ TABLES: dict[str, tuple[Callable[[], pd.DataFrame], str, Task]] = {
     "grades": (grades, "grade", "ordinal"),
     "shapes": (shapes, "even,loop,large", "multilabel"),
     "ink": (ink, "inked", "count"),
+    "bands": (diabetes, "progression", "quantile"),
     "mixed": (mixed, "outcome", "multiclass"),
 }
 
@@ -120,6 +121,7 @@ def write_workspace(
     metric: str | None = None,
     split: Split | None = None,
     folds: int = 3,
+    quantiles: tuple[float, ...] = (0.1, 0.5, 0.9),
     seed: int = 0,
     order: list[str] | None = None,
 ) -> Workspace:
@@ -144,6 +146,7 @@ def write_workspace(
         metric=metric,
         direction=METRICS[metric].direction,
         classes=classes,
+        quantiles=list(quantiles) if task == "quantile" else [],
         positive=classes[1] if task == "binary" else None,
         split=split or Split(kind="stratified" if by_class or event else "random", holdout_fraction=0.25, seed=seed),
         folds=folds,

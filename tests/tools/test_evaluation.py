@@ -26,7 +26,7 @@ def test_holdout_predictions_and_plots(open_workspace: Open, table: str) -> None
     assert len(predictions) == found.rows_predicted == contract.rows_holdout
     assert found.metrics[0].metric == contract.metric
     assert all(metric.low <= metric.high for metric in found.metrics)
-    assert len(found.plots) == {"values": 3, "classes": 5, "labels": 1}[contract.predicts]
+    assert len(found.plots) == {"values": 3, "quantiles": 3, "classes": 5, "labels": 1}[contract.predicts]
     for plot in found.plots:
         assert (space.work / plot).read_bytes().startswith(b"\x89PNG")
     assert 0 < len(found.importance) <= 15

@@ -40,7 +40,10 @@ def test_a_saved_model_predicts_rows_in_order(open_workspace: Open, tmp_path: Pa
     assert made.rows == len(out) == 20
     columns = [] if space.contract.predicts == "values" else space.contract.prediction_columns
     assert list(out.columns) == ["prediction", *columns]
-    if columns:
+    if space.contract.quantiles:
+        assert np.allclose(out["prediction"].astype(float), out["q_0.5"])
+        assert (np.diff(out[columns], axis=1) >= 0).all()
+    elif columns:
         assert np.allclose(out[columns].sum(axis=1), 1) or space.contract.predicts == "labels"
         assert set(filter(None, ";".join(out["prediction"]).split(";"))) <= set(space.contract.classes)
     rows.iloc[::-1].drop(columns=[target]).to_csv(tmp_path / "back.csv", index=False)

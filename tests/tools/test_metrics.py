@@ -13,7 +13,7 @@ from tools.metrics.regression import adjusted
 from tools.strata import strata
 from tools.survival import signed_times
 
-TASKS = ["binary", "multiclass", "regression", "count", "ordinal", "multilabel", "forecast", "survival"]
+TASKS = ["binary", "multiclass", "regression", "count", "ordinal", "multilabel", "forecast", "survival", "quantile"]
 UNTARGETED = ("cluster", "anomaly")
 """Tasks whose metrics are scored against something else than a target: tests/tools/test_structure_metrics.py has them."""
 CASES = [(name, task) for name, metric in METRICS.items() for task in metric.tasks if task not in UNTARGETED]
@@ -21,6 +21,10 @@ CASES = [(name, task) for name, metric in METRICS.items() for task in metric.tas
 
 def rows(task: str, n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
+    if task == "quantile":
+        y = rng.gamma(2.0, size=n) + 0.1
+        middle = y + 0.5 * rng.normal(size=n)
+        return y, np.column_stack([middle - rng.random(n), middle, middle + rng.random(n)])
     if task in ("regression", "forecast"):
         y = rng.gamma(2.0, size=n) + 0.1
         return y, y + 0.5 * rng.normal(size=n)
@@ -40,27 +44,32 @@ def rows(task: str, n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     return y, proba / proba.sum(axis=1, keepdims=True)
 
 
-def units_of(name: str, n: int) -> np.ndarray | None:
+LEVELS = np.array([0.1, 0.5, 0.8])
+
+
+def units_of(name: str, n: int, task: str = "") -> np.ndarray | None:
+    if task == "quantile":
+        return np.broadcast_to(LEVELS, (n, 3))
     return np.linspace(0.5, 2.0, n) if METRICS[name].in_units else None
 
 
 def perfect(task: str, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     """Predictions that are as good as can be."""
-    best = {"values": y, "risk": -np.abs(y), "labels": y}.get(predicts(task))
+    best = {"values": y, "risk": -np.abs(y), "labels": y, "quantiles": np.column_stack([y, y, y])}.get(predicts(task))
     return np.eye(predictions.shape[1])[y] if best is None else best
 
 
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_every_metric_scores_its_tasks_and_prefers_the_truth(name: str, task: str) -> None:
     y, predictions = rows(task)
-    truth, units = perfect(task, y, predictions), units_of(name, len(y))
+    truth, units = perfect(task, y, predictions), units_of(name, len(y), task)
     assert METRICS[name].better(score(name, task, y, truth, units=units), score(name, task, y, predictions, units=units))
 
 
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_bootstrap_agrees_with_resampling_row_by_row(name: str, task: str) -> None:
     y, predictions = rows(task, 200)
-    units = units_of(name, 200)
+    units = units_of(name, 200, task)
     found = bootstrap_interval(name, task, y, predictions, units=units, resamples=400)
     rng = np.random.default_rng(1)
     codes = strata(task, y)
@@ -150,6 +159,11 @@ TRUTH = {
     ("pinball_90", "regression"): lambda y, v: sk.mean_pinball_loss(y, v, alpha=0.9),
     ("median_ae", "regression"): sk.median_absolute_error,
     ("mase", "forecast"): lambda y, v: np.mean([abs(a - b) / unit for a, b, unit in zip(y, v, np.linspace(0.5, 2.0, len(y)), strict=True)]),
+    ("pinball", "quantile"): lambda y, q: np.mean([sk.mean_pinball_loss(y, q[:, i], alpha=at) for i, at in enumerate(LEVELS)]),
+    ("crps", "quantile"): lambda y, q: sum(
+        2 * share * sk.mean_pinball_loss(y, q[:, i], alpha=LEVELS[i]) for i, share in enumerate([0.3, 0.35, 0.35])
+    ),
+    ("mae", "quantile"): lambda y, q: sk.mean_absolute_error(y, q[:, 1]),
     ("wape", "forecast"): lambda y, v: sum(abs(y - v)) / sum(abs(y)),
 }
 
@@ -159,7 +173,7 @@ TRUTH = {
 def test_scores_are_those_of_scikit_learn_and_scipy(name: str, task: str, seed: int) -> None:
     y, predictions = rows(task, seed=seed)
     truth = TRUTH.get((name, task)) or TRUTH[name, "regression" if predicts(task) == "values" else "multiclass"]
-    assert score(name, task, y, predictions, units=units_of(name, len(y))) == pytest.approx(truth(y, predictions), rel=1e-9)
+    assert score(name, task, y, predictions, units=units_of(name, len(y), task)) == pytest.approx(truth(y, predictions), rel=1e-9)
 
 
 def test_worked_examples_from_print() -> None:
@@ -192,7 +206,7 @@ def test_the_range_holds_the_best_and_the_worst() -> None:
         best_end = metric.range[1] if metric.direction == "maximize" else metric.range[0]
         for task in [task for task in metric.tasks if task not in UNTARGETED]:
             truth, predictions = rows(task)
-            found = score(name, task, truth, perfect(task, truth, predictions), units=units_of(name, len(truth)))
+            found = score(name, task, truth, perfect(task, truth, predictions), units=units_of(name, len(truth), task))
             assert found == pytest.approx(best_end, abs=1e-9)
     assert [score(name, "binary", y, worst) for name in ("mcc", "kappa", "roc_auc", "brier", "ece")] == [-1, -1, 0, 1, 1]
     assert score("brier", "multiclass", np.array([0, 1, 2]), np.eye(3)[[1, 2, 0]]) == METRICS["brier"].range[1]
@@ -219,6 +233,8 @@ def test_an_undefined_score_is_an_error_never_nan() -> None:
         score("wape", "forecast", np.zeros(3), np.ones(3))
     with pytest.raises(ValueError, match="no units were given"):
         score("mase", "forecast", np.ones(3), np.ones(3))
+    with pytest.raises(ValueError, match="needs the level of each of 2 predicted quantiles"):
+        score("pinball", "quantile", np.ones(3), np.ones((3, 2)))
     with pytest.raises(ValueError, match="missing or infinite"):
         score("rmse", "regression", np.ones(2), np.array([np.nan, 1]))
     with pytest.raises(ValueError, match="expected"):

@@ -166,6 +166,36 @@ def test_ordinal_classes_stand_in_the_order_of_numbers_or_the_users(tmp_path: Pa
     assert h.vault.contract.predicts == "classes"
 
 
+def test_quantiles_make_the_task_and_have_the_median_among_them(tmp_path: Path) -> None:
+    for name, settings, levels in (
+        ("levels", {"quantiles": "0.9,0.05"}, [0.05, 0.5, 0.9]),
+        ("task", {"task": "quantile"}, [0.1, 0.5, 0.9]),
+        ("file", {"quantiles": [0.25], "task": "quantile"}, [0.25, 0.5]),
+    ):
+        h = hosting(tmp_path / name, frame().assign(**TASKS), target="whole", **settings)
+        sealed(h)
+        contract = h.vault.contract
+        assert contract.quantiles == levels
+        assert (contract.task, contract.predicts, contract.metric, contract.direction) == ("quantile", "quantiles", "pinball", "minimize")
+        assert contract.prediction_columns == [f"q_{level:g}" for level in levels]
+        assert contract.median == levels.index(0.5)
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "message"),
+    [
+        ("word", {}, r"target 'word' is text \('a'\), expected numbers for quantiles"),
+        ("whole", {"task": "multiclass"}, r"--quantiles are predicted of numbers by --task quantile, and this task is multiclass"),
+        ("whole", {"task": "count"}, r"this task is count. Leave one of the two out"),
+        ("whole", {"metric": "rmse"}, r"metric 'rmse' is for .*Choose one of: mae, pinball, crps"),
+        ("whole", {"monotone": "left:+"}, r"--monotone cannot be kept by quantiles"),
+    ],
+)
+def test_quantiles_of_what_has_none_are_refused(tmp_path: Path, target: str, settings: dict[str, str], message: str) -> None:
+    with pytest.raises(InputRefused, match=message):
+        sealed(hosting(tmp_path, frame().assign(**TASKS), target=target, quantiles="0.1,0.9", **settings))
+
+
 LABELS = {"up": [0, 1] * 50, "red": [True, False, False, False] * 25, "odd": [1, 0, 1, 2, 1] * 20, "rare": [1] + [0] * 99}
 
 

@@ -25,6 +25,9 @@ def drawn(task: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     if predicts(task) == "values":
         y = rng.gamma(2.0, size=n).round(1) + 0.1
         return y, y + rng.choice([-0.5, 0.0, 0.0, 0.3, 2.0], n)
+    if task == "quantile":
+        y, middle = drawn("regression", n, seed)
+        return y, np.column_stack([middle - rng.choice([0.0, 0.4], n), middle, middle + rng.choice([0.0, 0.0, 0.7], n)])
     if task == "count":
         y = 1.0 + rng.poisson(2.0, n)
         return y, y + rng.choice([-0.5, 0.0, 0.0, 0.3, 2.0], n)
@@ -41,6 +44,10 @@ def drawn(task: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return y, proba / proba.sum(axis=1, keepdims=True)
 
 
+def units(task: str, n: int) -> np.ndarray:
+    return np.broadcast_to([0.1, 0.5, 0.9], (n, 3)) if task == "quantile" else np.ones(n)
+
+
 @pytest.mark.parametrize(("name", "task"), CASES)
 @given(n=st.integers(6, 40), seed=SEEDS)
 def test_counts_score_as_repeated_rows_do(name: str, task: str, n: int, seed: int) -> None:
@@ -50,9 +57,9 @@ def test_counts_score_as_repeated_rows_do(name: str, task: str, n: int, seed: in
         return
     counts = np.random.default_rng(seed + 1).integers(0, 4, n).astype(float)
     again = np.repeat(np.arange(n), counts.astype(int))
-    found = weigher(metric, *shaped(metric, task, y, predictions, np.ones(n)))(counts)
+    found = weigher(metric, *shaped(metric, task, y, predictions, units(task, n)))(counts)
     try:
-        expected = score(name, task, y[again], predictions[again], units=np.ones(len(again)))
+        expected = score(name, task, y[again], predictions[again], units=units(task, len(again)))
     except ValueError:
         assert np.isnan(found)
     else:
@@ -66,12 +73,17 @@ def test_scores_stay_in_range_below_the_truth_and_know_no_order_of_rows(name: st
     if undefined_reason(name, task, y):
         return
     low, high = METRICS[name].range
-    found = score(name, task, y, predictions, units=np.ones(n))
+    found = score(name, task, y, predictions, units=units(task, n))
     assert low - 1e-12 <= found <= high + 1e-12
     order = np.random.default_rng(seed + 1).permutation(n)
-    assert score(name, task, y[order], predictions[order], units=np.ones(n)) == pytest.approx(found, rel=1e-9, abs=1e-12)
-    truth = {"classes": lambda: np.eye(predictions.shape[1])[y], "risk": lambda: 0.5 * (y > 0) - np.abs(y)}.get(predicts(task), lambda: y)()
-    best = score(name, task, y, truth, units=np.ones(n))
+    assert score(name, task, y[order], predictions[order], units=units(task, n)) == pytest.approx(found, rel=1e-9, abs=1e-12)
+    truths = {
+        "classes": lambda: np.eye(predictions.shape[1])[y],
+        "risk": lambda: 0.5 * (y > 0) - np.abs(y),
+        "quantiles": lambda: np.column_stack([y, y, y]),
+    }
+    truth = truths.get(predicts(task), lambda: y)()
+    best = score(name, task, y, truth, units=units(task, n))
     assert found == pytest.approx(best, abs=1e-12) or METRICS[name].better(best, found)
 
 
@@ -96,10 +108,10 @@ def test_a_resample_of_groups_takes_all_rows_of_a_group_or_none(n: int, seed: in
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_the_interval_holds_the_score_and_resamples_stay_in_range(name: str, task: str) -> None:
     y, predictions = drawn(task, 120, 3)
-    found = bootstrap_interval(name, task, y, predictions, units=np.ones(120), resamples=200)
+    found = bootstrap_interval(name, task, y, predictions, units=units(task, 120), resamples=200)
     assert found.low <= found.score <= found.high
     metric, groups = METRICS[name], np.arange(120) // 3
-    codes, ready = shaped(metric, task, y, predictions, np.ones(120))
+    codes, ready = shaped(metric, task, y, predictions, units(task, 120))
     (scores,) = bootstrap_scores([metric], task, codes, [ready], 100, 0, groups)
     assert len(scores) == 100
     assert scores.min() >= metric.range[0]

@@ -61,14 +61,17 @@ LEARNS: dict[Task, list[str]] = {
     "multilabel": _TABULAR,
     "regression": _TABULAR,
     "count": _TABULAR,
+    "quantile": [name for name in _TABULAR if name != "knn"],
     "forecast": ["seasonal_naive", "theta", "lags_linear", "ets", "lags_lightgbm", "lags_catboost", "arima"],
     "survival": ["dummy", "coxnet", "xgboost", "survival_boosting", "survival_forest"],
     "cluster": ["dummy", "kmeans", "gaussian_mixture", "agglomerative", "hdbscan"],
     "anomaly": ["dummy", "pca", "isolation_forest", "local_outlier", "one_class_svm", "ecod", "copod"],
 }
 """Families by task, in the order in which a search takes them."""
-TABULAR: tuple[Task, ...] = ("binary", "multiclass", "ordinal", "multilabel", "regression", "count")
+TABULAR: tuple[Task, ...] = ("binary", "multiclass", "ordinal", "multilabel", "regression", "count", "quantile")
 """Tasks that boosters, forests, linear models and the network serve."""
+OPEN = tuple(task for task in TABULAR if task != "quantile")
+"""Tasks that families of packages serve, which are made to say classes and values."""
 _SIMPLE = ["dummy", "linear", "tree"]
 BASELINES: dict[Task, list[str]] = {
     "binary": _SIMPLE,
@@ -77,6 +80,7 @@ BASELINES: dict[Task, list[str]] = {
     "multilabel": _SIMPLE,
     "regression": _SIMPLE,
     "count": _SIMPLE,
+    "quantile": _SIMPLE,
     "forecast": ["seasonal_naive"],
     "survival": ["dummy", "coxnet"],
     "cluster": ["dummy", "kmeans"],
@@ -104,7 +108,7 @@ def all_names() -> list[str]:
 
 def learners(task: Task) -> list[str]:
     """Every family that learns a task, in the order in which a search takes them; those of packages learn what rows of columns say."""
-    return [*LEARNS[task], *(brought() if task in TABULAR else ())]
+    return [*LEARNS[task], *(brought() if task in OPEN else ())]
 
 
 def brought() -> list[str]:

@@ -228,13 +228,15 @@ class Family(ABC):
         margin = 0.25 * (high - low)
         least = max(low - margin, FEWEST_EVENTS / len(y) if setting.counts else 0.0) if low >= 0 else low - margin
         if high == low:
-            return Fitted(Constant(np.asarray(low)), NO_CLASSES, 0, low=least)
+            same = np.full(len(setting.quantiles), low) if setting.quantiles else np.asarray(low)
+            return Fitted(Constant(same), NO_CLASSES, 0, low=least, levels=len(setting.quantiles))
         shaped = np.log1p(y) if log_target else y
         valid = None
         if X_valid is not None and y_valid is not None and len(y_valid):
             valid = (X_valid, np.log1p(np.maximum(y_valid, 0)) if log_target else y_valid)
         raw = self._fit(X, shaped, valid, params, setting, context)
-        return raw.fitted(log_target=log_target, log_rate=setting.poisson_loss, low=least, high=high + margin)
+        levels = len(setting.quantiles)
+        return raw.fitted(log_target=log_target, log_rate=setting.poisson_loss, low=least, high=high + margin, levels=levels)
 
 
 def _link_names(X: pd.DataFrame, number: int) -> list[str]:

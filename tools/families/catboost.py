@@ -47,8 +47,7 @@ class CatBoostModel:
         pool = _pool(self.encoder.transform(X), self.categorical, X, None)
         with sheltered():
             values = np.asarray(self.booster.get_feature_importance(pool, type="ShapValues", thread_count=self.threads))
-        outputs = self.n_classes if self.n_classes > 2 else 1
-        return by_source(self.encoder, values.reshape(len(X), outputs, -1), self.categorical)
+        return by_source(self.encoder, values.reshape(len(X), -1, values.shape[-1]), self.categorical)
 
 
 def _pool(matrix: Array, categorical: list[str], X: pd.DataFrame, y: Array | None) -> Any:
@@ -111,7 +110,9 @@ class CatBoost(Family):
         }
         deep = {**base, "depth": 8, "l2_leaf_reg": 5.0, "learning_rate": min(0.05, base["learning_rate"])}
         shallow = {**base, "depth": 4, "one_hot_max_size": 2, "max_ctr_complexity": 3}
-        return [base, deep, shallow] if setting.n_rows >= 1500 else [base, shallow, deep]
+        if setting.n_rows >= 1500:
+            return [base, deep, shallow]
+        return [shallow, base, deep] if setting.quantiles else [base, shallow, deep]  # fewer leaves, with more rows in each
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         return {
@@ -133,6 +134,8 @@ class CatBoost(Family):
 
         if setting.monotone:
             return "CatBoost knows no monotone constraints on graphics processors"
+        if len(setting.quantiles) > 1:
+            return "CatBoost learns several quantiles on processors alone"
         return None if get_gpu_device_count() else "CatBoost finds no NVIDIA driver for the graphics processor"
 
     def _fit(
@@ -190,7 +193,9 @@ class CatBoost(Family):
 
 def _fixed(setting: Setting, context: FitContext) -> Params:
     loss = "Logloss" if setting.n_classes == 2 else "MultiClass"
-    if setting.n_classes == 0:
+    if setting.quantiles:
+        loss = f"{'MultiQuantile' if len(setting.quantiles) > 1 else 'Quantile'}:alpha={','.join(map(str, setting.quantiles))}"
+    elif setting.n_classes == 0:
         loss = "Poisson" if setting.poisson_loss else "MAE" if setting.absolute_loss else "RMSE"
     # Minimal variance sampling is of the processor alone.
     device = {"task_type": "GPU", "devices": "0", "bootstrap_type": "Bernoulli"} if setting.device == "cuda" else {"bootstrap_type": "MVS"}

@@ -1,4 +1,4 @@
-"""The floor: class shares, the mean (the median where the metric asks for it), or one risk, group or score for all."""
+"""The floor: class shares, the mean (the median where the metric asks for it), the target's quantiles, or one risk, group or score."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class Dummy(Family):
             return Raw(Constant(np.bincount(y, minlength=setting.n_classes) / len(y)))
         if setting.predicts in ("risk", "groups", "scores"):
             return Raw(Constant(np.zeros(())))
+        if setting.quantiles:
+            return Raw(Constant(np.quantile(y, setting.quantiles)))
         return Raw(Constant(np.asarray(np.median(y) if setting.absolute_loss else np.mean(y))))
 
 

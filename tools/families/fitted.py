@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,7 +19,7 @@ NO_CLASSES: Array = np.empty(0, dtype=np.int64)
 
 
 class Predictor(Protocol):
-    """A fitted model: probabilities (n, k) over the classes it was shown, or values (n,)."""
+    """A fitted model: probabilities (n, k) over the classes it was shown, quantiles (n, q) that may cross, or values (n,)."""
 
     def predict(self, X: pd.DataFrame) -> Array: ...
 
@@ -73,15 +73,17 @@ class Fitted:
     """Of risks and scores: where they stand among those of the rows it was fitted on."""
     renamed: Array | None = None
     """Of groups: the number that each number of the predictor is told as, int64."""
+    levels: int = 0
+    """Number of quantiles a row; 0 where none are predicted."""
     device: Device = "cpu"
     off_cuda: str = ""
     """Why it was not fitted on a graphics processor though that was asked for."""
 
     def predict(self, X: pd.DataFrame) -> Array:
-        """Probabilities (n, n_classes) with rows summing to 1, values (n,), risks and scores (n,) as shares of the rows that have
-        less, or numbers of groups (n,). float64."""
+        """Probabilities (n, n_classes) with rows summing to 1, quantiles (n, levels) ascending in each row, values (n,), risks and
+        scores (n,) as shares of the rows that have less, or numbers of groups (n,). float64."""
         if len(X) == 0:
-            return np.empty(0) if self.n_classes == 0 else np.empty((0, self.n_classes))
+            return np.empty((0, self.n_classes or self.levels)) if self.n_classes or self.levels else np.empty(0)
         raw = np.asarray(self.predictor.predict(X), dtype=np.float64)
         if self.standing is not None:
             return self.standing(raw)
@@ -89,7 +91,8 @@ class Fitted:
             return self.renamed[raw.astype(np.int64)].astype(np.float64)
         if self.n_classes == 0:
             values = np.expm1(np.minimum(raw, 700.0)) if self.log_target else raw
-            return np.clip(values, self.low, self.high)
+            kept = np.clip(values, self.low, self.high)
+            return np.sort(kept.reshape(len(X), self.levels), axis=1) if self.levels else kept
         proba = np.zeros((len(X), self.n_classes))
         proba[:, self.classes] = np.clip(raw, 0.0, 1.0)
         # Classes that this fold never saw keep a sliver, so that the log loss stays finite.
@@ -155,6 +158,32 @@ class FittedLabels(Fitted):
 
     def contributions(self, X: pd.DataFrame) -> Contributions | None:
         return None
+
+
+@dataclass
+class FittedMedian(Fitted):
+    """The median alone of a model of quantiles, as a model of values."""
+
+    whole: Fitted | None = None
+    place: int = 0
+    """Of the median among the quantiles."""
+
+    @classmethod
+    def of(cls, whole: Fitted, place: int) -> FittedMedian:
+        told = {each.name: getattr(whole, each.name) for each in fields(Fitted)}
+        return cls(**{**told, "levels": 0}, whole=whole, place=place)
+
+    def predict(self, X: pd.DataFrame) -> Array:
+        """The median of each row, shape (n,)."""
+        assert self.whole is not None
+        return self.whole.predict(X)[:, self.place]
+
+    def contributions(self, X: pd.DataFrame) -> Contributions | None:
+        assert self.whole is not None
+        if (found := self.whole.contributions(X)) is None:
+            return None
+        one = slice(self.place, self.place + 1)
+        return Contributions(found.columns, found.values[:, :, one], found.base[one])
 
 
 @dataclass

@@ -13,6 +13,7 @@ from tools.families.appetite import Appetite
 from tools.families.base import Family
 from tools.families.fitted import Raw
 from tools.families.matrix import MatrixModel, column_shares, encoder_for
+from tools.families.quantile_trees import ForestQuantiles
 from tools.families.setting import Array, FitContext, Params, Setting
 
 if TYPE_CHECKING:
@@ -66,10 +67,11 @@ class Forest(Family):
         return super().memory_mb(rows, setting) + FEWEST_TREES * rows * TREE_BYTES[bool(setting.n_classes)] / 2**20
 
     def default(self, setting: Setting) -> list[Params]:
-        leaf = 1 if setting.n_classes == 0 else 2
+        # The quantiles of leaves with a single row would be those of the row's nearest neighbours.
+        leaf = 5 if setting.quantiles else 1 if setting.n_classes == 0 else 2
         features = 0.4 if setting.n_classes == 0 else "sqrt"
         first = {"n_estimators": 300, "min_samples_leaf": leaf, "max_features": features}
-        return [first, {"n_estimators": 300, "min_samples_leaf": 5, "max_features": 0.6}]
+        return [first, {"n_estimators": 300, "min_samples_leaf": 15 if setting.quantiles else 5, "max_features": 0.6}]
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         return {
@@ -105,7 +107,8 @@ class Forest(Family):
                 forest.fit(matrix, y)
                 room = _affordable(forest)
         importance = column_shares(encoder, forest.feature_importances_)
-        model = MatrixModel(encoder, forest, setting.n_classes)
+        read = ForestQuantiles.of(forest, matrix, y, setting.quantiles, context.seed) if setting.quantiles else forest
+        model = MatrixModel(encoder, read, setting.n_classes)
         return Raw(model, iterations=grown, cut_short=grown < wanted, starved=grown < wanted and room < 1, importance=importance)
 
 

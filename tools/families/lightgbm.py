@@ -11,7 +11,9 @@ from tools.families.appetite import Appetite
 from tools.families.base import Family, row_weights
 from tools.families.boosting import Watch, paced, patience_for
 from tools.families.fitted import Contributions, Raw
+from tools.families.lightgbm_quantiles import grown
 from tools.families.matrix import by_source, column_shares, encoder_for, signs
+from tools.families.quantile_trees import FEWEST_IN_LEAF
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import TableEncoder
 
@@ -51,7 +53,7 @@ class LightGBM(Family):
     appetite = Appetite(table=1.7, matrix=2.5, classes=3)
 
     def default(self, setting: Setting) -> list[Params]:
-        leaf = max(3, min(20, setting.n_rows // 60))
+        leaf = FEWEST_IN_LEAF if setting.quantiles else max(3, min(20, setting.n_rows // 60))
         base: Params = {
             "learning_rate": 0.05,
             "num_leaves": 31 if setting.n_rows >= 1500 else 15,
@@ -108,6 +110,8 @@ class LightGBM(Family):
                 raise lgb.callback.EarlyStopException(env.iteration, env.evaluation_result_list or [])
 
         rounds = context.iterations or MOST_ITERATIONS
+        if setting.quantiles:
+            return grown(encoder, options, setting.quantiles, train, valid_sets[0] if valid_sets else None, rounds, watch)
         booster = lgb.train(options, train, num_boost_round=rounds, valid_sets=valid_sets, callbacks=[follow])
         iterations = watch.best_iteration or booster.current_iteration()
         importance = column_shares(encoder, booster.feature_importance("gain", iteration=iterations))
@@ -117,7 +121,7 @@ class LightGBM(Family):
 
 def _fixed(setting: Setting, context: FitContext) -> Params:
     if setting.n_classes == 0:
-        loss = "poisson" if setting.poisson_loss else "mae" if setting.absolute_loss else "rmse"
+        loss = "quantile" if setting.quantiles else "poisson" if setting.poisson_loss else "mae" if setting.absolute_loss else "rmse"
         objective: Params = {"objective": loss, "metric": loss}
     elif setting.n_classes == 2:
         objective = {"objective": "binary", "metric": "binary_logloss"}

@@ -11,6 +11,7 @@ import numpy as np
 from tools.families.appetite import Appetite
 from tools.families.base import CLASS_WEIGHT, Family
 from tools.families.fitted import Raw
+from tools.families.pinball_regression import PinballRegression
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.vectorizing import vectorizer_for
 
@@ -34,8 +35,8 @@ class LinearModel:
 
 
 class Linear(Family):
-    """Logistic regression, ridge regression (Hoerl and Kennard 1970), tuned also the elastic net (Zou and Hastie 2005), or Poisson
-    regression of counts, scikit-learn."""
+    """Logistic regression, ridge regression (Hoerl and Kennard 1970), tuned also the elastic net (Zou and Hastie 2005), Poisson
+    regression of counts, scikit-learn, or quantile regression."""
 
     name = "linear"
     weight = 0.5
@@ -46,6 +47,8 @@ class Linear(Family):
         if setting.n_classes:
             return [{"C": 0.3}, {"C": 0.03}]
         skewed = setting.skewed
+        if setting.quantiles:
+            return [{"penalty": "l2", "alpha": alpha, "log_target": skewed or setting.log_target} for alpha in (1.0, 30.0)]
         first = {"penalty": "l2", "alpha": 10.0, "log_target": skewed or setting.log_target}
         other = {"log_target": False} if skewed and not setting.log_target else {"alpha": 100.0, "log_target": setting.log_target}
         return [first, {**first, **other}]
@@ -54,7 +57,7 @@ class Linear(Family):
         if setting.n_classes:
             return {"C": trial.suggest_float("C", 1e-4, 100.0, log=True)}
         log_target = trial.suggest_categorical("log_target", [False, True]) if setting.may_log else False
-        if setting.poisson_loss or trial.suggest_categorical("penalty", ["l2", "elastic_net"]) == "l2":
+        if setting.poisson_loss or setting.quantiles or trial.suggest_categorical("penalty", ["l2", "elastic_net"]) == "l2":
             return {"penalty": "l2", "alpha": trial.suggest_float("alpha", 1e-3, 1e5, log=True), "log_target": log_target}
         return {
             "penalty": "elastic_net",
@@ -68,7 +71,11 @@ class Linear(Family):
     ) -> Raw:
         vectorizer, matrix = self.encoded(X, setting)
         context.deadline.check()
-        return Raw(LinearModel(vectorizer, self.estimated(matrix, y, params, setting), setting.n_classes))
+        if setting.quantiles:
+            estimator: Any = PinballRegression(setting.quantiles, params["alpha"]).fit(matrix, y, context.deadline)
+        else:
+            estimator = self.estimated(matrix, y, params, setting)
+        return Raw(LinearModel(vectorizer, estimator, setting.n_classes))
 
     @staticmethod
     def encoded(X: pd.DataFrame, setting: Setting) -> tuple[Any, Array]:

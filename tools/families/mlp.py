@@ -143,7 +143,7 @@ class MLPModel:
 
 
 def _predicted(network: Network, numbers: torch.Tensor, codes: torch.Tensor, link: Link) -> torch.Tensor:
-    """Probabilities (rows, classes) or scaled values (rows,), batch by batch."""
+    """Probabilities (rows, classes), scaled quantiles (rows, levels) or scaled values (rows,), batch by batch."""
     with torch.no_grad():
         starts = range(0, len(numbers), BATCH_ROWS)
         return torch.cat([_average(network(numbers[i : i + BATCH_ROWS], codes[i : i + BATCH_ROWS]), link) for i in starts])
@@ -152,7 +152,8 @@ def _predicted(network: Network, numbers: torch.Tensor, codes: torch.Tensor, lin
 def _average(outputs: torch.Tensor, link: Link) -> torch.Tensor:
     if link == "softmax":
         return outputs.softmax(dim=2).mean(dim=0)
-    return (_rate(outputs) if link == "exp" else outputs).mean(dim=0)[:, 0]
+    mean = (_rate(outputs) if link == "exp" else outputs).mean(dim=0)
+    return mean if mean.shape[1] > 1 else mean[:, 0]
 
 
 def _rate(outputs: torch.Tensor) -> torch.Tensor:
@@ -222,11 +223,14 @@ class MLP(Family):
         elif link == "identity":
             centre, scale = float(y.mean()), float(y.std()) or 1.0
         target = torch.from_numpy(y) if setting.n_classes else torch.from_numpy(((y - centre) / scale).astype(np.float32))
-        outputs = setting.n_classes or 1
+        outputs = setting.n_classes or len(setting.quantiles) or 1
         levels = [len(inputs.codes.levels_[name]) for name in inputs.codes.categorical]
         network = Network(
             numbers.shape[1], levels, [params["hidden"]] * params["layers"], outputs, params["dropout"], params["spread"], context.seed
         )
+        if setting.quantiles:  # it starts from the target's own quantiles
+            with torch.no_grad():
+                network.shift.copy_(torch.quantile(target, torch.tensor(setting.quantiles, dtype=target.dtype)).expand_as(network.shift))
         model = MLPModel(inputs, network, centre, scale, link)
         check = None
         if valid:
@@ -319,6 +323,8 @@ class _Run:
             return nn.functional.cross_entropy(outputs.reshape(-1, outputs.shape[2]), repeated) * members
         if self.model.link == "exp":
             return (_rate(outputs[:, :, 0]) - target * outputs[:, :, 0].clamp(-MOST_LOG_RATE, MOST_LOG_RATE)).mean() * members
+        if self.setting.quantiles:
+            return self._pinball(outputs, target[None]) * members
         errors = outputs[:, :, 0] - target
         return (errors.abs() if self.setting.absolute_loss else errors.square()).mean() * members
 
@@ -329,8 +335,16 @@ class _Run:
             return float(-values[torch.arange(len(target), device=target.device), target].clamp_min(1e-7).log().mean())
         if self.model.link == "exp":
             return float((values - target * values.log()).mean())
+        if self.setting.quantiles:
+            return float(self._pinball(values.reshape(len(target), -1), target))
         errors = values - target
         return float((errors.abs() if self.setting.absolute_loss else errors.square()).mean())
+
+    def _pinball(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Mean pinball loss of outputs, whose last dimension is the level."""
+        levels = torch.tensor(self.setting.quantiles, dtype=outputs.dtype, device=outputs.device)
+        errors = target[..., None] - outputs
+        return torch.maximum(levels * errors, (levels - 1) * errors).mean()
 
 
 FAMILIES = {"mlp": MLP()}

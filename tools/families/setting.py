@@ -33,6 +33,8 @@ class Setting:
     predicts: Predicts = "classes"
     counts: bool = False
     """Whether the values are whole numbers of 0 and more."""
+    quantiles: tuple[float, ...] = ()
+    """Levels that are predicted, ascending; empty where none are."""
     labels: int = 0
     """Number of labels, each of which is a problem of two classes; 0 where there are no labels."""
     ordered: bool = False

@@ -12,6 +12,7 @@ from tools.families.appetite import Appetite
 from tools.families.base import CLASS_WEIGHT, Family
 from tools.families.fitted import Raw
 from tools.families.matrix import encoder_for
+from tools.families.pinball_regression import PinballRegression
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import MOST_GRAMS, TableEncoder, texts_of
 from tools.grams import Grams
@@ -64,7 +65,7 @@ class SparseLinearModel:
 
 
 class SparseLinear(Family):
-    """Logistic, ridge or Poisson regression, scikit-learn, for tables with texts or with categories of many levels.
+    """Logistic, ridge or Poisson regression, scikit-learn, or quantile regression, for tables with texts or with categories of many levels.
 
     On text alone such models are hard to beat (Wang and Manning 2012); beside trees they see what those have to leave out.
     """
@@ -110,6 +111,9 @@ class SparseLinear(Family):
         encoder = SparseEncoder(dense, levels, categories, texts)
         matrix = encoder.transform(X, numbers)
         context.deadline.check()
+        if setting.quantiles:
+            levels = PinballRegression(setting.quantiles, params["alpha"]).fit(matrix, y, context.deadline)
+            return Raw(SparseLinearModel(encoder, levels, 0))
         if setting.n_classes:
             estimator: Any = LogisticRegression(C=params["C"], class_weight=params.get(CLASS_WEIGHT), max_iter=150, tol=1e-3)
         elif setting.poisson_loss:

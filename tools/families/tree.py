@@ -8,6 +8,7 @@ from tools.families.appetite import Appetite
 from tools.families.base import Family
 from tools.families.fitted import Raw
 from tools.families.matrix import MatrixModel, column_shares, encoder_for
+from tools.families.quantile_trees import FEWEST_IN_LEAF, LeafQuantiles
 from tools.families.setting import Array, FitContext, Params, Setting
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Tree(Family):
     appetite = Appetite(table=2.1, matrix=1.4, encoding="target")
 
     def default(self, setting: Setting) -> list[Params]:
-        leaf = max(2, min(50, setting.n_rows // 60))
+        leaf = max(FEWEST_IN_LEAF if setting.quantiles else 2, min(50, setting.n_rows // 60))
         return [{"max_depth": 6, "min_samples_leaf": leaf}]
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
@@ -45,7 +46,10 @@ class Tree(Family):
         if setting.poisson_loss:
             params = {**params, "criterion": "poisson"}
         estimator = kind(**params, random_state=context.seed).fit(matrix, y)
-        return Raw(MatrixModel(encoder, estimator, setting.n_classes), importance=column_shares(encoder, estimator.feature_importances_))
+        importance = column_shares(encoder, estimator.feature_importances_)
+        if setting.quantiles:
+            estimator = LeafQuantiles.of(estimator, matrix, y, setting.quantiles)
+        return Raw(MatrixModel(encoder, estimator, setting.n_classes), importance=importance)
 
 
 FAMILIES = {"tree": Tree()}

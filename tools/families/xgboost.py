@@ -13,6 +13,7 @@ from tools.families.base import Family, encoding_target, row_weights
 from tools.families.boosting import BOOSTED_ROWS, Watch, paced, patience_for
 from tools.families.fitted import Contributions, Raw
 from tools.families.matrix import by_source, column_shares, encoder_for, signs
+from tools.families.quantile_trees import FEWEST_IN_LEAF
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import TableEncoder
 
@@ -39,8 +40,7 @@ class XGBoostModel:
 
     def contributions(self, X: pd.DataFrame) -> Contributions:
         values = np.asarray(self.booster.predict(self._matrix(X), iteration_range=(0, self.iterations), pred_contribs=True))
-        outputs = self.n_classes if self.n_classes > 2 else 1
-        return by_source(self.encoder, values.reshape(len(X), outputs, -1))
+        return by_source(self.encoder, values.reshape(len(X), -1, values.shape[-1]))
 
     def _matrix(self, X: pd.DataFrame) -> Any:
         import xgboost as xgb
@@ -65,13 +65,20 @@ class XGBoost(Family):
             "learning_rate": 0.05,
             "grow_policy": "depthwise",
             "max_depth": 6 if setting.n_rows >= 1500 else 4,
-            "min_child_weight": 2.0,
+            "min_child_weight": float(FEWEST_IN_LEAF) if setting.quantiles else 2.0,
             "subsample": 0.8,
             "colsample_bytree": 0.7,
             "reg_lambda": 2.0,
             "log_target": setting.log_target,
         }
-        deep = {**base, "max_depth": 9, "colsample_bytree": 0.5, "min_child_weight": 1.0, "reg_lambda": 5.0, "learning_rate": 0.03}
+        deep = {
+            **base,
+            "max_depth": 9,
+            "colsample_bytree": 0.5,
+            "min_child_weight": base["min_child_weight"] / 2,
+            "reg_lambda": 5.0,
+            "learning_rate": 0.03,
+        }
         return [base, deep]
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
@@ -149,7 +156,9 @@ def _fixed(setting: Setting, context: FitContext) -> Params:
         return _common({"objective": "survival:cox", "eval_metric": "cox-nloglik"}, setting, context)
     if setting.n_classes == 0:
         objective: Params = {"objective": "reg:squarederror", "eval_metric": "rmse"}
-        if setting.absolute_loss:
+        if setting.quantiles:
+            objective = {"objective": "reg:quantileerror", "quantile_alpha": list(setting.quantiles), "eval_metric": "quantile"}
+        elif setting.absolute_loss:
             objective = {"objective": "reg:absoluteerror", "eval_metric": "mae"}
         elif setting.poisson_loss:
             objective = {"objective": "count:poisson", "eval_metric": "poisson-nloglik"}

@@ -2,7 +2,7 @@
 
 Throughout, `y` is an array of shape (n,): integer codes into `contract.classes` for classification, floats for regression,
 signed times for survival. `predictions` are probabilities of shape (n, k) in the order of `contract.classes`, or values or risks
-of shape (n,).
+of shape (n,), or quantiles of shape (n, q).
 """
 
 from tools.metrics.catalogue import METRICS, default_metric, find_metric, metric_for, undefined_reason

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from tools.contract import Task, predicts
+from tools.contract import Task, plain_numbers, predicts
 from tools.metrics.classification import CLASSIFICATION
 from tools.metrics.custom import brought, load
 from tools.metrics.metric import Metric
 from tools.metrics.multilabel import MULTILABEL, scorable
 from tools.metrics.ordinal import ORDINAL
+from tools.metrics.quantile import QUANTILE
 from tools.metrics.regression import REGRESSION
 from tools.metrics.structure import STRUCTURE
 from tools.metrics.survival import SURVIVAL
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 METRICS: dict[str, Metric] = {
-    metric.name: metric for metric in (*CLASSIFICATION, *ORDINAL, *MULTILABEL, *REGRESSION, *SURVIVAL, *STRUCTURE)
+    metric.name: metric for metric in (*CLASSIFICATION, *ORDINAL, *MULTILABEL, *REGRESSION, *QUANTILE, *SURVIVAL, *STRUCTURE)
 }
 """The built-in metrics."""
 _DEFAULTS: dict[Task, str] = {
@@ -30,6 +31,7 @@ _DEFAULTS: dict[Task, str] = {
     "ordinal": "qwk",
     "regression": "rmse",
     "count": "poisson_deviance",
+    "quantile": "pinball",
     "forecast": "mase",
     "survival": "c_index",
     "cluster": "silhouette",
@@ -97,7 +99,7 @@ def undefined_reason(metric: str, task: Task, y: Array) -> str | None:
         return _no_pairs(y)
     if predicts(task) in ("groups", "scores"):
         return _no_reference(metric, y)
-    if predicts(task) == "values":
+    if plain_numbers(task):
         if not np.isfinite(y).all():
             return "a true value is missing or infinite"
         if metric == "r2" and (len(y) < 2 or np.ptp(y) == 0):

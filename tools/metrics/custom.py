@@ -47,6 +47,8 @@ def _check(name: str, metric: object) -> Metric:
         if value not in known:
             raise ValueError(f"{what}: {value!r} is none of {', '.join(known)}")
     shapes = {predicts(task) for task in metric.tasks}
+    if "quantiles" in shapes:
+        raise ValueError("tasks: 'quantile' is scored by built-in metrics alone, which know the levels")
     if len(shapes) > 1 or ("values" in shapes) != (metric.needs == "value"):
         raise ValueError(
             f"needs {metric.needs!r} does not go with tasks {', '.join(metric.tasks)}: 'value' is for regression and count alone"

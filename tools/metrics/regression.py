@@ -6,6 +6,7 @@ series, which the contract keeps; `tools.metrics.scoring.shaped` divides by it, 
 What is no metric here, and why: an adjusted R² ranks the models of one table as R² does, since rows and columns are the table's, so it is
 told beside R² (`adjusted`) and nothing is chosen by it. A
 quantile is part of the name (`pinball_10`), since the contract holds one word for the metric; the median's is half of `mae`.
+Several quantiles at once are a task of their own, see `tools.metrics.quantile`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.contract import Task
 from tools.metrics.metric import Metric
+from tools.metrics.quantile import MEANS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +38,7 @@ def row_losses(name: str, y: Array, values: Array) -> Array | None:
     error = y - values
     if name == "rmse":
         return error**2
-    if name in ("mae", "mase"):
+    if name in ("mae", "mase", *MEANS):
         return np.abs(error)
     if name == "mape":
         return np.abs(error) / np.maximum(np.abs(y), np.finfo(np.float64).eps)
@@ -130,7 +132,15 @@ REGRESSION = (
         _POSITIVE,
     ),
     Metric("rmse", _ALL, "minimize", "value", "Root of the mean squared error, in units of the target", _rmse, _POSITIVE),
-    Metric("mae", _ALL, "minimize", "value", "Mean absolute error, in units of the target", _mean("mae"), _POSITIVE),
+    Metric(
+        "mae",
+        (*_ALL, "quantile"),
+        "minimize",
+        "value",
+        "Mean absolute error (of quantiles, the median's), in units of the target",
+        _mean("mae"),
+        _POSITIVE,
+    ),
     Metric("r2", _TASK, "maximize", "value", "Share of the target's variance explained", _r2, (-inf, 1.0)),
     Metric("mape", _ALL, "minimize", "value", "Mean absolute error as a share of the true value", _mean("mape"), _POSITIVE),
     Metric(

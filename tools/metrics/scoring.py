@@ -9,6 +9,7 @@ from tools.contract import Task, one_number, predicts
 from tools.metrics.catalogue import metric_for, undefined_reason
 from tools.metrics.decision import decided
 from tools.metrics.metric import Interval, Metric
+from tools.metrics.quantile import ready as of_quantiles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,8 @@ def score(metric: str, task: Task, y: Array, predictions: Array, *, units: Array
     """Score predictions. Label metrics take the class that their decision calls, which is the most probable one of classes without order.
 
     Args:
-        units: the unit of each row's error, shape (n,), for metrics that count in units.
+        units: the unit of each row's error, shape (n,), for metrics that count in units; of quantiles the levels that each row is
+            predicted at, shape (n, q).
 
     Raises:
         ValueError: when shapes do not fit, a prediction is not finite, the metric is undefined on `y`, or the function that a
@@ -67,7 +69,7 @@ def bootstrap_interval(
 
     Args:
         groups: the group of each row, shape (n,), two different ones at least.
-        units: the unit of each row's error, shape (n,), for metrics that count in units.
+        units: as in `score`.
         resamples: how many resamples at most; ROC AUC over many classes and rows takes fewer, at least 100.
         level: nominal coverage, between 0 and 1.
 
@@ -127,8 +129,8 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array, units: Arra
     import numpy as np
 
     y, predictions = np.asarray(y), np.asarray(predictions, dtype=np.float64)
-    flat = one_number(task)
-    wanted = "(n,)" if flat else "(n, 2)" if task == "binary" else "(n, k)"
+    flat, quantiles = one_number(task), predicts(task) == "quantiles"
+    wanted = "(n,)" if flat else "(n, 2)" if task == "binary" else "(n, q)" if quantiles else "(n, k)"
     shape_fits = predictions.ndim == (1 if flat else 2) and (task != "binary" or predictions.shape[1] == 2)
     wide = {"labels": (2,), "groups": (1, 2), "scores": (1, 2)}.get(predicts(task), (1,))
     alike = y.shape == predictions.shape if predicts(task) == "labels" else len(y) == len(predictions)
@@ -140,6 +142,10 @@ def shaped(metric: Metric, task: Task, y: Array, predictions: Array, units: Arra
     reason = undefined_reason(metric.name, task, y)
     if reason:
         raise ValueError(f"{metric.name} is undefined here: {reason}")
+    if quantiles:
+        if units is None or units.shape != predictions.shape:
+            raise ValueError(f"{metric.name} needs the level of each of {predictions.shape[1]} predicted quantiles, and none were given")
+        return y.astype(np.float64), of_quantiles(metric.name, y.astype(np.float64), predictions, units)
     if metric.in_units:
         if units is None:
             raise ValueError(f"{metric.name} counts errors in units, and no units were given")
