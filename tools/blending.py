@@ -36,6 +36,7 @@ def cross_weighed(predictions: Array, problem: Problem, deadline: Deadline) -> t
     """
     task = problem.contract.task
     loss = loss_function(weighed_by(problem.contract.metric, task), task, problem.contract.quantiles)
+    bagged = problem.contract.predicts in ("classes", "values") and "bagged_weights" not in problem.contract.constraints.without
     ranks = find_metric(problem.contract.metric).compares_rows
     repeats, n = problem.scheme.repeats, problem.n_rows
     said, truth = predictions, np.tile(problem.y, repeats)
@@ -49,8 +50,7 @@ def cross_weighed(predictions: Array, problem: Problem, deadline: Deadline) -> t
     def fit(learn: Array, share: float) -> Array:
         if len(learn) > MOST_ROWS:
             learn = np.sort(np.random.default_rng(problem.contract.seed).choice(learn, MOST_ROWS, replace=False))
-        few = said.shape[0] * len(learn) <= BAGGED_CELLS and problem.contract.predicts in ("classes", "values")
-        bags = _bags(learn, truth, problem) if few else [learn]
+        bags = _bags(learn, truth, problem) if bagged and said.shape[0] * len(learn) <= BAGGED_CELLS else [learn]
         until, found = deadline.share(share), []
         for bag in bags:
             chosen = by_fold(loss, folds[bag]) if ranks else loss

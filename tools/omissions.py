@@ -7,6 +7,8 @@ from __future__ import annotations
 
 INSTEAD: dict[str, str] = {
     "ensemble": "the best single candidate is handed over",
+    "second_layer": "the blend is a weighted average and nothing else",
+    "bagged_weights": "the weights of a blend are one greedy choice, however few the rows",
     "folds": "one fold is validated, by a model of the other rows",
     "tuning": "its time goes to more configurations of the portfolio",
     "portfolio": "one configuration a family; the rest of the time goes to tuning",

@@ -62,6 +62,8 @@ class FittedStack:
 def stackable(problem: Problem) -> bool:
     """Whether a second layer may be tried: it needs probabilities or values for every row, and leaves no promise kept by its inputs."""
     contract, bounds = problem.contract, problem.contract.constraints
+    if "second_layer" in bounds.without:
+        return False
     plain = contract.predicts in ("classes", "values") and contract.forecast is None
     return plain and problem.n_rows >= FEWEST_ROWS and bool(problem.validated.all()) and not bounds.bounded and not bounds.monotone
 
