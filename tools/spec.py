@@ -166,7 +166,7 @@ def tool(*, where: Where, timeout_s: float, searches: bool = False, free_form: b
     """
 
     def file(function: F) -> F:
-        _REGISTRY[function.__name__] = _describe(function, where, timeout_s, searches, free_form, lasting)
+        _REGISTRY[function.__name__] = describe(function, where, timeout_s, searches=searches, free_form=free_form, lasting=lasting)
         return function
 
     return file
@@ -179,7 +179,20 @@ def registry() -> dict[str, ToolSpec]:
     return dict(_REGISTRY)
 
 
-def _describe(function: Callable[..., Any], where: Where, timeout_s: float, searches: bool, free_form: bool, lasting: bool) -> ToolSpec:
+def describe(
+    function: Callable[..., Any],
+    where: Where,
+    timeout_s: float,
+    *,
+    searches: bool = False,
+    free_form: bool = False,
+    lasting: bool = False,
+) -> ToolSpec:
+    """What `tool` files of a function, with the same arguments.
+
+    Raises:
+        ToolDeclarationError: as `tool` does.
+    """
     problems = []
     hints = get_type_hints(function, include_extras=True)
     parameters = list(inspect.signature(function).parameters.values())

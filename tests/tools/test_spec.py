@@ -10,7 +10,7 @@ import pytest
 from annotated_types import Ge
 from pydantic import BaseModel
 
-from tools.spec import ToolArgumentError, ToolDeclarationError, _describe, registry
+from tools.spec import ToolArgumentError, ToolDeclarationError, describe, registry
 
 
 class Facts(BaseModel):
@@ -34,7 +34,7 @@ def hosted(ctx: object, name: Annotated[str, "A name."]) -> Facts:
     return Facts(n=1)
 
 
-SPEC = _describe(good, "kernel", 10, False, False)
+SPEC = describe(good, "kernel", 10)
 
 
 def test_the_schema_is_flat_and_says_what_is_needed() -> None:
@@ -51,7 +51,7 @@ def test_the_schema_is_flat_and_says_what_is_needed() -> None:
 
 
 def test_the_context_of_a_host_tool_is_hidden() -> None:
-    assert list(_describe(hosted, "host", 10, False, False).schema()["properties"]) == ["name"]
+    assert list(describe(hosted, "host", 10).schema()["properties"]) == ["name"]
 
 
 def test_arguments_are_filled_in_and_every_problem_is_told() -> None:
@@ -81,7 +81,7 @@ def test_a_bad_declaration_names_every_reason() -> None:
         return a
 
     with pytest.raises(ToolDeclarationError) as caught:
-        _describe(bad, "kernel", 1, False, False)
+        describe(bad, "kernel", 1)
     for part in ("`a`", "`b`", "docstring", "pydantic model"):
         assert part in str(caught.value)
 
