@@ -23,7 +23,7 @@ UNTRIED = ("lightgbm", "catboost", "extra_trees")
 
 def decide(t: Transcript) -> Decision:
     if t.failure and t.failure.tool not in ("find_slices", "compare_models"):
-        return Say(f"{t.failure.tool} did not work: {t.failure.result.get('detail')}")
+        return t.failed()
     if not t.called("review") and not t.facts["reviewed"]:
         if t.stage == "select" and not t.facts.get("evaluated"):
             return Say("There are no predictions for the sealed rows to judge yet.")

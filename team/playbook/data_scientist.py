@@ -14,7 +14,7 @@ TIME_NAMES = ("time", "survival_time", "duration", "days", "weeks", "months", "t
 
 def decide(t: Transcript) -> Decision:
     if t.failure:
-        return Say(f"{t.failure.tool} did not work: {t.failure.result.get('detail')}")
+        return t.failed()
     return _acquire(t) if t.stage == "acquire" else _analyse(t)
 
 

@@ -23,7 +23,7 @@ def decide(t: Transcript) -> Decision:
         why = f"{candidate} cannot be refitted on all rows, so the very model that was scored is packaged."
         return Call("package_model", {"as_scored": True}, why)
     if t.failure and t.failure is not opened:
-        return Say(f"{t.failure.tool} did not work: {t.failure.result.get('detail')}")
+        return t.failed()
     if opened is None:
         return Call("open_holdout", {}, "The final score is in the ledger, so the sealed rows may now teach the model too.")
     if finish is None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, LLMMessage, SystemMessage, UserMessage
 
+from tools.constraints import Constraints
 from tools.contract import Predicts, Task, predicts
 
 _FACTS = re.compile(r"```json\n(.*?)\n```", re.DOTALL)
@@ -100,9 +101,19 @@ class Transcript:
         return list(self.facts.get("families_brought", []))
 
     @property
+    def constraints(self) -> Constraints:
+        """What the contract holds models to."""
+        return Constraints.model_validate(self.facts["contract"].get("constraints", {}))
+
+    @property
     def failure(self) -> Done | None:
         """The last call, when it did not work."""
         return self.done[-1] if self.done and not self.done[-1].ok else None
+
+    def failed(self) -> Say:
+        """What to say when the last call did not work and nothing else can be done."""
+        assert self.failure is not None
+        return Say(f"{self.failure.tool} did not work: {self.failure.result.get('detail')}")
 
     @property
     def seconds_left(self) -> float:

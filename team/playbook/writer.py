@@ -40,7 +40,7 @@ MEANING = {
 
 def decide(t: Transcript) -> Decision:
     if t.failure:
-        return Say(f"{t.failure.tool} did not work: {t.failure.result.get('detail')}")
+        return t.failed()
     written = {d.arguments["slot"] for d in t.done if d.tool == "write_section"}
     for slot, text in _sections(t).items():
         if slot not in written:
