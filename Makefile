@@ -45,8 +45,9 @@ daemon: $(VENV)/.all ## Kill a Docker daemon under runs (one of its own, beside 
 	$(BIN)/pytest -m daemon tests/daemon
 
 .PHONY: bench
-bench: $(VENV)/.all ## Measure what the framework costs beside models and tools
+bench: $(VENV)/.all ## Measure what the framework costs beside models and tools, and how long requests to models get
 	$(BIN)/python -m evals.framework_cost
+	$(BIN)/python -m evals.briefing_size
 
 .PHONY: bench-sandbox
 bench-sandbox: $(VENV)/.bench ## Measure the sandboxes beside AutoGen's executors, and what each does when something goes wrong

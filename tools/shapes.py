@@ -29,8 +29,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 
 def nearest(name: str, known: Mapping[str, Any]) -> str:
-    """`; did you mean 'steps'?` for a name that is close to a known one, else nothing."""
-    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    """` (did you mean 'steps'?)` for a name that is close to a known one, else nothing. Names that begin alike come first."""
+    near = sorted(get_close_matches(name, known, n=3, cutoff=0.6), key=lambda found: found[:3] != name[:3])
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reports.html import MOST_CANDIDATES, write_report
-from team.events import FellBack, HoldoutScored, RoundEnded, RunEnded
+from team.events import CallsRecovered, FellBack, HoldoutScored, RepairAsked, RoundEnded, RunEnded
 from team.rundir import RunDir
 from tests.reports.written import Written, encoded, evaluation, examined, finished, png, slices
 
@@ -139,6 +139,25 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     assert all(attrs["src"].startswith("data:") for _, attrs in page.elements if "src" in attrs)
     assert "<script>alert(1)</script>" in page.text
     assert "{{ 7*7 }}" in page.text
+
+
+def test_what_models_wrote_is_text_without_controls(tmp_path: Path) -> None:
+    words = f"\x1b[2J{HOSTILE}\x00\x9b31m\u202e\u2028"
+    with Written(tmp_path) as w:
+        w.start()
+        w.enter("train")
+        w.turn("engineer", "train")
+        w.add(RepairAsked(turn=1, role="engineer", problem=words))
+        w.add(CallsRecovered(turn=1, role="engineer", tools=[words], form=words))
+        w.call("engineer", words, {words: [words]}, {words: words})
+        w.add(FellBack(stage="train", role=words, reason=words))
+        w.say("engineer", words)
+    page = Page(write_report(w.run.path))
+    assert page.open == []
+    assert not any(tag == "script" for tag, _ in page.elements)
+    assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)
+    assert page.text.count("<script>alert(1)</script>") >= 5
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028]", page.text)
 
 
 def test_characters_that_reorder_text_are_removed(tmp_path: Path) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from team.console import LiveView
 from team.events import (
@@ -11,6 +15,7 @@ from team.events import (
     FellBack,
     HoldoutScored,
     MessageSpoken,
+    RepairAsked,
     RunStarted,
     StageEnded,
     StageEntered,
@@ -71,9 +76,21 @@ def test_nothing_that_an_event_carries_acts_on_the_terminal() -> None:
         ToolCalled(call="c", turn=1, role="engineer", tool=HOSTILE, where="kernel", arguments={HOSTILE: HOSTILE}),
         CandidateScored(name=HOSTILE, family="f", score=1, std_error=0, fold_scores=[], stage="train", seconds=1),
         ToolReturned(call="c", tool=HOSTILE, status="error", seconds=1, search_seconds=1, text=f"first\n{HOSTILE}"),
+        RepairAsked(turn=1, role="critic", problem=HOSTILE),
         FellBack(stage="train", role="critic", reason=HOSTILE),
         StageEnded(stage="train", visit=1, outcome=HOSTILE, seconds=3, search_seconds=1),
     )
     assert [character for character in ("\x1b", "\x07", "\x9b", "\u202e", "\u2028") if character in text] == []
     # The critic may write lines of its own, set off from the others; nobody else can.
     assert [line.lstrip() for line in text.splitlines() if line.startswith(("●", "  ✓"))] == ["✓ ]52;c;ZXZpbA==31m ● release, 3.0 s"]
+
+
+@given(st.text(alphabet=st.sampled_from("\x1b[]0;mJH\x07\x00\x08\x7f\x85\x9b\x9d\u202e\u2066\u2028\r\n\tab")))
+def test_no_words_of_a_model_reach_the_terminal_as_commands(words: str) -> None:
+    text = shown(
+        MessageSpoken(turn=1, role="critic", text=words),
+        RepairAsked(turn=1, role="critic", problem=words),
+        ToolCalled(call="c", turn=1, role="critic", tool=words, where="host", arguments={words: [words]}),
+        ToolReturned(call="c", tool=words, status="refused", seconds=1, text=words),
+    )
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]", text)

@@ -17,6 +17,7 @@ from team.stages import (
     State,
     after_turn,
     may_send_back,
+    missing,
     outcome,
     speaker,
 )
@@ -130,3 +131,29 @@ def test_no_sixth_round_after_work_was_sent_back() -> None:
     assert Stage.OPTIMISE not in may_send_back(at(Stage.SELECT, rounds=full))
     facts = {"rounds": full, "reviews": [accept(Stage.TRAIN)], "candidates": [candidate(Stage.TRAIN)]}
     assert after_turn(at(Stage.TRAIN, **facts)).stage is Stage.SELECT
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_what_a_stage_still_needs_is_told_in_the_name_of_a_tool_of_the_speaker(stage: Stage) -> None:
+    from team.roles import roles
+
+    state = State(stage=stage, visits={stage: 1})
+    for role in SPEAKERS[stage]:
+        needed = missing(state, role)
+        if stage is Stage.OPTIMISE:
+            assert needed is None, "a round without tuning is an answer: it ends the loop"
+        else:
+            tool = str(needed).split("`")[1]
+            assert tool in roles()[role].tools_in(stage)
+    assert missing(state, "nobody") is None
+
+
+def test_nothing_is_missing_where_the_stage_has_its_fact() -> None:
+    assert missing(State(stage=Stage.PLAN, planned=True), "planner") is None
+    assert missing(State(stage=None), "planner") is None
+    spent = State(stage=Stage.TRAIN, visits={Stage.TRAIN: 1}, search_spent=True)
+    assert missing(spent, "engineer") is None
+    assert "`review`" in str(missing(spent, "critic"))
+    fetched = State(stage=Stage.ACQUIRE, results={"fetch_data": {}})
+    assert "`seal_holdout`" in str(missing(fetched, "data_scientist"))
+    assert "`package_model`" in str(missing(State(stage=Stage.RELEASE, refitted="a"), "release_manager"))

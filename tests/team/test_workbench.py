@@ -13,7 +13,7 @@ from autogen_core.tools import ToolResult
 from team.errors import SandboxUnavailable, UsageError
 from team.events import CellExecuted, ProgressMade, ToolReturned
 from team.roles import roles
-from team.stages import Stage
+from team.stages import SPEAKERS, Stage
 from team.toolroom import OBSERVATION_CHARS, cut
 from team.workbench import RoleWorkbench
 from tests.rooming import Rooming, rooming
@@ -248,3 +248,32 @@ async def test_what_the_user_fixed_of_a_search_no_role_chooses(tmp_path: Path) -
         assert (told["sampler"], told["pruner"], told["objectives"]) == ("grid", "none", ["score", "size"])
         made = {candidate.name for candidate in r.room.state.candidates}
         assert {point["candidate"] for point in told["front"]} == made, "the host has scored the whole front"
+
+
+async def test_schemas_that_models_see_are_few_flat_and_short(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        for stage in Stage:
+            r.enter(stage)
+            for name in SPEAKERS[stage]:
+                shown = await RoleWorkbench(roles()[name], r.room).list_tools()
+                assert 1 <= len(shown) <= 8
+                assert len(json.dumps(shown)) < 4_500, "about 1,100 tokens"
+                for tool in shown:
+                    for argument in tool["parameters"]["properties"].values():
+                        assert argument["type"] in ("string", "number", "integer", "boolean", "array")
+                        assert argument.get("items", {}).get("type", "string") in ("string", "integer", "number")
+
+
+async def test_tools_that_answer_nothing_in_this_run_are_not_shown(tmp_path: Path) -> None:
+    async def shown(r: Rooming) -> set[str]:
+        r.enter(Stage.SELECT)
+        return {tool["name"] for tool in await RoleWorkbench(roles()["engineer"], r.room).list_tools()}
+
+    async with rooming(tmp_path / "plain", "sklearn:iris", target="target") as r:
+        await sealed(r)
+        assert not {"nested_score", "examine_structure"} & await shown(r)
+    async with rooming(tmp_path / "nested", "sklearn:iris", target="target", validation="nested") as r:
+        assert "nested_score" in await shown(r)
+    async with rooming(tmp_path / "groups", "sklearn:iris", task="cluster") as r:
+        await sealed(r)
+        assert "examine_structure" in await shown(r)
