@@ -273,6 +273,13 @@ class Example(Fact):
     rest: float
 
 
+class Rule(Fact):
+    conditions: tuple[str, ...]
+    group: int
+    share: float
+    right: float | None
+
+
 class Explanation(Fact):
     """What a candidate relies on, by `explain`."""
 
@@ -286,6 +293,9 @@ class Explanation(Fact):
     method: Literal["exact", "sampled"]
     scale: str
     examples: tuple[Example, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    fidelity: float | None = None
+    fidelity_floor: float | None = None
     event: int
 
 

@@ -11,11 +11,13 @@ from tools.deadline import Deadline
 from tools.effects import BINS, Curve, categorical, ordered
 from tools.explaining import ColumnReliance, Effect, Example, Part
 from tools.families.fitted import Contributions
-from tools.importance import loss_of_metric, permutation_importance
+from tools.importance import loss_of_metric, permutation_importance, shuffled_moments
+from tools.labels import told
 from tools.problem import Problem
 from tools.shapley import exact, raw_scale, sampled
 from tools.standing import Standing
 from tools.subject import Subject
+from tools.surrogate import Surrogate, surrogate
 from tools.survival import null_residuals
 from tools.workspace import Workspace
 
@@ -49,13 +51,16 @@ class Explainer:
         self.subject = subject
         self._deadline = deadline
         self._rng = np.random.default_rng(problem.contract.seed)
-        self.X = problem.X.iloc[subject.rows].reset_index(drop=True)
+        self.X = problem.ahead(problem.X.iloc[subject.rows].reset_index(drop=True))
         self.y = problem.y[subject.rows]
         started = time.monotonic()
         self.predictions = self.model.predict_table(self.X)
         self._pace = (time.monotonic() - started) / len(self.X)
         """Seconds to predict a row."""
         used = list(dict.fromkeys(column.name for member in self.model.members for column in member.preparation.columns))
+        if forecast := problem.contract.forecast:  # the past is in the model; what it is asked with are series, moment and known columns
+            asked = [*([", ".join(forecast.series)] if forecast.series else []), forecast.time]
+            used = asked + [name for name in used if name in self.X and name not in forecast.keys]
         own = [name for name in self.model.importance if name in used]
         self.columns = own + [name for name in used if name not in own]
         """What the model uses, the most important first as far as that is known."""
@@ -70,7 +75,8 @@ class Explainer:
 
     @property
     def scale_of_predictions(self) -> str:
-        return {"classes": "probability", "values": self.problem.contract.target, "risk": "risk"}[self.problem.contract.predicts]
+        told = {"classes": "probability", "labels": "probability", "risk": "risk", "scores": "anomaly score", "groups": "group"}
+        return told.get(self.problem.contract.predicts, self.problem.contract.target)
 
     def measure(self, share: float) -> None:
         """Permutation importance of every column."""
@@ -78,11 +84,15 @@ class Explainer:
         columns = self.columns[:MOST_SHUFFLED]
         n = self._affordable(part, len(columns), len(self.X))
         rows = np.sort(self._rng.permutation(len(self.X))[:n])
-        X, y = self.X.iloc[rows].reset_index(drop=True), self.y[rows]
+        X, y, forecast = self.X.iloc[rows].reset_index(drop=True), self.y[rows], self.problem.contract.forecast
+        units = None if self.problem.units is None else self.problem.units[self.subject.rows][rows]
+
+        def loss(predictions: Array) -> float:
+            return loss_of_metric(self.problem, y, predictions, units)
+
+        shuffle = None if forecast is None else lambda table, name: shuffled_moments(table, name, forecast, self._rng)
         with part.alarm(grace=1.0):
-            shuffled = permutation_importance(
-                self.model.predict_table, X, lambda p: loss_of_metric(self.problem, y, p), columns, self._rng, REPEATS, part
-            )
+            shuffled = permutation_importance(self.model.predict_table, X, loss, columns, self._rng, REPEATS, part, shuffle)
         self._shuffled = {name: losses for name, losses in shuffled.items() if losses}
         measured = sorted(self._shuffled, key=lambda name: -float(np.mean(self._shuffled[name])))
         self.columns = measured + [name for name in self.columns if name not in measured]
@@ -141,7 +151,7 @@ class Explainer:
         own = set(self.subject.rows.tolist())
         found = []
         for place, row in enumerate(rows):
-            output, label = self._explained(predictions[place], scores.shape[1])
+            output, label = self._explained(predictions[place], scores.shape[1], row)
             parts, rest = self._parts(contributions, place, output, row)
             found.append(
                 Example(
@@ -172,13 +182,18 @@ class Explainer:
         sizes = np.abs(found.values).mean(axis=(0, 2))
         self._sizes = {name: float(size) for name, size in zip(found.columns, sizes, strict=True) if name in self.columns}
 
+    def rules(self) -> Surrogate | None:
+        """A shallow tree that says the groups, and how well it does."""
+        return surrogate(self.problem.schema, self.X, self.predictions.astype(np.int64), self.problem.contract.seed)
+
     def plot(self, space: Workspace, candidate: str) -> list[str]:
         """One plot a column."""
         from tools import plots
 
         classes = self.problem.contract.classes
         labels = [classes[code] if classes else "" for code in self._outputs()]
-        unit = f"Probability of {classes[1]}" if len(classes) == 2 else "Probability" if classes else self.scale_of_predictions
+        one = len(classes) == 2 and self.problem.contract.predicts == "classes"
+        unit = f"Probability of {classes[1]}" if one else "Probability" if classes else self.scale_of_predictions
         reach = 1.1 * max(float(np.abs(_centred(curve)).max()) for curve in self._curves.values()) if self._curves else 0.0
         made = []
         for number, (name, curve) in enumerate(self._curves.items(), 1):
@@ -194,6 +209,8 @@ class Explainer:
 
     def _outputs(self) -> list[int]:
         """Outputs whose effects are told: the value, the positive class, or the commonest classes."""
+        if self.problem.contract.predicts == "labels":
+            return [int(place) for place in np.argsort(-self.problem.y.sum(axis=0), kind="stable")[:MOST_CLASSES]]
         if self.problem.n_classes <= 2:
             return [0] if self.problem.n_classes == 0 else [1]
         counts = np.bincount(self.problem.y, minlength=self.problem.n_classes)
@@ -216,7 +233,13 @@ class Explainer:
 
     def _standing_out(self) -> dict[int, Any]:
         """Positions among the explained rows, with why they stand out."""
-        if self.problem.n_classes:
+        predicts = self.problem.contract.predicts
+        if predicts == "scores":
+            return {int(row): "highest" for row in np.argsort(-self.predictions, kind="stable")[: WRONG + CONFIDENT]}
+        if predicts == "labels":
+            wrong = np.argsort(-((self.predictions - self.y) ** 2).mean(axis=1), kind="stable")
+            rest = [(row, "most confident") for row in np.argsort(-np.abs(self.predictions - 0.5).min(axis=1), kind="stable")]
+        elif self.problem.n_classes:
             own = self.predictions[np.arange(len(self.y)), self.y]
             wrong = np.argsort(own, kind="stable")
             sure = np.argsort(-self.predictions.max(axis=1), kind="stable")
@@ -255,9 +278,13 @@ class Explainer:
         background = self.X.iloc[self._rng.permutation(len(self.X))[:BACKGROUND]]
         return sampled(self.model.predict_table, X, background, players, rounds, self._rng).contributions
 
-    def _explained(self, prediction: Array, outputs: int) -> tuple[int, str]:
-        """Which output of a row is taken apart, and the name of its class: the likeliest of many, the positive one of two."""
+    def _explained(self, prediction: Array, outputs: int, row: int) -> tuple[int, str]:
+        """Which output of a row is taken apart, and the name of its class: the likeliest of many, the positive one of two; of labels the
+        one that is furthest off."""
         classes = self.problem.contract.classes
+        if self.problem.contract.predicts == "labels":
+            place = int(np.abs(prediction - self.problem.y[row]).argmax())
+            return place, classes[place]
         if not classes:
             return 0, ""
         code = 1 if len(classes) == 2 else int(prediction.argmax())
@@ -275,8 +302,12 @@ class Explainer:
         return parts, rounded(values[order[MOST_PARTS:]].sum())
 
     def _actual(self, row: int) -> str:
-        classes = self.problem.contract.classes
-        if self.problem.contract.predicts == "risk":
+        classes, predicts = self.problem.contract.classes, self.problem.contract.predicts
+        if predicts == "labels":
+            return told(self.problem.y[[row]], classes)[0] or "none"
+        if predicts == "scores" and self.problem.y.ndim == 2:  # nobody knows
+            return ""
+        if predicts == "risk":
             return f"{abs(self.problem.y[row]):.6g}{', censored' if np.signbit(self.problem.y[row]) else ', event'}"
         return classes[self.problem.y[row]] if classes else f"{self.problem.y[row]:.6g}"
 
@@ -284,6 +315,8 @@ class Explainer:
         classes = self.problem.contract.classes
         if not classes:
             return f"{float(prediction):.6g}"
+        if self.problem.contract.predicts == "labels":
+            return told(prediction[None], classes)[0] or "none"
         called = self.model.called(prediction[None])[0]
         return f"{called} ({prediction[classes.index(called)]:.2f})"
 

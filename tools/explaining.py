@@ -74,6 +74,18 @@ class Example(BaseModel):
     """Sum of the columns that are not shown."""
 
 
+class Rule(BaseModel):
+    """Rows that a shallow tree takes for one group."""
+
+    conditions: list[str]
+    """All of them hold."""
+    group: int
+    share: float
+    """Of the rows that the tree had not seen, 0 to 1."""
+    right: float | None
+    """Share of those that the model puts into that group; None where there is none."""
+
+
 class Explanation(BaseModel):
     """A candidate explained on rows."""
 
@@ -94,6 +106,12 @@ class Explanation(BaseModel):
     effects: list[Effect]
     examples: list[Example]
     plots: list[str]
+    rules: list[Rule] = []
+    """Of groups: the leaves of a shallow tree that says which group the model puts a row into."""
+    fidelity: float | None = None
+    """Share of rows that the tree had not seen on which it agrees with the model."""
+    fidelity_floor: float | None = None
+    """The same for always naming the largest group."""
     seconds: float
     degraded: list[Degradation] = []
     """What is missing above because it could not be made."""
@@ -108,20 +126,17 @@ def explain(
     """Explain a candidate on rows that it was not fitted on: importance, effects of columns, and single predictions taken apart."""
     from tools.deadline import Deadline
     from tools.explainer import Explainer
-    from tools.subject import subject_of
-
-    if workspace().contract.forecast is not None:
-        raise ToolRefused("explain shuffles single rows, which the moments of a series are not; `evaluate` tells what its columns weigh.")
     from tools.problem import load_problem
+    from tools.subject import subject_of
 
     deadline = Deadline(time_s)
     space = workspace()
     record = load_candidate(space, candidate)
     problem = load_problem(space)
-    if problem.contract.predicts in ("groups", "scores"):
-        raise ToolRefused("there is no target here that rows could be judged by; examine_structure says what was found.")
-    if problem.contract.predicts == "labels":
-        raise ToolRefused("explanations are of one prediction a row, and this task has several labels; evaluate tells what columns matter.")
+    # Groups have no scale that a column moves them on, and a moment of a series is no row that can be taken apart.
+    whole = problem.contract.predicts != "groups" and problem.contract.forecast is None
+    if rows and not whole:
+        raise ToolRefused(f"single rows of a {problem.contract.task} task are not taken apart; leave `rows` out.")
     strange = [row for row in rows or [] if not 0 <= row < problem.n_rows]
     if strange:
         raise ToolRefused(f"no training row {strange[0]}; rows are 0 to {problem.n_rows - 1}.")
@@ -130,10 +145,14 @@ def explain(
     extras = Extras(within_s=deadline.remaining() + max(LATE_S, 0.25 * time_s))
     # What each part may take of the time that is left when it begins.
     extras.make("the importance of columns", lambda: explainer.measure(0.35))
-    examples = extras.make("explanations of single rows", lambda: explainer.examples(rows or [], 0.4))
-    effects = extras.make("the effects of columns", lambda: explainer.effects(0.5))
-    extras.make("the sizes of contributions", lambda: explainer.sizes(0.7))
-    plots = extras.make("the plots of effects", lambda: explainer.plot(space, candidate))
+    examples = effects = plots = found = None
+    if whole:
+        examples = extras.make("explanations of single rows", lambda: explainer.examples(rows or [], 0.4))
+        effects = extras.make("the effects of columns", lambda: explainer.effects(0.5))
+        extras.make("the sizes of contributions", lambda: explainer.sizes(0.7))
+        plots = extras.make("the plots of effects", lambda: explainer.plot(space, candidate))
+    elif problem.contract.predicts == "groups":
+        found = extras.make("the rules of groups", explainer.rules)
     reliance = explainer.reliance()
     return Explanation(
         candidate=candidate,
@@ -147,6 +166,17 @@ def explain(
         effects=effects or [],
         examples=examples or [],
         plots=plots or [],
+        rules=[
+            Rule(
+                conditions=list(leaf.conditions),
+                group=leaf.group,
+                share=round(leaf.share, 4),
+                right=None if leaf.right is None else round(leaf.right, 4),
+            )
+            for leaf in (found.leaves if found else ())
+        ],
+        fidelity=round(found.fidelity, 4) if found else None,
+        fidelity_floor=round(found.floor, 4) if found else None,
         seconds=round(deadline.elapsed(), 2),
         degraded=extras.left_out,
     )

@@ -49,7 +49,7 @@ def exact(model: FittedModel, X: pd.DataFrame) -> Contributions | None:
     total: dict[str, Array] = {}
     base: Array | None = None
     for member in model.members:
-        rows = X[[column.name for column in member.preparation.columns]]
+        rows = X[[column.name for column in member.preparation.columns if column.name in X]]
         for fitted in member.fits:
             part = fitted.contributions(rows) if isinstance(fitted, Fitted) else None
             if part is None:

@@ -45,22 +45,29 @@ def subject_of(space: Workspace, record: Candidate, problem: Problem, deadline: 
     parts = members_of(space, record)
     load_libraries([member.family for member, _ in parts])
     needed = sum(max(0.05, member.fit_seconds / max(1, member.n_folds)) for member, _ in parts)
+    path = space.fitted / record.name / "pipeline.joblib"
+    # A forecaster that has learnt all rows forecasts none of them.
+    instead = path.is_file() and problem.contract.forecast is None
     if needed <= FIT_SHARE * deadline.remaining():
-        # Room for one fit: more seeds would change little of what there is to see.
-        part = deadline.share(min(FIT_SHARE * deadline.remaining(), max(2.0, 2 * needed)))
+        # Room for one fit, for a slow one where there is no other model: more seeds would change little of what there is to see.
+        room = max(2.0, 2 * needed) if instead else max(10.0, 4 * needed)
+        part = deadline.share(min(FIT_SHARE * deadline.remaining(), room))
         try:
             with part.alarm(grace=1.0):
                 return _of_a_fold(space, record, problem, part)
         except DeadlineReached:
             needed = max(2 * needed, deadline.elapsed())
-    path = space.fitted / record.name / "pipeline.joblib"
-    if not path.is_file():
+    if not instead:
         enough = needed / FIT_SHARE + 2
-        raise ToolRefused(f"{record.name!r} takes about {needed:.0f} s to fit; give explain {enough:.0f} s, or call evaluate first.")
+        raise ToolRefused(f"{record.name!r} takes about {needed:.0f} s to fit; give explain {enough:.0f} s{_or_else(problem)}.")
     import joblib
 
     rows = np.random.default_rng(problem.contract.seed).permutation(problem.n_rows)[:MOST_ROWS]
     return Subject(joblib.load(path), np.sort(rows), unseen=False)
+
+
+def _or_else(problem: Problem) -> str:
+    return "" if problem.contract.forecast is not None else ", or call evaluate first"
 
 
 def _of_a_fold(space: Workspace, record: Candidate, problem: Problem, deadline: Deadline) -> Subject:

@@ -58,7 +58,8 @@ def nested(t: Transcript) -> Call | None:
 def curve(t: Transcript, candidate: str) -> Call | None:
     """The learning curve, unless it was drawn in this turn, or trials bound the search rather than the clock."""
     seconds = _seconds(t, CURVE_SHARE, MOST_CURVE_S, LEAST_CURVE_S)
-    if seconds is None or t.called("learning_curve"):
+    of_series = t.facts["contract"]["task"] == "forecast"  # a share of the rows of a series is no shorter series
+    if seconds is None or of_series or t.called("learning_curve"):
         return None
     return Call("learning_curve", {"candidate": candidate, "time_s": seconds}, "Would more rows help, or have these told what they can?")
 
@@ -66,10 +67,13 @@ def curve(t: Transcript, candidate: str) -> Call | None:
 def explanation(t: Transcript, candidate: str) -> Call | None:
     """What the candidate relies on, under the same conditions and in searches of some minutes."""
     seconds = _seconds(t, EXPLANATION_SHARE, MOST_EXPLANATION_S, LEAST_EXPLANATION_S)
-    several = t.facts["contract"]["task"] == "multilabel"  # which `explain` does not take apart
-    if seconds is None or several or t.called("explain"):
+    if seconds is None or t.called("explain"):
         return None
-    return Call("explain", {"candidate": candidate, "time_s": seconds}, f"What does {candidate} rely on, and what makes it err?")
+    asked = {
+        "groups": f"Which columns make the groups of {candidate}, and in which words?",
+        "scores": f"What makes a row odd to {candidate}?",
+    }.get(t.predicts, f"What does {candidate} rely on, and what makes it err?")
+    return Call("explain", {"candidate": candidate, "time_s": seconds}, asked)
 
 
 def structure(t: Transcript, candidate: str) -> Call | None:
@@ -104,8 +108,6 @@ def structure_told(found: dict[str, Any]) -> str:
 
 def _seconds(t: Transcript, share: float, most: float, least: float) -> float | None:
     budget = t.facts["budget"]
-    if t.facts["contract"]["task"] == "forecast":  # both take rows apart that belong to one series
-        return None
     seconds = round(min(most, share * float(budget["search_seconds"])), 1)
     return None if budget["trials"] is not None or seconds < least else seconds
 

@@ -20,12 +20,15 @@ def select(t: Transcript) -> Decision:
             _blending(t),
             "A weighted blend of candidates that err differently is usually better than the best of them.",
         )
+    if not t.facts.get("leaderboard"):
+        return Say("No candidate was scored, so there is none to hand over.")
     chosen, why = _chosen(t)
     done = t.last("evaluate")
     if done and (done.ok or done.result.get("evaluated")):
         handed = done.arguments["candidate"]
         why = why if handed == chosen else f"{handed} is handed over in the place of {chosen}."
-        if asked := structure(t, handed) if t.predicts in UNTARGETED else nested(t) or curve(t, handed) or explanation(t, handed):
+        first = structure(t, handed) if t.predicts in UNTARGETED else nested(t) or curve(t, handed)
+        if asked := first or explanation(t, handed):
             return asked
         seen, found = t.last("learning_curve"), t.last("examine_structure")
         told = f" {curve_told(seen.result)}" if seen and seen.ok else f" {structure_told(found.result)}" if found and found.ok else ""

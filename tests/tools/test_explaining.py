@@ -84,6 +84,21 @@ def test_a_blend_of_every_task_is_taken_apart_on_the_scale_of_its_predictions(op
     assert found.degraded == []
 
 
+def test_labels_are_taken_apart_one_by_one(open_workspace: Open) -> None:
+    space = open_workspace("shapes")
+    train(["tree"], time_s=40, per_family=1)
+    found = explain("tree-1", time_s=40, rows=[0])
+    assert (found.method, found.scale, found.metric) == ("sampled", "probability", "average_precision")
+    adds_up(found)
+    drawn(space.work, found.plots)
+    labels = load_problem(space).contract.classes
+    assert {effect.output for effect in found.effects} == set(labels)
+    assert all(example.output in labels for example in found.examples)
+    assert set(found.examples[0].actual.split(";")) <= {*labels, "none"}
+    assert any(each.importance is not None and each.importance > 0 for each in found.reliance)
+    assert found.degraded == []
+
+
 def test_without_time_for_a_fold_the_fitted_model_is_explained_and_it_is_told(open_workspace: Open) -> None:
     space = open_workspace("diabetes")
     train(["tree"], time_s=4)

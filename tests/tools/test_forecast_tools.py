@@ -71,12 +71,19 @@ def test_from_the_baseline_to_the_rows_to_come(run: Hosting, tmp_path: Path) -> 
     blend = ensemble(time_s=20)
     assert blend.candidate.score <= found.score * 1.2
     assert find_slices("lags_linear-1", time_s=10).rows_tested > 0
-    for tool in (explain, learning_curve):
-        with pytest.raises(ToolRefused, match=r"series"):
-            tool("lags_linear-1", time_s=5)
+    relied = explain("lags_linear-1", time_s=40)
+    assert (relied.unseen, relied.examples, relied.effects, relied.degraded) == (True, [], [], [])
+    measured = {each.column: each.importance for each in relied.reliance}
+    # What the future is asked with; the visitors, whom nobody knows ahead, are the model's past.
+    assert set(measured) == {"store, item", "date", "promo"}
+    assert min(measured["promo"], measured["store, item"]) > 0.1
+    with pytest.raises(ToolRefused, match="single rows of a forecast task are not taken apart"):
+        explain("lags_linear-1", rows=[0])
+    with pytest.raises(ToolRefused, match=r"series"):
+        learning_curve("lags_linear-1", time_s=5)
 
     done = evaluate("lags_linear-1", time_s=60)
-    assert [m.metric for m in done.metrics] == ["mase", "rmse", "mae", "smape", "wape"]
+    assert [m.metric for m in done.metrics] == ["mase", "rmse", "mae", "mape", "smape", "wape", "median_ae"]
     assert all(m.low <= m.score <= m.high for m in done.metrics)
     assert done.plots[0] == "plots/lags_linear-1-forecast.png"
     interval, looks = run.vault.score_holdout("lags_linear-1", run.run.work / done.predictions)

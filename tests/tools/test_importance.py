@@ -6,7 +6,9 @@ import pytest
 
 from tools import importance
 from tools.deadline import Deadline
-from tools.importance import permutation_importance
+from tools.forecast import Forecast
+from tools.importance import permutation_importance, shuffled_moments
+from tools.timeline import Frequency
 
 
 def table(rows: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -42,3 +44,24 @@ def test_columns_are_predicted_together_and_a_deadline_leaves_the_rest_out(monke
     monkeypatch.setattr(importance, "BATCH_ROWS", 100)
     found = permutation_importance(predict, X, loss, list(X.columns), np.random.default_rng(0), 1, Deadline(0))
     assert all(losses == [] for losses in found.values())
+
+
+def test_moments_stay_moments_of_their_series_and_series_meet_at_one_moment() -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "shop": np.repeat(["a", "b", "c"], 8),
+            "day": np.tile(pd.date_range("2024-01-01", periods=8), 3),
+            "promo": np.arange(24.0),
+        }
+    )
+    daily = Frequency(unit="second", size=86400)
+    forecast = Forecast(time="day", series=["shop"], frequency=daily, horizon=8, season=7, scales={})
+    by_time, by_series = (shuffled_moments(X, name, forecast, rng) for name in ("day", "shop"))
+    for shuffled in (by_time, by_series):
+        assert not shuffled.equals(X)
+        assert not shuffled.duplicated(["shop", "day"]).any()
+        assert shuffled["promo"].equals(X["promo"])
+    assert by_time["shop"].equals(X["shop"])
+    assert by_series["day"].equals(X["day"])
+    assert sorted(shuffled_moments(X, "promo", forecast, rng)["promo"]) == sorted(X["promo"])

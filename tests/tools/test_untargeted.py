@@ -19,6 +19,7 @@ from tools.candidates import leaderboard, load_oof
 from tools.crossval import setting_for
 from tools.ensembling import ensemble
 from tools.evaluation import evaluate
+from tools.explaining import explain
 from tools.families import LEARNS, family
 from tools.families.setting import FitContext
 from tools.finishing import finish, predict_rows
@@ -75,6 +76,14 @@ def test_groups_of_wines_are_their_cultivars(tmp_path: Path, monkeypatch: pytest
         ensemble()
     with pytest.raises(ToolRefused, match="examine_structure"):
         find_slices(board[0].name)
+    relied = explain(board[0].name, time_s=40)
+    assert relied.fidelity > relied.fidelity_floor + 0.3
+    assert {rule.group for rule in relied.rules} == {0, 1, 2}
+    assert sum(rule.share for rule in relied.rules) == pytest.approx(1, abs=1e-3)
+    assert any(each.importance > 0 for each in relied.reliance)
+    assert (relied.examples, relied.effects, relied.degraded) == ([], [], [])
+    with pytest.raises(ToolRefused, match="single rows of a cluster task are not taken apart"):
+        explain(board[0].name, rows=[0])
 
 
 def _rows_of(table: pd.DataFrame) -> list[int]:
@@ -207,3 +216,23 @@ def test_too_few_rows_and_nothing_to_tell_them_by_are_refused(tmp_path: Path, mo
     (tmp_path / "b").mkdir()
     with pytest.raises((InputRefused, ToolRefused), match="no column"):
         opened(tmp_path / "b", names, monkeypatch, task="cluster")
+
+
+def test_what_makes_a_row_odd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.uniform(-1, 1, size=(300, 4)), columns=list("abcd"))
+    table.loc[::30, "c"] = np.linspace(12, 20, 10)
+    _, _, space = opened(tmp_path, table, monkeypatch, task="anomaly")
+    train(["isolation_forest"], time_s=200, per_family=1)
+    problem = load_problem(space)
+    planted = np.flatnonzero(problem.X["c"] > 10)[:3].tolist()
+    found = explain("isolation_forest-1", time_s=40, rows=planted)
+    assert (found.scale, found.method, found.degraded) == ("anomaly score", "sampled", [])
+    assert {example.why for example in found.examples} == {"highest", "asked"}
+    odd = [example for example in found.examples if example.row in planted]
+    assert len(odd) == 3
+    assert all(example.parts[0].column == "c" and example.parts[0].contribution > 0 for example in odd)
+    assert all(example.actual == "" for example in found.examples)
+    for example in found.examples:
+        total = example.base + sum(part.contribution for part in example.parts) + example.rest
+        assert total == pytest.approx(example.score, abs=1e-4)
