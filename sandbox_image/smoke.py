@@ -29,6 +29,8 @@ SKIPPED = re.compile(r"_.*|.*\.libs|tests?|docs|examples|pylab|torchgen|functorc
 """Top-level names that distributions bring and nobody imports."""
 CUDA = re.compile("nvidia-|cuda-|triton")
 """What comes with torch where pip finds no CPU build of it."""
+OF_TORCH = {f"tools.families.{name}" for name in ("network", "mlp", "realmlp", "tabm")}
+"""Modules that cannot be imported without torch."""
 
 
 class Failed(Exception):
@@ -65,10 +67,10 @@ def imports() -> str:
 
 
 def tools() -> str:
-    """Every module of `tools` can be imported; the one that needs torch where torch is."""
+    """Every module of `tools` can be imported; those that need torch where torch is."""
     sys.path.insert(0, str(ROOT / "code"))
     package = importlib.import_module("tools")
-    names = [m.name for m in pkgutil.walk_packages(package.__path__, "tools.") if has_torch() or m.name != "tools.families.mlp"]
+    names = [m.name for m in pkgutil.walk_packages(package.__path__, "tools.") if has_torch() or m.name not in OF_TORCH]
     for name in names:
         importlib.import_module(name)
     return f"{len(names)} modules"

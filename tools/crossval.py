@@ -18,7 +18,7 @@ from tools.alignment import as_in
 from tools.candidates import Candidate, CandidateSpec, standard_error
 from tools.deadline import Deadline
 from tools.device import Device, asked
-from tools.families import family
+from tools.families import NETWORKS, family
 from tools.families.fitted import Fitted
 from tools.families.setting import FitContext, Setting
 from tools.folds import Part, share_of
@@ -275,14 +275,13 @@ def _paced(
     deadline: Deadline,
     waves: int,
 ) -> dict[str, Any]:
-    """A few iterations on the first fold tell how many the deadline has room for, with `waves` fits one after the other."""
+    """A few iterations, or steps of a network, on the first fold tell how many the deadline has room for, with `waves` fits in a row."""
     learn, check = _rows(problem, problem.parts[0], share)
-    short = {**params, "epochs": 3} if "epochs" in params else params
-    context = FitContext(deadline=deadline.share(deadline.remaining() / 8), iterations=PILOT_ITERATIONS, seed=setting.seed)
+    context = FitContext(deadline=deadline.share(deadline.remaining() / 8), iterations=PILOT_ITERATIONS, seed=setting.seed, probe=True)
     started = time.monotonic()
     X, y = problem.X[[column.name for column in preparation.columns]], problem.y
     unseen = X.iloc[check], y[check]
-    fitted = fit_prepared(model_family, preparation.preparers, X.iloc[learn], y[learn], *unseen, short, setting, context)
+    fitted = fit_prepared(model_family, preparation.preparers, X.iloc[learn], y[learn], *unseen, params, setting, context)
     if fitted.iterations is None:
         return params
     elapsed = time.monotonic() - started
@@ -341,7 +340,7 @@ def refit_iterations(candidate: Candidate, contract: Contract) -> int | None:
         return None
     fits = candidate.n_folds / candidate.repeats
     growth = 1 + 0.5 / max(1, (fits if fits >= 2 else contract.folds) - 1)
-    if candidate.family in ("random_forest", "extra_trees", "survival_forest", "mlp") or "growth" in contract.constraints.without:
+    if candidate.family in ("random_forest", "extra_trees", "survival_forest", *NETWORKS) or "growth" in contract.constraints.without:
         growth = 1.0
     return max(1, round(float(np.mean(candidate.iterations)) * growth))
 

@@ -22,6 +22,10 @@ class DeadlineReached(Exception):
     """The time for a piece of work is over; what was finished before stands."""
 
 
+class TooSlow(DeadlineReached):
+    """A few timed steps say that the work would not come to anything in its time, so it was not begun."""
+
+
 class Deadline:
     """A moment after which work should stop.
 

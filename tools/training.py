@@ -185,6 +185,8 @@ class _Search:
         return kept
 
     def run(self, names: list[str], most: int | None) -> None:
+        from tools.families import family
+
         rounds = list(self._rounds(names))
         for number, configurations in enumerate(rounds[:most]):
             self._pending = [name for name, _ in configurations]
@@ -194,7 +196,7 @@ class _Search:
                     self.skipped.append(Skipped(name=name, reason=f"configuration {number + 1}: {why}"))
                     continue
                 weights = self._weights()
-                share = self.deadline.remaining() * min(1.0, 1.25 * weights[name] / sum(weights.values()))
+                share = self.deadline.remaining() * min(family(name).most, 1.25 * weights[name] / sum(weights.values()))
                 if number and share < 1.0 and self._longest(name) > self.deadline.remaining():
                     self.skipped.append(
                         Skipped(name=name, reason=f"configuration {number + 1}: {self.deadline.remaining():.1f} s are too few")
@@ -263,7 +265,7 @@ class _Search:
 
     def _one(self, name: str, params: Params, turn: Deadline) -> None:
         """Fit one configuration, and on fewer rows where memory asks for it, until `turn` is over."""
-        from tools.deadline import DeadlineReached
+        from tools.deadline import DeadlineReached, TooSlow
         from tools.families import family
         from tools.sizing import CannotBeFitted, size_for, smaller
 
@@ -286,6 +288,10 @@ class _Search:
             )
             try:
                 evaluated = self._fit(spec, turn)
+            except TooSlow as error:  # it was known beforehand: nothing was lost
+                self.skipped.append(Skipped(name=spec.name, reason=_first_line(error)))
+                progress(skipped=spec.name, reason=_first_line(error))
+                return
             except DeadlineReached as error:
                 self._skip(spec.name, name, _first_line(error))
                 return

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from team.playbook.optimising import LEAST_AGAIN_S, RESERVE_SHARE, optimise, tunable
+from team.playbook.planner import NETWORKS_S
 from team.playbook.preparing import preparation, prepare
 from team.playbook.selecting import select
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import baselines_said, joined, plus_minus
-from tools.families import BASELINES, LEARNS, OPEN, TABULAR
+from tools.families import BASELINES, LEARNS, NETWORKS, OPEN, TABULAR
 
 ORDERED = ("ordered_linear", "ordered_lightgbm")
 """Which the order of classes tells something."""
@@ -96,7 +97,8 @@ def _families(t: Transcript) -> list[str]:
         tried = t.facts.get("best_of_family", {})
         families = [f for f in families if f not in tried] or families
     if t.task in TABULAR and (constraints.interpretable or constraints.families):
-        families = [*families, "linear", "tree"]  # these have more than one configuration
+        # The first two have more than one configuration; what was named is fitted however short the time.
+        families = list(dict.fromkeys([*families, "linear", "tree", *(f for f in constraints.families or () if f in LEARNS[t.task])]))
     return [f for f in constraints.allowed(families) if f not in t.dropped]
 
 
@@ -104,7 +106,8 @@ def _tabular(t: Transcript) -> list[str]:
     rows = t.facts["contract"]["rows_train"]
     planned = t.facts.get("plan", {}).get("families", [])
     ordered = list(ORDERED) if t.task == "ordinal" else []
-    families = ["sparse_linear", *ordered, "lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "knn", "mlp"]
+    families = ["sparse_linear", *ordered, "lightgbm", "catboost", "extra_trees", "xgboost", "random_forest", "knn"]
+    families += NETWORKS if t.facts["budget"]["search_seconds"] >= NETWORKS_S else NETWORKS[:1]
     families = [f for f in families if f in planned and f in LEARNS[t.task]] or [f for f in families if f in LEARNS[t.task]]
     if rows > MANY_ROWS:
         families = [f for f in families if f not in ("extra_trees", "random_forest")]

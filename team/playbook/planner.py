@@ -5,10 +5,12 @@ from __future__ import annotations
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import baselines_said
 from tools.contract import Predicts, Task
-from tools.families import BASELINES, LEARNS, OPEN, TABULAR
+from tools.families import BASELINES, LEARNS, NETWORKS, OPEN, TABULAR
 
 TIGHT_S = 30.0
 """Below this search time there is little room to tune."""
+NETWORKS_S = 240.0
+"""Below this search time RealMLP and TabM have no room for the epochs that they need on two cores."""
 
 
 def decide(t: Transcript) -> Decision:
@@ -21,7 +23,7 @@ def decide(t: Transcript) -> Decision:
     metric = wish["metric"] or "the usual metric of the problem type"
     seconds = budget["search_seconds"]
     tight = seconds < TIGHT_S and budget["trials"] is None
-    families = [*_families(t.task, tight), *(t.brought if t.task in OPEN else ())]
+    families = [*_families(t.task, tight, seconds), *(t.brought if t.task in OPEN else ())]
     tuning = (
         "no time for more than a little tuning"
         if tight
@@ -55,13 +57,14 @@ def decide(t: Transcript) -> Decision:
     )
 
 
-def _families(task: Task, tight: bool) -> list[str]:
+def _families(task: Task, tight: bool, seconds: float) -> list[str]:
     if task not in TABULAR:
         return [family for family in LEARNS[task] if family not in BASELINES[task][:1]]
     ordered = ["ordered_lightgbm", "ordered_linear"] if task == "ordinal" else []
+    networks = NETWORKS if seconds >= NETWORKS_S else NETWORKS[:1]
     if tight:
         return [*ordered, "lightgbm", "catboost", "extra_trees", "linear", "sparse_linear"]
-    families = [*ordered, "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "knn", "mlp"]
+    families = [*ordered, "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "sparse_linear", "knn", *networks]
     return [family for family in families if family in LEARNS[task]]
 
 

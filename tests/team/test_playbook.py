@@ -406,3 +406,14 @@ async def test_the_knee_of_several_objectives_is_told() -> None:
     done = ("tune", {"family": "lightgbm", "time_s": 8}, tuned | {"front": ends, "objectives": ["score", "latency"]})
     said = str((await answer("engineer", "optimise", [done], **facts)).content)
     assert "2 candidates trade score and latency for each other, the knee is lightgbm-tuned-1 (score 0.9" in said
+
+
+async def test_networks_that_need_minutes_are_planned_for_long_searches_and_fitted_when_they_are_named() -> None:
+    def families(found: tuple[str, dict[str, object]]) -> set[object]:
+        return set(found[1]["families"])  # type: ignore[call-overload]
+
+    long = {"budget": {"search_seconds": 600, "search_seconds_left": 500, "trials": None, "trials_left": None}}
+    assert {"realmlp", "tabm"} <= families(called(await answer("engineer", "train", **long)))
+    assert {"mlp", "realmlp", "tabm"} & families(called(await answer("engineer", "train"))) == {"mlp"}
+    named = {**CONTRACT, "constraints": {"families": ["tabm", "catboost"]}}
+    assert families(called(await answer("engineer", "train", contract=named))) == {"tabm", "catboost"}

@@ -11,7 +11,7 @@ from tests.tools.conftest import Open
 from tools.contract import Column
 from tools.crossval import setting_for
 from tools.deadline import Deadline
-from tools.families import LEARNS, FamilyUnavailable, family
+from tools.families import LEARNS, NETWORKS, FamilyUnavailable, family
 from tools.families.boosting import paced
 from tools.families.setting import FitContext, Setting
 from tools.preparation import choose_columns
@@ -33,8 +33,17 @@ def name(request: pytest.FixtureRequest) -> str:
 def light(name: str, setting: Setting) -> dict[str, object]:
     """The first default, made quick."""
     params = dict(family(name).default(setting)[0])
-    for key, value in (("n_estimators", 30), ("epochs", 6), ("hidden", 16), ("learning_rate", 0.2 if name != "mlp" else 0.004)):
-        if key in params:
+    smaller = {
+        "n_estimators": 30,
+        "epochs": 24 if name == "realmlp" else 6,
+        "hidden": 16,
+        "members": 4,
+        "width": 16,
+        "blocks": 1,
+        "learning_rate": 0.2,
+    }
+    for key, value in smaller.items():
+        if key in params and not (key == "learning_rate" and name in NETWORKS):
             params[key] = value
     return params
 
@@ -51,7 +60,7 @@ def test_every_family_fits_predicts_and_survives_a_pickle(open_workspace: Open, 
     setting = setting_for(problem, choose_columns(problem, name="default", drop=[], text=True, dates=True))
     learn, check = parts(problem)
     X, params = problem.X, light(name, setting)
-    context = FitContext(iterations=40 if name not in ("mlp", "random_forest", "extra_trees") else None)
+    context = FitContext(iterations=40 if name not in (*NETWORKS, "random_forest", "extra_trees") else None)
     fitted = family(name).fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
     predictions = fitted.predict(X.iloc[check])
     again = family(name).fit(X.iloc[learn], problem.y[learn], X.iloc[check], problem.y[check], params, setting, context)
@@ -85,7 +94,7 @@ def test_counts_are_learnt_by_their_likelihood_and_predicted_above_nothing(open_
     assert (setting.poisson_loss, setting.may_log) == (True, False)
     none = np.zeros(problem.n_rows)
     for y in (problem.y, none):
-        context = FitContext(iterations=25 if name not in ("mlp", "random_forest", "extra_trees") else None)
+        context = FitContext(iterations=25 if name not in (*NETWORKS, "random_forest", "extra_trees") else None)
         fitted = family(name).fit(problem.X, y, None, None, light(name, setting), setting, context)
         far = fitted.predict(problem.X.assign(x=np.linspace(-50, 50, problem.n_rows)))
         assert (far >= 0.5 / problem.n_rows).all()

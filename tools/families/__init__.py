@@ -30,6 +30,8 @@ MODULES = {
     "random_forest": ("tools.families.forests", "sklearn"),
     "knn": ("tools.families.knn", "sklearn"),
     "mlp": ("tools.families.mlp", "torch"),
+    "realmlp": ("tools.families.realmlp", "torch"),
+    "tabm": ("tools.families.tabm", "tabm"),
     "seasonal_naive": ("tools.families.forecasting", "numpy"),
     "theta": ("tools.families.statistical", "statsforecast"),
     "lags_linear": ("tools.families.lagged", "sklearn"),
@@ -52,7 +54,9 @@ MODULES = {
     "hdbscan": ("tools.families.clusterers", "sklearn"),
 }
 NAMES = list(MODULES)
-_TABULAR = ["dummy", "linear", "tree", "sparse_linear", "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "knn", "mlp"]
+_TABULAR = ["dummy", "linear", "tree", "sparse_linear", "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "knn"]
+NETWORKS = ("mlp", "realmlp", "tabm")
+_TABULAR += NETWORKS
 _ORDERED = ["dummy", "linear", "tree", "sparse_linear", "ordered_linear", "lightgbm", "ordered_lightgbm", *_TABULAR[5:]]
 LEARNS: dict[Task, list[str]] = {
     "binary": _TABULAR,
@@ -91,7 +95,13 @@ UNTUNABLE = ("dummy", "seasonal_naive", "theta", "ets", "arima")
 """Families without a parameter, or that search for theirs themselves."""
 LINEAR = ("linear", "coxnet")
 """Families whose models are straight lines, on whatever scale, and of which a task has one at most."""
-INSTALLS = {"torch": "'mlteam[torch]'", "statsforecast": "'mlteam[forecast]'", "sksurv": "'mlteam[survival]'", "pyod": "'mlteam[anomaly]'"}
+INSTALLS = {
+    "torch": "'mlteam[torch]'",
+    "statsforecast": "'mlteam[forecast]'",
+    "sksurv": "'mlteam[survival]'",
+    "pyod": "'mlteam[anomaly]'",
+    "tabm": "'mlteam[networks]'",
+}
 """What pip is to be given for a library that has another name or belongs to an extra."""
 LIBRARY_MB = {"torch": 190.0, "sksurv": 60.0, "pyod": 80.0, "skrub": 45.0, "catboost": 10.0}
 """Memory that importing a library takes beside what every kernel has loaded already; others take a few MiB at most."""
@@ -154,7 +164,10 @@ def library_mb(name: str) -> float:
 
 
 def _libraries(name: str) -> set[str]:
-    return {MODULES[name][1]} | ({"skrub"} if name in ("linear", "ordered_linear", "lags_linear") else set()) if name in MODULES else set()
+    if name not in MODULES:
+        return set()
+    beside = {"torch"} if name in NETWORKS else {"skrub"} if name in ("linear", "ordered_linear", "lags_linear") else set()
+    return {MODULES[name][1]} | beside
 
 
 def load_libraries(names: list[str]) -> None:

@@ -102,4 +102,6 @@ class FitContext:
     """An iterative fit stops adding iterations here and keeps what it has."""
     iterations: int | None = None
     """Exact number of iterations, for refits; None lets early stopping decide."""
+    probe: bool = False
+    """Whether a few timed steps are all that is wanted: their pace."""
     seed: int = 0
