@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
+from reports.bought import Bought, bought
 from reports.conversation import Turn, read_turns
 from reports.findings import (
     Evaluation,
@@ -32,6 +33,7 @@ from reports.findings import (
 )
 from reports.plots import Plot, list_plots
 from reports.record import (
+    Attempt,
     CandidateRow,
     Fallback,
     Holdout,
@@ -46,6 +48,7 @@ from reports.record import (
     StageFact,
 )
 from team.events import (
+    AttemptMade,
     CandidateScored,
     Event,
     FellBack,
@@ -108,6 +111,8 @@ class RunFacts(Fact):
     leaderboard: tuple[CandidateRow, ...]
     """Best first."""
     rounds: tuple[Round, ...]
+    attempts: tuple[Attempt, ...]
+    """Models that roles wrote as code, those that failed included."""
     reviews: tuple[ReviewFact, ...]
     evaluation: Evaluation | None
     """Of the candidate that was scored on the holdout, or of the last one evaluated."""
@@ -153,6 +158,14 @@ class RunFacts(Fact):
         rows = [c for c in self.leaderboard if c.stage == "baseline"]
         first = [next((c for c in rows if c.family == family), None) for family in BASELINE_FAMILIES]
         return tuple(c for c in first if c is not None)
+
+    @property
+    def bought(self) -> Bought | None:
+        """What language models added; None where the playbook alone spoke."""
+        if self.contract is None:
+            return None
+        maximize = self.contract.direction == "maximize"
+        return bought(self.models, self.leaderboard, self.usd, self.contract.folds, maximize=maximize)
 
     @property
     def tradeoffs(self) -> TradeOffs | None:
@@ -262,6 +275,7 @@ def read_facts(run: Path) -> RunFacts:
         turns=read_turns(events),
         leaderboard=_leaderboard(events, contract),
         rounds=_rounds(events),
+        attempts=tuple(Attempt(**e.model_dump(exclude={"kind", "seq", "at"}), event=e.seq) for e in events if isinstance(e, AttemptMade)),
         reviews=tuple(
             ReviewFact(stage=e.stage, verdict=e.verdict, findings=tuple(e.findings), back_to=e.back_to, event=e.seq)
             for e in events

@@ -14,7 +14,7 @@ from reports.figures import compact, metric_title
 from reports.markdown import escape, paragraphs
 from reports.plots import BadImage, checked_png
 from reports.safe_html import sanitise
-from reports.submissions import FOLD_TOOL, SUBMISSION_TOOL, one_cell, words
+from reports.submissions import FOLD_TOOL, SUBMISSION_TOOL, is_trial, one_cell, words
 from reports.visible import visible
 from team.cells import read_cells
 from team.events import ToolReturned
@@ -86,12 +86,14 @@ def _executed(facts: RunFacts, place: RunDir) -> Iterator[Cell]:
     for cell in cells:
         if cell["tool"] == FOLD_TOOL:
             folds.setdefault(cell["call"], []).append(cell)
+    # Where the folds followed, they stand for the trial on a few rows as well.
+    folds = {call: [cell for cell in made if not is_trial(cell)] or made for call, made in folds.items()}
     returned = {e.call: e for e in read_events(place.events) if isinstance(e, ToolReturned) and e.call in folds}
     stage = None
     for cell in cells:
         call, number = calls.get(cell["call"]), int(cell["cell"])
         together = folds.get(cell["call"])
-        if together and (call is None or cell is not together[0]):
+        if together is not None and (call is None or cell is not together[0]):
             continue
         parts = []
         if cell["stage"] != stage:

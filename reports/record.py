@@ -57,6 +57,23 @@ class CandidateRow(Fact):
         return threshold(self.decision) if self.decision else None
 
 
+class Attempt(Fact):
+    """A model that a role wrote as code, and what came of it; see `team.solutions`."""
+
+    name: str
+    move: str
+    parent: str | None
+    idea: str
+    score: float | None
+    std_error: float | None
+    gain: float | None
+    gain_std_error: float | None
+    against: str | None
+    real: bool
+    lesson: str
+    event: int
+
+
 class Round(Fact):
     """A round of the optimise loop, with the families that were tuned in it."""
 

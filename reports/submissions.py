@@ -31,6 +31,11 @@ def one_cell(call: ToolCall, folds: Sequence[dict[str, Any]], returned: ToolRetu
     }
 
 
+def is_trial(cell: dict[str, Any]) -> bool:
+    """Whether a cell of a fold tried the module on a few rows only."""
+    return "predict_fold(sample=" in str(cell["code"])
+
+
 def words(call: ToolCall, folds: Sequence[dict[str, Any]]) -> str:
     """How it was evaluated, in plain Markdown."""
     places = "a fresh sandbox" if len(folds) == 1 else f"{len(folds)} fresh sandboxes"

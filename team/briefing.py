@@ -18,6 +18,7 @@ from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage
 from team.budget import Meter
 from team.digest import fitted, of_profile, strongest
 from team.roles import stage_text
+from team.solutions import shown
 from team.stages import Stage, State, may_send_back
 from team.toolroom import cut
 from tools.contract import Contract
@@ -153,6 +154,8 @@ def _current(state: State, meter: Meter, contract: Contract | None) -> dict[str,
         facts["rounds"] = [
             r.model_dump(include={"round", "gain", "noise", "families", "candidates"}) | {"real": r.real} for r in state.rounds
         ]
+    if state.attempts:
+        facts["attempts"] = shown(state.attempts)
     if state.reviews:
         facts["last_review"] = state.reviews[-1].model_dump(mode="json", include={"stage", "verdict", "findings", "back_to"})
     if state.evaluated:

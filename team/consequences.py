@@ -80,6 +80,8 @@ class Consequences:
             state = state.model_copy(update={"dropped": {**state.dropped, str(lost["family"]): lost["told"]}})
         if tool == "finish" and outcome.status != "ok":
             state = state.model_copy(update={"refit_failure": outcome.last_line})
+        if tool == "submit_candidate":
+            return self._evidence.of_attempt(state, values, None if outcome.status == "ok" else outcome.last_line)
         candidate = str(values.get("candidate"))
         if tool != "evaluate" or outcome.status == "ok" or candidate not in {known.name for known in state.candidates}:
             return state

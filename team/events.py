@@ -194,6 +194,23 @@ class ProgressMade(_Event):
     facts: dict[str, Any]
 
 
+class AttemptMade(_Event):
+    """A role wrote a model as code; a node of the tree of such models, see `team.solutions`."""
+
+    kind: Literal["attempt_made"] = "attempt_made"
+    name: str
+    move: Literal["draft", "improve", "debug"]
+    parent: str | None
+    idea: str
+    score: float | None = None
+    std_error: float | None = None
+    against: str | None = None
+    gain: float | None = None
+    gain_std_error: float | None = None
+    real: bool = False
+    lesson: str
+
+
 class CandidateScored(_Event):
     """The host scored a candidate's out-of-fold predictions."""
 
@@ -316,6 +333,7 @@ Event = Annotated[
     | CellExecuted
     | KernelChanged
     | ProgressMade
+    | AttemptMade
     | CandidateScored
     | RoundEnded
     | Reviewed

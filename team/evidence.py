@@ -7,15 +7,16 @@ contract makes the call an error.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from team.events import CandidateScored, Event, FellBack, HoldoutScored, OptimismEstimated, Reviewed, RoundEnded
+from team.events import AttemptMade, CandidateScored, Event, FellBack, HoldoutScored, OptimismEstimated, Reviewed, RoundEnded
 from team.rundir import RunDir, write_atomic
+from team.solutions import MOST_ATTEMPTS, failed, scored
 from team.stages import CandidateFact, HoldoutFact, ReviewFact, RoundFact, Stage, State
 from team.vault import Vault
 from tools.candidates import CANDIDATE_NAME, CODE, Candidate, standard_error
@@ -233,6 +234,31 @@ class Evidence:
 
     def _oof(self, name: str) -> Path:
         return self._run.work / "candidates" / name / "oof.parquet"
+
+    def of_attempt(self, state: State, arguments: Mapping[str, Any], problem: str | None) -> State:
+        """The state with a model that a role wrote as a node of its tree.
+
+        Args:
+            arguments: of the call that handed it in.
+            problem: why it could not be scored, or None.
+        """
+        if len(state.attempts) >= MOST_ATTEMPTS:
+            return state
+        mine = next((c for c in state.candidates if c.name == arguments["name"]), None)
+        if problem is not None or mine is None:
+            fact = failed(state.attempts, arguments, problem or "its predictions were not taken")
+        else:
+            contract, validation = self._vault.contract, self._vault.rows.validation()
+            sign = 1.0 if contract.direction == "maximize" else -1.0
+            others = state.model_copy(update={"candidates": [c for c in state.candidates if c is not mine]})
+            other = next((c for c in others.candidates if c.name == arguments.get("parent")), None) or _best(others, sign)
+            differences = [sign * (a - b) for a, b in zip(mine.fold_scores, other.fold_scores, strict=False)] if other else []
+            gain = sign * (mine.score - other.score) if other else 0.0
+            ratio = rows_ratio(validation.folds[0], contract, validation.moments)
+            compared = differences, gain, other.name if other else None, ratio
+            fact = scored(state.attempts, arguments, mine.score, mine.std_error, *compared)
+        self._emit(AttemptMade(**fact.model_dump()))
+        return state.model_copy(update={"attempts": [*state.attempts, fact]})
 
     def of_round(self, before: State, after: State, families: list[str], trials: int = 0) -> State:
         """Close a round of the optimise loop: what it gained, the noise of that, and how much would be more than chance.

@@ -86,6 +86,9 @@ class Host:
     def candidates(self) -> list[str]:
         return [candidate.name for candidate in self._state().candidates]
 
+    def failed_attempts(self) -> list[str]:
+        return list(dict.fromkeys(attempt.name for attempt in self._state().attempts if attempt.score is None))
+
     async def cross_validate(self, name: str, code: str, time_s: float) -> Scored:
         return await self._cross_validate(name, code, time_s)
 

@@ -34,7 +34,7 @@ from tools.contract import Split
 from tools.deadline import Deadline
 from tools.files import remove_tree
 from tools.predictions import PredictionError, encode_predictions, read_predictions
-from tools.spec import ToolFailed, registry
+from tools.spec import ToolFailed, ToolSpec, registry
 from tools.submission import PREDICTIONS_FILE, VALIDATION, FoldPrediction, Scored, code_candidate
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ INTERRUPT_S = 1.0
 LEAST_S = 0.1
 """With less time than this no fold is begun."""
 MORE_TIME = "Nothing is kept. Submit a lighter model, or give the call a larger time_s while the search has it."
+SAMPLE_ROWS, SAMPLED_FROM = 1_000, 3_000
+"""A module is tried on so many rows first where a fold has that many."""
+EXPONENT, TOLERANCE, NOTICEABLE_S = 1.1, 1.5, 0.5
+"""How fits grow with their rows as a rule, how far off that may be before a module is refused by it, and what is too short to tell."""
 TOLD_CHARS = 5000
 PRINTED_CHARS = 1500
 
@@ -148,8 +152,11 @@ class Quarantine:
         spec, left = registry()["predict_fold"], task.deadline.remaining()
         if left < LEAST_S:
             raise ToolFailed(f"the {task.time_s:g} s were over before {room.fold}. {MORE_TIME}")
+        if room.fold.number == 1 and len(room.fold.learn) >= SAMPLED_FROM:
+            await self._try_out(task, room, spec, left)
+            left = task.deadline.remaining()
         code = spec.cell({})
-        cell = await room.kernel.execute(code, timeout_s=left)
+        cell = await room.kernel.execute(code, timeout_s=max(LEAST_S, left))
         await room.sandbox.aclose()
         self._journal.journal(spec.name, code, cell)
         facts = _facts(room.fold, cell, left)
@@ -160,6 +167,25 @@ class Quarantine:
         progress = {"candidate": task.name, "fold": room.fold.number, "folds": room.fold.of, "seconds": round(cell.seconds, 2)}
         self._journal.progress(progress if score is None else {**progress, "score": score})
         task.check_time(room.fold)
+
+    async def _try_out(self, task: _Task, room: Room, spec: ToolSpec, left: float) -> None:
+        """Fit the module on a few rows first: what fails there fails at once, and what it takes tells what all folds will take.
+
+        Raises:
+            ToolFailed: when it fails, or all folds would take longer than there is time.
+        """
+        code = spec.cell({"sample": SAMPLE_ROWS})
+        cell = await room.kernel.execute(code, timeout_s=left)
+        self._journal.journal(spec.name, code, cell)
+        facts = _facts(room.fold, cell, left)
+        growth = len(room.fold.learn) / SAMPLE_ROWS
+        needed = (facts.fit_seconds * growth**EXPONENT + facts.predict_seconds * growth) * room.fold.of
+        self._journal.progress({"candidate": task.name, "sample_rows": SAMPLE_ROWS, "expected_seconds": round(needed, 1)})
+        if facts.fit_seconds > NOTICEABLE_S and needed > TOLERANCE * task.deadline.remaining():
+            raise ToolFailed(
+                f"on {SAMPLE_ROWS:,} rows a fit takes {facts.fit_seconds:.1f} s, so {room.fold.of} folds of {len(room.fold.learn):,} rows"
+                f" would take about {needed:.0f} s and {task.deadline.remaining():.0f} s are left. Make it lighter. {MORE_TIME}"
+            )
 
 
 class _Task:

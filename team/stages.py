@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from team.solutions import AttemptFact
 from tools.coverage import Coverage
 
 MAX_ROUNDS = 5
@@ -153,6 +154,8 @@ class State(BaseModel):
     prepared: bool = False
     candidates: list[CandidateFact] = []
     rounds: list[RoundFact] = []
+    attempts: list[AttemptFact] = []
+    """Models that roles wrote as code, those that failed included."""
     reviews: list[ReviewFact] = []
     dropped: dict[str, str] = {}
     """Families that are not fitted any more in this run, and why."""

@@ -171,6 +171,9 @@ class HostContext(Protocol):
     def candidates(self) -> list[str]:
         """Names of the candidates that were scored so far."""
 
+    def failed_attempts(self) -> list[str]:
+        """Names of models that roles wrote and that could not be scored."""
+
     async def cross_validate(self, name: str, code: str, time_s: float) -> Scored:
         """Score a model that was written as code, each fold in a fresh sandbox. Nothing of it is kept yet.
 

@@ -66,6 +66,8 @@ async def submit_candidate(
         " the contract's order, or numbers. A classifier needs predict_proba.",
     ],
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 120.0,
+    idea: Annotated[str, "In one sentence, what is new in it and why that should help."] = "",
+    parent: Annotated[str | None, "Candidate that it changes in one thing, or failed attempt that it mends; leave out for a draft."] = None,
 ) -> Submission:
     """Score a model that you write as code, each fold in a fresh sandbox that never sees the validation labels.
 
@@ -77,6 +79,8 @@ async def submit_candidate(
 
     started = time.monotonic()
     _check_name(ctx, name)
+    if parent is not None and parent not in (known := [*ctx.candidates(), *ctx.failed_attempts()]):
+        raise ToolRefused(f"parent {parent!r} is no candidate and no failed attempt; there are: {', '.join(known) or 'none'}.")
     if reason := ctx.wish.constraints.refuses(CODE):  # those that the contract was sealed with
         raise ToolRefused(f"a model written as code cannot be taken: {reason}.")
     check_code(code)
@@ -136,7 +140,9 @@ def _defined(statement: ast.stmt) -> list[str]:
 
 
 @tool(where="kernel", timeout_s=3600)
-def predict_fold() -> FoldPrediction:
+def predict_fold(
+    sample: Annotated[int | None, "Rows to try it on, with nothing written; leave out for the whole fold.", Ge(1)] = None,
+) -> FoldPrediction:
     """Fit the module in the data folder on one fold's training rows and write its predictions for the validation rows."""
     import pickle
     import time
@@ -149,8 +155,10 @@ def predict_fold() -> FoldPrediction:
     space = workspace()
     contract = space.contract
     schema = space.schema.without(contract.sealed_columns)  # an estimator is shown what it will be shown again
-    rows, code = space.table("train"), (space.data / CODE_FILE).read_bytes().decode()
-    X, y, unseen = coerce(rows, schema), encode_target(rows, contract), coerce(space.table(VALIDATION), schema)
+    rows, unseen, code = space.table("train"), space.table(VALIDATION), (space.data / CODE_FILE).read_bytes().decode()
+    if sample is not None:
+        rows, unseen = rows.sample(min(sample, len(rows)), random_state=0), unseen.head(sample)
+    X, y, unseen = coerce(rows, schema), encode_target(rows, contract), coerce(unseen, schema)
     with told("importing the module failed", code):
         load_module(code)  # by itself, because what libraries take to load is no part of the fit
     started = time.monotonic()
@@ -159,7 +167,9 @@ def predict_fold() -> FoldPrediction:
     with told("the fitted model cannot be loaded again", code):
         model = pickle.loads(pickle.dumps(model))  # what is scored is what can be saved
     ready = time.monotonic()
-    write_predictions(space.work / PREDICTIONS_FILE, contract, model.predict(unseen))
+    predicted = model.predict(unseen)
+    if sample is None:
+        write_predictions(space.work / PREDICTIONS_FILE, contract, predicted)
     return FoldPrediction(rows=len(unseen), fit_seconds=fitted - started, predict_seconds=time.monotonic() - ready)
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from team.events import CellExecuted, Event, KernelChanged, ProgressMade, ToolReturned
+from team.events import AttemptMade, CellExecuted, Event, KernelChanged, ProgressMade, ToolReturned
 from team.evidence import HandedIn
 from team.group import Group
 from team.models.metering import MeteredClient
@@ -147,6 +147,54 @@ async def test_it_is_scored_on_the_host_and_everything_is_on_record(tmp_path: Pa
         assert r.room.tuned == ["code"], "in the optimise stage, the round's gain is judged by it"
         again = await submit(r, "mine", CLASSES)
         assert "'mine' is there already; choose another name. Taken: mine." in again.detail
+
+
+async def test_attempts_grow_a_tree_that_is_briefed(tmp_path: Path) -> None:
+    async with training(tmp_path, "unsafe-local") as r:
+        broken = CLASSES.replace("StandardScaler()", "StandardScaler(mean=0)")
+        assert (await submit(r, "mine", broken, idea="scale")).error
+        assert not (await submit(r, "mine", CLASSES, idea="scale rightly")).error
+        again = await submit(
+            r, "softer", CLASSES.replace("LogisticRegression()", "LogisticRegression(C=0.5)"), parent="mine", idea="shrink more"
+        )
+        unknown = await submit(r, "lost", CLASSES, parent="nobody")
+        moves = [(a.name, a.move, a.parent, a.score is not None) for a in r.room.state.attempts]
+        assert moves == [("mine", "debug" if i else "draft", "mine" if i else None, bool(i)) for i in (0, 1)] + [
+            ("softer", "improve", "mine", True)
+        ]
+        assert json.loads(again.text)["lesson"] == r.room.state.attempts[-1].lesson
+        assert "against mine" in r.room.state.attempts[-1].lesson
+        assert "parent 'nobody' is no candidate and no failed attempt; there are: mine, softer" in unknown.text
+        assert [e.name for e in events_of(r, AttemptMade)] == ["mine", "mine", "softer"]
+
+
+SLOW = """
+import time
+from sklearn.linear_model import LogisticRegression
+
+class Slow(LogisticRegression):
+    def fit(self, X, y):
+        until = time.monotonic() + len(X) / 1000
+        while time.monotonic() < until:
+            pass
+        return super().fit(X.fillna(0), y)
+
+def make_model():
+    return Slow()
+"""
+
+
+async def test_a_module_is_tried_on_few_rows_before_time_is_spent_on_all(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=12_000), "b": rng.normal(size=12_000)})
+    frame.assign(target=(frame.a + rng.normal(size=12_000) > 0).astype(int)).to_csv(tmp_path / "many.csv", index=False)
+    async with training(tmp_path, "unsafe-local", tmp_path / "many.csv") as r:
+        answer = await submit(r, "slow", SLOW, time_s=6)
+        assert answer.error
+        assert "on 1,000 rows a fit takes 1." in answer.text
+        assert "2 folds of 4,800 rows would take about" in answer.text
+        assert nothing_is_left(r)
+        assert [e.facts.get("sample_rows") for e in events_of(r, ProgressMade)] == [1000]
 
 
 async def test_values_over_time_are_predicted_from_earlier_rows_alone(tmp_path: Path) -> None:
