@@ -84,6 +84,8 @@ TASK_TITLES: dict[Task, str] = {
 def task_title(contract: Contract) -> str:
     """What a run's problem is, as people call it."""
     title = TASK_TITLES[contract.task].format(len(contract.classes))
+    if contract.quantiles:
+        return f"{title} at {', '.join(f'{level:g}' for level in contract.quantiles)}"
     return f"{title}, {contract.forecast.horizon} steps ahead," if contract.forecast else title
 
 

@@ -37,6 +37,22 @@ def drawn(work: Path, plots: list[str]) -> None:
         assert (work / plot).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("blend", [False, True], ids=["one model", "a blend"])
+def test_of_quantiles_the_median_is_explained(open_workspace: Open, blend: bool) -> None:
+    space = open_workspace(planted(300), "y", "quantile", quantiles=(0.25, 0.5, 0.9))
+    train(["lightgbm", "tree"] if blend else ["lightgbm"], time_s=60, per_family=1)
+    found = explain(ensemble().candidate.name if blend else "lightgbm-1", time_s=20)
+    assert (found.metric, found.scale, found.effects[0].output) == ("mae", "y", "")
+    assert [r.column for r in found.reliance[:2]] == ["strong", "weak"]
+    adds_up(found)
+    if not blend:
+        problem = load_problem(space)
+        oof = load_oof(space, "lightgbm-1", problem)
+        for example in (each for each in found.examples if each.unseen):
+            assert float(example.actual) == pytest.approx(problem.y[example.row], rel=1e-5)
+            assert float(example.predicted) == pytest.approx(oof[example.row, 1], rel=0.05, abs=0.5)
+
+
 def test_what_was_planted_is_what_it_relies_on(open_workspace: Open) -> None:
     space = open_workspace(planted(), "y", "regression")
     train(["lightgbm"], time_s=3, per_family=1)
