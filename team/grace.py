@@ -65,6 +65,8 @@ def verdict(state: State, why: str) -> str:
         case Stage.TRAIN | Stage.OPTIMISE:
             lost = "; ".join(state.dropped.values())
             return f"no model could be trained: {lost or _short(why)}.{_advice(lost or why)}"
+        case Stage.SELECT if not state.candidates:
+            return "no model could be trained: the time of the search was over before a first candidate was done. Give it more with --time."
         case Stage.SELECT if state.unfit:
             lost = "; ".join(f"{name} ({reason})" for name, reason in state.unfit.items())
             return f"no candidate could be fitted on all training rows: {lost}.{_advice(lost)}"

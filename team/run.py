@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import errno
 import signal
 import sys
@@ -150,7 +151,7 @@ def preflight(settings: Settings, clients: Clients = make_client) -> None:
     """Check what can be checked before anything is made.
 
     Raises:
-        UsageError: for an unknown metric or model, or a URL that holds a password.
+        UsageError: for an unknown metric, preparer or model, or a URL that holds a password.
         PrerequisiteMissing: for a model, a sandbox or a device that needs something first.
     """
     from tools.metrics import find_metric
@@ -166,6 +167,19 @@ def preflight(settings: Settings, clients: Clients = make_client) -> None:
     clients(settings.model)
     kind = choose(settings.sandbox.kind, trusted_code=settings.model == PLAYBOOK).kind
     gpus_for(settings.device, settings.gpus, kind)
+    if kind != "docker":  # of what an image holds nothing is known here
+        _check_preparers(settings.preparers)
+
+
+def _check_preparers(names: Sequence[str]) -> None:
+    """Refuse preparers that no installed package brings, where the kernel has the libraries of this interpreter."""
+    from tools.preparers import PREPARERS_BROUGHT
+
+    there = sorted(PREPARERS_BROUGHT.brought())
+    if strange := [name for name in names if name not in there]:
+        near = difflib.get_close_matches(strange[0], there, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Preparers: {', '.join(there) or 'none'}."
+        raise UsageError(f"no installed package brings a preparer {strange[0]!r}. {hint} Install it, or change --preparers.")
 
 
 def _disk_error(error: OSError, out: Path, kept: Path | None = None) -> MlteamError:

@@ -169,7 +169,7 @@ def choose_columns(problem: Problem, *, name: str, drop: list[str], text: bool, 
             used.append(column)
     if not used:
         told = "; ".join(f"{d.column}: {d.reason}" for d in dropped[:10])
-        raise ToolRefused(f"no column is left to learn from ({told}). Leave fewer out.")
+        raise ToolRefused(f"no column is left to learn from ({told}).{' Leave fewer out.' if drop or not (text and dates) else ''}")
     return Preparation(name=name, columns=used, dropped=dropped, text=text, dates=dates)
 
 

@@ -12,7 +12,16 @@ from tools.forecast import Forecast
 from tools.host import HostContext, Wish
 from tools.quantiles import LEVELS
 from tools.spec import InputRefused, ToolRefused, tool
-from tools.wishes import agreed, check_both_sides, check_columns, check_constraints, check_settings, split_kind, without_forbidden
+from tools.wishes import (
+    agreed,
+    check_both_sides,
+    check_columns,
+    check_constraints,
+    check_settings,
+    check_something_to_learn_from,
+    split_kind,
+    without_forbidden,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,7 +183,9 @@ def seal_holdout(
         if reason := undefined_reason(wanted, task, encode_target(side, contract)):
             raise (InputRefused if wish.metric else ToolRefused)(f"metric {wanted!r} does not serve here: {reason}. Choose another metric.")
     check_scheme(train, contract)
-    ctx.vault.seal(train, holdout, contract, _schema(train, contract).without(barred))
+    schema = _schema(train, contract).without(barred)
+    check_something_to_learn_from(train, contract, schema)
+    ctx.vault.seal(train, holdout, contract, schema)
     return ContractSealed(
         task=task,
         target=target,

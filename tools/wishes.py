@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from tools.constraints import Constraints
-from tools.contract import Contract, Task, predicts
+from tools.contract import Contract, TableSchema, Task, predicts
 from tools.host import Wish
 from tools.spec import InputRefused, ToolRefused
 
@@ -116,6 +116,22 @@ def check_constraints(rows: pd.DataFrame, target: str | None, task: Task, constr
     if not left:
         reasons = "; ".join(dict.fromkeys(reason for name in learners(task) if (reason := constraints.refuses(name))))
         raise InputRefused(f"no model family is left: {reasons}. Leave out --interpretable, --monotone or --families.")
+
+
+def check_something_to_learn_from(train: pd.DataFrame, contract: Contract, schema: TableSchema) -> None:
+    """Refuse a table in which no column tells rows apart."""
+    import numpy as np
+
+    from tools.columns import coerce
+    from tools.preparation import choose_columns
+    from tools.problem import Problem, encode_target
+
+    nowhere = np.full(len(train), -1, dtype=np.int64)
+    problem = Problem(contract, schema, coerce(train, schema), encode_target(train, contract), nowhere)
+    try:
+        choose_columns(problem, name="default", drop=[], text=True, dates=True)
+    except ToolRefused as error:
+        raise InputRefused(f"{error} Bring a table with other columns.") from None
 
 
 def check_both_sides(train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract) -> None:

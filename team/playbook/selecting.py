@@ -12,6 +12,8 @@ from tools.candidates import CODE, ENSEMBLE
 
 
 def select(t: Transcript) -> Decision:
+    if not t.facts.get("leaderboard"):
+        return Say("No candidate was done before the time of the search was over, so there is none to hand over.")
     blend = t.last("ensemble")
     may_blend = t.predicts != "groups" and t.constraints.refuses(ENSEMBLE) is None
     if blend is None and may_blend and t.seconds_left >= 1 and len(t.facts.get("best_of_family", {})) > 1:

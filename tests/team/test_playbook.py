@@ -212,6 +212,12 @@ CURVE: dict[str, Any] = {
 }
 
 
+async def test_without_a_candidate_there_is_none_to_hand_over() -> None:
+    for facts in ({}, {"leaderboard": []}):
+        said = await answer("engineer", "select", **facts)
+        assert said.content == "No candidate was done before the time of the search was over, so there is none to hand over."
+
+
 async def test_the_critic_accepts_before_it_looks_at_the_holdout() -> None:
     facts = board(lightgbm=(0.9, 0.005), dummy=(0.5, 0.0)) | {"evaluated": ["lightgbm-1"], "may_send_back_to": ["train"]}
     assert called(await answer("critic", "select", **facts)) == ("find_slices", {"candidate": "lightgbm-1", "time_s": 5.0})

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from team.checkpoint import read_checkpoint
+from team.errors import UsageError
 from team.events import FellBack, HoldoutScored, StageEnded, TurnStarted
 from team.log import read_events
 from team.predict import predict
@@ -213,8 +214,6 @@ def test_the_notebook_api_reads_a_run(penguins: tuple[dict[str, Any], RunDir]) -
 
 
 def test_predict_refuses_rows_without_the_columns_and_leaves_no_file(penguins: tuple[dict[str, Any], RunDir], tmp_path: Path) -> None:
-    from team.errors import UsageError
-
     rows = tmp_path / "rows.csv"
     pd.read_csv(PENGUINS).drop(columns=["Island"]).to_csv(rows, index=False)
     with pytest.raises(UsageError, match="Island"):
@@ -253,6 +252,12 @@ def test_ctrl_c_ends_the_run_cleanly(tmp_path: Path) -> None:
     run = next(tmp_path.glob("runs/*/"))
     ended = json.loads((run / "events.jsonl").read_text().splitlines()[-1])
     assert (ended["kind"], ended["status"]) == ("run_ended", "interrupted")
+
+
+def test_a_preparer_that_no_package_brings_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no installed package brings a preparer 'ratois'\. Preparers: none\. Install it"):
+        start(load_settings({"source": "sklearn:wine", "out": tmp_path / "runs", "sandbox": "unsafe-local", "preparers": "ratois"}))
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_package_that_the_sandbox_lacks_or_that_is_broken_is_named_and_costs_the_run_nothing(

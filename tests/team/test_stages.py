@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from team.grace import verdict
 from team.stages import (
     MAX_ROUNDS,
     MAX_SEND_BACKS,
@@ -157,3 +158,8 @@ def test_nothing_is_missing_where_the_stage_has_its_fact() -> None:
     fetched = State(stage=Stage.ACQUIRE, results={"fetch_data": {}})
     assert "`seal_holdout`" in str(missing(fetched, "data_scientist"))
     assert "`package_model`" in str(missing(State(stage=Stage.RELEASE, refitted="a"), "release_manager"))
+
+
+def test_a_search_that_was_over_before_its_first_candidate_is_told_as_that() -> None:
+    told = verdict(State(stage=Stage.SELECT, search_spent=True), "the engineer said nothing")
+    assert told == "no model could be trained: the time of the search was over before a first candidate was done. Give it more with --time."

@@ -72,7 +72,7 @@ def test_rows_without_a_target_are_left_out_and_counted(tmp_path: Path) -> None:
 
 
 def test_numeric_classes_are_ordered_by_value_and_written_without_a_point(tmp_path: Path) -> None:
-    h = hosting(tmp_path, pd.DataFrame({"x": range(220), "y": [float(i % 11) for i in range(220)]}), target="y")
+    h = hosting(tmp_path, pd.DataFrame({"x": [i % 7 for i in range(220)], "y": [float(i % 11) for i in range(220)]}), target="y")
     fetch_data(h.host)
     assert seal_holdout(h.host).classes == [str(i) for i in range(11)]
 
@@ -269,6 +269,8 @@ def test_what_the_user_got_wrong_ends_as_bad_input(tmp_path: Path, settings: dic
         ("a,b\n", "header|no rows"),
         ("a,a,b\n1,2,3\n", "duplicate|twice|more than once"),
         ("y\n" + "1\n2\n" * 20, "no column beside"),
+        ("a,b,y\n" + ",,u\n,,v\n" * 20, r"no column is left to learn from \(a: all missing; b: all missing\)\. Bring a table"),
+        ("a,y\n" + "".join(f"id{i},{'uv'[i % 2]}\n" for i in range(40)), "a: identifier-like: a different value in every row"),
     ],
 )
 def test_tables_that_cannot_be_read_or_learnt_from(tmp_path: Path, text: str, message: str) -> None:
