@@ -10,8 +10,6 @@ from tools.contract import Contract, Task
 METRIC_TITLES = {
     "c_index": "Concordance",
     "c_index_ipcw": "Concordance, censoring weighed",
-    "ibs": "Integrated Brier score",
-    "ibs_one_curve": "Integrated Brier score of one curve for all",
     "silhouette": "Silhouette",
     "davies_bouldin": "Davies-Bouldin",
     "calinski_harabasz": "Calinski-Harabasz",
@@ -57,13 +55,22 @@ METRIC_TITLES = {
     "wape": "WAPE",
     "median_ae": "Median absolute error",
     "r2": "R²",
+}
+
+
+BESIDE_METRICS = {
+    "ibs": "Integrated Brier score",
+    "ibs_one_curve": "Integrated Brier score of one curve for all",
     "adjusted_r2": "R², adjusted for columns",
 }
+"""What is told beside the metrics and chosen by nobody."""
+NOTHING = 1e-9
+"""A scale below it is that of nothing, and gets no decimals of its own."""
 
 
 def metric_title(name: str) -> str:
     """A metric's name as people write it; an unknown one as it is."""
-    return METRIC_TITLES.get(name, name.replace("_", " "))
+    return METRIC_TITLES.get(name) or BESIDE_METRICS.get(name, name.replace("_", " "))
 
 
 TASK_TITLES: dict[Task, str] = {
@@ -98,7 +105,7 @@ def compact(value: float) -> str:
 
 def score_format(scale: float) -> Callable[[float], str]:
     """A formatter that gives every score of a table the decimals that four significant digits of `scale` need."""
-    magnitude = math.floor(math.log10(abs(scale))) if scale and math.isfinite(scale) else 0
+    magnitude = math.floor(math.log10(abs(scale))) if abs(scale) >= NOTHING and math.isfinite(scale) else 0
     decimals = min(10, max(0, 3 - magnitude))
     return lambda value: f"{value:,.{decimals}f}"
 

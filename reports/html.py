@@ -11,7 +11,7 @@ from typing import Any
 from reports import charts, pages
 from reports.commands import predict_command, replay_commands, run_command
 from reports.facts import RunFacts, read_facts
-from reports.figures import score_format
+from reports.figures import NOTHING, score_format
 from reports.plots import png_size, read_images
 from reports.record import CandidateRow
 from team.rundir import RunDir, write_atomic
@@ -62,7 +62,7 @@ def render(facts: RunFacts, images: dict[str, bytes]) -> str:
         board=_board(facts),
         images={name: _embedded(image) for name, image in images.items()},
         longest_stage=max([*facts.seconds_by_stage.values(), 1e-9]),
-        largest_importance=max([*(i.importance for i in facts.evaluation.importance), 1e-9]) if facts.evaluation else 1.0,
+        largest_importance=max([*(i.importance for i in facts.evaluation.importance), NOTHING / 10]) if facts.evaluation else 1.0,
         searched=_searched_by_stage(facts),
         commands={"predict": predict_command(facts), "run": run_command(facts), "replay": replay_commands(facts)},
         anchors=_anchors(facts),
@@ -145,7 +145,7 @@ def _tradeoffs(facts: RunFacts) -> dict[str, Any] | None:
         for kind, options in (("beaten", found.beaten), ("front", found.front))
         for o in options
     ]
-    chart = charts.scatter(across, up, points, [f"{10**value:.2g} ms" for value in across.ticks()], up.tick_texts())
+    chart = charts.scatter(across, up, points, [f"{float(f'{10**value:.2g}'):,.12g} ms" for value in across.ticks()], up.tick_texts())
     return {"found": found, "chart": chart, "sensitive": facts.contract.constraints.sensitive if facts.contract else None}
 
 

@@ -155,6 +155,7 @@ def _shown_classes(contract: Contract, y: Array) -> list[tuple[int, Any]]:
         return [(1, BLUE)]
     counts = np.bincount(y, minlength=len(contract.classes))
     codes = [int(c) for c in np.argsort(-counts, kind="stable")[:6] if 0 < counts[c] < len(y)]
+    codes = sorted(codes) if contract.task == "ordinal" else codes
     return [(code, colormaps["tab10"](i)) for i, code in enumerate(codes)]
 
 
@@ -291,7 +292,10 @@ def target_distribution(path: Path, contract: Contract, y: Array) -> None:
         return
     counts = y.sum(axis=0) if y.ndim == 2 else np.bincount(y, minlength=len(contract.classes))
     order = np.argsort(-counts, kind="stable")[:30]
-    bars(path, f"Classes of {plain(contract.target, 50)}", [contract.classes[i] for i in order], [float(counts[i]) for i in order], "Rows")
+    title = "Rows of each label" if y.ndim == 2 else f"Classes of {plain(contract.target, 50)}"
+    if contract.task == "ordinal":  # in their own order
+        order = np.sort(order)
+    bars(path, title, [contract.classes[i] for i in order], [float(counts[i]) for i in order], "Rows")
 
 
 def learning_curve(path: Path, metric: str, rows: Array, scores: Array, grid: Array, curve: Array, now: float) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from tools.candidates import ENSEMBLE
 from tools.constraints import INTERPRETABLE
 
 ALIKE = 1.1
@@ -56,12 +57,13 @@ def weigh(options: Sequence[Option], *, maximize: bool) -> TradeOffs | None:
     if not options:
         return None
     sign = 1.0 if maximize else -1.0
-    ranked = sorted(options, key=lambda o: (-sign * o.score, o.name))
+    # A blend of one candidate is that candidate, and stands behind it.
+    ranked = sorted(options, key=lambda o: (-sign * o.score, o.family == ENSEMBLE, o.name))
     front = [o for o in ranked if not any(_dominates(other, o, sign) for other in ranked)]
     beaten = [o for o in ranked if o not in front]
     best = ranked[0]
     enough = [o for o in front if sign * (best.score - o.score) <= best.std_error]
-    chosen = min(enough, key=lambda o: (_step(o.latency_ms), o.disparity or 0.0, not o.readable, _step(o.size_mb), -sign * o.score))
+    chosen = min(enough, key=lambda o: (_step(o.latency_ms), o.disparity or 0.0, not o.readable, _step(o.size_mb), ranked.index(o)))
     return TradeOffs(
         front=tuple(front),
         beaten=tuple(beaten),

@@ -64,7 +64,7 @@ def _summary(f: dict[str, Any]) -> str:
     c, h = f["contract"], f["holdout"]
     if _predicts(f) in UNTARGETED:
         return _found(f)
-    aim = f"ranking rows by the risk of {c['event']!r}" if c.get("event") else f"predicting {c['target']!r}"
+    aim = _aim(f)
     meaning = f", {MEANING[c['metric']]}" if c["metric"] in MEANING else ""
     text = (
         f"On {h['n']:,} rows that nobody had seen, {aim} reaches {c['metric']} {score(h['score'])}"
@@ -89,6 +89,15 @@ def _summary(f: dict[str, Any]) -> str:
     return text
 
 
+def _aim(f: dict[str, Any]) -> str:
+    c = f["contract"]
+    if c.get("event"):
+        return f"ranking rows by the risk of {c['event']!r}"
+    if c["task"] == "multilabel":
+        return f"predicting the labels {joined([repr(name) for name in c['classes']])}"
+    return f"{'forecasting' if c['task'] == 'forecast' else 'predicting'} {c['target']!r}"
+
+
 def _predicts(f: dict[str, Any]) -> str:
     return str(f["contract"].get("predicts", "values"))
 
@@ -107,7 +116,8 @@ def _found(f: dict[str, Any]) -> str:
             else " There are no labels, so this says that detectors agree, not that they are right."
         )
     else:
-        count = f"{len(found['groups'])} groups" if found and found["candidate"] == h["candidate"] else "the groups"
+        known = len(found["groups"]) if found and found["candidate"] == h["candidate"] else 0
+        count = {0: "the groups", 1: "one group for all"}.get(known, f"{known} groups")
         text = f"{h['candidate']} finds {count}. {h['n']:,} rows that nobody had seen, put into them, have {figures}."
     if found and found["candidate"] == h["candidate"]:
         text += f" {structure_told(found)}"
@@ -129,7 +139,10 @@ def _data(f: dict[str, Any]) -> str:
     )
     if kinds:
         beside = " beside the target" if c["target"] else ""
-        text += f" The {c['features']} columns{beside} hold {joined([f'{n} {kind}' for kind, n in kinds.items()])} columns."
+        if c["features"] == 1:
+            text += f" The one column{beside} is {next(iter(kinds))}."
+        else:
+            text += f" The {c['features']} columns{beside} hold {joined([f'{n} {kind}' for kind, n in kinds.items()])} columns."
     gaps = sorted((x for x in p.get("profiles", []) if x.get("missing", 0) > 0), key=lambda x: -x["missing"])
     if gaps:
         named = joined([f"{x['column']!r} ({x['missing']:.0%})" for x in gaps[:3]])
@@ -140,10 +153,11 @@ def _data(f: dict[str, Any]) -> str:
 def _method(f: dict[str, Any]) -> str:
     c = f["contract"]
     families = [name for name in f["best_of_family"] if name not in (*FLOORS, ENSEMBLE)]
-    tried = "1 family was" if len(families) == 1 else f"{len(families)} families were"
+    tried = f"{'1 family was' if len(families) == 1 else f'{len(families)} families were'} tried: {joined(families)}"
+    tried = tried if families else "No family beyond the baselines was tried"
     text = (
         f"Every candidate was validated alike, by {c['scheme']}, and scored by its out-of-fold predictions; the score was computed"
-        f" outside the kernel that trained it. {tried} tried: {joined(families)}."
+        f" outside the kernel that trained it. {tried}."
     )
     tuned = [r for r in f.get("rounds", []) if r["families"]]
     if tuned:

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from reports.figures import (
+    BESIDE_METRICS,
     METRIC_TITLES,
     TASK_TITLES,
     compact,
@@ -71,9 +72,12 @@ def test_an_unknown_metric_keeps_its_name() -> None:
 
 
 def test_every_metric_of_the_tools_has_a_title() -> None:
+    from tools.curves import IBS, ONE_CURVE
     from tools.metrics import METRICS
+    from tools.metrics.regression import ADJUSTED
 
     assert set(METRICS) == set(METRIC_TITLES)
+    assert {ADJUSTED, IBS, ONE_CURVE} == set(BESIDE_METRICS)
 
 
 def test_every_task_of_the_tools_has_a_title() -> None:
@@ -87,3 +91,7 @@ def test_differences_carry_their_sign() -> None:
 
 def test_small_p_values_are_not_zero() -> None:
     assert [p_value(p) for p in (0.0004, 0.001, 0.05, 1.0, None)] == ["<0.001", "0.001", "0.050", "1.000", ""]
+
+
+def test_a_scale_of_nothing_gets_no_decimals_of_its_own() -> None:
+    assert score_format(1e-10)(0.0) == score_format(0.0)(0.0) == "0.000"

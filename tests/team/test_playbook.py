@@ -303,6 +303,29 @@ async def test_the_writer_tells_what_is_known_of_the_candidate_that_was_scored()
     assert "Twice the rows" not in arguments["text"]
 
 
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ({"task": "multilabel", "classes": ["red", "big"]}, "predicting the labels 'red' and 'big' reaches"),
+        ({"task": "forecast"}, "forecasting 'y' reaches"),
+        ({"task": "survival", "event": "died"}, "ranking rows by the risk of 'died' reaches"),
+    ],
+)
+async def test_the_writer_names_what_was_predicted_as_the_task_has_it(task: dict[str, Any], said: str) -> None:
+    holdout = {"candidate": "lightgbm-1", "n": 100, "score": 0.9, "low": 0.85, "high": 0.94, "level": 0.95, "looks": 1}
+    facts = board(lightgbm=(0.9, 0.005)) | {"holdout": holdout}
+    facts["contract"] = CONTRACT | {"target": "y"} | task
+    _, summary = called(await answer("writer", "document", [], **facts))
+    assert said in summary["text"]
+    _, data = called(await answer("writer", "document", [("write_section", {"slot": "summary"}, {})], **facts))
+    assert data["slot"] == "data"
+
+
+async def test_no_candidate_is_told_where_one_was_to_be_selected() -> None:
+    said = await answer("engineer", "select", **(board(lightgbm=(0.9, 0.005)) | {"leaderboard": [], "best_of_family": {}}))
+    assert said.content == "No candidate was scored, so there is none to hand over."
+
+
 async def test_the_critic_looks_at_nothing_before_there_are_predictions() -> None:
     said = await answer("critic", "select", **board(lightgbm=(0.9, 0.005)))
     assert isinstance(said.content, str)

@@ -16,6 +16,12 @@ def option(name: str, score: float, latency: float, size: float = 1.0, family: s
     return Option(name=name, family=family, score=score, std_error=0.01, latency_ms=latency, size_mb=size, **more)
 
 
+def test_a_blend_of_one_candidate_stands_behind_it() -> None:
+    found = weigh([option("ensemble", 0.9, 1.0, family="ensemble"), option("m", 0.9, 1.0), option("a", 0.8, 0.5)], maximize=True)
+    assert found is not None
+    assert (found.front[0].name, found.recommended, found.knee) == ("m", "m", "m")
+
+
 def test_who_is_beaten_on_every_count_is_off_the_front() -> None:
     found = weigh([option("a", 0.9, 1.0), option("b", 0.89, 2.0), option("c", 0.8, 0.1), option("d", 0.7, 9.0, size=0.1)], maximize=True)
     assert found is not None
