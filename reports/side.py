@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from reports.facts import RunFacts, Status, read_facts
+from reports.chronicle import Status
+from reports.facts import RunFacts, read_facts
 from reports.findings import Fact
 from reports.record import CandidateRow, Holdout
 from team.events import Event, KernelChanged, ToolReturned

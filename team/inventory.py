@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from reports.facts import run_status
+from reports.chronicle import run_status
 from team.errors import MlteamError
 from team.events import Event, HoldoutScored, RunStarted
 from team.log import read_events
@@ -89,7 +89,7 @@ def read_entry(path: Path, *, held: bool = False) -> Entry:
         events = list(read_events(run.events))
         if not run.events.is_file():
             return _entry(path, "damaged", "it has no event log", size)
-        contract = Contract.model_validate_json(run.contract.read_text(encoding="utf-8")) if run.contract.exists() else None
+        contract = run.read_contract()
     except (MlteamError, OSError, ValidationError, UnicodeDecodeError) as error:
         return _entry(path, "damaged", str(error).splitlines()[0], size)
     status, reason = run_status(events)

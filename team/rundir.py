@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from team.errors import UsageError
+from tools.contract import Contract
 from tools.files import remove_tree
 
 PROBE_BYTES = 1 << 20
@@ -123,6 +124,10 @@ class RunDir:
     @property
     def traces(self) -> Path:
         return self.path / "traces.jsonl"
+
+    def read_contract(self) -> Contract | None:
+        """The sealed contract; None before there is one."""
+        return Contract.model_validate_json(self.contract.read_text(encoding="utf-8")) if self.contract.exists() else None
 
     def read_checkpoint(self) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self.checkpoint.read_text(encoding="utf-8"))

@@ -12,13 +12,12 @@ from team.events import FellBack, RunEnded, RunForked, RunResumed, RunStarted, S
 from team.log import read_events
 from team.rundir import RunDir
 from team.stages import CandidateFact, State
-from tools.contract import Contract
 from tools.families import BASELINES
 
 
 def summarise(run: RunDir, state: State, usage: Usage, status: str, reason: str, seconds: float) -> dict[str, Any]:
     """The summary of a run from its state, its contract and its events."""
-    contract = Contract.model_validate_json(run.contract.read_text(encoding="utf-8")) if run.contract.exists() else None
+    contract = run.read_contract()
     events = list(read_events(run.events))
     by_stage: dict[str, float] = {}
     for event in events:

@@ -147,8 +147,9 @@ def _address(server: str) -> str:
 
 def _finished(run: RunDir) -> RunRecord:
     state = State.model_validate(run.read_checkpoint()["state"]) if run.checkpoint.exists() else State()
-    if state.holdout is None or not run.contract.exists():
+    contract = run.read_contract()
+    if state.holdout is None or contract is None:
         raise UsageError(
             f"run {run.name!r} has no final score yet, so there is nothing to record. `mlteam show {run.path}` says how far it is."
         )
-    return run_record(run, Contract.model_validate_json(run.contract.read_text(encoding="utf-8")), state)
+    return run_record(run, contract, state)
