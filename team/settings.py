@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,32 +15,29 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from team.errors import UsageError
+from team.setting_values import (
+    Duration,
+    Names,
+    Objectives,
+    read_families,
+    read_folds,
+    read_gap,
+    read_joined,
+    read_listed,
+    read_monotone,
+    read_omissions,
+    read_quantiles,
+    read_tracker,
+)
 from tools.constraints import Constraints, names_of, signs_of
 from tools.contract import Task
 from tools.device import Asked
 from tools.forecast import Window
-from tools.objectives import Objective
-from tools.quantiles import levels_of
 from tools.samplers import Pruner, Sampler
-from tools.schemes import GAP, SchemeName
-from tools.tracker import check_address
+from tools.schemes import SchemeName
 
 KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK", "MLTEAM_MEMORY_MB", "MLTEAM_STDERR")
 """What kernel tools are told of their folders and their sandbox; no settings."""
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-
-
-def parse_seconds(value: Any) -> Any:
-    """Seconds from `90`, `"90s"`, `"10m"`, `"1.5h"`; anything else is returned for pydantic to refuse."""
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*(s|m|min|h)?\s*", value)
-        if match is None:
-            raise ValueError("expected a duration such as 60s, 10m or 1h")
-        return float(match[1]) * _UNITS[match[2] or ""]
-    return value
-
-
-Duration = Annotated[float, BeforeValidator(parse_seconds)]
 
 
 class _Sandbox(BaseModel):
@@ -94,96 +90,10 @@ def _sandbox(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
-def _listed(value: Any) -> Any:
-    """A list, also from text with commas; a comma within a label needs the list of a settings file."""
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
 Sandbox = Annotated[
     Annotated[AutoSandbox | DockerSandbox | BubblewrapSandbox | LocalSandbox, Field(discriminator="kind")],
     BeforeValidator(_sandbox),
 ]
-
-
-def _folds(value: Any) -> Any:
-    """A whole number from 2 to 20, `loo`, or None."""
-    if value is None or value == "loo":
-        return value
-    number = int(value) if str(value).strip().isdecimal() else 0
-    if isinstance(value, bool) or not 2 <= number <= 20:
-        raise ValueError("expected a whole number from 2 to 20, or loo")
-    return number
-
-
-def _gap(value: Any) -> Any:
-    if isinstance(value, (str, int, float)) and not isinstance(value, bool) and GAP.fullmatch(str(value)):
-        return str(value).strip()
-    if value is None:
-        return None
-    raise ValueError("expected a duration such as 7d or 12h, or a number where numbers order the rows")
-
-
-def _names(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _quantiles(value: Any) -> Any:
-    """Levels in order, as `tools.quantiles` reads them; a single number is a level too."""
-    if isinstance(value, (int, float)):
-        value = [value]
-    return levels_of(value) if isinstance(value, (str, list, tuple)) else value
-
-
-Names = Annotated[list[str], NoDecode, BeforeValidator(_names)]
-"""A list, or names with commas between them."""
-
-
-def _objectives(value: Any) -> Any:
-    names = _names(value)
-    if isinstance(names, list) and (names[:1] != ["score"] or len(set(map(str, names))) < len(names)):
-        raise ValueError("expected score first, then latency, size or both, with commas between them")
-    return names
-
-
-Objectives = Annotated[list[Objective], NoDecode, BeforeValidator(_objectives)]
-
-
-def _tracker(value: Any) -> Any:
-    return None if value == "none" else check_address(value) if isinstance(value, str) else value
-
-
-def _joined(value: Any) -> Any:
-    """Names as one text, also where a file lists them."""
-    return ",".join(f'"{name}"' if "," in str(name) else str(name) for name in value) if isinstance(value, (list, tuple)) else value
-
-
-def _monotone(value: Any) -> Any:
-    text = _joined([f"{name}:{sign}" for name, sign in value.items()] if isinstance(value, dict) else value)
-    if isinstance(text, str):
-        signs_of(text)
-    return text
-
-
-def _families(value: Any) -> Any:
-    from tools.families import all_names
-
-    return _known(_joined(value), all_names(), "family", "families")
-
-
-def _omissions(value: Any) -> Any:
-    from tools.families import all_names
-    from tools.omissions import INSTEAD
-
-    return _known(_joined(value), [*INSTEAD, *all_names()], "part or family", "parts and families")
-
-
-def _known(text: Any, known: list[str], one: str, all_: str) -> Any:
-    for name in names_of(text) if isinstance(text, str) else ():
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"no {one} {name!r}; {hint}{all_}: {', '.join(known)}")
-    return text
 
 
 def _trackers_own() -> str | None:
@@ -201,9 +111,9 @@ class Settings(BaseSettings):
     """A file, an http(s) URL, or sklearn:NAME."""
     target: str | None = None
     """Column to predict; None lets the team choose."""
-    classes: Annotated[list[str] | None, NoDecode, BeforeValidator(_listed)] = None
+    classes: Annotated[list[str] | None, NoDecode, BeforeValidator(read_listed)] = None
     """Classes of an ordinal target from the lowest to the highest; None takes the order of numbers."""
-    quantiles: Annotated[list[float] | None, NoDecode, BeforeValidator(_quantiles)] = None
+    quantiles: Annotated[list[float] | None, NoDecode, BeforeValidator(read_quantiles)] = None
     """Levels of the quantiles that are predicted, `0.1,0.5,0.9`, the median always among them; makes the task `quantile`."""
     goal: str | None = None
     """The wish in the user's own words."""
@@ -230,7 +140,7 @@ class Settings(BaseSettings):
     """Seed of the split, the folds and every estimator."""
     holdout: float = Field(0.2, gt=0, lt=1)
     """Share of the rows that is sealed as holdout."""
-    folds: Annotated[int | Literal["loo"] | None, BeforeValidator(_folds)] = None
+    folds: Annotated[int | Literal["loo"] | None, BeforeValidator(read_folds)] = None
     """Cross-validation folds, or loo: each row, or each group, is left out alone. None takes as many as suit the number of rows."""
     validation: SchemeName | None = None
     """Validation scheme; None takes the one that fits the split. repeated deals the rows to folds five times; nested makes the search
@@ -239,7 +149,7 @@ class Settings(BaseSettings):
     """How often the rows are dealt to folds anew; None means once, and five times for repeated."""
     window: Window | None = None
     """Of folds in order of time: expanding learns from all earlier rows, sliding from as many of the latest as the first fold has."""
-    gap: Annotated[str | None, BeforeValidator(_gap)] = None
+    gap: Annotated[str | None, BeforeValidator(read_gap)] = None
     """Time between what is learned from and what is predicted: 7d or 12h for dates, a plain number for numbers."""
     group: str | None = None
     """Column whose values must not be on both sides of a split."""
@@ -251,15 +161,15 @@ class Settings(BaseSettings):
     """Most MB that the saved model may take; None for no bound."""
     interpretable: bool = False
     """Only linear models and single trees, and no blend."""
-    monotone: Annotated[str | None, BeforeValidator(_monotone)] = None
+    monotone: Annotated[str | None, BeforeValidator(read_monotone)] = None
     """Columns with which the prediction may only rise or fall: `age:+,price:-`."""
-    families: Annotated[str | None, BeforeValidator(_families)] = None
+    families: Annotated[str | None, BeforeValidator(read_families)] = None
     """The only families that may be fitted: `linear,lightgbm`."""
-    forbid: Annotated[str | None, BeforeValidator(_joined)] = None
+    forbid: Annotated[str | None, BeforeValidator(read_joined)] = None
     """Columns that no model may see: `name,postcode`."""
     sensitive: str | None = None
     """Column whose groups every candidate is compared over; with `forbid` it is no feature."""
-    without: Annotated[str | None, BeforeValidator(_omissions)] = None
+    without: Annotated[str | None, BeforeValidator(read_omissions)] = None
     """Parts of the engine and families to do without, to measure what they are worth: `ensemble,mlp`."""
     series: Names = []
     """Forecasts: columns whose values together name a series."""
@@ -275,7 +185,7 @@ class Settings(BaseSettings):
     """What tuning weighs: score, then latency, size or both. With more than the score, it leaves the candidates of its Pareto front."""
     preparers: Names = []
     """Transformers that installed packages bring (entry points of `mlteam.preparers`), fitted inside each fold, in this order."""
-    tracker: Annotated[str | None, BeforeValidator(_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
+    tracker: Annotated[str | None, BeforeValidator(read_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
 
     @property

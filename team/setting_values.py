@@ -1,0 +1,125 @@
+"""How values of settings are written, on a command line, in a variable or in a file: each reader gives what pydantic then checks,
+or raises ValueError with what was expected."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+from pydantic_settings import NoDecode
+
+from tools.constraints import names_of, signs_of
+from tools.objectives import Objective
+from tools.quantiles import levels_of
+from tools.schemes import GAP
+from tools.tracker import check_address
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def parse_seconds(value: Any) -> Any:
+    """Seconds from `90`, `"90s"`, `"10m"`, `"1.5h"`; anything else is returned for pydantic to refuse."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*(s|m|min|h)?\s*", value)
+        if match is None:
+            raise ValueError("expected a duration such as 60s, 10m or 1h")
+        return float(match[1]) * _UNITS[match[2] or ""]
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(parse_seconds)]
+
+
+def read_listed(value: Any) -> Any:
+    """A list, also from text with commas; a comma within a label needs the list of a settings file."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def read_folds(value: Any) -> Any:
+    """A whole number from 2 to 20, `loo`, or None."""
+    if value is None or value == "loo":
+        return value
+    number = int(value) if str(value).strip().isdecimal() else 0
+    if isinstance(value, bool) or not 2 <= number <= 20:
+        raise ValueError("expected a whole number from 2 to 20, or loo")
+    return number
+
+
+def read_gap(value: Any) -> Any:
+    """A duration or a number as text, or None."""
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool) and GAP.fullmatch(str(value)):
+        return str(value).strip()
+    if value is None:
+        return None
+    raise ValueError("expected a duration such as 7d or 12h, or a number where numbers order the rows")
+
+
+def read_names(value: Any) -> Any:
+    """A list, also from text with commas, without empty names."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def read_quantiles(value: Any) -> Any:
+    """Levels in order, as `tools.quantiles` reads them; a single number is a level too."""
+    if isinstance(value, (int, float)):
+        value = [value]
+    return levels_of(value) if isinstance(value, (str, list, tuple)) else value
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(read_names)]
+"""A list, or names with commas between them."""
+
+
+def read_objectives(value: Any) -> Any:
+    """Names of objectives, each once, the score first."""
+    names = read_names(value)
+    if isinstance(names, list) and (names[:1] != ["score"] or len(set(map(str, names))) < len(names)):
+        raise ValueError("expected score first, then latency, size or both, with commas between them")
+    return names
+
+
+Objectives = Annotated[list[Objective], NoDecode, BeforeValidator(read_objectives)]
+
+
+def read_tracker(value: Any) -> Any:
+    """The address of a server without credentials; None for `none`."""
+    return None if value == "none" else check_address(value) if isinstance(value, str) else value
+
+
+def read_joined(value: Any) -> Any:
+    """Names as one text, also where a file lists them."""
+    return ",".join(f'"{name}"' if "," in str(name) else str(name) for name in value) if isinstance(value, (list, tuple)) else value
+
+
+def read_monotone(value: Any) -> Any:
+    """`COL:+,...`, also from a mapping of columns to signs."""
+    text = read_joined([f"{name}:{sign}" for name, sign in value.items()] if isinstance(value, dict) else value)
+    if isinstance(text, str):
+        signs_of(text)
+    return text
+
+
+def read_families(value: Any) -> Any:
+    """Names of known families as one text."""
+    from tools.families import all_names
+
+    return _known(read_joined(value), all_names(), "family", "families")
+
+
+def read_omissions(value: Any) -> Any:
+    """Names of known parts and families as one text."""
+    from tools.families import all_names
+    from tools.omissions import INSTEAD
+
+    return _known(read_joined(value), [*INSTEAD, *all_names()], "part or family", "parts and families")
+
+
+def _known(text: Any, known: list[str], one: str, all_: str) -> Any:
+    for name in names_of(text) if isinstance(text, str) else ():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"no {one} {name!r}; {hint}{all_}: {', '.join(known)}")
+    return text
