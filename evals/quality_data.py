@@ -27,6 +27,7 @@ METRIC = {
     "regression": "rmse",
     "count": "poisson_deviance",
     "ordinal": "qwk",
+    "quantile": "pinball",
     "multilabel": "average_precision",
     "survival": "c_index",
     "forecast": "wape",
@@ -105,6 +106,7 @@ TABLES = {
     "birds": Table(birds, "damaged", "binary", "half-missing, text, many levels"),
     "hotel": Table(lambda: r("modeldata", "hotel_rates"), "avg_price_per_room", "regression", "dates, many levels"),
     "bikes": Table(lambda: islp("Bikeshare").drop(columns=["casual", "registered"]), "bikers", "count", "counts by the hour"),
+    "ames_range": Table(lambda: r("openintro", "ames", "Order", "PID"), "price", "quantile", "the range of prices"),
     "movies": Table(movies, "Action,Animation,Comedy,Drama,Documentary,Romance,Short", "multilabel", "seven genres, titles as text"),
     "rotterdam": Table(
         lambda: r("survival", "rotterdam", "pid", "rtime", "recur"), "dtime", "survival", "breast cancer, 57 % censored", event="death"

@@ -108,10 +108,11 @@ RIVALS: dict[str, tuple[str, Fit]] = {
 }
 
 
-def told(predicted: Any) -> pd.DataFrame:
+def told(predicted: Any, task: str) -> pd.DataFrame:
     """What a rival predicts as the columns that it is scored by."""
     if isinstance(predicted, pd.DataFrame):
-        return pd.DataFrame({f"proba_{name}": list(predicted[name]) for name in predicted.columns})
+        prefix = "q" if task == "quantile" else "proba"
+        return pd.DataFrame({f"{prefix}_{name}": list(predicted[name]) for name in predicted.columns})
     return pd.DataFrame({"prediction": list(predicted)})
 
 
@@ -133,7 +134,7 @@ def main(rivals: dict[str, tuple[str, Fit]]) -> None:
     predicted = fit(meta, train, test, seconds, seed)
     wall = time.monotonic() - began
     out.mkdir(parents=True, exist_ok=True)
-    told(predicted).to_csv(out / "predictions.csv", index=False)
+    told(predicted, meta["task"]).to_csv(out / "predictions.csv", index=False)
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
     (out / "info.json").write_text(json.dumps({"wall_s": wall, "peak_mb": peak, "version": importlib.metadata.version(package)}))
 

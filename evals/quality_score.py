@@ -12,6 +12,7 @@ import pandas as pd
 from tools.columns import coerce, infer_schema
 from tools.contract import predicts
 from tools.metrics import METRICS, score
+from tools.quantiles import LEVELS, column_of
 from tools.space import Space
 from tools.survival import signed_times
 
@@ -41,6 +42,9 @@ def scored(meta: dict[str, Any], predictions: pd.DataFrame, answers: pd.DataFram
     match predicts(task):
         case "values":
             return score(metric, task, answers[meta["target"]].to_numpy(float), predictions["prediction"].to_numpy(float))
+        case "quantiles":
+            said = predictions[[column_of(level) for level in LEVELS]].to_numpy(float)
+            return score(metric, task, answers[meta["target"]].to_numpy(float), said, units=np.tile(LEVELS, (len(said), 1)))
         case "risk":
             truth = signed_times(answers[meta["target"]].to_numpy(float), answers[meta["event"]].to_numpy(float))
             return score(metric, task, truth, predictions["prediction"].to_numpy(float))

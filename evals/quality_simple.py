@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from evals.quality_rivals import CORES, Fit, Meta, main
+from tools.quantiles import LEVELS
 
 MANY_LEVELS = 100
 """A column of words with more values is read as text."""
@@ -45,6 +46,27 @@ def poisson_glm(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: fl
 
     X, T = matrix(train.drop(columns=[meta["target"]]), test)
     return PoissonRegressor(alpha=1e-3, max_iter=1000).fit(X, train[meta["target"]]).predict(T)
+
+
+def linear_quantiles(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
+    from sklearn.linear_model import QuantileRegressor
+
+    return _by_level(meta, train, test, lambda level: QuantileRegressor(quantile=level, alpha=1e-3))
+
+
+def lightgbm_quantiles(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
+    from lightgbm import LGBMRegressor
+
+    return _by_level(
+        meta, train, test, lambda level: LGBMRegressor(objective="quantile", alpha=level, n_jobs=CORES, random_state=seed, verbose=-1)
+    )
+
+
+def _by_level(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, make: Any) -> pd.DataFrame:
+    """A model of its own for each level; crossed quantiles are sorted."""
+    X, T = matrix(train.drop(columns=[meta["target"]]), test)
+    found = np.column_stack([make(level).fit(X, train[meta["target"]]).predict(T) for level in LEVELS])
+    return pd.DataFrame(np.sort(found, axis=1), columns=[f"{level:g}" for level in LEVELS])
 
 
 def logistic(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
@@ -120,6 +142,8 @@ def isolation_forest(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, second
 RIVALS: dict[str, tuple[str, Fit]] = {
     "poisson_glm": ("scikit-learn", poisson_glm),
     "logistic": ("scikit-learn", logistic),
+    "linear_quantiles": ("scikit-learn", linear_quantiles),
+    "lightgbm_quantiles": ("lightgbm", lightgbm_quantiles),
     "logistic_labels": ("scikit-learn", logistic_labels),
     "lightgbm_labels": ("lightgbm", lightgbm_labels),
     "cox": ("scikit-survival", cox),

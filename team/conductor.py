@@ -309,7 +309,8 @@ class Conductor:
                 )
             )
             self._stage_began, self._stage_searched = now, self.meter.usage.search_s
-            for what, reason in left_out(before.stage, after, self.meter.search_left_s):
+            nested = self.room.host.wish.validation == "nested"
+            for what, reason in left_out(before.stage, after, self.meter.search_left_s, nested=nested):
                 self.log.append(FellBack(stage=before.stage, role=speaker(before), reason=reason, what=what))
             if after.stage is not None:
                 self.log.append(StageEntered(stage=after.stage, visit=after.visit))

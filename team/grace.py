@@ -47,16 +47,23 @@ def surrender(state: State, why: str, run: Path) -> Surrender | None:
     return None
 
 
-def left_out(stage: Stage, state: State, seconds_left: float) -> list[tuple[str, str]]:
-    """What a stage that has just ended would have done with more time: what it is, and how it came to be left out."""
+def left_out(stage: Stage, state: State, seconds_left: float, *, nested: bool = False) -> list[tuple[str, str]]:
+    """What a stage that has just ended would have done with more time: what it is, and how it came to be left out.
+
+    Args:
+        nested: whether the user asked for the search to be made again inside the folds.
+    """
     over = f"{seconds_left:.0f} s of search were left"
+    found = []
+    if stage is Stage.SELECT and nested and "nested_score" not in state.results:
+        found.append(("nested validation", "the nested validation that was asked for is missing: no role has it on record"))
     if stage is Stage.OPTIMISE and not state.trials_spent and not any(done.families for done in state.rounds):
         return [("tuning", f"nothing was tuned: {over}")]
     learnt = {candidate.family for candidate in state.candidates} - set(FLOORS)
     task = state.results.get("seal_holdout", {}).get("task", "regression")
     if stage is Stage.SELECT and len(learnt) > 1 and "ensemble" not in state.results and predicts(task) != "groups":
-        return [("ensemble", f"no blend of the candidates was made: {over}")]
-    return []
+        found.append(("ensemble", f"no blend of the candidates was made: {over}"))
+    return found
 
 
 def verdict(state: State, why: str) -> str:

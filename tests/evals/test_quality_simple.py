@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, mean_pinball_loss, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from evals import quality_data
@@ -54,6 +54,8 @@ def frame_of(task: str) -> Table:
             return Table(lambda: strange, "kind", task, "")
         case "count":
             return Table(lambda: plain.assign(n=rng.poisson(np.exp(plain["x"] / 4))), "n", task, "")
+        case "quantile":
+            return Table(lambda: plain.assign(n=plain["x"] + rng.normal(size=160)), "n", task, "")
         case _:
             graded = plain.assign(grade=np.where(plain["x"] < 0, "low", np.where(plain["x"] < 6, "mid", "high")))
             return Table(lambda: graded, "grade", task, "", ("low", "mid", "high"))
@@ -69,7 +71,16 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return make
 
 
-LEAST = {"multilabel": 0.9, "survival": 0.6, "forecast": -0.05, "cluster": 0.3, "anomaly": 0.95, "count": -1.5, "ordinal": 0.7}
+LEAST = {
+    "multilabel": 0.9,
+    "survival": 0.6,
+    "cluster": 0.3,
+    "anomaly": 0.95,
+    "ordinal": 0.7,
+    "forecast": -0.05,
+    "count": -1.5,
+    "quantile": -0.5,
+}
 """What the simple models reach at least on tables as easy as these; errors are negative."""
 
 
@@ -79,7 +90,7 @@ def test_simple_models_predict_what_they_do_not_see(written: Any, task: str) -> 
     train, test, answers = pd.read_csv(folder / "train.csv"), pd.read_csv(folder / "test.csv"), read_answers(folder)
     assert not set(test.columns) & {*meta["target"].split(","), meta["event"]}
     for name in SIMPLE[task]:
-        found = scored(meta, told(RIVALS[name][1](meta, train, test, 1.0, 0)), answers)
+        found = scored(meta, told(RIVALS[name][1](meta, train, test, 1.0, 0), task), answers)
         assert (found if LEAST[task] > 0 else -found) > LEAST[task], name
 
 
@@ -122,6 +133,15 @@ def test_labels_and_groups_are_scored_as_they_should(written: Any) -> None:
     answers, test = read_answers(folder), pd.read_csv(folder / "test.csv")
     right = pd.DataFrame({"prediction": (StandardScaler().fit_transform(test)[:, 0] > 0).astype(int)})
     assert scored(meta, right, answers) > 0.3 > scored(meta, right.sample(frac=1, random_state=0).reset_index(drop=True), answers)
+
+
+def test_quantiles_are_asked_for_and_scored_at_their_levels(written: Any) -> None:
+    folder, meta = written("quantile")
+    assert asked(meta) == ["--target=n", "--metric=pinball", "--quantiles=0.1,0.5,0.9"]
+    answers = read_answers(folder)
+    flat = pd.DataFrame({f"q_{level:g}": np.full(len(answers), np.quantile(answers["n"], level)) for level in (0.1, 0.5, 0.9)})
+    expected = np.mean([mean_pinball_loss(answers["n"], flat[f"q_{level:g}"], alpha=level) for level in (0.1, 0.5, 0.9)])
+    assert scored(meta, flat, answers) == pytest.approx(expected)
 
 
 def test_every_task_has_a_table_and_rivals_that_exist() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from team.grace import verdict
+from team.grace import left_out, verdict
 from team.stages import (
     MAX_ROUNDS,
     MAX_SEND_BACKS,
@@ -163,3 +163,11 @@ def test_nothing_is_missing_where_the_stage_has_its_fact() -> None:
 def test_a_search_that_was_over_before_its_first_candidate_is_told_as_that() -> None:
     told = verdict(State(stage=Stage.SELECT, search_spent=True), "the engineer said nothing")
     assert told == "no model could be trained: the time of the search was over before a first candidate was done. Give it more with --time."
+
+
+def test_a_nested_validation_that_was_asked_for_and_not_made_is_told() -> None:
+    state = State(stage=Stage.DOCUMENT)
+    assert [what for what, _ in left_out(Stage.SELECT, state, 0.0, nested=True)] == ["nested validation"]
+    assert left_out(Stage.SELECT, state, 0.0) == []
+    made = state.model_copy(update={"results": {"nested_score": {}}})
+    assert left_out(Stage.SELECT, made, 0.0, nested=True) == []
