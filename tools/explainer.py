@@ -16,7 +16,7 @@ from tools.labels import told
 from tools.problem import Problem
 from tools.shapley import exact, raw_scale, sampled
 from tools.standing import Standing
-from tools.subject import Subject
+from tools.subject import MOST_ROWS, Subject
 from tools.surrogate import Surrogate, surrogate
 from tools.survival import null_residuals
 from tools.workspace import Workspace
@@ -183,8 +183,11 @@ class Explainer:
         self._sizes = {name: float(size) for name, size in zip(found.columns, sizes, strict=True) if name in self.columns}
 
     def rules(self) -> Surrogate | None:
-        """A shallow tree that says the groups, and how well it does."""
-        return surrogate(self.problem.schema, self.X, self.predictions.astype(np.int64), self.problem.contract.seed)
+        """A shallow tree that says the groups, and how well it does. It is the tree that must not have seen the rows it is judged on, and
+        not the model, so it gets all rows of the table."""
+        rows = np.random.default_rng(self.problem.contract.seed).permutation(self.problem.n_rows)[: 2 * MOST_ROWS]
+        X = self.problem.X.iloc[rows].reset_index(drop=True)
+        return surrogate(self.problem.schema, X, self.model.predict_table(X).astype(np.int64), self.problem.contract.seed)
 
     def plot(self, space: Workspace, candidate: str) -> list[str]:
         """One plot a column."""

@@ -265,7 +265,7 @@ def plane(path: Path, title: str, points: Array, codes: Array, names: list[str])
                 axis.scatter(points[rows, 0], down[rows], s=9, alpha=0.6, linewidths=0, color=colour, label=plain(name))
         axis.set_xlabel("First component")
         axis.set_ylabel("Second component")
-        axis.legend(fontsize=8, frameon=False, loc="best")
+        axis.legend(fontsize=8, frameon=False, loc="best", markerscale=2)
 
 
 def bars(path: Path, title: str, names: list[str], values: list[float], unit: str, errors: list[float] | None = None) -> None:
