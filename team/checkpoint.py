@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from team.budget import Usage
 from team.errors import MlteamError
@@ -36,8 +36,8 @@ class Checkpoint(BaseModel):
     """What was said last: role and text."""
     takeover: bool = False
     """Whether the playbook has taken over the stage."""
-    failures: int = 0
-    """Turns in a row that the model failed."""
+    failures: Annotated[dict[str, int], BeforeValidator(lambda value: {} if isinstance(value, int) else value)] = {}
+    """Turns in a row that a model failed, by its name. Earlier versions counted those of one model."""
     seconds: float = 0.0
     """Working seconds of the run so far."""
     stage_seconds: float = 0.0

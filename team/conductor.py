@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import platform
+import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from team.briefing import SAID_SHOWN, brief
 from team.budget import Limits, Meter
+from team.casting import PLAYBOOK, members_of
 from team.cells import CellJournal
 from team.checkpoint import Checkpoint, CutOff
 from team.documents import write_documents
@@ -37,7 +39,8 @@ from team.group import Group
 from team.host import Host
 from team.journal import Journal, KeptAnswers
 from team.log import EventLog
-from team.models.metering import MeteredClient, ModelCall
+from team.models.fallback import FallbackClient
+from team.models.metering import Calls, KeepingClient, MeteredClient, ModelCall
 from team.models.recovering import REPAIRS, RecoveringClient
 from team.models.replay import ReplayClient
 from team.quarantine import Quarantine
@@ -80,7 +83,6 @@ VERSIONED = (
     "pandas",
     "numpy",
 )
-PLAYBOOK = "playbook"
 MOST_FAILURES = 2
 """Turns in a row that a model may fail before it is not asked again in this run; its client has retried by then."""
 
@@ -112,7 +114,7 @@ class Conductor:
         # Seconds are counted by a clock that nobody sets, and those of earlier processes are added.
         self._began = time.perf_counter() - at.seconds
         self._stage_began, self._stage_searched = time.perf_counter() - at.stage_seconds, at.stage_searched
-        self._takeover, self._failures = at.takeover, at.failures
+        self._takeover, self._failures = at.takeover, dict(at.failures)
         self._thread = at.thread
         self._limits = KernelLimits(**settings.sandbox.model_dump(include=set(KernelLimits.model_fields)))
         host = Host(run, settings, self.vault, lambda: self.room.state, self._cross_validate)
@@ -188,7 +190,7 @@ class Conductor:
             self._announce()
 
     def _choose_sandbox(self) -> None:
-        chosen = choose(self.settings.sandbox.kind, trusted_code=self.settings.model == PLAYBOOK)
+        chosen = choose(self.settings.sandbox.kind, trusted_code=self.settings.playbook_alone)
         self._sandbox = chosen.kind
         gpus = gpus_for(self.settings.device, self.settings.gpus, chosen.kind)
         self._limits = self._limits.model_copy(update={"gpus": gpus})
@@ -240,13 +242,13 @@ class Conductor:
 
     async def _speak(self, role: str, stage: Stage) -> None:
         """The role's turn; when its model fails, the playbook takes it over, from what the tools have done by then."""
-        model = self._model(stage)
+        model = self._model(role)
         briefing, begun = self._open_turn(role, stage, model), time.perf_counter()
         try:
             last = await self._group(model).turn(role, briefing)
         except Exception as error:
             self._raise_fatal()
-            reason = str(error).strip().splitlines()[-1][:300] if str(error).strip() else type(error).__name__
+            reason = _last_words(error)
             self.log.append(TurnEnded(turn=self.turns, role=role, status="failed", seconds=time.perf_counter() - begun, error=reason))
             if model == PLAYBOOK:
                 self.room.trouble = f"the {role} failed: {reason}"
@@ -260,7 +262,7 @@ class Conductor:
                 self.room.trouble = f"the {role} failed: {second}"
                 return
         else:
-            self._failures = 0 if model != PLAYBOOK else self._failures
+            self._failures.pop(model, None)
         self._raise_fatal()
         self._thread = [*self._thread, (role, last)][-SAID_SHOWN:]
         self.log.append(TurnEnded(turn=self.turns, role=role, status="ok", seconds=time.perf_counter() - begun))
@@ -269,9 +271,9 @@ class Conductor:
         """Why the playbook speaks in the model's place: for this step where its calls were of no use, for good where it fails again."""
         if (problem := self._repairs.take_given_up()) is not None:
             return f"the calls of model {model} could not be used after {REPAIRS} repairs: {problem}"
-        self._failures += 1
-        suffix = "; the playbook goes on from here" if self._failures >= MOST_FAILURES else ""
-        return f"model {model} failed: {reason}{suffix}"
+        self._failures[model] = self._failures.get(model, 0) + 1
+        suffix = "; the playbook goes on from here" if self._failures[model] >= MOST_FAILURES else ""
+        return f"{reason}{suffix}" if "," in model else f"model {model} failed: {reason}{suffix}"
 
     def _raise_fatal(self) -> None:
         """Raise what a tool call met that no role can mend, or a replay that went another way than its recording."""
@@ -284,8 +286,8 @@ class Conductor:
         assert before.stage is not None
         ended = outcome(state)
         after = after_turn(state)
-        if ended is None and stuck(after, by_rule=self._takeover or self.settings.model == PLAYBOOK):
-            if self._model(before.stage) != PLAYBOOK:
+        if ended is None and stuck(after, by_rule=self._takeover or self.settings.playbook_alone):
+            if self._model(speaker(before)) != PLAYBOOK:
                 self._takeover = True
                 reason = f"{MAX_TURNS_A_VISIT} turns brought no fact that ends the stage"
                 self.log.append(FellBack(stage=before.stage, role=speaker(before), reason=reason))
@@ -331,26 +333,39 @@ class Conductor:
         self.log.append(FellBack(stage=state.stage, role=PLAYBOOK, reason=given_up.reason, what=given_up.what))
         return given_up.outcome, skip(state)
 
-    def _model(self, stage: Stage) -> str:
-        return PLAYBOOK if self._takeover or self._failures >= MOST_FAILURES else self.settings.model
+    def _model(self, role: str) -> str:
+        """The model that has the next turn of a role."""
+        model = self.settings.model_of(role)
+        return PLAYBOOK if self._takeover or self._failures.get(model, 0) >= MOST_FAILURES else model
 
     def _group(self, model: str) -> Group:
-        if model not in self._groups:
-            inner = {role: self._clients(model) for role in NAMES}
-            self._replays += [client for client in inner.values() if isinstance(client, ReplayClient)]
-            clients: dict[str, ChatCompletionClient] = {
-                role: MeteredClient(inner[role], role, model, self._record_call, self._answers(role, model)) for role in NAMES
-            }
-            if model != PLAYBOOK:
-                clients = {role: RecoveringClient(client, role, self._repairs) for role, client in clients.items()}
+        """The group in which a turn of `model` is taken: that of the settings' models, or that of the playbook, which stands in."""
+        kind = PLAYBOOK if model == PLAYBOOK else "models"
+        if kind not in self._groups:
+            clients = {role: self._client(role, PLAYBOOK if kind == PLAYBOOK else self.settings.model_of(role)) for role in NAMES}
             for client in clients.values():
                 self._stack.push_async_callback(client.close)
-            self._groups[model] = Group(clients, self.room, self._spoken, short=model != PLAYBOOK)
-        return self._groups[model]
+            self._groups[kind] = Group(clients, self.room, self._spoken, short=kind != PLAYBOOK)
+        return self._groups[kind]
 
-    def _answers(self, role: str, model: str) -> KeptAnswers | None:
-        """Where the answers of a model that costs something are kept."""
-        return None if model == PLAYBOOK else KeptAnswers(self.log, lambda: self.turns, role, model)
+    def _client(self, role: str, model: str) -> ChatCompletionClient:
+        """The client of a role: every model of the list is metered on its own, and what any of them answers is kept, then made usable."""
+        calls = Calls(self._record_call)
+        clients = {spec: self._clients(spec) for spec in members_of(model)}
+        members = [(spec, MeteredClient(client, role, spec, calls, self.settings.price_of(spec))) for spec, client in clients.items()]
+        first = members[0][1]
+        if model == PLAYBOOK:
+            return first
+        replay = clients.get(model)
+        replay = replay if isinstance(replay, ReplayClient) else None
+        self._replays += [replay] if replay else []
+        inner = first if len(members) == 1 else FallbackClient(members, lambda *what: self._stood_in(role, *what))
+        keeping = KeepingClient(inner, KeptAnswers(self.log, lambda: self.turns, role, model), calls, replay)
+        return RecoveringClient(keeping, role, self._repairs)
+
+    def _stood_in(self, role: str, failed: str, answered: str, error: Exception) -> None:
+        reason = f"model {failed} failed: {_last_words(error)}; {answered} answers instead"
+        self.log.append(FellBack(stage=str(self.room.state.stage), role=role, reason=reason))
 
     def _spoken(self, role: str, text: str) -> None:
         self.log.append(MessageSpoken(turn=self.turns, role=role, text=text))
@@ -401,6 +416,12 @@ class Conductor:
         total = time.perf_counter() - self._began
         summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}
         return summary
+
+
+def _last_words(error: Exception) -> str:
+    """An error in a line. AutoGen gives a whole traceback as its text, whose last line is what was raised."""
+    text = str(error).strip()
+    return re.sub(r"^team\.errors\.\w+: ", "", text.splitlines()[-1])[:400] if text else type(error).__name__
 
 
 def _versions() -> dict[str, str]:

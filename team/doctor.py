@@ -34,8 +34,9 @@ def check() -> list[Check]:
         _graphics(),
         _package("torch", "neural networks for tables"),
         _package("openai", "models at OpenAI and at servers that speak its protocol"),
+        _package("anthropic", "models at Anthropic"),
         _package("mlflow", "a web page over the runs' MLflow stores"),
-        _key("OPENAI_API_KEY"),
+        *_keys(),
     ]
     return checks
 
@@ -103,6 +104,21 @@ def _package(distribution: str, what: str) -> Check:
     return Check(distribution, True, False, f"{found}: {what}")
 
 
-def _key(name: str) -> Check:
-    known = bool(os.environ.get(name))
-    return Check(name, known, False, "set" if known else "not set: the playbook needs none", f"export {name}=...")
+def _keys() -> list[Check]:
+    """Keys and addresses of model endpoints, by the names of their variables. Values are never shown."""
+    from team.models.endpoint import HOST_KEYS, KEYS
+
+    found = [_key(names) for names in KEYS.values()]
+    others = [name for name in (*HOST_KEYS.values(), *(f"{provider.upper()}_BASE_URL" for provider in KEYS)) if os.environ.get(name)]
+    return [*found, *(Check(name, True, False, "set") for name in others)]
+
+
+def _key(names: tuple[str, ...]) -> Check:
+    known = [name for name in names if os.environ.get(name)]
+    return Check(
+        names[0],
+        bool(known),
+        False,
+        " and ".join(known) + " set" if known else "not set: the playbook needs none",
+        f"export {names[0]}=...",
+    )

@@ -5,13 +5,23 @@
     ├── BudgetExceeded          3   a limit the user set was reached
     ├── PrerequisiteMissing     4   something must be installed or started first
     │   └── SandboxUnavailable  4   no sandbox of the kind asked for works here
-    ├── Diverged              1   a replayed run asked something else than its recording
+    ├── Diverged                1   a replayed run asked something else than its recording
+    ├── ModelError              1   a model gave no reply that can be used
+    │   ├── KeyRefused          1   the endpoint does not take the key, or not for this model
+    │   ├── ModelUnknown        1   the endpoint has no such model, or no such address
+    │   ├── RequestRefused      1   the endpoint does not take the request
+    │   ├── ContextOverflow     1   the request is longer than the model can read
+    │   ├── ModelOverloaded     1   too many requests, or no credit left
+    │   ├── ModelUnreachable    1   no connection, no answer in time, an answer cut off, a server that failed
+    │   └── UnusableReply       1   an answer that is none: a page, nothing, half a tool call, a refusal to answer
     └── Interrupted           130   the user stopped it
 
 A message names the value, what was expected and the next command, and is printed once, without a traceback.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class MlteamError(Exception):
@@ -54,6 +64,55 @@ class SandboxUnavailable(PrerequisiteMissing):
 
 class Diverged(MlteamError):
     """A run that is replayed went another way than its recording; the message names the request and what differs."""
+
+
+class ModelError(MlteamError):
+    """A model gave no reply that can be used. The message says what can be done, in one line and without the key.
+
+    Attributes:
+        transient: whether the same request may well be answered in a moment.
+        retry_after_s: seconds that the endpoint asks to wait for; None when it said nothing.
+        spent: usage of the requests that came to this, as the model clients count it; None where nobody knows.
+    """
+
+    transient = False
+
+    def __init__(self, message: str, *, transient: bool | None = None, retry_after_s: float | None = None, spent: Any = None) -> None:
+        super().__init__(message)
+        self.transient = type(self).transient if transient is None else transient
+        self.retry_after_s, self.spent = retry_after_s, spent
+
+
+class KeyRefused(ModelError):
+    """The endpoint does not take the key, or not for this model."""
+
+
+class ModelUnknown(ModelError):
+    """The endpoint has no model of this name, or the address is no endpoint."""
+
+
+class RequestRefused(ModelError):
+    """The endpoint does not take the request as it is."""
+
+
+class ContextOverflow(ModelError):
+    """The request is longer than the model, or the endpoint, can take."""
+
+
+class ModelOverloaded(ModelError):
+    """Too many requests for this key or this endpoint, or no credit left."""
+
+    transient = True
+
+
+class ModelUnreachable(ModelError):
+    """No connection, no answer in time, an answer that was cut off, or a server that failed."""
+
+    transient = True
+
+
+class UnusableReply(ModelError):
+    """An answer came, and nothing can be done with it."""
 
 
 class Interrupted(MlteamError):

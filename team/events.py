@@ -125,6 +125,11 @@ class ModelCalled(_Event):
     seconds: float
     finish_reason: str
     error: str | None = None
+    cache_read_tokens: int = 0
+    """Of the input tokens, those that came from a prompt cache."""
+    cache_write_tokens: int = 0
+    retries: int = 0
+    """Requests that were made before the one that was answered; their tokens are in the counts."""
 
 
 class CallsRecovered(_Event):

@@ -12,8 +12,9 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from team.casting import split_specs
 from team.checkpoint import CutOff, read_cut_off
-from team.conductor import PLAYBOOK, Clients, Conductor, Subscriber
+from team.conductor import Clients, Conductor, Subscriber
 from team.documents import write_documents
 from team.errors import MlteamError, PrerequisiteMissing, UsageError
 from team.events import RunEnded
@@ -164,8 +165,10 @@ def preflight(settings: Settings, clients: Clients = make_client) -> None:
     if "://" in settings.source and "@" in settings.source.split("://", 1)[1].split("/", 1)[0]:
         # It would stand in the settings, the report and the briefing of every role.
         raise UsageError("the source's address holds a user name or password; fetch the file yourself and give its path.")
-    clients(settings.model)
-    kind = choose(settings.sandbox.kind, trusted_code=settings.model == PLAYBOOK).kind
+    for model in settings.all_models:
+        for spec in split_specs(model):
+            clients(spec)
+    kind = choose(settings.sandbox.kind, trusted_code=settings.playbook_alone).kind
     gpus_for(settings.device, settings.gpus, kind)
     if kind != "docker":  # of what an image holds nothing is known here
         _check_preparers(settings.preparers)

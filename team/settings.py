@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from team.casting import PLAYBOOK, Models, Price, provider_of
 from team.errors import UsageError
 from team.setting_values import (
     Duration,
@@ -128,8 +129,12 @@ class Settings(BaseSettings):
     """Seconds of search (train, tune, ensemble), at most a day."""
     trials: int | None = Field(None, ge=0)
     """Tuning trials in all; None means the clock alone decides. With trials, set a time that is ample."""
-    model: str = "playbook"
-    """Model client of all roles, playbook, openai:MODEL[@URL] or replay:RUN."""
+    model: str = PLAYBOOK
+    """Model of all roles: playbook, openai:MODEL[@URL], anthropic:MODEL[@URL] or replay:RUN; with commas, the next one stands in."""
+    models: Models = Models()
+    """Models of single roles, spelt in the same way: `models.engineer`."""
+    prices: dict[str, Price] = {}
+    """Dollars per million tokens by model, such as `{"openai:MODEL": {input: 1.25, output: 10}}`; without one the cost is not known."""
     sandbox: Sandbox = AutoSandbox()
     """Where code runs."""
     device: Asked = "auto"
@@ -187,6 +192,24 @@ class Settings(BaseSettings):
     """Transformers that installed packages bring (entry points of `mlteam.preparers`), fitted inside each fold, in this order."""
     tracker: Annotated[str | None, BeforeValidator(read_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
+
+    def model_of(self, role: str) -> str:
+        """The model of a role, or a list with commas."""
+        return getattr(self.models, role) or self.model
+
+    @property
+    def all_models(self) -> list[str]:
+        """The models of all roles, each once."""
+        return list(dict.fromkeys(self.model_of(role) for role in Models.model_fields))
+
+    @property
+    def playbook_alone(self) -> bool:
+        """Whether no language model has a say."""
+        return self.all_models == [PLAYBOOK]
+
+    def price_of(self, spec: str) -> Price | None:
+        """What a single model costs; None where nobody said."""
+        return self.prices.get(spec) or self.prices.get(":".join(provider_of(spec)))
 
     @property
     def gpus(self) -> int:
@@ -298,7 +321,13 @@ def _refuse_unknown_variables() -> None:
 def _problem(detail: Any) -> str:
     where = ".".join(str(part) for part in detail["loc"] if part not in _SANDBOXES)
     if detail["type"] == "extra_forbidden":
-        known = sorted([*Settings.model_fields, *(f"sandbox.{name}" for name in DockerSandbox.model_fields)])
+        known = sorted(
+            [
+                *Settings.model_fields,
+                *(f"sandbox.{name}" for name in DockerSandbox.model_fields),
+                *(f"models.{name}" for name in Models.model_fields),
+            ]
+        )
         near = difflib.get_close_matches(where, known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return f"unknown setting {where!r}.{hint} Known settings: {', '.join(known)}."

@@ -31,7 +31,11 @@ def run(
     time: Annotated[str | None, typer.Option(help="Time for the search, such as 60s, 10m, 1h.  [default: 10m]")] = None,
     trials: Annotated[int | None, typer.Option(help="Tuning trials in all, so that equal seeds give equal results.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="Who plays the roles: playbook, openai:MODEL[@URL], replay:RUN.  [default: playbook]")
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Who plays the roles: playbook, openai:MODEL[@URL], anthropic:MODEL[@URL], replay:RUN, or a list.  [default: playbook]",
+        ),
     ] = None,
     sandbox: Annotated[str | None, typer.Option(help="auto, docker, bubblewrap or unsafe-local.  [default: auto]")] = None,
     device: Annotated[

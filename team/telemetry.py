@@ -125,6 +125,9 @@ class Tracer:
             "gen_ai.request.model": event.model,
             "gen_ai.usage.input_tokens": event.input_tokens,
             "gen_ai.usage.output_tokens": event.output_tokens,
+            "gen_ai.usage.cache_read.input_tokens": event.cache_read_tokens,
+            "gen_ai.usage.cache_creation.input_tokens": event.cache_write_tokens,
+            "mlteam.retries": event.retries,
             "gen_ai.response.finish_reasons": [event.finish_reason],
             "gen_ai.agent.name": event.role,
         }

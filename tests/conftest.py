@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-pytest.register_assert_rewrite("tests.contracts.sandbox", "tests.contracts.tracker")
+pytest.register_assert_rewrite("tests.contracts.model_client", "tests.contracts.sandbox", "tests.contracts.tracker")
 
 # The same examples every time, and none kept: a test that fails fails for everybody.
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None, max_examples=25)
@@ -36,7 +36,9 @@ def _obstacle(kind: str) -> str | None:
 @pytest.fixture(autouse=True)
 def _no_keys_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test can spend no money and is not steered by the machine's own settings."""
-    for name in [n for n in os.environ if n.startswith(("MLTEAM_", "MLFLOW_TRACKING_")) or n.endswith("_API_KEY")]:
+    for name in [
+        n for n in os.environ if n.startswith(("MLTEAM_", "MLFLOW_TRACKING_")) or n.endswith(("_API_KEY", "_AUTH_TOKEN", "_BASE_URL"))
+    ]:
         monkeypatch.delenv(name)
 
 

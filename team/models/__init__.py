@@ -1,52 +1,69 @@
 """Model clients behind one spelling: `make_client(spec)`.
 
-Providers are imported when they are asked for, since their SDKs cost up to a second and a half.
+Providers are imported when they are first asked something, since their SDKs cost up to a second and a half. A client is layers, each
+with one concern: `provider.py` asks once and types what goes wrong; `patience.py` asks again what is transient, and spares an endpoint
+that is down; `compacting.py` shortens what is too long; `fallback.py` goes to the next model of a list; `metering.py` counts.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from team.errors import UsageError
+from team.casting import PLAYBOOK, split_specs
 
 if TYPE_CHECKING:
     from autogen_core.models import ChatCompletionClient
 
-KNOWN = ("playbook", "openai:MODEL[@BASE_URL]", "replay:RUN")
+    from team.models.patience import Breakers, Waiting
+    from team.models.provider import Deadlines
 
 
-def make_client(spec: str) -> ChatCompletionClient:
+def make_client(
+    spec: str, *, deadlines: Deadlines | None = None, waiting: Waiting | None = None, breakers: Breakers | None = None
+) -> ChatCompletionClient:
     """The client that `spec` names.
 
     Args:
-        spec: `playbook`, or `openai:MODEL` with an optional `@BASE_URL` for servers that speak OpenAI's
-            Chat Completions, or `replay:RUN`, which gives the answers that models gave in an earlier run.
+        spec: `playbook`, `openai:MODEL[@URL]` for OpenAI and for servers that speak its Chat Completions, or
+            `anthropic:MODEL[@URL]`; with commas between them, the next one is asked where one does not answer. `replay:RUN` gives the
+            answers that models gave in an earlier run.
+        deadlines: of a single request; left out, the usual ones.
+        waiting: clock, sleep and chance of retries.
+        breakers: what is known of endpoints; left out, what this process knows.
 
     Raises:
         UsageError: when the spelling is unknown.
         PrerequisiteMissing: when the provider's package is not installed, or its key is not set.
     """
-    provider, _, rest = spec.partition(":")
-    if spec == "playbook":
+    specs = split_specs(spec)
+    if len(specs) > 1:
+        from team.models.fallback import FallbackClient
+
+        return FallbackClient([(one, make_client(one, deadlines=deadlines, waiting=waiting, breakers=breakers)) for one in specs])
+    if spec == PLAYBOOK:
         from team.playbook import PlaybookClient
 
         return PlaybookClient()
-    if provider == "replay" and rest:
+    if spec.startswith("replay:"):
         from pathlib import Path
 
         from team.models.replay import ReplayClient
         from team.playbook import PlaybookClient
 
-        return ReplayClient(Path(rest), PlaybookClient())
-    if provider == "openai" and rest:
-        from team.models.openai import make_openai_client
+        return ReplayClient(Path(spec.removeprefix("replay:")), PlaybookClient())
+    from team.models.compacting import CompactingClient
+    from team.models.endpoint import endpoint_of
+    from team.models.patience import BREAKERS, PatientClient, Waiting
 
-        model, _, base_url = rest.partition("@")
-        return make_openai_client(model, base_url or None)
-    raise UsageError(f"model {spec!r} is unknown; expected {' or '.join(KNOWN)}.")
+    endpoint = endpoint_of(specs[0])
+    waiting = waiting or Waiting()
+    provider: ChatCompletionClient
+    if endpoint.provider == "openai":
+        from team.models.openai import OpenAIClient
 
+        provider = OpenAIClient(endpoint, deadlines)
+    else:
+        from team.models.anthropic import AnthropicClient
 
-def provider_of(spec: str) -> tuple[str, str]:
-    """Provider and model name of a spec, as traces name them."""
-    provider, _, rest = spec.partition(":")
-    return provider, (rest if provider == "replay" else rest.partition("@")[0]) or provider
+        provider = AnthropicClient(endpoint, deadlines)
+    return CompactingClient(PatientClient(provider, str(endpoint), (breakers or BREAKERS).of(endpoint, waiting.clock), waiting))

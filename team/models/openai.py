@@ -1,53 +1,178 @@
-"""OpenAI's Chat Completions, and every server that speaks it, through AutoGen's client."""
+"""OpenAI's Chat Completions, and every server that speaks it: Azure, OpenRouter, Ollama, vLLM, llama.cpp, LM Studio.
+
+AutoGen's own client ends in an AttributeError on a gateway's page, gives an empty text for a stream without choices, counts no tokens
+of a stream, and passes on half a tool call: hence this one, on the provider's SDK.
+"""
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from team.errors import PrerequisiteMissing
+from team.errors import UnusableReply
+from team.models.provider import Answer, Ask, ProviderClient
+from team.models.reply import Call, TokenUsage
+from team.models.wire import Turn, arguments_of, closed_schema, conversation, safe_name, schemas, sound
 
 if TYPE_CHECKING:
-    from autogen_core.models import ChatCompletionClient
+    from openai import AsyncOpenAI
 
-REQUEST_TIMEOUT_S = 120.0
-"""Deadline of one request; the SDK's own is ten minutes."""
-RETRIES = 3
+_FINISH = {"stop": "stop", "length": "length", "tool_calls": "function_calls", "function_call": "function_calls"}
+_FINISH["content_filter"] = "content_filter"
 
 
-def make_openai_client(model: str, base_url: str | None) -> ChatCompletionClient:
-    """A client for `model` at OpenAI, at `base_url`, or at OPENAI_BASE_URL.
+class OpenAIClient(ProviderClient):
+    """A model behind Chat Completions."""
 
-    Raises:
-        PrerequisiteMissing: when the package or the key is missing, with the command that provides it.
-    """
-    try:
-        from autogen_ext.models.openai import OpenAIChatCompletionClient
-    except ImportError:
-        raise PrerequisiteMissing(f"model 'openai:{model}' needs the openai package. Type: make install") from None
-    base_url = base_url or os.environ.get("OPENAI_BASE_URL")
-    key = os.environ.get("OPENAI_API_KEY")
-    if key is None:
-        if base_url is None:
-            raise PrerequisiteMissing(
-                f"model 'openai:{model}' needs a key. Type: export OPENAI_API_KEY=..., or name a local server: openai:{model}@http://HOST/v1"
+    component_provider_override = "team.models.openai.OpenAIClient"
+    address_hint = "it mostly ends in /v1"
+    _made: AsyncOpenAI | None = None
+
+    @property
+    def _sdk(self) -> AsyncOpenAI:
+        if self._made is None:  # on the first request: the import takes 0.7 s, and a client that is only checked needs no connections
+            from openai import AsyncOpenAI, Timeout
+
+            at, limits = self._endpoint, self._deadlines
+            self._made = AsyncOpenAI(
+                api_key=at.key,
+                base_url=at.url,
+                default_query=at.query,
+                timeout=Timeout(limits.request_s, connect=limits.connect_s),
+                max_retries=0,
             )
-        key = "none"  # local servers ask for no key, but the SDK wants one
-    where = {"base_url": base_url} if base_url else {}
-    client: ChatCompletionClient = OpenAIChatCompletionClient(
-        model=model,
-        api_key=key,
-        timeout=REQUEST_TIMEOUT_S,
-        max_retries=RETRIES,
-        # Given always: AutoGen knows no model that is newer than itself.
-        model_info={
-            "vision": False,
-            "function_calling": True,
-            "json_output": True,
-            "family": "unknown",
-            "structured_output": True,
-            "multiple_system_messages": False,
-        },
-        **where,
-    )
-    return client
+        return self._made
+
+    async def _answer(self, ask: Ask) -> Answer:
+        response = await self._sdk.chat.completions.with_raw_response.create(**self._request(ask))
+        return self._document(response.text)
+
+    async def _pieces(self, ask: Ask) -> AsyncGenerator[str | Answer, None]:
+        request = {**self._request(ask), "stream": True, "stream_options": {"include_usage": True}}
+        stream = await self._sdk.chat.completions.create(**request)
+        async with stream:
+            if (answer := await self._unstreamed(stream.response)) is not None:
+                yield answer
+                return
+            gathered = _Gathered()
+            async for chunk in stream:
+                yield gathered.take(chunk.to_dict(warnings=False))
+            if gathered.finish:
+                yield gathered.answer(self._endpoint.spec)
+
+    def _request(self, ask: Ask) -> dict[str, Any]:
+        system, turns = conversation(ask.messages)
+        messages = [{"role": "system", "content": system}] if system else []
+        request: dict[str, Any] = {"model": self._endpoint.model, "messages": [*messages, *(m for turn in turns for m in _messages(turn))]}
+        if tools := schemas(ask.tools):
+            request["tools"] = [
+                {"type": "function", "function": {"name": name, "description": description, "parameters": schema}}
+                for name, description, schema in tools
+            ]
+            if not isinstance(ask.tool_choice, str):
+                request["tool_choice"] = {"type": "function", "function": {"name": ask.tool_choice.name}}
+            elif ask.tool_choice != "auto":
+                request["tool_choice"] = ask.tool_choice
+        if isinstance(ask.json_output, type):
+            format = {"name": safe_name(ask.json_output.__name__), "schema": closed_schema(ask.json_output), "strict": True}
+            request["response_format"] = {"type": "json_schema", "json_schema": format}
+        elif ask.json_output:
+            request["response_format"] = {"type": "json_object"}
+        return sound({**request, "extra_body": dict(ask.extra)} if ask.extra else request)
+
+    def _read(self, document: dict[str, Any]) -> Answer:
+        usage = _usage(document.get("usage"))
+        choices = document.get("choices") or []
+        if not choices:
+            raise UnusableReply(f"{self._endpoint} answered without a choice.", transient=True, spent=usage)
+        gathered = _Gathered(usage=usage)
+        gathered.take({"choices": [{"delta": choices[0].get("message") or {}, "finish_reason": choices[0].get("finish_reason")}]})
+        return gathered.answer(self._endpoint.spec)
+
+    async def close(self) -> None:
+        if self._made is not None:
+            await self._made.close()
+
+
+@dataclass
+class _Gathered:
+    """A reply as far as it has come."""
+
+    text: str = ""
+    thought: str = ""
+    refusal: str = ""
+    finish: str = ""
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    usage: TokenUsage = field(default_factory=lambda: TokenUsage(0, 0, whole=False))
+    _places: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def take(self, chunk: dict[str, Any]) -> str:
+        """Add a piece of it, and give the text that is new."""
+        if chunk.get("usage"):
+            self.usage = _usage(chunk["usage"])
+        new = ""
+        for choice in (chunk.get("choices") or [])[:1]:
+            delta = choice.get("delta") or {}
+            new = _words(delta.get("content"))
+            self.text += new
+            self.thought += _words(delta.get("reasoning_content") or delta.get("reasoning"))
+            self.refusal += _words(delta.get("refusal"))
+            for call in delta.get("tool_calls") or ():
+                self._take_call(call)
+            self.finish = choice.get("finish_reason") or self.finish
+        return new
+
+    def _take_call(self, piece: dict[str, Any]) -> None:
+        index = piece.get("index")
+        call = self._places.get(index) if index is not None else None
+        if call is None and index is None and not piece.get("id") and self.calls:
+            call = self.calls[-1]  # a server that does not number its pieces
+        if call is None:
+            call = {"id": "", "name": "", "arguments": []}
+            self.calls.append(call)
+            if index is not None:
+                self._places[index] = call
+        function = piece.get("function") or {}
+        call["id"] = call["id"] or piece.get("id") or ""
+        call["name"] += function.get("name") or ""
+        arguments = function.get("arguments")
+        if arguments is not None:  # some servers send an object instead of its text
+            call["arguments"].append(arguments if isinstance(arguments, str) else json.dumps(arguments))
+
+    def answer(self, spec: str) -> Answer:
+        calls = [Call(id=c["id"], name=c["name"], arguments="".join(c["arguments"]) or "{}", by=spec) for c in self.calls]
+        if calls and self.text.strip():
+            calls[0].before = [{"type": "text", "text": self.text}]
+        finish: Any = _FINISH.get(self.finish, "unknown")
+        return Answer(self.text, calls, self.thought, finish, self.refusal, self.usage)
+
+
+def _words(value: Any) -> str:
+    """Text, also where a server gives it in parts."""
+    if isinstance(value, list):
+        return "".join(str(part.get("text") or "") for part in value if isinstance(part, dict))
+    return value if isinstance(value, str) else ""
+
+
+def _usage(usage: dict[str, Any] | None) -> TokenUsage:
+    if not usage:
+        return TokenUsage(0, 0, whole=False)
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    return TokenUsage(usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0, cache_read_tokens=cached)
+
+
+def _messages(turn: Turn) -> list[dict[str, Any]]:
+    if turn.role == "assistant":
+        calls = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": safe_name(call.name), "arguments": json.dumps(arguments_of(call), ensure_ascii=False)},
+            }
+            for call in turn.calls
+        ]
+        return [{"role": "assistant", "content": turn.spoken or None, **({"tool_calls": calls} if calls else {})}]
+    results = [{"role": "tool", "tool_call_id": result.call_id, "content": result.content} for result in turn.results]
+    return [*results, *([{"role": "user", "content": turn.spoken}] if turn.spoken else [])]

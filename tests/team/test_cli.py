@@ -255,6 +255,21 @@ def test_doctor_and_tools_print_json(invoke: Invoke) -> None:
     assert schemas["tune"]["roles"] == ["engineer"]
 
 
+def test_doctor_names_the_keys_that_are_set_and_never_shows_one(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-very-secret")
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-very-secret")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://very-secret/v1")
+    _, out, err = invoke("doctor", "--json")
+    keys = {c["name"]: c["works"] for c in json.loads(out)}
+    assert (keys["OPENAI_API_KEY"], keys["ANTHROPIC_API_KEY"], keys["OPENROUTER_API_KEY"], keys["OPENAI_BASE_URL"]) == (
+        False,
+        True,
+        True,
+        True,
+    )
+    assert "very-secret" not in out + err
+
+
 def test_compressed_tables_are_read(invoke: Invoke, tmp_path: Path) -> None:
     source = tmp_path / "data.csv.gz"
     source.write_bytes(gzip.compress(b"a,y\n" + b"1,2\n" * 30))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from team.errors import UsageError
-from team.settings import BubblewrapSandbox, load_settings
+from team.roles import NAMES
+from team.settings import BubblewrapSandbox, load_settings, read_settings
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("10m", 600), ("1.5h", 5400), ("45", 45), (30, 30)])
@@ -47,12 +49,44 @@ def test_the_settled_settings_read_back_the_same(tmp_path: Path) -> None:
         ({"families": "lightgmb"}, "no family 'lightgmb'; did you mean 'lightgbm'.*--families"),
         ({"quantiles": "0.1,1.5"}, "quantiles='0.1,1.5': '1.5' is no level; expected levels between 0 and 1.*--quantiles"),
         ({"quantiles": [0.1, 0.1]}, "0.1 stands there twice"),
+        ({"models": {"enginer": "playbook"}}, "unknown setting 'models.enginer'. Did you mean 'models.engineer'"),
+        ({"prices": {"openai:m": {"input": -1, "output": 1}}}, "prices.openai:m.input=-1"),
         ({"max_latency_ms": 0}, "max_latency_ms=0: .*--max-latency-ms"),
     ],
 )
 def test_refusals_name_value_and_remedy(given: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         load_settings({"source": "a.csv", **given})
+
+
+def test_a_role_may_have_a_model_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "mlteam.yaml"
+    config.write_text("model: openai:all@http://localhost/v1\nmodels: {engineer: 'anthropic:x,playbook'}\n")
+    monkeypatch.setenv("MLTEAM_MODELS__CRITIC", "playbook")
+    settings = load_settings({"source": "a.csv"}, config)
+    assert {role: settings.model_of(role) for role in NAMES} == {
+        **dict.fromkeys(NAMES, "openai:all@http://localhost/v1"),
+        "engineer": "anthropic:x,playbook",
+        "critic": "playbook",
+    }
+    assert not settings.playbook_alone
+    assert load_settings({"source": "a.csv"}).all_models == ["playbook"]
+    path = tmp_path / "settings.yaml"
+    path.write_text(settings.to_yaml())
+    assert read_settings(path) == settings
+
+
+def test_prices_are_found_by_the_name_of_the_model(tmp_path: Path) -> None:
+    config = tmp_path / "mlteam.yaml"
+    config.write_text("prices: {'openai:m': {input: 1.25, output: 10}}\n")
+    settings = load_settings({"source": "a.csv"}, config)
+    price = settings.price_of("openai:m@https://host/v1")
+    assert price is not None
+    assert price.of(1_000_000, 100_000) == Decimal("2.25")
+    assert settings.price_of("openai:other") is None
+    path = tmp_path / "settings.yaml"
+    path.write_text(settings.to_yaml())
+    assert read_settings(path).price_of("openai:m") == price
 
 
 def test_constraints_are_read_from_text_and_from_lists(tmp_path: Path) -> None:

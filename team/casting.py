@@ -1,0 +1,74 @@
+"""Which models a run asks: one for all roles or one each, as many in a list as shall stand in for one another, and what they cost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from team.errors import UsageError
+
+PLAYBOOK = "playbook"
+_PER_TOKENS = 1_000_000
+
+
+class Models(BaseModel):
+    """Models of single roles; None takes the one of all roles."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    planner: str | None = None
+    data_scientist: str | None = None
+    engineer: str | None = None
+    critic: str | None = None
+    writer: str | None = None
+    release_manager: str | None = None
+
+
+class Price(BaseModel):
+    """What a model costs, in dollars per million tokens, as its provider's list says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input: Decimal = Field(ge=0)
+    output: Decimal = Field(ge=0)
+    cache_read: Decimal | None = Field(None, ge=0)
+    """Of input that came from a prompt cache; None for the price of input."""
+    cache_write: Decimal | None = Field(None, ge=0)
+    """Of input that went into one; None for the price of input."""
+
+    def of(self, prompt_tokens: int, completion_tokens: int, cache_read_tokens: int = 0, cache_write_tokens: int = 0) -> Decimal:
+        """Dollars of a reply. `prompt_tokens` counts what the caches had or got too."""
+        read = self.input if self.cache_read is None else self.cache_read
+        written = self.input if self.cache_write is None else self.cache_write
+        plain = prompt_tokens - cache_read_tokens - cache_write_tokens
+        tokens = plain * self.input + cache_read_tokens * read + cache_write_tokens * written + completion_tokens * self.output
+        return tokens / _PER_TOKENS
+
+
+def split_specs(spec: str) -> list[str]:
+    """The models of a list, in the order in which they are asked.
+
+    Raises:
+        UsageError: when one is empty or stands there twice, or the playbook, which always answers, is not the last.
+    """
+    if spec.startswith("replay:"):  # a path may hold a comma
+        return [spec]
+    specs = [one.strip() for one in spec.split(",")]
+    if "" in specs or len(set(specs)) < len(specs) or PLAYBOOK in specs[:-1]:
+        raise UsageError(
+            f"model {spec!r} names nothing, one model twice, or some after the playbook; expected names with commas, such as a,b,playbook."
+        )
+    return specs
+
+
+def members_of(spec: str) -> list[str]:
+    """The models that a turn asks. A run's playbook stands in for all of them by taking the turn, so it is left out unless it is alone."""
+    specs = split_specs(spec)
+    return [one for one in specs if one != PLAYBOOK] or specs
+
+
+def provider_of(spec: str) -> tuple[str, str]:
+    """Provider and model name of a single model, as traces name them."""
+    provider, _, rest = spec.partition(":")
+    return provider, (rest if provider == "replay" else rest.partition("@http")[0]) or provider
