@@ -61,7 +61,7 @@ METRIC_TITLES = {
 BESIDE_METRICS = {
     "ibs": "Integrated Brier score",
     "ibs_one_curve": "Integrated Brier score of one curve for all",
-    "adjusted_r2": "R², adjusted for columns",
+    "adjusted_r2": "Adjusted R²",
 }
 """What is told beside the metrics and chosen by nobody."""
 NOTHING = 1e-9

@@ -262,7 +262,9 @@ def plane(path: Path, title: str, points: Array, codes: Array, names: list[str])
             rows = codes == code
             if rows.any():
                 colour = [GREY, ORANGE][code] if len(names) == 2 and name != "group 1" else colormaps["tab10"](code % 10)
-                axis.scatter(points[rows, 0], down[rows], s=9, alpha=0.6, linewidths=0, color=colour, label=plain(name))
+                few = rows.mean() < 0.1  # what stands out must be seen
+                size, alpha = (24, 0.9) if few else (9, 0.6)
+                axis.scatter(points[rows, 0], down[rows], s=size, alpha=alpha, linewidths=0, color=colour, label=plain(name))
         axis.set_xlabel("First component")
         axis.set_ylabel("Second component")
         axis.legend(fontsize=8, frameon=False, loc="best", markerscale=2)

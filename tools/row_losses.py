@@ -112,4 +112,5 @@ def capped(losses: Array, kind: str) -> tuple[Array, str]:
     most = float(np.quantile(known, CAP, method="higher"))
     if most >= known.max() or kind in (WRONG, BRIER, MISORDERED):
         return losses, kind
-    return np.minimum(losses, most), f"{kind} (at most its {CAP:.0%} quantile, {most:.4g})"
+    bound = f"{most:,.0f}" if most >= 10_000 else f"{most:.4g}"
+    return np.minimum(losses, most), f"{kind} (at most its {CAP:.0%} quantile, {bound})"

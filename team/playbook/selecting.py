@@ -22,8 +22,6 @@ def select(t: Transcript) -> Decision:
             _blending(t),
             "A weighted blend of candidates that err differently is usually better than the best of them.",
         )
-    if not t.facts.get("leaderboard"):
-        return Say("No candidate was scored, so there is none to hand over.")
     chosen, why = _chosen(t)
     done = t.last("evaluate")
     if done and (done.ok or done.result.get("evaluated")):

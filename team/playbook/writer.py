@@ -71,7 +71,9 @@ def _summary(f: dict[str, Any]) -> str:
         f" ({h['level']:.0%} interval {score(h['low'])} to {score(h['high'])}){meaning}."
     )
     dummy = f["best_of_family"].get("dummy")
-    if dummy:
+    if dummy and dummy["name"] == h["candidate"]:
+        text += " It is a model that ignores the columns: no other was finished, or none was better."
+    elif dummy:
         text += f" A model that ignores the columns has {score(dummy['score'])}."
     floor = f["best_of_family"].get("seasonal_naive")
     if floor and h["candidate"] != floor["name"]:

@@ -321,9 +321,10 @@ async def test_the_writer_names_what_was_predicted_as_the_task_has_it(task: dict
     assert data["slot"] == "data"
 
 
-async def test_no_candidate_is_told_where_one_was_to_be_selected() -> None:
-    said = await answer("engineer", "select", **(board(lightgbm=(0.9, 0.005)) | {"leaderboard": [], "best_of_family": {}}))
-    assert said.content == "No candidate was scored, so there is none to hand over."
+async def test_a_dummy_that_was_selected_is_called_what_it_is() -> None:
+    holdout = {"candidate": "dummy-1", "n": 100, "score": 0.5, "low": 0.5, "high": 0.5, "level": 0.95, "looks": 1}
+    _, summary = called(await answer("writer", "document", [], **board(dummy=(0.5, 0.0)) | {"holdout": holdout}))
+    assert summary["text"].endswith("It is a model that ignores the columns: no other was finished, or none was better.")
 
 
 async def test_the_critic_looks_at_nothing_before_there_are_predictions() -> None:
