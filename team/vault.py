@@ -104,9 +104,7 @@ class Vault:
         """
         self._read(predictions, self._run.work)
 
-    def score_holdout(
-        self, candidate: str, predictions: Path, *, decision: Sequence[float] = (), final: bool = True
-    ) -> tuple[Interval, int]:
+    def score_holdout(self, candidate: str, predictions: Path, *, decision: Sequence[float] = ()) -> tuple[Interval, int]:
         """Score a prediction file against the sealed labels and enter the look into the ledger.
 
         Args:
@@ -137,12 +135,11 @@ class Vault:
             high=interval.high,
             level=interval.level,
             n=len(labels),
-            final=final,
+            final=True,
             decision=list(decision),
         )
-        if final:
-            # The kernel gets the labels after this, and could write another file in place of the one that was scored.
-            write_predictions(self._run.vault / "scored.parquet", self.contract, values)
+        # The kernel gets the labels after this, and could write another file in place of the one that was scored.
+        write_predictions(self._run.vault / "scored.parquet", self.contract, values)
         self._ledger.enter(look)
         return interval, len(self.looks)
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 AFFIRMATIVE = {"1", "true", "yes", "y", "t", "positive", "pos"}
 NEGATIVE = {"0", "false", "no", "n", "f", "negative", "neg", "-1"}
 
+MOST_CLASSES_TOLD = 50
+
 
 class ContractSealed(BaseModel):
     """The contract, as every later step must keep it."""
@@ -56,6 +58,37 @@ class ContractSealed(BaseModel):
     forecast: Forecast | None = None
     """Series, horizon and covariates of a forecast, without the scales of its series."""
 
+    @classmethod
+    def of(cls, contract: Contract, rows: int, without_target: int) -> ContractSealed:
+        """A contract as models are told of it.
+
+        Args:
+            rows: of the table that have a target, or need none.
+            without_target: rows that were left out.
+        """
+        from tools.schemes import described
+
+        split, forecast = contract.split, contract.forecast
+        return cls(
+            task=contract.task,
+            target=contract.target,
+            event=contract.event,
+            metric=contract.metric,
+            direction=contract.direction,
+            classes=contract.classes[:MOST_CLASSES_TOLD],
+            positive=contract.positive,
+            quantiles=contract.quantiles,
+            split=split.kind if split.column is None else f"{split.kind} by {split.column}",
+            rows_train=contract.rows_train,
+            rows_holdout=contract.rows_holdout,
+            rows_without_target=without_target,
+            folds=contract.folds,
+            validation=described(contract),
+            rows_in_gap=rows - contract.rows_train - contract.rows_holdout,
+            features=len(contract.features),
+            forecast=forecast.model_copy(update={"scales": {}}) if forecast else None,
+        )
+
 
 @tool(where="host", timeout_s=3600, lasting=True)
 def seal_holdout(
@@ -77,9 +110,8 @@ def seal_holdout(
     from tools.columns import days_come_first, label_text, moments
     from tools.foresight import plan_forecast
     from tools.labels import joined, named_columns
-    from tools.metrics import default_metric, metric_for, undefined_reason
-    from tools.problem import encode_target
-    from tools.schemes import check_left_out, check_scheme, chosen_scheme, described, gap_of, left_out_alone, metric_left_out, usual_folds
+    from tools.metrics import default_metric, metric_for
+    from tools.schemes import check_left_out, check_scheme, chosen_scheme, gap_of, left_out_alone, metric_left_out, usual_folds
     from tools.splitting import check_events, check_target, infer_task, split_rows
     from tools.tables import read_table
     from tools.untargeted import seal_without_target
@@ -179,32 +211,23 @@ def seal_holdout(
     if not contract.features:
         raise InputRefused(f"the table has no column beside the target {target!r}; a model needs at least one.")
     check_both_sides(train, holdout, contract)
-    for side in (train, holdout):
-        if reason := undefined_reason(wanted, task, encode_target(side, contract)):
-            raise (InputRefused if wish.metric else ToolRefused)(f"metric {wanted!r} does not serve here: {reason}. Choose another metric.")
+    check_defined((train, holdout), contract, wish)
     check_scheme(train, contract)
     schema = _schema(train, contract).without(barred)
     check_something_to_learn_from(train, contract, schema)
     ctx.vault.seal(train, holdout, contract, schema)
-    return ContractSealed(
-        task=task,
-        target=target,
-        event=event,
-        metric=wanted,
-        direction=contract.direction,
-        classes=classes[:50],
-        positive=contract.positive,
-        quantiles=contract.quantiles,
-        split=f"{kind} by {by}" if by is not None else kind,
-        rows_train=len(train),
-        rows_holdout=len(holdout),
-        rows_without_target=int((~known).sum()),
-        folds=contract.folds,
-        validation=described(contract),
-        rows_in_gap=len(rows) - len(train) - len(holdout),
-        features=len(contract.features),
-        forecast=forecast.model_copy(update={"scales": {}}) if forecast else None,
-    )
+    return ContractSealed.of(contract, len(rows), int((~known).sum()))
+
+
+def check_defined(sides: tuple[pd.DataFrame, pd.DataFrame], contract: Contract, wish: Wish) -> None:
+    """Refuse a metric that has no value on the training rows or on the holdout."""
+    from tools.metrics import undefined_reason
+    from tools.problem import encode_target
+
+    for side in sides:
+        if reason := undefined_reason(contract.metric, contract.task, encode_target(side, contract)):
+            refused = InputRefused if wish.metric else ToolRefused
+            raise refused(f"metric {contract.metric!r} does not serve here: {reason}. Choose another metric.")
 
 
 def _schema(train: pd.DataFrame, contract: Contract) -> TableSchema:

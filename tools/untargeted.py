@@ -43,10 +43,9 @@ def seal_without_target(
         InputRefused, ToolRefused: as `seal_holdout` does.
     """
     from tools.columns import days_come_first, infer_schema
-    from tools.metrics import default_metric, metric_for, undefined_reason
-    from tools.problem import encode_target
-    from tools.schemes import chosen_scheme, described, usual_folds
-    from tools.sealing import ContractSealed
+    from tools.metrics import default_metric, metric_for
+    from tools.schemes import chosen_scheme, usual_folds
+    from tools.sealing import ContractSealed, check_defined
     from tools.splitting import split_rows
 
     wish = ctx.wish
@@ -98,26 +97,9 @@ def seal_without_target(
     schema = infer_schema(train[contract.features], None)
     if label is None:
         train, holdout, contract = _with_reference(train, holdout, contract, schema)
-    for side in (train, holdout):
-        if reason := undefined_reason(wanted, task, encode_target(side, contract)):
-            raise (InputRefused if wish.metric else ToolRefused)(f"metric {wanted!r} does not serve here: {reason}. Choose another metric.")
+    check_defined((train, holdout), contract, wish)
     ctx.vault.seal(train, holdout, contract, schema)
-    return ContractSealed(
-        task=task,
-        target=contract.target,
-        metric=wanted,
-        direction=contract.direction,
-        classes=[],
-        positive=positive,
-        split=kind if by is None else f"{kind} by {by}",
-        rows_train=len(train),
-        rows_holdout=len(holdout),
-        rows_without_target=without,
-        folds=contract.folds,
-        validation=described(contract),
-        rows_in_gap=len(rows) - len(train) - len(holdout),
-        features=len(contract.features),
-    )
+    return ContractSealed.of(contract, len(rows), without)
 
 
 def _labelled(rows: pd.DataFrame, label: str) -> tuple[pd.DataFrame, str]:
