@@ -102,6 +102,7 @@ def incomparable(sides: Sequence[Side]) -> tuple[str, ...]:
         ("target", lambda side: _contract(side, "target")),
         ("task", lambda side: _contract(side, "task")),
         ("classes", lambda side: ", ".join(_contract(side, "classes"))[:80] or "none"),
+        ("quantiles", lambda side: ", ".join(f"{level:g}" for level in _contract(side, "quantiles")) or "none"),
         ("metric", lambda side: _contract(side, "metric")),
         ("split", lambda side: _split(side, "kind")),
         ("column of the split", lambda side: _split(side, "column")),

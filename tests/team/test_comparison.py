@@ -54,6 +54,20 @@ def test_the_tests_are_those_of_the_fold_scores_and_of_the_scored_predictions(go
     assert "A is better by" in pair.verdict
 
 
+def test_quantiles_are_compared_at_the_same_levels_alone(tmp_path: Path) -> None:
+    asked = {"source": "sklearn:diabetes", "quantiles": "0.1,0.9"}
+    good, bad = scored(tmp_path / "a", noise=0.3, **asked), scored(tmp_path / "b", noise=1.5, family="tree", **asked)
+    found = compare([good, bad])
+    (pair,) = found.pairs
+    tests = {test.test: test for test in pair.tests}
+    assert (found.metric, pair.better, set(tests)) == ("pinball", "A", {"corrected_t", "wilcoxon", "bootstrap"})
+    assert tests["bootstrap"].difference == pytest.approx(found.runs[0].holdout.score - found.runs[1].holdout.score)
+    others = scored(tmp_path / "c", noise=0.3, **{**asked, "quantiles": "0.05,0.9"})
+    found = compare([good, others])
+    assert (found.comparable, found.pairs) == (False, ())
+    assert "quantiles: 0.1, 0.5, 0.9 in A; 0.05, 0.5, 0.9 in B" in found.why[0]
+
+
 def test_no_look_is_made(good: RunDir, bad: RunDir) -> None:
     before = [(run.vault / "ledger.jsonl").read_bytes() for run in (good, bad)]
     compare([good, bad])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 from sklearn.linear_model import QuantileRegressor
 
 from tests.tools.conftest import Open, write_workspace
@@ -22,7 +23,9 @@ from tools.metrics import score
 from tools.predictions import PredictionError, read_predictions, write_predictions
 from tools.preparation import every_column
 from tools.problem import Problem, load_problem
-from tools.quantiles import losses_by_level
+from tools.quantiles import losses_by_level, pinball_losses
+from tools.slices import find_slices
+from tools.standings import over_rows
 from tools.training import train
 
 LEVELS = (0.05, 0.5, 0.9)
@@ -145,6 +148,24 @@ def test_a_blend_is_weighed_by_the_pinball_loss_and_crosses_nowhere(open_workspa
     oof = load_repeats(space, found.candidate.name, problem)
     assert found.candidate.score == pytest.approx(score("pinball", "quantile", problem.y, oof, units=problem.units))
     assert found.candidate.score <= 1.02 * found.best_single_score
+
+
+def test_rivals_are_told_apart_by_the_pinball_loss_of_rows(fans: Problem) -> None:
+    y, spread = fans.y, fans.X["spread"].to_numpy()
+    mine, other = (y[:, None] + scale * spread[:, None] * norm.ppf(LEVELS) for scale in (1.0, 1.5))
+    (bootstrap, wilcoxon), untested = over_rows(fans.contract, y, mine, other, grouped=False)
+    of_rows = [pinball_losses(y, found, np.array(LEVELS)) for found in (mine, other)]
+    assert bootstrap.difference == pytest.approx(of_rows[0].mean() - of_rows[1].mean())
+    assert wilcoxon.difference == pytest.approx(bootstrap.difference)
+    assert untested == []
+
+
+def test_where_it_fails_is_asked_by_the_pinball_loss(open_workspace: Open) -> None:
+    open_workspace(fan(), "y", "quantile", quantiles=LEVELS)
+    train(["dummy"], time_s=20)
+    found = find_slices("dummy-1", time_s=20)
+    assert found.loss.startswith("pinball loss, the mean over levels")
+    assert found.slices[0].columns == ["middle"]
 
 
 def test_quantiles_that_cross_are_refused_by_the_host(open_workspace: Open, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class Appetite:
     category: float = 0.0
     """Columns of numbers that a category counts for where it becomes one code."""
     classes: float = 0.0
-    """Numbers a row for each of three and more classes."""
+    """Numbers a row for each of three and more classes, or for each level of quantiles."""
     text_bytes: float = 57.0
     """Bytes for each character of text, which is taken apart into n-grams."""
     fixed_mb: float = 0.0
@@ -37,7 +37,7 @@ class Appetite:
         """MiB of a fit on `rows` rows."""
         used = [c for c in setting.columns if (setting.text or c.kind != "text") and (setting.dates or c.kind != "datetime")]
         numbers = self.table * len(used) + self.matrix * sum(self._width(column) for column in used)
-        numbers += self.classes * setting.n_classes * (setting.n_classes > 2)
+        numbers += self.classes * (setting.n_classes if setting.n_classes > 2 else len(setting.quantiles))
         texts = setting.text_chars if any(column.kind == "text" for column in used) else 0.0
         return self.fixed_mb + rows * (8 * numbers + self.text_bytes * texts) / 2**20
 
