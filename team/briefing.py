@@ -17,6 +17,7 @@ from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage
 
 from team.budget import Meter
 from team.digest import fitted, of_profile, strongest
+from team.playbook.transcript import SHORT
 from team.roles import stage_text
 from team.solutions import shown
 from team.stages import Stage, State, may_send_back
@@ -44,7 +45,8 @@ FACT_CHARS = 1_000
 """Of one text among the facts."""
 
 # The fence of the block, line breaks that JSON leaves as they are, and what reorders or hides text.
-_ACTING = re.compile("[`\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
+_UNSEEN = "\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f"
+_ACTING, _HIDING = re.compile(f"[`{_UNSEEN}]"), re.compile(f"[\x00-\x08\x0b-\x1f{_UNSEEN}]")
 
 # Results that a stage needs in full; everywhere else they are summed up or left out.
 _FULL_RESULTS: dict[Stage, tuple[str, ...]] = {
@@ -80,6 +82,7 @@ def brief(
         facts, now = _for_a_model(facts), _for_a_model(now)
         # Each for itself: what is said in a turn must not change how the facts before it are cut.
         facts, now = fitted(facts, STABLE_CHARS, spared=SPARED), fitted(now, CURRENT_CHARS, spared=SPARED)
+        now[SHORT] = True
         now["said"] = [{"role": role, "text": _cut(text, SAID_CHARS)} for role, text in list(said)[-SAID_SHOWN:]]
     facts |= now
     block = _inert(json.dumps(_shortened(facts), ensure_ascii=False))
@@ -275,18 +278,16 @@ def _at_length(message: LLMMessage, newest: bool) -> LLMMessage:
 
 
 def observed(content: str, most: int) -> str:
-    """A tool's result in about `most` characters: an object of JSON stays one, of other text head and tail are kept."""
-    if len(content) <= most:
-        return content
+    """A tool's result in about `most` characters: an object of JSON stays one, of a text head and tail are kept. Nothing hides in it."""
     try:
         facts = json.loads(content)
     except ValueError:
-        facts = None
-    if not isinstance(facts, dict):
-        return cut(content, most)
+        return _HIDING.sub("", cut(content, most))
+    if len(content) <= most or not isinstance(facts, dict):
+        return _inert(cut(content, most))
     if "profiles" in facts and "warnings" in facts:
         facts = of_profile(facts)
-    return json.dumps(fitted(facts, most), ensure_ascii=False)
+    return _inert(json.dumps(fitted(facts, most), ensure_ascii=False))
 
 
 def _short_arguments(arguments: str) -> str:

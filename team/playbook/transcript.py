@@ -13,6 +13,8 @@ from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage
 from tools.constraints import Constraints
 from tools.contract import Predicts, Task, predicts
 
+SHORT = "cut_for_a_model"
+"""Key that says that facts were cut to the length of a model's request: the playbook's rules need them whole."""
 _FACTS = re.compile(r"```json\n(.*?)\n```", re.DOTALL)
 
 
@@ -137,6 +139,8 @@ def read(messages: Sequence[LLMMessage]) -> Transcript:
     if match is None:
         raise NotABriefing("the conductor's message holds no block of facts")
     facts = json.loads(match[1])
+    if facts.get(SHORT):
+        raise NotABriefing("the playbook needs the whole briefing, and this one is cut for a language model")
     return Transcript(
         role=title[1].strip().lower().replace(" ", "_"), stage=facts["stage"], facts=facts, done=_calls(messages[opening + 1 :])
     )

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 from autogen_core import FunctionCall
-from autogen_core.models import AssistantMessage, FunctionExecutionResult, FunctionExecutionResultMessage, LLMMessage, UserMessage
+from autogen_core.models import (
+    AssistantMessage,
+    FunctionExecutionResult,
+    FunctionExecutionResultMessage,
+    LLMMessage,
+    SystemMessage,
+    UserMessage,
+)
 
 from team.briefing import (
     CONDUCTOR,
@@ -206,3 +213,24 @@ def test_what_prompts_speak_of_stands_in_the_briefing() -> None:
     facts = facts_of(brief(state, Wish("a"), Meter(Limits(60)), CONTRACT, "r", short=True))
     assert facts.keys() >= {"wish", "families", "holdout", "evaluated", "dropped", "unfit", "may_send_back_to"}
     assert "lightgbm" in facts["families"]
+
+
+async def test_the_playbook_takes_no_briefing_that_is_cut_for_a_model() -> None:
+    from team.playbook import PlaybookClient
+    from team.playbook.transcript import NotABriefing
+    from team.roles import roles
+
+    def request(short: bool) -> list[LLMMessage]:
+        text = brief(State(stage=Stage.PLAN), Wish("a"), Meter(Limits(60)), None, "r", short=short)
+        return [SystemMessage(content=roles()["planner"].system_message), UserMessage(content=text, source=CONDUCTOR)]
+
+    assert (await PlaybookClient().create(request(short=False))).finish_reason == "function_calls"
+    with pytest.raises(NotABriefing, match="cut for a language model"):
+        await PlaybookClient().create(request(short=True))
+
+
+def test_nothing_hides_in_what_a_model_is_shown_of_a_result() -> None:
+    for content in (HOSTILE, json.dumps({"text": HOSTILE}, ensure_ascii=False), json.dumps({"text": HOSTILE * 500}, ensure_ascii=False)):
+        shown = observed(content, 600)
+        assert [character for character in HOSTILE[-5:] if character in shown] == []
+    assert json.loads(observed(json.dumps({"text": HOSTILE}, ensure_ascii=False), 600)) == {"text": HOSTILE}
