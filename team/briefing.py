@@ -29,8 +29,8 @@ from tools.schemes import described
 
 CONDUCTOR = "conductor"
 LEADERS_SHOWN = 5
-SAID_SHOWN, SAID_CHARS = 4, 200
-"""Of what roles said before: how many of the last words, and how much of each."""
+SAID_SHOWN, SAID_WORDS, WORD_CHARS = 4, 32, 24
+"""Of what roles said before: how many of the last texts, how many words of each, and how much of a word."""
 STABLE_CHARS, CURRENT_CHARS = 1_400, 1_200
 """Facts of a model's briefing, those that seldom change and those that every turn may; four characters are about a token."""
 ROUNDS_SHOWN = 3
@@ -83,7 +83,7 @@ def brief(
         # Each for itself: what is said in a turn must not change how the facts before it are cut.
         facts, now = fitted(facts, STABLE_CHARS, spared=SPARED), fitted(now, CURRENT_CHARS, spared=SPARED)
         now[SHORT] = True
-        now["said"] = [{"role": role, "text": _cut(text, SAID_CHARS)} for role, text in list(said)[-SAID_SHOWN:]]
+        now["said"] = [{"role": role, "text": _first_words(text)} for role, text in list(said)[-SAID_SHOWN:]]
     facts |= now
     block = _inert(json.dumps(_shortened(facts), ensure_ascii=False))
     return f"[stage {state.stage}]\n{stage_text(state.stage)}\n\n{DATA_MARK}\n```json\n{block}\n```"
@@ -294,6 +294,13 @@ def _short_arguments(arguments: str) -> str:
     if len(arguments) <= OLD_RESULT_CHARS:
         return arguments
     return json.dumps(fitted(json.loads(arguments), OLD_RESULT_CHARS), ensure_ascii=False)
+
+
+def _first_words(text: str) -> str:
+    """The beginning of what was said: counted in words, since seconds of more digits would cut it elsewhere in a replay."""
+    words = text.split()
+    kept = " ".join(_cut(word, WORD_CHARS) if len(word) > 2 * WORD_CHARS else word for word in words[:SAID_WORDS])
+    return kept if len(words) <= SAID_WORDS else f"{kept} … ({len(words) - SAID_WORDS} words left out)"
 
 
 def _is_briefing(message: LLMMessage) -> bool:

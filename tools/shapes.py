@@ -35,12 +35,14 @@ def nearest(name: str, known: Mapping[str, Any]) -> str:
 
 
 def mended(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with what can mean one thing only: null where a default stands is left out, a list inside a text is a list.
+    """The arguments with what can mean one thing only: null where a default stands is left out, and an empty text where the default is
+    null; a list inside a text is a list.
 
     Everything else stays as it is, for the validation to refuse.
     """
     properties, required = schema.get("properties", {}), schema.get("required", ())
-    kept = {key: value for key, value in arguments.items() if value is not None or key in required or key not in properties}
+    nothing = {key: (None, "") if properties[key].get("default", "") is None else (None,) for key in properties if key not in required}
+    kept = {key: value for key, value in arguments.items() if not any(value is none or value == none for none in nothing.get(key, ()))}
     return {key: _unpacked(value, properties.get(key, {})) for key, value in kept.items()}
 
 

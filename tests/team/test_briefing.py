@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any
@@ -24,7 +25,6 @@ from team.briefing import (
     GIST_CHARS,
     NEW_RESULT_CHARS,
     ROUNDS_SHOWN,
-    SAID_CHARS,
     SAID_SHOWN,
     STABLE_CHARS,
     bounded,
@@ -157,7 +157,7 @@ def test_a_models_briefing_is_bounded_and_keeps_what_others_rest_on(stage: Stage
     said = [("critic", f"words {i} " * 200) for i in range(9)]
     wish = Wish("a.csv", target="y", goal="Find who leaves. " * 5)
     facts = facts_of(brief(crowded(stage), wish, Meter(Limits(60)), CONTRACT, "r", said, short=True))
-    assert len(json.dumps(facts, ensure_ascii=False)) <= STABLE_CHARS + CURRENT_CHARS + SAID_SHOWN * (SAID_CHARS + 80)
+    assert len(json.dumps(facts, ensure_ascii=False)) <= STABLE_CHARS + CURRENT_CHARS + SAID_SHOWN * 400
     assert facts["wish"]["goal"].startswith("Find who leaves.")
     assert (facts["contract"]["metric"], facts["contract"]["target"], facts["contract"]["direction"]) == ("log_loss", "y", "minimize")
     assert [row["name"] for row in facts["leaderboard"]] == ["f0-0", "f1-1", "f2-2", "f3-3", "f4-4"]
@@ -167,11 +167,21 @@ def test_a_models_briefing_is_bounded_and_keeps_what_others_rest_on(stage: Stage
 
 
 def test_a_models_briefing_tells_the_last_words_in_bounded_length() -> None:
-    said = [("critic", f"{i}: " + "w" * 5_000) for i in range(9)]
+    said = [("critic", f"{i}: " + "word " * 500 + "w" * 5_000) for i in range(8)] + [("writer", "w" * 5_000)]
     facts = facts_of(brief(State(stage=Stage.PLAN), Wish("a"), Meter(Limits(60)), None, "r", said, short=True))
-    assert [entry["text"][:2] for entry in facts["said"]] == ["5:", "6:", "7:", "8:"]
+    assert [entry["text"][:2] for entry in facts["said"]] == ["5:", "6:", "7:", "ww"]
     assert len(facts["said"]) == SAID_SHOWN
-    assert all(len(entry["text"]) < SAID_CHARS + 60 for entry in facts["said"])
+    assert all(len(entry["text"]) < 220 for entry in facts["said"])
+
+
+def test_clocks_do_not_decide_where_a_briefing_is_cut() -> None:
+    def told(seconds: float) -> str:
+        said = [("engineer", f"It took {seconds} s. " + "word " * 100)]
+        result = {"best": "a-1", "candidates": [{"name": f"a-{i}", "seconds": seconds, "score": 0.5} for i in range(400)]}
+        text = brief(crowded(Stage.TRAIN), Wish("a"), Meter(Limits(seconds)), CONTRACT, "r", said, short=True)
+        return re.sub(r"\d+(?:\.\d+)?", "#", text + observed(json.dumps(result), 900))
+
+    assert told(7.0) == told(1234.5678)
 
 
 def test_what_changes_with_every_turn_stands_behind_what_does_not() -> None:

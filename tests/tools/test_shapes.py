@@ -38,6 +38,7 @@ def test_only_what_can_mean_one_thing_is_mended(given: dict[str, Any], meant: di
 def test_numbers_in_texts_are_numbers_and_null_is_the_default() -> None:
     values = registry()["train"].validate({"families": '["linear"]', "time_s": "20", "per_family": None, "preparation": None})
     assert values == {"families": ["linear"], "time_s": 20.0, "per_family": None, "preparation": "default"}
+    assert registry()["review"].validate({"verdict": "accept", "findings": ["f"], "back_to": ""})["back_to"] is None
 
 
 def test_a_refusal_is_short_however_long_the_value_and_names_the_nearest_argument() -> None:
