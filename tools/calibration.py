@@ -25,6 +25,8 @@ class Calibration(BaseModel):
     """Factor of the logarithms: the inverse of the temperature. Above 1 predictions become surer."""
     shift: tuple[FiniteFloat, ...] = ()
     """Added to them then, one a class."""
+    spread: FiniteFloat = 0.0
+    """Share of the probability that all classes get alike then, so that nothing is surer than the rows that taught it can tell."""
     knots: tuple[tuple[FiniteFloat, FiniteFloat], ...] = ()
     """Of two classes: probability of the second as predicted, rising, and as it should be."""
 
@@ -37,7 +39,8 @@ class Calibration(BaseModel):
             second = np.where(np.isfinite(proba[:, 1]), np.interp(proba[:, 1], said, meant), np.nan)
             return np.column_stack([1 - second, second])
         logs = self.scale * np.log(np.maximum(proba, LEAST))
-        return softmax(logs + np.array(self.shift) if self.shift else logs)
+        raised = softmax(logs + np.array(self.shift) if self.shift else logs)
+        return (1 - self.spread) * raised + self.spread / proba.shape[1]
 
 
 def softmax(logs: Array) -> Array:

@@ -122,4 +122,4 @@ def test_the_score_of_repeats_is_that_of_single_models(tmp_path: Path, monkeypat
     problem, record = load_problem(space), leaderboard(space)[0]
     averaged = problem.score(load_oof(space, record.name, problem))
     assert averaged < record.score, "rmse of an average of trees is lower than that of trees"
-    assert record.std_error == pytest.approx(np.std(record.fold_scores, ddof=1) / np.sqrt(5))
+    assert record.std_error == pytest.approx(np.std(record.fold_scores, ddof=1) / np.sqrt(problem.contract.folds))
