@@ -115,7 +115,8 @@ def _seconds(t: Transcript, share: float, most: float, least: float) -> float | 
 def slices_told(found: dict[str, Any]) -> str:
     """Where a candidate fails, in a sentence."""
     if not found["slices"]:
-        return f"No slice of one or two conditions is worse than the rest beyond chance; {found['looked_at']:,} were looked at."
+        looked = "one was" if found["looked_at"] == 1 else f"{found['looked_at']:,} were"
+        return f"No slice of one or two conditions is worse than the rest beyond chance; {looked} looked at."
     worst = found["slices"][0]
     others = len(found["slices"]) - 1
     more = f" {others} more {'is' if others == 1 else 'are'} worse than the rest." if others else ""
