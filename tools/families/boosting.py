@@ -56,10 +56,16 @@ class Watch:
 
     @property
     def pace(self) -> float | None:
-        """Seconds per iteration, the first not counted, since it holds the set-up."""
-        if len(self.times) < 3:
-            return None
-        return (self.times[-1] - self.times[0]) / (len(self.times) - 1)
+        return pace_of(self.times)
+
+
+def pace_of(times: list[float]) -> float | None:
+    """Seconds per iteration, the first not counted, since it holds the set-up; None for fewer than three.
+
+    Args:
+        times: when each iteration ended, in seconds of any one clock.
+    """
+    return (times[-1] - times[0]) / (len(times) - 1) if len(times) > 2 else None
 
 
 def affordable(rounds: int, pace: float, seconds: float) -> int:

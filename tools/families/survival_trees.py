@@ -10,7 +10,7 @@ import numpy as np
 from tools.deadline import sheltered
 from tools.families.appetite import Appetite
 from tools.families.base import Family, encoding_target
-from tools.families.boosting import FEWEST_ITERATIONS, paced
+from tools.families.boosting import FEWEST_ITERATIONS, pace_of, paced
 from tools.families.cox import RiskModel, survival_pairs
 from tools.families.fitted import Raw
 from tools.families.matrix import column_shares, encoder_for
@@ -147,8 +147,7 @@ class _OutOfBag:
 
     @property
     def pace(self) -> float | None:
-        """Seconds per iteration, the first not counted, since it holds the set-up."""
-        return (self._times[-1] - self._times[0]) / (len(self._times) - 1) if len(self._times) > 2 else None
+        return pace_of(self._times)
 
 
 def _fewer_moments(y: Array) -> Array:
