@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from team.models.provider import Answer, Ask, ProviderClient
+from team.models.provider import Answer, Ask, Finish, ProviderClient
 from team.models.reply import Call, TokenUsage
 from team.models.wire import Turn, arguments_of, before, closed_schema, conversation, safe_name, schemas, sound
 
@@ -108,10 +108,11 @@ class AnthropicClient(ProviderClient):
                 )
                 said = []
             elif block["type"] in ("text", *_THOUGHTS):
-                said.append(block)
+                # Of a text no more than the text: what else its block holds is not taken back everywhere.
+                said.append(block if block["type"] != "text" else {"type": "text", "text": str(block.get("text") or "")})
                 texts.append(str(block.get("text") or ""))
                 thoughts.append(str(block.get("thinking") or ""))
-        finish: Any = _FINISH.get(message.get("stop_reason") or "", "unknown")
+        finish = cast(Finish, _FINISH.get(message.get("stop_reason") or "", "unknown"))
         details = message.get("stop_details") or {}
         refusal = str(details.get("explanation") or details.get("category") or "") if finish == "content_filter" else ""
         return Answer("".join(texts), calls, "\n\n".join(filter(None, thoughts)), finish, refusal, usage)
@@ -126,12 +127,12 @@ class _Raw(str):
 
 
 class _Gathered:
-    """A message as far as it has come."""
+    """A message as far as it has come. Its pieces are joined once: a long reply has hundreds of thousands."""
 
     def __init__(self) -> None:
         self.message: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
-        self._arguments: dict[int, list[str]] = {}
+        self._pieces: dict[tuple[int, str], list[str]] = {}
 
     def take(self, event: dict[str, Any]) -> str:
         """Add an event, and give the text that is new."""
@@ -148,17 +149,19 @@ class _Gathered:
         return ""
 
     def _take_delta(self, index: int, delta: dict[str, Any]) -> str:
-        block = self._blocks.setdefault(index, {"type": "text", "text": ""})
-        if delta.get("type") == "input_json_delta":
-            self._arguments.setdefault(index, []).append(delta.get("partial_json") or "")
-        for key in ("text", "thinking", "signature"):
-            if key in delta:
-                block[key] = (block.get(key) or "") + (delta[key] or "")
+        self._blocks.setdefault(index, {"type": "text", "text": ""})
+        for key in ("text", "thinking", "signature", "partial_json"):
+            if piece := delta.get(key):
+                self._pieces.setdefault((index, key), []).append(str(piece))
         return str(delta.get("text") or "")
 
     def whole(self) -> dict[str, Any]:
-        for index, pieces in self._arguments.items():
-            self._blocks[index]["input"] = _Raw("".join(pieces) or "{}")
+        for (index, key), pieces in self._pieces.items():
+            joined = "".join(pieces)
+            if key == "partial_json":
+                self._blocks[index]["input"] = _Raw(joined)
+            else:
+                self._blocks[index][key] = (self._blocks[index].get(key) or "") + joined
         return {**self.message, "content": [self._blocks[index] for index in sorted(self._blocks)]}
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from team.errors import UnusableReply
-from team.models.provider import Answer, Ask, ProviderClient
+from team.models.provider import Answer, Ask, Finish, ProviderClient
 from team.models.reply import Call, TokenUsage
 from team.models.wire import Turn, arguments_of, closed_schema, conversation, safe_name, schemas, sound
 
@@ -98,11 +98,11 @@ class OpenAIClient(ProviderClient):
 
 @dataclass
 class _Gathered:
-    """A reply as far as it has come."""
+    """A reply as far as it has come. Its pieces are joined once: a long reply has hundreds of thousands."""
 
-    text: str = ""
-    thought: str = ""
-    refusal: str = ""
+    text: list[str] = field(default_factory=list)
+    thought: list[str] = field(default_factory=list)
+    refusal: list[str] = field(default_factory=list)
     finish: str = ""
     calls: list[dict[str, Any]] = field(default_factory=list)
     usage: TokenUsage = field(default_factory=lambda: TokenUsage(0, 0, whole=False))
@@ -116,9 +116,9 @@ class _Gathered:
         for choice in (chunk.get("choices") or [])[:1]:
             delta = choice.get("delta") or {}
             new = _words(delta.get("content"))
-            self.text += new
-            self.thought += _words(delta.get("reasoning_content") or delta.get("reasoning"))
-            self.refusal += _words(delta.get("refusal"))
+            self.text.append(new)
+            self.thought.append(_words(delta.get("reasoning_content") or delta.get("reasoning")))
+            self.refusal.append(_words(delta.get("refusal")))
             for call in delta.get("tool_calls") or ():
                 self._take_call(call)
             self.finish = choice.get("finish_reason") or self.finish
@@ -143,10 +143,10 @@ class _Gathered:
 
     def answer(self, spec: str) -> Answer:
         calls = [Call(id=c["id"], name=c["name"], arguments="".join(c["arguments"]) or "{}", by=spec) for c in self.calls]
-        if calls and self.text.strip():
-            calls[0].before = [{"type": "text", "text": self.text}]
-        finish: Any = _FINISH.get(self.finish, "unknown")
-        return Answer(self.text, calls, self.thought, finish, self.refusal, self.usage)
+        text, finish = "".join(self.text), _FINISH.get(self.finish, "unknown")
+        if calls and text.strip():
+            calls[0].before = [{"type": "text", "text": text}]
+        return Answer(text, calls, "".join(self.thought), cast(Finish, finish), "".join(self.refusal), self.usage)
 
 
 def _words(value: Any) -> str:

@@ -29,6 +29,9 @@ CHARS_A_TOKEN = 4
 USUAL_CONTEXT = 128_000
 """Tokens that a model is taken to read; endpoints say so themselves when it is less."""
 
+Finish = Literal["stop", "length", "function_calls", "content_filter", "unknown"]
+"""Why a model stopped, in AutoGen's words."""
+
 _T = TypeVar("_T")
 
 
@@ -61,7 +64,7 @@ class Answer:
     text: str = ""
     calls: list[Call] = field(default_factory=list)
     thought: str = ""
-    finish: Literal["stop", "length", "function_calls", "content_filter", "unknown"] = "unknown"
+    finish: Finish = "unknown"
     refusal: str = ""
     usage: TokenUsage = field(default_factory=lambda: TokenUsage(0, 0, whole=False))
 

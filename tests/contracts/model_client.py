@@ -202,7 +202,7 @@ class ModelClientContract:
 
     async def test_a_reply_of_two_megabytes(self, scene: Scene) -> None:
         text = "0123456789abcde\n" * (2 << 16)
-        result = await scene.ask(Say(text, piece=4096))
+        result = await scene.ask(Say(text, piece=512))
         assert result.content == text
 
     async def test_words_beside_a_call_are_a_thought_and_go_back_with_it(self, scene: Scene) -> None:
