@@ -24,6 +24,7 @@ from team.stages import Stage, State, may_send_back
 from team.toolroom import cut
 from tools.contract import Contract
 from tools.families import brought, learners
+from tools.families.weights import FOUNDATION
 from tools.host import Wish
 from tools.schemes import described
 
@@ -127,10 +128,11 @@ def _stable(state: State, wish: Wish, contract: Contract | None, run: str) -> di
         facts["wish"]["objectives"] = list(wish.objectives)
     if wish.preparers:
         facts["wish"]["preparers"] = list(wish.preparers)
-    if families := brought():
+    if families := [*wish.foundation, *brought()]:
         facts["families_brought"] = families[:FAMILIES_SHOWN]
     if state.stage in (Stage.PLAN, Stage.TRAIN, Stage.SELECT):
-        facts["families"] = learners(contract.task if contract else wish.named_task or "regression")[:FAMILIES_SHOWN]
+        named = learners(contract.task if contract else wish.named_task or "regression")
+        facts["families"] = [f for f in named if f not in FOUNDATION or f in wish.foundation][:FAMILIES_SHOWN]
     if contract is not None:
         facts["contract"] = contract.model_dump(
             exclude={"features": True, "schema_version": True, "constraints": True, "forecast": {"scales"}}

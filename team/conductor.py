@@ -396,7 +396,8 @@ class Conductor:
         return await quarantine.cross_validate(name, code, time_s)
 
     def _make_launcher(self) -> Launcher:
-        return make_launcher(self._sandbox, **self.settings.sandbox.model_dump(include={"transport"}))
+        weights = self.settings.weights.resolve() if self.settings.weights else None
+        return make_launcher(self._sandbox, **self.settings.sandbox.model_dump(include={"transport"}), weights=weights)
 
     def _kernel_changed(self, change: str, facts: dict[str, Any]) -> None:
         self.log.append(KernelChanged(change=change, facts=facts))

@@ -12,6 +12,7 @@ from team.settings import Settings
 from team.stages import State, may_send_back
 from team.tracking import run_record
 from team.vault import Vault
+from tools.families.weights import at_hand
 from tools.host import Wish
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Host:
             pruner=settings.pruner,
             objectives=tuple(settings.objectives),
             preparers=tuple(settings.preparers),
+            foundation=tuple(at_hand(settings.weights)),
         )
 
     def send_back_to(self) -> list[str]:

@@ -51,7 +51,8 @@ async def apredict(
 ) -> int:
     """Like `predict`, inside a running event loop."""
     from team.sandbox import open_kernel
-    from team.sandbox.choose import choose
+    from team.sandbox.choose import choose, make_launcher
+    from tools.families import weights
 
     _check(run, rows, output)
     if interval is not None:
@@ -76,7 +77,10 @@ async def apredict(
             "interval": interval,
             "at": None if at is None else list(at),
         }
-        async with open_kernel(kind, work=work) as kernel:
+        # Never what the run's own settings name: they could show a stranger's pipeline any folder.
+        shown = weights.folder()
+        launcher = make_launcher(kind, weights=shown.resolve() if shown and shown.is_dir() else None)
+        async with open_kernel(launcher, work=work) as kernel:
             cell = await kernel.execute(spec.cell(asked), timeout_s=spec.timeout_s)
         if cell.result is None:
             if cell.ename == "ToolRefused":

@@ -170,6 +170,7 @@ def preflight(settings: Settings, clients: Clients = make_client) -> None:
             clients(spec)
     kind = choose(settings.sandbox.kind, trusted_code=settings.playbook_alone).kind
     gpus_for(settings.device, settings.gpus, kind)
+    _check_weights(settings)
     if kind != "docker":  # of what an image holds nothing is known here
         _check_preparers(settings.preparers)
 
@@ -183,6 +184,15 @@ def _check_preparers(names: Sequence[str]) -> None:
         near = difflib.get_close_matches(strange[0], there, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Preparers: {', '.join(there) or 'none'}."
         raise UsageError(f"no installed package brings a preparer {strange[0]!r}. {hint} Install it, or change --preparers.")
+
+
+def _check_weights(settings: Settings) -> None:
+    from tools.families.weights import FOUNDATION, at_hand, expected
+
+    if settings.weights is not None and not settings.weights.is_dir():
+        raise UsageError(f"weights={str(settings.weights)!r} is no folder. Name one that holds checkpoint files with --weights DIR.")
+    for name in set(settings.constraints.families) & set(FOUNDATION) - set(at_hand(settings.weights)):
+        raise PrerequisiteMissing(f"families={name!r}: {expected(name, None, settings.weights)}. Put the file there, or leave {name} out.")
 
 
 def _disk_error(error: OSError, out: Path, kept: Path | None = None) -> MlteamError:

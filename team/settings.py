@@ -139,6 +139,8 @@ class Settings(BaseSettings):
     """Where code runs."""
     device: Asked = "auto"
     """What models are fitted on: cuda for a graphics processor, cpu, or auto for cuda where one is visible and pays."""
+    weights: Path | None = None
+    """Folder of checkpoint files for tabicl and tabpfn, which are never downloaded; shown to the kernel read-only."""
     out: Path = Path("runs")
     """Folder that gets the run directory."""
     seed: int = Field(0, ge=0, lt=2**32)

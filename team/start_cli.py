@@ -41,6 +41,9 @@ def run(
     device: Annotated[
         str | None, typer.Option(help="What models are fitted on: auto, cpu or cuda (a graphics processor).  [default: auto]")
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of checkpoint files for tabicl and tabpfn, which are never downloaded.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder that gets the run directory.  [default: runs]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of splits and estimators.  [default: 0]")] = None,
     holdout: Annotated[float | None, typer.Option(help="Share of the rows that is sealed.  [default: 0.2]")] = None,

@@ -69,6 +69,8 @@ class Wish:
         return "forecast" if self.series or self.horizon or self.known else None
 
     event: str | None = None
+    foundation: tuple[str, ...] = ()
+    """Families whose checkpoints are at hand."""
     sampler: str | None = None
     pruner: str | None = None
     objectives: tuple[str, ...] = ("score",)

@@ -45,6 +45,8 @@ BEHIND = 3.0
 """Standard errors over folds. A family whose best candidate is further behind the best of all gets no more configurations."""
 MANY_FITS, LEAST_ITERATIONS = 20, 15
 """More fits than these a candidate, as under leave-one-out, take long even where each is cut short after its fewest iterations."""
+READING, LEAST_READ = 1.5, 50
+"""How the time of models that read the table grows with its rows, attention being quadratic and the rest linear; fewest rows to tell it."""
 PATIENCE, PATIENCE_S = 3.0, 10.0
 """A fit that takes so many times its share of the time, and at least so many seconds more, will not come back: its kernel is
 ended with it, and the families after it still get theirs."""
@@ -305,7 +307,7 @@ class _Search:
 
     def _fit(self, spec: CandidateSpec, turn: Deadline) -> Evaluated:
         from tools.crossval import evaluate_candidate
-        from tools.deadline import DeadlineReached
+        from tools.deadline import DeadlineReached, TooSlow
         from tools.families import family
 
         def after_fold(fold: int, score: float | None) -> None:
@@ -316,7 +318,8 @@ class _Search:
         iterative = family(spec.family).iterative
         needed = self._estimate(spec)
         if needed > turn.remaining() and needed > 0.6 * self.deadline.remaining():
-            raise DeadlineReached(f"about {needed:.0f} s are needed, {turn.remaining():.1f} s are there")
+            slow = TooSlow if family(spec.family).reads else DeadlineReached
+            raise slow(f"about {needed:.0f} s are needed, {turn.remaining():.1f} s are there")
         if not iterative:
             limit = self.deadline.share(max(turn.remaining(), 1.5 * needed, 0.3 * self.deadline.remaining()))
         most_s = min(max(PATIENCE * limit.remaining(), limit.remaining() + PATIENCE_S), 1.04 * self.deadline.remaining() + 1.5)
@@ -356,18 +359,21 @@ class _Search:
 
         model_family, n_rows = family(spec.family), spec.share * self.problem.n_rows
         fits = len(self.problem.parts)
-        if spec.family in FLOORS or (fits <= MANY_FITS and (model_family.iterative or n_rows <= 2 * PILOT_ROWS)):
+        reads = model_family.reads
+        if spec.family in FLOORS or (fits <= MANY_FITS and (model_family.iterative or (n_rows <= 2 * PILOT_ROWS and not reads))):
             return 0.0
         lanes = lanes_for(model_family, self.problem.fold_rows, self.setting, fits)
         setting = replace(self.setting, threads=max(1, self.setting.threads // lanes))  # as each of them will have
-        rows = self.problem.some(PILOT_ROWS)
+        rows = self.problem.some(min(PILOT_ROWS, max(LEAST_READ, round(n_rows / 4))) if reads else PILOT_ROWS)
         X = self.problem.X[[column.name for column in self.preparation.columns]].iloc[rows]
         started = time.monotonic()
         least = LEAST_ITERATIONS if model_family.iterative else None
         y, context = self.problem.y[rows], FitContext(deadline=self.deadline, iterations=least)
-        fit_prepared(model_family, self.preparation.preparers, X, y, None, None, dict(spec.params), setting, context)
+        fitted = fit_prepared(model_family, self.preparation.preparers, X, y, None, None, dict(spec.params), setting, context)
+        if reads:
+            fitted.predict(X.head(max(1, round(len(rows) * (self.problem.n_rows / self.problem.fold_rows - 1)))))
         growth = spec.share * self.problem.fold_rows / len(rows)
-        return (time.monotonic() - started) * growth**1.1 * math.ceil(fits / lanes)
+        return (time.monotonic() - started) * growth ** (READING if reads else 1.1) * math.ceil(fits / lanes)
 
 
 def _key(family_name: str, params: Params, preparation: str, share: float) -> str:

@@ -33,7 +33,7 @@ from typing import ClassVar
 
 from team.errors import SandboxUnavailable, UsageError
 from team.sandbox.contract import Kind, Limits, Obstacle
-from team.sandbox.environment import INSIDE, kernel_command, kernel_environment, tools_package, user_libraries
+from team.sandbox.environment import INSIDE, kernel_command, kernel_environment, tools_package, user_libraries, weights_variable
 from team.sandbox.inside import seccomp
 from team.sandbox.private import make_folder
 from team.sandbox.process import GuardedProcess
@@ -65,6 +65,10 @@ class BubblewrapLauncher:
     """Runs the kernel under bwrap."""
 
     kind: ClassVar[Kind] = "bubblewrap"
+
+    def __init__(self, weights: Path | None = None) -> None:
+        """`weights`: a folder of checkpoints that the kernel may read."""
+        self._weights = weights
 
     def obstacle(self) -> Obstacle | None:
         return _obstacle()
@@ -104,7 +108,7 @@ class BubblewrapLauncher:
                 work=_ROOT / "work",
                 data=_ROOT / "data" if data else None,
                 limits=limits,
-                extra=env,
+                extra=weights_variable(_ROOT / "weights" if self._weights else None) | dict(env),
             ),
             limits=limits,
             wrappers=_WRAPPERS,
@@ -126,6 +130,8 @@ class BubblewrapLauncher:
         arguments += ["--ro-bind", str(tools_package()), f"{_ROOT}/code/tools", "--ro-bind", str(INSIDE), f"{_ROOT}/inside"]
         if data:
             arguments += ["--ro-bind", str(data), f"{_ROOT}/data"]
+        if self._weights:
+            arguments += ["--ro-bind", str(self._weights), f"{_ROOT}/weights"]
         arguments += ["--bind", str(work), f"{_ROOT}/work", "--bind", str(folder / "connection"), f"{_ROOT}/connection"]
         return [*arguments, "--remount-ro", "/"]
 

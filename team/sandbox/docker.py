@@ -33,7 +33,7 @@ from team.sandbox.container import LABEL, ContainerProcess, close_streams, raw_s
 from team.sandbox.contract import Kind, Limits, Obstacle
 from team.sandbox.daemon import Daemon, DaemonUnavailable, connect, connect_again, describe
 from team.sandbox.ending import to_the_end
-from team.sandbox.environment import available_cpus, kernel_command, kernel_environment
+from team.sandbox.environment import available_cpus, kernel_command, kernel_environment, weights_variable
 from team.sandbox.image import find
 from team.sandbox.order import write_order
 from team.sandbox.private import owner
@@ -93,8 +93,10 @@ class DockerLauncher:
 
     kind: ClassVar[Kind] = "docker"
 
-    def __init__(self, transport: Transport = "auto") -> None:
-        """`transport`: `ipc` by Unix sockets in a shared folder, `tcp` by loopback; `auto` takes ipc on Linux."""
+    def __init__(self, transport: Transport = "auto", weights: Path | None = None) -> None:
+        """`transport`: `ipc` by Unix sockets in a shared folder, `tcp` by loopback; `auto` takes ipc on Linux.
+        `weights`: a folder of checkpoints that the kernel may read."""
+        self._weights = weights
         self._shared = transport == "ipc" or (transport == "auto" and sys.platform == "linux")
         self._daemon: Daemon | None = None
         self._image: str | None = None
@@ -137,7 +139,7 @@ class DockerLauncher:
                 work=_WORK,
                 data=_DATA if data else None,
                 limits=limits,
-                extra=env,
+                extra=weights_variable(_ROOT / "weights" if self._weights else None) | dict(env),
                 prefix=_PREFIX,
             ),
             str(_WORK),
@@ -211,6 +213,8 @@ class DockerLauncher:
         bound = [(str(_WORK), work, False), ("/etc/passwd", folder / "passwd", True), ("/etc/group", folder / "group", True)]
         if data:
             bound.append((str(_DATA), data, True))
+        if self._weights:
+            bound.append((str(_ROOT / "weights"), self._weights, True))
         if self._shared:
             bound.append((str(_CONNECTION), folder / "connection", False))
         allowed = f"{limits.memory_mb + _GUARD_MB}m" if limits.memory_mb else None

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 from team.sandbox.contract import Limits
+from tools.families.weights import VARIABLE as WEIGHTS
 
 INSIDE = Path(__file__).with_name("inside")
 """The folder of the programs that a sandbox is shown."""
@@ -35,6 +36,11 @@ def available_cpus() -> int:
 def user_libraries() -> list[str]:
     """The folder of packages installed with `pip install --user`, where this interpreter uses it."""
     return [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
+
+
+def weights_variable(weights: PurePath | None) -> dict[str, str]:
+    """What tells a kernel of a folder of checkpoints, as seen from inside the sandbox."""
+    return {WEIGHTS: str(weights)} if weights else {}
 
 
 def kernel_command(

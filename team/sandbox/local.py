@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from team.sandbox.contract import Kind, Limits, Obstacle
-from team.sandbox.environment import START, kernel_command, kernel_environment, tools_package
+from team.sandbox.environment import START, kernel_command, kernel_environment, tools_package, weights_variable
 from team.sandbox.process import GuardedProcess
 
 
@@ -20,6 +20,10 @@ class LocalLauncher:
     """
 
     kind: ClassVar[Kind] = "unsafe-local"
+
+    def __init__(self, weights: Path | None = None) -> None:
+        """`weights`: a folder of checkpoints that the kernel may read."""
+        self._weights = weights
 
     def obstacle(self) -> Obstacle | None:
         return None
@@ -36,10 +40,11 @@ class LocalLauncher:
         code.mkdir(mode=0o700)
         # A link, so that code which forgets where it runs does not come to rely on importing the rest of the project.
         (code / "tools").symlink_to(tools_package())
+        variables = weights_variable(self._weights) | dict(env)
         return await GuardedProcess.start(
             kernel_command(START, folder / "connection", limits, filter_calls=False),
             folder=folder,
             cwd=work,
-            env=kernel_environment(home=home, code=code, work=work, data=data, limits=limits, extra=env),
+            env=kernel_environment(home=home, code=code, work=work, data=data, limits=limits, extra=variables),
             limits=limits,
         )

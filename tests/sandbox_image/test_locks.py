@@ -25,6 +25,8 @@ EXTRAS = {
     ("statsforecast", "tools/families/statistical.py"),
     ("rtdl_num_embeddings", "tools/families/tabm.py"),
     ("tabm", "tools/families/tabm.py"),
+    ("tabicl", "tools/families/foundation.py"),
+    ("tabpfn", "tools/families/foundation.py"),
 }
 """Brought by extras that the image is made without; the families that need them are left out there with a reason."""
 UNUSED = {"debugpy", "setuptools"}
@@ -87,4 +89,4 @@ def test_what_runs_inside_imports_nothing_but_what_is_locked() -> None:
 
 def test_torch_is_imported_by_the_networks_alone() -> None:
     users = {name for name, path in RECIPE.code_files().items() if path.suffix == ".py" and "torch" in imported(path)}
-    assert users == {f"tools/families/{name}.py" for name in ("network", "mlp", "realmlp", "tabm")}
+    assert users == {f"tools/families/{name}.py" for name in ("network", "mlp", "realmlp", "tabm", "foundation")}

@@ -109,6 +109,17 @@ def test_a_graphics_processor_that_is_not_there(invoke: Invoke, tmp_path: Path, 
     assert re.search(r"device='cuda': this machine shows no graphics processor \(looked for .*--device auto", err)
 
 
+def test_weights_that_are_not_there_are_told_before_anything_starts(invoke: Invoke, tmp_path: Path) -> None:
+    table, out = write(tmp_path / "t.csv", GOOD), tmp_path / "runs"
+    code, _, err = invoke("run", table, "--families", "tabpfn", "--out", out)
+    assert code == 4
+    assert re.search(r"families='tabpfn': .*expected as a file tabpfn\*classifier\*.*no folder is named by --weights", err)
+    code, _, err = invoke("run", table, "--weights", tmp_path / "nowhere", "--out", out)
+    assert code == 2
+    assert re.search(r"weights='.*nowhere' is no folder.*--weights DIR", err)
+    assert not out.exists()
+
+
 def test_unknown_settings_keys(invoke: Invoke, tmp_path: Path) -> None:
     source = write(tmp_path / "data.csv", GOOD)
     config = write(tmp_path / "mlteam.yaml", "tarjet: y\n")

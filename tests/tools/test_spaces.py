@@ -8,14 +8,14 @@ import pytest
 
 from tests.tools.conftest import Open
 from tools.crossval import setting_for
-from tools.families import LEARNS, NETWORKS, family
+from tools.families import FOUNDATION, LEARNS, NETWORKS, family
 from tools.families.setting import FitContext
 from tools.grid import derived
 from tools.preparation import load_preparation
 from tools.problem import load_problem
 from tools.spaces import SearchSpace
 
-TUNED = [name for name in LEARNS["multiclass"] if name not in ("dummy", *NETWORKS)]
+TUNED = [name for name in LEARNS["multiclass"] if name not in ("dummy", *NETWORKS, *FOUNDATION)]
 BRANCHES = {("xgboost", "grow_policy"): {"depthwise", "lossguide"}, ("linear", "penalty"): {"l2", "elastic_net"}}
 
 

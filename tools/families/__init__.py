@@ -14,6 +14,7 @@ from tools.candidates import CODE, ENSEMBLE
 from tools.contract import Task
 from tools.families.base import Family
 from tools.families.custom import FAMILIES_BROUGHT
+from tools.families.weights import FOUNDATION
 
 # In the order in which a search takes them: quick and telling ones first.
 MODULES = {
@@ -32,6 +33,8 @@ MODULES = {
     "mlp": ("tools.families.mlp", "torch"),
     "realmlp": ("tools.families.realmlp", "torch"),
     "tabm": ("tools.families.tabm", "tabm"),
+    "tabicl": ("tools.families.foundation", "tabicl"),
+    "tabpfn": ("tools.families.foundation", "tabpfn"),
     "seasonal_naive": ("tools.families.forecasting", "numpy"),
     "theta": ("tools.families.statistical", "statsforecast"),
     "lags_linear": ("tools.families.lagged", "sklearn"),
@@ -56,7 +59,7 @@ MODULES = {
 NAMES = list(MODULES)
 _TABULAR = ["dummy", "linear", "tree", "sparse_linear", "lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "knn"]
 NETWORKS = ("mlp", "realmlp", "tabm")
-_TABULAR += NETWORKS
+_TABULAR += [*NETWORKS, *FOUNDATION]
 _ORDERED = ["dummy", "linear", "tree", "sparse_linear", "ordered_linear", "lightgbm", "ordered_lightgbm", *_TABULAR[5:]]
 LEARNS: dict[Task, list[str]] = {
     "binary": _TABULAR,
@@ -65,7 +68,7 @@ LEARNS: dict[Task, list[str]] = {
     "multilabel": _TABULAR,
     "regression": _TABULAR,
     "count": _TABULAR,
-    "quantile": [name for name in _TABULAR if name != "knn"],
+    "quantile": [name for name in _TABULAR if name not in ("knn", *FOUNDATION)],
     "forecast": ["seasonal_naive", "theta", "lags_linear", "ets", "lags_lightgbm", "lags_catboost", "arima"],
     "survival": ["dummy", "coxnet", "xgboost", "survival_boosting", "survival_forest"],
     "cluster": ["dummy", "kmeans", "gaussian_mixture", "agglomerative", "hdbscan"],
@@ -91,7 +94,7 @@ BASELINES: dict[Task, list[str]] = {
     "anomaly": ["dummy", "pca"],
 }
 """What any model must beat: the floor first, then the simple models."""
-UNTUNABLE = ("dummy", "seasonal_naive", "theta", "ets", "arima")
+UNTUNABLE = ("dummy", "seasonal_naive", "theta", "ets", "arima", *FOUNDATION)
 """Families without a parameter, or that search for theirs themselves."""
 LINEAR = ("linear", "coxnet")
 """Families whose models are straight lines, on whatever scale, and of which a task has one at most."""
@@ -101,6 +104,8 @@ INSTALLS = {
     "sksurv": "'mlteam[survival]'",
     "pyod": "'mlteam[anomaly]'",
     "tabm": "'mlteam[networks]'",
+    "tabicl": "'mlteam[foundation]'",
+    "tabpfn": "'mlteam[foundation]'",
 }
 """What pip is to be given for a library that has another name or belongs to an extra."""
 LIBRARY_MB = {"torch": 190.0, "sksurv": 60.0, "pyod": 80.0, "skrub": 45.0, "catboost": 10.0}
@@ -164,16 +169,16 @@ def library_mb(name: str) -> float:
 
 
 def _libraries(name: str) -> set[str]:
-    if name not in MODULES:
+    if name not in MODULES or find_spec(MODULES[name][1]) is None:
         return set()
-    beside = {"torch"} if name in NETWORKS else {"skrub"} if name in ("linear", "ordered_linear", "lags_linear") else set()
+    beside = {"torch"} if name in (*NETWORKS, *FOUNDATION) else {"skrub"} if name in ("linear", "ordered_linear", "lags_linear") else set()
     return {MODULES[name][1]} | beside
 
 
 def load_libraries(names: list[str]) -> None:
     """Import what the families need, before any alarm is set: one that strikes inside an import leaves half a module."""
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    wanted = set().union(*map(_libraries, names))
+    wanted = set().union(*map(_libraries, names)) - set(FOUNDATION)  # imported after they were told to stay offline
     for library in sorted(wanted):
         if find_spec(library) is not None:
             import_module(library)

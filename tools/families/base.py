@@ -52,6 +52,8 @@ class Family(ABC):
     """Whether a fit adds iterations one by one, stops early on validation rows and can end at a deadline."""
     weight: float = 1.0
     """Share of a search's time that this family is worth, relative to others."""
+    reads: bool = False
+    """Whether it learns nothing beforehand and reads the training rows with every prediction, so that this is what takes time."""
     most: float = 1.0
     """Largest share of the time left that one configuration of it takes, whatever else waits."""
     abreast: bool = False
