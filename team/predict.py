@@ -177,7 +177,7 @@ def read_times(text: str) -> list[float]:
 def _check_times(run: RunDir, at: Sequence[float]) -> None:
     """Refuse times at which the package knows no chance before a sandbox is opened."""
     if not (run.model / CURVES_FILE).is_file():
-        raise UsageError(f"--at: run {run.name!r} has no survival curves; they are made for survival tasks. Leave it out.")
+        raise UsageError(f"--at: run {run.name!r} has no survival curves; runs of survival tasks make them. Leave it out.")
     try:
         until = Curves.model_validate_json(read_regular(run.model / CURVES_FILE, MAX_DESCRIPTION_BYTES, inside=run.path)).until
     except (OSError, ValidationError):

@@ -281,6 +281,8 @@ def test_perfect_calibration_is_inside_its_interval() -> None:
 def test_unknown_and_unfitting_metrics_are_told_apart() -> None:
     with pytest.raises(ValueError, match=r"unknown metric 'roc-auc'.*'roc_auc'"):
         metric_for("roc-auc", "binary")
+    with pytest.raises(ValueError, match=r"'adjusted_r2' is told beside the metrics and nothing is chosen by it; choose by 'r2'"):
+        metric_for("adjusted_r2", "regression")
     with pytest.raises(ValueError, match=r"'rmse' is for regression, count and forecast tasks, this task is binary.*log_loss"):
         metric_for("rmse", "binary")
 

@@ -12,7 +12,7 @@ from tools.metrics.metric import Metric
 from tools.metrics.multilabel import MULTILABEL, scorable
 from tools.metrics.ordinal import ORDINAL
 from tools.metrics.quantile import QUANTILE
-from tools.metrics.regression import REGRESSION
+from tools.metrics.regression import ADJUSTED, REGRESSION
 from tools.metrics.structure import STRUCTURE
 from tools.metrics.survival import SURVIVAL
 
@@ -25,6 +25,8 @@ METRICS: dict[str, Metric] = {
     metric.name: metric for metric in (*CLASSIFICATION, *ORDINAL, *MULTILABEL, *REGRESSION, *QUANTILE, *SURVIVAL, *STRUCTURE)
 }
 """The built-in metrics."""
+BESIDE = {ADJUSTED: "r2", "ibs": "c_index"}
+"""What people may ask for and the report tells, and the metric to choose by in its place."""
 _DEFAULTS: dict[Task, str] = {
     "binary": "roc_auc",
     "multiclass": "log_loss",
@@ -58,6 +60,8 @@ def find_metric(name: str) -> Metric:
     custom = brought()
     if name in custom:
         return load(name)
+    if name in BESIDE:
+        raise ValueError(f"{name!r} is told beside the metrics and nothing is chosen by it; choose by {BESIDE[name]!r}.")
     known = [*METRICS, *custom]
     near = difflib.get_close_matches(name.lower().replace("-", "_").replace(" ", "_"), known, n=3)
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
