@@ -61,6 +61,7 @@ from team.telemetry import Tracer
 from team.toolroom import DISK_ERRORS, Toolroom
 from team.tracking import send_waiting
 from team.vault import Vault
+from tools.candidates import ENSEMBLE
 from tools.device import VARIABLE
 from tools.recording import load_tracker
 
@@ -311,8 +312,9 @@ class Conductor:
                 )
             )
             self._stage_began, self._stage_searched = now, self.meter.usage.search_s
-            nested = self.room.host.wish.validation == "nested"
-            for what, reason in left_out(before.stage, after, self.meter.search_left_s, nested=nested):
+            wish = self.room.host.wish
+            nested, blends = wish.validation == "nested", wish.constraints.refuses(ENSEMBLE) is None
+            for what, reason in left_out(before.stage, after, self.meter.search_left_s, nested=nested, blends=blends):
                 self.log.append(FellBack(stage=before.stage, role=speaker(before), reason=reason, what=what))
             if after.stage is not None:
                 self.log.append(StageEntered(stage=after.stage, visit=after.visit))

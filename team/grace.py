@@ -47,11 +47,12 @@ def surrender(state: State, why: str, run: Path) -> Surrender | None:
     return None
 
 
-def left_out(stage: Stage, state: State, seconds_left: float, *, nested: bool = False) -> list[tuple[str, str]]:
+def left_out(stage: Stage, state: State, seconds_left: float, *, nested: bool = False, blends: bool = True) -> list[tuple[str, str]]:
     """What a stage that has just ended would have done with more time: what it is, and how it came to be left out.
 
     Args:
         nested: whether the user asked for the search to be made again inside the folds.
+        blends: whether the contract allows any.
     """
     over = f"{seconds_left:.0f} s of search were left"
     found = []
@@ -61,7 +62,7 @@ def left_out(stage: Stage, state: State, seconds_left: float, *, nested: bool = 
         return [("tuning", f"nothing was tuned: {over}")]
     learnt = {candidate.family for candidate in state.candidates} - set(FLOORS)
     task = state.results.get("seal_holdout", {}).get("task", "regression")
-    if stage is Stage.SELECT and len(learnt) > 1 and "ensemble" not in state.results and predicts(task) != "groups":
+    if blends and stage is Stage.SELECT and len(learnt) > 1 and "ensemble" not in state.results and predicts(task) != "groups":
         found.append(("ensemble", f"no blend of the candidates was made: {over}"))
     return found
 

@@ -107,7 +107,7 @@ def _untried(t: Transcript) -> list[str]:
     top = next(iter(best_of), "dummy")
     if top not in BASELINES[t.task] or not plenty:
         return []
-    return [f for f in _UNTRIED.get(t.task, UNTRIED) if f not in best_of]
+    return [f for f in t.constraints.allowed(_UNTRIED.get(t.task, UNTRIED)) if f not in best_of]
 
 
 def _errors_apart(a: dict[str, Any], b: dict[str, Any]) -> float:

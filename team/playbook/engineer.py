@@ -67,7 +67,8 @@ def _train(t: Transcript) -> Decision:
         arguments: dict[str, Any] = {"families": families, "time_s": round(seconds, 1), **preparation(t)}
         if t.facts["budget"]["trials"] is not None:
             # The clock must decide nothing when trials bound the search, or equal seeds would part ways.
-            arguments["per_family"] = 1
+            # Where baselines alone are allowed, their first configurations are there already.
+            arguments["per_family"] = 2 if set(families) <= set(BASELINES[t.task]) else 1
         return Call("train", arguments, _why_families(t, families))
     return Say(f"Trained on the same folds: {_listed(done.result['candidates'])}.{_skips(done.result)}")
 

@@ -171,3 +171,10 @@ def test_a_nested_validation_that_was_asked_for_and_not_made_is_told() -> None:
     assert left_out(Stage.SELECT, state, 0.0) == []
     made = state.model_copy(update={"results": {"nested_score": {}}})
     assert left_out(Stage.SELECT, made, 0.0, nested=True) == []
+
+
+def test_a_blend_is_missed_only_where_the_contract_allows_one() -> None:
+    made = [candidate(Stage.TRAIN), candidate(Stage.OPTIMISE).model_copy(update={"family": "tree"})]
+    state = State(stage=Stage.DOCUMENT, candidates=made)
+    assert [what for what, _ in left_out(Stage.SELECT, state, 9.0)] == ["ensemble"]
+    assert left_out(Stage.SELECT, state, 9.0, blends=False) == []
