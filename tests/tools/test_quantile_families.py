@@ -15,7 +15,7 @@ from tools.candidates import CandidateSpec, load_repeats
 from tools.crossval import evaluate_candidate, refit, setting_for
 from tools.deadline import Deadline
 from tools.ensembling import ensemble
-from tools.families import LEARNS, FamilyUnavailable, family, learners
+from tools.families import LEARNS, NETWORKS, FamilyUnavailable, family, learners
 from tools.families.fitted import Fitted
 from tools.families.pinball_regression import PinballRegression
 from tools.families.setting import FitContext
@@ -43,7 +43,7 @@ def fans(tmp_path_factory: pytest.TempPathFactory) -> Problem:
     return load_problem(write_workspace(tmp_path_factory.mktemp("fan"), fan(), "y", "quantile", quantiles=LEVELS))
 
 
-@pytest.mark.parametrize("name", [name for name in LEARNS["quantile"] if name not in ("sparse_linear", "mlp")])
+@pytest.mark.parametrize("name", [name for name in LEARNS["quantile"] if name not in ("sparse_linear", *NETWORKS)])
 def test_out_of_fold_shares_are_near_the_levels(fans: Problem, name: str) -> None:
     try:
         chosen = family(name)
