@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from team.errors import BudgetExceeded
+from team.errors import BudgetExceeded, MlteamError
 
+CLOSING_SHARE = 0.1
+"""Of what models may cost, kept for the writer and the release manager."""
 SMALLEST_SEARCH_S = 0.5
 """A search call with less time than this could not fit anything."""
 
@@ -22,6 +24,10 @@ class Limits:
     """Seconds of search calls, added up."""
     trials: int | None = None
     """Tuning trials in all; None means no limit."""
+    usd: Decimal | None = None
+    """Dollars for models in all; None means no limit."""
+    tokens: int | None = None
+    """Tokens of models in all, input and output; None means no limit."""
 
 
 @dataclass
@@ -75,3 +81,25 @@ class Meter:
         self.usage.input_tokens += input_tokens
         self.usage.output_tokens += output_tokens
         self.usage.usd = None if usd is None or self.usage.usd is None else self.usage.usd + usd
+
+    def check_model(self, tokens: int, usd: Decimal | None, *, closing: bool) -> None:
+        """Refuse a model call that could pass a limit. What fails, is repeated or repaired counts like any other call.
+
+        Args:
+            tokens: that the call is likely to take.
+            usd: what it is likely to cost; None where no price is known.
+            closing: whether it is about documents and release, for which a part of every limit is kept.
+
+        Raises:
+            BudgetExceeded: naming the limit.
+        """
+        part = 1 if closing else 1 - CLOSING_SHARE
+        spent, limits = self.usage, self.limits
+        if limits.tokens is not None and spent.input_tokens + spent.output_tokens + tokens > part * limits.tokens:
+            raise BudgetExceeded("tokens", spent.input_tokens + spent.output_tokens, limits.tokens, "tokens")
+        if limits.usd is None:
+            return
+        if spent.usd is None or usd is None:
+            raise MlteamError("the cost so far cannot be told, since a call was not answered to its end; no more is spent under --max-cost")
+        if spent.usd + usd > Decimal(str(part)) * limits.usd:
+            raise BudgetExceeded("cost", float(round(spent.usd, 4)), float(limits.usd), "dollars")

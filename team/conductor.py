@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from team.briefing import SAID_SHOWN, brief
@@ -108,7 +109,7 @@ class Conductor:
         for subscriber in subscribers:
             self.log.subscribe(subscriber)
         self.vault = Vault(run)
-        self.meter = Meter(Limits(search_s=settings.time, trials=settings.trials), at.usage)
+        self.meter = Meter(Limits(settings.time, settings.trials, settings.max_cost, settings.max_tokens), at.usage)
         self.turns = at.turns
         self._stack = AsyncExitStack()
         self._kernel: Kernel | None = None
@@ -131,6 +132,8 @@ class Conductor:
         self._repairs = RepairDesk(self.log.append, lambda: self.room.state, lambda: self.turns)
         self._groups: dict[str, Group] = {}
         self._replays: list[ReplayClient] = []
+        self._spent: dict[bool, str] = {}
+        """Why no model is asked any more, before the closing stages (False) and in them (True)."""
 
     async def go(self) -> dict[str, Any]:
         """From the first stage to the last; whatever happens, the log says how it ended."""
@@ -270,6 +273,8 @@ class Conductor:
 
     def _why_fallen_back(self, model: str, reason: str) -> str:
         """Why the playbook speaks in the model's place: for this step where its calls were of no use, for good where it fails again."""
+        if (told := self._spent.get(self._closing)) is not None:
+            return f"{told}; the playbook goes on from here"
         if (problem := self._repairs.take_given_up()) is not None:
             return f"the calls of model {model} could not be used after {REPAIRS} repairs: {problem}"
         self._failures[model] = self._failures.get(model, 0) + 1
@@ -338,6 +343,8 @@ class Conductor:
     def _model(self, role: str) -> str:
         """The model that has the next turn of a role."""
         model = self.settings.model_of(role)
+        if self._closing in self._spent:
+            return PLAYBOOK
         return PLAYBOOK if self._takeover or self._failures.get(model, 0) >= MOST_FAILURES else model
 
     def _group(self, model: str) -> Group:
@@ -354,7 +361,8 @@ class Conductor:
         """The client of a role: every model of the list is metered on its own, and what any of them answers is kept, then made usable."""
         calls = Calls(self._record_call)
         clients = {spec: self._clients(spec) for spec in members_of(model)}
-        members = [(spec, MeteredClient(client, role, spec, calls, self.settings.price_of(spec))) for spec, client in clients.items()]
+        admit = None if model == PLAYBOOK else self._admit
+        members = [(spec, MeteredClient(one, role, spec, calls, self.settings.price_of(spec), admit)) for spec, one in clients.items()]
         first = members[0][1]
         if model == PLAYBOOK:
             return first
@@ -364,6 +372,19 @@ class Conductor:
         inner = first if len(members) == 1 else FallbackClient(members, lambda *what: self._stood_in(role, *what))
         keeping = KeepingClient(inner, KeptAnswers(self.log, lambda: self.turns, role, model), calls, replay)
         return RecoveringClient(keeping, role, self._repairs)
+
+    def _admit(self, tokens: int, usd: Decimal | None) -> None:
+        """Refuse a model call that the budget has no room for; the playbook goes on in its place."""
+        closing = self._closing
+        try:
+            self.meter.check_model(tokens, usd, closing=closing)
+        except MlteamError as error:
+            self._spent[closing] = str(error)
+            raise
+
+    @property
+    def _closing(self) -> bool:
+        return self.room.state.stage in (Stage.DOCUMENT, Stage.RELEASE)
 
     def _stood_in(self, role: str, failed: str, answered: str, error: Exception) -> None:
         reason = f"model {failed} failed: {_last_words(error)}; {answered} answers instead"

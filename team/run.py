@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from team.casting import split_specs
+from team.casting import PLAYBOOK, provider_of, split_specs
 from team.checkpoint import CutOff, read_cut_off
 from team.conductor import Clients, Conductor, Subscriber
 from team.documents import write_documents
@@ -168,11 +168,22 @@ def preflight(settings: Settings, clients: Clients = make_client) -> None:
     for model in settings.all_models:
         for spec in split_specs(model):
             clients(spec)
+            _check_price(settings, spec)
     kind = choose(settings.sandbox.kind, trusted_code=settings.playbook_alone).kind
     gpus_for(settings.device, settings.gpus, kind)
     _check_weights(settings)
     if kind != "docker":  # of what an image holds nothing is known here
         _check_preparers(settings.preparers)
+
+
+def _check_price(settings: Settings, spec: str) -> None:
+    """Refuse a limit in dollars for a model whose price nobody said."""
+    free = provider_of(spec)[0] in (PLAYBOOK, "replay")
+    if settings.max_cost is not None and settings.price_of(spec) is None and not free:
+        raise UsageError(
+            f"--max-cost {settings.max_cost} needs the price of {spec}, which nobody said. Write it into a file that --config gives, in"
+            f" dollars per million tokens, such as prices: {{{spec!r}: {{input: 1.25, output: 10}}}}; or use --max-tokens."
+        )
 
 
 def _check_preparers(names: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -133,6 +134,10 @@ class Settings(BaseSettings):
     """Model of all roles: playbook, openai:MODEL[@URL], anthropic:MODEL[@URL] or replay:RUN; with commas, the next one stands in."""
     models: Models = Models()
     """Models of single roles, spelt in the same way: `models.engineer`."""
+    max_cost: Decimal | None = Field(None, gt=0)
+    """Dollars that models may cost in all; the playbook finishes the run when they are spent. None means no limit."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Tokens that models may take in all, input and output; None means no limit."""
     prices: dict[str, Price] = {}
     """Dollars per million tokens by model, such as `{"openai:MODEL": {input: 1.25, output: 10}}`; without one the cost is not known."""
     sandbox: Sandbox = AutoSandbox()

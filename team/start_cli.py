@@ -59,6 +59,10 @@ def run(
     gap: Annotated[str | None, typer.Option(help="Time between what is learned from and what is predicted, such as 7d.")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose values must stay on one side of a split.")] = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows in time.")] = None,
+    max_cost: Annotated[
+        str | None, typer.Option(help="Most dollars for models; then the playbook goes on. Their prices stand in --config.")
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Most tokens for models, input and output; then the playbook goes on.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="Most milliseconds that the model may take for a single row.")] = None,
     max_size_mb: Annotated[float | None, typer.Option(help="Most MB that the saved model may take.")] = None,
     interpretable: Annotated[bool | None, typer.Option("--interpretable", help="Only linear models and single trees, no blend.")] = None,

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
+from autogen_core.tools import Tool, ToolSchema
 
 from team.casting import PLAYBOOK, Price, provider_of
 from team.models.answers import read_answer, write_answer
@@ -38,6 +39,10 @@ class ModelCall:
 
 
 Record = Callable[[ModelCall], None]
+Admit = Callable[[int, Decimal | None], None]
+REPLY_TOKENS = 400
+"""What an answer is expected to take."""
+CHARS_A_TOKEN = 4
 
 
 class MeteredClient(DelegatingClient):
@@ -45,17 +50,29 @@ class MeteredClient(DelegatingClient):
 
     Args:
         price: of the model; None where nobody said, and then no call has one.
+        admit: asked before each call, with the tokens and dollars that it is likely to take; raises where they are not to be spent.
     """
 
     component_provider_override = "team.models.metering.MeteredClient"
 
-    def __init__(self, inner: ChatCompletionClient, role: str, spec: str, record: Record, price: Price | None = None) -> None:
+    def __init__(
+        self,
+        inner: ChatCompletionClient,
+        role: str,
+        spec: str,
+        record: Record,
+        price: Price | None = None,
+        admit: Admit | None = None,
+    ) -> None:
         super().__init__(inner)
-        self._role, self._record = role, record
+        self._role, self._record, self._admit = role, record, admit
         self._provider, self._model = provider_of(spec)
         self._price = price
 
     async def create(self, messages: Sequence[LLMMessage], **options: Any) -> CreateResult:
+        if self._admit is not None:
+            tokens = expected_tokens(messages, options.get("tools", ()))
+            self._admit(tokens + REPLY_TOKENS, self._price.of(tokens, REPLY_TOKENS) if self._price is not None else None)
         start = time.perf_counter()
         try:
             result = await cancellable(self._inner.create(messages, **options), options.get("cancellation_token"))
@@ -87,6 +104,13 @@ class MeteredClient(DelegatingClient):
                 usage.retries,
             )
         )
+
+
+def expected_tokens(messages: Sequence[LLMMessage], tools: Sequence[Tool | ToolSchema]) -> int:
+    """About how many tokens a request has, without a tokenizer, which would have to be downloaded."""
+    text = sum(len(str(message.content)) for message in messages)
+    shapes = sum(len(str(tool if isinstance(tool, dict) else tool.schema)) for tool in tools)
+    return (text + shapes) // CHARS_A_TOKEN
 
 
 class Answers(Protocol):
