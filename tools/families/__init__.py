@@ -14,7 +14,7 @@ from tools.candidates import CODE, ENSEMBLE
 from tools.contract import Task
 from tools.families.base import Family
 from tools.families.custom import FAMILIES_BROUGHT
-from tools.families.weights import FOUNDATION
+from tools.families.weights import FOUNDATION, OFFLINE
 
 # In the order in which a search takes them: quick and telling ones first.
 MODULES = {
@@ -178,7 +178,9 @@ def _libraries(name: str) -> set[str]:
 def load_libraries(names: list[str]) -> None:
     """Import what the families need, before any alarm is set: one that strikes inside an import leaves half a module."""
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    wanted = set().union(*map(_libraries, names)) - set(FOUNDATION)  # imported after they were told to stay offline
+    wanted = set().union(*map(_libraries, names))
+    if wanted & set(FOUNDATION):
+        os.environ.update(OFFLINE)
     for library in sorted(wanted):
         if find_spec(library) is not None:
             import_module(library)

@@ -20,15 +20,13 @@ from tools.families.base import Family
 from tools.families.fitted import Raw
 from tools.families.matrix import encoder_for
 from tools.families.setting import Array, FitContext, Params, Setting
-from tools.families.weights import Kind, checkpoint, expected, folder
+from tools.families.weights import OFFLINE, Kind, checkpoint, expected, folder
 from tools.features import TableEncoder
 
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
-OFFLINE = {"HF_HUB_OFFLINE": "1", "TABPFN_NO_BROWSER": "1", "TABPFN_DISABLE_TELEMETRY": "1"}
-"""What keeps the libraries from looking for anything elsewhere."""
 COPIES = 4
 """Passes over a table whose columns and classes are dealt anew, which are averaged; the libraries take eight, which takes twice as long."""
 

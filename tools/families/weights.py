@@ -16,6 +16,8 @@ PATTERNS = {
 """Names of checkpoint files by family, as their makers name them."""
 FOUNDATION = tuple(PATTERNS)
 """Families of models that were trained before and learn a table by reading it (in-context learning)."""
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TABPFN_NO_BROWSER": "1", "TABPFN_DISABLE_TELEMETRY": "1"}
+"""What keeps the libraries from looking for anything elsewhere."""
 _ENDS = (".ckpt", ".safetensors")
 
 
