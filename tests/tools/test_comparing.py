@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -71,6 +73,20 @@ def test_wilcoxon_is_scipys_and_says_how_low_it_can_go() -> None:
     five = wilcoxon([a + step for a, step in zip(A, (1, 2, 3, 4, 5), strict=True)], A)
     assert five.p == pytest.approx(0.0625)
     assert "0.062" in five.note
+
+
+def test_wilcoxon_of_many_folds_with_ties_is_exact_and_ends() -> None:
+    rng = np.random.default_rng(0)
+    steps = rng.choice([-3, -2, -1, 1, 2, 3, 4], 12).astype(float)
+    ranks = stats.rankdata(np.abs(steps))
+    signs = np.array(list(product([0, 1], repeat=12)))
+    sums, above = signs @ ranks, ranks[steps > 0].sum()
+    expected = min(1.0, 2 * min((sums <= above + 1e-9).mean(), (sums >= above - 1e-9).mean()))
+    assert wilcoxon(steps, np.zeros(12)).p == pytest.approx(expected)
+    many = rng.choice([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0], 100)
+    found = wilcoxon(many, np.zeros(100))
+    assert found.p == pytest.approx(stats.wilcoxon(many, method="asymptotic").pvalue, abs=0.005)
+    assert found.statistic == stats.wilcoxon(many, method="asymptotic").statistic
 
 
 def test_wilcoxon_is_exact_with_ties_and_without_the_folds_that_agree() -> None:
