@@ -44,7 +44,7 @@ def test_the_tests_are_those_of_the_fold_scores_and_of_the_scored_predictions(go
     (pair,) = found.pairs
     tests = {test.test: test for test in pair.tests}
     assert set(tests) == {"corrected_t", "wilcoxon", "bootstrap", "delong"}
-    by_hand = corrected_resampled_t(found.runs[0].winner.fold_scores, found.runs[1].winner.fold_scores, 1 / 4)
+    by_hand = corrected_resampled_t(found.runs[0].winner.fold_scores, found.runs[1].winner.fold_scores, 1 / 7)
     assert tests["corrected_t"].p == by_hand.p
     mine, other = Vault(good).scored(), Vault(bad).scored()
     by_hand = delong(mine.labels, mine.predictions[:, 1], other.predictions[:, 1])
