@@ -46,7 +46,7 @@ async def test_a_turn_is_tool_calls_and_last_words(tmp_path: Path) -> None:
         first, second = scene.planner.requests
         assert first.tools == ["record_plan"]
         assert isinstance(first.messages[0], SystemMessage)
-        assert "You plan the experiment" in first.messages[0].content
+        assert "You are the planner" in first.messages[0].content
         assert isinstance(first.messages[-1], UserMessage)
         assert isinstance(second.messages[-1], FunctionExecutionResultMessage)
 

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from tests.tools.conftest import mixed
+from tools.columns import coerce, infer_schema
+from tools.vectorizing import vectorizer_for
+
+
+def test_any_table_becomes_finite_numbers_of_the_same_width() -> None:
+    frame = mixed().drop(columns="outcome").assign(never=np.nan, huge=np.inf)
+    schema = infer_schema(frame, None)
+    rows = coerce(frame, schema)
+    vectorizer = vectorizer_for(schema.columns, text=True, dates=True, rows=len(rows), seed=0)
+    matrix = np.asarray(vectorizer.fit_transform(rows))
+    assert np.isfinite(matrix).all()
+    gaps = pd.DataFrame({name: [None] * 3 for name in frame}, dtype=object)
+    assert np.asarray(vectorizer.transform(coerce(gaps, schema))).shape == (3, matrix.shape[1])
+
+
+def test_a_number_is_marked_where_it_is_missing_and_left_out_where_it_never_was() -> None:
+    frame = pd.DataFrame({"a": [1.0, 2.0, np.nan, 4.0] * 10, "b": [np.nan] * 40, "c": [0.0, 1.0] * 20})
+    schema = infer_schema(frame, None)
+    vectorizer = vectorizer_for(schema.columns, text=True, dates=True, rows=40, seed=0)
+    assert np.asarray(vectorizer.fit_transform(coerce(frame, schema))).shape == (40, 3), "a, c, and that a is missing"
