@@ -128,7 +128,7 @@ def test_a_round_is_judged_by_the_number_of_candidates_that_were_tried(pick: Cal
     old, new = before.candidates[0], max(after.candidates, key=lambda c: c.score)
     differences = np.subtract(new.fold_scores, old.fold_scores)
     assert few.gain == many.gain == pytest.approx(new.score - old.score)
-    assert few.noise == many.noise == pytest.approx(np.sqrt(1 / 5 + 1 / 4) * differences.std(ddof=1), rel=0.02)
+    assert few.noise == many.noise == pytest.approx(np.sqrt(1 / 8 + 1 / 7) * differences.std(ddof=1), rel=0.02)
     assert few.margin is not None
     assert many.margin is not None
     assert 0 < few.margin < many.margin

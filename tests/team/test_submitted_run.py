@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pandas as pd
 import pytest
-from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, SystemMessage
 
 from team.events import CandidateScored, HoldoutScored, StageEnded, ToolReturned
 from team.log import read_events
-from team.models.delegating import DelegatingClient
 from team.playbook import PlaybookClient
 from team.predict import predict
 from team.run import start
@@ -45,27 +42,13 @@ CRITIC: list[Line] = [
 ]
 
 
-class Cast(DelegatingClient):
-    """The playbook in all roles but those that have a script."""
-
-    component_provider_override = "tests.team.test_submitted_run.Cast"
-
-    def __init__(self, scripts: dict[str, ScriptedClient]) -> None:
-        super().__init__(PlaybookClient())
-        self._scripts = scripts
-
-    async def create(self, messages: Sequence[LLMMessage], **options: Any) -> CreateResult:  # type: ignore[override]  # the base's keywords
-        title = next(m.content for m in messages if isinstance(m, SystemMessage)).split("\n")[0]
-        client: ChatCompletionClient = self._scripts.get(title, self._inner)
-        return await client.create(messages, **options)
-
-
 @pytest.fixture(scope="module")
 def submitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], RunDir]:
-    scripts = {"# Engineer": ScriptedClient(ENGINEER), "# Critic": ScriptedClient(CRITIC)}
+    scripts = {"scripted:engineer": ScriptedClient(ENGINEER), "scripted:critic": ScriptedClient(CRITIC)}
+    models = {name.partition(":")[2]: name for name in scripts}
     settings = {"source": "sklearn:breast_cancer", "target": "target", "folds": 2, "time": "200s", "sandbox": "bubblewrap"}
     out = tmp_path_factory.mktemp("runs")
-    summary = start(load_settings({**settings, "out": out, "model": "scripted"}), clients=lambda _: Cast(scripts))
+    summary = start(load_settings({**settings, "out": out, "models": models}), clients=lambda spec: scripts.get(spec) or PlaybookClient())
     for script in scripts.values():
         script.assert_complete()
     return summary, RunDir(Path(summary["run"]))
@@ -87,7 +70,7 @@ def test_it_is_selected_scored_and_packaged(submitted: tuple[dict[str, Any], Run
     report = run.report.read_text()
     assert "Models written as code" in report
     assert "What the language models bought" in report
-    assert "scaled, since nothing of the engine" in " ".join(report.split())
+    assert "the best of 1 model that roles wrote, scaled, is" in " ".join(report.split())
 
 
 def test_its_package_predicts_in_a_fresh_process(submitted: tuple[dict[str, Any], RunDir], tmp_path: Path) -> None:
