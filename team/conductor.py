@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import platform
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from team.briefing import SAID_SHOWN, brief
 from team.budget import Limits, Meter
-from team.casting import PLAYBOOK, members_of
+from team.cast import Cast, Clients, last_words
+from team.casting import PLAYBOOK
 from team.cells import CellJournal
 from team.checkpoint import Checkpoint, CutOff
 from team.documents import write_documents
@@ -24,8 +22,6 @@ from team.events import (
     Event,
     FellBack,
     KernelChanged,
-    MessageSpoken,
-    ModelCalled,
     RunEnded,
     RunStarted,
     SandboxChosen,
@@ -36,18 +32,12 @@ from team.events import (
 )
 from team.evidence import Evidence
 from team.grace import left_out, surrender, verdict
-from team.group import Group
 from team.host import Host
-from team.journal import Journal, KeptAnswers
+from team.journal import Journal
 from team.log import EventLog
-from team.models.fallback import FallbackClient
-from team.models.metering import Calls, KeepingClient, MeteredClient, ModelCall
-from team.models.recovering import REPAIRS, RecoveringClient
-from team.models.replay import ReplayClient
 from team.quarantine import Quarantine
-from team.repairs import RepairDesk
 from team.replaying import replay
-from team.roles import NAMES, prompts_version
+from team.roles import prompts_version
 from team.rundir import RunDir, write_atomic
 from team.sandbox import Kernel, open_kernel
 from team.sandbox import Limits as KernelLimits
@@ -67,8 +57,6 @@ from tools.device import VARIABLE
 from tools.recording import load_tracker
 
 if TYPE_CHECKING:
-    from autogen_core.models import ChatCompletionClient
-
     from tools.submission import Scored
 
 VERSIONED = (
@@ -85,12 +73,7 @@ VERSIONED = (
     "pandas",
     "numpy",
 )
-MOST_FAILURES = 2
-"""Turns in a row that a model may fail before it is not asked again in this run; its client has retried by then."""
-
 Subscriber = Callable[[Event], None]
-Clients = Callable[[str], "ChatCompletionClient"]
-"""Makes a model client of a spec."""
 
 
 class Conductor:
@@ -100,7 +83,7 @@ class Conductor:
         self, run: RunDir, settings: Settings, subscribers: Sequence[Subscriber], clients: Clients, cut_off: CutOff | None = None
     ) -> None:
         """`cut_off`: where an earlier process left the run; None for a new one."""
-        self.run_dir, self.settings, self._clients = run, settings, clients
+        self.run_dir, self.settings = run, settings
         self._cut_off = cut_off
         at = cut_off.checkpoint if cut_off else Checkpoint(state=State(trials_spent=settings.trials == 0))
         self.log = Journal(EventLog(run.events), run.replies, cut_off.tail if cut_off else (), at.turns)
@@ -116,7 +99,6 @@ class Conductor:
         # Seconds are counted by a clock that nobody sets, and those of earlier processes are added.
         self._began = time.perf_counter() - at.seconds
         self._stage_began, self._stage_searched = time.perf_counter() - at.stage_seconds, at.stage_searched
-        self._takeover, self._failures = at.takeover, dict(at.failures)
         self._thread = at.thread
         self._limits = KernelLimits(**settings.sandbox.model_dump(include=set(KernelLimits.model_fields)))
         host = Host(run, settings, self.vault, lambda: self.room.state, self._cross_validate)
@@ -129,11 +111,7 @@ class Conductor:
             kernel=self._open_kernel,
             state=at.state,
         )
-        self._repairs = RepairDesk(self.log.append, lambda: self.room.state, lambda: self.turns)
-        self._groups: dict[str, Group] = {}
-        self._replays: list[ReplayClient] = []
-        self._spent: dict[bool, str] = {}
-        """Why no model is asked any more, before the closing stages (False) and in them (True)."""
+        self._cast = Cast(settings, clients, self.room, self.log, self._stack, lambda: self.turns, at.takeover, dict(at.failures))
 
     async def go(self) -> dict[str, Any]:
         """From the first stage to the last; whatever happens, the log says how it ended."""
@@ -208,8 +186,8 @@ class Conductor:
             usage=self.meter.usage,
             turns=self.turns,
             thread=self._thread,
-            takeover=self._takeover,
-            failures=self._failures,
+            takeover=self._cast.takeover,
+            failures=self._cast.failures,
             seconds=now - self._began,
             stage_seconds=now - self._stage_began,
             stage_searched=self._stage_searched,
@@ -246,55 +224,45 @@ class Conductor:
 
     async def _speak(self, role: str, stage: Stage) -> None:
         """The role's turn; when its model fails, the playbook takes it over, from what the tools have done by then."""
-        model = self._model(role)
+        model = self._cast.model(role)
         briefing, begun = self._open_turn(role, stage, model), time.perf_counter()
         try:
-            last = await self._group(model).turn(role, briefing)
+            last = await self._cast.group(model).turn(role, briefing)
         except Exception as error:
             self._raise_fatal()
-            reason = _last_words(error)
+            reason = last_words(error)
             self.log.append(TurnEnded(turn=self.turns, role=role, status="failed", seconds=time.perf_counter() - begun, error=reason))
             if model == PLAYBOOK:
                 self.room.trouble = f"the {role} failed: {reason}"
                 return  # a turn without a fact: a few of them end the stage, one of them need not end the run
-            self.log.append(FellBack(stage=stage, role=role, reason=self._why_fallen_back(model, reason)))
+            self.log.append(FellBack(stage=stage, role=role, reason=self._cast.why_fallen_back(model, reason)))
             briefing, begun = self._open_turn(role, stage, PLAYBOOK), time.perf_counter()
             try:
-                last = await self._group(PLAYBOOK).turn(role, briefing)
+                last = await self._cast.group(PLAYBOOK).turn(role, briefing)
             except Exception as second:
                 self._raise_fatal()
                 self.room.trouble = f"the {role} failed: {second}"
                 return
         else:
-            self._failures.pop(model, None)
+            self._cast.succeeded(model)
         self._raise_fatal()
         self._thread = [*self._thread, (role, last)][-SAID_SHOWN:]
         self.log.append(TurnEnded(turn=self.turns, role=role, status="ok", seconds=time.perf_counter() - begun))
-
-    def _why_fallen_back(self, model: str, reason: str) -> str:
-        """Why the playbook speaks in the model's place: for this step where its calls were of no use, for good where it fails again."""
-        if (told := self._spent.get(self._closing)) is not None:
-            return f"{told}; the playbook goes on from here"
-        if (problem := self._repairs.take_given_up()) is not None:
-            return f"the calls of model {model} could not be used after {REPAIRS} repairs: {problem}"
-        self._failures[model] = self._failures.get(model, 0) + 1
-        suffix = "; the playbook goes on from here" if self._failures[model] >= MOST_FAILURES else ""
-        return f"{reason}{suffix}" if "," in model else f"model {model} failed: {reason}{suffix}"
 
     def _raise_fatal(self) -> None:
         """Raise what a tool call met that no role can mend, or a replay that went another way than its recording."""
         if self.room.fatal is not None:
             raise self.room.fatal
-        if found := next((client.diverged for client in self._replays if client.diverged), None):
-            raise found
+        if self._cast.diverged is not None:
+            raise self._cast.diverged
 
     def _advance(self, before: State, state: State) -> None:
         assert before.stage is not None
         ended = outcome(state)
         after = after_turn(state)
-        if ended is None and stuck(after, by_rule=self._takeover or self.settings.playbook_alone):
-            if self._model(speaker(before)) != PLAYBOOK:
-                self._takeover = True
+        if ended is None and stuck(after, by_rule=self._cast.takeover or self.settings.playbook_alone):
+            if self._cast.model(speaker(before)) != PLAYBOOK:
+                self._cast.takeover = True
                 reason = f"{MAX_TURNS_A_VISIT} turns brought no fact that ends the stage"
                 self.log.append(FellBack(stage=before.stage, role=speaker(before), reason=reason))
                 after = after.model_copy(update={"turns_in_visit": 0})
@@ -304,7 +272,7 @@ class Conductor:
             self.log.append(FellBack(stage=Stage.RELEASE, role="release_manager", reason="the tracker did not take the run"))
         self.room.state = after
         if after.stage != before.stage or after.visit != before.visit:
-            self._takeover = False
+            self._cast.takeover = False
             searched = self.meter.usage.search_s - self._stage_searched
             now = time.perf_counter()
             self.log.append(
@@ -339,64 +307,6 @@ class Conductor:
             raise MlteamError(verdict(state, self.room.trouble))
         self.log.append(FellBack(stage=state.stage, role=PLAYBOOK, reason=given_up.reason, what=given_up.what))
         return given_up.outcome, skip(state)
-
-    def _model(self, role: str) -> str:
-        """The model that has the next turn of a role."""
-        model = self.settings.model_of(role)
-        if self._closing in self._spent:
-            return PLAYBOOK
-        return PLAYBOOK if self._takeover or self._failures.get(model, 0) >= MOST_FAILURES else model
-
-    def _group(self, model: str) -> Group:
-        """The group in which a turn of `model` is taken: that of the settings' models, or that of the playbook, which stands in."""
-        kind = PLAYBOOK if model == PLAYBOOK else "models"
-        if kind not in self._groups:
-            clients = {role: self._client(role, PLAYBOOK if kind == PLAYBOOK else self.settings.model_of(role)) for role in NAMES}
-            for client in clients.values():
-                self._stack.push_async_callback(client.close)
-            self._groups[kind] = Group(clients, self.room, self._spoken, short=kind != PLAYBOOK)
-        return self._groups[kind]
-
-    def _client(self, role: str, model: str) -> ChatCompletionClient:
-        """The client of a role: every model of the list is metered on its own, and what any of them answers is kept, then made usable."""
-        calls = Calls(self._record_call)
-        clients = {spec: self._clients(spec) for spec in members_of(model)}
-        admit = None if model == PLAYBOOK else self._admit
-        members = [(spec, MeteredClient(one, role, spec, calls, self.settings.price_of(spec), admit)) for spec, one in clients.items()]
-        first = members[0][1]
-        if model == PLAYBOOK:
-            return first
-        replay = clients.get(model)
-        replay = replay if isinstance(replay, ReplayClient) else None
-        self._replays += [replay] if replay else []
-        inner = first if len(members) == 1 else FallbackClient(members, lambda *what: self._stood_in(role, *what))
-        keeping = KeepingClient(inner, KeptAnswers(self.log, lambda: self.turns, role, model), calls, replay)
-        return RecoveringClient(keeping, role, self._repairs)
-
-    def _admit(self, tokens: int, usd: Decimal | None) -> None:
-        """Refuse a model call that the budget has no room for; the playbook goes on in its place."""
-        closing = self._closing
-        try:
-            self.meter.check_model(tokens, usd, closing=closing)
-        except MlteamError as error:
-            self._spent[closing] = str(error)
-            raise
-
-    @property
-    def _closing(self) -> bool:
-        return self.room.state.stage in (Stage.DOCUMENT, Stage.RELEASE)
-
-    def _stood_in(self, role: str, failed: str, answered: str, error: Exception) -> None:
-        reason = f"model {failed} failed: {_last_words(error)}; {answered} answers instead"
-        self.log.append(FellBack(stage=str(self.room.state.stage), role=role, reason=reason))
-
-    def _spoken(self, role: str, text: str) -> None:
-        self.log.append(MessageSpoken(turn=self.turns, role=role, text=text))
-
-    def _record_call(self, call: ModelCall) -> None:
-        self.meter.charge_model(call.input_tokens, call.output_tokens, call.usd)
-        facts = asdict(call) | {"usd": None if call.usd is None else float(call.usd)}
-        self.log.append(ModelCalled(turn=self.turns, **facts))
 
     async def _open_kernel(self) -> Kernel:
         if self._kernel is None:
@@ -440,12 +350,6 @@ class Conductor:
         total = time.perf_counter() - self._began
         summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}
         return summary
-
-
-def _last_words(error: Exception) -> str:
-    """An error in a line. AutoGen gives a whole traceback as its text, whose last line is what was raised."""
-    text = str(error).strip()
-    return re.sub(r"^team\.errors\.\w+: ", "", text.splitlines()[-1])[:400] if text else type(error).__name__
 
 
 def _versions() -> dict[str, str]:

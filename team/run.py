@@ -12,9 +12,10 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from team.cast import Clients
 from team.casting import PLAYBOOK, provider_of, split_specs
 from team.checkpoint import CutOff, read_cut_off
-from team.conductor import Clients, Conductor, Subscriber
+from team.conductor import Conductor, Subscriber
 from team.documents import write_documents
 from team.errors import MlteamError, PrerequisiteMissing, UsageError
 from team.events import RunEnded
