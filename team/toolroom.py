@@ -144,7 +144,8 @@ class Toolroom:
         self._charge(searched, outcome)
         if outcome.status != "ok":
             self.trouble = f"{name} did not work: {outcome.last_line}"
-        outcome.text = cut(outcome.text)
+        if outcome.result is None:  # facts stay whole: half a document of JSON is none, and models are shown them shortened
+            outcome.text = cut(outcome.text)
         self.emit(
             ToolReturned(
                 call=call,

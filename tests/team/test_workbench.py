@@ -180,6 +180,14 @@ async def test_a_log_that_cannot_be_written_ends_the_run_and_never_raises_into_t
         assert isinstance(r.room.fatal, ValueError)
 
 
+async def test_facts_are_handed_on_whole_however_long_they_are(tmp_path: Path) -> None:
+    steps = ["Look closely. " * 100] * 20
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        result = await call(r, "planner", "record_plan", approach="a", steps=steps, families=[], risks=[])
+        assert len(text(result)) > OBSERVATION_CHARS
+        assert json.loads(text(result))["steps"] == steps
+
+
 def test_long_observations_keep_head_and_tail() -> None:
     shown = cut("a" * OBSERVATION_CHARS + "b" * OBSERVATION_CHARS)
     assert shown.startswith("aaa")
