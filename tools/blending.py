@@ -18,12 +18,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_ROWS = 20_000
 """Out-of-fold rows that decide the weights; beyond, a sample does."""
-BAGS, BAG_SHARE = 8, 0.6
+BAGS, BAG_SHARE = 5, 0.6
 """Greedy weights are the mean of so many choices, each made on this share of the rows, where rows are few enough to mislead one."""
 LEAST_WEIGHT = 0.02
 """A member with less than this is not worth fitting."""
-BAGGED_CELLS = 100_000
-"""Predictions, candidates times rows, up to which that is so."""
+BAGGED_CELLS, RANKED = 50_000, 10
+"""Predictions, candidates times rows, up to which that is so; those of a metric that ranks rows, which takes longer, count more."""
 
 
 def cross_weighed(predictions: Array, problem: Problem, deadline: Deadline) -> tuple[Array, Array]:
@@ -50,7 +50,8 @@ def cross_weighed(predictions: Array, problem: Problem, deadline: Deadline) -> t
     def fit(learn: Array, share: float) -> Array:
         if len(learn) > MOST_ROWS:
             learn = np.sort(np.random.default_rng(problem.contract.seed).choice(learn, MOST_ROWS, replace=False))
-        bags = _bags(learn, truth, problem) if bagged and said.shape[0] * len(learn) <= BAGGED_CELLS else [learn]
+        few = said.shape[0] * len(learn) * (RANKED if ranks else 1) <= BAGGED_CELLS
+        bags = _bags(learn, truth, problem) if bagged and few else [learn]
         until, found = deadline.share(share), []
         for bag in bags:
             chosen = by_fold(loss, folds[bag]) if ranks else loss

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from tools.problem import Problem
 
 MOST_MEMBERS = 25
-WORSE = 2.0
-"""Standard errors over folds by which a blend must be worse than the best single candidate for that to be taken instead."""
+WORSE = 4.0
+"""Standard errors over folds by which a blend must be worse than the best single candidate for that to be taken instead: so many that its
+weights must be at fault, since the best of many was picked on these very folds."""
 PROVEN = 0.5
 """Standard errors over folds that a second layer must gain, at the least, to be kept: one that gains nothing costs nothing but its time."""
 
@@ -58,7 +59,7 @@ class EnsembleResult(BaseModel):
     real: bool
     """Whether the gain exceeds its standard error."""
     recommended: str
-    """The candidate to go on with: the ensemble, unless it is worse than the best single one by more than two standard errors.
+    """The candidate to go on with: the ensemble, unless it is worse than the best single one by more than four standard errors.
     The best of many is flattered by having been picked on these folds; the ensemble's weights never saw theirs."""
     refit_seconds: float
     """About how long fitting all members once on all rows takes."""
