@@ -174,6 +174,7 @@ def fit_model(
         ToolFailed: when a member's own code fails.
     """
     parts = members_of(space, candidate)
+    places = {part[0].name: place for place, part in enumerate(parts)}
     # Heaviest last, so that time left over by the others is its own.
     parts.sort(key=lambda part: part[0].fit_seconds)
     costs = [max(0.05, part[0].fit_seconds) for part in parts]
@@ -185,6 +186,8 @@ def fit_model(
             members.append(_fit_member(space, record, weight, problem, share))
         if after is not None:
             after(record.name)
+    # Seconds must not decide in which order predictions are added up, or equal runs would differ in their last digits.
+    members.sort(key=lambda member: places[member.candidate.name])
     calibration = candidate.calibration if candidate.family == ENSEMBLE else None
     stack = _fit_stack(space, candidate.stack) if candidate.stack else None
     return FittedModel(
