@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -130,7 +129,6 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in tries], indent=1), encoding="utf-8")
     print(table(tries))
-    sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class EnsembleResult(BaseModel):
 
     candidate: CandidateFacts
     members: list[Member]
-    """Of the average, which has the part of the prediction that the learners of `stack` leave."""
+    """Of the average, which has the part of the prediction that `stack` leaves."""
     best_single: str
     best_single_score: float
     gain: float

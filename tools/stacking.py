@@ -2,7 +2,7 @@
 
 Where a weighted average can only trust a candidate everywhere alike, a second layer learns which one to trust for which class and
 at which level. It has few rows to learn that from and every reason to overfit, so it must prove itself: its part in the
-prediction is chosen like a member's weight, and it is kept only where that gains more than noise on folds that it never saw.
+prediction is chosen like a member's weight, and it is kept only where the whole gains on folds that it never saw (`tools.ensembling`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.deadline import DeadlineReached
+from tools.deadline import Deadline, DeadlineReached
 from tools.stack import Stack
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tools.candidates import Candidate
-    from tools.deadline import Deadline
     from tools.families.fitted import Fitted
     from tools.families.setting import Params, Setting
     from tools.problem import Problem
