@@ -114,7 +114,8 @@ def _tabular(t: Transcript) -> list[str]:
         families = [f for f in families if f not in ("extra_trees", "random_forest")]
     if rows < FEW_ROWS:
         # Averages of many trees and strong regularisation hold up best on few rows.
-        families = [*ordered, "catboost", "extra_trees", "random_forest", "lightgbm", "xgboost", "sparse_linear"]
+        families = [*ordered, "catboost", "extra_trees", "random_forest", "lightgbm", "xgboost", "mlp", "sparse_linear"]
+    families += ["linear"]  # whose first configuration is a baseline already: the others shrink more and less
     return families + [f for f in t.brought if t.task in OPEN and f not in families and (f in planned or not planned)]
 
 
@@ -132,6 +133,6 @@ def _listed(candidates: list[dict[str, Any]]) -> str:
 
 
 def _skips(result: dict[str, Any]) -> str:
-    skipped = result.get("skipped", [])
+    skipped = [s for s in result.get("skipped", []) if not s["reason"].startswith("trained already")]
     named = "; ".join(f"{s['name']} ({s['reason']})" for s in skipped[:4])
     return f" Skipped: {named}." if skipped else ""
