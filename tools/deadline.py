@@ -75,7 +75,8 @@ class Deadline:
         """Raise `DeadlineReached` inside the block when it runs `grace` seconds past the deadline.
 
         The last guard for code that never asks. It works in the main thread of systems with POSIX signals and does
-        nothing elsewhere; compiled code is interrupted only when it returns to Python.
+        nothing elsewhere; compiled code is interrupted only when it returns to Python. There is one timer in a process: what
+        was set on it before, by an alarm around this one or by somebody else, waits and goes on after the block.
         """
         usable = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
         if not usable or math.isinf(self._end):
@@ -97,6 +98,8 @@ class Deadline:
             else:
                 told(what)
 
+        waiting_s, every_s = signal.setitimer(signal.ITIMER_REAL, 0)
+        began = time.monotonic()
         before = signal.signal(signal.SIGALRM, strike)
         sys.unraisablehook = lost
         try:
@@ -106,6 +109,8 @@ class Deadline:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
             sys.unraisablehook = told
+            if waiting_s:
+                signal.setitimer(signal.ITIMER_REAL, max(0.001, waiting_s - (time.monotonic() - began)), every_s)
 
 
 @contextmanager

@@ -57,6 +57,24 @@ def test_the_alarm_ends_code_that_never_asks() -> None:
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
+def test_an_alarm_inside_another_leaves_it_its_time() -> None:
+    reached = []
+
+    def run() -> None:
+        with Deadline(0.2).alarm():
+            with Deadline(100).alarm():
+                reached.append("the inner one's end")
+            with pytest.raises(DeadlineReached), Deadline(0.01).alarm():
+                spin()
+            reached.append("what comes after")
+            spin()
+
+    with pytest.raises(DeadlineReached):
+        run()
+    assert reached == ["the inner one's end", "what comes after"]
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
 def test_other_threads_go_without_alarm() -> None:
     passed = []
 
