@@ -82,7 +82,7 @@ COMPILE = build/pins/bin/uv pip compile --quiet --upgrade --no-build --no-annota
 .PHONY: pins
 pins: ## Settle the pinned set anew (a maintainer's job: needs the network)
 	rm -rf build/pins && $(PYTHON) -m venv build/pins
-	build/pins/bin/pip install --quiet '.[all,dev,bench]'
+	build/pins/bin/pip install --quiet '.[all,foundation,dev,bench]'
 	build/pins/bin/pip freeze --exclude mlteam | sed 's/+cpu$$//' | LC_ALL=C sort -f > constraints.txt
 	build/pins/bin/pip install --quiet uv
 	$(COMPILE) --generate-hashes --no-emit-package debugpy sandbox_image/requirements.in -o sandbox_image/requirements.lock
@@ -101,7 +101,7 @@ $(VENV)/.core: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.all: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[all,foundation,dev]'
 	touch $(VENV)/.core $@
 
 $(VENV)/.bench: $(VENV)/.core

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tools.contract import Contract
 from tools.metrics import find_metric
 from tools.metrics.ordinal import rps_losses
 from tools.metrics.regression import poisson_deviances
@@ -38,16 +39,26 @@ def mean_losses(problem: Problem, predictions: Array, decided: Array) -> tuple[A
 
 def loss_of_rows(problem: Problem, predictions: Array, decided: Array | None = None) -> tuple[Array, str]:
     """One loss a row, and what it is, see `row_losses`."""
-    contract, y = problem.contract, problem.y
+    if problem.contract.metric == "mase" and problem.units is not None:
+        return np.abs(predictions - problem.y) / problem.units, "absolute error in units of the seasonal naive one"
+    return losses_by_contract(problem.contract, problem.y, predictions, decided)
+
+
+def losses_by_contract(contract: Contract, y: Array, predictions: Array, decided: Array | None = None) -> tuple[Array, str]:
+    """One loss a row, and what it is, whatever is predicted: classes, values, labels, risks or quantiles.
+
+    Args:
+        y: codes or values, shape (n,); labels, (n, labels); signed times, (n,), see `tools.survival`.
+        predictions: (n, k) or (n,).
+        decided: see `row_losses`.
+    """
     if contract.predicts == "risk":
         return _misordered(y, predictions, contract.seed), MISORDERED
     if contract.predicts == "labels":
         return ((predictions - y) ** 2).mean(axis=1), BRIER
     if contract.predicts == "quantiles":
         return pinball_losses(y, predictions, np.asarray(contract.quantiles)), "pinball loss, the mean over levels"
-    if contract.metric == "mase" and problem.units is not None:
-        return np.abs(predictions - y) / problem.units, "absolute error in units of the seasonal naive one"
-    return row_losses(contract.metric, problem.n_classes, y, predictions, decided)
+    return row_losses(contract.metric, len(contract.classes), y, predictions, decided)
 
 
 def row_losses(metric: str, n_classes: int, y: Array, predictions: Array, decided: Array | None = None) -> tuple[Array, str]:
@@ -64,7 +75,7 @@ def row_losses(metric: str, n_classes: int, y: Array, predictions: Array, decide
     if n_classes == 0:
         if metric == "rmsle":
             return (np.log1p(np.maximum(predictions, 0)) - np.log1p(np.maximum(y, 0))) ** 2, "squared error of log(1 + value)"
-        if metric in ("mae", "median_ae", "wape"):
+        if metric in ("mae", "median_ae", "wape", "mase"):
             return np.abs(predictions - y), "absolute error"
         if metric == "mape":
             return np.abs(predictions - y) / np.maximum(np.abs(y), np.finfo(float).eps), "absolute error as a share of the true value"

@@ -173,8 +173,7 @@ def over_rows(contract: Contract, y: Array, mine: Array, other: Array, *, groupe
     from tools.metrics import find_metric
     from tools.metrics.decision import called
     from tools.problem import levels_of_rows
-    from tools.quantiles import pinball_losses
-    from tools.row_losses import row_losses
+    from tools.row_losses import losses_by_contract
 
     if grouped:
         return [], ["over rows: rows of one group are alike, and these tests take each for one of its own"]
@@ -190,16 +189,11 @@ def over_rows(contract: Contract, y: Array, mine: Array, other: Array, *, groupe
         )
     else:
         untested.append(f"bootstrap: {len(y):,} rows are too many to be drawn again and again")
-    if find_metric(contract.metric).needs == "label":
+    if contract.predicts == "classes" and find_metric(contract.metric).needs == "label":
         calls = called(contract, mine), called(contract, other)
         tests += [mcnemar(y, *calls), mcnemar_chi2(y, *calls)]
     else:
-        levels = contract.quantiles
-        losses = [
-            pinball_losses(y, p, np.asarray(levels)) if levels else row_losses(contract.metric, len(contract.classes), y, p)[0]
-            for p in (mine, other)
-        ]
-        tests.append(wilcoxon_rows(*losses))
+        tests.append(wilcoxon_rows(*(losses_by_contract(contract, y, p)[0] for p in (mine, other))))
     return tests, untested
 
 

@@ -76,6 +76,10 @@ def predictions(h: Hosting, table: str, noise: float) -> np.ndarray:
     rng = np.random.default_rng(len(y))
     if contract.quantiles:
         return y[:, None] + noise * y.std() * (rng.normal(size=(len(y), 1)) + norm.ppf(contract.quantiles))
+    if contract.predicts == "labels":
+        return 1 / (1 + np.exp(-4 * (y - 0.5) - 2 * noise * rng.normal(size=y.shape)))
+    if contract.predicts == "risk":
+        return -np.log(np.abs(y)) + noise * rng.normal(size=len(y))
     if contract.task == "regression":
         return y + noise * y.std() * rng.normal(size=len(y))
     margin = np.eye(len(contract.classes))[y] + noise * rng.normal(size=(len(y), len(contract.classes)))

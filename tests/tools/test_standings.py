@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binom
 
@@ -20,9 +22,9 @@ from tools.spec import ToolRefused
 from tools.standings import compare_models
 
 
-def hosting(tmp_path: Path, noises: dict[str, float], source: str = "sklearn:breast_cancer", **settings: object) -> Hosting:
+def hosting(tmp_path: Path, noises: dict[str, float], source: str = "sklearn:breast_cancer", **settings: Any) -> Hosting:
     """A run with candidates `family-1` that err by so much, scored by the host."""
-    h = Hosting(tmp_path / "runs", source, **{"target": "target", **settings})  # type: ignore[arg-type]
+    h = Hosting(tmp_path / "runs", source, **{"target": "target", **settings})
     fetch_data(h.host)
     seal_holdout(h.host)
     rows = []
@@ -62,6 +64,31 @@ def test_numbers_are_tested_too(tmp_path: Path) -> None:
     h = hosting(tmp_path, {"a": 0.5, "b": 0.9}, source="sklearn:diabetes")
     (rival,) = compare_models(h.host).rivals
     assert {test.test for test in rival.tests} == {"corrected_t", "wilcoxon", "bootstrap"}
+    assert rival.apart
+
+
+def table(path: Path, **columns: np.ndarray) -> str:
+    pd.DataFrame(columns).to_csv(path, index=False)
+    return str(path)
+
+
+def test_labels_are_tested_row_by_row(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    source = table(tmp_path / "two.csv", x=rng.normal(size=300), a=rng.integers(2, size=300), b=rng.integers(2, size=300))
+    h = hosting(tmp_path, {"a": 0.3, "b": 3.0}, source=source, target="a,b", task="multilabel")
+    (rival,) = compare_models(h.host).rivals
+    assert {test.test for test in rival.tests} == {"corrected_t", "wilcoxon", "bootstrap"}
+    assert rival.apart
+
+
+def test_risks_are_tested_by_the_order_they_give(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    source = table(tmp_path / "lives.csv", x=rng.normal(size=300), days=rng.integers(1, 900, size=300), dead=rng.integers(2, size=300))
+    h = hosting(tmp_path, {"a": 0.1, "b": 5.0}, source=source, target="days", event="dead", task="survival")
+    (rival,) = compare_models(h.host).rivals
+    (of_rows,) = [test for test in rival.tests if (test.test, test.over) == ("wilcoxon", "rows")]
+    # A share of pairs, and not the square of a risk, which has no scale.
+    assert -1 < of_rows.difference < 0
     assert rival.apart
 
 
