@@ -34,6 +34,8 @@ class Checkpoint(BaseModel):
     """Turns that have ended."""
     thread: list[tuple[str, str]] = []
     """What was said last: role and text."""
+    words: list[str] = []
+    """What the user has said to the team, oldest first."""
     takeover: bool = False
     """Whether the playbook has taken over the stage."""
     failures: Annotated[dict[str, int], BeforeValidator(lambda value: {} if isinstance(value, int) else value)] = {}

@@ -8,6 +8,8 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from team.briefing import SAID_SHOWN, brief
@@ -22,13 +24,18 @@ from team.events import (
     Event,
     FellBack,
     KernelChanged,
+    ModelCalled,
+    RunContinued,
     RunEnded,
+    RunPaused,
     RunStarted,
     SandboxChosen,
     StageEnded,
     StageEntered,
+    TimeAdded,
     TurnEnded,
     TurnStarted,
+    UserSpoken,
 )
 from team.evidence import Evidence
 from team.grace import left_out, surrender, verdict
@@ -47,6 +54,7 @@ from team.sandbox.graphics import gpus_for
 from team.sandbox.private import sweep_folders
 from team.settings import Settings
 from team.stages import MAX_TURNS_A_VISIT, Stage, State, after_turn, outcome, skip, speaker, stuck
+from team.steering import Steering
 from team.summary import summarise
 from team.telemetry import Tracer
 from team.toolroom import DISK_ERRORS, Toolroom
@@ -80,11 +88,22 @@ class Conductor:
     """Runs one team in one run directory."""
 
     def __init__(
-        self, run: RunDir, settings: Settings, subscribers: Sequence[Subscriber], clients: Clients, cut_off: CutOff | None = None
+        self,
+        run: RunDir,
+        settings: Settings,
+        subscribers: Sequence[Subscriber],
+        clients: Clients,
+        cut_off: CutOff | None = None,
+        steering: Steering | None = None,
     ) -> None:
-        """`cut_off`: where an earlier process left the run; None for a new one."""
+        """Make everything that the run needs.
+
+        Args:
+            cut_off: where an earlier process left the run; None for a new one.
+            steering: where the user has a say; None where nobody listens to one.
+        """
         self.run_dir, self.settings = run, settings
-        self._cut_off = cut_off
+        self._cut_off, self._steering = cut_off, steering
         at = cut_off.checkpoint if cut_off else Checkpoint(state=State(trials_spent=settings.trials == 0))
         self.log = Journal(EventLog(run.events), run.replies, cut_off.tail if cut_off else (), at.turns)
         self._tracer = Tracer(run.traces)
@@ -100,6 +119,8 @@ class Conductor:
         self._began = time.perf_counter() - at.seconds
         self._stage_began, self._stage_searched = time.perf_counter() - at.stage_seconds, at.stage_searched
         self._thread = at.thread
+        # Words that were logged after the checkpoint are not in it.
+        self._words = [*at.words, *(one.text for one in (cut_off.tail if cut_off else ()) if isinstance(one, UserSpoken))]
         self._limits = KernelLimits(**settings.sandbox.model_dump(include=set(KernelLimits.model_fields)))
         host = Host(run, settings, self.vault, lambda: self.room.state, self._cross_validate)
         self.room = Toolroom(
@@ -110,15 +131,19 @@ class Conductor:
             record=self.log,
             kernel=self._open_kernel,
             state=at.state,
+            gate=self._hold if steering else None,
         )
         self._cast = Cast(settings, clients, self.room, self.log, self._stack, lambda: self.turns, at.takeover, dict(at.failures))
 
     async def go(self) -> dict[str, Any]:
         """From the first stage to the last; whatever happens, the log says how it ended."""
         try:
+            if self._steering:
+                self._steering.attach()
             async with self._stack:
                 await (self._resume(self._cut_off) if self._cut_off else self._begin())
                 while self.room.state.stage is not None:
+                    await self._safe_point()
                     await self._step()
             return self._end("done", "")
         except (asyncio.CancelledError, KeyboardInterrupt):
@@ -178,6 +203,45 @@ class Conductor:
         self._limits = self._limits.model_copy(update={"gpus": gpus})
         self.log.append(SandboxChosen(sandbox=chosen.kind, why=chosen.why))
 
+    async def _safe_point(self) -> None:
+        """Between two turns: wait where the user wants that, and take up what the user asked for."""
+        if self._steering is None:
+            return
+        await self._hold()
+        # What is gone through again after a cut keeps its briefing; and until it is through, no checkpoint may pass it over.
+        if self.log.recovering or not (asked := self._steering.take()):
+            return
+        for note in asked.notes:
+            if isinstance(note, ModelCalled):
+                usd = None if note.usd is None else Decimal(str(note.usd))
+                self.meter.charge_model(note.input_tokens, note.output_tokens, usd)
+            self.log.append(note)
+        for words in asked.words:
+            self._words.append(words)
+            self.log.append(UserSpoken(turn=self.turns + 1, text=words))
+        if asked.seconds:
+            self._add_time(asked.seconds)
+        self._save()
+
+    async def _hold(self) -> None:
+        """Wait while the user holds the run; the time that it stands is nobody's."""
+        if self._steering is None or not self._steering.pausing:
+            return
+        self.log.append(RunPaused(turn=self.turns, stage=str(self.room.state.stage)))
+        self.log.sync()
+        stood = await self._steering.hold()
+        self._began += stood
+        self._stage_began += stood
+        self.log.append(RunContinued(seconds=stood))
+
+    def _add_time(self, seconds: float) -> None:
+        """Give the search more time, in the settings too, so that it holds after a resume."""
+        self.settings = self.settings.model_copy(update={"time": self.settings.time + seconds})
+        write_atomic(self.run_dir.settings, self.settings.to_yaml())
+        self.meter.limits = replace(self.meter.limits, search_s=self.settings.time)
+        self.room.state = self.room.state.model_copy(update={"search_spent": self.meter.search_spent})
+        self.log.append(TimeAdded(seconds=seconds, search_s=self.settings.time))
+
     def _save(self) -> None:
         """Write the checkpoint and force everything to the disk: from here on, this turn is not lost."""
         now = time.perf_counter()
@@ -186,6 +250,7 @@ class Conductor:
             usage=self.meter.usage,
             turns=self.turns,
             thread=self._thread,
+            words=self._words,
             takeover=self._cast.takeover,
             failures=self._cast.failures,
             seconds=now - self._began,
@@ -217,7 +282,14 @@ class Conductor:
         """The briefing of a turn that begins, which tells a model of what a turn before left, and the playbook all of it."""
         contract = self.vault.contract if self.vault.sealed else None
         briefing = self.log.briefing(self.turns) or brief(
-            self.room.state, self.room.host.wish, self.meter, contract, self.run_dir.name, self._thread, short=model != PLAYBOOK
+            self.room.state,
+            self.room.host.wish,
+            self.meter,
+            contract,
+            self.run_dir.name,
+            self._thread,
+            words=self._words,
+            short=model != PLAYBOOK,
         )
         self.log.append(TurnStarted(turn=self.turns, role=role, stage=stage, briefing=briefing))
         return briefing
@@ -336,6 +408,8 @@ class Conductor:
         self.log.append(KernelChanged(change=change, facts=facts))
 
     def _end(self, status: str, reason: str) -> dict[str, Any]:
+        if self._steering:
+            self._steering.detach()
         seconds = time.perf_counter() - self._began
         summary = summarise(self.run_dir, self.room.state, self.meter.usage, status, reason, seconds)
         self.log.append(RunEnded(status=status, reason=reason, seconds=seconds, summary=summary))

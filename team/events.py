@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tools.coverage import Coverage
 
-SCHEMA_VERSION = 4
-"""2 added `run_resumed` and `run_forked`, 3 `optimism_estimated`, 4 `calls_recovered` and `repair_asked`; logs of earlier versions are
-read as they are."""
+SCHEMA_VERSION = 5
+"""2 added `run_resumed` and `run_forked`, 3 `optimism_estimated`, 4 `calls_recovered` and `repair_asked`, 5 `user_spoken`, `role_asked`,
+`run_paused`, `run_continued` and `time_added`; logs of earlier versions are read as they are."""
 
 
 class _Event(BaseModel):
@@ -312,6 +312,47 @@ class FellBack(_Event):
     result. Empty where somebody else took over."""
 
 
+class UserSpoken(_Event):
+    """The user said something to the team; from `turn` on it stands in every briefing."""
+
+    kind: Literal["user_spoken"] = "user_spoken"
+    turn: int
+    text: str
+
+
+class RoleAsked(_Event):
+    """The user asked a role something beside its turns, and got an answer that changes nothing."""
+
+    kind: Literal["role_asked"] = "role_asked"
+    role: str
+    question: str
+    answer: str
+
+
+class RunPaused(_Event):
+    """The run stands at a safe point because the user wants it to."""
+
+    kind: Literal["run_paused"] = "run_paused"
+    turn: int
+    """The turn that is going on, or that has ended."""
+    stage: str
+
+
+class RunContinued(_Event):
+    kind: Literal["run_continued"] = "run_continued"
+    seconds: float
+    """That it stood; they count as nobody's work."""
+
+
+class TimeAdded(_Event):
+    """The user gave the search more time."""
+
+    kind: Literal["time_added"] = "time_added"
+    seconds: float
+    search_s: float
+    """Seconds of search that the run has in all from here on."""
+
+
 class RunEnded(_Event):
     kind: Literal["run_ended"] = "run_ended"
     status: Literal["done", "failed", "interrupted"]
@@ -345,6 +386,11 @@ Event = Annotated[
     | OptimismEstimated
     | HoldoutScored
     | FellBack
+    | UserSpoken
+    | RoleAsked
+    | RunPaused
+    | RunContinued
+    | TimeAdded
     | RunEnded,
     Field(discriminator="kind"),
 ]

@@ -24,6 +24,8 @@ from team.events import (
     ModelCalled,
     OptimismEstimated,
     ProgressMade,
+    RunContinued,
+    RunPaused,
     RunStarted,
     ToolCalled,
     ToolReturned,
@@ -31,7 +33,7 @@ from team.events import (
 )
 from team.log import EventLog, Subscriber, drop_torn_line
 
-_COPIES = (KernelChanged, ProgressMade)
+_COPIES = (KernelChanged, ProgressMade, RunPaused, RunContinued)
 """Told anew each time: they speak of a process, not of the run."""
 
 

@@ -25,6 +25,7 @@ from team.sandbox.choose import choose
 from team.sandbox.graphics import gpus_for
 from team.sandbox.private import sweep_folders
 from team.settings import Settings, read_settings
+from team.steering import Steering
 from team.summary import read_summary
 
 
@@ -45,15 +46,21 @@ def start(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: C
     return asyncio.run(_stoppable(astart(settings, subscribers, clients)))
 
 
-async def astart(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client) -> dict[str, Any]:
-    """Like `start`, inside a running event loop, whose signals are left alone."""
+async def astart(
+    settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client, steering: Steering | None = None
+) -> dict[str, Any]:
+    """Like `start`, inside a running event loop, whose signals are left alone.
+
+    Args:
+        steering: how the user has a say while the run goes on.
+    """
     preflight(settings, clients)
     missing = _missing_folders(settings.out)
     run = create_run(settings.out, settings.source.rpartition("/")[2].partition(".")[0].replace("sklearn:", ""))
     conductor = None
     try:
         with run.lock():
-            conductor = Conductor(run, settings, subscribers, clients)
+            conductor = Conductor(run, settings, subscribers, clients, steering=steering)
             return await conductor.go()
     except (UsageError, PrerequisiteMissing, OSError) as error:
         if conductor is not None:
@@ -83,7 +90,12 @@ def resume(
 
 
 async def aresume(
-    run: RunDir, *, sandbox: str | None = None, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client
+    run: RunDir,
+    *,
+    sandbox: str | None = None,
+    subscribers: Sequence[Subscriber] = (),
+    clients: Clients = make_client,
+    steering: Steering | None = None,
 ) -> dict[str, Any]:
     """Like `resume`, inside a running event loop, whose signals are left alone."""
     with run.lock():
@@ -98,7 +110,7 @@ async def aresume(
             problems = write_documents(run)
             summary = read_summary(run)
             return {**summary, "fallbacks": [*summary["fallbacks"], *problems]}
-        return await _continue(run, cut_off, {"sandbox": sandbox}, subscribers, clients)
+        return await _continue(run, cut_off, {"sandbox": sandbox}, subscribers, clients, steering)
 
 
 def go_on(run: RunDir, cut_off: CutOff, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client) -> dict[str, Any]:
@@ -109,21 +121,34 @@ def go_on(run: RunDir, cut_off: CutOff, subscribers: Sequence[Subscriber] = (), 
         MlteamError: when the run fails.
     """
 
-    async def work() -> dict[str, Any]:
-        with run.lock():
-            return await _continue(run, cut_off, {}, subscribers, clients)
+    return asyncio.run(_stoppable(ago_on(run, cut_off, subscribers, clients)))
 
-    return asyncio.run(_stoppable(work()))
+
+async def ago_on(
+    run: RunDir,
+    cut_off: CutOff,
+    subscribers: Sequence[Subscriber] = (),
+    clients: Clients = make_client,
+    steering: Steering | None = None,
+) -> dict[str, Any]:
+    """Like `go_on`, inside a running event loop, whose signals are left alone."""
+    with run.lock():
+        return await _continue(run, cut_off, {}, subscribers, clients, steering)
 
 
 async def _continue(
-    run: RunDir, cut_off: CutOff, changes: dict[str, Any], subscribers: Sequence[Subscriber], clients: Clients
+    run: RunDir,
+    cut_off: CutOff,
+    changes: dict[str, Any],
+    subscribers: Sequence[Subscriber],
+    clients: Clients,
+    steering: Steering | None = None,
 ) -> dict[str, Any]:
     settings = read_settings(run.settings, {**changes, "out": run.path.parent})
     preflight(settings, clients)
     conductor = None
     try:
-        conductor = Conductor(run, settings, subscribers, clients, cut_off)
+        conductor = Conductor(run, settings, subscribers, clients, cut_off, steering)
         return await conductor.go()
     except (UsageError, PrerequisiteMissing):
         if conductor is not None:

@@ -78,10 +78,12 @@ class Toolroom:
         record: Journal,
         kernel: Callable[[], Awaitable[Kernel]],
         state: State,
+        gate: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`gate`: waited for before each call, where a user may hold the run."""
         self.host, self.evidence, self.meter, self.cells, self.kernel = host, evidence, meter, cells, kernel
         self.state = state
-        self._record = record
+        self._record, self._gate = record, gate
         self.turn = 0
         self.fatal: BaseException | None = None
         self.trouble = "nothing was done"
@@ -115,6 +117,8 @@ class Toolroom:
     async def call(self, role: Role, name: str, arguments: Mapping[str, Any]) -> Outcome:
         """Run one call from check to log, after those before it."""
         async with self._turnstile:
+            if self._gate is not None:
+                await self._gate()
             return await self._call(role, name, arguments)
 
     async def _call(self, role: Role, name: str, arguments: Mapping[str, Any]) -> Outcome:
