@@ -11,7 +11,7 @@ import pytest
 from tests.tools.conftest import Open
 from tools.candidates import leaderboard
 from tools.crossval import setting_for
-from tools.families import LEARNS, FamilyUnavailable, family
+from tools.families import FOUNDATION, LEARNS, FamilyUnavailable, family
 from tools.families.base import CHAIN
 from tools.families.setting import FitContext
 from tools.preparation import choose_columns
@@ -34,7 +34,7 @@ def opened(open_workspace: Open) -> Problem:
     return load_problem(open_workspace(nested(), NESTED, "multilabel"))
 
 
-@pytest.mark.parametrize("name", [name for name in LEARNS["multilabel"] if name != "dummy"])
+@pytest.mark.parametrize("name", [name for name in LEARNS["multilabel"] if name not in ("dummy", *FOUNDATION)])
 def test_every_family_chains(open_workspace: Open, name: str) -> None:
     problem = opened(open_workspace)
     setting = setting_for(problem, choose_columns(problem, name="default", drop=[], text=True, dates=True))
