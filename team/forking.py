@@ -24,6 +24,7 @@ from team.rundir import RunDir, create_run, write_atomic
 from team.settings import Settings, read_settings
 from team.stages import Stage
 from team.vault import Vault
+from tools.sources.contract import RECORD, files_folder
 from tools.studies import FORKED, PARENT_STUDIES
 
 CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")
@@ -127,7 +128,7 @@ def _fill(parent: RunDir, fork: RunDir, checkpoint: Checkpoint, events: list[Eve
         if (parent.path / name).exists():
             shutil.copyfile(parent.path / name, fork.path / name)
     if not state.sealed:
-        _share(parent.vault, fork.vault, lambda name: name.startswith("source."))
+        _share_source(parent.vault, fork.vault)
         return
     _share(parent.data, fork.data, lambda name: name != "all.parquet" or "open_holdout" in state.results)
     _share(
@@ -139,6 +140,15 @@ def _fill(parent: RunDir, fork: RunDir, checkpoint: Checkpoint, events: list[Eve
     candidates = {candidate.name for candidate in state.candidates}
     _copy(parent.work, fork.work, lambda parts: parts[0] != "candidates" or len(parts) == 1 or parts[1] in candidates)
     _hand_over_studies(fork.work, events[-1].at)
+
+
+def _share_source(parent: Path, fork: Path) -> None:
+    """The files that were fetched, and the record of them last."""
+    for folder in (files_folder(parent), *(p for p in sorted(files_folder(parent).rglob("*")) if p.is_dir())):
+        target = files_folder(fork) / folder.relative_to(files_folder(parent))
+        target.mkdir(parents=True, exist_ok=True)
+        _share(folder, target, lambda name: True)
+    _share(parent, fork, lambda name: name == RECORD)
 
 
 def _share(source: Path, target: Path, wanted: Any) -> None:

@@ -27,6 +27,8 @@ from team.sandbox.private import sweep_folders
 from team.settings import Settings, read_settings
 from team.steering import Steering
 from team.summary import read_summary
+from tools.sources.spelling import spelt
+from tools.spec import InputRefused
 
 
 def start(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client) -> dict[str, Any]:
@@ -56,7 +58,7 @@ async def astart(
     """
     preflight(settings, clients)
     missing = _missing_folders(settings.out)
-    run = create_run(settings.out, settings.source.rpartition("/")[2].partition(".")[0].replace("sklearn:", ""))
+    run = create_run(settings.out, spelt(settings.source).title)
     conductor = None
     try:
         with run.lock():
@@ -188,9 +190,10 @@ def preflight(settings: Settings, clients: Clients = make_client) -> None:
             find_metric(settings.metric)
         except ValueError as error:
             raise UsageError(str(error)) from None
-    if "://" in settings.source and "@" in settings.source.split("://", 1)[1].split("/", 1)[0]:
-        # It would stand in the settings, the report and the briefing of every role.
-        raise UsageError("the source's address holds a user name or password; fetch the file yourself and give its path.")
+    try:
+        spelt(settings.source)
+    except InputRefused as error:
+        raise UsageError(str(error)) from None
     for model in settings.all_models:
         for spec in split_specs(model):
             clients(spec)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel
 
 from tools.host import HostContext
-from tools.spec import InputRefused, ToolRefused, tool
+from tools.spec import ToolRefused, tool
 from tools.workspace import write_json
 
 MOST_COLUMNS_TOLD = 200
@@ -39,16 +39,12 @@ def fetch_data(
 ) -> DataFetched:
     """Fetch the user's data to disk and describe its columns. Run this before seal_holdout."""
     from tools.sources import fetch
-    from tools.tables import TableError, read_table
+    from tools.sources.table import read_fetched
 
     if source is not None and source != ctx.wish.source:
         raise ToolRefused(f"only the user's own source is fetched: {ctx.wish.source!r}. Leave `source` out.")
     fetched = fetch(ctx.wish.source, ctx.run.vault)
-    try:
-        frame = read_table(fetched.path)
-    except TableError as error:
-        # The copy in the vault is an inner matter: the user knows the source by their own name for it.
-        raise InputRefused(str(error).replace(str(fetched.path), ctx.wish.source).replace(fetched.path.name, ctx.wish.source)) from None
+    frame = read_fetched(ctx.run.vault)
     facts = DataFetched(
         source=ctx.wish.source,
         rows=len(frame),
@@ -61,5 +57,5 @@ def fetch_data(
             for name, column in list(frame.items())[:MOST_COLUMNS_TOLD]
         ],
     )
-    write_json(ctx.run.manifest, {**facts.model_dump(exclude={"table"}), "file": fetched.path.name})
+    write_json(ctx.run.manifest, facts.model_dump(exclude={"table"}))
     return facts

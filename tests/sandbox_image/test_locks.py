@@ -17,7 +17,7 @@ from team.sandbox.image import LOCK, TORCH_LOCK, Recipe
 
 RECIPE = Recipe()
 ROOT = RECIPE.folder.parent
-HOST_ONLY = {("httpx", "tools/sources.py"), ("mlflow", "tools/recording.py"), ("mlflow", "tools/tracker.py")}
+HOST_ONLY = {("httpx", "tools/sources/web.py"), ("mlflow", "tools/recording.py"), ("mlflow", "tools/tracker.py")}
 """Imported by functions that run on the host alone."""
 EXTRAS = {
     ("sksurv", "tools/families/cox.py"),

@@ -81,7 +81,7 @@ def test_bad_input_is_told_once_and_leaves_nothing(invoke: Invoke, tmp_path: Pat
     ("source", "message"),
     [
         ("nothing.csv", "no such file"),
-        (".", "is a directory"),
+        (".", "is a directory without files"),
         ("http://127.0.0.1:9/x.csv", "cannot fetch"),
         ("sklearn:irs", "not bundled"),
     ],

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tools.sources import fetch
+from tools.sources.contract import record
+from tools.sources.table import read_fetched
 from tools.spec import InputRefused
 
 TABLE = b"a,b\n1,2\n3,4\n"
@@ -51,17 +53,47 @@ def folder(tmp_path: Path) -> Path:
 def test_a_local_file_is_copied_with_its_hash(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "data.csv").write_bytes(TABLE)
     fetched = fetch(str(tmp_path / "data.csv"), folder)
-    assert fetched.path == folder / "source.csv"
+    assert (folder / "source" / "data.csv").read_bytes() == TABLE
     assert (fetched.bytes, fetched.sha256) == (len(TABLE), hashlib.sha256(TABLE).hexdigest())
+    assert record(folder) == fetched
+
+
+def test_files_of_a_folder_and_of_a_pattern_keep_their_places(tmp_path: Path, folder: Path) -> None:
+    for name in ("in/a/x.csv", "in/b/y.csv", "in/b/z.txt", "in/.hidden/h.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(TABLE)
+    (tmp_path / "in/b/link.csv").symlink_to(tmp_path / "in/a/x.csv")
+    assert [file.name for file in fetch(str(tmp_path / "in"), folder).files] == ["a/x.csv", "b/y.csv", "b/z.txt"]
+    again = fetch(str(tmp_path / "in/**/[xy].csv"), folder)
+    assert [file.name for file in again.files] == ["a/x.csv", "b/y.csv"]
+    assert sorted(p.name for p in (folder / "source").rglob("*.*")) == ["x.csv", "y.csv"]
+    lines = "".join(f"{hashlib.sha256(TABLE).hexdigest()}  {name}\n" for name in ("a/x.csv", "b/y.csv"))
+    assert again.sha256 == hashlib.sha256(lines.encode()).hexdigest()
+    with pytest.raises(InputRefused, match=r"has 2 files, expected one table. It holds a/x.csv"):
+        read_fetched(folder)
+    with pytest.raises(InputRefused, match="no file fits"):
+        fetch(str(tmp_path / "in/*.json"), folder)
+
+
+def test_a_sum_is_held_against_the_file(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "odd#name=1.csv").write_bytes(TABLE)
+    right = hashlib.md5(TABLE).hexdigest()
+    assert fetch(f"{tmp_path}/odd#name=1.csv#md5={right}", folder).files[0].name == "odd#name=1.csv"
+    with pytest.raises(InputRefused, match=f"its SHA256 is {hashlib.sha256(TABLE).hexdigest()}, not 0000"):
+        fetch(f"{tmp_path}/odd#name=1.csv#sha256={'0' * 64}", folder)
+    with pytest.raises(InputRefused, match="is no MD5 sum; expected 32"):
+        fetch(f"{tmp_path}/odd#name=1.csv#md5=12", folder)
+    assert not (folder / "source.json").exists()
 
 
 @pytest.mark.parametrize("path", ["table.csv", "moved.csv"])
 def test_a_url_is_downloaded_and_redirects_are_followed(server: str, folder: Path, path: str) -> None:
-    assert fetch(f"{server}/{path}", folder).path.read_bytes() == TABLE
+    fetched = fetch(f"{server}/{path}", folder)
+    assert (folder / "source" / fetched.files[0].name).read_bytes() == TABLE
 
 
 def test_a_packed_table_keeps_its_kind(server: str, folder: Path) -> None:
-    assert fetch(f"{server}/t.csv.gz", folder).path.name == "source.csv.gz"
+    assert fetch(f"{server}/t.csv.gz", folder).files[0].name == "t.csv.gz"
 
 
 def test_a_bundled_table_has_its_licence(folder: Path) -> None:
@@ -87,8 +119,9 @@ def test_refusals_of_files(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "data.csv").write_bytes(TABLE)
     with pytest.raises(InputRefused, match=r"no such file: '.*dta.csv'. Near it: data.csv"):
         fetch(str(tmp_path / "dta.csv"), folder)
-    with pytest.raises(InputRefused, match=r"is a directory, expected a file. It holds data.csv"):
-        fetch(str(tmp_path), folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputRefused, match=r"is a directory without files"):
+        fetch(str(tmp_path / "empty"), folder)
     with pytest.raises(InputRefused, match="cannot be read"):
         fetch("x" * 400 + ".csv", folder)
     with pytest.raises(InputRefused, match="unknown scheme"):
