@@ -58,7 +58,11 @@ def test_refusals_say_what_was_found(tmp_path: Path, content: bytes, told: str) 
 def test_other_refusals(tmp_path: Path) -> None:
     (tmp_path / "t.xlsx").write_bytes(b"x")
     (tmp_path / "t.parquet").write_bytes(b"x")
-    for name, told in (("none.csv", "no such file"), ("t.xlsx", "unknown kind"), ("t.parquet", "not a readable parquet")):
+    for name, told in (
+        ("none.csv", "no such file"),
+        ("t.xlsx", "not a readable Excel file: its content is something else"),
+        ("t.parquet", "not a readable parquet"),
+    ):
         with pytest.raises(TableError, match=told):
             read_table(tmp_path / name)
 

@@ -1,0 +1,84 @@
+"""Folders: partitions, pictures, parts of one table, and tables with keys; no row is multiplied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tools.formats.contract import Choice
+from tools.formats.detect import read
+from tools.tables import TableError
+
+
+def test_partitions_are_one_table(tmp_path: Path) -> None:
+    for year in (2023, 2024):
+        (tmp_path / f"year={year}").mkdir()
+        pd.DataFrame({"a": [year, year + 1]}).to_parquet(tmp_path / f"year={year}" / "part-0.parquet")
+    frame = read(tmp_path).frame
+    assert frame.to_dict("list") == {"a": [2023, 2024, 2024, 2025], "year": [2023, 2023, 2024, 2024]}
+
+
+def test_parts_of_a_table_are_put_under_each_other(tmp_path: Path) -> None:
+    for i in range(3):
+        (tmp_path / f"part{i}.csv").write_text(f"a,b\n{i},x\n")
+    (tmp_path / "README.txt").write_text("three parts")
+    reading = read(tmp_path)
+    assert reading.frame["a"].tolist() == [0, 1, 2]
+    assert reading.notes == ["3 files of the same columns were put under each other: 'part0', 'part1', 'part2'."]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    pd.DataFrame({"id": [1, 2, 3], "name": ["a", "b", "c"], "region_id": [7, 8, 7]}).to_csv(tmp_path / "customers.csv", index=False)
+    pd.DataFrame({"region_id": [7, 8], "name": ["north", "south"]}).to_csv(tmp_path / "regions.csv", index=False)
+    orders = pd.DataFrame({"order": range(10), "customer_id": rng.integers(1, 4, 10), "amount": rng.random(10)})
+    orders.to_csv(tmp_path / "orders.csv", index=False)
+    return tmp_path
+
+
+def test_tables_with_keys_are_joined_and_told(shop: Path) -> None:
+    reading = read(shop)
+    assert len(reading.frame) == 10
+    assert {"customers.name", "regions.name"} <= set(reading.frame.columns)
+    assert reading.notes[:2] == ["Rows are those of 'orders'.", "'customers' was joined by 'customer_id' = 'id', at most one row for each."]
+
+
+def test_a_join_that_would_multiply_rows_is_left_out_and_told(shop: Path) -> None:
+    reading = read(shop, Choice(table="customers"))
+    assert len(reading.frame) == 3
+    assert reading.notes[-1] == "Not joined, because no key gives at most one row of them for each row: 'orders'."
+    with pytest.raises(TableError, match=r"no table 'sales'; tables: 'customers', 'orders', 'regions'"):
+        read(shop, Choice(table="sales"))
+
+
+def test_tables_that_nothing_relates_ask_for_a_choice(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("a\n1\n2\n")
+    (tmp_path / "two.csv").write_text("b\n3\n4\n")
+    with pytest.raises(TableError, match=r"no key relates: 'one', 'two'. Choose one, as in .*#table=one"):
+        read(tmp_path)
+    assert read(tmp_path, Choice(table="two")).frame["b"].tolist() == [3, 4]
+
+
+def test_pictures_become_rows_without_their_paths(tmp_path: Path) -> None:
+    for label, colour in (("cat", (250, 10, 10)), ("dog", (10, 10, 250))):
+        (tmp_path / label).mkdir()
+        for i in range(3):
+            Image.new("RGB", (20 + i, 10), colour).save(tmp_path / label / f"{i}.png")
+    (tmp_path / "dog" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    reading = read(tmp_path)
+    assert reading.frame["label"].tolist() == ["cat"] * 3 + ["dog"] * 3
+    assert reading.frame["red_mean"].tolist()[::3] == pytest.approx([250, 10])
+    assert reading.frame.shape[1] == 1 + 3 + 6 + 2 + 64
+    assert "'dog/broken.jpg: UnidentifiedImageError'" in reading.notes[1]
+    assert not any("path" in column for column in reading.frame.columns)
+
+
+def test_folders_without_a_table(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(b"x")
+    with pytest.raises(TableError, match=r"holds no table.*Pickles are never opened: 'model.pkl'"):
+        read(tmp_path)

@@ -1,0 +1,120 @@
+"""Text is read as pandas reads it, and what differs is told."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tools.formats.contract import Choice
+from tools.formats.detect import read
+from tools.formats.text import lacks_header
+from tools.tables import TableError
+
+SHIPPED = sorted(Path("evals/data").glob("*.csv"))
+CELLS = st.one_of(
+    st.integers(-(10**12), 10**12).map(str),
+    st.floats(-1e6, 1e6, allow_nan=False).map(repr),
+    st.sampled_from(["", "NA", "true", "False", "x y", "2024-02-03", "007", "1e5", "déjà", 'say "so"', "a;b", "null", "-0"]),
+)
+
+
+def as_pandas(text: str, delimiter: str = ",") -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(text), sep=delimiter, index_col=False, low_memory=False, skipinitialspace=True)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_tables_come_as_pandas_reads_them(path: Path) -> None:
+    reading = read(path)
+    pd.testing.assert_frame_equal(reading.frame, as_pandas(path.read_text(encoding="utf-8")))
+    assert reading.notes == []
+
+
+@given(
+    rows=st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=12),
+    delimiter=st.sampled_from([",", "\t", "|"]),
+)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_table_comes_as_pandas_reads_it(tmp_path: Path, rows: list[tuple[str, str, str]], delimiter: str) -> None:
+    pd.DataFrame(rows, columns=["first", "second", "third"]).to_csv(tmp_path / "t.csv", sep=delimiter, index=False)
+    reading = read(tmp_path / "t.csv")
+    pd.testing.assert_frame_equal(reading.frame, as_pandas((tmp_path / "t.csv").read_text(encoding="utf-8"), delimiter))
+
+
+def written(tmp_path: Path, content: str | bytes, name: str = "t.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_packed_text_is_known_by_its_content(tmp_path: Path, pack: object) -> None:
+    assert callable(pack)
+    assert read(written(tmp_path, pack(b"a,b\n1,2\n"))).frame.to_dict("list") == {"a": [1], "b": [2]}
+
+
+def test_comment_lines_above_a_header_are_left_out(tmp_path: Path) -> None:
+    reading = read(written(tmp_path, "# made by a device\n# units: mm\na,b\n1,2\n# break\n3,4\n"))
+    assert reading.frame.to_dict("list") == {"a": [1, 3], "b": [2, 4]}
+    assert reading.notes == ["3 comment lines that begin with # were left out."]
+    assert list(read(written(tmp_path, "#id,a\n1,2\n")).frame.columns) == ["#id", "a"]
+
+
+def test_ragged_lines_are_told_by_number(tmp_path: Path) -> None:
+    reading = read(written(tmp_path, 'a,b,c\n1,"two\nlines",3\n4,5\n6,7,8\n9\n'))
+    assert reading.frame["c"].isna().tolist() == [False, True, False, True]
+    assert reading.notes == ["2 lines have fewer fields than the header, and the missing ones are empty: line 4, 6."]
+    with pytest.raises(TableError, match=r"line 3 has 3 fields, the header 2; line 5 has 4 fields"):
+        read(written(tmp_path, "a,b\n1,2\n1,2,3\n1,2\n1,2,3,4\n"))
+
+
+def test_numbers_are_read_as_people_write_them(tmp_path: Path) -> None:
+    commas = read(written(tmp_path, "a;b\n1.234,5;x\n2,25;y\n"))
+    assert commas.frame["a"].tolist() == [1234.5, 2.25]
+    assert commas.notes == ["Numbers with decimal commas: 'a'."]
+    grouped = read(written(tmp_path, 'a,b\n"1,234",x\n"12,000,000.5",y\n7,z\n'))
+    assert grouped.frame["a"].tolist() == [1234, 12_000_000.5, 7]
+    assert read(written(tmp_path, "a\tb\n1,5\tx\n2,25\ty\n")).frame["a"].tolist() == [1.5, 2.25]
+    assert read(written(tmp_path, "a\tb\n1,234\tx\n2,345\ty\n")).frame["a"].tolist() == ["1,234", "2,345"], "may be either"
+
+
+def test_a_first_line_of_measurements_is_a_row(tmp_path: Path) -> None:
+    path = written(tmp_path, "5.1,3.5,1.4,setosa\n4.9,3.0,1.4,setosa\n", "iris.data")
+    reading = read(path)
+    assert list(reading.frame.columns) == ["column_1", "column_2", "column_3", "column_4"]
+    assert reading.frame["column_1"].tolist() == [5.1, 4.9]
+    assert "is a row, not a header" in reading.notes[0]
+    assert len(read(path, Choice(header="first")).frame) == 1
+    assert len(read(written(tmp_path, "1,2\n3,4\n"), Choice(header="none")).frame) == 2
+    assert not lacks_header([["y", *(str(400 + i / 2) for i in range(9))], ["1", *["0.1"] * 9]]), "a spectrum's columns"
+
+
+def test_an_encoding_other_than_utf8_is_told(tmp_path: Path) -> None:
+    reading = read(written(tmp_path, "größe,farbe\n1,schön grün gefärbt\n2,weiß wie Käse\n".encode("cp1252")))
+    assert reading.frame.shape == (2, 2)
+    assert reading.notes[0].startswith("Decoded as ")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "the file is empty"),
+        (b"\n \n", "only white space"),
+        (b"<!DOCTYPE html>\n<html><body>Not found</body></html>", "a web page .* download the file itself"),
+        (b"a,b,a\n1,2,3\n", "columns named twice: 'a'"),
+        (",".join(f"c{i}" for i in range(100_000)).encode() + b"\n1\n", "100,000 columns; at most 20,000 are read"),
+        (b"\x80\x04\x95\x10\x00", r"pickle.*never opened"),
+        (b"a,b\n1,\x00\n", "NUL bytes|unknown kind"),
+        (b"%PDF-1.7", "a PDF document"),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, expected: str) -> None:
+    with pytest.raises(TableError, match=expected):
+        read(written(tmp_path, content))

@@ -1,0 +1,95 @@
+"""Parquet, Arrow and Feather, ORC: files that know their own schema; and folders of parquet files in partitions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.formats.cells import plain
+from tools.formats.contract import Choice, Format, Reading, first_line
+from tools.tables import TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+def read_parquet(path: Path, choice: Choice) -> Reading:
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        frame = pd.read_parquet(path)
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        raise TableError(f"{path.name}: not a readable parquet file ({first_line(error)}); is it whole?") from None
+    return Reading(*_plain(frame, path, "Parquet"))
+
+
+def read_partitions(folder: Path, files: list[Path]) -> Reading:
+    """Read parquet files of a folder as one table; folders named `key=value` become columns.
+
+    Raises:
+        TableError: when the files do not have one schema.
+    """
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    try:
+        paths = sorted(map(str, files))
+        found = ds.dataset(paths, format="parquet", partitioning=ds.partitioning(flavor="hive"), partition_base_dir=str(folder))
+        table = found.to_table()
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        raise TableError(f"{folder.name}: the folder's parquet files are no one table ({first_line(error)})") from None
+    frame, name, notes = _plain(_frame(table), folder, "Parquet in partitions")
+    return Reading(frame, name, [f"{len(paths):,} parquet files were read as one table.", *notes])
+
+
+def read_arrow(path: Path, choice: Choice) -> Reading:
+    import pyarrow as pa
+    import pyarrow.feather as feather
+
+    try:
+        with path.open("rb") as file:
+            stream = file.read(4) == b"\xff\xff\xff\xff"
+        if stream:
+            with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
+                table = reader.read_all()
+        else:
+            table = feather.read_table(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise TableError(f"{path.name}: not a readable Arrow or Feather file ({first_line(error)}); is it whole?") from None
+    return Reading(*_plain(_frame(table), path, "Arrow"))
+
+
+def read_orc(path: Path, choice: Choice) -> Reading:
+    import pyarrow as pa
+    import pyarrow.orc as orc
+
+    try:
+        table = orc.read_table(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise TableError(f"{path.name}: not a readable ORC file ({first_line(error)}); is it whole?") from None
+    return Reading(*_plain(_frame(table), path, "ORC"))
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """A table as a frame; structures become columns named `outer.inner`."""
+    import pyarrow as pa
+
+    for _ in range(20):
+        if not any(pa.types.is_struct(field.type) for field in table.schema):
+            break
+        table = table.flatten()
+    return table.to_pandas()
+
+
+def _plain(frame: pd.DataFrame, path: Path, name: str) -> tuple[pd.DataFrame, str, list[str]]:
+    frame, notes = plain(frame, path)
+    return frame, name, notes
+
+
+PARQUET = Format("Parquet", (".parquet", ".pq"), lambda head, path: head.startswith(b"PAR1"), read_parquet)
+ARROW = Format(
+    "Arrow", (".feather", ".arrow", ".ipc"), lambda head, path: head.startswith((b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")), read_arrow
+)
+ORC = Format("ORC", (".orc",), lambda head, path: head.startswith(b"ORC"), read_orc)

@@ -1,0 +1,82 @@
+"""What an adapter of a format promises, and what reading gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.tables import TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEAD_BYTES = 1 << 16
+"""So much of a file tells its format."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user said of the inside of a source, behind its name: `book.xlsx#sheet=2024`."""
+
+    sheet: str | None = None
+    """Of a workbook: a sheet's name, or its number from 1."""
+    key: str | None = None
+    """Of an HDF5 file: path of a dataset or group."""
+    table: str | None = None
+    """Of several files: the name, without its ending, of the one whose rows are learnt from."""
+    header: str | None = None
+    """Of text: `none` when the first line is a row, `first` when it is the header whatever it looks like."""
+
+    def __post_init__(self) -> None:
+        if self.header not in (None, "none", "first"):
+            raise TableError(f"header={self.header!r} is unknown; expected header=none or header=first")
+
+
+@dataclass
+class Reading:
+    """A table as it was read."""
+
+    frame: pd.DataFrame
+    """Column names are text, each once; the index counts from 0."""
+    format: str
+    notes: list[str] = field(default_factory=list)
+    """What was guessed, chosen, repaired or left out, a sentence each."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """An adapter. It trusts nothing in the file, executes nothing of it, and unpickles nothing."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    """Endings of names that announce it, in small letters with their dot."""
+    recognises: Callable[[bytes, Path], bool]
+    """Whether the first `HEAD_BYTES` of a file can only be this format."""
+    read: Callable[[Path, Choice], Reading]
+    """Raises TableError when the file cannot be read, naming what is wrong and what to do."""
+
+
+def library(module: str, package: str, what: str) -> Any:
+    """An optional library, imported.
+
+    Raises:
+        TableError: when it is missing, with the command that brings it.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise TableError(f"{what} needs the package {package}, which is not installed. Try: pip install {package}") from None
+
+
+def told(names: list[str], most: int = 5) -> str:
+    """Some names of a list, for a message."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library said, in at most 200 characters."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]

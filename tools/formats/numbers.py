@@ -1,0 +1,41 @@
+"""Numbers as people write them: `1.234,5`, `1,234.5`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COMMA = r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?"
+_GROUPED = r"[+-]?\d{1,3}(,\d{3})*(\.\d+)?|[+-]?\d+(\.\d+)?"
+
+
+def written_numbers(values: pd.Series, delimiter: str) -> tuple[pd.Series, str]:
+    """A column of text as numbers, where every one of its values can only be one.
+
+    Args:
+        delimiter: of the table. Where it is the comma, a comma inside a quoted number parts thousands; where it is the
+            semicolon, it is the decimal sign; else the values tell.
+
+    Returns:
+        The column, float64 or int64, and how its numbers are written; the column as it was and "" where it holds others.
+    """
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return values, ""
+    texts = values.dropna()
+    texts = texts.astype(str).str.strip()
+    if texts.empty or not texts.str.contains(",", regex=False).any():
+        return values, ""
+    grouped = delimiter != ";" and bool(texts.str.fullmatch(_GROUPED).all())
+    if delimiter in ("\t", "|") and grouped and not texts.str.contains(r",\d{3},|,\d{3}\.|^[+-]?[1-9]\d{0,2},000$").any():
+        return values, ""  # 1,234 may be either; whoever guesses is wrong by a factor of a thousand
+    if grouped:
+        plain, how = texts.str.replace(",", "", regex=False), "with commas between thousands"
+    elif delimiter != "," and texts.str.fullmatch(_COMMA).all():
+        plain, how = texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False), "with decimal commas"
+    else:
+        return values, ""
+    return pd.to_numeric(plain).reindex(values.index), how

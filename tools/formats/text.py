@@ -1,0 +1,240 @@
+"""CSV and its friends: text of any usual delimiter, encoding and way to write numbers."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.formats.contract import Choice, Format, Reading
+from tools.formats.numbers import written_numbers
+from tools.tables import MOST_COLUMNS, TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SNIFFED_ROWS = 200
+DELIMITERS = (",", ";", "\t", "|")
+MOST_LINES_TOLD = 5
+FEWEST_BANDS = 6
+"""So many numbers in order name the bands of a spectrum; fewer stand in order by chance."""
+PACKED = {b"\x1f\x8b": ("gzip", gzip.decompress), b"BZh": ("bzip2", bz2.decompress), b"\xfd7zXZ": ("xz", lzma.decompress)}
+
+
+def read_text(path: Path, choice: Choice) -> Reading:
+    """Read a table of text.
+
+    The delimiter is found among comma, semicolon, tab and bar; the encoding is UTF-8, or detected. Comment lines (`#`) are left
+    out where they stand above a header that has more fields. Columns of numbers with decimal commas, or with commas between
+    thousands, become numbers.
+
+    Raises:
+        TableError: when it holds nothing, has no header, two columns of one name, or lines with more fields than the header.
+    """
+    text, encoding = decoded(path)
+    if not text.strip():
+        raise TableError(f"{path.name}: the file holds only white space; expected a header line and rows")
+    notes = [f"Decoded as {encoding}."] if encoding not in ("utf-8", "ascii") else []
+    text, comments = _without_comments(text)
+    if comments:
+        notes.append(f"{comments} comment lines that begin with # were left out.")
+    delimiter, records = sniffed(text)
+    headless = choice.header == "none" or (choice.header is None and lacks_header(records))
+    header = [f"column_{i + 1}" for i in range(len(records[0]))] if headless else records[0]
+    if headless:
+        notes.append(f"The first line is a row, not a header: the columns are named {header[0]} to {header[-1]}.")
+    header = _checked_header(path, header, records if headless else records[1:])
+    frame = _parsed(path, text, delimiter, header, headless)
+    notes += _short_lines(text, delimiter, len(header))
+    columns: dict[str, pd.Series] = {}
+    how_written: dict[str, list[str]] = {}
+    for position in range(frame.shape[1]):
+        name = str(frame.columns[position])
+        columns[name], how = written_numbers(frame.iloc[:, position], delimiter)
+        if how:
+            how_written.setdefault(how, []).append(name)
+    if how_written:
+        frame = frame.assign(**{name: columns[name] for names in how_written.values() for name in names})
+    notes += [f"Numbers {how}: {', '.join(map(repr, names[:10]))}." for how, names in how_written.items()]
+    return Reading(frame, "text", notes)
+
+
+def _parsed(path: Path, text: str, delimiter: str, header: list[str], headless: bool) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text),
+            sep=delimiter,
+            index_col=False,
+            low_memory=False,
+            skipinitialspace=True,
+            # In a table of one column an empty line is a row whose value is missing.
+            skip_blank_lines=len(header) > 1,
+            header=None if headless else "infer",
+            names=header if headless else None,
+        )
+    except pd.errors.EmptyDataError:
+        raise TableError(f"{path.name}: the table has no columns") from None
+    except (pd.errors.ParserError, ValueError, OverflowError) as error:
+        lines = _long_lines(text, delimiter, len(header))
+        detail = lines or str(error).strip().splitlines()[-1][:200]
+        raise TableError(f"{path.name}: a line does not fit the header ({detail}); mend it or quote its fields") from None
+    frame.columns = [str(column) for column in frame.columns]
+    return frame
+
+
+def _checked_header(path: Path, header: list[str], body: list[list[str]]) -> list[str]:
+    """The header, with a nameless column more where every line ends in a delimiter."""
+    named = [name for name in header if name.strip()]
+    if not named:
+        raise TableError(f"{path.name}: the first line names no columns; expected a header line")
+    if len(header) > MOST_COLUMNS:
+        raise TableError(
+            f"{path.name}: {len(header):,} columns; at most {MOST_COLUMNS:,} are read. Leave columns out, or turn the table around"
+        )
+    refuse_duplicates(path, named)
+    if body and all(len(record) == len(header) + 1 for record in body):
+        if any(record[-1] for record in body):
+            raise TableError(
+                f"{path.name}: the header names {len(header)} columns but the rows have {len(header) + 1} fields; "
+                "name the first column, or save the table without row names"
+            )
+        return [*header, ""]
+    return header
+
+
+def _without_comments(text: str) -> tuple[str, int]:
+    """Text without its comment lines. A first line with `#` that has the fields of the lines below it is a header."""
+    if not text.startswith("#"):
+        return text, 0
+    lines = text.splitlines(keepends=True)
+    above = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
+    if above == len(lines):
+        return text, 0
+    first = lines[above]
+    delimiter = max(DELIMITERS, key=first.count)
+    if lines[above - 1].count(delimiter) >= first.count(delimiter):  # the last of them is the header, as in `#id,a,b`
+        above -= 1
+    kept = [line for line in lines[above:] if line is lines[above] or not line.startswith("#")]
+    return "".join(kept), len(lines) - len(kept)
+
+
+def lacks_header(records: list[list[str]]) -> bool:
+    """Whether the first line is a row: it holds a broken number, and its numbers are none that could name columns.
+
+    Columns of spectra are named by numbers, each once and in order; anything else with a decimal point is a measurement.
+    """
+    if len(records) < 2:
+        return False
+    numbers = [number for number in map(_number, records[0]) if number is not None]
+    broken = [number for number in numbers if number != int(number)]
+    if not broken or (len(set(numbers)) == len(numbers) >= FEWEST_BANDS and numbers in (sorted(numbers), sorted(numbers)[::-1])):
+        return False
+    below = [sum(_number(cell) is not None for cell in record) for record in records[1:20]]
+    return len(numbers) > 1 and sum(below) / len(below) >= len(numbers) - 0.5
+
+
+def _number(cell: str) -> float | None:
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if abs(value) < 1e300 else None
+
+
+def _long_lines(text: str, delimiter: str, width: int) -> str:
+    """Which lines have more fields than the header, in words; empty when it cannot be told."""
+    found = [f"line {line} has {fields} fields, the header {width}" for line, fields in _odd_lines(text, delimiter, lambda n: n > width)]
+    more = f", and {len(found) - MOST_LINES_TOLD:,} more lines" if len(found) > MOST_LINES_TOLD else ""
+    return "; ".join(found[:MOST_LINES_TOLD]) + more
+
+
+def _short_lines(text: str, delimiter: str, width: int) -> list[str]:
+    """A note of lines with fewer fields than the header: what is missing there was read as missing."""
+    found = [line for line, _ in _odd_lines(text, delimiter, lambda n: 0 < n < width)] if width > 1 else []
+    if not found:
+        return []
+    shown = ", ".join(map(str, found[:MOST_LINES_TOLD])) + (" …" if len(found) > MOST_LINES_TOLD else "")
+    return [f"{len(found):,} lines have fewer fields than the header, and the missing ones are empty: line {shown}."]
+
+
+def _odd_lines(text: str, delimiter: str, odd: Callable[[int], bool]) -> list[tuple[int, int]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        return [(reader.line_num, len(record)) for record in reader if odd(len(record))]
+    except csv.Error:  # a field of more than 128 KiB
+        return []
+
+
+def decoded(path: Path) -> tuple[str, str]:
+    """The text of a file and its encoding, after refusing binary content."""
+    data = path.read_bytes()
+    for magic, (kind, unpack) in PACKED.items():
+        if data.startswith(magic):
+            try:
+                data = unpack(data)
+            except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
+                raise TableError(f"{path.name}: not readable {kind} data ({error})") from None
+            if not data:
+                raise TableError(f"{path.name}: the packed file is empty; expected a header line and rows")
+            break
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace"), "utf-16"
+    if b"\x00" in data:
+        raise TableError(f"{path.name}: named as text, but it holds NUL bytes, so it is binary; expected a CSV file")
+    try:
+        return data.decode("utf-8-sig"), "utf-8"
+    except UnicodeDecodeError:
+        encoding = detected(data)
+        return data.decode(encoding, errors="replace"), encoding
+
+
+def detected(data: bytes) -> str:
+    """The most likely encoding of text that is not UTF-8."""
+    from charset_normalizer import from_bytes
+
+    # Only lines with bytes beyond ASCII tell encodings apart.
+    lines = [line for line in data.splitlines() if not line.isascii()][:2000]
+    best = from_bytes(b"\n".join(lines), cp_exclusion=["utf_16", "utf_32", "utf_7"]).best()
+    return best.encoding if best is not None else "cp1252"
+
+
+def sniffed(text: str) -> tuple[str, list[list[str]]]:
+    """The delimiter under which the first lines agree best on the number of fields, and those lines split by it."""
+    sample = text[:1_000_000]
+    best: tuple[float, str, list[list[str]]] | None = None
+    for delimiter in DELIMITERS:
+        try:
+            reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True)
+            records = [record for record, _ in zip((r for r in reader if r), range(SNIFFED_ROWS), strict=False)]
+        except csv.Error:
+            continue
+        if not records:
+            continue
+        width = len(records[0])
+        agreeing = sum(len(record) in (width, width + 1) for record in records) / len(records)
+        rank = agreeing + width / 10_000 if width > 1 else 0.0
+        if best is None or rank > best[0]:
+            best = (rank, delimiter, records)
+    if best is None:
+        return ",", [text.splitlines()[0].split(",")]
+    return best[1], best[2]
+
+
+def refuse_duplicates(path: Path, names: list[str]) -> None:
+    """Raise `TableError` where a name stands twice."""
+    seen: set[str] = set()
+    twice = sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
+    if twice:
+        raise TableError(f"{path.name}: columns named twice: {', '.join(map(repr, twice[:10]))}; rename or remove them")
+
+
+# Text has no mark of its own: what no other format recognises is taken for text.
+FORMAT = Format("text", (".csv", ".tsv", ".txt", ".data", ".dat", ".tab", ".psv"), lambda head, path: False, read_text)
