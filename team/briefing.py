@@ -56,7 +56,16 @@ _ACTING, _HIDING = re.compile(f"[`{_UNSEEN}]"), re.compile(f"[\x00-\x08\x0b-\x1f
 _FULL_RESULTS: dict[Stage, tuple[str, ...]] = {
     Stage.ACQUIRE: ("fetch_data",),
     Stage.PREPARE: ("profile_table",),
-    Stage.DOCUMENT: ("profile_table", "prepare", "evaluate", "find_slices", "learning_curve", "nested_score", "examine_structure"),
+    Stage.DOCUMENT: (
+        "profile_table",
+        "prepare",
+        "evaluate",
+        "find_slices",
+        "learning_curve",
+        "nested_score",
+        "examine_structure",
+        "compare_models",
+    ),
     Stage.SELECT: ("examine_structure",),
 }
 
@@ -101,6 +110,11 @@ def _of_the_user(words: Sequence[str]) -> str:
         return ""
     quoted = _inert(json.dumps([_cut(one, FACT_CHARS) for one in words[-WORDS_SHOWN:]], ensure_ascii=False))
     return f"{USER_MARK} {quoted}\n\n"
+
+
+def known(state: State, wish: Wish, meter: Meter, contract: Contract | None, run: str) -> dict[str, Any]:
+    """All facts that a turn's briefing would hold now, as the playbook reads them."""
+    return _shortened(_stable(state, wish, contract, run) | _current(state, meter, contract))
 
 
 def _for_a_model(facts: dict[str, Any]) -> dict[str, Any]:

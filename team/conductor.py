@@ -12,7 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from team.briefing import SAID_SHOWN, brief
+from team.briefing import SAID_SHOWN, brief, known
 from team.budget import Limits, Meter
 from team.cast import Cast, Clients, last_words
 from team.casting import PLAYBOOK
@@ -42,6 +42,7 @@ from team.grace import left_out, surrender, verdict
 from team.host import Host
 from team.journal import Journal
 from team.log import EventLog
+from team.playbook import sections
 from team.quarantine import Quarantine
 from team.replaying import replay
 from team.roles import prompts_version
@@ -122,7 +123,7 @@ class Conductor:
         # Words that were logged after the checkpoint are not in it.
         self._words = [*at.words, *(one.text for one in (cut_off.tail if cut_off else ()) if isinstance(one, UserSpoken))]
         self._limits = KernelLimits(**settings.sandbox.model_dump(include=set(KernelLimits.model_fields)))
-        host = Host(run, settings, self.vault, lambda: self.room.state, self._cross_validate)
+        host = Host(run, settings, self.vault, lambda: self.room.state, self._cross_validate, self._prose)
         self.room = Toolroom(
             host=host,
             evidence=Evidence(run, self.vault, self.log.append),
@@ -399,6 +400,12 @@ class Conductor:
     async def _cross_validate(self, name: str, code: str, time_s: float) -> Scored:
         quarantine = Quarantine(self.run_dir, self.vault, self._make_launcher(), self._limits, self.room)
         return await quarantine.cross_validate(name, code, time_s)
+
+    def _prose(self) -> dict[str, str]:
+        """What the playbook says in each slot of the documents."""
+        if self.room.state.holdout is None:
+            return {}
+        return sections(known(self.room.state, self.room.host.wish, self.meter, self.vault.contract, self.run_dir.name))
 
     def _make_launcher(self) -> Launcher:
         weights = self.settings.weights.resolve() if self.settings.weights else None

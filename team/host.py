@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from team.after_the_look import kept_curves, kept_intervals, measure_curves, measure_intervals, other_scores
+from team.events import ToolCalled, ToolReturned
+from team.log import read_events
 from team.rundir import RunDir
 from team.settings import Settings
 from team.stages import State, may_send_back
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from tools.run_record import RunRecord
     from tools.submission import Scored
 
+Prose = Callable[[], dict[str, str]]
+"""Text by slot, from what is known by now."""
 CrossValidate = Callable[[str, str, float], "Awaitable[Scored]"]
 """Scores a module in quarantine: its name, its text, and the seconds it may take."""
 
@@ -29,12 +33,15 @@ CrossValidate = Callable[[str, str, float], "Awaitable[Scored]"]
 class Host:
     """Services for host tools. Holds no state of its own: `state` is asked each time."""
 
-    def __init__(self, run: RunDir, settings: Settings, vault: Vault, state: Callable[[], State], cross_validate: CrossValidate) -> None:
+    def __init__(
+        self, run: RunDir, settings: Settings, vault: Vault, state: Callable[[], State], cross_validate: CrossValidate, prose: Prose = dict
+    ) -> None:
         self.run = run
         self.vault = vault
         self.tracker = settings.tracker
         self._state = state
         self._cross_validate = cross_validate
+        self._prose = prose
         self.wish = Wish(
             source=settings.source,
             target=settings.target,
@@ -110,6 +117,28 @@ class Host:
         from reports.html import write_report
 
         return write_report(self.run.path)
+
+    def unbacked(self, text: str) -> list[str]:
+        from reports.ledger import read_ledger
+
+        return read_ledger(self.run.path).unbacked(text)
+
+    def refused_sections(self, slot: str) -> int:
+        asked = {}
+        for event in read_events(self.run.events):
+            if isinstance(event, ToolCalled) and event.tool == "write_section" and event.arguments.get("slot") == slot:
+                asked[event.call] = 0
+            elif isinstance(event, ToolReturned) and event.call in asked:
+                asked[event.call] = int(event.status == "refused")
+        return sum(asked.values())
+
+    def prose(self) -> dict[str, str]:
+        return self._prose()
+
+    def backed_prose(self, slot: str) -> str:
+        from reports.ledger import read_ledger
+
+        return read_ledger(self.run.path).without_unbacked(self._prose().get(slot, ""))
 
     def run_record(self) -> RunRecord:
         return run_record(self.run, self.vault.contract, self._state())

@@ -196,6 +196,18 @@ class HostContext(Protocol):
     def build_report(self) -> Path:
         """Write the report from the run directory and return its path."""
 
+    def unbacked(self, text: str) -> list[str]:
+        """The figures in `text` that the run's record does not hold, as they are written."""
+
+    def refused_sections(self, slot: str) -> int:
+        """How often text for `slot` was refused in this run."""
+
+    def prose(self) -> dict[str, str]:
+        """What the playbook would write into each slot."""
+
+    def backed_prose(self, slot: str) -> str:
+        """The playbook's text for `slot`, without sentences whose figures are not on record."""
+
     def run_record(self) -> RunRecord:
         """Parameters, candidates and final metrics of the run, for a tracker."""
 

@@ -5,5 +5,6 @@ language model drives. One module a role; each is a pure function of the transcr
 """
 
 from team.playbook.client import PlaybookClient
+from team.playbook.writer import sections
 
-__all__ = ["PlaybookClient"]
+__all__ = ["PlaybookClient", "sections"]

@@ -1,10 +1,11 @@
-"""What the writer of the playbook does: five sections from the facts, then the report."""
+"""What the writer of the playbook does: the sections of the documents from the facts, then the report."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from team.playbook.examining import UNTARGETED, curve_told, nested_told, slices_told, structure_told
+from team.playbook.paper import abstract, conclusion, discussion, introduction
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import coverage_sentence, joined, plus_minus, score
 from tools.candidates import ENSEMBLE
@@ -42,21 +43,27 @@ def decide(t: Transcript) -> Decision:
     if t.failure:
         return t.failed()
     written = {d.arguments["slot"] for d in t.done if d.tool == "write_section"}
-    for slot, text in _sections(t).items():
+    for slot, text in sections(t.facts).items():
         if slot not in written:
             return Call("write_section", {"slot": slot, "text": text}, f"The {slot} section, from the facts of the run.")
     if not t.called("build_report"):
         return Call("build_report", {}, "All sections are written.")
-    return Say(_sections(t)["summary"])
+    return Say(_summary(t.facts))
 
 
-def _sections(t: Transcript) -> dict[str, str]:
+def sections(f: dict[str, Any]) -> dict[str, str]:
+    """The prose of every slot, in the order in which it is written. `f` are the facts of a briefing of this stage."""
+    meaning = MEANING.get(f["contract"]["metric"], "")
     return {
-        "summary": _summary(t.facts),
-        "data": _data(t.facts),
-        "method": _method(t.facts),
-        "result": _result(t.facts),
-        "limitations": _limitations(t.facts),
+        "summary": _summary(f),
+        "data": _data(f),
+        "method": _method(f),
+        "result": _result(f),
+        "limitations": _limitations(f),
+        "abstract": abstract(f, _aim(f)),
+        "introduction": introduction(f, meaning),
+        "discussion": discussion(f),
+        "conclusion": conclusion(f),
     }
 
 
@@ -93,6 +100,8 @@ def _summary(f: dict[str, Any]) -> str:
 
 def _aim(f: dict[str, Any]) -> str:
     c = f["contract"]
+    if _predicts(f) in UNTARGETED:
+        return "finding groups of rows" if _predicts(f) == "groups" else "finding rows that stand out"
     if c.get("event"):
         return f"ranking rows by the risk of {c['event']!r}"
     if c["task"] == "multilabel":

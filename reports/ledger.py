@@ -1,0 +1,207 @@
+"""The claim ledger: every number that a run's record holds, each with the place that it stands in.
+
+What roles said counts for nothing here, since a model may say anything: plans, reviews, messages and arguments are left out.
+Left are what tools gave back, what the host scored and measured, and the files that were sealed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from reports.quoted import Figure, figures, names_in
+from team.events import (
+    CandidateScored,
+    CellExecuted,
+    Event,
+    HoldoutScored,
+    MessageSpoken,
+    ModelCalled,
+    ProgressMade,
+    Reviewed,
+    ToolCalled,
+    ToolReturned,
+    TurnStarted,
+)
+from team.log import read_events
+from team.rundir import RunDir
+from tools.constraints import FLOORS
+from tools.families import LINEAR
+
+WORDS = (MessageSpoken, ToolCalled, TurnStarted, Reviewed, ProgressMade, CellExecuted)
+"""Events that repeat what a role said, or measure nothing."""
+WORD_TOOLS = ("record_plan", "review", "write_section", "build_report")
+WORD_KEYS = frozenset({"idea", "lesson", "why", "approach", "findings", "kind", "seq", "at", "call", "turn", "sha256", "code"})
+BOUND_KEYS = {"fold_scores": "fold"}
+"""Lists whose numbers back a sentence only where it speaks of them."""
+COUNTED_BY = ("kind", "family", "stage")
+MOST_DEPTH = 12
+MOST_FACTS = 400_000
+
+
+class Backing(NamedTuple):
+    """A number on record, and where."""
+
+    value: float
+    source: str
+    """`event 17: metrics[0].score`, or a file's name and the place in it."""
+    subject: str = ""
+    """A column, say, that prose must name to use the number: a table of many columns holds some number for every claim."""
+
+
+class Ledger:
+    """The numbers of one run, and the names in which digits are no numbers."""
+
+    def __init__(self, backings: Sequence[Backing], names: Sequence[str] = ()) -> None:
+        self._backings = sorted((one._replace(value=abs(one.value)) for one in backings), key=lambda one: (one.value, one.source))
+        self._values = [one.value for one in self._backings]
+        self.names = names_in(names)
+
+    def backing(self, figure: Figure, text: str | None = None) -> Backing | None:
+        """The first number on record that is printed as `figure`; None where there is none.
+
+        Args:
+            text: the prose around it, which must name the subjects of what backs it; None takes every number on record.
+        """
+        said = None if text is None else text.lower()
+        for value, half in figure.readings():
+            low = bisect_left(self._values, value - half * 1.000001 - 1e-12)
+            for one in itertools.islice(self._backings, low, None):
+                if one.value > value + half * 1.000001 + 1e-12:
+                    break
+                if said is None or one.subject.lower() in said:
+                    return one
+        return None
+
+    def unbacked(self, text: str, *, prose: bool = True) -> list[str]:
+        """The figures in `text` that nothing on record backs, as they are written, each once."""
+        found = figures(text, self.names)
+        return list(dict.fromkeys(one.text for one in found if self.backing(one, text if prose else None) is None))
+
+    def without_unbacked(self, text: str) -> str:
+        """`text` without the sentences that hold such figures."""
+        lost = self.unbacked(text)
+        if not lost:
+            return text
+        kept = []
+        for paragraph in text.split("\n\n"):
+            sentences = [s for s in paragraph.replace(". ", ".\0").split("\0") if not any(figure in s for figure in lost)]
+            kept.append(" ".join(sentences))
+        return "\n\n".join(part for part in kept if part)
+
+
+def read_ledger(run: Path) -> Ledger:
+    """The ledger of the run directory `run`.
+
+    Raises:
+        MlteamError: when the event log is damaged, naming the line.
+    """
+    place = RunDir(run)
+    return ledger_of(list(read_events(place.events)), files_of(place))
+
+
+def files_of(place: RunDir) -> dict[str, Any]:
+    """The sealed documents of a run by name; one that cannot be read holds no numbers."""
+    found: dict[str, Any] = {}
+    for path in (place.contract, place.manifest):
+        try:
+            found[path.name] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def ledger_of(events: Sequence[Event], files: Mapping[str, Any]) -> Ledger:
+    """The ledger of these events and sealed documents."""
+    backings: list[Backing] = []
+    names: list[str] = []
+    for source, document in _documents(events, files):
+        backings += itertools.islice(_numbers(document, source), MOST_FACTS)
+        names += _names(document)
+    return Ledger([*backings, *_derived(events, files)], names)
+
+
+def _documents(events: Sequence[Event], files: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for event in events:
+        if isinstance(event, ToolReturned):
+            if event.status == "ok" and event.tool not in WORD_TOOLS and event.result is not None:
+                yield f"event {event.seq}: ", event.result
+            yield f"event {event.seq}: ", {"seconds": event.seconds, "search_seconds": event.search_seconds}
+        elif not isinstance(event, WORDS):
+            yield f"event {event.seq}: ", event.model_dump(mode="json", exclude={"kind", "seq", "at"})
+    for name, document in files.items():
+        yield f"{name}: ", document
+
+
+def _numbers(value: Any, source: str, subject: str = "", depth: int = 0) -> Iterator[Backing]:
+    if depth > MOST_DEPTH or isinstance(value, bool) or value is None:
+        return
+    if isinstance(value, (int, float)):
+        yield Backing(float(value), source, subject)
+    elif isinstance(value, str):
+        for figure in figures(value):
+            yield Backing(figure.value, source, subject)
+    elif isinstance(value, dict):
+        subject = str(value["column"]) if isinstance(value.get("column"), str) else subject
+        for key, inner in value.items():
+            if key not in WORD_KEYS:
+                yield from _numbers(inner, f"{source}{'' if source.endswith(' ') else '.'}{key}", BOUND_KEYS.get(key, subject), depth + 1)
+    elif isinstance(value, list):
+        yield Backing(float(len(value)), f"{source} (count)")
+        rows = [row for row in value if isinstance(row, dict)]
+        for key in COUNTED_BY:
+            for kind, count in Counter(str(row[key]) for row in rows if key in row).items():
+                yield Backing(float(count), f"{source} (count of {key} {kind})")
+        if missing := sum(1 for row in rows if isinstance(row.get("missing"), float) and row["missing"] > 0):
+            yield Backing(float(missing), f"{source} (count with missing values)")
+        for position, inner in enumerate(value):
+            yield from _numbers(inner, f"{source}[{position}]", subject, depth + 1)
+
+
+def _names(value: Any, depth: int = 0) -> Iterator[str]:
+    """Strings that may be names: of columns, classes, candidates, files."""
+    if depth > MOST_DEPTH:
+        return
+    if isinstance(value, str):
+        if len(value) <= 200 and not value.replace(".", "").replace(",", "").strip("-+ %").isdigit():
+            yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in WORD_KEYS:
+                yield str(key)
+                yield from _names(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _names(inner, depth + 1)
+
+
+def _derived(events: Sequence[Event], files: Mapping[str, Any]) -> Iterator[Backing]:
+    """What documents work out from the record: counts, widths, and how far the few scores that matter lie apart."""
+    candidates = {event.name: event for event in events if isinstance(event, CandidateScored)}
+    yield Backing(float(len(candidates)), "candidates (count)")
+    families = {c.family for c in candidates.values()}
+    for given in (families, families - set(FLOORS), families - {*FLOORS, "ensemble"}):
+        yield Backing(float(len(given)), "families (count)")
+    scored = next((event for event in reversed(events) if isinstance(event, HoldoutScored)), None)
+    headline = [(c.name, c.score) for c in candidates.values() if c.family in (*FLOORS, *LINEAR) or (scored and c.name == scored.candidate)]
+    if scored:
+        yield Backing(scored.high - scored.low, f"event {scored.seq}: high − low")
+        headline.append(("holdout", scored.score))
+    for (one, a), (other, b) in itertools.combinations(headline, 2):
+        yield Backing(a - b, f"{one} − {other}")
+    contract = files.get("contract.json", {})
+    train, held = contract.get("rows_train"), contract.get("rows_holdout")
+    if isinstance(train, int) and isinstance(held, int):
+        yield Backing(float(train + held), "contract.json: rows_train + rows_holdout")
+        yield Backing(held / max(1, train + held), "contract.json: rows_holdout / all")
+    calls = [event for event in events if isinstance(event, ModelCalled)]
+    for get in ("input_tokens", "output_tokens", "usd"):
+        yield Backing(float(sum(getattr(call, get) or 0 for call in calls)), f"model calls: sum of {get}")
+    yield Backing(float(sum(call.input_tokens + call.output_tokens for call in calls)), "model calls: sum of tokens")
+    yield Backing(float(len(calls)), "model calls (count)")
+    yield Backing(float(len(events)), "events.jsonl (count)")

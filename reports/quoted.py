@@ -1,0 +1,65 @@
+"""Figures in prose: which digits state a number, and how exactly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+_NUMBER = re.compile(
+    r"(?<![\w.])(?<![A-Za-z_]-)(?P<bound>[<>]\s?)?(?P<whole>\d{1,3}(?:[,\u202f\u00a0]\d{3})+|\d+)(?P<part>\.\d+)?(?P<power>[eE][-+−]?\d+)?"
+    r"(?P<cent>\s?(?:%|per\s?cent\b|percentage points?\b))?(?P<tail>[A-Za-z_]\w*)?"
+)
+_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+_NO_FIGURES = re.compile(
+    r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?Z?)?"
+    rf"|\b\d{{1,2}} (?:{_MONTHS})(?: \d{{4}})?(?:, \d\d:\d\d UTC)?|\b(?:{_MONTHS}) \d{{1,2}}(?:, \d{{4}})?"
+    r"|\b(?:[Ss]ection|[Tt]able|[Ff]igure|[Ee]quation|[Ee]vent|[Aa]ppendix) \d+(?:\.\d+)*"
+    r"|\b(?:[Ss]ections|[Tt]ables|[Ff]igures|[Ee]quations|[Ee]vents) \d+(?:\.\d+)*(?:(?:,| and| to) \d+(?:\.\d+)*)*(?![-\d])"
+    r"|\b0\.5 is chance\b|\b0 is (?:no separation|chance)\b|\b1 (?:the most|is the same groups)\b"
+)
+"""Dates, references within a document, and the ends of scales that the playbook explains."""
+_ORDINALS = frozenset({"st", "nd", "rd", "th"})
+
+
+class Figure(NamedTuple):
+    """A number as it stands in a text. `half` is half a unit of its last digit: what rounding may have taken away."""
+
+    text: str
+    value: float
+    half: float
+    per_cent: bool
+
+    def readings(self) -> Iterator[tuple[float, float]]:
+        """Value and tolerance, of per cent also as the share that they are of one."""
+        if self.per_cent:
+            yield self.value / 100, self.half / 100
+        yield self.value, self.half
+
+
+def names_in(texts: Iterable[str]) -> re.Pattern[str] | None:
+    """What finds the names with digits among `texts`, the longest first; None where there are none."""
+    found = sorted({text for text in texts if any(map(str.isdigit, text)) and any(map(str.isalpha, text))}, key=lambda t: (-len(t), t))
+    return re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in found[:20_000])) if found else None
+
+
+def figures(text: str, names: re.Pattern[str] | None = None) -> list[Figure]:
+    """The numbers that `text` states, in their order. Digits within names, dates and references state none.
+
+    Signs are passed over, since a text says "0.02 worse" as well as −0.02; so are bounds such as "<0.001". Numbers that are written
+    in words are not read.
+    """
+    for pattern in (_NO_FIGURES, names):
+        if pattern is not None:
+            text = pattern.sub(lambda found: "\x00" * len(found[0]), text)
+    found = []
+    for match in _NUMBER.finditer(text):
+        if match["bound"] or match["tail"] in _ORDINALS:
+            continue
+        mantissa = float(re.sub(r"[,\u202f\u00a0]", "", match["whole"]) + (match["part"] or ""))
+        power = int((match["power"] or "e0")[1:].replace("−", "-"))
+        decimals = len(match["part"] or ".") - 1
+        shown = match[0] if not match["tail"] else match[0][: -len(match["tail"])]
+        if abs(power) < 300:
+            found.append(Figure(shown.strip(), mantissa * 10.0**power, 0.5 * 10.0 ** (power - decimals), match["cent"] is not None))
+    return found
