@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from reports.facts import RunFacts
+from tools.sources.frame import FRAME
 
 _OPTIONS = (
     *("target", "task", "event", "classes", "goal", "metric", "time", "trials", "model"),
@@ -20,7 +21,10 @@ def predict_command(facts: RunFacts) -> str:
 
 def run_command(facts: RunFacts) -> str:
     """The run again with every setting that is not left open, written out."""
-    words = ["mlteam", "run", str(facts.settings.get("source", "SOURCE"))]
+    source = str(facts.settings.get("source", "SOURCE"))
+    if source.startswith(FRAME):  # a DataFrame is gone with its process; the vault has the table
+        source = f"{facts.folder}/vault/frame.parquet"
+    words = ["mlteam", "run", source]
     for name in (*_OPTIONS, *_CONSTRAINTS):
         value = facts.settings.get(name)
         if name == "sandbox" and isinstance(value, dict):

@@ -2,92 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from team.errors import MlteamError
+from team.conducting import aconduct, conduct
+from team.errors import Interrupted, MlteamError
+from team.events import Event, RunStarted
+from team.result import RunResult
 from team.rundir import RunDir, open_run
 from team.settings import Settings, load_settings
-from team.summary import read_summary
-from tools.contract import plain_numbers
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-class RunResult:
-    """A finished (or cut off) run, read from its directory."""
-
-    def __init__(self, run: RunDir) -> None:
-        self._run = run
-        self.summary = read_summary(run)
-
-    @property
-    def path(self) -> Path:
-        return self._run.path
-
-    @property
-    def status(self) -> str:
-        return str(self.summary["status"])
-
-    @property
-    def holdout(self) -> dict[str, Any] | None:
-        """Score, interval, rows and looks; None before the final score."""
-        found: dict[str, Any] | None = self.summary["holdout"]
-        return found
-
-    @property
-    def leaderboard(self) -> pd.DataFrame:
-        """Candidates, best first, by the score that the host computed."""
-        import json
-
-        import pandas as pd
-
-        if not self._run.leaderboard.exists():
-            return pd.DataFrame(columns=["name", "family", "score", "std_error", "fold_scores", "stage", "seconds"])
-        return pd.DataFrame(json.loads(self._run.leaderboard.read_text(encoding="utf-8"))["candidates"])
-
-    @property
-    def report(self) -> Path:
-        return self._run.report
-
-    def predict(self, rows: pd.DataFrame, *, sandbox: str = "auto", interval: float | None = None) -> pd.DataFrame:
-        """Predict rows with the packaged model; one row out per row in, with the same index.
-
-        Args:
-            interval: of values, the share that should lie between the columns `low` and `high`, which come with it.
-
-        Raises:
-            UsageError: when the run has no package or no such intervals, or `rows` lacks columns.
-        """
-        import tempfile
-
-        import pandas as pd
-
-        from team.predict import apredict
-
-        with tempfile.TemporaryDirectory(prefix="mlteam-") as folder:
-            source, output = Path(folder, "rows.parquet"), Path(folder, "predictions.csv")
-            rows.reset_index(drop=True).to_parquet(source, index=False)
-            _anywhere(apredict(self._run, source, output, sandbox=sandbox, interval=interval))
-            # Labels are text, also when they look like numbers.
-            predicted = pd.read_csv(
-                output, dtype=None if plain_numbers(self.summary["task"]) else {"prediction": str}, keep_default_na=False
-            )
-        return predicted.set_index(rows.index)
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        from team.overview import overview
-
-        return f"<pre>{escape(overview(self.summary))}</pre>"
-
-    def __repr__(self) -> str:
-        return f"RunResult({str(self.path)!r}, status={self.status!r})"
 
 
 class Team:
@@ -95,20 +19,49 @@ class Team:
 
     team = Team(time="5m", out="runs")
     team.run("data.csv", target="churn")
+    team.resume()  # the last of its runs, when that was paused
     """
 
     def __init__(self, **settings: Any) -> None:
         self._settings = settings
 
-    def run(self, source: str | Path, **settings: Any) -> RunResult:
+    def run(self, source: Any, **settings: Any) -> RunResult:
+        """Like `run`, with the team's settings where none are given."""
         return run(source, **{**self._settings, **settings})
 
-    async def arun(self, source: str | Path, **settings: Any) -> RunResult:
+    async def arun(self, source: Any, **settings: Any) -> RunResult:
+        """Like `arun`, with the team's settings where none are given."""
         return await arun(source, **{**self._settings, **settings})
+
+    def load_run(self, path: str | Path = "last") -> RunResult:
+        """A run in the team's folder, by its name, the beginning of it, or `last`.
+
+        Raises:
+            UsageError: there is none, or several.
+        """
+        return load_run(path, self._settings.get("out", "runs"))
+
+    def resume(self, path: str | Path = "last", *, sandbox: str | None = None) -> RunResult:
+        """Go on with a run of the team's folder that was paused, stopped or killed.
+
+        Raises:
+            UsageError: there is none, or nothing to go on with.
+        """
+        return self.load_run(path).resume(sandbox=sandbox)
+
+    @property
+    def runs(self) -> list[RunResult]:
+        """All runs in the team's folder, the oldest first."""
+        from team.rundir import list_runs
+
+        return [RunResult(run) for run in list_runs(Path(self._settings.get("out", "runs")))]
+
+    def __repr__(self) -> str:
+        return f"Team({', '.join(f'{name}={value!r}' for name, value in self._settings.items())})"
 
 
 def run(
-    source: str | Path,
+    source: Any,
     *,
     target: str | None = None,
     task: str | None = None,
@@ -119,12 +72,17 @@ def run(
     sandbox: str = "auto",
     out: str | Path = "runs",
     seed: int = 0,
+    name: str = "frame",
     **more: Any,
 ) -> RunResult:
-    """Run the team on a dataset, with a live view on stderr, and return the result. Works in a notebook too.
+    """Run the team on a dataset and return the result. Shown while it goes: in the cell of a notebook, else on stderr.
+
+    Interrupting the cell pauses the run at its next safe point, and `resume()` of the result goes on; interrupting it twice stops at
+    once, which loses the step under way alone.
 
     Args:
-        source: a CSV or Parquet file, an http(s) URL, or `sklearn:NAME`.
+        source: a CSV or Parquet file, an http(s) URL, `sklearn:NAME`, or a DataFrame (pandas, or what has `to_pandas`). A frame is kept
+            in the run directory as Parquet. A named index is a column of the table, one without a name is left out.
         target: column to predict; None lets the team choose.
         task: problem type, such as `"count"`; None infers it from the target.
         goal: the wish in the user's own words.
@@ -134,6 +92,7 @@ def run(
         sandbox: where code runs.
         out: folder of the run directories.
         seed: seed of splits and estimators.
+        name: what a DataFrame is called, in the settings and in the name of the run.
         more: any other setting, such as `trials`, `folds`, `group`, `event`, `quantiles=[0.1, 0.9]`.
 
     Raises:
@@ -141,40 +100,59 @@ def run(
         MlteamError: when the run fails.
     """
     given = dict(target=target, task=task, goal=goal, metric=metric, time=time, model=model, sandbox=sandbox, out=out, seed=seed, **more)
-    return RunResult(_anywhere(_run(_settled(source, given))))
+    play = _Play(*_settled(source, name, given))
+    return play.ended(conduct(play))
 
 
-async def arun(source: str | Path, **settings: Any) -> RunResult:
-    """Like `run`, inside a running event loop."""
-    return RunResult(await _run(_settled(source, settings)))
+async def arun(source: Any, *, name: str = "frame", **settings: Any) -> RunResult:
+    """Like `run`, inside a running event loop, which goes on meanwhile: `await arun(...)` in a cell."""
+    play = _Play(*_settled(source, name, settings))
+    return play.ended(await aconduct(play))
 
 
 def load_run(path: str | Path, out: str | Path = "runs") -> RunResult:
-    """A run on disk, by its path, its name or the beginning of it, or `last`."""
+    """A run on disk, by its path, its name or the beginning of it, or `last`.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
     return RunResult(open_run(path, Path(out)))
 
 
-def _settled(source: str | Path, given: dict[str, Any]) -> Settings:
-    return load_settings({"source": str(source), **given})
+class _Play:
+    """A run to be played, and where it lies once it has begun."""
+
+    def __init__(self, settings: Settings, frame: Any) -> None:
+        self._settings, self._frame = settings, frame
+        self._name: str | None = None
+
+    def __call__(self, subscribers: list[Callable[[Event], None]], steering: Any) -> Coroutine[Any, Any, dict[str, Any]]:
+        from team.run import astart
+
+        return astart(self._settings, [self._note, *subscribers], steering=steering, frame=self._frame)
+
+    def ended(self, summary: dict[str, Any] | None) -> RunResult:
+        """The result of a run that has ended, or was paused.
+
+        Raises:
+            Interrupted: when it was stopped before it had begun.
+        """
+        if summary is None and self._name is None:
+            raise Interrupted("stopped before the run had begun; nothing was kept.")
+        return RunResult(RunDir(Path(summary["run"]) if summary else self._settings.out / str(self._name)))
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self._name = event.run
 
 
-async def _run(settings: Settings) -> RunDir:
-    from team.console import LiveView
-    from team.run import astart
+def _settled(source: Any, name: str, given: dict[str, Any]) -> tuple[Settings, Any]:
+    from team.frame_source import frame_source, is_frame
 
-    with LiveView(sys.stderr) as view:
-        summary = await astart(settings, [view])
-    return RunDir(Path(summary["run"]))
-
-
-def _anywhere(work: Any) -> Any:
-    """Run a coroutine to its end, also where a loop is running already, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
+    if not is_frame(source):
+        return load_settings({"source": str(source), **given}), None
+    frame = frame_source(source, name)
+    return load_settings({"source": frame.source, **given}), frame
 
 
 __all__ = ["MlteamError", "RunResult", "Team", "arun", "load_run", "run"]

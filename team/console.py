@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -10,13 +9,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from team.board import Board, Glance
 from team.events import (
-    CandidateScored,
     Event,
     FellBack,
-    HoldoutScored,
     MessageSpoken,
-    ProgressMade,
     RepairAsked,
     RunEnded,
     RunStarted,
@@ -27,8 +24,6 @@ from team.events import (
     ToolReturned,
 )
 from team.terminal import clean, one_line
-
-SHOWN_LEADERS = 5
 
 _COLOURS = {
     "planner": "cyan",
@@ -46,14 +41,8 @@ class LiveView:
     def __init__(self, file: TextIO) -> None:
         self._console = Console(file=file, highlight=False, soft_wrap=False)
         self._live: Live | None = None
-        self._candidates: list[CandidateScored] = []
-        self._maximize = True
-        self._metric = ""
-        self._budget = 0.0
-        self._searched = 0.0
+        self._board = Board()
         self._call: ToolCalled | None = None
-        self._call_began = 0.0
-        self._progress: dict[str, Any] = {}
 
     def __enter__(self) -> LiveView:
         if self._console.is_terminal:
@@ -68,11 +57,11 @@ class LiveView:
         self._console.print()
 
     def __call__(self, event: Event) -> None:
+        self._board(event)
         match event:
             case RunStarted():
                 settings = event.settings
-                self._budget = float(settings["time"])
-                wish = f"{settings['source']}" + (f" → {settings['target']}" if settings["target"] else "")
+                wish = self._board.glance().source + (f" → {settings['target']}" if settings["target"] else "")
                 self._print(Text.assemble(("mlteam ", "bold"), one_line(wish), (f"   {one_line(event.run)}", "dim")))
             case SandboxChosen():
                 self._print(Text(f"sandbox {event.sandbox}: {event.why}", style="dim"))
@@ -84,15 +73,9 @@ class LiveView:
             case MessageSpoken():
                 self._say(event.role, event.text)
             case ToolCalled():
-                self._call, self._call_began, self._progress = event, time.monotonic(), {}
-            case ProgressMade():
-                self._progress = event.facts
+                self._call = event
             case ToolReturned():
                 self._returned(event)
-            case CandidateScored():
-                self._candidates.append(event)
-            case HoldoutScored():
-                self._metric = event.metric
             case RepairAsked():
                 self._print(Text(f"{'':19}? asked again: {one_line(event.problem)[:160]}", style="dim"))
             case FellBack():
@@ -112,9 +95,6 @@ class LiveView:
     def _returned(self, event: ToolReturned) -> None:
         arguments = ", ".join(f"{k}={v!r}" for k, v in (self._call.arguments if self._call else {}).items())
         self._call = None
-        self._searched += event.search_seconds
-        if event.result and event.tool == "seal_holdout":
-            self._metric, self._maximize = str(event.result["metric"]), event.result["direction"] == "maximize"
         mark, style = ("→", "dim") if event.status == "ok" else ("✗", "red")
         call = one_line(f"{event.tool}({arguments})")
         width = max(30, self._console.width - 40)
@@ -126,35 +106,33 @@ class LiveView:
             )
         self._print(Text(line, style=style))
         if event.search_seconds and not self._live:
-            self._print(self._leaders())
+            self._print(self._leaders(self._board.glance()))
 
     def _footer(self) -> RenderableType:
+        now = self._board.glance()
         parts: list[RenderableType] = [Text("")]
-        if self._candidates:
-            parts.append(self._leaders())
-        running = time.monotonic() - self._call_began if self._call else 0.0
-        searched = self._searched
+        if now.leaders:
+            parts.append(self._leaders(now))
         status = Text("  ")
-        if self._call:
-            status.append(f"{one_line(self._call.tool)[:80]} {running:.0f} s", style="bold")
-            if self._progress:
-                status.append("  " + one_line("  ".join(f"{k} {_brief(v)}" for k, v in self._progress.items()))[:80], style="dim")
+        if now.call:
+            status.append(f"{one_line(now.call.tool)[:80]} {now.call_s:.0f} s", style="bold")
+            if now.progress:
+                status.append("  " + one_line("  ".join(f"{k} {_brief(v)}" for k, v in now.progress.items()))[:80], style="dim")
             status.append("   ")
-        status.append(f"search {searched:.0f} of {self._budget:g} s used", style="dim")
+        status.append(f"search {now.searched_s:.0f} of {now.budget_s:g} s used", style="dim")
         return Group(*parts, status)
 
-    def _leaders(self) -> Table:
-        order = sorted(self._candidates, key=lambda c: c.score, reverse=self._maximize)[:SHOWN_LEADERS]
+    def _leaders(self, now: Glance) -> Table:
         table = Table.grid(padding=(0, 2))
         for _ in range(4):
             table.add_column()
-        for rank, c in enumerate(order, 1):
+        for rank, c in enumerate(now.leaders, 1):
             first = f"{'':19}{rank}" if not self._live else f"  {rank}"
             table.add_row(
                 Text(first, style="dim"),
                 Text(one_line(c.name)),
                 Text(f"{_brief(c.score)} ± {c.std_error:.2g}"),
-                Text(one_line(self._metric), style="dim"),
+                Text(one_line(now.metric), style="dim"),
             )
         return table
 

@@ -25,6 +25,7 @@ from team.settings import Settings, read_settings
 from team.stages import Stage
 from team.vault import Vault
 from tools.sources.contract import RECORD, files_folder
+from tools.sources.frame import frame_file
 from tools.studies import FORKED, PARENT_STUDIES
 
 CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")
@@ -129,6 +130,7 @@ def _fill(parent: RunDir, fork: RunDir, checkpoint: Checkpoint, events: list[Eve
             shutil.copyfile(parent.path / name, fork.path / name)
     if not state.sealed:
         _share_source(parent.vault, fork.vault)
+        _share(parent.vault, fork.vault, lambda name: name == frame_file(fork.vault).name)
         return
     _share(parent.data, fork.data, lambda name: name != "all.parquet" or "open_holdout" in state.results)
     _share(

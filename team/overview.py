@@ -73,7 +73,7 @@ def listing(entries: Sequence[Entry], out: Path, width: int) -> str:
     for e in entries:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(e.started_at)) if e.started_at else ""
         score = figure(e.holdout.score) if e.holdout else ""
-        data = (e.source or "").rpartition("/")[2]
+        data = (e.source or "").partition("#sha256=")[0].rpartition("/")[2]
         released = "released" if e.released else ""
         rows.append((e.name, when, e.state, data, e.metric or "", score, e.model or "", file_size(e.bytes), released))
     # A run's name begins with its time and ends with its data.

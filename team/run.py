@@ -19,6 +19,7 @@ from team.conductor import Conductor, Subscriber
 from team.documents import write_documents
 from team.errors import MlteamError, PrerequisiteMissing, UsageError
 from team.events import RunEnded
+from team.frame_source import FrameSource
 from team.models import make_client
 from team.rundir import RunDir, create_run
 from team.sandbox.choose import choose
@@ -49,12 +50,17 @@ def start(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: C
 
 
 async def astart(
-    settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client, steering: Steering | None = None
+    settings: Settings,
+    subscribers: Sequence[Subscriber] = (),
+    clients: Clients = make_client,
+    steering: Steering | None = None,
+    frame: FrameSource | None = None,
 ) -> dict[str, Any]:
     """Like `start`, inside a running event loop, whose signals are left alone.
 
     Args:
         steering: how the user has a say while the run goes on.
+        frame: the table that the settings' source names, where that is no place to fetch it from.
     """
     preflight(settings, clients)
     missing = _missing_folders(settings.out)
@@ -62,6 +68,8 @@ async def astart(
     conductor = None
     try:
         with run.lock():
+            if frame is not None:
+                frame.put(run.vault)
             conductor = Conductor(run, settings, subscribers, clients, steering=steering)
             return await conductor.go()
     except (UsageError, PrerequisiteMissing, OSError) as error:

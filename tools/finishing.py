@@ -114,7 +114,7 @@ def predict_rows(
     import joblib
     import pandas as pd
 
-    from tools.labels import told
+    from tools.answers import answer_table
     from tools.tables import TableError, read_table
 
     folder = Path(model)
@@ -128,22 +128,13 @@ def predict_rows(
     except TableError as error:
         raise ToolRefused(str(error)) from None
     contract = fitted.contract
-    if contract.one_number:
-        table = pd.DataFrame({"prediction": predictions.astype(int) if contract.predicts == "groups" else predictions})
-        if interval is not None:
-            table["low"], table["high"] = _calibration(folder).interval(predictions, interval)
-        if at is not None:
-            chances = _curves(folder).survival(predictions, at)
-            table = pd.concat([table, pd.DataFrame(chances, columns=[f"survival_{time:g}" for time in at])], axis=1)
-    elif contract.predicts == "quantiles":
-        table = pd.DataFrame({"prediction": predictions[:, contract.median]})
-        table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
-    elif contract.predicts == "labels":
-        table = pd.DataFrame({"prediction": told(predictions, contract.classes)})
-        table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
-    else:
-        table = pd.DataFrame({"prediction": pd.Series(fitted.called(predictions, decision), dtype=object)})
-        table = pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
+    called = fitted.called(predictions, decision) if contract.predicts == "classes" else ()
+    table = answer_table(contract, predictions, called)
+    if contract.one_number and interval is not None:
+        table["low"], table["high"] = _calibration(folder).interval(predictions, interval)
+    if contract.one_number and at is not None:
+        chances = _curves(folder).survival(predictions, at)
+        table = pd.concat([table, pd.DataFrame(chances, columns=[f"survival_{time:g}" for time in at])], axis=1)
     path = Path(output)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")

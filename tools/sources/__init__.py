@@ -16,6 +16,7 @@ from tools.spec import InputRefused
 from tools.workspace import write_text
 
 ADAPTERS = {
+    "frame": "tools.sources.frame:Frame",
     "http": "tools.sources.web:Web",
     "https": "tools.sources.web:Web",
     "sklearn": "tools.sources.bundled:Bundled",

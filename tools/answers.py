@@ -1,0 +1,34 @@
+"""Predictions as the table that people read: one row a row, `prediction` first, then what stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tools.contract import Contract
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def answer_table(contract: Contract, predictions: Array, called: Sequence[str] = ()) -> pd.DataFrame:
+    """The columns `prediction`, and by what is predicted `proba_<class>` or `q_<level>`.
+
+    Args:
+        predictions: probabilities (n, k), quantiles (n, q), or values (n,).
+        called: where classes are predicted, the label of each row; it follows from a decision that the probabilities do not hold.
+    """
+    import pandas as pd
+
+    from tools.labels import told
+
+    if contract.one_number:
+        return pd.DataFrame({"prediction": predictions.astype(int) if contract.predicts == "groups" else predictions})
+    answer: Any = predictions[:, contract.median] if contract.predicts == "quantiles" else pd.Series(list(called), dtype=object)
+    if contract.predicts == "labels":
+        answer = told(predictions, contract.classes)
+    table = pd.DataFrame({"prediction": answer})
+    return pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
