@@ -18,6 +18,9 @@ class Manifest(Fact):
     bytes: int
     sha256: str
     licence: str | None = None
+    format: str | None = None
+    notes: tuple[str, ...] = ()
+    """What was guessed, chosen or repaired when it was read."""
 
 
 class StageFact(Fact):

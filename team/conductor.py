@@ -42,6 +42,7 @@ from team.grace import left_out, surrender, verdict
 from team.host import Host
 from team.journal import Journal
 from team.log import EventLog
+from team.parsing import Parser
 from team.playbook import sections
 from team.quarantine import Quarantine
 from team.replaying import replay
@@ -66,6 +67,7 @@ from tools.device import VARIABLE
 from tools.recording import load_tracker
 
 if TYPE_CHECKING:
+    from tools.conversion import SourceRead
     from tools.submission import Scored
 
 VERSIONED = (
@@ -123,7 +125,7 @@ class Conductor:
         # Words that were logged after the checkpoint are not in it.
         self._words = [*at.words, *(one.text for one in (cut_off.tail if cut_off else ()) if isinstance(one, UserSpoken))]
         self._limits = KernelLimits(**settings.sandbox.model_dump(include=set(KernelLimits.model_fields)))
-        host = Host(run, settings, self.vault, lambda: self.room.state, self._cross_validate, self._prose)
+        host = Host(run, settings, self.vault, lambda: self.room.state, self._cross_validate, self._read_source, self._prose)
         self.room = Toolroom(
             host=host,
             evidence=Evidence(run, self.vault, self.log.append),
@@ -138,6 +140,7 @@ class Conductor:
 
     async def go(self) -> dict[str, Any]:
         """From the first stage to the last; whatever happens, the log says how it ended."""
+        self._loop = asyncio.get_running_loop()
         try:
             if self._steering:
                 self._steering.attach()
@@ -406,6 +409,9 @@ class Conductor:
         if self.room.state.holdout is None:
             return {}
         return sections(known(self.room.state, self.room.host.wish, self.meter, self.vault.contract, self.run_dir.name))
+
+    def _read_source(self) -> SourceRead:
+        return Parser(self.run_dir, self._make_launcher, self._limits, self._loop).read()
 
     def _make_launcher(self) -> Launcher:
         weights = self.settings.weights.resolve() if self.settings.weights else None

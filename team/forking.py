@@ -24,6 +24,7 @@ from team.rundir import RunDir, create_run, write_atomic
 from team.settings import Settings, read_settings
 from team.stages import Stage
 from team.vault import Vault
+from tools.conversion import READING, TABLE
 from tools.sources.contract import RECORD, files_folder
 from tools.sources.frame import frame_file
 from tools.studies import FORKED, PARENT_STUDIES
@@ -150,7 +151,7 @@ def _share_source(parent: Path, fork: Path) -> None:
         target = files_folder(fork) / folder.relative_to(files_folder(parent))
         target.mkdir(parents=True, exist_ok=True)
         _share(folder, target, lambda name: True)
-    _share(parent, fork, lambda name: name == RECORD)
+    _share(parent, fork, lambda name: name in (RECORD, TABLE, READING))
 
 
 def _share(source: Path, target: Path, wanted: Any) -> None:

@@ -19,6 +19,7 @@ from tools.host import Wish
 
 if TYPE_CHECKING:
     from tools.conformal import Conformal
+    from tools.conversion import SourceRead
     from tools.coverage import Coverage
     from tools.curves import Curves
     from tools.run_record import RunRecord
@@ -30,11 +31,22 @@ CrossValidate = Callable[[str, str, float], "Awaitable[Scored]"]
 """Scores a module in quarantine: its name, its text, and the seconds it may take."""
 
 
+ReadSource = Callable[[], "SourceRead"]
+"""Turns what was fetched into the vault's table."""
+
+
 class Host:
     """Services for host tools. Holds no state of its own: `state` is asked each time."""
 
     def __init__(
-        self, run: RunDir, settings: Settings, vault: Vault, state: Callable[[], State], cross_validate: CrossValidate, prose: Prose = dict
+        self,
+        run: RunDir,
+        settings: Settings,
+        vault: Vault,
+        state: Callable[[], State],
+        cross_validate: CrossValidate,
+        read_source: ReadSource,
+        prose: Prose = dict,
     ) -> None:
         self.run = run
         self.vault = vault
@@ -42,6 +54,7 @@ class Host:
         self._state = state
         self._cross_validate = cross_validate
         self._prose = prose
+        self._read_source = read_source
         self.wish = Wish(
             source=settings.source,
             target=settings.target,
@@ -97,6 +110,9 @@ class Host:
 
     def failed_attempts(self) -> list[str]:
         return list(dict.fromkeys(attempt.name for attempt in self._state().attempts if attempt.score is None))
+
+    def read_source(self) -> SourceRead:
+        return self._read_source()
 
     async def cross_validate(self, name: str, code: str, time_s: float) -> Scored:
         return await self._cross_validate(name, code, time_s)

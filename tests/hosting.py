@@ -7,6 +7,7 @@ from typing import Any
 
 from team.errors import SandboxUnavailable
 from team.host import Host
+from team.parsing import read_here
 from team.rundir import RunDir, create_run
 from team.settings import load_settings
 from team.stages import State
@@ -22,7 +23,7 @@ class Hosting:
         self.settings = load_settings({"source": str(source), "out": out, **settings})
         self.vault = Vault(self.run)
         self.state = State()
-        self.host = Host(self.run, self.settings, self.vault, lambda: self.state, self._cross_validate)
+        self.host = Host(self.run, self.settings, self.vault, lambda: self.state, self._cross_validate, lambda: read_here(self.run.vault))
 
     async def _cross_validate(self, name: str, code: str, time_s: float) -> Scored:
         raise SandboxUnavailable("there is no sandbox in this test; use tests/rooming.py")

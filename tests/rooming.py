@@ -15,6 +15,7 @@ from team.evidence import Evidence
 from team.host import Host
 from team.journal import Journal
 from team.log import EventLog
+from team.parsing import read_here
 from team.quarantine import Quarantine
 from team.sandbox import Kernel, Limits, open_kernel
 from team.stages import Stage, State
@@ -47,7 +48,9 @@ class Rooming:
         self._stack, self._kernel, self._sandbox = stack, None, sandbox
         vault = Vault(self.run)
         self.room = Toolroom(
-            host=Host(self.run, self.hosting.settings, vault, lambda: self.room.state, self._cross_validate),
+            host=Host(
+                self.run, self.hosting.settings, vault, lambda: self.room.state, self._cross_validate, lambda: read_here(self.run.vault)
+            ),
             evidence=Evidence(self.run, vault, self.log.append),
             meter=self.meter,
             cells=CellJournal(self.run.cells),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tools.conformal import Conformal
+    from tools.conversion import SourceRead
     from tools.coverage import Coverage
     from tools.curves import Curves
     from tools.deciding import Decided
@@ -173,6 +174,13 @@ class HostContext(Protocol):
 
     def failed_attempts(self) -> list[str]:
         """Names of models that roles wrote and that could not be scored."""
+
+    def read_source(self) -> SourceRead:
+        """Turn what was fetched into the vault's table, in a sandbox of its own.
+
+        Raises:
+            InputRefused: when it is no table.
+        """
 
     async def cross_validate(self, name: str, code: str, time_s: float) -> Scored:
         """Score a model that was written as code, each fold in a fresh sandbox. Nothing of it is kept yet.

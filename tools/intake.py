@@ -11,6 +11,7 @@ from tools.spec import ToolRefused, tool
 from tools.workspace import write_json
 
 MOST_COLUMNS_TOLD = 200
+MOST_FILES_LISTED = 1000
 
 
 class FetchedColumn(BaseModel):
@@ -29,6 +30,9 @@ class DataFetched(BaseModel):
     bytes: int
     sha256: str
     licence: str | None
+    format: str
+    notes: list[str]
+    """What was guessed, chosen or repaired when the source was read."""
     table: list[FetchedColumn]
 
 
@@ -38,13 +42,14 @@ def fetch_data(
     source: Annotated[str | None, "Leave out: the user's own source is fetched."] = None,
 ) -> DataFetched:
     """Fetch the user's data to disk and describe its columns. Run this before seal_holdout."""
+    from tools.conversion import read_converted
     from tools.sources import fetch
-    from tools.sources.table import read_fetched
 
     if source is not None and source != ctx.wish.source:
         raise ToolRefused(f"only the user's own source is fetched: {ctx.wish.source!r}. Leave `source` out.")
     fetched = fetch(ctx.wish.source, ctx.run.vault)
-    frame = read_fetched(ctx.run.vault)
+    told = ctx.read_source()
+    frame = read_converted(ctx.run.vault)
     facts = DataFetched(
         source=ctx.wish.source,
         rows=len(frame),
@@ -52,10 +57,15 @@ def fetch_data(
         bytes=fetched.bytes,
         sha256=fetched.sha256,
         licence=fetched.licence,
+        format=told.format,
+        notes=[*fetched.notes, *told.notes],
         table=[
             FetchedColumn(name=str(name), type=str(column.dtype), unique=int(column.nunique(dropna=True)), missing=int(column.isna().sum()))
             for name, column in list(frame.items())[:MOST_COLUMNS_TOLD]
         ],
     )
-    write_json(ctx.run.manifest, facts.model_dump(exclude={"table"}))
+    schema = [{"name": str(name), "type": str(dtype)} for name, dtype in frame.dtypes.items()]
+    files = [file.model_dump() for file in fetched.files[:MOST_FILES_LISTED]]
+    more = {"fetched_at": fetched.fetched_at, "files": files, "schema": schema}
+    write_json(ctx.run.manifest, {**facts.model_dump(exclude={"table"}), **more})
     return facts

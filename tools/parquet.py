@@ -11,7 +11,8 @@ stands here too, and what departs from it is refused.
 
 from __future__ import annotations
 
-from typing import Any
+import io
+from typing import Any, BinaryIO
 
 _MAGIC = b"PAR1"
 _MOST_BYTES = 2 << 20
@@ -56,13 +57,31 @@ def check_flat(data: bytes, columns: int) -> None:
     Raises:
         NotFlat: when it is not, or cannot be read.
     """
-    if len(data) < 12 or not data.startswith(_MAGIC) or not data.endswith(_MAGIC):
+    check_flat_file(io.BytesIO(data), columns, _MOST_BYTES)
+
+
+def check_flat_file(file: BinaryIO, columns: int, most_bytes: int = 64 << 20) -> None:
+    """Check the same of an open file, of which the description alone is read.
+
+    Args:
+        most_bytes: of the description.
+
+    Raises:
+        NotFlat: when it is not, or cannot be read.
+    """
+    length = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    start = file.read(4)
+    file.seek(max(0, length - 8))
+    end = file.read(8)
+    if length < 12 or start != _MAGIC or not end.endswith(_MAGIC):
         raise NotFlat("no parquet file")
-    size = int.from_bytes(data[-8:-4], "little")
-    if size > min(len(data) - 12, _MOST_BYTES):
+    size = int.from_bytes(end[:4], "little")
+    if size > min(length - 12, most_bytes):
         raise NotFlat(f"its description takes {size:,} bytes")
+    file.seek(length - 8 - size)
     try:
-        described = _Reader(data[-8 - size : -8]).value(_FILE)
+        described = _Reader(file.read(size)).value(_FILE)
     except IndexError:
         raise NotFlat("its description breaks off") from None
     schema = described.get(_SCHEMA) or []

@@ -108,11 +108,11 @@ def seal_holdout(
     import pandas as pd
 
     from tools.columns import days_come_first, label_text, moments
+    from tools.conversion import read_converted
     from tools.foresight import plan_forecast
     from tools.labels import joined, named_columns
     from tools.metrics import default_metric, metric_for
     from tools.schemes import check_left_out, check_scheme, chosen_scheme, gap_of, left_out_alone, metric_left_out, usual_folds
-    from tools.sources.table import read_fetched
     from tools.splitting import check_events, check_target, infer_task, split_rows
     from tools.untargeted import seal_without_target
 
@@ -122,7 +122,7 @@ def seal_holdout(
         raise ToolRefused("there is no data yet: call fetch_data first.")
     wish = ctx.wish
     target = agreed("target", wish.target, target)
-    frame = read_fetched(ctx.run.vault)
+    frame = read_converted(ctx.run.vault)
     task = agreed("task", wish.named_task, task)
     if task is not None and predicts(task) in ("groups", "scores"):
         return seal_without_target(ctx, frame, task, target, metric, split, column)

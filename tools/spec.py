@@ -26,6 +26,7 @@ _REGISTRY: dict[str, ToolSpec] = {}
 CATALOGUE = (
     "tools.planning",
     "tools.intake",
+    "tools.conversion",
     "tools.sealing",
     "tools.eda",
     "tools.preparation",

@@ -199,7 +199,9 @@ def test_every_tool_of_a_role_exists_and_every_tool_has_a_role() -> None:
     known = set(registry())
     given = set().union(*(role.tools for role in roles().values()))
     assert given <= known
-    assert known - given == {"predict_rows", "predict_fold"}, "called by `mlteam predict` and for submit_candidate alone"
+    assert known - given == {"predict_rows", "predict_fold", "read_source"}, (
+        "called by `mlteam predict`, submit_candidate and fetch_data alone"
+    )
 
 
 async def test_calls_of_one_message_run_one_after_another(tmp_path: Path) -> None:

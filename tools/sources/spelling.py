@@ -13,7 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 from tools.spec import InputRefused
 
-OPTIONS = ("sha256", "md5", "table", "query", "config", "revision", "bearer")
+READING = ("sheet", "key", "table", "header")
+"""Say what to read inside of a source, whatever brings it."""
+OPTIONS = ("sha256", "md5", "query", "config", "revision", "bearer", *READING)
 """`query` takes everything behind it."""
 PLACE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 _SECRET_PARAMETER = re.compile(
@@ -55,7 +57,7 @@ class Spelling:
         Raises:
             InputRefused: naming the first of them.
         """
-        if strange := [name for name in self.options if name not in known]:
+        if strange := [name for name in self.options if name not in (*known, *READING)]:
             expected = f"it takes {', '.join(f'#{name}=' for name in known)}" if known else "it takes none"
             raise InputRefused(f"source {self.text!r}: option {strange[0]!r} means nothing to it; {expected}.")
 

@@ -1,0 +1,145 @@
+"""From files as they came to one Parquet table: read where nothing can be reached, checked where it counts.
+
+Files that somebody else made are parsed in a sandbox of its own, which sees them read-only and ends before the team's sandbox starts.
+The host opens nothing of it but the one file that came out, after looking at its description.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, Field
+
+from tools.files import open_regular
+from tools.parquet import NotFlat, check_flat_file
+from tools.sources.spelling import READING as READING_OPTIONS
+from tools.spec import InputRefused, ToolRefused, tool
+from tools.workspace import workspace, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE, READING = "table.parquet", "reading.json"
+COMPRESSIONS = {"UNCOMPRESSED", "SNAPPY"}
+MOST_CELLS = 5_000_000_000
+MOST_BYTES = 200 * 2**30
+MOST_TOLD, LONGEST = 50, 500
+
+
+class SourceRead(BaseModel):
+    """What was read of a source."""
+
+    format: str = Field(max_length=100)
+    rows: int
+    columns: int
+    notes: list[str] = []
+    """What was guessed, chosen, repaired or left out, a sentence each."""
+
+
+@tool(where="kernel", timeout_s=3600)
+def read_source(
+    sheet: Annotated[str | None, "Of a workbook: a sheet's name, or its number from 1."] = None,
+    key: Annotated[str | None, "Of an HDF5 or JSON file: where the table stands in it."] = None,
+    table: Annotated[str | None, "Of several tables: the one whose rows are learnt from."] = None,
+    header: Annotated[str | None, "Of text: `none` when the first line is a row, `first` when it is the header."] = None,
+) -> SourceRead:
+    """Read the files in the data folder as one table and write it as Parquet."""
+    from tools.tables import TableError
+
+    space = workspace()
+    try:
+        return convert(space.data, space.work / TABLE, {"sheet": sheet, "key": key, "table": table, "header": header})
+    except TableError as error:
+        raise ToolRefused(str(error)) from None
+    except MemoryError:
+        raise ToolRefused("reading it takes more memory than the sandbox has; raise sandbox.memory_mb, or give it as Parquet") from None
+
+
+def convert(folder: Path, output: Path, choice: Mapping[str, str | None]) -> SourceRead:
+    """Read the files of a folder as one table and write it to `output`.
+
+    Raises:
+        TableError: when they are none.
+    """
+    import pyarrow as pa
+
+    from tools.formats.contract import Choice, first_line
+    from tools.formats.detect import read
+    from tools.tables import TableError, checked
+
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    path = files[0] if len(files) == 1 else folder
+    reading = read(path, Choice(**choice))
+    frame = checked(reading.frame, path)
+    try:
+        frame.to_parquet(output, index=False)
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise TableError(f"{path.name}: the table cannot be kept as Parquet ({first_line(error)})") from None
+    return SourceRead(format=reading.format, rows=len(frame), columns=frame.shape[1], notes=reading.notes)
+
+
+def take_over(path: Path, inside: Path, told: SourceRead, vault: Path) -> SourceRead:
+    """Take a table that a sandbox wrote into the vault, with what was told of it.
+
+    Args:
+        inside: the sandbox's folder, which nobody writes to any more.
+
+    Raises:
+        InputRefused: when the file is not what it should be; nothing of it is unpacked then.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from tools.tables import MOST_COLUMNS
+
+    temporary = vault / f".{TABLE}.tmp"
+    try:
+        with open_regular(path, MOST_BYTES, inside) as file:
+            check_flat_file(file, MOST_COLUMNS)
+            file.seek(0)
+            with temporary.open("wb") as copy:
+                shutil.copyfileobj(file, copy, 1 << 22)
+        with pq.ParquetFile(temporary) as table:
+            facts = table.metadata
+            packed = {facts.row_group(g).column(c).compression for g in range(facts.num_row_groups) for c in range(facts.num_columns)}
+            rows, columns = facts.num_rows, facts.num_columns
+    except (OSError, NotFlat, pa.ArrowException) as error:
+        temporary.unlink(missing_ok=True)
+        raise InputRefused(f"what the sandbox made of the source is no plain table ({str(error).splitlines()[0][:200]}).") from None
+    if packed - COMPRESSIONS or rows * columns > MOST_CELLS or (rows, columns) != (told.rows, told.columns):
+        temporary.unlink()
+        raise InputRefused(f"what the sandbox made of the source is not what it told: {rows:,} rows and {columns:,} columns.")
+    temporary.replace(vault / TABLE)
+    told = told.model_copy(update={"notes": [note[:LONGEST] for note in told.notes[:MOST_TOLD]]})
+    write_text(vault / READING, told.model_dump_json(indent=1))
+    return told
+
+
+def read_converted(vault: Path) -> pd.DataFrame:
+    """The table that the source was converted to.
+
+    Raises:
+        InputRefused: when it cannot be read after all.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(vault / TABLE)
+    except (pa.ArrowException, ValueError, TypeError, KeyError) as error:
+        raise InputRefused(f"the table that the source was converted to cannot be read ({str(error)[:200]}).") from None
+
+
+def choice_of(options: Mapping[str, str]) -> dict[str, str | None]:
+    """What options of SOURCE say of its inside."""
+    return {name: options.get(name) for name in READING_OPTIONS}
+
+
+def by_its_own_name(text: str, source: str, files: list[str], folder: str) -> str:
+    """A message about a file in the vault as one about SOURCE: the copy is an inner matter."""
+    if len(files) == 1:
+        return text.replace(files[0].rpartition("/")[2], source)
+    return text.replace(f"{folder}: ", f"{source}: ", 1) if text.startswith(f"{folder}: ") else f"{source}: {text}"
