@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from team.host import Host
+from team.parsing import read_here
 from team.rundir import RunDir
 from team.settings import load_settings
 from team.stages import CandidateFact, HoldoutFact, Stage, State
@@ -22,7 +23,9 @@ class Released:
     def __init__(self, run: RunDir) -> None:
         self.run = run
         self.state = State.model_validate(run.read_checkpoint()["state"])
-        self.host = Host(run, load_settings({}, run.settings), Vault(run), lambda: self.state, self._cross_validate)
+        self.host = Host(
+            run, load_settings({}, run.settings), Vault(run), lambda: self.state, self._cross_validate, lambda: read_here(run.vault)
+        )
 
     async def _cross_validate(self, name: str, code: str, time_s: float) -> Scored:
         raise AssertionError("a run that is released trains nothing")
