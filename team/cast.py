@@ -14,6 +14,7 @@ from team.errors import Diverged, MlteamError
 from team.events import FellBack, MessageSpoken, ModelCalled
 from team.group import Group
 from team.journal import Journal, KeptAnswers
+from team.models.bounding import BoundedClient, bounds_of
 from team.models.fallback import FallbackClient
 from team.models.metering import Calls, KeepingClient, MeteredClient, ModelCall
 from team.models.recovering import REPAIRS, RecoveringClient
@@ -105,7 +106,10 @@ class Cast:
         calls = Calls(self._record_call)
         clients = {spec: self._clients(spec) for spec in members_of(model)}
         admit = None if model == PLAYBOOK else self._admit
-        members = [(spec, MeteredClient(one, role, spec, calls, self._settings.price_of(spec), admit)) for spec, one in clients.items()]
+        members = [
+            (spec, MeteredClient(self._bounded(spec, one), role, spec, calls, self._settings.price_of(spec), admit))
+            for spec, one in clients.items()
+        ]
         first = members[0][1]
         if model == PLAYBOOK:
             return first
@@ -115,6 +119,10 @@ class Cast:
         inner = first if len(members) == 1 else FallbackClient(members, lambda *what: self._stood_in(role, *what))
         keeping = KeepingClient(inner, KeptAnswers(self._log, self._turn, role, model), calls, replay)
         return RecoveringClient(keeping, role, self._repairs)
+
+    def _bounded(self, spec: str, client: ChatCompletionClient) -> ChatCompletionClient:
+        bounds = bounds_of(spec, self._settings.models)
+        return client if bounds is None else BoundedClient(client, bounds)
 
     def _admit(self, tokens: int, usd: Decimal | None) -> None:
         """Refuse a model call that the budget has no room for; the playbook goes on in its place."""

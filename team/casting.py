@@ -7,12 +7,13 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict, Field
 
 from team.errors import UsageError
+from team.setting_values import Duration
 
 PLAYBOOK = "playbook"
 _PER_TOKENS = 1_000_000
 
 
-class Models(BaseModel):
+class RoleModels(BaseModel):
     """Models of single roles; None takes the one of all roles."""
 
     model_config = ConfigDict(extra="forbid")
@@ -23,6 +24,25 @@ class Models(BaseModel):
     critic: str | None = None
     writer: str | None = None
     release_manager: str | None = None
+
+
+class Models(RoleModels):
+    """Models of single roles, and how models are asked: seconds that a request may take, tokens that a reply may have.
+
+    The seconds fit a small model on a processor, which reads 57 tokens a second and writes 15: a request of 3,000 tokens is read in
+    53 s, and a reply of 900 written in 60.
+    """
+
+    request_s: Duration = Field(600.0, gt=0, le=86_400, allow_inf_nan=False)
+    """Until a reply is whole."""
+    first_s: Duration = Field(180.0, gt=0, le=86_400, allow_inf_nan=False)
+    """Until its first piece comes, while the model reads the request."""
+    stall_s: Duration = Field(90.0, gt=0, le=86_400, allow_inf_nan=False)
+    """Between two pieces of it."""
+    reply_tokens: int | None = Field(None, ge=50)
+    """Longest reply; None takes 600 of a model on this machine or its network, and 4,000 of others."""
+    code_tokens: int | None = Field(None, ge=50)
+    """Longest reply where code may be written; None takes 900 and 8,000."""
 
 
 class Price(BaseModel):

@@ -12,8 +12,10 @@
     │   ├── RequestRefused      1   the endpoint does not take the request
     │   ├── ContextOverflow     1   the request is longer than the model can read
     │   ├── ModelOverloaded     1   too many requests, or no credit left
-    │   ├── ModelUnreachable    1   no connection, no answer in time, an answer cut off, a server that failed
-    │   └── UnusableReply       1   an answer that is none: a page, nothing, half a tool call, a refusal to answer
+    │   ├── ModelUnreachable    1   no connection, an answer cut off, a server that failed
+    │   │   └── ModelTooSlow    1   no answer in time, or no further piece of one
+    │   └── UnusableReply       1   an answer that is none: a page, nothing, a refusal to answer
+    │       └── ReplyCut        1   an answer that was ended at its longest before anything of it could be used
     └── Interrupted           130   the user stopped it
 
 A message names the value, what was expected and the next command, and is printed once, without a traceback.
@@ -106,13 +108,21 @@ class ModelOverloaded(ModelError):
 
 
 class ModelUnreachable(ModelError):
-    """No connection, no answer in time, an answer that was cut off, or a server that failed."""
+    """No connection, an answer that was cut off, or a server that failed."""
 
     transient = True
 
 
+class ModelTooSlow(ModelUnreachable):
+    """No answer in time, or no further piece of one: a deadline of `Deadlines` was met."""
+
+
 class UnusableReply(ModelError):
     """An answer came, and nothing can be done with it."""
+
+
+class ReplyCut(UnusableReply):
+    """The model wrote up to the longest reply that it may give, and nothing of that is a whole call or a text."""
 
 
 class Interrupted(MlteamError):

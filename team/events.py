@@ -130,6 +130,8 @@ class ModelCalled(_Event):
     cache_write_tokens: int = 0
     retries: int = 0
     """Requests that were made before the one that was answered; their tokens are in the counts."""
+    estimated: bool = False
+    """Whether the counts were told by the length of texts, since the server gave none."""
 
 
 class CallsRecovered(_Event):

@@ -20,7 +20,7 @@ from team.documents import write_documents
 from team.errors import MlteamError, PrerequisiteMissing, UsageError
 from team.events import RunEnded
 from team.frame_source import FrameSource
-from team.models import make_client
+from team.models import make_client, maker
 from team.rundir import RunDir, create_run
 from team.sandbox.choose import choose
 from team.sandbox.graphics import gpus_for
@@ -32,7 +32,7 @@ from tools.sources.spelling import spelt
 from tools.spec import InputRefused
 
 
-def start(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client) -> dict[str, Any]:
+def start(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients | None = None) -> dict[str, Any]:
     """Make a run directory, run the team to its end, and return the summary.
 
     SIGTERM and SIGHUP stop the run as Ctrl-C does: cleanly, with everything saved.
@@ -40,7 +40,7 @@ def start(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: C
     Args:
         settings: what is asked for.
         subscribers: called with every event, in order.
-        clients: makes the model client of a spec; whoever has a client of their own passes it here.
+        clients: makes the model client of a spec, where whoever calls has one of their own.
 
     Raises:
         UsageError: for input that cannot be used; the run directory is removed again.
@@ -52,7 +52,7 @@ def start(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: C
 async def astart(
     settings: Settings,
     subscribers: Sequence[Subscriber] = (),
-    clients: Clients = make_client,
+    clients: Clients | None = None,
     steering: Steering | None = None,
     frame: FrameSource | None = None,
 ) -> dict[str, Any]:
@@ -70,7 +70,7 @@ async def astart(
         with run.lock():
             if frame is not None:
                 frame.put(run.vault)
-            conductor = Conductor(run, settings, subscribers, clients, steering=steering)
+            conductor = Conductor(run, settings, subscribers, clients or maker(settings.models), steering=steering)
             return await conductor.go()
     except (UsageError, PrerequisiteMissing, OSError) as error:
         if conductor is not None:
@@ -85,7 +85,7 @@ async def astart(
 
 
 def resume(
-    run: RunDir, *, sandbox: str | None = None, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client
+    run: RunDir, *, sandbox: str | None = None, subscribers: Sequence[Subscriber] = (), clients: Clients | None = None
 ) -> dict[str, Any]:
     """Go on with a run that was stopped, killed or failed, to its end, and return the summary.
 
@@ -104,7 +104,7 @@ async def aresume(
     *,
     sandbox: str | None = None,
     subscribers: Sequence[Subscriber] = (),
-    clients: Clients = make_client,
+    clients: Clients | None = None,
     steering: Steering | None = None,
 ) -> dict[str, Any]:
     """Like `resume`, inside a running event loop, whose signals are left alone."""
@@ -123,7 +123,7 @@ async def aresume(
         return await _continue(run, cut_off, {"sandbox": sandbox}, subscribers, clients, steering)
 
 
-def go_on(run: RunDir, cut_off: CutOff, subscribers: Sequence[Subscriber] = (), clients: Clients = make_client) -> dict[str, Any]:
+def go_on(run: RunDir, cut_off: CutOff, subscribers: Sequence[Subscriber] = (), clients: Clients | None = None) -> dict[str, Any]:
     """Run a fork to its end, from what `forking.fork` gave, and return the summary.
 
     Raises:
@@ -138,7 +138,7 @@ async def ago_on(
     run: RunDir,
     cut_off: CutOff,
     subscribers: Sequence[Subscriber] = (),
-    clients: Clients = make_client,
+    clients: Clients | None = None,
     steering: Steering | None = None,
 ) -> dict[str, Any]:
     """Like `go_on`, inside a running event loop, whose signals are left alone."""
@@ -151,14 +151,14 @@ async def _continue(
     cut_off: CutOff,
     changes: dict[str, Any],
     subscribers: Sequence[Subscriber],
-    clients: Clients,
+    clients: Clients | None,
     steering: Steering | None = None,
 ) -> dict[str, Any]:
     settings = read_settings(run.settings, {**changes, "out": run.path.parent})
     preflight(settings, clients)
     conductor = None
     try:
-        conductor = Conductor(run, settings, subscribers, clients, cut_off, steering)
+        conductor = Conductor(run, settings, subscribers, clients or maker(settings.models), cut_off, steering)
         return await conductor.go()
     except (UsageError, PrerequisiteMissing):
         if conductor is not None:
@@ -184,7 +184,7 @@ def _missing_folders(out: Path) -> list[Path]:
     return [folder for folder in (out, *out.parents) if not folder.exists()]
 
 
-def preflight(settings: Settings, clients: Clients = make_client) -> None:
+def preflight(settings: Settings, clients: Clients | None = None) -> None:
     """Check what can be checked before anything is made.
 
     Raises:
@@ -204,7 +204,7 @@ def preflight(settings: Settings, clients: Clients = make_client) -> None:
         raise UsageError(str(error)) from None
     for model in settings.all_models:
         for spec in split_specs(model):
-            clients(spec)
+            (clients or make_client)(spec)
             _check_price(settings, spec)
     kind = choose(settings.sandbox.kind, trusted_code=settings.playbook_alone).kind
     gpus_for(settings.device, settings.gpus, kind)

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from team.casting import PLAYBOOK, Models, Price, provider_of
+from team.casting import PLAYBOOK, Models, Price, RoleModels, provider_of
 from team.errors import UsageError
 from team.setting_values import (
     Duration,
@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     model: str = PLAYBOOK
     """Model of all roles: playbook, openai:MODEL[@URL], anthropic:MODEL[@URL] or replay:RUN; with commas, the next one stands in."""
     models: Models = Models()
-    """Models of single roles, spelt in the same way: `models.engineer`."""
+    """Models of single roles, spelt in the same way, `models.engineer`, and how they are asked: `models.request_s`."""
     max_cost: Decimal | None = Field(None, gt=0)
     """Dollars that models may cost in all; the playbook finishes the run when they are spent. None means no limit."""
     max_tokens: int | None = Field(None, ge=1)
@@ -207,7 +207,7 @@ class Settings(BaseSettings):
     @property
     def all_models(self) -> list[str]:
         """The models of all roles, each once."""
-        return list(dict.fromkeys(self.model_of(role) for role in Models.model_fields))
+        return list(dict.fromkeys(self.model_of(role) for role in RoleModels.model_fields))
 
     @property
     def playbook_alone(self) -> bool:

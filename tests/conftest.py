@@ -10,7 +10,14 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-pytest.register_assert_rewrite("tests.contracts.model_client", "tests.contracts.sandbox", "tests.contracts.tracker")
+pytest.register_assert_rewrite(
+    "tests.contracts.model_scene",
+    "tests.contracts.model_replies",
+    "tests.contracts.model_faults",
+    "tests.contracts.model_ending",
+    "tests.contracts.sandbox",
+    "tests.contracts.tracker",
+)
 
 # The same examples every time, and none kept: a test that fails fails for everybody.
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None, max_examples=25)

@@ -7,9 +7,10 @@ that is down; `compacting.py` shortens what is too long; `fallback.py` goes to t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from team.casting import PLAYBOOK, split_specs
+from team.casting import PLAYBOOK, Models, split_specs
 
 if TYPE_CHECKING:
     from autogen_core.models import ChatCompletionClient
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 
 def make_client(
-    spec: str, *, deadlines: Deadlines | None = None, waiting: Waiting | None = None, breakers: Breakers | None = None
+    spec: str,
+    *,
+    deadlines: Deadlines | None = None,
+    waiting: Waiting | None = None,
+    breakers: Breakers | None = None,
+    streamed: bool = False,
 ) -> ChatCompletionClient:
     """The client that `spec` names.
 
@@ -30,6 +36,7 @@ def make_client(
         deadlines: of a single request; left out, the usual ones.
         waiting: clock, sleep and chance of retries.
         breakers: what is known of endpoints; left out, what this process knows.
+        streamed: whether replies are streamed where only the whole is asked for, as runs have it.
 
     Raises:
         UsageError: when the spelling is unknown.
@@ -39,7 +46,8 @@ def make_client(
     if len(specs) > 1:
         from team.models.fallback import FallbackClient
 
-        return FallbackClient([(one, make_client(one, deadlines=deadlines, waiting=waiting, breakers=breakers)) for one in specs])
+        options: Any = {"deadlines": deadlines, "waiting": waiting, "breakers": breakers, "streamed": streamed}
+        return FallbackClient([(one, make_client(one, **options)) for one in specs])
     if spec == PLAYBOOK:
         from team.playbook import PlaybookClient
 
@@ -61,9 +69,22 @@ def make_client(
     if endpoint.provider == "openai":
         from team.models.openai import OpenAIClient
 
-        provider = OpenAIClient(endpoint, deadlines)
+        provider = OpenAIClient(endpoint, deadlines, streamed=streamed)
     else:
         from team.models.anthropic import AnthropicClient
 
-        provider = AnthropicClient(endpoint, deadlines)
-    return CompactingClient(PatientClient(provider, str(endpoint), (breakers or BREAKERS).of(endpoint, waiting.clock), waiting))
+        provider = AnthropicClient(endpoint, deadlines, streamed=streamed)
+    breaker = (breakers or BREAKERS).of(endpoint, waiting.clock)
+    return CompactingClient(PatientClient(provider, str(endpoint), breaker, waiting, deadlines.request_s if deadlines else 0.0))
+
+
+def maker(models: Models) -> Callable[[str], ChatCompletionClient]:
+    """`make_client` as a run uses it: streamed, under the deadlines of its settings."""
+
+    def make(spec: str) -> ChatCompletionClient:
+        from team.models.provider import Deadlines
+
+        deadlines = Deadlines(first_s=models.first_s, stall_s=models.stall_s, request_s=models.request_s)
+        return make_client(spec, deadlines=deadlines, streamed=True)
+
+    return make

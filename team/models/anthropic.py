@@ -10,15 +10,13 @@ import json
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, cast
 
-from team.models.provider import Answer, Ask, Finish, ProviderClient
+from team.models.provider import LONGEST_TOKENS, Answer, Ask, Finish, ProviderClient
 from team.models.reply import Call, TokenUsage
 from team.models.wire import Turn, arguments_of, before, closed_schema, conversation, safe_name, schemas, sound
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
-MAX_TOKENS = 16_000
-"""Longest reply, which the endpoint wants to be told; above 21,000 the SDK insists on a stream."""
 _CACHE = {"type": "ephemeral"}
 _THOUGHTS = ("thinking", "redacted_thinking")
 _FINISH = {
@@ -78,7 +76,8 @@ class AnthropicClient(ProviderClient):
             system = f"{system}\n\nAnswer with one JSON object and nothing else.".strip()
         messages = [_message(turn, self._endpoint.spec) for turn in turns]
         messages[-1]["content"][-1]["cache_control"] = _CACHE
-        request: dict[str, Any] = {"model": self._endpoint.model, "max_tokens": MAX_TOKENS, "messages": messages}
+        most = ask.most_tokens or LONGEST_TOKENS  # the endpoint wants to be told; above 21,000 the SDK insists on a stream
+        request: dict[str, Any] = {"model": self._endpoint.model, "max_tokens": most, "messages": messages}
         if system:
             request["system"] = [{"type": "text", "text": system, "cache_control": _CACHE}]
         if tools := schemas(ask.tools):
@@ -112,6 +111,8 @@ class AnthropicClient(ProviderClient):
                 said.append(block if block["type"] != "text" else {"type": "text", "text": str(block.get("text") or "")})
                 texts.append(str(block.get("text") or ""))
                 thoughts.append(str(block.get("thinking") or ""))
+        if calls and message.get("stop_reason") == "max_tokens" and not isinstance(calls[-1].arguments, _Raw):
+            calls[-1].arguments = ""  # it was cut off, and then made whole with less in it
         finish = cast(Finish, _FINISH.get(message.get("stop_reason") or "", "unknown"))
         details = message.get("stop_details") or {}
         refusal = str(details.get("explanation") or details.get("category") or "") if finish == "content_filter" else ""

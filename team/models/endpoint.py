@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
 from team.errors import PrerequisiteMissing, UsageError
@@ -38,6 +39,11 @@ class Endpoint:
         """As messages name it."""
         return f"{self.provider}:{self.model} at {self.url}"
 
+    @property
+    def near(self) -> bool:
+        """Whether it is on this machine or in its network, where a model may run on a processor and its tokens cost nothing."""
+        return is_near(self.url)
+
     def clean(self, text: str) -> str:
         """A server's words in one short line, without the key, which servers like to repeat."""
         if len(self.key) >= 8:
@@ -46,6 +52,20 @@ class Endpoint:
         text = "".join(c if c.isprintable() else " " for c in text)
         text = " ".join(text.split())
         return text if len(text) <= 160 else f"{text[:160]}…"
+
+
+def is_near(url: str) -> bool:
+    """Whether an address is on this machine or in its network."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_private
+    except ValueError:  # a name; without a dot or below .local it is none of the internet
+        return "." not in host or host.endswith((".local", ".internal", ".localhost"))
+
+
+def url_of(provider: str, given: str | None) -> str:
+    """The address of a provider's endpoint: the one that was given, that of the SDK's own variable, or the provider's."""
+    return given or os.environ.get(f"{provider.upper()}_BASE_URL") or DEFAULT_URLS[provider]
 
 
 def parts_of(spec: str) -> tuple[str, str, str | None]:

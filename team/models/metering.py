@@ -36,6 +36,7 @@ class ModelCall:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     retries: int = 0
+    estimated: bool = False
 
 
 Record = Callable[[ModelCall], None]
@@ -102,6 +103,7 @@ class MeteredClient(DelegatingClient):
                 usage.cache_read_tokens,
                 usage.cache_write_tokens,
                 usage.retries,
+                usage.estimated,
             )
         )
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from team.errors import UnusableReply
-from team.models.provider import Answer, Ask, Finish, ProviderClient
+from team.models.endpoint import DEFAULT_URLS, Endpoint
+from team.models.provider import Answer, Ask, Deadlines, Finish, ProviderClient
 from team.models.reply import Call, TokenUsage
 from team.models.wire import Turn, arguments_of, closed_schema, conversation, safe_name, schemas, sound
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, AsyncStream
+    from openai.types.chat import ChatCompletionChunk
 
 _FINISH = {"stop": "stop", "length": "length", "tool_calls": "function_calls", "function_call": "function_calls"}
 _FINISH["content_filter"] = "content_filter"
@@ -29,6 +31,17 @@ class OpenAIClient(ProviderClient):
     component_provider_override = "team.models.openai.OpenAIClient"
     address_hint = "it mostly ends in /v1"
     _made: AsyncOpenAI | None = None
+    _limit = "max_tokens"
+    """What the endpoint calls the longest reply: servers of one's own know the older name, newer models of OpenAI the other alone."""
+    _counts = True
+    """Whether the endpoint takes the wish to count the tokens of a stream."""
+    _streams = True
+
+    def __init__(self, endpoint: Endpoint, deadlines: Deadlines | None = None, *, streamed: bool = False) -> None:
+        super().__init__(endpoint, deadlines, streamed=streamed)
+        if endpoint.url == DEFAULT_URLS["openai"]:
+            self._limit = "max_completion_tokens"
+        self._learned: set[str] = set()
 
     @property
     def _sdk(self) -> AsyncOpenAI:
@@ -46,12 +59,19 @@ class OpenAIClient(ProviderClient):
         return self._made
 
     async def _answer(self, ask: Ask) -> Answer:
-        response = await self._sdk.chat.completions.with_raw_response.create(**self._request(ask))
-        return self._document(response.text)
+        while True:
+            try:
+                response = await self._sdk.chat.completions.with_raw_response.create(**self._request(ask))
+                return self._document(response.text)
+            except Exception as error:
+                if not self._learns(error, streams=False):
+                    raise
 
     async def _pieces(self, ask: Ask) -> AsyncGenerator[str | Answer, None]:
-        request = {**self._request(ask), "stream": True, "stream_options": {"include_usage": True}}
-        stream = await self._sdk.chat.completions.create(**request)
+        stream = await self._opened(ask)
+        if stream is None:
+            yield await self._answer(ask)
+            return
         async with stream:
             if (answer := await self._unstreamed(stream.response)) is not None:
                 yield answer
@@ -62,10 +82,42 @@ class OpenAIClient(ProviderClient):
             if gathered.finish:
                 yield gathered.answer(self._endpoint.spec)
 
+    async def _opened(self, ask: Ask) -> AsyncStream[ChatCompletionChunk] | None:
+        """A stream, or None where the endpoint gives none for such a request."""
+        while self._streams:
+            request = self._request(ask) | {"stream": True} | ({"stream_options": {"include_usage": True}} if self._counts else {})
+            try:
+                stream: AsyncStream[ChatCompletionChunk] = await self._sdk.chat.completions.create(**request)
+                return stream
+            except Exception as error:
+                if not self._learns(error, streams=True):
+                    raise
+        return None
+
+    def _learns(self, error: Exception, *, streams: bool) -> bool:
+        """Whether a refusal names an argument that the endpoint can be asked without. Each is learnt once, so this ends."""
+        if getattr(error, "status_code", 0) not in (400, 422, 500, 501):
+            return False
+        said = f"{error} {getattr(error, 'body', '')}".lower()
+        named = [self._limit, *(["stream_options", "stream"] if streams else [])]
+        what = next((name for name in named if name in said and name not in self._learned), None)
+        if what is None:
+            return False
+        self._learned.add(what)
+        if what == "stream":
+            self._streams = False
+        elif what == "stream_options":
+            self._counts = False
+        else:
+            self._limit = "max_completion_tokens" if what == "max_tokens" else "max_tokens"
+        return True
+
     def _request(self, ask: Ask) -> dict[str, Any]:
         system, turns = conversation(ask.messages)
         messages = [{"role": "system", "content": system}] if system else []
         request: dict[str, Any] = {"model": self._endpoint.model, "messages": [*messages, *(m for turn in turns for m in _messages(turn))]}
+        if ask.most_tokens is not None:
+            request[self._limit] = ask.most_tokens
         if tools := schemas(ask.tools):
             request["tools"] = [
                 {"type": "function", "function": {"name": name, "description": description, "parameters": schema}}

@@ -16,20 +16,20 @@ from typing import Any
 
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
 
-from team.errors import ModelError, ModelOverloaded, ModelUnreachable, UnusableReply
+from team.errors import ModelError, ModelOverloaded, ModelTooSlow, ModelUnreachable, UnusableReply
 from team.models.endpoint import Endpoint
 from team.models.reply import TokenUsage, usage_of
 from team.models.trying import Attempts, TryingClient
 
 MOST_ATTEMPTS = 5
 MOST_READINGS = 2
-"""Attempts where an answer came and was none: each is paid for."""
+"""Attempts where an answer came and was none, each of which is paid for, or where none came in time, each of which took minutes."""
 FIRST_WAIT_S, FIRST_WAIT_BUSY_S = 0.5, 2.0
 """Before the second attempt; a busy endpoint gets longer."""
 LONGEST_WAIT_S = 120.0
 """An endpoint that asks for more is not waited for."""
 CALL_S = 600.0
-"""Until a call has succeeded or failed, all attempts and waits together."""
+"""Until a call has succeeded or failed, all attempts and waits together, where a single request may not take longer."""
 TRIPS_AFTER = 5
 """Failures in a row after which an endpoint is left alone."""
 LEFT_ALONE_S, LONGEST_LEFT_ALONE_S = 30.0, 300.0
@@ -91,25 +91,36 @@ class PatientClient(TryingClient):
 
     component_provider_override = "team.models.patience.PatientClient"
 
-    def __init__(self, inner: ChatCompletionClient, name: str, breaker: Breaker, waiting: Waiting | None = None) -> None:
+    def __init__(
+        self, inner: ChatCompletionClient, name: str, breaker: Breaker, waiting: Waiting | None = None, request_s: float = 0.0
+    ) -> None:
         super().__init__(inner)
         self._name, self._breaker, self._waiting = name, breaker, waiting or Waiting()
+        self._call_s = max(CALL_S, 1.5 * request_s)
 
     async def _try(self, messages: Sequence[LLMMessage], options: dict[str, Any]) -> CreateResult:
         try:
-            async with asyncio.timeout(CALL_S):
+            async with asyncio.timeout(self._call_s):
                 return await super()._try(messages, options)
         except TimeoutError:
-            raise ModelUnreachable(f"{self._name} gave no reply within {CALL_S:g} s, over all attempts.") from None
+            raise ModelUnreachable(f"{self._name} gave no reply within {self._call_s:g} s, over all attempts.") from None
 
     def _attempts(self, messages: Sequence[LLMMessage]) -> Attempts:
-        return _Patience(self._inner, messages, self._name, self._breaker, self._waiting)
+        return _Patience(self._inner, messages, self._name, self._breaker, self._waiting, self._call_s)
 
 
 class _Patience(Attempts):
-    def __init__(self, client: ChatCompletionClient, messages: Sequence[LLMMessage], name: str, breaker: Breaker, waiting: Waiting) -> None:
+    def __init__(
+        self,
+        client: ChatCompletionClient,
+        messages: Sequence[LLMMessage],
+        name: str,
+        breaker: Breaker,
+        waiting: Waiting,
+        call_s: float,
+    ) -> None:
         super().__init__(client, messages)
-        self._name, self._breaker, self._waiting = name, breaker, waiting
+        self._name, self._breaker, self._waiting, self._call_s = name, breaker, waiting, call_s
         self._made = 0
         self._began = waiting.clock()
         self._spent = TokenUsage(0, 0)
@@ -144,7 +155,7 @@ class _Patience(Attempts):
 
     def _pause(self, error: ModelError) -> float | None:
         """Seconds until the next attempt; None for none."""
-        if not error.transient or self._made >= (MOST_READINGS if isinstance(error, UnusableReply) else MOST_ATTEMPTS):
+        if not error.transient or self._made >= (MOST_READINGS if isinstance(error, (UnusableReply, ModelTooSlow)) else MOST_ATTEMPTS):
             return None
         draw = self._waiting.draw()
         if error.retry_after_s is not None:
@@ -154,4 +165,4 @@ class _Patience(Attempts):
         else:
             first = FIRST_WAIT_BUSY_S if isinstance(error, ModelOverloaded) else FIRST_WAIT_S
             pause = first * 2.0 ** (self._made - 1) * (0.5 + draw / 2)
-        return pause if self._waiting.clock() - self._began + pause < CALL_S else None
+        return pause if self._waiting.clock() - self._began + pause < self._call_s else None

@@ -18,14 +18,21 @@ from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, 
 from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel, ValidationError
 
-from team.errors import ModelError, ModelUnreachable, UnusableReply
+from team.errors import ModelError, ModelTooSlow, ModelUnreachable, ReplyCut, UnusableReply
+from team.models.early import Watch
 from team.models.endpoint import Endpoint
 from team.models.refusals import explain, of_body
 from team.models.reply import Call, TokenUsage
-from team.models.wire import distinct, sound
+from team.models.wire import distinct, plain, sound
 
 CHARS_A_TOKEN = 4
 """About what a token holds; exact counts would need the model's own tables, which some SDKs fetch from the internet."""
+MOST_TOKENS = "max_tokens"
+"""Among the further arguments of a request, how long its reply may be, whatever the endpoint calls that."""
+LONGEST_TOKENS = 16_000
+"""Of a reply, where nobody says less."""
+WIDER = 4
+"""So many times longer may the reply be of a model that spent all of it on thinking."""
 USUAL_CONTEXT = 128_000
 """Tokens that a model is taken to read; endpoints say so themselves when it is less."""
 
@@ -40,9 +47,11 @@ class Deadlines:
     """Seconds that one request may take."""
 
     connect_s: float = 10.0
+    first_s: float = 180.0
+    """Until the first piece of a stream, while the model reads: one on a processor reads some fifty tokens a second."""
     stall_s: float = 90.0
     """Between two pieces of a stream."""
-    request_s: float = 300.0
+    request_s: float = 600.0
     """Until the whole reply is there: a local model on a processor writes a few tokens a second."""
 
 
@@ -55,6 +64,8 @@ class Ask:
     tool_choice: Tool | Literal["auto", "required", "none"]
     json_output: bool | type[BaseModel] | None
     extra: Mapping[str, Any]
+    most_tokens: int | None = None
+    """Of the reply; None where nobody bounds it."""
 
 
 @dataclass
@@ -76,10 +87,27 @@ class ProviderClient(ChatCompletionClient):
     address_hint: str
     """Where the address of an endpoint of this kind mostly ends."""
 
-    def __init__(self, endpoint: Endpoint, deadlines: Deadlines | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, deadlines: Deadlines | None = None, *, streamed: bool = False) -> None:
+        """`streamed`: whether `create` has the reply streamed too, so that a stall is seen, and talk behind a call not waited for."""
         self._endpoint = endpoint
         self._deadlines = deadlines or Deadlines()
+        self._streamed = streamed
+        self._wider = 1
         self._total = TokenUsage(0, 0)
+
+    def _taken_apart(self, messages: Sequence[LLMMessage], options: Mapping[str, Any]) -> tuple[Ask, CancellationToken | None]:
+        """AutoGen's options (those of `ChatCompletionClient.create`) as an `Ask`, and the token that ends it."""
+        extra = dict(options.get("extra_create_args") or {})
+        most = extra.pop(MOST_TOKENS, None)
+        ask = Ask(
+            messages,
+            options.get("tools") or (),
+            options.get("tool_choice", "auto"),
+            options.get("json_output"),
+            extra,
+            None if most is None else min(LONGEST_TOKENS, int(most) * self._wider),
+        )
+        return ask, options.get("cancellation_token")
 
     @abstractmethod
     async def _answer(self, ask: Ask) -> Answer:
@@ -99,12 +127,12 @@ class ProviderClient(ChatCompletionClient):
         Raises:
             ModelError: for everything that goes wrong.
         """
-        ask, token = _taken_apart(messages, options)
-        return await cancellable(self._whole(ask), token)
+        ask, token = self._taken_apart(messages, options)
+        return await cancellable(self._gathered(ask) if self._streamed else self._whole(ask), token)
 
     async def create_stream(self, messages: Sequence[LLMMessage], **options: Any) -> AsyncGenerator[str | CreateResult, None]:
         """Like `create`, with the text in pieces as it comes; the result is the last item."""
-        ask, token = _taken_apart(messages, options)
+        ask, token = self._taken_apart(messages, options)
         queue: asyncio.Queue[str | CreateResult | None] = asyncio.Queue()
 
         async def pump() -> None:
@@ -134,19 +162,31 @@ class ProviderClient(ChatCompletionClient):
             return self._result(answer, ask)
         raise failure  # out here, so that it drags along nothing of what the server said
 
+    async def _gathered(self, ask: Ask) -> CreateResult:
+        """The whole of a streamed reply, or as much as is enough where a model nearby goes on talking behind its call."""
+        watch = Watch(plain(ask.tools)) if self._endpoint.near else None
+        async with aclosing(self._stream(ask)) as items:
+            async for item in items:
+                if isinstance(item, CreateResult):
+                    return item
+                if watch is not None and watch.enough(item):
+                    return self._result(Answer(watch.text, finish="stop"), ask)
+        raise AssertionError("a stream ends in its result or raises")
+
     async def _stream(self, ask: Ask) -> AsyncGenerator[str | CreateResult, None]:
         now = asyncio.get_running_loop().time
-        deadline = now() + self._deadlines.request_s
+        deadline, idle = now() + self._deadlines.request_s, max(self._deadlines.first_s, self._deadlines.stall_s)
         async with aclosing(self._pieces(ask)) as pieces:  # type: ignore[type-var]  # subclasses write generators
             piece: str | Answer = ""
             while not isinstance(piece, Answer):
-                stalls = self._deadlines.stall_s < deadline - now()
+                stalls = idle < deadline - now()
                 try:
-                    async with asyncio.timeout(self._deadlines.stall_s if stalls else deadline - now()):
+                    async with asyncio.timeout(idle if stalls else deadline - now()):
                         piece = await anext(pieces)
                 except Exception as error:
-                    failure = self._explained(error, self._deadlines.stall_s if stalls else self._deadlines.request_s)
+                    failure = self._explained(error, idle if stalls else self._deadlines.request_s)
                 else:
+                    idle = self._deadlines.stall_s
                     if piece and isinstance(piece, str):
                         yield sound(piece)
                     continue
@@ -184,27 +224,28 @@ class ProviderClient(ChatCompletionClient):
             return None
         return self._document((await response.aread()).decode("utf-8", "replace"))
 
-    def _too_slow(self, seconds: float) -> ModelUnreachable:
-        return ModelUnreachable(f"{self._endpoint} did not answer within {seconds:g} s. Take a model that answers sooner.")
+    def _too_slow(self, seconds: float) -> ModelTooSlow:
+        return ModelTooSlow(
+            f"{self._endpoint} did not answer within {seconds:g} s. Take a model that answers sooner, or allow more: models.first_s,"
+            " models.stall_s and models.request_s in the settings."
+        )
 
     def _result(self, answer: Answer, ask: Ask) -> CreateResult:
         """The reply as AutoGen wants it.
 
         Raises:
             UnusableReply: when it is none.
+            ReplyCut: when it ended at its longest and nothing of it is whole.
         """
         usage, where = answer.usage, self._endpoint
+        if not usage.whole and not usage.prompt_tokens + usage.completion_tokens:
+            usage = self._estimate(answer, ask)
         self._total = self._total.plus(usage)
         if answer.refusal or (answer.finish == "content_filter" and not answer.calls):
             words = where.clean(answer.refusal or answer.text) or "no reason given"
             raise UnusableReply(f"{where} declined to answer: {words}", spent=usage)
-        if answer.finish == "length" and (answer.calls or not answer.text.strip()):
-            what = "of a tool call" if answer.calls else "of its thoughts"
-            raise UnusableReply(
-                f"the reply of {where} was cut off in the middle {what}, after {usage.completion_tokens} tokens. "
-                "Raise the server's limit, or take a model with longer replies.",
-                spent=usage,
-            )
+        if answer.finish == "length":
+            self._keep_whole(answer, ask, usage)
         if not answer.calls and not answer.text.strip():
             raise UnusableReply(f"{where} answered with nothing.", transient=True, spent=usage)
         if not answer.calls and ask.json_output:
@@ -213,11 +254,37 @@ class ProviderClient(ChatCompletionClient):
         thought = f"{answer.thought}\n\n{answer.text}".strip() if calls else answer.thought
         return CreateResult(
             content=calls or sound(answer.text),
-            finish_reason="function_calls" if calls else answer.finish,
+            finish_reason="function_calls" if calls and answer.finish != "length" else answer.finish,
             usage=usage,
             cached=False,
             thought=sound(thought) or None,
         )
+
+    def _keep_whole(self, answer: Answer, ask: Ask, usage: TokenUsage) -> None:
+        """Of a reply that ended at its longest, keep the calls that were written to their end.
+
+        Raises:
+            ReplyCut: when there is neither such a call nor a text. A model that spent it all on thoughts may be asked again, with more.
+        """
+        halves = answer.calls
+        answer.calls = [*halves[:-1], *filter(_is_whole, halves[-1:])]
+        if answer.calls or (not halves and answer.text.strip()):
+            return
+        thinking = not halves and ask.most_tokens is not None and ask.most_tokens < LONGEST_TOKENS
+        if thinking:
+            self._wider *= WIDER
+        raise ReplyCut(
+            f"the reply of {self._endpoint} was cut off in the middle {'of a tool call' if halves else 'of its thoughts'}, after"
+            f" {usage.completion_tokens} tokens. Raise models.reply_tokens and models.code_tokens in the settings, or the server's limit.",
+            transient=thinking,
+            spent=usage,
+        )
+
+    def _estimate(self, answer: Answer, ask: Ask) -> TokenUsage:
+        """About what a reply took whose server counted nothing, or which was ended before it could."""
+        said = [answer.text, answer.thought, *(call.name + call.arguments for call in answer.calls)]
+        wrote = sum(map(len, said)) // CHARS_A_TOKEN
+        return TokenUsage(self.count_tokens(ask.messages, tools=ask.tools), wrote, whole=False, estimated=True)
 
     def _check_json(self, text: str, wanted: bool | type[BaseModel], usage: TokenUsage) -> None:
         try:
@@ -260,16 +327,12 @@ class ProviderClient(ChatCompletionClient):
         )
 
 
-def _taken_apart(messages: Sequence[LLMMessage], options: Mapping[str, Any]) -> tuple[Ask, CancellationToken | None]:
-    """AutoGen's options (those of `ChatCompletionClient.create`) as an `Ask`, and the token that ends it."""
-    ask = Ask(
-        messages,
-        options.get("tools") or (),
-        options.get("tool_choice", "auto"),
-        options.get("json_output"),
-        options.get("extra_create_args") or {},
-    )
-    return ask, options.get("cancellation_token")
+def _is_whole(call: Call) -> bool:
+    """Whether the arguments of a call were written to their end; none at all may be what a cut left of them."""
+    try:
+        return bool(json.loads(call.arguments))
+    except ValueError:
+        return False
 
 
 async def cancellable(work: Coroutine[Any, Any, _T], token: CancellationToken | None) -> _T:

@@ -23,14 +23,17 @@ from autogen_core.models import (
     UserMessage,
 )
 
+from team.errors import ReplyCut
 from team.models.delegating import DelegatingClient
 from team.models.lenient import Unreadable, read_value
-from team.models.textcalls import Offer, TextCall, read_calls, same_name, unknown_name
+from team.models.offers import Offer, offer_of, same_name, unknown_name
+from team.models.reply import usage_of
+from team.models.textcalls import TextCall, read_calls
 from tools.shapes import shape
-from tools.spec import registry
 
 REPAIRS = 2
 """How often a model is told what was wrong with its calls before they are given up."""
+CUT = "the reply was cut off at its longest: make one call at a time, and be shorter"
 EXPECTED = "expected"
 """Key of a refused call's result that says how it should have been; only calls that did not fit their schema have it."""
 MOST_REPEATED_CHARS = 1_500
@@ -71,15 +74,21 @@ class RecoveringClient(DelegatingClient):
             NoUsableCall: when the model was told twice what was wrong with its calls and made no other.
         """
         shapes = {tool["name"]: tool for tool in options.get("tools", ())}
-        offers = [_offer(schema) for schema in shapes.values()]
+        offers = [offer_of(schema) for schema in shapes.values()]
         told = refused_rounds(messages)
         if told > REPAIRS:
             raise self._give_up("its calls do not fit their tools")
         asked, spent = list(messages), RequestUsage(prompt_tokens=0, completion_tokens=0)
         while True:
-            reply = await self._inner.create(asked, **options)
+            try:
+                reply = await self._inner.create(asked, **options)
+            except ReplyCut as error:
+                reply = CreateResult(finish_reason="length", content="", usage=usage_of(error.spent), cached=False)
             spent = _sum(spent, reply.usage)
             written, calls, problem = self._read(reply, offers)
+            cut = reply.finish_reason == "length" and not calls and isinstance(reply.content, str)
+            if cut and (problem or not reply.content):
+                problem = f"{problem}; {CUT}" if problem else CUT
             if calls:
                 content = _as_calls(calls, reply.content, f"{self._role}-{len(messages)}")
                 thought = _sound(written) or reply.thought
@@ -90,7 +99,7 @@ class RecoveringClient(DelegatingClient):
                 missing = None if _tried_in_vain(messages) else self._desk.missing(self._role)
                 if missing is None or not offers:
                     return reply.model_copy(update={"content": _sound(written), "usage": spent})
-                problem = f"no tool was called, and {missing}"
+                problem = f"no tool was called, and {missing}" + (f"; {CUT}" if cut else "")
             if told >= REPAIRS:
                 raise self._give_up(problem)
             told += 1
@@ -191,19 +200,6 @@ def _as_it_was(call: TextCall, before: FunctionCall) -> bool:
         return call.name == before.name and json.loads(before.arguments) == call.arguments
     except (ValueError, RecursionError):
         return False
-
-
-def _offer(schema: Mapping[str, Any]) -> Offer:
-    parameters = schema["parameters"]
-    properties = parameters["properties"]
-    spec = registry().get(schema["name"])
-    return Offer(
-        name=schema["name"],
-        parameters=tuple(properties),
-        required=frozenset(parameters.get("required", ())),
-        texts=frozenset(key for key, value in properties.items() if value.get("type") == "string"),
-        lasting=spec is None or spec.lasting,
-    )
 
 
 def _as_object(content: str) -> dict[str, Any]:

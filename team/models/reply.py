@@ -22,6 +22,8 @@ class TokenUsage(RequestUsage):
     """Requests that were made before the one that was answered."""
     whole: bool = True
     """False when some of it is not known, as after a request that was never answered; there is no telling its price then."""
+    estimated: bool = False
+    """Whether some of it was told by the length of texts, since the server counted nothing."""
 
     def plus(self, other: TokenUsage) -> TokenUsage:
         """Both together."""
@@ -32,6 +34,7 @@ class TokenUsage(RequestUsage):
             self.cache_write_tokens + other.cache_write_tokens,
             self.retries + other.retries,
             self.whole and other.whole,
+            self.estimated or other.estimated,
         )
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from team.models.lenient import TooDeep, Unreadable, read_value
+from team.models.offers import Offer, Refused, same_name, unknown_name
 
 MOST_CALLS = 8
 """Calls of one reply that are made."""
@@ -59,19 +59,6 @@ _LEFTOVER = re.compile(
 
 
 @dataclass(frozen=True)
-class Offer:
-    """A tool that the model was offered."""
-
-    name: str
-    parameters: tuple[str, ...]
-    required: frozenset[str] = frozenset()
-    texts: frozenset[str] = frozenset()
-    """Parameters whose value is a text, so that `5` in a tag is one."""
-    lasting: bool = False
-    """Whether a call leaves what cannot be taken back. Then it must stand there exactly."""
-
-
-@dataclass(frozen=True)
 class TextCall:
     """A call, and in which form it was written."""
 
@@ -87,12 +74,12 @@ class Reading:
     calls: tuple[TextCall, ...] = ()
     prose: str = ""
     """The text around the calls."""
+    behind: str = ""
+    """The text behind the last call."""
+    made_up: bool = False
+    """Whether the model went on to write the answer of the tool, or the part of somebody else; that is left out."""
     problem: str | None = None
     """Why what looks like a call is none, for the model that wrote it."""
-
-
-class _Refused(ValueError):
-    """It was meant as a call and cannot be made as it is; the message says why."""
 
 
 def read_calls(text: str, offers: Sequence[Offer], *, complete: bool = True) -> Reading:
@@ -102,7 +89,9 @@ def read_calls(text: str, offers: Sequence[Offer], *, complete: bool = True) -> 
         complete: False when the reply was cut off at its longest.
     """
     said = _THOUGHT.sub("", text[:LONGEST_REPLY])
-    if (made_up := _MADE_UP.search(said)) is not None and made_up.start() > 0:
+    made_up = _MADE_UP.search(said)
+    cut = made_up is not None and made_up.start() > 0
+    if made_up is not None and cut:
         said = said[: made_up.start()]
     calls: list[TextCall] = []
     spans: list[tuple[int, int]] = []
@@ -113,31 +102,10 @@ def read_calls(text: str, offers: Sequence[Offer], *, complete: bool = True) -> 
             spans.append((start, end))
             if len(calls) >= MOST_CALLS:
                 break
-    except _Refused as refused:
+    except Refused as refused:
         problem = str(refused)
-    return Reading(tuple(calls[:MOST_CALLS]), _around(said, spans), problem)
-
-
-def same_name(name: str, offers: Mapping[str, Offer]) -> Offer | None:
-    """The tool that is meant: by its exact name, or, where no harm can come of it, by the same letters."""
-    if (exact := offers.get(name)) is not None:
-        return exact
-    alike = [offer for offer in offers.values() if _letters(offer.name) == _letters(name)]
-    if len(alike) != 1:
-        return None
-    if alike[0].lasting:
-        raise _Refused(f"there is no tool {name!r}; if {alike[0].name} is meant, write its name exactly")
-    return alike[0]
-
-
-def unknown_name(name: str, offers: Mapping[str, Offer]) -> str:
-    """What to tell a model that called a tool it has not got."""
-    near = get_close_matches(name, offers, n=1, cutoff=0.6)
-    return f"there is no tool {name[:60]!r} here" + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(offers)}")
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", re.sub(r"^(?:functions|tools|default_api)[.:]", "", name.lower()))
+    behind = said[spans[-1][1] :] if spans else said
+    return Reading(tuple(calls[:MOST_CALLS]), _around(said, spans), behind, cut, problem)
 
 
 def _scan(text: str, offers: Mapping[str, Offer], complete: bool) -> Iterator[tuple[list[TextCall], int, int]]:
@@ -149,7 +117,7 @@ def _scan(text: str, offers: Mapping[str, Offer], complete: bool) -> Iterator[tu
         tagged = _TAGGED.match(text, start)
         if tagged is not None:
             if (offer := same_name(tagged["name"], offers)) is None:
-                raise _Refused(unknown_name(tagged["name"], offers))
+                raise Refused(unknown_name(tagged["name"], offers))
             yield [TextCall(offer.name, _tagged_arguments(tagged["body"], offer), "tags")], start, tagged.end()
             at = tagged.end()
         elif text[start] in "{[":
@@ -193,18 +161,18 @@ def _object_at(text: str, start: int, offers: Mapping[str, Offer], complete: boo
         except Unreadable:
             value = read_value(text[:end_of_cell], start, complete=whole)
     except TooDeep as deep:
-        raise _Refused(str(deep)) from None
+        raise Refused(str(deep)) from None
     except Unreadable as unreadable:
         if text[start] == "{" and _means_a_call(text, start, end_of_cell, offers):
             cut = "" if complete or stop else " (the reply was cut off at its longest: be shorter)"
-            raise _Refused(f"the call cannot be read: {unreadable}{cut}") from None
+            raise Refused(f"the call cannot be read: {unreadable}{cut}") from None
         return [], start + 1
     form = "fenced" if _fenced(text, start) else "tags" if stop and stop[0] != "```" else "bare"
     calls = _calls_of(value.value, offers, form)
     if not calls and isinstance(value.value, dict):
         calls = _by_context(value.value, text[:start], offers, form)
     if calls and not value.closed and any(offers[call.name].lasting for call in calls):
-        raise _Refused("a closing bracket is missing")
+        raise Refused("a closing bracket is missing")
     if not calls and isinstance(value.value, list):
         return [], start + 1  # `[name(...)]`, or a list whose parts are looked at one by one
     return calls, value.end
@@ -247,7 +215,7 @@ def _named(value: dict[str, Any], offers: Mapping[str, Offer], form: str) -> Tex
     if offer is None:
         if arguments_key is None or not isinstance(value[arguments_key], (dict, str)):
             return None  # an object that has a name, such as the arguments of a call
-        raise _Refused(unknown_name(value[name_key], offers))
+        raise Refused(unknown_name(value[name_key], offers))
     if arguments_key is None or arguments_key in offer.parameters:
         flat = {key: inner for key, inner in value.items() if key != name_key and (key not in _BESIDE or key in offer.parameters)}
         return TextCall(offer.name, flat, form)
@@ -261,9 +229,9 @@ def _as_arguments(value: Any, offer: Offer) -> dict[str, Any]:
         try:
             value = read_value(value, complete=False).value
         except Unreadable as unreadable:
-            raise _Refused(f"the arguments of {offer.name} cannot be read: {unreadable}") from None
+            raise Refused(f"the arguments of {offer.name} cannot be read: {unreadable}") from None
     if not isinstance(value, dict):
-        raise _Refused(f"the arguments of {offer.name} must be one object, not {type(value).__name__}")
+        raise Refused(f"the arguments of {offer.name} must be one object, not {type(value).__name__}")
     return value
 
 
@@ -292,7 +260,7 @@ def _written_out(text: str, start: int, offers: Mapping[str, Offer]) -> tuple[Te
     try:
         arguments, end = _arguments(text, opening + 1, offer)
     except Unreadable as unreadable:
-        raise _Refused(f"the call {name}(...) cannot be read: {unreadable}") from None
+        raise Refused(f"the call {name}(...) cannot be read: {unreadable}") from None
     if _ALONE_AFTER.match(text, end) is None:
         return None, end
     return TextCall(offer.name, arguments, "written out"), end

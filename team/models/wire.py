@@ -146,8 +146,13 @@ def distinct(calls: list[FunctionCall]) -> list[FunctionCall]:
 
 def schemas(tools: Sequence[Tool | ToolSchema]) -> list[tuple[str, str, dict[str, Any]]]:
     """Name, description and JSON schema of each tool."""
-    plain = [tool.schema if isinstance(tool, Tool) else tool for tool in tools]
-    return [(t["name"], t.get("description", ""), dict(t.get("parameters") or {"type": "object", "properties": {}})) for t in plain]
+    empty = {"type": "object", "properties": {}}
+    return [(t["name"], t.get("description", ""), dict(t.get("parameters") or empty)) for t in plain(tools)]
+
+
+def plain(tools: Sequence[Tool | ToolSchema]) -> list[ToolSchema]:
+    """The schema of each tool."""
+    return [tool.schema if isinstance(tool, Tool) else tool for tool in tools]
 
 
 def closed_schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from autogen_core import FunctionCall
 from autogen_core.models import AssistantMessage, CreateResult, FunctionExecutionResultMessage, LLMMessage, RequestUsage, UserMessage
 
+from team.errors import ReplyCut
 from team.events import CallsRecovered, FellBack, RepairAsked, ToolReturned, TurnEnded
 from team.group import Group
 from team.log import read_events
@@ -85,6 +86,15 @@ async def test_words_end_a_turn_in_which_the_stage_has_what_it_needs(tmp_path: P
         r.enter(Stage.OPTIMISE)
         assert await Scene(r, "Nothing is worth tuning.").turn("engineer") == "Nothing is worth tuning."
         assert not of(r.events, RepairAsked)
+
+
+async def test_a_reply_that_was_cut_off_is_told_to_be_shorter(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris") as r:
+        scene = Scene(r, ReplyCut("cut off"), AS_TEXT, "Done.")
+        assert await scene.turn() == "Done."
+        assert "be shorter" in str(scene.planner.requests[1].messages[-1].content)
+        (event,) = of(r.events, RepairAsked)
+        assert event.problem.startswith("the reply was cut off at its longest")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from team.models.lenient import Unreadable, read_value
-from team.models.textcalls import MOST_CALLS, Offer, TextCall, read_calls
+from team.models.offers import Offer
+from team.models.textcalls import MOST_CALLS, TextCall, read_calls
 
 TRAIN = Offer("train", ("families", "preparation", "time_s"), frozenset({"families"}), frozenset({"preparation"}))
 PLAN = Offer("record_plan", ("approach", "steps"), frozenset({"approach", "steps"}), frozenset({"approach"}))
