@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from reports.record import CandidateRow, ModelUse, Round, StageFact
 from team.events import (
     CandidateScored,
+    ConstraintAdded,
     Event,
     ModelCalled,
     RoundEnded,
@@ -81,12 +82,14 @@ def stage_facts(events: Sequence[Event]) -> tuple[StageFact, ...]:
 
 
 def leaderboard(events: Sequence[Event], contract: Contract | None) -> tuple[CandidateRow, ...]:
-    """Candidates best first; one that a resumed run scored again counts once."""
+    """Candidates best first; one that a resumed run scored again counts once, and one that a constraint took out not at all."""
     rows: dict[str, CandidateRow] = {}
     for event in events:
         if isinstance(event, CandidateScored):
             facts = event.model_dump(exclude={"kind", "seq", "at"})
             rows[event.name] = CandidateRow.model_validate({**facts, "event": event.seq})
+        elif isinstance(event, ConstraintAdded):
+            rows = {name: row for name, row in rows.items() if name not in event.excluded}
     maximize = contract is None or contract.direction == "maximize"
     return tuple(sorted(rows.values(), key=lambda c: (-c.score if maximize else c.score, c.name)))
 

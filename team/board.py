@@ -10,6 +10,7 @@ from typing import Any
 
 from team.events import (
     CandidateScored,
+    ConstraintAdded,
     Event,
     FellBack,
     HoldoutScored,
@@ -144,6 +145,10 @@ class Board:
                     now.metric, now.maximize = str(event.result["metric"]), event.result["direction"] == "maximize"
             case CandidateScored():
                 self._scored[event.name] = event
+            case ConstraintAdded():
+                self._scored = {name: scored for name, scored in self._scored.items() if name not in event.excluded}
+                if event.refused:
+                    now.trouble.append(f"{'; '.join(event.told)} cannot be kept: {event.refused}")
             case HoldoutScored():
                 now.holdout, now.metric = event, event.metric
             case FellBack():

@@ -12,15 +12,20 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from team.approval import Approve
+from team.approvals import Approvals
 from team.briefing import SAID_SHOWN, brief, known
 from team.budget import Limits, Meter
 from team.cast import Cast, Clients, last_words
 from team.casting import PLAYBOOK
 from team.cells import CellJournal
 from team.checkpoint import Checkpoint, CutOff
+from team.constraining import carry_out, constraints_of, plan
+from team.constraint import Constraint, distinct
 from team.documents import write_documents
 from team.errors import Interrupted, MlteamError, PrerequisiteMissing, UsageError
 from team.events import (
+    ConstraintAdded,
     Event,
     FellBack,
     KernelChanged,
@@ -63,7 +68,7 @@ from team.toolroom import DISK_ERRORS, Toolroom
 from team.tracking import send_waiting
 from team.vault import Vault
 from tools.candidates import ENSEMBLE
-from tools.device import VARIABLE
+from tools.device import device_variables
 from tools.recording import load_tracker
 
 if TYPE_CHECKING:
@@ -98,12 +103,14 @@ class Conductor:
         clients: Clients,
         cut_off: CutOff | None = None,
         steering: Steering | None = None,
+        approve: Approve | None = None,
     ) -> None:
         """Make everything that the run needs.
 
         Args:
             cut_off: where an earlier process left the run; None for a new one.
             steering: where the user has a say; None where nobody listens to one.
+            approve: asks a person for a word on a call; None where nobody can be asked.
         """
         self.run_dir, self.settings = run, settings
         self._cut_off, self._steering = cut_off, steering
@@ -116,7 +123,7 @@ class Conductor:
         self.vault = Vault(run)
         self.meter = Meter(Limits(settings.time, settings.trials, settings.max_cost, settings.max_tokens), at.usage)
         self.turns = at.turns
-        self._stack = AsyncExitStack()
+        self._stack, self._kernel_stack = AsyncExitStack(), AsyncExitStack()
         self._kernel: Kernel | None = None
         # Seconds are counted by a clock that nobody sets, and those of earlier processes are added.
         self._began = time.perf_counter() - at.seconds
@@ -124,7 +131,10 @@ class Conductor:
         self._thread = at.thread
         # Words that were logged after the checkpoint are not in it.
         self._words = [*at.words, *(one.text for one in (cut_off.tail if cut_off else ()) if isinstance(one, UserSpoken))]
-        self._limits = KernelLimits(**settings.sandbox.model_dump(include=set(KernelLimits.model_fields)))
+        self._limits = KernelLimits(
+            **settings.sandbox.model_dump(include=set(KernelLimits.model_fields) - {"memory_mb"}), memory_mb=settings.memory_mb
+        )
+        self._approvals = Approvals(settings.approval, approve, self.log.append, cut_off.events if cut_off else ())
         host = Host(run, settings, self.vault, lambda: self.room.state, self._cross_validate, self._read_source, self._prose)
         self.room = Toolroom(
             host=host,
@@ -135,6 +145,7 @@ class Conductor:
             kernel=self._open_kernel,
             state=at.state,
             gate=self._hold if steering else None,
+            approvals=self._approvals,
         )
         self._cast = Cast(settings, clients, self.room, self.log, self._stack, lambda: self.turns, at.takeover, dict(at.failures))
 
@@ -199,12 +210,14 @@ class Conductor:
             self._choose_sandbox()
         else:  # it was cut off before its first checkpoint
             self._announce()
+        for event in cut_off.tail:
+            if isinstance(event, ConstraintAdded):
+                await self._carry_out(event)
 
     def _choose_sandbox(self) -> None:
         chosen = choose(self.settings.sandbox.kind, trusted_code=self.settings.playbook_alone)
         self._sandbox = chosen.kind
-        gpus = gpus_for(self.settings.device, self.settings.gpus, chosen.kind)
-        self._limits = self._limits.model_copy(update={"gpus": gpus})
+        self._limit()
         self.log.append(SandboxChosen(sandbox=chosen.kind, why=chosen.why))
 
     async def _safe_point(self) -> None:
@@ -225,6 +238,8 @@ class Conductor:
             self.log.append(UserSpoken(turn=self.turns + 1, text=words))
         if asked.seconds:
             self._add_time(asked.seconds)
+        if asked.constraints:
+            await self._constrain(asked.constraints)
         self._save()
 
     async def _hold(self) -> None:
@@ -245,6 +260,37 @@ class Conductor:
         self.meter.limits = replace(self.meter.limits, search_s=self.settings.time)
         self.room.state = self.room.state.model_copy(update={"search_spent": self.meter.search_spent})
         self.log.append(TimeAdded(seconds=seconds, search_s=self.settings.time))
+
+    async def _constrain(self, added: list[Constraint]) -> None:
+        """Hold the run to more from here on: put on record what follows, and do it."""
+        event = self.log.append(plan(self.room.state, self.vault, self.meter, self.settings.constraints, added))
+        assert isinstance(event, ConstraintAdded)
+        self.log.sync()
+        await self._carry_out(event)
+
+    async def _carry_out(self, event: ConstraintAdded) -> None:
+        """Do what an event says, once more where the run was cut off within."""
+        if event.refused:
+            return
+        added = constraints_of(event)
+        self.settings = self.settings.model_copy(update={"constraint": distinct([*self.settings.constraint, *added])})
+        write_atomic(self.run_dir.settings, self.settings.to_yaml())
+        self.room.host.wish = replace(self.room.host.wish, constraints=self.settings.constraints)
+        if self._kernel is not None:  # its memory may hold what is gone, and it was started by other limits
+            self._kernel = None
+            await self._kernel_stack.aclose()
+        self._limit()
+        before = self.room.state
+        self.room.state = carry_out(event, before, self.run_dir, self.vault, self.settings.constraints)
+        self.room.evidence.forget(event.excluded)
+        self.room.evidence.write_leaderboard(self.room.state)
+        if event.back_to:
+            self._leave(before, self.room.state, "a constraint was added")
+
+    def _limit(self) -> None:
+        """What kernels that are started from here on may use."""
+        gpus = gpus_for(self.settings.fitted_on, self.settings.gpus, self._sandbox)
+        self._limits = self._limits.model_copy(update={"gpus": gpus, "memory_mb": self.settings.memory_mb})
 
     def _save(self) -> None:
         """Write the checkpoint and force everything to the disk: from here on, this turn is not lost."""
@@ -348,28 +394,32 @@ class Conductor:
             self.log.append(FellBack(stage=Stage.RELEASE, role="release_manager", reason="the tracker did not take the run"))
         self.room.state = after
         if after.stage != before.stage or after.visit != before.visit:
-            self._cast.takeover = False
-            searched = self.meter.usage.search_s - self._stage_searched
-            now = time.perf_counter()
-            self.log.append(
-                StageEnded(
-                    stage=before.stage,
-                    visit=before.visit,
-                    outcome=ended or "",
-                    seconds=now - self._stage_began,
-                    search_seconds=searched,
-                )
-            )
-            self._stage_began, self._stage_searched = now, self.meter.usage.search_s
-            wish = self.room.host.wish
+            wish, left = self.room.host.wish, []
             nested, blends = wish.validation == "nested", wish.constraints.refuses(ENSEMBLE) is None
             for what, reason in left_out(before.stage, after, self.meter.search_left_s, nested=nested, blends=blends):
-                self.log.append(FellBack(stage=before.stage, role=speaker(before), reason=reason, what=what))
-            if after.stage is not None:
-                self.log.append(StageEntered(stage=after.stage, visit=after.visit))
+                left.append(FellBack(stage=before.stage, role=speaker(before), reason=reason, what=what))
+            self._leave(before, after, ended or "", left)
             if after.stage is Stage.RELEASE:
                 # A failing import is met again, and told, by the tool that needs it.
                 self._loading = asyncio.ensure_future(asyncio.gather(asyncio.to_thread(load_tracker), return_exceptions=True))
+
+    def _leave(self, before: State, after: State, outcome: str, told: Sequence[Event] = ()) -> None:
+        """Put on record that a stage has ended, and that another begins.
+
+        Args:
+            told: what is said between the two.
+        """
+        assert before.stage is not None
+        self._cast.takeover = False
+        searched, now = self.meter.usage.search_s - self._stage_searched, time.perf_counter()
+        self.log.append(
+            StageEnded(stage=before.stage, visit=before.visit, outcome=outcome, seconds=now - self._stage_began, search_seconds=searched)
+        )
+        self._stage_began, self._stage_searched = now, self.meter.usage.search_s
+        for event in told:
+            self.log.append(event)
+        if after.stage is not None:
+            self.log.append(StageEntered(stage=after.stage, visit=after.visit))
 
     def _give_up(self, state: State) -> tuple[str, State]:
         """Leave a stage without its facts where the run can still end well.
@@ -391,11 +441,12 @@ class Conductor:
                 work=self.run_dir.work,
                 data=self.run_dir.data,
                 limits=self._limits,
-                env={VARIABLE: self.settings.device},
+                env=device_variables(self.settings.fitted_on),
                 on_event=self._kernel_changed,
                 warm=True,
             )
-            self._kernel = await self._stack.enter_async_context(opened)
+            self._kernel_stack = await self._stack.enter_async_context(AsyncExitStack())
+            self._kernel = await self._kernel_stack.enter_async_context(opened)
             if self._cut_off and (told := await replay(self._kernel, self.run_dir.cells)):
                 self._kernel_changed("replayed", told)
         return self._kernel
@@ -432,7 +483,7 @@ class Conductor:
         if self.vault.sealed:
             summary["fallbacks"] += write_documents(self.run_dir)
             summary["report"] = str(self.run_dir.report) if self.run_dir.report.exists() else None
-        if status == "done" and self.settings.tracker:
+        if status == "done" and self.settings.tracker and "track_run" not in self._approvals.refused:
             summary["sent"] = send_waiting(self.run_dir, self.settings.tracker)
         total = time.perf_counter() - self._began
         summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}

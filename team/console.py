@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -11,6 +13,9 @@ from rich.text import Text
 
 from team.board import Board, Glance
 from team.events import (
+    ApprovalAsked,
+    ApprovalDecided,
+    ConstraintAdded,
     Event,
     FellBack,
     MessageSpoken,
@@ -56,6 +61,17 @@ class LiveView:
             self._live = None
         self._console.print()
 
+    @contextmanager
+    def still(self) -> Iterator[Console]:
+        """The terminal for somebody who asks a person: nothing is drawn meanwhile."""
+        if self._live is not None:
+            self._live.stop()
+        try:
+            yield self._console
+        finally:
+            if self._live is not None:
+                self._live.start()
+
     def __call__(self, event: Event) -> None:
         self._board(event)
         match event:
@@ -78,6 +94,21 @@ class LiveView:
                 self._returned(event)
             case RepairAsked():
                 self._print(Text(f"{'':19}? asked again: {one_line(event.problem)[:160]}", style="dim"))
+            case ApprovalAsked():
+                self._print(Text(f"  ? {event.role} asks whether {event.tool} may {one_line(event.what)}", style="yellow"))
+            case ApprovalDecided():
+                said = "allowed" if event.allowed else "refused"
+                why = f" ({one_line(event.reason)})" if event.reason else ""
+                self._print(Text(f"    {event.tool}: {said} by {one_line(event.by)}{why}", style="dim" if event.allowed else "red"))
+            case ConstraintAdded():
+                if event.refused:
+                    self._print(Text(f"  ! {one_line('; '.join(event.told))} cannot be kept: {one_line(event.refused)}", style="red"))
+                    return
+                self._print(Text(f"  + from here on: {one_line('; '.join(event.told))}", style="yellow"))
+                if event.excluded:
+                    self._print(Text(f"    these do not count any more: {one_line(', '.join(event.excluded))}", style="dim"))
+                if event.back_to:
+                    self._print(Text(f"    the work goes back to {event.back_to}", style="dim"))
             case FellBack():
                 self._print(Text(f"  ! {event.role}: {one_line(event.reason)}", style="red"))
             case RunEnded() if event.status != "done":

@@ -14,7 +14,8 @@ from tools.coverage import Coverage
 
 SCHEMA_VERSION = 5
 """2 added `run_resumed` and `run_forked`, 3 `optimism_estimated`, 4 `calls_recovered` and `repair_asked`, 5 `user_spoken`, `role_asked`,
-`run_paused`, `run_continued` and `time_added`; logs of earlier versions are read as they are."""
+`run_paused`, `run_continued`, `time_added`, `approval_asked`, `approval_decided` and `constraint_added`; logs of earlier versions are read
+as they are."""
 
 
 class _Event(BaseModel):
@@ -177,6 +178,49 @@ class ToolReturned(_Event):
     """What the role was shown, head and tail."""
     facts: dict[str, Any] = {}
     """What it can go on by after a call that did not work, such as which family took the kernel along."""
+
+
+class ApprovalAsked(_Event):
+    """A call waits for a person's word, or is refused because nobody can be asked."""
+
+    kind: Literal["approval_asked"] = "approval_asked"
+    call: str
+    tool: str
+    role: str
+    stage: str
+    what: str
+    outside: bool
+
+
+class ApprovalDecided(_Event):
+    kind: Literal["approval_decided"] = "approval_decided"
+    call: str
+    tool: str
+    allowed: bool
+    by: str
+    """Who decided: `terminal`, `chat`, `notebook`, the setting that named it, or `nobody`."""
+    reason: str = ""
+    key: str = ""
+    """What it is a word on: the same call is not asked about again."""
+    waited_s: float = 0.0
+
+
+class ConstraintAdded(_Event):
+    """Something must be kept from the next turn on."""
+
+    kind: Literal["constraint_added"] = "constraint_added"
+    constraints: list[dict[str, Any]]
+    """As `team.constraint` knows them."""
+    told: list[str]
+    """The same in words."""
+    excluded: list[str] = []
+    """Candidates that break it, or were made from what it takes away: they do not count any more."""
+    gone: list[str] = []
+    """Columns that are taken out of what the sandbox sees."""
+    back_to: str | None = None
+    """The stage that the work goes back to, where what was done rests on what it takes away."""
+    refused: str = ""
+    """Why it cannot be kept; then nothing has changed."""
 
 
 class CellExecuted(_Event):
@@ -378,6 +422,9 @@ Event = Annotated[
     | RepairAsked
     | ToolCalled
     | ToolReturned
+    | ApprovalAsked
+    | ApprovalDecided
+    | ConstraintAdded
     | CellExecuted
     | KernelChanged
     | ProgressMade

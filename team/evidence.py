@@ -7,7 +7,7 @@ contract makes the call an error.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -74,7 +74,7 @@ class Evidence:
         if not facts:
             return state, problems
         state = state.model_copy(update={"candidates": [*state.candidates, *facts]})
-        self._write_leaderboard(state)
+        self.write_leaderboard(state)
         return state, problems
 
     def of_recorded(self, state: State, scored: list[CandidateScored]) -> State:
@@ -84,7 +84,7 @@ class Evidence:
         if not facts:
             return state
         state = state.model_copy(update={"candidates": [*state.candidates, *facts]})
-        self._write_leaderboard(state)
+        self.write_leaderboard(state)
         return state
 
     def _names(self) -> list[str]:
@@ -119,7 +119,13 @@ class Evidence:
             disparity=self._vault.out_of_fold.disparity(found.values),
         )
 
-    def _write_leaderboard(self, state: State) -> None:
+    def forget(self, names: Iterable[str]) -> None:
+        """Candidates of these names are new when they come again."""
+        self._rejected -= set(names)
+
+    def write_leaderboard(self, state: State) -> None:
+        if not self._vault.sealed:
+            return
         contract = self._vault.contract
         order = sorted(state.candidates, key=lambda c: c.score, reverse=contract.direction == "maximize")
         rows = ",\n ".join(c.model_dump_json() for c in order)

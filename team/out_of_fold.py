@@ -94,7 +94,7 @@ class OutOfFold:
         if name is None:
             return {}
         scored, together = validation.folds[0] >= 0, self._rows.groups("train")
-        groups = groups_of(self._rows.columns("train", [name])[name])
+        groups = groups_of(self._rows.sensitive())
         if name == contract.split.column:  # each of its values is all that belongs together
             together = None
         repeats = [each[scored] for each in validation.by_repeat(values)]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tools.folds import Validation
 
 Table = Literal["train", "holdout"]
+SENSITIVE_FILE = "sensitive.parquet"
+"""In the vault: the sensitive column of the training rows, where it is no feature."""
 
 
 class Rows:
@@ -69,6 +71,13 @@ class Rows:
         import pandas as pd
 
         return pd.read_parquet(self._run.data / f"{table}.parquet", columns=names)
+
+    def sensitive(self) -> pd.Series:
+        """The contract's sensitive column of the training rows, as it was read; the sandbox is not shown one that is no feature."""
+        import pandas as pd
+
+        name, kept = str(self.contract.constraints.sensitive), self._run.vault / SENSITIVE_FILE
+        return (pd.read_parquet(kept) if kept.exists() else self.columns("train", [name]))[name]
 
     def _train(self) -> tuple[np.ndarray, Validation]:
         if self._training is None:

@@ -12,10 +12,12 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from team.approval import Approve
 from team.cast import Clients
 from team.casting import PLAYBOOK, provider_of, split_specs
 from team.checkpoint import CutOff, read_cut_off
 from team.conductor import Conductor, Subscriber
+from team.constraint import Constraint
 from team.documents import write_documents
 from team.errors import MlteamError, PrerequisiteMissing, UsageError
 from team.events import RunEnded
@@ -32,7 +34,9 @@ from tools.sources.spelling import spelt
 from tools.spec import InputRefused
 
 
-def start(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients | None = None) -> dict[str, Any]:
+def start(
+    settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients | None = None, approve: Approve | None = None
+) -> dict[str, Any]:
     """Make a run directory, run the team to its end, and return the summary.
 
     SIGTERM and SIGHUP stop the run as Ctrl-C does: cleanly, with everything saved.
@@ -41,12 +45,13 @@ def start(settings: Settings, subscribers: Sequence[Subscriber] = (), clients: C
         settings: what is asked for.
         subscribers: called with every event, in order.
         clients: makes the model client of a spec, where whoever calls has one of their own.
+        approve: asks a person for a word on a call that needs one; None where nobody can be asked, and such calls are refused.
 
     Raises:
         UsageError: for input that cannot be used; the run directory is removed again.
         MlteamError: when the run fails; the run directory is kept and named.
     """
-    return asyncio.run(_stoppable(astart(settings, subscribers, clients)))
+    return asyncio.run(_stoppable(astart(settings, subscribers, clients, approve=approve)))
 
 
 async def astart(
@@ -55,6 +60,7 @@ async def astart(
     clients: Clients | None = None,
     steering: Steering | None = None,
     frame: FrameSource | None = None,
+    approve: Approve | None = None,
 ) -> dict[str, Any]:
     """Like `start`, inside a running event loop, whose signals are left alone.
 
@@ -70,7 +76,7 @@ async def astart(
         with run.lock():
             if frame is not None:
                 frame.put(run.vault)
-            conductor = Conductor(run, settings, subscribers, clients or maker(settings.models), steering=steering)
+            conductor = Conductor(run, settings, subscribers, clients or maker(settings.models), steering=steering, approve=approve)
             return await conductor.go()
     except (UsageError, PrerequisiteMissing, OSError) as error:
         if conductor is not None:
@@ -85,18 +91,31 @@ async def astart(
 
 
 def resume(
-    run: RunDir, *, sandbox: str | None = None, subscribers: Sequence[Subscriber] = (), clients: Clients | None = None
+    run: RunDir,
+    *,
+    sandbox: str | None = None,
+    subscribers: Sequence[Subscriber] = (),
+    clients: Clients | None = None,
+    approve: Approve | None = None,
+    constraints: Sequence[Constraint] = (),
 ) -> dict[str, Any]:
     """Go on with a run that was stopped, killed or failed, to its end, and return the summary.
 
     Args:
         sandbox: kind of sandbox from here on; None for the one of the settings.
+        approve: as `start` takes it.
+        constraints: what must be kept from here on, beside what is kept already.
 
     Raises:
         UsageError: the run has ended, is in use, or has not begun.
         MlteamError: when the run fails again.
     """
-    return asyncio.run(_stoppable(aresume(run, sandbox=sandbox, subscribers=subscribers, clients=clients)))
+    steering = Steering() if constraints else None
+    if steering is not None:
+        steering.constrain(*constraints)
+    return asyncio.run(
+        _stoppable(aresume(run, sandbox=sandbox, subscribers=subscribers, clients=clients, steering=steering, approve=approve))
+    )
 
 
 async def aresume(
@@ -106,6 +125,7 @@ async def aresume(
     subscribers: Sequence[Subscriber] = (),
     clients: Clients | None = None,
     steering: Steering | None = None,
+    approve: Approve | None = None,
 ) -> dict[str, Any]:
     """Like `resume`, inside a running event loop, whose signals are left alone."""
     with run.lock():
@@ -120,10 +140,16 @@ async def aresume(
             problems = write_documents(run)
             summary = read_summary(run)
             return {**summary, "fallbacks": [*summary["fallbacks"], *problems]}
-        return await _continue(run, cut_off, {"sandbox": sandbox}, subscribers, clients, steering)
+        return await _continue(run, cut_off, {"sandbox": sandbox}, subscribers, clients, steering, approve)
 
 
-def go_on(run: RunDir, cut_off: CutOff, subscribers: Sequence[Subscriber] = (), clients: Clients | None = None) -> dict[str, Any]:
+def go_on(
+    run: RunDir,
+    cut_off: CutOff,
+    subscribers: Sequence[Subscriber] = (),
+    clients: Clients | None = None,
+    approve: Approve | None = None,
+) -> dict[str, Any]:
     """Run a fork to its end, from what `forking.fork` gave, and return the summary.
 
     Raises:
@@ -131,7 +157,7 @@ def go_on(run: RunDir, cut_off: CutOff, subscribers: Sequence[Subscriber] = (), 
         MlteamError: when the run fails.
     """
 
-    return asyncio.run(_stoppable(ago_on(run, cut_off, subscribers, clients)))
+    return asyncio.run(_stoppable(ago_on(run, cut_off, subscribers, clients, approve=approve)))
 
 
 async def ago_on(
@@ -140,10 +166,11 @@ async def ago_on(
     subscribers: Sequence[Subscriber] = (),
     clients: Clients | None = None,
     steering: Steering | None = None,
+    approve: Approve | None = None,
 ) -> dict[str, Any]:
     """Like `go_on`, inside a running event loop, whose signals are left alone."""
     with run.lock():
-        return await _continue(run, cut_off, {}, subscribers, clients, steering)
+        return await _continue(run, cut_off, {}, subscribers, clients, steering, approve)
 
 
 async def _continue(
@@ -153,12 +180,13 @@ async def _continue(
     subscribers: Sequence[Subscriber],
     clients: Clients | None,
     steering: Steering | None = None,
+    approve: Approve | None = None,
 ) -> dict[str, Any]:
     settings = read_settings(run.settings, {**changes, "out": run.path.parent})
     preflight(settings, clients)
     conductor = None
     try:
-        conductor = Conductor(run, settings, subscribers, clients or maker(settings.models), cut_off, steering)
+        conductor = Conductor(run, settings, subscribers, clients or maker(settings.models), cut_off, steering, approve)
         return await conductor.go()
     except (UsageError, PrerequisiteMissing):
         if conductor is not None:
@@ -188,7 +216,7 @@ def preflight(settings: Settings, clients: Clients | None = None) -> None:
     """Check what can be checked before anything is made.
 
     Raises:
-        UsageError: for an unknown metric, preparer or model, or a URL that holds a password.
+        UsageError: for an unknown metric, preparer, model or tool, or a URL that holds a password.
         PrerequisiteMissing: for a model, a sandbox or a device that needs something first.
     """
     from tools.metrics import find_metric
@@ -202,15 +230,27 @@ def preflight(settings: Settings, clients: Clients | None = None) -> None:
         spelt(settings.source)
     except InputRefused as error:
         raise UsageError(str(error)) from None
+    _check_approval(settings)
     for model in settings.all_models:
         for spec in split_specs(model):
             (clients or make_client)(spec)
             _check_price(settings, spec)
     kind = choose(settings.sandbox.kind, trusted_code=settings.playbook_alone).kind
-    gpus_for(settings.device, settings.gpus, kind)
+    gpus_for(settings.fitted_on, settings.gpus, kind)
     _check_weights(settings)
     if kind != "docker":  # of what an image holds nothing is known here
         _check_preparers(settings.preparers)
+
+
+def _check_approval(settings: Settings) -> None:
+    """Refuse policies for tools that there are not."""
+    from tools.spec import registry
+
+    known = sorted(registry())
+    if strange := [name for name in settings.approval.tools if name not in known]:
+        near = difflib.get_close_matches(strange[0], known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else "`mlteam tools` lists them."
+        raise UsageError(f"approval: there is no tool {strange[0]!r}. {hint}")
 
 
 def _check_price(settings: Settings, spec: str) -> None:

@@ -96,6 +96,11 @@ class RunDir:
         return self.path / "work"
 
     @property
+    def set_aside(self) -> Path:
+        """What roles had made before a constraint took away what it rests on; no sandbox sees it."""
+        return self.path / "set-aside"
+
+    @property
     def notebook(self) -> Path:
         return self.path / "notebook.ipynb"
 

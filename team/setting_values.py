@@ -4,12 +4,15 @@ or raises ValueError with what was expected."""
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 
+from team.constraint import CONSTRAINT, distinct
+from team.sentences import whole
 from tools.constraints import names_of, signs_of
 from tools.objectives import Objective
 from tools.quantiles import levels_of
@@ -99,6 +102,22 @@ def read_monotone(value: Any) -> Any:
     if isinstance(text, str):
         signs_of(text)
     return text
+
+
+def read_constraint(value: Any) -> Any:
+    """Constraints, from sentences too, each of which must be understood whole; a mapping is a constraint by its kind."""
+    if isinstance(value, (str, dict)):
+        value = [value]
+    if not isinstance(value, (list, tuple)):
+        return value
+    return distinct([one for each in value for one in (whole(each) if isinstance(each, str) else [CONSTRAINT.validate_python(each)])])
+
+
+def read_approval(value: Any) -> Any:
+    """A policy, also from the name of one for all tools, and from JSON as a variable holds it."""
+    if isinstance(value, str) and value.strip().startswith("{"):
+        value = json.loads(value)
+    return {"default": value} if isinstance(value, str) else value
 
 
 def read_families(value: Any) -> Any:

@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from team.approval import Approval
 from team.casting import PLAYBOOK, Models, Price, RoleModels, provider_of
+from team.constraint import Constraint, Device, Memory, bound, cpu_only, distinct, listed, memory_mb
 from team.errors import UsageError
 from team.setting_values import (
     Duration,
     Names,
     Objectives,
+    read_approval,
+    read_constraint,
     read_families,
     read_folds,
     read_gap,
@@ -179,6 +183,9 @@ class Settings(BaseSettings):
     """The only families that may be fitted: `linear,lightgbm`."""
     forbid: Annotated[str | None, BeforeValidator(read_joined)] = None
     """Columns that no model may see: `name,postcode`."""
+    constraint: Annotated[list[Constraint], NoDecode, BeforeValidator(read_constraint)] = []
+    """What must be kept, in sentences such as `never use column name` (`team.sentences` says which are understood) or by kind; on top of
+    the options above, which are the same in other words."""
     sensitive: str | None = None
     """Column whose groups every candidate is compared over; with `forbid` it is no feature."""
     without: Annotated[str | None, BeforeValidator(read_omissions)] = None
@@ -199,6 +206,18 @@ class Settings(BaseSettings):
     """Transformers that installed packages bring (entry points of `mlteam.preparers`), fitted inside each fold, in this order."""
     tracker: Annotated[str | None, BeforeValidator(read_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
+
+    approval: Annotated[Approval, NoDecode, BeforeValidator(read_approval)] = Approval()
+    """Which calls of tools wait for a person's word: `never`, `always` or `outside-only`, and other policies for single tools, as in
+    `{default: outside-only, tools: {track_run: always}}`."""
+
+    @model_validator(mode="after")
+    def _keepable(self) -> Settings:
+        """Refuse constraints that cannot all be kept."""
+        _ = self.constraints
+        if self.device == "cuda" and cpu_only(self.constraint):
+            raise ValueError("device='cuda', and a constraint says CPU only: not both")
+        return self
 
     def model_of(self, role: str) -> str:
         """The model of a role, or a list with commas."""
@@ -224,18 +243,35 @@ class Settings(BaseSettings):
         return self.sandbox.gpus if isinstance(self.sandbox, DockerSandbox) else 0
 
     @property
-    def constraints(self) -> Constraints:
-        """What the contract binds every model to."""
-        return Constraints(
+    def limits(self) -> list[Constraint]:
+        """Everything that must be kept, from options and sentences alike, each once."""
+        options = Constraints(
             max_latency_ms=self.max_latency_ms,
             max_size_mb=self.max_size_mb,
             interpretable=self.interpretable,
             monotone=signs_of(self.monotone),
             families=names_of(self.families),
             forbid=names_of(self.forbid),
-            sensitive=self.sensitive,
-            without=names_of(self.without),
         )
+        hardware: list[Constraint] = [Device()] if self.device == "cpu" else []
+        if "memory_mb" in self.sandbox.model_fields_set and self.sandbox.memory_mb != type(self.sandbox).model_fields["memory_mb"].default:
+            hardware.append(Memory(mb=self.sandbox.memory_mb))
+        return distinct([*listed(options), *hardware, *self.constraint])
+
+    @property
+    def constraints(self) -> Constraints:
+        """What the contract binds every model to."""
+        return bound(Constraints(sensitive=self.sensitive, without=names_of(self.without)), self.limits)
+
+    @property
+    def fitted_on(self) -> Asked:
+        """What models may be fitted on, constraints included."""
+        return "cpu" if cpu_only(self.constraint) else self.device
+
+    @property
+    def memory_mb(self) -> int:
+        """Memory of every sandbox of the run in MiB, constraints included."""
+        return memory_mb(self.constraint, self.sandbox.memory_mb)
 
     @classmethod
     def settings_customise_sources(
@@ -327,6 +363,8 @@ def _refuse_unknown_variables() -> None:
 
 def _problem(detail: Any) -> str:
     where = ".".join(str(part) for part in detail["loc"] if part not in _SANDBOXES)
+    if where == "constraint" and detail["type"] != "value_error":
+        return f"constraint: {detail['msg']}. Say it in a sentence, or by `kind`: change --constraint, or where it is set."
     if detail["type"] == "extra_forbidden":
         known = sorted(
             [
@@ -343,7 +381,9 @@ def _problem(detail: Any) -> str:
     if detail["type"] == "union_tag_invalid":
         kinds = f"{', '.join(_SANDBOXES[:-1])} or {_SANDBOXES[-1]}"
         return f"sandbox={detail['input'].get('kind')!r}: expected {kinds}. `mlteam doctor` shows what works here."
-    flag = "--" + where.replace("_", "-")
+    if not where:
+        return f"{detail['msg'].removeprefix('Value error, ')}. Change --constraint, or the options that say otherwise."
+    flag = "--" + where.partition(".tools")[0].removesuffix(".default").replace("_", "-")
     if where == "tracker":  # its value may hold a password
         return f"tracker: {detail['msg'].removeprefix('Value error, ')}. Change --tracker, MLTEAM_TRACKER or MLFLOW_TRACKING_URI."
     return f"{where}={detail['input']!r}: {detail['msg'].removeprefix('Value error, ')}. Change {flag}, or where it is set."

@@ -303,6 +303,11 @@ def _enter(state: State, stage: Stage | None) -> State:
     return state.model_copy(update={"stage": stage, "visits": visits, "turns_in_visit": 0})
 
 
+def go_back(state: State, stage: Stage) -> State:
+    """Enter an earlier stage again, as when a constraint takes away what the work since then rests on."""
+    return _enter(state, stage)
+
+
 def skip(state: State) -> State:
     """Go on without the facts of this stage, as the conductor does when they cannot be had."""
     if state.stage is None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from team.options import Json, Out, Run
 from team.terminal import print_json
 from tools.contract import Task
+
+if TYPE_CHECKING:
+    from team.constraint import Constraint
+    from team.rundir import RunDir
 
 
 def run(
@@ -71,6 +75,12 @@ def run(
     ] = None,
     families: Annotated[str | None, typer.Option(metavar="A,B", help="The only model families that may be fitted.")] = None,
     forbid: Annotated[str | None, typer.Option(metavar="COL,...", help="Columns that no model may see.")] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT", help="What must be kept, in a sentence, such as 'never use column X' or 'linear models only'; repeatable."
+        ),
+    ] = None,
     sensitive: Annotated[str | None, typer.Option(metavar="COL", help="Column whose groups are compared, for fairness.")] = None,
     without: Annotated[str | None, typer.Option(metavar="A,B", hidden=True, help="Parts of the engine and families to do without.")] = None,
     series: Annotated[str | None, typer.Option(help="Forecast: columns that together name a series, with commas.")] = None,
@@ -89,22 +99,32 @@ def run(
     tracker: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
     ] = None,
+    approval: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="When to ask before a tool's call: never, always or outside-only.  [default: outside-only]"),
+    ] = None,
+    approve: Annotated[list[str] | None, typer.Option(metavar="TOOL", help="A tool that need not ask; repeatable.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     as_json: Json = False,
 ) -> None:
     """From a dataset to a model, a report and a score on rows that nobody has seen."""
-    # Every option but these two is a setting of the same name.
-    given = {name: value for name, value in locals().items() if name not in ("config", "as_json")}
+    # Every option but these is a setting of the same name.
+    given = {name: value for name, value in locals().items() if name not in ("config", "as_json", "approve")}
     from team.settings import load_settings
 
+    if approval is not None or approve:
+        policies = {} if approval is None else {"default": approval}
+        given["approval"] = policies | ({"tools": dict.fromkeys(approve, "never")} if approve else {})
+
     settings = load_settings(given, config)
+    from team.asking import terminal_asker
     from team.console import LiveView
     from team.errors import MlteamError
     from team.run import start
 
     try:
         with LiveView(sys.stderr) as view:
-            summary = start(settings, [view])
+            summary = start(settings, [view], approve=terminal_asker(view))
     except MlteamError as error:
         if as_json:
             print_json({"run": None, "status": "failed", "reason": str(error), "exit_code": error.exit_code})
@@ -116,16 +136,21 @@ def resume(
     run: Run,
     out: Out = Path("runs"),
     sandbox: Annotated[str | None, typer.Option(help="Another sandbox from here on: auto, docker, bubblewrap or unsafe-local.")] = None,
+    constraint: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="What must be kept from here on, in a sentence; repeatable.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a run that was stopped, killed or failed."""
+    from team.asking import terminal_asker
     from team.console import LiveView
     from team.run import resume as take_up
     from team.rundir import open_run
 
     found = open_run(run, out)
+    asked = _understood(constraint or [], found)
     with LiveView(sys.stderr) as view:
-        summary = take_up(found, sandbox=sandbox, subscribers=[view])
+        summary = take_up(found, sandbox=sandbox, subscribers=[view], approve=terminal_asker(view), constraints=asked)
     _tell(summary, as_json)
 
 
@@ -139,6 +164,7 @@ def fork(
     """Start a new run from a step of another, with other settings, sharing what both only read."""
     import yaml
 
+    from team.asking import terminal_asker
     from team.console import LiveView
     from team.errors import UsageError
     from team.forking import fork as make
@@ -153,8 +179,20 @@ def fork(
         given[name.strip()] = yaml.safe_load(value)
     made, cut_off = make(open_run(run, out), at, given)
     with LiveView(sys.stderr) as view:
-        summary = go_on(made, cut_off, subscribers=[view])
+        summary = go_on(made, cut_off, subscribers=[view], approve=terminal_asker(view))
     _tell(summary, as_json)
+
+
+def _understood(sentences: list[str], run: RunDir) -> list[Constraint]:
+    """What sentences ask of a run, whose columns are known once its contract is sealed."""
+    from team.errors import UsageError
+    from team.sentences import whole
+
+    contract = run.read_contract()
+    try:
+        return [one for text in sentences for one in whole(text, contract.features if contract else ())]
+    except ValueError as error:
+        raise UsageError(f"--constraint: {error}.") from None
 
 
 def _tell(summary: dict[str, Any], as_json: bool) -> None:

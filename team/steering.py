@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from team.constraint import Constraint
 from team.events import ModelCalled, RoleAsked
 
 Note = ModelCalled | RoleAsked
@@ -25,10 +26,12 @@ class Asked:
     words: list[str] = field(default_factory=list)
     seconds: float = 0.0
     """To be added to the time of the search."""
+    constraints: list[Constraint] = field(default_factory=list)
+    """To be kept from the next turn on."""
     notes: list[Note] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.words or self.seconds or self.notes)
+        return bool(self.words or self.seconds or self.notes or self.constraints)
 
 
 class Steering:
@@ -53,6 +56,12 @@ class Steering:
         """Give the search more time, in seconds."""
         with self._lock:
             self._asked.seconds += seconds
+
+    def constrain(self, *constraints: Constraint) -> None:
+        """Have something kept from the next turn on, as `team.sentences.read_constraints` reads it; a `constraint_added` event tells what
+        followed, or, where it can no longer be kept, why not."""
+        with self._lock:
+            self._asked.constraints.extend(constraints)
 
     def note(self, *notes: Note) -> None:
         """Have something logged that happened beside the turns; what a model call cost is charged."""

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from team.approval import ApprovalRequest
+from team.approvals import Approvals, refusal
 from team.budget import Meter
 from team.cells import CellJournal
 from team.consequences import Consequences
@@ -79,11 +81,17 @@ class Toolroom:
         kernel: Callable[[], Awaitable[Kernel]],
         state: State,
         gate: Callable[[], Awaitable[None]] | None = None,
+        approvals: Approvals | None = None,
     ) -> None:
-        """`gate`: waited for before each call, where a user may hold the run."""
+        """Keep what calls need.
+
+        Args:
+            gate: waited for before each call, where a user may hold the run.
+            approvals: a person's words on calls; None asks nobody and allows everything.
+        """
         self.host, self.evidence, self.meter, self.cells, self.kernel = host, evidence, meter, cells, kernel
         self.state = state
-        self._record, self._gate = record, gate
+        self._record, self._gate, self._approvals = record, gate, approvals
         self.turn = 0
         self.fatal: BaseException | None = None
         self.trouble = "nothing was done"
@@ -129,7 +137,7 @@ class Toolroom:
         call = announced.call if isinstance(announced, ToolCalled) else called.call
         if (before := self._record.returned(call)) is not None:
             return self._once_more(spec, arguments, before)
-        start = time.perf_counter()
+        start, waited = time.perf_counter(), self._approvals.waited_s if self._approvals else 0.0
         ran = True
         try:
             outcome = await self._checked(call, role, spec, name, arguments)
@@ -143,7 +151,7 @@ class Toolroom:
             outcome = Outcome(status="refused", text=str(error), facts=expected)
         if outcome.status == "error" and name in INTAKE:
             self.fatal = UsageError(f"{self.host.wish.source}: the table cannot be used as it is ({outcome.text.strip()}).")
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start - ((self._approvals.waited_s if self._approvals else 0.0) - waited)
         searched = seconds if spec is not None and spec.searches and ran else 0.0
         self._charge(searched, outcome)
         if outcome.status != "ok":
@@ -193,6 +201,7 @@ class Toolroom:
         if spec.searches:
             self.meter.check_search()
             values = self._within_budget(values)
+        await self._approved(call, role, spec, values)
         self._running, self._told = Running(call, role.name, self.state.stage), 0
         try:
             outcome = await (self._on_host(spec, values) if spec.where == "host" else self._in_kernel(spec, values))
@@ -204,6 +213,28 @@ class Toolroom:
             return outcome
         finally:
             self._running = None
+
+    async def _approved(self, call: str, role: Role, spec: ToolSpec, values: dict[str, Any]) -> None:
+        """Wait for a person's word on a call that needs one; no deadline runs meanwhile.
+
+        Raises:
+            ToolRefused: where the answer is no, or nobody could be asked.
+        """
+        if self._approvals is None:
+            return
+        outside = spec.acts_outside(self.host)
+        request = ApprovalRequest(
+            call=call,
+            tool=spec.name,
+            role=role.name,
+            stage=str(self.state.stage),
+            arguments=values,
+            outside=outside is not None,
+            what=outside.what if outside else f"be called ({spec.description[:1].lower()}{spec.description[1:]})",
+        )
+        decision = await self._approvals.word(request, outside.named_by if outside else "")
+        if not decision.allowed:
+            raise ToolRefused(refusal(request, decision))
 
     def progress(self, facts: Mapping[str, Any]) -> None:
         """Tell whoever watches how far the call that is going on has come."""

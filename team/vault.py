@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 from team.errors import MlteamError
 from team.ledger import Ledger, Look
 from team.out_of_fold import OutOfFold
-from team.rows import Rows
+from team.rows import SENSITIVE_FILE, Rows
 from team.rundir import RunDir, write_atomic
+from tools.constraints import Constraints
 from tools.contract import Contract, TableSchema
+from tools.views import narrowed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +50,7 @@ class Vault:
     """Sealed labels and the score contract of one run."""
 
     def __init__(self, run: RunDir) -> None:
-        self._run = run
+        self._run = self.run = run
         self._ledger = Ledger(run.vault / "ledger.jsonl")
         self.rows = Rows(run)
         self.out_of_fold = OutOfFold(run, self.rows)
@@ -74,7 +76,7 @@ class Vault:
         """Write what the sandbox may see to `data/`, the labels to `vault/`, and the contract, last, to both.
 
         Args:
-            train: features and target of the training rows.
+            train: features and target of the training rows, and the sensitive column where it is no feature.
             holdout: features and target of the holdout rows; only the features leave the vault, and of a forecast only those that are
                 known ahead.
             contract: fixed from here on.
@@ -85,12 +87,44 @@ class Vault:
         """
         if self.sealed:
             raise MlteamError(f"run {self._run.name!r} has a sealed contract already; it cannot be changed.")
-        train.to_parquet(self._run.data / "train.parquet", index=False)
-        holdout.drop(columns=contract.sealed_columns).to_parquet(self._run.data / "holdout.parquet", index=False)
-        holdout[contract.sealed_columns].to_parquet(self._run.vault / "holdout_labels.parquet", index=False)
-        for path in (self._run.data / "train.parquet", self._run.data / "holdout.parquet", self._run.vault / "holdout_labels.parquet"):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+        self._write_tables(train, holdout.drop(columns=contract.sealed_columns), contract)
+        _write_table(self._run.vault / "holdout_labels.parquet", holdout[contract.sealed_columns])
+        self._write_documents(contract, schema)
+
+    def narrow(self, constraints: Constraints) -> list[str]:
+        """Hold the contract to further constraints, and make what the sandbox may see anew without the columns that they take away.
+
+        Writing it again changes nothing, so a run that was cut off within may do it once more.
+
+        Returns:
+            The columns that went.
+
+        Raises:
+            InputRefused: nothing would be left to learn from, or to split the rows by.
+        """
+        import pandas as pd
+
+        schema = TableSchema.model_validate_json((self._run.data / "schema.json").read_text(encoding="utf-8"))
+        contract, schema, gone = narrowed(self.contract.model_copy(update={"constraints": constraints}), schema)
+        if gone:
+            train, holdout = (pd.read_parquet(self._run.data / f"{name}.parquet") for name in ("train", "holdout"))
+            self._write_tables(train, holdout, contract)
+        self._write_documents(contract, schema)
+        self.rows = Rows(self._run)
+        self.out_of_fold = OutOfFold(self._run, self.rows)
+        return gone
+
+    def _write_tables(self, train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract) -> None:
+        """Write the columns that the sandbox may see, and keep back the sensitive one where it is none of them."""
+        keys = [contract.split.column, *((*contract.forecast.series, contract.forecast.time) if contract.forecast else ())]
+        shown = {*contract.features, *contract.answers, *filter(None, keys)}
+        sensitive = contract.constraints.sensitive
+        if sensitive is not None and sensitive not in shown and sensitive in train:
+            _write_table(self._run.vault / SENSITIVE_FILE, train[[sensitive]])
+        for name, table in (("train", train), ("holdout", holdout)):
+            _write_table(self._run.data / f"{name}.parquet", table[[column for column in table.columns if str(column) in shown]])
+
+    def _write_documents(self, contract: Contract, schema: TableSchema) -> None:
         document = contract.model_dump_json(indent=1)
         write_atomic(self._run.data / "schema.json", schema.model_dump_json(indent=1))
         write_atomic(self._run.data / "contract.json", document)
@@ -224,3 +258,12 @@ class Vault:
         rows.to_parquet(temporary, index=False)
         temporary.replace(self._run.data / "all.parquet")
         return len(rows)
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table under a temporary name, force it to disk and rename: a fork may share the file that was there."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    table.to_parquet(temporary, index=False)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)

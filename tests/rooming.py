@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from team.approval import Approve
+from team.approvals import Approvals
 from team.budget import Limits as Budget
 from team.budget import Meter
 from team.cells import CellJournal
@@ -37,6 +39,7 @@ class Rooming:
         search_s: float = 60,
         trials: int | None = None,
         sandbox: str = "unsafe-local",
+        approve: Approve | None = None,
         **settings: Any,
     ):
         self.hosting = Hosting(out, source, **settings)
@@ -57,6 +60,7 @@ class Rooming:
             record=Journal(self.log, self.run.replies),
             kernel=self._open,
             state=State(),
+            approvals=Approvals(self.hosting.settings.approval, approve, self.log.append),
         )
 
     def enter(self, stage: Stage, **facts: Any) -> None:

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tools.omissions import INSTEAD
+
 INTERPRETABLE = ("linear", "tree", "sparse_linear", "lags_linear", "coxnet")
 """Families whose single model a person can read: weights, or one tree."""
 MONOTONE = ("lightgbm", "xgboost", "catboost")
@@ -36,6 +38,8 @@ class Constraints(BaseModel):
     """The only families that may be fitted; empty for all."""
     forbid: tuple[str, ...] = ()
     """Columns that are no features: taken out of the table before anything is shown of it."""
+    no_text: bool = False
+    """Whether columns of free text are no features either, and taken out with those."""
     sensitive: str | None = None
     """Column whose groups every candidate is compared over. It binds nothing; with `forbid` it is no feature and is kept for that."""
     without: tuple[str, ...] = ()
@@ -56,6 +60,8 @@ class Constraints(BaseModel):
             return None
         if family in self.without:
             return f"the contract leaves {family} out"
+        if family == "code" and (barred := [name for name in self.without if name not in INSTEAD]):
+            return f"the contract leaves {', '.join(barred)} out, and what a module wraps cannot be seen from outside"
         if self.interpretable and family not in INTERPRETABLE:
             return f"the contract wants a model that a person can read: {', '.join(INTERPRETABLE)}, and no blend"
         if family in BLENDS:
@@ -63,7 +69,8 @@ class Constraints(BaseModel):
         if self.monotone and family not in MONOTONE:
             return f"the contract wants predictions monotone in {', '.join(self.monotone)}, which {', '.join(MONOTONE)} alone can promise"
         if self.families and family not in self.families:
-            return f"the contract allows {', '.join(self.families)} alone"
+            hidden = ", and what a module wraps cannot be seen from outside" if family == "code" else ""
+            return f"the contract allows {', '.join(self.families)} alone{hidden}"
         return None
 
     def allowed(self, names: Iterable[str]) -> list[str]:

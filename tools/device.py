@@ -16,6 +16,8 @@ Asked = Literal["auto", "cpu", "cuda"]
 """`auto` is a graphics processor where one is visible and the family gains from it; `cuda` is one where the family can use it."""
 VARIABLE = "MLTEAM_DEVICE"
 """Environment variable in which a kernel is told what was asked for."""
+CUDA_VARIABLE = "CUDA_VISIBLE_DEVICES"
+"""CUDA's own: empty, it shows no processor to any library."""
 FOLDER = Path("/dev")
 LOOKED_FOR = ("nvidia[0-9]*", "dxg")
 """Device files of NVIDIA's driver: one a processor on Linux, one for all under Windows."""
@@ -33,6 +35,11 @@ class Place:
 def visible() -> list[Path]:
     """Device files of the graphics processors that this process could use. No library is loaded to look."""
     return sorted(path for pattern in LOOKED_FOR for path in FOLDER.glob(pattern))
+
+
+def device_variables(device: Asked) -> dict[str, str]:
+    """Environment of a kernel that models are fitted in."""
+    return {VARIABLE: device} | ({CUDA_VARIABLE: ""} if device == "cpu" else {})
 
 
 def asked() -> Asked:

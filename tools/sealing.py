@@ -115,6 +115,7 @@ def seal_holdout(
     from tools.schemes import check_left_out, check_scheme, chosen_scheme, gap_of, left_out_alone, metric_left_out, usual_folds
     from tools.splitting import check_events, check_target, infer_task, split_rows
     from tools.untargeted import seal_without_target
+    from tools.views import narrowed
 
     if ctx.vault.sealed:
         raise ToolRefused("the contract is sealed already and cannot be changed.")
@@ -213,7 +214,7 @@ def seal_holdout(
     check_both_sides(train, holdout, contract)
     check_defined((train, holdout), contract, wish)
     check_scheme(train, contract)
-    schema = _schema(train, contract).without(barred)
+    contract, schema, _ = narrowed(contract, _schema(train, contract).without(barred))
     check_something_to_learn_from(train, contract, schema)
     ctx.vault.seal(train, holdout, contract, schema)
     return ContractSealed.of(contract, len(rows), int((~known).sum()))

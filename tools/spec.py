@@ -93,6 +93,20 @@ class InputRefused(ToolRefused):
 
 
 @dataclass(frozen=True)
+class Outside:
+    """What a call does outside the run directory."""
+
+    what: str
+    """In a sentence for a person who is asked whether it may."""
+    named_by: str = ""
+    """The setting in which the user named that very place; empty where nobody did."""
+
+
+ActsOutside = bool | Callable[[Any], Outside | None]
+"""Whether calls of a tool act outside the run directory; of the run's `HostContext`, where that depends."""
+
+
+@dataclass(frozen=True)
 class ToolSpec:
     """What the workbench needs to know about one tool."""
 
@@ -112,6 +126,14 @@ class ToolSpec:
     """Whether the cell is the `code` argument itself rather than a call of the function."""
     lasting: bool = False
     """Whether a call leaves what cannot be taken back: then nobody guesses what was meant by one that is misspelt."""
+    outside: ActsOutside = False
+    """Whether a call acts outside the run directory: then a person may have to allow it first."""
+
+    def acts_outside(self, ctx: Any) -> Outside | None:
+        """What a call would do outside the run directory; None where it does nothing there."""
+        if callable(self.outside):
+            return self.outside(ctx)
+        return Outside(self.description) if self.outside else None
 
     def schema(self) -> dict[str, Any]:
         """JSON schema of the arguments, flat and without titles, as models are shown it."""
@@ -149,7 +171,15 @@ class ToolSpec:
         return f"{imports}\n\nshow({self.name}({', '.join(given)}))"
 
 
-def tool(*, where: Where, timeout_s: float, searches: bool = False, free_form: bool = False, lasting: bool = False) -> Callable[[F], F]:
+def tool(
+    *,
+    where: Where,
+    timeout_s: float,
+    searches: bool = False,
+    free_form: bool = False,
+    lasting: bool = False,
+    outside: ActsOutside = False,
+) -> Callable[[F], F]:
     """File the decorated function as a tool and return it unchanged.
 
     Args:
@@ -160,6 +190,8 @@ def tool(*, where: Where, timeout_s: float, searches: bool = False, free_form: b
         searches: whether the seconds of a call count against the search budget.
         free_form: whether the cell is the tool's `code` argument itself.
         lasting: whether a call leaves what cannot be taken back, such as a look at the holdout.
+        outside: whether a call writes outside the run directory, publishes or sends anything; a function of the `HostContext` where that
+            depends on the run.
 
     Raises:
         ToolDeclarationError: naming every parameter without a type or a description, a missing docstring and a
@@ -167,7 +199,9 @@ def tool(*, where: Where, timeout_s: float, searches: bool = False, free_form: b
     """
 
     def file(function: F) -> F:
-        _REGISTRY[function.__name__] = describe(function, where, timeout_s, searches=searches, free_form=free_form, lasting=lasting)
+        _REGISTRY[function.__name__] = describe(
+            function, where, timeout_s, searches=searches, free_form=free_form, lasting=lasting, outside=outside
+        )
         return function
 
     return file
@@ -188,6 +222,7 @@ def describe(
     searches: bool = False,
     free_form: bool = False,
     lasting: bool = False,
+    outside: ActsOutside = False,
 ) -> ToolSpec:
     """What `tool` files of a function, with the same arguments.
 
@@ -235,6 +270,7 @@ def describe(
         function=function,
         free_form=free_form,
         lasting=lasting,
+        outside=outside,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from tools.host import HostContext
-from tools.spec import tool
+from tools.spec import Outside, tool
 
 
 class RunTracked(BaseModel):
@@ -22,7 +22,12 @@ class RunTracked(BaseModel):
     """Why the server did not take it."""
 
 
-@tool(where="host", timeout_s=300, lasting=True)
+def _sends(ctx: HostContext) -> Outside | None:
+    """The run's own store is within it; a server is not, and is named by the user alone."""
+    return Outside(f"send the run to the tracking server {ctx.tracker}", named_by="the tracker setting") if ctx.tracker else None
+
+
+@tool(where="host", timeout_s=300, lasting=True, outside=_sends)
 def track_run(ctx: HostContext) -> RunTracked:
     """Record parameters, scores and artefacts of the run and of every candidate in its MLflow store, and on the tracking server."""
     from tools import outbox

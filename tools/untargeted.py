@@ -47,6 +47,7 @@ def seal_without_target(
     from tools.schemes import chosen_scheme, usual_folds
     from tools.sealing import ContractSealed, check_defined
     from tools.splitting import split_rows
+    from tools.views import narrowed
 
     wish = ctx.wish
     check_columns(frame, wish, label, column, wish.event)
@@ -94,7 +95,7 @@ def seal_without_target(
         seed=wish.seed,
         constraints=wish.constraints,
     )
-    schema = infer_schema(train[contract.features], None)
+    contract, schema, _ = narrowed(contract, infer_schema(train[contract.features], None))
     if label is None:
         train, holdout, contract = _with_reference(train, holdout, contract, schema)
     check_defined((train, holdout), contract, wish)

@@ -72,8 +72,6 @@ def check_columns(frame: pd.DataFrame, wish: Wish, target: str | None, column: s
     for what, name in (*needed, *(("column of a series", name) for name in wish.series)):
         if name in wish.constraints.forbid:
             raise InputRefused(f"--forbid takes {name!r} away, which is the {what}. Leave it out of --forbid, or name another {what}.")
-    if both := sorted({*wish.constraints.forbid} & {*wish.constraints.monotone, target}):
-        raise InputRefused(f"{both[0]!r} stands in --monotone and in --forbid. Leave it out of one of them.")
 
 
 def split_kind(

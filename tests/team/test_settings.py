@@ -52,6 +52,12 @@ def test_the_settled_settings_read_back_the_same(tmp_path: Path) -> None:
         ({"models": {"enginer": "playbook"}}, "unknown setting 'models.enginer'. Did you mean 'models.engineer'"),
         ({"prices": {"openai:m": {"input": -1, "output": 1}}}, "prices.openai:m.input=-1"),
         ({"max_latency_ms": 0}, "max_latency_ms=0: .*--max-latency-ms"),
+        ({"constraint": ["paint it blue"]}, "no constraint was understood. not understood: 'paint', 'blue'.*--constraint"),
+        ({"constraint": ["linear models only"], "families": "lightgbm"}, "no family is left.*--constraint"),
+        ({"constraint": ["CPU only"], "device": "cuda"}, "CPU only: not both.*--constraint"),
+        ({"constraint": [{"kind": "memry"}]}, "constraint: .*'memry'"),
+        ({"forbid": "a", "monotone": "a:+"}, "column 'a' is never to be used, and the prediction is to rise or fall with it"),
+        ({"approval": "sometimes"}, "approval.default='sometimes': .*'never', 'always' or 'outside-only'.*--approval"),
     ],
 )
 def test_refusals_name_value_and_remedy(given: dict[str, object], message: str) -> None:
@@ -178,3 +184,28 @@ def test_objectives_begin_with_the_score() -> None:
         load_settings({"source": "a.csv", "objectives": "latency"})
     with pytest.raises(UsageError, match="'score', 'latency' or 'size'"):
         load_settings({"source": "a.csv", "objectives": "score,beauty"})
+
+
+def test_sentences_and_options_are_one_list(tmp_path: Path) -> None:
+    said = load_settings({"source": "a.csv", "constraint": ["never use column name; at most 5 ms per row", "CPU only, no more than 2 GB"]})
+    options = load_settings(
+        {"source": "a.csv", "forbid": "name", "max_latency_ms": 5, "device": "cpu", "sandbox": {"kind": "auto", "memory_mb": 2048}}
+    )
+    assert said.constraints == options.constraints
+    assert (said.fitted_on, said.memory_mb) == (options.fitted_on, options.memory_mb) == ("cpu", 2048)
+    assert sorted(one.told for one in said.limits) == sorted(one.told for one in options.limits)
+    both = load_settings({"source": "a.csv", "forbid": "name,age", "constraint": ["never use column name", "at most 5 ms per row"]})
+    assert (both.constraints.forbid, len(both.limits)) == (("name", "age"), 3)
+    path = tmp_path / "settings.yaml"
+    path.write_text(both.to_yaml())
+    assert read_settings(path) == both
+
+
+def test_a_policy_is_a_word_or_a_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings({"source": "a.csv"}).approval.asks("track_run", outside=True)
+    assert not load_settings({"source": "a.csv"}).approval.asks("train", outside=False)
+    assert not load_settings({"source": "a.csv", "approval": "never"}).approval.asks("track_run", outside=True)
+    one = load_settings({"source": "a.csv", "approval": {"tools": {"train": "always", "track_run": "never"}}}).approval
+    assert (one.asks("train", outside=False), one.asks("track_run", outside=True)) == (True, False)
+    monkeypatch.setenv("MLTEAM_APPROVAL", "always")
+    assert load_settings({"source": "a.csv"}).approval.default == "always"

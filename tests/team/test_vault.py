@@ -14,6 +14,7 @@ from tools.intake import fetch_data
 from tools.predictions import PredictionError, write_predictions
 from tools.problem import encode_target
 from tools.sealing import seal_holdout
+from tools.spec import InputRefused
 
 
 @pytest.fixture
@@ -189,3 +190,56 @@ def test_one_group_in_the_holdout_leaves_an_interval_over_rows(tmp_path: Path) -
     path = h.run.work / "predictions" / "c.parquet"
     write_predictions(path, h.vault.contract, np.zeros(h.vault.contract.rows_holdout))
     assert h.vault.score_holdout("c", path)[0].groups is None
+
+
+def _narrowed(tmp_path: Path, **settings: object) -> Hosting:
+    """A run whose table has a column of texts, with the contract sealed."""
+    rng = np.random.default_rng(0)
+    texts = [f"the {'quick' if i % 2 else 'slow'} fox number {i} jumps over dog {i % 7} again and again" for i in range(120)]
+    frame = pd.DataFrame({"age": rng.normal(size=120), "area": rng.normal(size=120), "notes": texts, "sex": ["f", "m"] * 60})
+    frame["y"] = (frame["age"] > 0).map({True: "yes", False: "no"})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    hosting = Hosting(tmp_path / "runs", tmp_path / "t.csv", target="y", **settings)
+    fetch_data(hosting.host)
+    seal_holdout(hosting.host)
+    return hosting
+
+
+def _shown(hosting: Hosting) -> set[str]:
+    """Every column that a file of the sandbox's data folder holds."""
+    tables = [set(pd.read_parquet(path).columns) for path in hosting.run.data.glob("*.parquet")]
+    return set().union(*tables)
+
+
+def test_columns_that_constraints_take_away_are_in_no_file_that_the_sandbox_sees(tmp_path: Path) -> None:
+    hosting = _narrowed(tmp_path, constraint=["never use column area, no text columns"])
+    assert _shown(hosting) == {"age", "sex", "y"}
+    assert hosting.vault.contract.features == ["age", "sex"]
+    for path in hosting.run.data.iterdir():
+        assert b"jumps over" not in path.read_bytes()
+
+
+def test_a_sensitive_column_that_is_no_feature_stays_with_the_host(tmp_path: Path) -> None:
+    hosting = _narrowed(tmp_path, forbid="sex", sensitive="sex")
+    assert "sex" not in _shown(hosting)
+    assert hosting.vault.rows.sensitive().isin(["f", "m"]).sum() == 96
+
+
+def test_a_view_is_narrowed_later_and_again_without_touching_a_file_that_a_fork_shares(tmp_path: Path) -> None:
+    hosting = _narrowed(tmp_path)
+    shared = tmp_path / "shared.parquet"
+    shared.hardlink_to(hosting.run.data / "train.parquet")
+    constraints = hosting.vault.contract.constraints.model_copy(update={"no_text": True, "forbid": ("area",)})
+    assert hosting.vault.narrow(constraints) == ["area", "notes"]
+    assert hosting.vault.narrow(constraints) == []
+    assert _shown(hosting) == {"age", "sex", "y"}
+    assert "area" in pd.read_parquet(shared)
+    assert hosting.vault.rows.labels().shape == (96,)
+
+
+def test_what_leaves_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
+    hosting = _narrowed(tmp_path)
+    everything = hosting.vault.contract.constraints.model_copy(update={"forbid": ("age", "area", "notes", "sex")})
+    with pytest.raises(InputRefused, match="constraints take every column away"):
+        hosting.vault.narrow(everything)
+    assert _shown(hosting) == {"age", "area", "notes", "sex", "y"}

@@ -161,7 +161,6 @@ def test_forbidden_columns_are_nowhere_to_be_seen(tmp_path: Any) -> None:
         ({"forbid": "y"}, "--forbid takes 'y' away, which is the target"),
         ({"forbid": "kind", "group": "kind"}, "'kind' away, which is the group column"),
         ({"monotone": "kind:+"}, "'kind', which is a categorical column; only numbers have a direction"),
-        ({"monotone": "a:+", "forbid": "a"}, "'a' stands in --monotone and in --forbid"),
         ({"monotone": "a:+", "interpretable": True}, "no model family is left"),
         ({"monotone": "a:+", "target": "kind"}, "of several classes none is up"),
     ],
