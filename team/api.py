@@ -100,13 +100,13 @@ def run(
         MlteamError: when the run fails.
     """
     given = dict(target=target, task=task, goal=goal, metric=metric, time=time, model=model, sandbox=sandbox, out=out, seed=seed, **more)
-    play = _Play(*_settled(source, name, given))
+    play = Play(*_settled(source, name, given))
     return play.ended(conduct(play))
 
 
 async def arun(source: Any, *, name: str = "frame", **settings: Any) -> RunResult:
     """Like `run`, inside a running event loop, which goes on meanwhile: `await arun(...)` in a cell."""
-    play = _Play(*_settled(source, name, settings))
+    play = Play(*_settled(source, name, settings))
     return play.ended(await aconduct(play))
 
 
@@ -119,7 +119,7 @@ def load_run(path: str | Path, out: str | Path = "runs") -> RunResult:
     return RunResult(open_run(path, Path(out)))
 
 
-class _Play:
+class Play:
     """A run to be played, and where it lies once it has begun."""
 
     def __init__(self, settings: Settings, frame: Any) -> None:

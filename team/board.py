@@ -104,6 +104,11 @@ class Board:
         with self._lock:
             self._take(event)
 
+    def give_up(self) -> None:
+        """A run that ended without an end in its log, such as one whose input was refused, has failed."""
+        with self._lock:
+            self._now.status, self._now.call = self._now.status or "failed", None
+
     def glance(self) -> Glance:
         """How things stand now."""
         with self._lock:

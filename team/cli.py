@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     from team.terminal import clean
 
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, prog_name="mlteam", standalone_mode=False)
     except MlteamError as error:
         print(f"mlteam: {clean(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)

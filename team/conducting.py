@@ -12,13 +12,15 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+import warnings
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from team.conductor import Subscriber
 from team.console import LiveView
 from team.errors import Interrupted
+from team.events import Event
 from team.notebook_view import NotebookView
 from team.steering import Steering
 
@@ -38,8 +40,11 @@ def in_notebook() -> bool:
     return shell is not None and getattr(shell, "kernel", None) is not None
 
 
-def conduct(work: Work) -> dict[str, Any] | None:
+def conduct(work: Work, before: Iterable[Event] = ()) -> dict[str, Any] | None:
     """Play a run to its end, or until the user pauses it in a notebook.
+
+    Args:
+        before: what happened in the run already, so that a display begins with it.
 
     Returns:
         The summary; None when it was paused.
@@ -50,18 +55,18 @@ def conduct(work: Work) -> dict[str, Any] | None:
     if not in_notebook():
         with LiveView(sys.stderr) as view:
             return anywhere(work([view], None))
-    with _Player(work) as player:
+    with _Player(work, before) as player:
         while not player.over(POLL_S):
             player.step()
     return player.result()
 
 
-async def aconduct(work: Work) -> dict[str, Any] | None:
+async def aconduct(work: Work, before: Iterable[Event] = ()) -> dict[str, Any] | None:
     """Like `conduct`, for a running event loop, which goes on meanwhile."""
     if not in_notebook():
         with LiveView(sys.stderr) as view:
             return await work([view], None)
-    with _Player(work) as player:
+    with _Player(work, before) as player:
         while not player.over(0):
             player.step()
             await asyncio.sleep(POLL_S)
@@ -81,8 +86,10 @@ def anywhere(work: Coroutine[Any, Any, T]) -> T:
 class _Player:
     """A run in a thread, and the cell that shows it."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, before: Iterable[Event]) -> None:
         self._steering, self._view = Steering(), NotebookView()
+        for event in before:
+            self._view(event)
         self._future: Future[dict[str, Any]] = Future()
         self._work = work
         # A kernel that is shut down does not wait for a run; the run can be resumed.
@@ -91,6 +98,8 @@ class _Player:
         self._interrupts = 0
 
     def __enter__(self) -> _Player:
+        # Libraries that the host imports on the way advise to install widgets, for bars that nobody here draws.
+        warnings.filterwarnings("ignore", message="IProgress not found")
         self._signals.enter_context(_interrupts(self._interrupted))
         self._view.refresh()
         self._thread.start()
@@ -101,6 +110,8 @@ class _Player:
             self._steering.stop()
         self._thread.join()
         self._signals.close()
+        if self._future.exception() is not None:
+            self._view.board.give_up()
         self._view.tell("")
         self._view.refresh(last=True)
 

@@ -31,6 +31,12 @@ class MlteamError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback: the message says what to do, and where it was raised does not help."""
+        from team.terminal import clean
+
+        return [f"{type(self).__name__}: {clean(str(self))}"]
+
 
 class UsageError(MlteamError):
     """Input or settings that cannot be used. Nothing half-made is left behind."""

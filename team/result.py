@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from team.checkpoint import read_checkpoint
 from team.conducting import aconduct, anywhere, conduct
-from team.errors import UsageError
+from team.errors import MlteamError, UsageError
+from team.events import Event, RunEnded
 from team.figures import Figures
 from team.rundir import RunDir
 from team.summary import read_summary
@@ -159,18 +162,29 @@ class RunResult:
             UsageError: there is nothing to go on with, or another process has the run.
             MlteamError: when the run fails again.
         """
-        conduct(self._going_on(sandbox))
+        conduct(self._going_on(sandbox), self._before())
         return self._again()
 
     async def aresume(self, *, sandbox: str | None = None) -> RunResult:
         """Like `resume`, inside a running event loop."""
-        await aconduct(self._going_on(sandbox))
+        await aconduct(self._going_on(sandbox), self._before())
         return self._again()
 
     def _going_on(self, sandbox: str | None) -> Any:
         from team.run import aresume
 
         return lambda subscribers, steering: aresume(self._run, sandbox=sandbox, subscribers=subscribers, steering=steering)
+
+    def _before(self) -> list[Event]:
+        """Events up to the checkpoint, and how it ended; what lies between is told again by whoever goes on."""
+        from team.log import read_events
+
+        if not self._run.checkpoint.exists():
+            return []
+        with suppress(MlteamError):  # what is damaged is mended on the way
+            covered = read_checkpoint(self._run.checkpoint).events
+            return [event for event in read_events(self._run.events) if event.seq < covered or isinstance(event, RunEnded)]
+        return []
 
     def _again(self) -> RunResult:
         self.summary = read_summary(self._run)
