@@ -12,6 +12,7 @@ from reports import charts, pages
 from reports.commands import predict_command, replay_commands, run_command
 from reports.facts import RunFacts, read_facts
 from reports.figures import NOTHING, score_format
+from reports.ledger import check, read_ledger
 from reports.plots import png_size, read_images
 from reports.record import CandidateRow
 from team.rundir import RunDir, write_atomic
@@ -38,9 +39,11 @@ def write_report(run: Path) -> Path:
 
     Raises:
         MlteamError: when the event log is damaged, naming the line.
+        UnbackedFigure: when the prose states a number that is not on record.
     """
     place = RunDir(run)
     facts = read_facts(place.path)
+    check(read_ledger(place.path), "the report", facts.sections.values())
     images = read_images(place, facts.plots)
     place.reports.mkdir(exist_ok=True)
     write_atomic(place.report, render(facts, images))

@@ -10,11 +10,12 @@ import itertools
 import json
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from reports.quoted import Figure, figures, names_in
+from team.errors import MlteamError
 from team.events import (
     CandidateScored,
     CellExecuted,
@@ -52,6 +53,10 @@ class Backing(NamedTuple):
     """`event 17: metrics[0].score`, or a file's name and the place in it."""
     subject: str = ""
     """A column, say, that prose must name to use the number: a table of many columns holds some number for every claim."""
+
+
+class UnbackedFigure(MlteamError):
+    """A document states a number that nothing on record backs."""
 
 
 class Ledger:
@@ -200,8 +205,21 @@ def _derived(events: Sequence[Event], files: Mapping[str, Any]) -> Iterator[Back
         yield Backing(float(train + held), "contract.json: rows_train + rows_holdout")
         yield Backing(held / max(1, train + held), "contract.json: rows_holdout / all")
     calls = [event for event in events if isinstance(event, ModelCalled)]
-    for get in ("input_tokens", "output_tokens", "usd"):
-        yield Backing(float(sum(getattr(call, get) or 0 for call in calls)), f"model calls: sum of {get}")
-    yield Backing(float(sum(call.input_tokens + call.output_tokens for call in calls)), "model calls: sum of tokens")
-    yield Backing(float(len(calls)), "model calls (count)")
+    by_role = {(call.role, call.model): [one for one in calls if (one.role, one.model) == (call.role, call.model)] for call in calls}
+    for who, some in {"all": calls, **{" ".join(key): some for key, some in by_role.items()}}.items():
+        for get in ("input_tokens", "output_tokens", "usd", "seconds"):
+            yield Backing(float(sum(getattr(call, get) or 0 for call in some)), f"model calls of {who}: sum of {get}")
+        yield Backing(float(sum(call.input_tokens + call.output_tokens for call in some)), f"model calls of {who}: sum of tokens")
+        yield Backing(float(len(some)), f"model calls of {who} (count)")
     yield Backing(float(len(events)), "events.jsonl (count)")
+
+
+def check(ledger: Ledger, document: str, said: Iterable[str]) -> None:
+    """Hold what a document says against the record.
+
+    Raises:
+        UnbackedFigure: naming the first figure that is not there, and its sentence.
+    """
+    for text in said:
+        if lost := ledger.unbacked(text, prose=False):
+            raise UnbackedFigure(f"{document} states {lost[0]!r}, which nothing on record backs: {text[:200]!r}. Mend it in sections.json.")

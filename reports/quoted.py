@@ -19,6 +19,8 @@ _NO_FIGURES = re.compile(
     r"|\b0\.5 is chance\b|\b0 is (?:no separation|chance)\b|\b1 (?:the most|is the same groups)\b"
 )
 """Dates, references within a document, and the ends of scales that the playbook explains."""
+_RANGE_OF_CENTS = re.compile(r"\s?(?:–|-|to|and)\s?\d+(?:\.\d+)?\s?(?:%|per\s?cent\b)")
+"""What follows the first of two numbers that are both per cent."""
 _ORDINALS = frozenset({"st", "nd", "rd", "th"})
 
 
@@ -61,5 +63,6 @@ def figures(text: str, names: re.Pattern[str] | None = None) -> list[Figure]:
         decimals = len(match["part"] or ".") - 1
         shown = match[0] if not match["tail"] else match[0][: -len(match["tail"])]
         if abs(power) < 300:
-            found.append(Figure(shown.strip(), mantissa * 10.0**power, 0.5 * 10.0 ** (power - decimals), match["cent"] is not None))
+            cent = match["cent"] is not None or _RANGE_OF_CENTS.match(text, match.end()) is not None
+            found.append(Figure(shown.strip(), mantissa * 10.0**power, 0.5 * 10.0 ** (power - decimals), cent))
     return found

@@ -1,23 +1,176 @@
-"""The views of a run that has ended: its report and its notebook."""
+"""The documents of a run: all of them, or one, written from its directory, however far it came and whatever became of its files."""
 
 from __future__ import annotations
 
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+from team.errors import MlteamError, PrerequisiteMissing
+from team.events import FellBack, ToolReturned
+from team.log import EventLog, mend, read_events
 from team.rundir import RunDir
+
+Document = Literal["html", "paper", "card", "notebook", "summary"]
+DOCUMENTS: tuple[Document, ...] = get_args(Document)
+OF_A_RUN: tuple[Document, ...] = ("html", "notebook", "card", "summary")
+"""Those that a run writes at its end; the paper takes LaTeX and is written when it is asked for."""
+_MADE_OF_JSON = ("contract.json", "manifest.json", "plan.json", "sections.json")
+
+
+class Written(NamedTuple):
+    paths: list[Path]
+    problems: list[str]
+    unset: str = ""
+    """Why the paper is there as LaTeX alone."""
 
 
 def write_documents(run: RunDir) -> list[str]:
-    """The report and the notebook once more, now that everything that happened is in the log.
+    """The documents of a run once more, now that everything that happened is in the log.
 
     Returns:
         What could not be written and how to try again: the run has ended as its summary says, its views can be built again.
     """
+    return [f"{problem} Type: mlteam report {run.path}" for problem in _write(run, OF_A_RUN).problems]
+
+
+def rebuild(run: RunDir, only: Document | None = None) -> Written:
+    """Write the documents of a run again, each for itself.
+
+    What is damaged is passed over, and told in the documents and in the problems.
+
+    Raises:
+        MlteamError: when the run was written by a later version, and where there is nothing to tell of.
+    """
+    wanted = (only,) if only else DOCUMENTS
+    damage = _damage(run)
+    if not damage:
+        written = _write(run, wanted)
+    else:
+        with _good_part(run, damage) as view:
+            made = _write(view, wanted)
+            written = made._replace(paths=[run.path / path.relative_to(view.path) for path in made.paths])
+    return written._replace(problems=[*damage, *_missing(run), *written.problems])
+
+
+def _write(run: RunDir, wanted: tuple[Document, ...]) -> Written:
+    paths: list[Path] = []
+    problems: list[str] = []
+    unset = ""
+    for name in wanted:
+        try:
+            paths += _WRITERS[name](run.path)
+        except _Unset as error:
+            paths.append(error.tex)
+            unset = str(error)
+        except MlteamError as error:
+            problems.append(f"no {name}: {error}")
+        except Exception as error:
+            problems.append(f"no {name}: {type(error).__name__}: {error}.")
+    return Written(paths, problems, unset)
+
+
+class _Unset(PrerequisiteMissing):
+    """The paper is written and not set."""
+
+    def __init__(self, tex: Path, problem: str) -> None:
+        self.tex = tex
+        super().__init__(problem)
+
+
+def _html(run: Path) -> list[Path]:
     from reports.html import write_report
+
+    return [write_report(run)]
+
+
+def _notebook(run: Path) -> list[Path]:
     from reports.notebook import write_notebook
 
-    problems = []
-    for name, write in (("report", write_report), ("notebook", write_notebook)):
+    return [write_notebook(run)]
+
+
+def _card(run: Path) -> list[Path]:
+    from reports.model_card import write_card
+
+    return [write_card(run)]
+
+
+def _summary(run: Path) -> list[Path]:
+    from reports.experiment_summary import write_summary
+
+    return [write_summary(run)]
+
+
+def _paper(run: Path) -> list[Path]:
+    from reports.white_paper import write_paper
+
+    paper = write_paper(run)
+    if paper.pdf is None:
+        raise _Unset(paper.tex, paper.problem)
+    return [paper.tex, paper.pdf]
+
+
+_WRITERS: dict[Document, Callable[[Path], list[Path]]] = {
+    "html": _html,
+    "paper": _paper,
+    "card": _card,
+    "notebook": _notebook,
+    "summary": _summary,
+}
+
+
+def _damage(run: RunDir) -> list[str]:
+    """What of the record cannot be read, in words.
+
+    Raises:
+        MlteamError: when the log was written by a later version.
+    """
+    with tempfile.TemporaryDirectory(prefix="mlteam-log-") as scratch:
+        copy = Path(scratch) / run.events.name
+        shutil.copyfile(run.events, copy)
+        found = mend(copy)
+    for name in _MADE_OF_JSON:
+        path = run.path / name
         try:
-            write(run.path)
-        except Exception as error:
-            problems.append(f"no {name}: {type(error).__name__}: {error}. Type: mlteam report {run.path}")
-    return problems
+            if path.exists():
+                json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            found.append(f"{name} cannot be read ({error}); it is passed over")
+    return found
+
+
+def _missing(run: RunDir) -> list[str]:
+    """What a good log speaks of and the directory has no more."""
+    try:
+        packaged = any(isinstance(e, ToolReturned) and e.tool == "package_model" and e.status == "ok" for e in read_events(run.events))
+    except MlteamError:
+        return []
+    there = run.model.is_dir() and any(run.model.iterdir())
+    return [] if there or not packaged else [f"{run.model} is gone: the documents tell of a model that `mlteam predict` does not find"]
+
+
+@contextmanager
+def _good_part(run: RunDir, damage: list[str]) -> Iterator[RunDir]:
+    """A view of the run without what is damaged, which the documents tell as something that the run went on without."""
+    run.reports.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="mlteam-view-") as scratch:
+        view = RunDir(Path(scratch) / run.path.resolve().name)
+        view.path.mkdir()
+        told = " ".join(damage)
+        for entry in run.path.resolve().iterdir():
+            if entry.name not in (run.events.name, run.notebook.name) and f"{entry.name} cannot be read" not in told:
+                (view.path / entry.name).symlink_to(entry)
+        shutil.copyfile(run.events, view.events)
+        mend(view.events)
+        log = EventLog(view.events)
+        for line in damage:
+            log.append(FellBack(stage="report", role="report", what="the record of the run", reason=line))
+        log.close()
+        yield view
+        if view.notebook.is_file():
+            shutil.copyfile(view.notebook, run.notebook)

@@ -151,15 +151,33 @@ def _write_page(comparison: Comparison, path: Path) -> None:
         raise UsageError(f"cannot write {str(path)!r}: {error.strerror or error}. Name another file with --html FILE.") from None
 
 
-def report(run: Run = "last", out: Out = Path("runs")) -> None:
-    """Build a run's report and notebook again and print where they are."""
-    from reports.html import write_report
-    from reports.notebook import write_notebook
+def report(
+    run: Run = "last",
+    only: Annotated[
+        str | None, typer.Option(metavar="NAME", help="One of html, paper, card, notebook, summary; all of them by default.")
+    ] = None,
+    out: Out = Path("runs"),
+) -> None:
+    """Build a run's documents again and print where they are: report, white paper, model card, notebook and summary.
+
+    Of a run that is not finished, or whose record is damaged, they tell what is known; what is wrong is said, and the exit code is 1.
+    """
+    from team.documents import DOCUMENTS, rebuild
+    from team.errors import MlteamError, PrerequisiteMissing, UsageError
     from team.rundir import open_run
 
-    found = open_run(run, out)
-    print(write_report(found.path))
-    print(write_notebook(found.path))
+    wanted = next((name for name in DOCUMENTS if name == only), None)
+    if only is not None and wanted is None:
+        raise UsageError(f"there is no document {only!r}, expected one of {', '.join(DOCUMENTS)}. Leave --only out for all of them.")
+    written = rebuild(open_run(run, out), wanted)
+    for path in written.paths:
+        print(path)
+    if written.problems:
+        raise MlteamError("\n".join([*written.problems, *([written.unset] if written.unset else [])]))
+    if written.unset and wanted:
+        raise PrerequisiteMissing(written.unset)
+    if written.unset:
+        print(f"no PDF of the paper: {written.unset}", file=sys.stderr)
 
 
 def track(

@@ -27,13 +27,18 @@ IN_CI = os.environ.get("CI") == "true"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    for kind in ("docker", "bubblewrap"):
+    for kind in ("docker", "bubblewrap", "latex"):
         if item.get_closest_marker(kind) is not None and (reason := _obstacle(kind)):
             pytest.fail(reason) if IN_CI else pytest.skip(reason)
 
 
 @functools.cache
 def _obstacle(kind: str) -> str | None:
+    if kind == "latex":
+        from reports.typesetting import INSTALL, missing_programs
+
+        lacking = missing_programs()
+        return f"no {', '.join(lacking)} here. Type: {INSTALL}" if lacking else None
     from team.sandbox.choose import report
 
     found = next(r for r in report() if r.name == kind)

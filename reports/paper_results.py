@@ -1,0 +1,126 @@
+"""Results, ablation and discussion of the white paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reports.facts import RunFacts
+from reports.figures import compact, metric_title, p_value, score_format
+from reports.manuscript import Manuscript
+
+MOST_CANDIDATES = 25
+MOST_ATTEMPTS = 20
+
+
+def results(paper: Manuscript, facts: RunFacts, figures: Mapping[str, bytes]) -> None:
+    paper.section("Results")
+    if text := facts.sections.get("result"):
+        paper.say(text)
+    _metrics(paper, facts)
+    best = facts.leaderboard[0].score if facts.leaderboard else 1.0
+    figure = score_format(best)
+    head = ("Candidate", "Family", "Stage", "Score", "Error", "Fit, s")
+    rows = [
+        (c.name, c.family, c.stage, figure(c.score), figure(c.std_error), f"{c.seconds:.1f}") for c in facts.leaderboard[:MOST_CANDIDATES]
+    ]
+    paper.table("Candidates by their out-of-fold score, with one standard error over folds.", (0.26, 0.18, 0.13, 0, 0, 0), head, rows)
+    if "candidates.pdf" in figures:
+        line = " The line is the score on the sealed rows, the band its interval." if facts.holdout else ""
+        paper.figure(f"Out-of-fold scores: squares with one standard error, dots for folds.{line}", "candidates.pdf")
+    _comparisons(paper, facts)
+    if n := facts.nested:
+        paper.say(
+            f"Nested cross-validation over {n.folds} folds: the choice among {', '.join(n.families)}, made again inside each,"
+            f" scores {figure(n.nested)} with a standard error of {figure(n.std_error)}; plain cross-validation of the same search says"
+            f" {figure(n.flat)}."
+        )
+    if (o := facts.optimism) and o.candidate:
+        paper.say(
+            f"{o.candidate} was picked from {o.candidates} candidates on the same folds. Corrected for that pick, {figure(o.score)} becomes"
+            f" {figure(o.corrected)}."
+        )
+    if "importance.pdf" in figures and facts.evaluation:
+        paper.figure(f"What {facts.evaluation.candidate} relies on.", "importance.pdf")
+    if "curve.pdf" in figures and (curve := facts.curve):
+        paper.figure(f"Learning curve of {curve.fitted} over {curve.folds} folds, with standard errors.", "curve.pdf")
+
+
+def _metrics(paper: Manuscript, facts: RunFacts) -> None:
+    if h := facts.holdout:
+        interval = f"{compact(h.low)} – {compact(h.high)}"
+        scored = [(f"{metric_title(h.metric)}, sealed rows", compact(h.score), interval)]
+        scored += [(f"{metric_title(name)}, sealed rows", compact(value), "–") for name, value in h.others.items() if name != h.metric]
+        looks = "once" if h.looks == 1 else f"{h.looks} times"
+        caption = f"Scores of {h.candidate} on {h.n:,} sealed rows, which were looked at {looks}, with the interval at {100 * h.level:g} %."
+        paper.table(caption, (0.45, 0, 0), ("Metric", "Score", "Interval"), scored)
+        paper.table(
+            "What intervals around predicted values hold on the sealed rows.",
+            (0, 0, 0, 0),
+            ("Meant to hold", "Did hold", "Interval of that", "Mean width"),
+            [
+                (f"{100 * i.level:g} %", f"{100 * i.share:.1f} %", f"{100 * i.low:.1f} – {100 * i.high:.1f} %", compact(i.width))
+                for i in h.intervals
+            ],
+        )
+    if e := facts.evaluation:
+        rows = [(metric_title(m.metric), compact(m.score), f"{compact(m.low)} – {compact(m.high)}") for m in e.metrics]
+        paper.table(f"Out-of-fold predictions of {e.candidate} on the training rows.", (0.45, 0, 0), ("Metric", "Score", "Interval"), rows)
+
+
+def _comparisons(paper: Manuscript, facts: RunFacts) -> None:
+    if (s := facts.standings) is None:
+        return
+    named = sorted({test.test for rival in s.rivals for test in rival.tests})
+    told = {(r.name, t.test): p_value(t.p_corrected) or "–" for r in s.rivals for t in r.tests}
+    paper.table(
+        f"{s.leader} beside the best of the other families: p-values by {s.correction.capitalize()}'s correction over {s.pairs} pairs. A"
+        f" candidate is told apart at {100 * s.level:g} % by the test over folds.",
+        (0.24, 0, *(0 for _ in named), 0),
+        ("Candidate", "Score", *(name.replace("_", " ") for name in named), "Told apart"),
+        [(r.name, compact(r.score), *(told.get((r.name, n), "–") for n in named), "yes" if r.apart else "no") for r in s.rivals],
+    )
+    paper.items([f"Left out of the tests: {line}" for line in s.untested])
+
+
+def ablation(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
+    best: dict[str, tuple[str, float, float]] = {}
+    for c in facts.leaderboard:
+        best.setdefault(c.family, (c.name, c.score, c.std_error))
+    if len(best) < 2 and not facts.attempts:
+        return
+    paper.section("Ablation")
+    paper.say("What each family is worth alone: the best candidate of every family, under the same folds.")
+    rows = [(family, name, compact(score), compact(error)) for family, (name, score, error) in best.items()]
+    paper.table("The best candidate of every family.", (0.25, 0.35, 0, 0), ("Family", "Candidate", "Score", "Error"), rows)
+    if e := facts.evaluation:
+        members = sorted(e.members, key=lambda m: -m.weight)
+        paper.table(f"Members of {e.candidate}.", (0.35, 0), ("Member", "Weight"), [(m.name, f"{m.weight:.2f}") for m in members])
+    paper.table(
+        "Models that roles wrote as code, those that failed included.",
+        (0.2, 0.12, 0.35, 0, 0),
+        ("Model", "Move", "Idea", "Score", "Gain"),
+        [
+            (a.name, a.move, a.idea, "–" if a.score is None else compact(a.score), "–" if a.gain is None else compact(a.gain))
+            for a in facts.attempts[:MOST_ATTEMPTS]
+        ],
+    )
+
+
+def discussed(paper: Manuscript, facts: RunFacts) -> None:
+    text, found = facts.sections.get("discussion"), facts.slices
+    if not text and not (found and found.slices):
+        return
+    paper.section("Discussion")
+    if text:
+        paper.say(text)
+    if found and found.slices:
+        paper.table(
+            f"Where {found.candidate} errs more than elsewhere: mean {found.loss} of {found.rows_tested:,} out-of-fold predictions that had"
+            " no part in finding these slices; p by Welch's test with Holm's correction.",
+            (0.42, 0, 0, 0, 0),
+            ("Slice", "Rows", "Inside", "Elsewhere", "p"),
+            [
+                (" and ".join(s.conditions), f"{s.rows:,}", compact(s.loss), compact(s.loss_elsewhere), p_value(s.p_value))
+                for s in found.slices
+            ],
+        )

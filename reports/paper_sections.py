@@ -1,0 +1,187 @@
+"""The parts of the white paper, in their order: each takes the manuscript, the facts and the figures that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from reports import paper_results
+from reports.commands import predict_command, replay_commands, run_command
+from reports.facts import RunFacts
+from reports.figures import compact, metric_title, task_title
+from reports.manuscript import Manuscript
+from reports.references import cited
+from tools.schemes import described
+
+Part = Callable[[Manuscript, RunFacts, Mapping[str, bytes]], None]
+MOST_COLUMNS = 30
+MOST_SKIPPED = 12
+
+
+def title(facts: RunFacts) -> str:
+    """What the paper is about: the target and its source."""
+    contract = facts.contract
+    source = facts.manifest.source if facts.manifest else str(facts.settings.get("source", facts.name))
+    source = source.rstrip("/").rpartition("/")[2] or source
+    if contract is None:
+        return f"An experiment on {source}"
+    if contract.predicts in ("groups", "scores"):
+        return f"{'Groups' if contract.predicts == 'groups' else 'Anomalies'} in {source}"
+    return f"{'Forecasting' if contract.forecast else 'Predicting'} {contract.target} from {source}"
+
+
+def abstract(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
+    if text := facts.sections.get("abstract") or facts.sections.get("summary"):
+        paper.abstract(text)
+    if facts.status != "done":
+        ended = "has not ended" if facts.status == "unfinished" else f"ended as {facts.status.replace('_', ' ')}"
+        reason = f": {facts.reason}" if facts.reason else ""
+        paper.say(f"The run that this paper tells of {ended}{reason}. What follows is what is known of it.")
+
+
+def introduction(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
+    paper.section("Introduction")
+    if text := facts.sections.get("introduction"):
+        paper.say(text)
+    elif facts.contract:
+        paper.say(f"{task_title(facts.contract)}, judged by {metric_title(facts.contract.metric)}.")
+    goal = facts.settings.get("goal")
+    if goal and "introduction" not in facts.sections:
+        paper.say(f"The wish was: {goal}")
+
+
+def data(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
+    paper.section("Data")
+    if m := facts.manifest:
+        licence = f" Its licence is {m.licence}." if m.licence else " The source states no licence."
+        paper.say(f"The table was read from {m.source}: {m.rows:,} rows and {m.columns} columns, {m.bytes:,} bytes.{licence}")
+    if text := facts.sections.get("data"):
+        paper.say(text)
+    if (profile := facts.profile) is None:
+        return
+    paper.items([f"{one.message}" for one in profile.warnings[:8]])
+    rows = [
+        (
+            one.column,
+            one.kind,
+            f"{100 * one.missing:.1f} %" if one.missing else "–",
+            f"{one.unique:,}",
+            one.top or " … ".join(part for part in (one.low, one.middle, one.high) if part),
+            f"{one.association:.2f}" if one.association is not None else "–",
+        )
+        for one in profile.profiles[:MOST_COLUMNS]
+    ]
+    left_out = len(profile.profiles) - len(rows) + profile.not_shown
+    paper.table(
+        f"Columns of the {profile.rows:,} training rows: lowest, middle and highest value or the most frequent ones, and how well a small"
+        f" tree predicts the target from the column alone.{' More columns are in the event log.' if left_out else ''}",
+        (0.25, 0.12, 0, 0, 0.31, 0),
+        ("Column", "Kind", "Missing", "Distinct", "Values", "Alone"),
+        rows,
+    )
+
+
+def methods(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
+    paper.section("Methods")
+    if text := facts.sections.get("method"):
+        paper.say(text)
+    if c := facts.contract:
+        by = f" by {c.split.column}" if c.split.column else ""
+        paper.say(
+            f"Contract. Before any role saw a row, a {c.split.kind} split{by} with seed {c.split.seed} sealed {c.rows_holdout:,} rows and"
+            f" left {c.rows_train:,}; metric ({metric_title(c.metric)}, {c.direction}d) and folds were fixed with it. Validation is by"
+            f" {described(c)}. Candidates hand over predictions, and the scores are computed outside the sandbox that fitted them."
+        )
+    if prep := facts.preparation:
+        dropped = "; ".join(f"{one.column} ({one.reason})" for one in prep.dropped[:10])
+        paper.say(
+            f"Preparation. {prep.columns_used} of {prep.columns_in} columns take part and make {prep.features_out:,} features."
+            + (f" Left out: {dropped}." if dropped else "")
+        )
+    keys = [key for key in cited(facts) if key in ("scikit-learn", "lightgbm", "xgboost", "catboost", "forest", "extra_trees", "torch")]
+    paper.say("Models. Families and preparation build on published libraries and methods", keys)
+    if "selection" in cited(facts):
+        paper.say("The ensemble is a greedy selection over out-of-fold predictions", ["selection"])
+    if "optuna" in cited(facts):
+        paper.say("Hyperparameters were searched with Optuna", ["optuna"])
+    tests = [key for key in ("corrected_t", "wilcoxon", "delong", "mcnemar", "holm", "nested") if key in cited(facts)]
+    if tests:
+        paper.say("Comparisons are paired over folds and over rows and corrected for their number", tests)
+    if "bootstrap" in cited(facts):
+        paper.say("Intervals of scores come from the bootstrap", ["bootstrap"])
+    _reproduce(paper, facts)
+
+
+def _reproduce(paper: Manuscript, facts: RunFacts) -> None:
+    paper.section("Reproducing the run", 2)
+    paper.say("The run is made again by the first command; the second executes its notebook, whose cells are those that really ran.")
+    paper.command(run_command(facts))
+    for line in replay_commands(facts).split("\n"):
+        paper.command(line)
+    if facts.package:
+        paper.say("The packaged model predicts new rows with:")
+        paper.command(predict_command(facts))
+    if facts.manifest:
+        paper.say("The data is the one with this SHA-256:")
+        paper.command(facts.manifest.sha256)
+    if facts.sandbox:
+        paper.say(f"Code ran in the sandbox {facts.sandbox}; roles spoke through AutoGen", ["autogen"])
+    paper.table("Versions of what the run was made with.", (0.35, 0.35), ("Name", "Version"), [(k, v) for k, v in facts.versions.items()])
+
+
+def experiments(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
+    paper.section("Experiments")
+    rows = [
+        (visit.stage, str(visit.visit), f"{visit.seconds:.1f}", f"{visit.search_seconds:.1f}", visit.outcome or "not ended")
+        for visit in facts.stages
+    ]
+    head = ("Stage", "Visit", "Seconds", "Search", "What ended it")
+    paper.table(
+        "Stages in the order in which they were entered. Search is the part that counts against the time allowed.",
+        (0.14, 0, 0, 0, 0.5),
+        head,
+        rows,
+    )
+    tuned = [r for r in facts.rounds if r.families]
+    paper.table(
+        "Rounds of tuning: what the best candidate gained, its standard error over folds, and what it must exceed to be more than chance.",
+        (0, 0.3, 0, 0, 0, 0.2),
+        ("Round", "Tuned", "Gain", "Error", "To exceed", "Verdict"),
+        [
+            (
+                str(r.round),
+                ", ".join(r.families),
+                compact(r.gain),
+                compact(r.noise),
+                compact(r.noise if r.margin is None else r.margin),
+                "real" if r.real else "inside the noise",
+            )
+            for r in tuned
+        ],
+    )
+    if facts.skipped:
+        paper.say("Not trained:")
+        paper.items([f"{one.name}: {one.reason}" for one in facts.skipped[:MOST_SKIPPED]])
+    for one in facts.fallbacks:
+        paper.say(f"In stage {one.stage} somebody else took over from the {one.role.replace('_', ' ')}: {one.reason}")
+    for one in facts.degradations[:MOST_SKIPPED]:
+        paper.say(f"In stage {one.stage} the run went on with less ({one.what}): {one.reason}")
+    spoke = [use for use in facts.models if use.model != "playbook"]
+    paper.table(
+        "Calls of language models.",
+        (0.2, 0.4, 0, 0, 0),
+        ("Role", "Model", "Calls", "Tokens in", "Tokens out"),
+        [(u.role.replace("_", " "), u.model, f"{u.calls:,}", f"{u.input_tokens:,}", f"{u.output_tokens:,}") for u in spoke],
+    )
+
+
+def closing(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
+    for slot in ("discussion", "limitations", "conclusion"):
+        if slot == "discussion":
+            paper_results.discussed(paper, facts)
+        elif text := facts.sections.get(slot):
+            paper.section(slot.capitalize())
+            paper.say(text)
+    paper.references()
+
+
+PARTS: tuple[Part, ...] = (abstract, introduction, data, methods, experiments, paper_results.results, paper_results.ablation, closing)

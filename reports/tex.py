@@ -1,0 +1,100 @@
+"""Text as LaTeX that pdfTeX sets, whatever it holds."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from reports.visible import visible
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "'": "'",
+    "`": r"\textasciigrave{}",
+    "\u00a0": "~",
+    "\u202f": r"\,",
+    "−": r"\ensuremath{-}",
+    "≤": r"\ensuremath{\le}",
+    "≥": r"\ensuremath{\ge}",
+    "≠": r"\ensuremath{\ne}",
+    "≈": r"\ensuremath{\approx}",
+    "→": r"\ensuremath{\to}",
+    "←": r"\ensuremath{\leftarrow}",
+    "∞": r"\ensuremath{\infty}",
+    "²": r"\ensuremath{^2}",
+    "³": r"\ensuremath{^3}",
+    "μ": r"\ensuremath{\mu}",
+    "…": r"\ldots{}",
+}
+_LETTERS = "ĂăĄąĆćČčĎďĐđĘęĚěĞğİıĹĺĽľŁłŃńŇňŐőŒœŔŕŘřŚśŞşŠšŢţŤťŮůŰűŸŹźŻżŽž"
+_MARKS = "–—‘’“”„«»†‡•€£¥§©®°±×÷µ¿¡·¶"
+_NAMED = (
+    *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "nu", "xi", "pi", "rho"),
+    *("sigma", "tau", "upsilon", "phi", "chi", "psi", "omega"),
+)
+_CAPITALS = ["Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega"]
+_GREEK = dict(zip("αβγδεζηθικλνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ", [*_NAMED, *_CAPITALS], strict=True))
+_KNOWN = frozenset({*map(chr, range(0x20, 0x7F)), *map(chr, range(0xC0, 0x100)), *_LETTERS, *_MARKS})
+LONG_WORD = 14
+"""Words beyond it may be broken after every few characters, so that no name of a column runs into the margin."""
+MOST_CHARS = 20_000
+
+
+def escape(text: str, most: int = MOST_CHARS) -> str:
+    """`text` as LaTeX that shows it as it is, in one paragraph.
+
+    pdfTeX with the T1 fonts has the letters of Latin scripts. Greek goes through mathematics, what decomposes into known characters is
+    decomposed, and every other character stands as its code point, such as U+4E2D.
+    """
+    shown = " ".join(visible(text).split())
+    shown = shown if len(shown) <= most else shown[: most - 1] + "…"
+    return " ".join(_word(word) for word in shown.split(" "))
+
+
+def unsettable(text: str) -> bool:
+    """Whether some character of `text` stands as its code point."""
+    return any("U+" in _character(character) for character in visible(text))
+
+
+def _word(word: str) -> str:
+    parts = [_character(character) for character in word]
+    if len(word) <= LONG_WORD and not any("U+" in part for part in parts):
+        return "".join(parts)
+    pieces = []
+    for number, part in enumerate(parts, 1):
+        pieces.append(part)
+        if number < len(parts) and (number % 8 == 0 or word[number - 1] in "_-./:,;=()|\\" or "U+" in part):
+            pieces.append(r"\allowbreak{}")
+    return "".join(pieces)
+
+
+def _character(character: str) -> str:
+    if character in _SPECIAL:
+        return _SPECIAL[character]
+    if character in _KNOWN:
+        # Of two hyphens or commas TeX would make one other character.
+        return f"{character}{{}}" if character in "-,?!" else character
+    if character in _GREEK:
+        return rf"\ensuremath{{\{_GREEK[character]}}}"
+    plain = unicodedata.normalize("NFKD", character)
+    if plain != character and all(one in _KNOWN for one in plain):
+        return "".join(map(_character, plain))
+    return rf"\code{{U+{ord(character):04X}}}"
+
+
+def spoken(text: str) -> list[str]:
+    """Paragraphs of prose, each as LaTeX."""
+    return [escape(part) for part in re.split(r"\n\s*\n", text) if part.strip()]

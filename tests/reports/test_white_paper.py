@@ -1,0 +1,96 @@
+"""The white paper: what it says is on record, no text of the data breaks it, and LaTeX sets it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reports.facts import read_facts
+from reports.ledger import UnbackedFigure, read_ledger
+from reports.references import ENTRIES, cited
+from reports.tex import escape
+from reports.white_paper import compose, write_paper
+from tests.reports.written import examined, finished
+
+HOSTILE = 'a_b%c&d#e$ \\input{/etc/passwd} ^^41 {x} ~ "q" `u` 😀 שלום 中文 Ünï αβ≤3 -- ' + "w" * 60
+
+
+def test_no_character_of_a_text_is_markup() -> None:
+    assert escape("a_b%c&d#e$") == r"a\_b\%c\&d\#e\$"
+    assert escape("\\input{x}") == r"\textbackslash{}input\{x\}"
+    assert escape("中 😀 ﬁ") == r"\code{U+4E2D} \code{U+1F600} fi"
+    assert "\u202e" not in escape("a\u202eb")
+    assert escape("--") == "-{}-{}"
+
+
+@pytest.mark.parametrize("make", [finished, examined])
+def test_its_numbers_are_on_record_and_the_same_run_gives_the_same_bytes(tmp_path: Path, make: object) -> None:
+    run = make(tmp_path, name=HOSTILE)  # type: ignore[operator]
+    first = compose(read_facts(run.path), read_ledger(run.path))
+    again = compose(read_facts(run.path), read_ledger(run.path))
+    assert first == again
+    assert r"\section{Results}" in first[0]
+
+
+def test_prose_with_a_figure_that_is_not_on_record_ends_the_build(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    run.sections.write_text(json.dumps({"abstract": "It reaches 0.9123 on unseen rows."}))
+    with pytest.raises(UnbackedFigure, match=r"the white paper states '0\.9123'"):
+        compose(read_facts(run.path), read_ledger(run.path))
+
+
+def test_every_method_that_is_cited_has_an_entry_and_no_other_is(tmp_path: Path) -> None:
+    run = examined(tmp_path)
+    facts = read_facts(run.path)
+    text, _ = compose(facts, read_ledger(run.path))
+    named = {key for keys in re.findall(r"\\citep\{([^}]*)\}", text) for key in keys.split(",")}
+    assert {"corrected_t", "holm", "delong", "nested", "lightgbm"} <= named <= set(cited(facts)) <= set(ENTRIES)
+    assert "catboost" not in named
+
+
+def test_without_latex_the_text_is_written_and_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = finished(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    paper = write_paper(run.path)
+    assert paper.pdf is None
+    assert "apt-get install" in paper.problem
+    assert paper.tex.read_text().startswith(r"\documentclass")
+    assert (paper.tex.parent / "figures" / "candidates.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.latex
+@pytest.mark.slow
+def test_latex_sets_what_data_holds_without_text_in_the_margin(tmp_path: Path) -> None:
+    run = finished(tmp_path, name=HOSTILE)
+    paper = write_paper(run.path)
+    assert paper.pdf is not None, paper.problem
+    assert paper.overfull_pt <= 5
+    first = paper.pdf.read_bytes()
+    assert write_paper(run.path).pdf == paper.pdf
+    assert paper.pdf.read_bytes() == first
+    if shutil.which("pdftotext"):
+        text = subprocess.run(["pdftotext", "-layout", paper.pdf, "-"], capture_output=True, text=True, timeout=60, check=True).stdout
+        assert "0.9777" in text
+        assert "a_b%c&d#e$" in text
+        assert "References" in text
+        assert "root:" not in text
+        assert "??" not in text
+
+
+@pytest.mark.latex
+def test_a_text_that_is_no_latex_is_told_by_its_first_complaint(tmp_path: Path) -> None:
+    from reports.typesetting import TypesettingFailed, typeset
+
+    (tmp_path / "paper").mkdir()
+    (tmp_path / "paper" / "paper.tex").write_text("\\documentclass{article}\\begin{document}\\undefinedthing\\end{document}")
+    with pytest.raises(TypesettingFailed, match="Undefined control sequence"):
+        typeset(tmp_path / "paper", tmp_path / "paper.pdf", 0)
+    for hole in (r"\input{/etc/passwd}", r"\immediate\write18{touch here}\input{here}"):
+        (tmp_path / "paper" / "paper.tex").write_text(f"\\documentclass{{article}}\\begin{{document}}{hole}\\end{{document}}")
+        with pytest.raises(TypesettingFailed, match=r"not found|Emergency stop"):
+            typeset(tmp_path / "paper", tmp_path / "paper.pdf", 0)

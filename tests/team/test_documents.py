@@ -1,0 +1,96 @@
+"""`mlteam report`: all documents or one, and what is told where the run's record is not whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from team.cli import app
+from team.documents import rebuild
+from team.errors import MlteamError
+from tests.reports.written import Written, finished
+
+
+def report(run: Path, *words: str) -> Result:
+    return CliRunner().invoke(app, ["report", str(run), *words])
+
+
+def test_one_document_is_built_alone(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    run.model.mkdir()
+    (run.model / "pipeline.joblib").write_bytes(b"x")
+    found = report(run.path, "--only", "card")
+    assert found.exit_code == 0, found.output
+    assert [path.name for path in run.reports.iterdir()] == ["model_card.md"]
+
+
+def test_documents_of_the_same_run_are_the_same_bytes(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    kept = {}
+    for _ in range(2):
+        written = [path for name in ("html", "card", "notebook", "summary") for path in rebuild(run, name).paths]
+        contents = {path: path.read_bytes() for path in written}
+        assert kept in ({}, contents)
+        kept = contents
+    assert len(kept) == 4
+
+
+def test_a_document_of_another_name_is_refused(tmp_path: Path) -> None:
+    found = report(finished(tmp_path).path, "--only", "poster")
+    assert found.exit_code != 0
+    assert "no document 'poster', expected one of html, paper, card, notebook, summary" in str(found.exception)
+
+
+def test_a_damaged_line_is_told_in_what_the_rest_allows(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    lines = run.events.read_bytes().split(b"\n")
+    lines[4] = lines[4][:20]
+    damaged = b"\n".join(lines)
+    run.events.write_bytes(damaged)
+    run.manifest.write_text("{")
+    written = rebuild(run, "html")
+    assert written.paths == [run.report]
+    assert any("events.jsonl, line 5" in problem for problem in written.problems)
+    assert any("manifest.json cannot be read" in problem for problem in written.problems)
+    page = run.report.read_text()
+    assert "0.9777" in page
+    assert "events.jsonl, line 5" in page
+    assert run.events.read_bytes() == damaged, "the run itself is left as it is"
+    assert rebuild(run, "notebook").paths == [run.notebook]
+    assert not run.notebook.is_symlink()
+    assert json.loads(run.notebook.read_text())["nbformat"] == 4
+
+
+def test_a_model_that_is_gone_is_told(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    assert any(f"{run.model} is gone" in problem for problem in rebuild(run, "summary").problems)
+
+
+def test_a_run_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    first, rest = run.events.read_text().split("\n", 1)
+    run.events.write_text(json.dumps(json.loads(first) | {"schema_version": 999, "kind": "told_of_tomorrow"}) + "\n" + rest)
+    with pytest.raises(MlteamError, match="written by a later mlteam"):
+        rebuild(run)
+
+
+def test_prose_that_is_not_on_record_leaves_out_that_document_alone(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    run.sections.write_text(json.dumps({"summary": "It is 93.7 % sure."}))
+    assert rebuild(run, "notebook").paths == [run.notebook]
+    for name, called in (("summary", "the summary"), ("html", "the report"), ("card", "the model card")):
+        written = rebuild(run, name)
+        assert written.paths == []
+        assert f"no {name}: {called} states '93.7 %', which nothing on record backs" in written.problems[-1]
+
+
+def test_an_unfinished_run_has_all_documents_that_need_no_score(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        w.enter("plan")
+    for name in ("html", "card", "notebook", "summary"):
+        written = rebuild(w.run, name)
+        assert (len(written.paths), written.problems) == (1, [])
