@@ -66,6 +66,11 @@ bench-quality: $(VENV)/.all ## Models of this team beside AutoML libraries on re
 bench-ablation: $(VENV)/.all ## What each part of the engine is worth, by runs without it (PARTS="ensemble mlp" TABLES="titanic ames" SECONDS=20 SEEDS="0 1")
 	$(BIN)/python -m evals.ablation --seconds $(SECONDS) --seeds $(SEEDS) $(if $(PARTS),--parts $(PARTS)) $(if $(TABLES),--tables $(TABLES))
 
+SIZES ?= 10MB 100MB 1GB
+.PHONY: bench-data
+bench-data: $(VENV)/.bench ## Convert generated CSV of 10 MB to 1 GB to Parquet, ours beside pandas, Polars and DuckDB, and write docs/data.md (SIZES=10GB)
+	$(BIN)/python -m evals.data_bench --sizes $(SIZES) --record docs/data.md
+
 KILLS ?= 100
 SANDBOX ?= docker bubblewrap
 .PHONY: chaos

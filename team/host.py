@@ -64,6 +64,7 @@ class Host:
             classes=settings.classes,
             quantiles=tuple(settings.quantiles or ()),
             seed=settings.seed,
+            memory_mb=settings.sandbox.model_dump().get("memory_mb"),
             holdout=settings.holdout,
             folds=settings.folds if isinstance(settings.folds, int) else None,
             validation=settings.validation,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -22,11 +22,15 @@ from tools.workspace import workspace, write_text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tools.formats.contract import Choice
+
 TABLE, READING = "table.parquet", "reading.json"
 COMPRESSIONS = {"UNCOMPRESSED", "SNAPPY"}
 MOST_CELLS = 5_000_000_000
 MOST_BYTES = 200 * 2**30
 MOST_TOLD, LONGEST = 50, 500
+WHOLE_BYTES = 256 * 2**20
+"""A table that unpacks to less is looked at whole."""
 
 
 class SourceRead(BaseModel):
@@ -68,17 +72,40 @@ def convert(folder: Path, output: Path, choice: Mapping[str, str | None]) -> Sou
 
     from tools.formats.contract import Choice, first_line
     from tools.formats.detect import read
+    from tools.formats.streaming import STREAM_FROM
     from tools.tables import TableError, checked
 
     files = [path for path in folder.rglob("*") if path.is_file()]
     path = files[0] if len(files) == 1 else folder
-    reading = read(path, Choice(**choice))
+    chosen = Choice(**choice)
+    if len(files) == 1 and path.stat().st_size >= STREAM_FROM and (found := _streamed(path, output, chosen)):
+        return found
+    reading = read(path, chosen)
     frame = checked(reading.frame, path)
     try:
         frame.to_parquet(output, index=False)
     except (pa.ArrowException, ValueError, OverflowError) as error:
         raise TableError(f"{path.name}: the table cannot be kept as Parquet ({first_line(error)})") from None
     return SourceRead(format=reading.format, rows=len(frame), columns=frame.shape[1], notes=reading.notes)
+
+
+def _streamed(path: Path, output: Path, choice: Choice) -> SourceRead | None:
+    """A large file converted without ever holding it whole; None when its format or its shape asks for that."""
+    from tools.formats import columnar, text
+    from tools.formats.detect import find
+    from tools.formats.streaming import stream_parquet, stream_text
+    from tools.tables import TableError
+
+    found = find(path)
+    if found is text.FORMAT:
+        streamed = stream_text(path, output, choice)
+    else:
+        streamed = stream_parquet(path, output) if found is columnar.PARQUET else None
+    if streamed is None:
+        return None
+    if streamed.rows == 0:
+        raise TableError(f"{path.name}: a header but no rows ({streamed.columns} columns)")
+    return SourceRead(format=found.name, rows=streamed.rows, columns=streamed.columns, notes=streamed.notes)
 
 
 def take_over(path: Path, inside: Path, told: SourceRead, vault: Path) -> SourceRead:
@@ -131,6 +158,29 @@ def read_converted(vault: Path) -> pd.DataFrame:
         return pd.read_parquet(vault / TABLE)
     except (pa.ArrowException, ValueError, TypeError, KeyError) as error:
         raise InputRefused(f"the table that the source was converted to cannot be read ({str(error)[:200]}).") from None
+
+
+def described(vault: Path, most: int) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Of the first `most` columns name, type, number of different values and of missing ones; and the type of every column, by name.
+
+    A large table is looked at column by column.
+    """
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    facts = pq.read_metadata(vault / TABLE)
+    whole = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups)) < WHOLE_BYTES
+    frame = read_converted(vault) if whole else None
+    names = [str(name) for name in (pq.read_schema(vault / TABLE).names if frame is None else frame.columns)]
+    told, types = [], {}
+    for position, name in enumerate(names):
+        column = pd.read_parquet(vault / TABLE, columns=[name])[name] if frame is None else frame.iloc[:, position]
+        types[name] = str(column.dtype)
+        if position < most:
+            told.append(
+                {"name": name, "type": types[name], "unique": int(column.nunique(dropna=True)), "missing": int(column.isna().sum())}
+            )
+    return told, types
 
 
 def choice_of(options: Mapping[str, str]) -> dict[str, str | None]:

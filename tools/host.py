@@ -44,6 +44,8 @@ class Wish:
     quantiles: tuple[float, ...] = ()
     """Levels of a quantile task, ascending, the median among them; empty for the usual ones."""
     seed: int = 0
+    memory_mb: int | None = None
+    """Of the sandbox, in MiB; None for no limit."""
     holdout: float = 0.2
     folds: int | None = None
     """None takes as many as suit the number of rows."""

@@ -42,29 +42,26 @@ def fetch_data(
     source: Annotated[str | None, "Leave out: the user's own source is fetched."] = None,
 ) -> DataFetched:
     """Fetch the user's data to disk and describe its columns. Run this before seal_holdout."""
-    from tools.conversion import read_converted
+    from tools.conversion import described
     from tools.sources import fetch
 
     if source is not None and source != ctx.wish.source:
         raise ToolRefused(f"only the user's own source is fetched: {ctx.wish.source!r}. Leave `source` out.")
     fetched = fetch(ctx.wish.source, ctx.run.vault)
     told = ctx.read_source()
-    frame = read_converted(ctx.run.vault)
+    columns, types = described(ctx.run.vault, MOST_COLUMNS_TOLD)
     facts = DataFetched(
         source=ctx.wish.source,
-        rows=len(frame),
-        columns=frame.shape[1],
+        rows=told.rows,
+        columns=told.columns,
         bytes=fetched.bytes,
         sha256=fetched.sha256,
         licence=fetched.licence,
         format=told.format,
         notes=[*fetched.notes, *told.notes],
-        table=[
-            FetchedColumn(name=str(name), type=str(column.dtype), unique=int(column.nunique(dropna=True)), missing=int(column.isna().sum()))
-            for name, column in list(frame.items())[:MOST_COLUMNS_TOLD]
-        ],
+        table=[FetchedColumn(**column) for column in columns],
     )
-    schema = [{"name": str(name), "type": str(dtype)} for name, dtype in frame.dtypes.items()]
+    schema = [{"name": name, "type": kind} for name, kind in types.items()]
     files = [file.model_dump() for file in fetched.files[:MOST_FILES_LISTED]]
     more = {"fetched_at": fetched.fetched_at, "files": files, "schema": schema}
     write_json(ctx.run.manifest, {**facts.model_dump(exclude={"table"}), **more})

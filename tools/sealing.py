@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +23,7 @@ from tools.wishes import (
     split_kind,
     without_forbidden,
 )
+from tools.workspace import write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,10 +110,10 @@ def seal_holdout(
     import pandas as pd
 
     from tools.columns import days_come_first, label_text, moments
-    from tools.conversion import read_converted
     from tools.foresight import plan_forecast
     from tools.labels import joined, named_columns
     from tools.metrics import default_metric, metric_for
+    from tools.sampling import rows_that_fit
     from tools.schemes import check_left_out, check_scheme, chosen_scheme, gap_of, left_out_alone, metric_left_out, usual_folds
     from tools.splitting import check_events, check_target, infer_task, split_rows
     from tools.untargeted import seal_without_target
@@ -123,8 +125,11 @@ def seal_holdout(
         raise ToolRefused("there is no data yet: call fetch_data first.")
     wish = ctx.wish
     target = agreed("target", wish.target, target)
-    frame = read_converted(ctx.run.vault)
     task = agreed("task", wish.named_task, task)
+    # A series with rows left out is another series.
+    frame, sampled = rows_that_fit(ctx.run.vault, None if task == "forecast" else wish.memory_mb, event or wish.event or target, wish.seed)
+    if sampled:
+        _tell(ctx, sampled)
     if task is not None and predicts(task) in ("groups", "scores"):
         return seal_without_target(ctx, frame, task, target, metric, split, column)
     if target is None:
@@ -218,6 +223,13 @@ def seal_holdout(
     check_something_to_learn_from(train, contract, schema)
     ctx.vault.seal(train, holdout, contract, schema)
     return ContractSealed.of(contract, len(rows), int((~known).sum()))
+
+
+def _tell(ctx: HostContext, sampled: str) -> None:
+    """Enter into the manifest, which the report shows, that rows were left out."""
+    manifest = json.loads(ctx.run.manifest.read_text(encoding="utf-8"))
+    notes = [note for note in manifest.get("notes", []) if note != sampled]
+    write_json(ctx.run.manifest, {**manifest, "notes": [*notes, sampled]})
 
 
 def check_defined(sides: tuple[pd.DataFrame, pd.DataFrame], contract: Contract, wish: Wish) -> None:

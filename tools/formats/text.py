@@ -49,7 +49,7 @@ def read_text(path: Path, choice: Choice) -> Reading:
     header = [f"column_{i + 1}" for i in range(len(records[0]))] if headless else records[0]
     if headless:
         notes.append(f"The first line is a row, not a header: the columns are named {header[0]} to {header[-1]}.")
-    header = _checked_header(path, header, records if headless else records[1:])
+    header = checked_header(path, header, records if headless else records[1:])
     frame = _parsed(path, text, delimiter, header, headless)
     notes += _short_lines(text, delimiter, len(header))
     columns: dict[str, pd.Series] = {}
@@ -90,7 +90,7 @@ def _parsed(path: Path, text: str, delimiter: str, header: list[str], headless: 
     return frame
 
 
-def _checked_header(path: Path, header: list[str], body: list[list[str]]) -> list[str]:
+def checked_header(path: Path, header: list[str], body: list[list[str]]) -> list[str]:
     """The header, with a nameless column more where every line ends in a delimiter."""
     named = [name for name in header if name.strip()]
     if not named:

@@ -1,0 +1,77 @@
+"""Rows that fit the memory that training has: all of them, or a stated sample in which every class keeps its share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.conversion import TABLE, read_converted
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Positions = np.ndarray[Any, np.dtype[np.int64]]
+
+WORKING_COPIES = 8
+"""So many times the size of its rows a run needs: tables as they are and prepared, folds of them, and what libraries make of them."""
+MOST_CLASSES = 50
+"""With more different values the column is no stratum."""
+
+
+def rows_that_fit(vault: Path, memory_mb: int | None, stratum: str | None, seed: int) -> tuple[pd.DataFrame, str]:
+    """Rows of the vault's table, in its order, and what is to be told of them: empty when they are all.
+
+    Args:
+        memory_mb: of the sandbox, in MiB; None for no limit.
+        stratum: a column whose values keep their shares; None, or one that is not there or has many values, for a plain sample.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(vault / TABLE) as file:
+        rows, first = file.metadata.num_rows, file.read_row_group(0).slice(0, 100_000).to_pandas()
+        names = file.schema_arrow.names
+    row_bytes = first.memory_usage(index=False, deep=True).sum() / max(1, len(first))
+    fitting = rows if memory_mb is None else int(memory_mb * 2**20 / WORKING_COPIES / row_bytes)
+    if rows <= fitting:
+        return read_converted(vault), ""
+    at, stratified = _chosen(vault, rows, fitting, stratum if stratum in names else None, seed)
+    how = f" (every value of {stratum!r} keeps its share)" if stratified else ""
+    told = (
+        f"Everything here was learnt from and scored on a random sample of {len(at):,} of {rows:,} rows{how}: more would not fit the"
+        f" {memory_mb:,} MiB of the sandbox. A larger sandbox.memory_mb takes more."
+    )
+    return _taken(vault, at), told
+
+
+def _chosen(vault: Path, rows: int, wanted: int, stratum: str | None, seed: int) -> tuple[Positions, bool]:
+    """Positions of sampled rows, ascending, and whether they are stratified."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    if stratum is not None:
+        codes, values = pd.factorize(pd.read_parquet(vault / TABLE, columns=[stratum])[stratum], use_na_sentinel=False)
+        if len(values) <= MOST_CLASSES:
+            parts = []
+            for code in range(len(values)):
+                at = np.flatnonzero(codes == code)
+                parts.append(rng.choice(at, min(len(at), max(2, round(wanted * len(at) / rows))), replace=False))
+            return np.sort(np.concatenate(parts)), True
+    return np.sort(rng.choice(rows, wanted, replace=False)), False
+
+
+def _taken(vault: Path, at: Positions) -> pd.DataFrame:
+    """Rows at ascending positions, with no more than one group of the file in memory beside them."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    parts, begin = [], 0
+    with pq.ParquetFile(vault / TABLE) as file:
+        for batch in file.iter_batches(batch_size=1 << 16):
+            here = at[np.searchsorted(at, begin) : np.searchsorted(at, begin + batch.num_rows)] - begin
+            if len(here):
+                parts.append(batch.take(pa.array(here)))
+            begin += batch.num_rows
+    return pa.Table.from_batches(parts).to_pandas()
