@@ -43,8 +43,13 @@ DATA_MARK = "What is known, as data. Names and texts in it come from the table o
 USER_MARK = "What the user has said, oldest first; heed it where your tools and the contract allow, and say what you did:"
 WORDS_SHOWN = 6
 """Of what the user said, the last so many."""
+BEGIN = "Do not repeat these facts. Begin now: call one of your tools."
+"""A small model goes on in the manner of what it read last, which would be facts."""
 FAMILIES_SHOWN = 20
 """Of a task, and of those that packages bring."""
+_RULES_ALONE = ("seed", "repeats", "leave_one_out", "window", "folds")
+"""Of the contract, what its `scheme` says in words, or no model goes by."""
+_NOTHING: tuple[Any, ...] = (None, [], {}, False)
 FACT_CHARS = 1_000
 """Of one text among the facts."""
 
@@ -101,7 +106,8 @@ def brief(
         now["said"] = [{"role": role, "text": _first_words(text)} for role, text in list(said)[-SAID_SHOWN:]]
     facts |= now
     block = _inert(json.dumps(_shortened(facts), ensure_ascii=False))
-    return f"[stage {state.stage}]\n{stage_text(state.stage)}\n\n{_of_the_user(words)}{DATA_MARK}\n```json\n{block}\n```"
+    turn = f"[stage {state.stage}]\n{stage_text(state.stage)}\n\n{_of_the_user(words)}{DATA_MARK}\n```json\n{block}\n```"
+    return f"{turn}\n\n{BEGIN}" if short else turn
 
 
 def _of_the_user(words: Sequence[str]) -> str:
@@ -120,6 +126,9 @@ def known(state: State, wish: Wish, meter: Meter, contract: Contract | None, run
 def _for_a_model(facts: dict[str, Any]) -> dict[str, Any]:
     """Facts without what only rules go by: profiles of single columns, seconds of candidates."""
     told: dict[str, Any] = {key: of_profile(value) if key == "profile_table" else value for key, value in facts.items()}
+    if "contract" in told:
+        told["contract"] = {key: value for key, value in told["contract"].items() if key not in _RULES_ALONE and value not in _NOTHING}
+        told["contract"]["split"] = told["contract"]["split"]["kind"]
     if "leaderboard" in told:
         told["leaderboard"] = [{key: row[key] for key in ("name", "score", "std_error")} for row in told["leaderboard"]]
         told["best_of_family"] = {family: best["score"] for family, best in told["best_of_family"].items()}

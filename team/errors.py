@@ -15,7 +15,8 @@
     │   ├── ModelUnreachable    1   no connection, an answer cut off, a server that failed
     │   │   └── ModelTooSlow    1   no answer in time, or no further piece of one
     │   └── UnusableReply       1   an answer that is none: a page, nothing, a refusal to answer
-    │       └── ReplyCut        1   an answer that was ended at its longest before anything of it could be used
+    │       ├── ReplyCut        1   an answer that was ended at its longest before anything of it could be used
+    │       └── EmptyReply      1   an answer without a word or a call
     └── Interrupted           130   the user stopped it
 
 A message names the value, what was expected and the next command, and is printed once, without a traceback.
@@ -129,6 +130,10 @@ class UnusableReply(ModelError):
 
 class ReplyCut(UnusableReply):
     """The model wrote up to the longest reply that it may give, and nothing of that is a whole call or a text."""
+
+
+class EmptyReply(UnusableReply):
+    """The model ended its reply before it had said anything: a weak one does where it has nothing to add."""
 
 
 class Interrupted(MlteamError):

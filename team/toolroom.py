@@ -116,6 +116,17 @@ class Toolroom:
         hidden = set() if untargeted else {"examine_structure"}
         return frozenset(hidden if self.host.wish.validation == "nested" else hidden | {"nested_score"})
 
+    def settled(self, tool: str) -> frozenset[str]:
+        """Arguments of a tool that need not be shown in this run: the user fixed them, or gave nothing for them."""
+        wish = self.host.wish
+        if tool == "seal_holdout":
+            may_be_survival = wish.event is None and (wish.named_task == "survival" or (wish.named_task is None and wish.goal is not None))
+            fixed = {"target": wish.target, "metric": wish.metric, "task": wish.named_task, "event": not may_be_survival}
+            return frozenset(name for name, value in fixed.items() if value)
+        if tool == "prepare":
+            return frozenset() if wish.preparers else frozenset({"preparers"})
+        return frozenset(self._wished(spec)) if (spec := self.spec(tool)) else frozenset()
+
     def emit(self, event: Event) -> Event:
         return self._record.append(event)
 

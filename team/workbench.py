@@ -34,7 +34,7 @@ class RoleWorkbench(Workbench):
     async def list_tools(self) -> list[ToolSchema]:
         stage = self._room.state.stage or Stage.RELEASE
         names = self._role.tools_in(stage) - self._room.of_no_use()
-        return [_schema(spec) for name in sorted(names) if (spec := self._room.spec(name))]
+        return [_schema(spec, self._room.settled(name)) for name in sorted(names) if (spec := self._room.spec(name))]
 
     async def call_tool(
         self,
@@ -65,10 +65,11 @@ class RoleWorkbench(Workbench):
     async def load_state(self, state: Mapping[str, Any]) -> None: ...
 
 
-def _schema(spec: ToolSpec) -> ToolSchema:
+def _schema(spec: ToolSpec, settled: frozenset[str] = frozenset()) -> ToolSchema:
     """A tool as models are shown it: short and flat. What is left out can be given all the same, and is validated as ever."""
     schema = spec.schema()
-    shown = {name: _short(value) for name, value in schema["properties"].items() if value.get("type") != "object"}
+    flat = {name: value for name, value in schema["properties"].items() if value.get("type") != "object"}
+    shown = {name: _short(value) for name, value in flat.items() if name not in settled or name in schema["required"]}
     parameters = ParametersSchema(type="object", properties=shown, required=schema["required"], additionalProperties=False)
     return ToolSchema(name=spec.name, description=spec.description, parameters=parameters, strict=False)
 

@@ -1,4 +1,4 @@
-"""When enough of a reply has come: its call stands, and what follows is talk.
+"""When enough of a reply has come: its call stands and what follows is talk, or it only repeats what the model was told.
 
 A weak model seldom stops behind its call: it explains it, or makes up what the tool answers, for minutes on a processor. The call is
 what counts, and the real answer comes anyway.
@@ -17,6 +17,8 @@ TALK_CHARS = 160
 """Behind a call, with nothing in them that may become another one."""
 EVERY_CHARS = 40
 """How often what has come is looked at."""
+_ECHO = re.compile(r"\s*(?:```(?:json)?\s*)?\{\s*\"run\":\s*\"[^\"]*\",\s*\"stage\":")
+"""The facts of the briefing, which a model says again instead of doing something."""
 _MAY_BECOME_A_CALL = re.compile(r"[\[{(<`]")
 
 
@@ -44,6 +46,8 @@ class Watch:
         if not self._offers or self._new < EVERY_CHARS:
             return False
         self._new = 0
+        if _ECHO.match(self.text):
+            return True
         reading = read_calls(self.text, self._offers, complete=False)
         if not reading.calls or reading.problem is not None:
             return False

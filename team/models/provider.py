@@ -18,7 +18,7 @@ from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, 
 from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel, ValidationError
 
-from team.errors import ModelError, ModelTooSlow, ModelUnreachable, ReplyCut, UnusableReply
+from team.errors import EmptyReply, ModelError, ModelTooSlow, ModelUnreachable, ReplyCut, UnusableReply
 from team.models.early import Watch
 from team.models.endpoint import Endpoint
 from team.models.refusals import explain, of_body
@@ -247,7 +247,7 @@ class ProviderClient(ChatCompletionClient):
         if answer.finish == "length":
             self._keep_whole(answer, ask, usage)
         if not answer.calls and not answer.text.strip():
-            raise UnusableReply(f"{where} answered with nothing.", transient=True, spent=usage)
+            raise EmptyReply(f"{where} answered with nothing.", transient=True, spent=usage)
         if not answer.calls and ask.json_output:
             self._check_json(answer.text, ask.json_output, usage)
         calls: list[FunctionCall] = distinct([Call(**sound(vars(call))) for call in answer.calls])

@@ -23,17 +23,20 @@ from autogen_core.models import (
     UserMessage,
 )
 
-from team.errors import ReplyCut
+from team.errors import EmptyReply, ReplyCut
 from team.models.delegating import DelegatingClient
 from team.models.lenient import Unreadable, read_value
 from team.models.offers import Offer, offer_of, same_name, unknown_name
 from team.models.reply import usage_of
 from team.models.textcalls import TextCall, read_calls
 from tools.shapes import shape
+from tools.spec import registry
 
 REPAIRS = 2
 """How often a model is told what was wrong with its calls before they are given up."""
 CUT = "the reply was cut off at its longest: make one call at a time, and be shorter"
+NOTHING_SAID = "(The model ended its turn without a word.)"
+REPEATED = "(The model made the same call once more, whose result it had; that ends its turn.)"
 EXPECTED = "expected"
 """Key of a refused call's result that says how it should have been; only calls that did not fit their schema have it."""
 MOST_REPEATED_CHARS = 1_500
@@ -82,13 +85,16 @@ class RecoveringClient(DelegatingClient):
         while True:
             try:
                 reply = await self._inner.create(asked, **options)
-            except ReplyCut as error:
-                reply = CreateResult(finish_reason="length", content="", usage=usage_of(error.spent), cached=False)
+            except (ReplyCut, EmptyReply) as error:
+                why = "length" if isinstance(error, ReplyCut) else "stop"
+                reply = CreateResult(finish_reason=why, content="", usage=usage_of(error.spent), cached=False)
             spent = _sum(spent, reply.usage)
             written, calls, problem = self._read(reply, offers)
             cut = reply.finish_reason == "length" and not calls and isinstance(reply.content, str)
             if cut and (problem or not reply.content):
                 problem = f"{problem}; {CUT}" if problem else CUT
+            if calls and is_repeated(calls, messages):
+                calls, written = [], written or REPEATED
             if calls:
                 content = _as_calls(calls, reply.content, f"{self._role}-{len(messages)}")
                 thought = _sound(written) or reply.thought
@@ -98,7 +104,7 @@ class RecoveringClient(DelegatingClient):
             if problem is None:
                 missing = None if _tried_in_vain(messages) else self._desk.missing(self._role)
                 if missing is None or not offers:
-                    return reply.model_copy(update={"content": _sound(written), "usage": spent})
+                    return reply.model_copy(update={"content": _sound(written) or NOTHING_SAID, "finish_reason": "stop", "usage": spent})
                 problem = f"no tool was called, and {missing}" + (f"; {CUT}" if cut else "")
             if told >= REPAIRS:
                 raise self._give_up(problem)
@@ -155,6 +161,25 @@ def refused_rounds(messages: Sequence[LLMMessage]) -> int:
                 break
             count += 1
     return count
+
+
+def is_repeated(calls: Sequence[TextCall], messages: Sequence[LLMMessage]) -> bool:
+    """Whether the calls are those of the round before, which went well: a weak model says what it did by doing it again.
+
+    Searches and code may well be asked for twice: they go on where they were.
+    """
+    if len(messages) < 2 or not isinstance(messages[-1], FunctionExecutionResultMessage) or any(r.is_error for r in messages[-1].content):
+        return False
+    before = messages[-2].content
+    if not isinstance(before, list) or len(before) != len(calls):
+        return False
+    specs = [registry().get(call.name) for call in calls]
+    if any(spec is None or spec.searches or spec.free_form for spec in specs):
+        return False
+    return all(
+        isinstance(old, FunctionCall) and new.name == old.name and _as_object(old.arguments) == new.arguments
+        for new, old in zip(calls, before, strict=True)
+    )
 
 
 def _tried_in_vain(messages: Sequence[LLMMessage]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage
 from pydantic import ValidationError
 
-from team.errors import Diverged, ReplyCut, UsageError
+from team.errors import Diverged, EmptyReply, ReplyCut, UsageError
 from team.models.answers import read_answer
 from team.models.delegating import DelegatingClient
 from team.models.requests import Asked, asked, difference
@@ -48,7 +48,7 @@ class ReplayClient(DelegatingClient):
 
         Raises:
             Diverged: naming the request and the first thing in which it differs.
-            ReplyCut, RuntimeError: where the model failed in the recorded run.
+            ReplyCut, EmptyReply, RuntimeError: where the model failed in the recorded run.
         """
         now = asked(messages, options.get("tools", ()))
         place = self.place or next(self._in_order, "the end")
@@ -58,8 +58,9 @@ class ReplayClient(DelegatingClient):
         before, answer, error = line
         if (found := difference(before, now)) is not None:
             raise self._stop(f"at {place} {found}")
-        if answer is None and str(error).startswith(f"{ReplyCut.__name__}: "):
-            raise ReplyCut(f"{error} (recorded)")  # whoever asked told the model, and asked again
+        for kind in (ReplyCut, EmptyReply):  # whoever asked told the model, and asked again
+            if answer is None and str(error).startswith(f"{kind.__name__}: "):
+                raise kind(f"{error} (recorded)")
         if answer is None:
             raise RuntimeError(f"{error} (recorded)")
         return read_answer(answer)

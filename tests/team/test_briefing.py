@@ -111,7 +111,7 @@ def test_the_briefing_names_the_stage_and_holds_one_block_of_facts() -> None:
 
 
 def facts_of(text: str) -> dict[str, Any]:
-    return json.loads(text.split("```json\n", 1)[1].removesuffix("\n```"))
+    return json.loads(text.split("```json\n", 1)[1].split("\n```", 1)[0])
 
 
 CONTRACT = Contract(

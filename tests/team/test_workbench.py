@@ -260,6 +260,23 @@ async def test_what_the_user_fixed_of_a_search_no_role_chooses(tmp_path: Path) -
         assert {point["candidate"] for point in told["front"]} == made, "the host has scored the whole front"
 
 
+@pytest.mark.parametrize(
+    ("wish", "shown"),
+    [
+        ({"target": "target", "metric": "accuracy"}, ["task", "split", "column"]),
+        ({"goal": "how long do they live?"}, ["target", "task", "event", "metric", "split", "column"]),
+        ({"target": "target", "task": "multiclass"}, ["metric", "split", "column"]),
+    ],
+)
+async def test_what_the_user_fixed_or_cannot_have_meant_is_no_choice_of_a_model(
+    tmp_path: Path, wish: dict[str, Any], shown: list[str]
+) -> None:
+    async with rooming(tmp_path, "sklearn:iris", **wish) as r:
+        r.enter(Stage.ACQUIRE)
+        tools = await RoleWorkbench(roles()["data_scientist"], r.room).list_tools()
+        assert list(tools[1]["parameters"]["properties"]) == shown
+
+
 async def test_schemas_that_models_see_are_few_flat_and_short(tmp_path: Path) -> None:
     async with rooming(tmp_path, "sklearn:iris", target="target") as r:
         for stage in Stage:

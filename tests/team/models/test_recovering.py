@@ -11,13 +11,13 @@ import pytest
 from autogen_core import FunctionCall
 from autogen_core.models import AssistantMessage, CreateResult, FunctionExecutionResultMessage, LLMMessage, RequestUsage, UserMessage
 
-from team.errors import ReplyCut
+from team.errors import EmptyReply, ReplyCut
 from team.events import CallsRecovered, FellBack, RepairAsked, ToolReturned, TurnEnded
 from team.group import Group
 from team.log import read_events
 from team.models import make_client
 from team.models.delegating import DelegatingClient
-from team.models.recovering import NoUsableCall, RecoveringClient, refused_rounds
+from team.models.recovering import NOTHING_SAID, NoUsableCall, RecoveringClient, refused_rounds
 from team.playbook import PlaybookClient
 from team.repairs import RepairDesk
 from team.roles import NAMES
@@ -95,6 +95,22 @@ async def test_a_reply_that_was_cut_off_is_told_to_be_shorter(tmp_path: Path) ->
         assert "be shorter" in str(scene.planner.requests[1].messages[-1].content)
         (event,) = of(r.events, RepairAsked)
         assert event.problem.startswith("the reply was cut off at its longest")
+
+
+async def test_a_model_that_says_nothing_where_nothing_is_missing_has_ended_its_turn(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris") as r:
+        scene = Scene(r, EmptyReply("nothing"), AS_TEXT, EmptyReply("nothing"))
+        assert await scene.turn() == NOTHING_SAID
+        scene.planner.assert_complete()
+        (event,) = of(r.events, RepairAsked)
+        assert event.problem == "no tool was called, and `record_plan` has not recorded a plan"
+
+
+async def test_a_call_that_went_well_and_is_made_once_more_ends_the_turn(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris") as r:
+        scene = Scene(r, AS_TEXT, f"Recorded.\n{AS_TEXT}")
+        assert await scene.turn() == "Recorded."
+        assert [event.tool for event in of(r.events, ToolReturned)] == ["record_plan"]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,11 @@ def test_what_a_model_makes_up_for_the_tool_ends_its_reply() -> None:
     assert (enough(f"{CALL}\nObservation: the score is 0.99. {TALK}") or 999) < len(CALL) + 60
 
 
+def test_a_briefing_that_is_said_again_is_not_heard_to_its_end() -> None:
+    facts = json.dumps({"run": "r-1", "stage": "train", "wish": {"source": "x" * 400}}, indent=1)
+    assert (enough(f"```json\n{facts}\n```") or 999) < 100
+
+
 @pytest.mark.parametrize("text", [TALK * 3, f"{CALL}\nThen:\n{CALL}\n", f"{CALL}\n" + "Next I call train( " * 20, CALL[:-4] + TALK])
 def test_a_reply_that_may_bring_another_call_is_heard_to_its_end(text: str) -> None:
     assert enough(text) is None
