@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict
 from team.errors import UsageError
 from team.inventory import Entry, disk_usage, list_entries, read_entry
 from team.rundir import RunDir
+from tools.sources.cache import Cache, cache_folder
 
 VIEWS = ("reports", "notebook.ipynb", "replay", "work/plots")
 STUDIES = tuple(f"work/studies.db{suffix}" for suffix in ("", "-journal", "-wal", "-shm"))
@@ -75,14 +76,24 @@ class Cleaning(_Document):
     bytes: int
     runs: tuple[RunPlan, ...]
     """The newest first."""
+    downloads: Part | None = None
+    """The cache of downloads, where it goes too; its bytes are those that no run shares."""
 
 
-def plan_cleaning(out: Path, keep: int) -> Cleaning:
-    """What would go, and why, when the newest `keep` runs stay as they are. Changes nothing."""
+def plan_cleaning(out: Path, keep: int, *, downloads: bool = False) -> Cleaning:
+    """What would go, and why, when the newest `keep` runs stay as they are. Changes nothing.
+
+    Args:
+        downloads: whether the cache of downloads goes too; runs keep what they fetched.
+    """
     entries = list_entries(out)
     newest = {entry.name for entry in [e for e in entries if e.state not in ("link", "damaged")][:keep]}
     plans = [_plan(entry, newest=entry.name in newest) for entry in entries]
-    return _cleaning(out, keep, plans, done=False)
+    planned = _cleaning(out, keep, plans, done=False)
+    if not downloads:
+        return planned
+    part = Part(path=str(cache_folder()), bytes=Cache(cache_folder()).frees())
+    return planned.model_copy(update={"downloads": part, "bytes": planned.bytes + part.bytes})
 
 
 def clean(planned: Cleaning) -> Cleaning:
@@ -92,7 +103,14 @@ def clean(planned: Cleaning) -> Cleaning:
         What was removed. A run that changed since, or from which something could not be removed, says so in `problem`.
     """
     out = Path(planned.out)
-    return _cleaning(out, planned.keep, [_carry_out(out, plan) for plan in planned.runs], done=True)
+    cleaned = _cleaning(out, planned.keep, [_carry_out(out, plan) for plan in planned.runs], done=True)
+    if planned.downloads is None:
+        return cleaned
+    cache = Cache(Path(planned.downloads.path))
+    before = cache.frees()
+    cache.clear()
+    part = planned.downloads.model_copy(update={"bytes": before - cache.frees()})
+    return cleaned.model_copy(update={"downloads": part, "bytes": cleaned.bytes + part.bytes})
 
 
 def _cleaning(out: Path, keep: int, plans: list[RunPlan], *, done: bool) -> Cleaning:

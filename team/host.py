@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from team.after_the_look import kept_curves, kept_intervals, measure_curves, measure_intervals, other_scores
 from team.events import ToolCalled, ToolReturned
@@ -55,8 +55,11 @@ class Host:
         self._cross_validate = cross_validate
         self._prose = prose
         self._read_source = read_source
+        self.tell: Callable[[Mapping[str, Any]], None] = lambda facts: None
+        """Takes progress of the call that is going on; the toolroom sets it for each call."""
         self.wish = Wish(
             source=settings.source,
+            max_download=settings.max_download,
             target=settings.target,
             goal=settings.goal,
             metric=settings.metric,
@@ -85,6 +88,9 @@ class Host:
             preparers=tuple(settings.preparers),
             foundation=tuple(at_hand(settings.weights)),
         )
+
+    def progress(self, **facts: Any) -> None:
+        self.tell(facts)
 
     def send_back_to(self) -> list[str]:
         return [stage.value for stage in may_send_back(self._state())]

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from team.errors import MlteamError
 from team.events import EVENT, SCHEMA_VERSION, Event
+from tools.sources.secrets import hidden
 
 Subscriber = Callable[[Event], None]
 
@@ -166,10 +167,10 @@ def drop_torn_line(path: Path) -> None:
 
 
 def _redactor() -> Callable[[str], str]:
-    """A function that replaces the values of secret-looking environment variables, also as JSON writes them."""
+    """A function that replaces the values of secret-looking environment variables, also as JSON writes them, and what was looked up."""
     secrets = {value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET}
     secrets |= {json.dumps(value)[1:-1] for value in secrets}
     if not secrets:
-        return lambda text: text
+        return hidden
     pattern = re.compile("|".join(re.escape(secret) for secret in sorted(secrets, key=len, reverse=True)))
-    return lambda text: pattern.sub("[redacted]", text)
+    return lambda text: hidden(pattern.sub("[redacted]", text))

@@ -96,6 +96,8 @@ def cleaning_report(cleaning: Cleaning) -> str:
         if plan.parts:
             what = plan.why if plan.action == "remove" else ", ".join(part.path for part in plan.parts)
             rows.append((plan.action, plan.name, file_size(plan.bytes), what))
+    if cleaning.downloads:
+        rows.append(("remove", "downloads", file_size(cleaning.downloads.bytes), visible(cleaning.downloads.path)))
     lines = [_columns(rows)] if len(rows) > 1 else []
     kept = Counter(plan.why for plan in cleaning.runs if plan.action == "keep" and plan.problem is None)
     lines += [f"kept   {count} run{'s' if count > 1 else ''}: {visible(why)}" for why, count in kept.items()]

@@ -66,6 +66,7 @@ def runs(out: Out = Path("runs"), as_json: Json = False) -> None:
 def clean(
     out: Out = Path("runs"),
     keep: Annotated[int, typer.Option(min=0, help="How many of the newest runs are kept as they are.")] = 5,
+    downloads: Annotated[bool, typer.Option("--downloads", help="The cache of downloads too; runs keep what they fetched.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before removing.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")] = False,
     as_json: Json = False,
@@ -83,7 +84,7 @@ def clean(
 
     if yes and dry_run:
         raise UsageError("--yes and --dry-run exclude each other. Leave one out.")
-    cleaning = plan_cleaning(out, keep)
+    cleaning = plan_cleaning(out, keep, downloads=downloads)
     asked = bool(cleaning.bytes) and not dry_run
     if asked and not yes and not sys.stdin.isatty():
         raise UsageError(

@@ -35,6 +35,16 @@ def parse_seconds(value: Any) -> Any:
 Duration = Annotated[float, BeforeValidator(parse_seconds)]
 
 
+def read_size(value: Any) -> Any:
+    """Bytes from `500MB`, `5GB`, `2TB` (powers of 1000) or a plain number."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(|[kmgt]?b)\s*", value, re.IGNORECASE)
+        if match is None:
+            raise ValueError("expected a size such as 500MB, 5GB or 2TB")
+        return int(float(match[1]) * 1000 ** ("b", "kb", "mb", "gb", "tb").index(match[2].lower() or "b"))
+    return value
+
+
 def read_listed(value: Any) -> Any:
     """A list, also from text with commas; a comma within a label needs the list of a settings file."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value

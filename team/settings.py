@@ -33,6 +33,7 @@ from team.setting_values import (
     read_monotone,
     read_omissions,
     read_quantiles,
+    read_size,
     read_tracker,
 )
 from tools.constraints import Constraints, names_of, signs_of
@@ -44,6 +45,8 @@ from tools.schemes import SchemeName
 
 KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK", "MLTEAM_MEMORY_MB", "MLTEAM_STDERR")
 """What kernel tools are told of their folders and their sandbox; no settings."""
+OTHER_VARIABLES = ("MLTEAM_CACHE", "MLTEAM_SECRETS")
+"""Where downloads are kept, and secrets: of the machine rather than of a run."""
 
 
 class _Sandbox(BaseModel):
@@ -114,7 +117,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MLTEAM_", env_nested_delimiter="__", extra="forbid", env_ignore_empty=True)
 
     source: str
-    """A file, an http(s) URL, or sklearn:NAME."""
+    """Where the data is: a path or an address, as `tools.sources` takes it apart."""
+    max_download: Annotated[int, BeforeValidator(read_size)] = Field(20 * 10**9, gt=0)
+    """Bytes that are downloaded at most, and that archives may unpack to; `5GB` is read."""
     target: str | None = None
     """Column to predict; None lets the team choose."""
     classes: Annotated[list[str] | None, NoDecode, BeforeValidator(read_listed)] = None
@@ -355,7 +360,11 @@ def _refuse_unknown_variables() -> None:
     """A misspelt MLTEAM_ variable would otherwise be passed over in silence."""
     for name in os.environ:
         setting = name.removeprefix("MLTEAM_").lower()
-        if name.startswith("MLTEAM_") and name not in KERNEL_VARIABLES and setting.partition("__")[0] not in Settings.model_fields:
+        if (
+            name.startswith("MLTEAM_")
+            and name not in (*KERNEL_VARIABLES, *OTHER_VARIABLES)
+            and setting.partition("__")[0] not in Settings.model_fields
+        ):
             near = difflib.get_close_matches(setting, Settings.model_fields, n=1)
             hint = f" Did you mean MLTEAM_{near[0].upper()}?" if near else ""
             raise UsageError(f"unknown environment variable {name}.{hint}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    source: Annotated[str, typer.Argument(help="CSV or Parquet file, http(s) URL, or sklearn:NAME.")],
+    source: Annotated[str, typer.Argument(help="File, folder, URL, database or NAME of a service; docs/data.md lists all.")],
     target: Annotated[str | None, typer.Option(help="Column to predict; left out, the team chooses.")] = None,
     task: Annotated[
         str | None, typer.Option(metavar="NAME", help=f"Problem type: {', '.join(get_args(Task))}; left out, the target's values say.")
@@ -95,6 +95,9 @@ def run(
     ] = None,
     preparers: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Transformers of installed packages, fitted inside each fold; commas between them.")
+    ] = None,
+    max_download: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Most bytes to download, and to unpack, such as 5GB.  [default: 20GB]")
     ] = None,
     tracker: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")

@@ -12,6 +12,7 @@ import inspect
 import json
 import math
 import os
+import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -291,6 +292,7 @@ class Toolroom:
             work, deadline = spec.function(self.host, **values), deadline + SEARCH_ENDING_S * spec.searches
         else:
             work = asyncio.to_thread(_guarded, spec.function, self.host, values)
+        over = self._listen()
         try:
             result = await asyncio.wait_for(work, deadline)
         except TimeoutError:
@@ -303,8 +305,26 @@ class Toolroom:
             if isinstance(error, OSError) and error.errno in DISK_ERRORS:
                 raise
             return Outcome(status="error", text=f"{type(error).__name__}: {error}")
+        finally:
+            over.set()
         facts = json.loads(result.model_dump_json())
         return Outcome(status="ok", text=json.dumps(facts, ensure_ascii=False), result=facts)
+
+    def _listen(self) -> threading.Event:
+        """Let the host tell progress of this call, from any thread, until the event is set; from then on its telling raises."""
+        loop, over, running = asyncio.get_running_loop(), threading.Event(), self._running
+
+        def emit(facts: Mapping[str, Any]) -> None:
+            if self._running is running and running is not None:
+                self.progress(facts)
+
+        def tell(facts: Mapping[str, Any]) -> None:
+            if over.is_set():
+                raise ToolFailed("the call is over: nobody waits for it any more.")
+            loop.call_soon_threadsafe(emit, dict(facts))
+
+        self.host.tell = tell
+        return over
 
     async def _in_kernel(self, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
         code = spec.cell(values)

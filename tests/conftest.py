@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -30,6 +34,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for kind in ("docker", "bubblewrap", "latex"):
         if item.get_closest_marker(kind) is not None and (reason := _obstacle(kind)):
             pytest.fail(reason) if IN_CI else pytest.skip(reason)
+    if item.get_closest_marker("postgres") is not None and not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        reason = "PostgreSQL is not installed: apt-get install postgresql"
+        pytest.fail(reason) if IN_CI else pytest.skip(reason)
 
 
 @functools.cache
@@ -45,6 +52,13 @@ def _obstacle(kind: str) -> str | None:
     return None if found.works else f"{kind} does not work here: {found.why}. {found.fix}"
 
 
+@functools.cache
+def _session_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="mlteam-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def _no_keys_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test can spend no money and is not steered by the machine's own settings."""
@@ -52,6 +66,9 @@ def _no_keys_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         n for n in os.environ if n.startswith(("MLTEAM_", "MLFLOW_TRACKING_")) or n.endswith(("_API_KEY", "_AUTH_TOKEN", "_BASE_URL"))
     ]:
         monkeypatch.delenv(name)
+    # Nor does it read or fill the user's own cache, secrets and keyring.
+    monkeypatch.setenv("MLTEAM_CACHE", str(_session_folder()))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
 
 
 @pytest.fixture(autouse=True, scope="session")

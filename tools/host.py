@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tools.constraints import Constraints
 from tools.contract import Contract, TableSchema, Task
@@ -35,6 +35,8 @@ class Wish:
     """What the user fixed. A role chooses only what is None here."""
 
     source: str
+    max_download: int = 20 * 10**9
+    """Bytes that are downloaded at most, and that archives may unpack to."""
     target: str | None = None
     goal: str | None = None
     metric: str | None = None
@@ -152,6 +154,13 @@ class HostContext(Protocol):
     @property
     def tracker(self) -> str | None:
         """Address of the tracking server that the run is sent to, or None."""
+
+    def progress(self, **facts: Any) -> None:
+        """Tell whoever watches how far the call that is going on has come.
+
+        Raises:
+            ToolFailed: when nobody waits for the call any more; it should end at once.
+        """
 
     def send_back_to(self) -> list[str]:
         """Stages that a review may send the work back to now."""

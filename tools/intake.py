@@ -36,7 +36,7 @@ class DataFetched(BaseModel):
     table: list[FetchedColumn]
 
 
-@tool(where="host", timeout_s=3600)
+@tool(where="host", timeout_s=86_400)
 def fetch_data(
     ctx: HostContext,
     source: Annotated[str | None, "Leave out: the user's own source is fetched."] = None,
@@ -47,7 +47,7 @@ def fetch_data(
 
     if source is not None and source != ctx.wish.source:
         raise ToolRefused(f"only the user's own source is fetched: {ctx.wish.source!r}. Leave `source` out.")
-    fetched = fetch(ctx.wish.source, ctx.run.vault)
+    fetched = fetch(ctx.wish.source, ctx.run.vault, ctx.progress, most_bytes=ctx.wish.max_download)
     told = ctx.read_source()
     columns, types = described(ctx.run.vault, MOST_COLUMNS_TOLD)
     facts = DataFetched(

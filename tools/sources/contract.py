@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict
 from tools.spec import InputRefused
 
 if TYPE_CHECKING:
+    from tools.sources.downloading import Downloads
+    from tools.sources.secrets import Secrets
     from tools.sources.spelling import Spelling
 
 FOLDER = "source"
@@ -53,6 +55,8 @@ class Fetched(_Record):
     source: str
     files: list[FetchedFile]
     """In order of their names; at least one."""
+    archives: list[FetchedFile] = []
+    """What some of the files were unpacked from; no longer there."""
     fetched_at: float
     """Seconds since 1970."""
     licence: str | None = None
@@ -94,6 +98,8 @@ class Room:
 
     folder: Path
     """Gets the files; empty at first."""
+    downloads: Downloads
+    secrets: Secrets
     progress: Callable[..., None]
     """Called with facts by name, as often as one likes; raises where nobody waits any more."""
 
