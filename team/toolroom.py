@@ -156,12 +156,13 @@ class Toolroom:
         except (ToolArgumentError, ToolRefused, MlteamError) as error:
             ran = False
             if isinstance(error, InputRefused):
-                self.fatal = UsageError(str(error))
+                if not self._own_choices(name, arguments):
+                    self.fatal = UsageError(str(error))
             elif isinstance(error, (UsageError, PrerequisiteMissing)):
                 self.fatal = error  # no role can mend a machine or a setting
             expected = {"expected": error.expected} if isinstance(error, ToolArgumentError) else {}
             outcome = Outcome(status="refused", text=str(error), facts=expected)
-        if outcome.status == "error" and name in INTAKE:
+        if outcome.status == "error" and name in INTAKE and not self._own_choices(name, arguments):
             self.fatal = UsageError(f"{self.host.wish.source}: the table cannot be used as it is ({outcome.text.strip()}).")
         seconds = time.perf_counter() - start - ((self._approvals.waited_s if self._approvals else 0.0) - waited)
         searched = seconds if spec is not None and spec.searches and ran else 0.0
@@ -183,6 +184,20 @@ class Toolroom:
             )
         )
         return outcome
+
+    def _own_choices(self, name: str, arguments: Mapping[str, Any]) -> list[str]:
+        """Of a call that takes the user's data in, what the role chose where it might have left it out.
+
+        Such a call is refused like any other: the user's input is at fault only where nothing else can be. Somebody has to name a
+        target, so the one that a role names counts as the user's.
+        """
+        if name not in INTAKE:
+            return []
+        wish = self.host.wish
+        fixed = {"source": wish.source, "task": wish.named_task, "event": wish.event, "metric": wish.metric}
+        columns = (wish.group, wish.time_column)
+        own = {key: value for key, value in arguments.items() if key != "target" and value is not None and value != fixed.get(key)}
+        return [key for key, value in own.items() if not (key == "column" and value in columns)]
 
     def _once_more(self, spec: ToolSpec | None, arguments: Mapping[str, Any], before: ToolReturned) -> Outcome:
         """What a call brought that returned before the run was cut off: it is not made again."""

@@ -76,6 +76,17 @@ async def test_bad_input_of_the_user_is_kept_for_the_conductor(tmp_path: Path) -
         assert isinstance(r.room.fatal, UsageError)
 
 
+async def test_a_bad_choice_of_a_role_is_its_own_and_no_fault_of_the_users_data(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:breast_cancer", target="target") as r:
+        r.enter(Stage.ACQUIRE)
+        await call(r, "data_scientist", "fetch_data")
+        refused = await call(r, "data_scientist", "seal_holdout", task="multiclass")
+        assert "has two classes" in text(refused)
+        assert r.room.fatal is None
+        await call(r, "data_scientist", "seal_holdout", task="binary")
+        assert r.room.state.sealed
+
+
 async def test_a_kernel_tool_runs_as_a_cell_and_its_result_is_validated(tmp_path: Path) -> None:
     async with rooming(tmp_path, "sklearn:iris", target="target") as r:
         await sealed(r)
