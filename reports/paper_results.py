@@ -70,6 +70,7 @@ def _metrics(paper: Manuscript, facts: RunFacts) -> None:
 def _comparisons(paper: Manuscript, facts: RunFacts) -> None:
     if (s := facts.standings) is None:
         return
+    figure = score_format(facts.leaderboard[0].score if facts.leaderboard else 1.0)
     named = sorted({test.test for rival in s.rivals for test in rival.tests})
     told = {(r.name, t.test): p_value(t.p_corrected) or "–" for r in s.rivals for t in r.tests}
     paper.table(
@@ -77,7 +78,7 @@ def _comparisons(paper: Manuscript, facts: RunFacts) -> None:
         f" candidate is told apart at {100 * s.level:g} % by the test over folds.",
         (0.24, 0, *(0 for _ in named), 0),
         ("Candidate", "Score", *(name.replace("_", " ") for name in named), "Told apart"),
-        [(r.name, compact(r.score), *(told.get((r.name, n), "–") for n in named), "yes" if r.apart else "no") for r in s.rivals],
+        [(r.name, figure(r.score), *(told.get((r.name, n), "–") for n in named), "yes" if r.apart else "no") for r in s.rivals],
     )
     paper.items([f"Left out of the tests: {line}" for line in s.untested])
 
@@ -90,7 +91,8 @@ def ablation(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None
         return
     paper.section("Ablation")
     paper.say("What each family is worth alone: the best candidate of every family, under the same folds.")
-    rows = [(family, name, compact(score), compact(error)) for family, (name, score, error) in best.items()]
+    figure = score_format(facts.leaderboard[0].score if facts.leaderboard else 1.0)
+    rows = [(family, name, figure(score), figure(error)) for family, (name, score, error) in best.items()]
     paper.table("The best candidate of every family.", (0.25, 0.35, 0, 0), ("Family", "Candidate", "Score", "Error"), rows)
     if e := facts.evaluation:
         members = sorted(e.members, key=lambda m: -m.weight)

@@ -10,6 +10,7 @@ from reports.facts import RunFacts
 from reports.figures import compact, metric_title, task_title
 from reports.manuscript import Manuscript
 from reports.references import cited
+from reports.tex import unsettable
 from tools.schemes import described
 
 Part = Callable[[Manuscript, RunFacts, Mapping[str, bytes]], None]
@@ -70,6 +71,8 @@ def data(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
         )
         for one in profile.profiles[:MOST_COLUMNS]
     ]
+    if any(unsettable(cell) for row in rows for cell in row):
+        paper.say("Characters that the typesetter lacks stand as their code points in Unicode.")
     left_out = len(profile.profiles) - len(rows) + profile.not_shown
     paper.table(
         f"Columns of the {profile.rows:,} training rows: lowest, middle and highest value or the most frequent ones, and how well a small"

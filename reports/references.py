@@ -30,7 +30,7 @@ def cited(facts: RunFacts) -> list[str]:
     if facts.holdout or facts.evaluation:
         keys.add("bootstrap")
     if facts.standings:
-        tests = {test.test for rival in facts.standings.rivals for test in rival.tests}
+        tests = {test.test.removesuffix("_chi2") for rival in facts.standings.rivals for test in rival.tests}
         keys |= {"corrected_t"} | {test for test in tests if test in ENTRIES}
         keys |= {facts.standings.correction} & set(ENTRIES)
     if any(call.tool == "tune" and call.status == "ok" for turn in facts.turns for call in turn.calls):
