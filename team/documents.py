@@ -171,6 +171,19 @@ def _good_part(run: RunDir, damage: list[str]) -> Iterator[RunDir]:
         for line in damage:
             log.append(FellBack(stage="report", role="report", what="the record of the run", reason=line))
         log.close()
+        _keep_backed_prose(view)
         yield view
         if view.notebook.is_file():
             shutil.copyfile(view.notebook, run.notebook)
+
+
+def _keep_backed_prose(view: RunDir) -> None:
+    """Take the sentences out of the view whose figures stood in what is lost."""
+    from reports.ledger import read_ledger
+
+    if not view.sections.exists():
+        return
+    ledger = read_ledger(view.path)
+    sections = {slot: ledger.without_unbacked(str(text)) for slot, text in json.loads(view.sections.read_text(encoding="utf-8")).items()}
+    view.sections.unlink()
+    view.sections.write_text(json.dumps({slot: text for slot, text in sections.items() if text}), encoding="utf-8")

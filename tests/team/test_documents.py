@@ -51,6 +51,7 @@ def test_a_damaged_line_is_told_in_what_the_rest_allows(tmp_path: Path) -> None:
     damaged = b"\n".join(lines)
     run.events.write_bytes(damaged)
     run.manifest.write_text("{")
+    run.sections.write_text(json.dumps({"summary": "It was 0.7777 before that line was lost. Mass decides."}))
     written = rebuild(run, "html")
     assert written.paths == [run.report]
     assert any("events.jsonl, line 5" in problem for problem in written.problems)
@@ -58,6 +59,8 @@ def test_a_damaged_line_is_told_in_what_the_rest_allows(tmp_path: Path) -> None:
     page = run.report.read_text()
     assert "0.9777" in page
     assert "events.jsonl, line 5" in page
+    assert "Mass decides." in page
+    assert "0.7777" not in page
     assert run.events.read_bytes() == damaged, "the run itself is left as it is"
     assert rebuild(run, "notebook").paths == [run.notebook]
     assert not run.notebook.is_symlink()
