@@ -192,4 +192,5 @@ def by_its_own_name(text: str, source: str, files: list[str], folder: str) -> st
     """A message about a file in the vault as one about SOURCE: the copy is an inner matter."""
     if len(files) == 1:
         return text.replace(files[0].rpartition("/")[2], source)
+    text = text.replace(f" {folder}#", f" {source}#")
     return text.replace(f"{folder}: ", f"{source}: ", 1) if text.startswith(f"{folder}: ") else f"{source}: {text}"

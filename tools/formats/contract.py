@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -78,5 +79,6 @@ def told(names: list[str], most: int = 5) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a library said, in at most 200 characters."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+    """The first line of what a library said, in at most 200 characters, without the folders of paths."""
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return re.sub(r"(?<![\w.])/(?:[\w.-]+/)+", "", line)[:200]
