@@ -15,6 +15,8 @@ from types import FrameType
 
 RETRY_S = 0.1
 """How long a strike that met a shelter, or that was lost, waits for its next try."""
+AGAIN_S = 3.0
+"""How long a block has to leave after a strike before the next one, which also stands in for one that the interpreter never saw."""
 _sheltered: list[bool] = []
 
 
@@ -75,17 +77,22 @@ class Deadline:
         """Raise `DeadlineReached` inside the block when it runs `grace` seconds past the deadline.
 
         The last guard for code that never asks. It works in the main thread of systems with POSIX signals and does
-        nothing elsewhere; compiled code is interrupted only when it returns to Python. There is one timer in a process: what
-        was set on it before, by an alarm around this one or by somebody else, waits and goes on after the block.
+        nothing elsewhere; compiled code is interrupted only when it returns to Python. Code in the block may take the exception
+        for one of its own and go on: it is raised again `AGAIN_S` seconds later, until the block is left. There is one timer in a
+        process: what was set on it before, by an alarm around this one or by somebody else, waits and goes on after the block.
         """
         usable = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
         if not usable or math.isinf(self._end):
             yield
             return
 
+        left = False
+
         def strike(_number: int, _frame: FrameType | None) -> None:
+            if left:
+                return
             if _sheltered:
-                signal.setitimer(signal.ITIMER_REAL, RETRY_S)
+                signal.setitimer(signal.ITIMER_REAL, RETRY_S, AGAIN_S)
                 return
             raise DeadlineReached("the time is over")
 
@@ -94,7 +101,7 @@ class Deadline:
         def lost(what: sys.UnraisableHookArgs) -> None:
             # The strike met a finaliser or a callback of a weak reference, where the interpreter drops every exception.
             if what.exc_type is DeadlineReached:
-                signal.setitimer(signal.ITIMER_REAL, RETRY_S)
+                signal.setitimer(signal.ITIMER_REAL, RETRY_S, AGAIN_S)
             else:
                 told(what)
 
@@ -103,9 +110,11 @@ class Deadline:
         before = signal.signal(signal.SIGALRM, strike)
         sys.unraisablehook = lost
         try:
-            signal.setitimer(signal.ITIMER_REAL, max(0.001, self.remaining() + grace))
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, self.remaining() + grace), AGAIN_S)
             yield
         finally:
+            # First of all, and no call: a strike in here would leave an outer alarm without its timer.
+            left = True
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
             sys.unraisablehook = told

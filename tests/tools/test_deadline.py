@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 import sys
@@ -45,7 +46,8 @@ def test_ending_a_whole_ends_its_shares_and_is_told_from_time_that_is_over() -> 
 
 
 def spin() -> None:
-    while True:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
         pass
 
 
@@ -58,21 +60,40 @@ def test_the_alarm_ends_code_that_never_asks() -> None:
 
 
 def test_an_alarm_inside_another_leaves_it_its_time() -> None:
-    reached = []
-
     def run() -> None:
-        with Deadline(0.2).alarm():
-            with Deadline(100).alarm():
-                reached.append("the inner one's end")
+        with Deadline(300).alarm():
+            with Deadline(1000).alarm():
+                pass
             with pytest.raises(DeadlineReached), Deadline(0.01).alarm():
                 spin()
-            reached.append("what comes after")
+            assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 300
+            signal.setitimer(signal.ITIMER_REAL, 0.01)  # its time is over
             spin()
+            pytest.fail("the outer alarm is lost")
 
     with pytest.raises(DeadlineReached):
         run()
-    assert reached == ["the inner one's end", "what comes after"]
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_an_alarm_that_the_block_took_for_its_own_strikes_again() -> None:
+    taken = []
+
+    def run() -> None:
+        with Deadline(0.05).alarm():
+            while not taken:
+                try:
+                    spin()
+                    pytest.fail("no alarm")
+                except DeadlineReached:
+                    taken.append(time.monotonic())
+            for _ in range(60):
+                signal.sigtimedwait([], 1)
+            pytest.fail("no second alarm")
+
+    with pytest.raises(DeadlineReached):
+        run()
+    assert len(taken) == 1
 
 
 def test_other_threads_go_without_alarm() -> None:
@@ -84,7 +105,7 @@ def test_other_threads_go_without_alarm() -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join()
+    thread.join(60)
     assert passed == [True]
 
 
@@ -92,14 +113,15 @@ def test_the_alarm_waits_for_code_that_it_would_abort() -> None:
     reached = []
 
     def run() -> None:
-        with Deadline(0.05).alarm():
-            with sheltered():
+        with contextlib.ExitStack() as shelter:
+            shelter.enter_context(sheltered())
+            with Deadline(0.05).alarm():
                 until = time.monotonic() + 0.2
                 while time.monotonic() < until:
                     pass
                 reached.append("the end of the shelter")
-            while True:
-                pass
+                shelter.close()
+                spin()
 
     with pytest.raises(DeadlineReached):
         run()
