@@ -19,7 +19,7 @@ install: $(VENV)/.all ## Make .venv with everything that the project can use
 
 .PHONY: test
 test: $(VENV)/.all ## Run the tests, offline, and show what they cover
-	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered
 
 .PHONY: lint
 lint: $(VENV)/.all ## Check style, types and the arrows between packages

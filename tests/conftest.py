@@ -6,6 +6,7 @@ import atexit
 import functools
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,12 @@ pytest.register_assert_rewrite(
 # The same examples every time, and none kept: a test that fails fails for everybody.
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None, max_examples=25)
 settings.load_profile("repeatable")
+
+# Each worker has a core, and threads that wait for each other on a busy one take several times as long. Read when libraries are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A suite in the background of a shell ignores Ctrl-C, and so would every process that a test starts to be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IN_CI = os.environ.get("CI") == "true"
 

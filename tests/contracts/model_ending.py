@@ -41,7 +41,7 @@ class CancellationContract(SceneContract):
     async def test_a_call_ends_at_once(self, scene: Scene, reaction: Reaction, by: str) -> None:
         token = CancellationToken()
         asking = asyncio.create_task(scene.ask(reaction, cancellation_token=token))
-        await asyncio.wait_for(scene.server.asked.wait(), 5)
+        await asyncio.wait_for(scene.server.asked.wait(), 60)
         token.cancel() if by == "token" else asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(asking, SOON_S)
@@ -67,7 +67,7 @@ class CancellationContract(SceneContract):
         patience = Waiting(sleep=for_ever, clock=lambda: 0.0)
         scene.client = make_client(f"{scene.wire}:m-1@{scene.server.url}{path}", waiting=patience, breakers=Breakers())
         asking = asyncio.create_task(scene.ask(Fail(503), cancellation_token=token))
-        await asyncio.wait_for(waiting.wait(), 5)
+        await asyncio.wait_for(waiting.wait(), 60)
         token.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(asking, SOON_S)

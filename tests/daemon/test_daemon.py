@@ -18,8 +18,8 @@ import pytest
 from team.events import CellExecuted, KernelChanged, RunResumed
 from team.log import read_events
 from team.sandbox.choose import report
+from tests.team.commands import command, follow
 from tests.team.test_faults import assert_whole
-from tests.team.test_resume import command, follow
 
 pytestmark = [pytest.mark.daemon, pytest.mark.docker]
 RUN = ["run", "sklearn:wine", "--target=target", "--time=200s", "--trials=2", "--folds=2", "--sandbox=docker"]

@@ -29,6 +29,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "time": "60s",
         "trials": 0,
         "folds": 2,
+        "families": "linear,lightgbm",
         "sandbox": {"kind": "unsafe-local", "cpus": 1},
     }
     return Path(start(load_settings({**wish, "out": tmp_path_factory.mktemp("runs")}))["run"])

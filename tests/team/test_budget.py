@@ -73,7 +73,15 @@ def test_a_limit_in_dollars_needs_prices(tmp_path: Path) -> None:
 @pytest.mark.parametrize("limit", [{"max_tokens": 1}, {"max_cost": "0.0001", "prices": {"openai:big": {"input": 10, "output": 10}}}])
 def test_the_playbook_finishes_a_run_whose_models_may_cost_no_more(tmp_path: Path, limit: dict[str, Any]) -> None:
     never_asked = ScriptedClient([])
-    given = {"source": "sklearn:iris", "target": "target", "time": "60s", "trials": 0, "folds": 2, "sandbox": "unsafe-local"}
+    given = {
+        "source": "sklearn:iris",
+        "target": "target",
+        "time": "60s",
+        "trials": 0,
+        "folds": 2,
+        "families": "linear",
+        "sandbox": "unsafe-local",
+    }
     settings = load_settings({**given, "out": tmp_path, "model": "openai:big", **limit})
     summary = start(settings, clients=lambda spec: PlaybookClient() if spec == "playbook" else never_asked)
     assert summary["status"] == "done"

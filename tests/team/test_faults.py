@@ -16,7 +16,8 @@ import pytest
 from team.events import HoldoutScored, RunResumed, ToolCalled, ToolReturned
 from team.log import read_events
 from team.stages import Stage
-from tests.team.test_resume import command, first_words, follow, interrupt, lines
+from tests.team.commands import command, follow, lines, running
+from tests.team.test_resume import first_words, interrupt
 
 pytestmark = pytest.mark.slow
 
@@ -67,10 +68,6 @@ def wide_again(disk: Disk) -> None:
     disk.limit(size="512m", nr_inodes="20000")
 
 
-def begin(out: Path, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(first_words(out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
-
-
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
     _, err = process.communicate(timeout=120)
     return process.returncode, err
@@ -99,7 +96,7 @@ def assert_whole(run: Path, summary: dict[str, Any]) -> None:
 @pytest.mark.parametrize("lack", [full, without_inodes], ids=["space", "inodes"])
 def test_a_run_whose_disk_is_full_stops_and_goes_on_when_there_is_room(lack: Any, disk: Disk) -> None:
     out = disk.place / "runs"
-    with begin(out) as process:
+    with running(first_words(out)) as process:
         run = follow(process, out, lambda e: e["kind"] == "stage_entered" and e["stage"] == "train")
         lack(disk)
         code, err = end(process)
@@ -179,12 +176,10 @@ def faked(folder: Path) -> dict[str, str]:
 def test_a_clock_that_jumps_changes_no_budget_and_no_order(tmp_path: Path) -> None:
     environment = faked(tmp_path)
     out = tmp_path / "runs"
-    with begin(out, **environment) as process:
+    with running(first_words(out), **environment) as process:
         run = follow(process, out, lambda e: e["kind"] == "stage_entered" and e["stage"] == "train")
         (tmp_path / "clock").write_text("+3d\n")
         follow(process, out, lambda e: e["kind"] == "stage_entered" and e["stage"] == "optimise")
-        process.kill()
-        process.communicate()
     (tmp_path / "clock").write_text("-2d\n")
     summary = finish(run, **environment)
     assert_whole(run, summary)

@@ -99,8 +99,8 @@ async def test_a_cancelled_turn_ends_at_once_and_the_next_one_works(tmp_path: Pa
         await endless.asked.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(task, 5)
-        assert await asyncio.wait_for(scene.turn(), 5) == "Here again."
+            await asyncio.wait_for(task, 60)
+        assert await asyncio.wait_for(scene.turn(), 60) == "Here again."
 
 
 async def test_a_turn_cancelled_in_a_cell_interrupts_the_cell_and_keeps_the_kernel(tmp_path: Path) -> None:
@@ -115,5 +115,5 @@ async def test_a_turn_cancelled_in_a_cell_interrupts_the_cell_and_keeps_the_kern
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, 60)
         assert (await kernel.execute("print(kept + 1)")).text.strip() == "42"

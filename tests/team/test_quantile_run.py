@@ -33,8 +33,11 @@ def test_it_ends_with_a_model_that_says_how_sure_it_is(tmp_path: Path) -> None:
         "target": "progression",
         "quantiles": "0.8,0.1",
         "out": tmp_path,
-        "time": "8s",
-        "sandbox": "unsafe-local",
+        "time": "300s",
+        "trials": 1,
+        "folds": 3,
+        "families": "linear,lightgbm",
+        "sandbox": {"kind": "unsafe-local", "cpus": 1},
     }
     summary = start(load_settings(given))
     assert (summary["status"], summary["task"], summary["metric"], summary["fallbacks"]) == ("done", "quantile", "pinball", [])

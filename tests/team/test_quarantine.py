@@ -353,7 +353,7 @@ async def cancelled(r: Rooming, when: Callable[[], bool], code: str) -> None:
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
 
 
 @pytest.mark.parametrize("moment", ["called", "second sandbox", "first fold"])

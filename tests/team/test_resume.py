@@ -6,8 +6,6 @@ import collections
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from team.rundir import RunDir
 from team.settings import load_settings
 from team.summary import read_summary
 from team.vault import Vault
+from tests.team.commands import command, follow, lines, running
 
 pytestmark = pytest.mark.slow
 SETTINGS: dict[str, Any] = {
@@ -33,6 +32,7 @@ SETTINGS: dict[str, Any] = {
     "time": "200s",
     "trials": 2,
     "folds": 2,
+    "families": "linear,extra_trees,lightgbm",
     "sandbox": "unsafe-local",
 }
 KILLED_AT = (
@@ -46,36 +46,14 @@ KILLED_AT = (
 """Moments: a host tool under way, a fit under way, between a cell's end and its call's, tuning, after the look, the refit."""
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "team.cli", *words]
-
-
-def lines(run: Path) -> list[dict[str, Any]]:
-    found = (run / "events.jsonl").read_bytes().split(b"\n")[:-1] if (run / "events.jsonl").exists() else []
-    return [json.loads(line) for line in found]
-
-
-def follow(process: subprocess.Popen[str], out: Path, moment: Any) -> Path:
-    """Wait until a moment stands in the log of the only run in `out`."""
-    while True:
-        for run in out.glob("*/"):
-            if any(moment(event) for event in lines(run)):
-                return run
-        assert process.poll() is None, process.communicate()
-        try:
-            process.wait(0.01)
-        except subprocess.TimeoutExpired:
-            continue
-
-
 def interrupt(out: Path, words: list[str], moment: Any, number: int) -> tuple[Path, int, str]:
     """Run a command until a moment, send it a signal, and wait for its end; no process of it may be left."""
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with running(words) as process:
         run = follow(process, out, moment)
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+        _, err = process.communicate(timeout=120)
+    assert psutil.wait_procs(children, timeout=60)[1] == []
     return run, process.returncode, err
 
 
@@ -86,7 +64,9 @@ def first_words(out: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], RunDir]:
-    summary = start(load_settings({**SETTINGS, "out": tmp_path_factory.mktemp("undisturbed")}))
+    summary = start(
+        load_settings({**SETTINGS, "sandbox": {"kind": "unsafe-local", "cpus": 1}, "out": tmp_path_factory.mktemp("undisturbed")})
+    )
     return summary, RunDir(Path(summary["run"]))
 
 

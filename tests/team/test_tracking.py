@@ -160,7 +160,7 @@ def test_a_server_that_is_up_gets_the_run_and_takes_its_files(
 @pytest.mark.slow
 def test_a_tracker_that_is_down_then_back(server: TrackingServer, tmp_path: Path) -> None:
     """The server is killed before one whole run ends, and is there again before the next one does."""
-    given: dict[str, Any] = {"target": "target", "time": "15s", "tracker": server.address}
+    given: dict[str, Any] = {"target": "target", "time": "15s", "folds": 2, "families": "linear", "tracker": server.address}
     server.kill()
     try:
         summary, missed = finished(tmp_path, "sklearn:iris", **given)
@@ -201,7 +201,7 @@ def test_a_server_that_is_killed_while_it_is_sent_a_run(server: TrackingServer, 
                 assert not tracking.done(), "it was done before the server could be killed"
                 pause.wait(0.01)
             server.kill()
-            tracked = tracking.result()
+            tracked = tracking.result(240)
     finally:
         server.start()
     store, record = Store(server.address), r.host.run_record()

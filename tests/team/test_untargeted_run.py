@@ -14,7 +14,8 @@ from team.predict import predict
 from team.run import resume, start
 from team.rundir import RunDir
 from team.settings import load_settings
-from tests.team.test_resume import command, interrupt
+from tests.team.commands import command
+from tests.team.test_resume import interrupt
 
 pytestmark = pytest.mark.slow
 

@@ -138,7 +138,7 @@ async def test_candidates_are_scored_by_the_host_and_search_time_is_charged(tmp_
         assert "dummy-1" in scored
         assert [c["name"] for c in json.loads(r.run.leaderboard.read_text())["candidates"]][-1] == "dummy-1"
         returned = [e for e in r.events if isinstance(e, ToolReturned)][-1]
-        assert 0 < returned.search_seconds == r.meter.usage.search_s < 30
+        assert 0 < returned.search_seconds == r.meter.usage.search_s < 500
         assert any(isinstance(e, ProgressMade) for e in r.events)
         code = json.loads(r.run.cells.read_text().splitlines()[-1])["code"]
         assert "time_s=30.0" in code, "a call gets no more than is left"

@@ -101,12 +101,13 @@ def test_memory_decides_how_many_fits_lie_in_it_together(open_workspace: Open, m
     assert lanes_for(family("lightgbm"), 300, setting, 3) == 1
 
 
-@pytest.mark.parametrize("name", ["lightgbm", "catboost", "xgboost", "mlp"])
-def test_fits_abreast_give_what_fits_in_a_row_give(open_workspace: Open, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(("name", "quick"), [("lightgbm", {}), ("catboost", {"depth": 2}), ("xgboost", {}), ("mlp", {"epochs": 4})])
+def test_fits_abreast_give_what_fits_in_a_row_give(
+    open_workspace: Open, monkeypatch: pytest.MonkeyPatch, name: str, quick: dict[str, int]
+) -> None:
     problem, preparation = opened(open_workspace, "breast_cancer")
     wanted = spec(problem, preparation, name)
-    if name == "mlp":
-        wanted = wanted.model_copy(update={"params": {**wanted.params, "epochs": 4}})
+    wanted = wanted.model_copy(update={"params": {**wanted.params, **quick}})
     found = []
     for cores in ("1", "2"):
         monkeypatch.setenv("OMP_NUM_THREADS", cores)

@@ -227,7 +227,7 @@ def test_the_bootstrap_is_paired_for_every_metric(name: str, task: str) -> None:
         of = None if units is None else units[rows]
         return score(name, task, y[rows], first[rows], units=of) - score(name, task, y[rows], second[rows], units=of)
 
-    found = paired_bootstrap(name, task, y, first, second, units=units, resamples=600)
+    found = paired_bootstrap(name, task, y, first, second, units=units, resamples=300)
     rng = np.random.default_rng(2)
     codes = strata(task, y)
     parts = [np.flatnonzero(codes == code) for code in np.unique(codes)]

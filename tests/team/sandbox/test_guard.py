@@ -22,7 +22,7 @@ async def end_of(code: str, tmp_path: Path, limits: Limits | None = None) -> Dea
         [sys.executable, "-c", code], folder=tmp_path / "own", cwd=tmp_path, env={}, limits=limits or Limits()
     )
     try:
-        return await asyncio.wait_for(process.wait(), 20)
+        return await asyncio.wait_for(process.wait(), 60)
     finally:
         await process.aclose()
 
@@ -97,7 +97,7 @@ async def test_killing_the_guard_kills_the_program(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
         death = await process.wait()
     assert "guards the sandbox" in death.cause
-    assert psutil.wait_procs(programs, timeout=5)[1] == []
+    assert psutil.wait_procs(programs, timeout=60)[1] == []
     await process.aclose()
 
 
