@@ -15,6 +15,8 @@ from team.events import (
     HoldoutScored,
     KernelChanged,
     MessageSpoken,
+    ObjectionAnswered,
+    ObjectionRaised,
     OptimismEstimated,
     RepairAsked,
     Reviewed,
@@ -174,6 +176,10 @@ def _record(event: Event) -> str:
             return f"round {event.round} gained {compact(event.gain)} ± {event.noise:.2g}"
         case Reviewed():
             return "work accepted" if event.verdict == "accept" else f"work sent back to {event.back_to}"
+        case ObjectionRaised():
+            return f"{event.id}: {' '.join(event.findings)}"
+        case ObjectionAnswered():
+            return f"{event.id} {'answered by evidence' if event.status == 'evidence' else event.status} by the {event.by}: {event.answer}"
         case CallsRecovered():
             return f"{', '.join(event.tools)} read out of what the model wrote ({event.form})"
         case RepairAsked():

@@ -38,6 +38,7 @@ from reports.record import (
     Look,
     Manifest,
     ModelUse,
+    Objection,
     Optimism,
     Package,
     Resume,
@@ -50,6 +51,8 @@ from team.events import (
     Event,
     FellBack,
     HoldoutScored,
+    ObjectionAnswered,
+    ObjectionRaised,
     OptimismEstimated,
     Reviewed,
     RunForked,
@@ -101,6 +104,7 @@ class RunFacts(Fact):
     attempts: tuple[Attempt, ...]
     """Models that roles wrote as code, those that failed included."""
     reviews: tuple[ReviewFact, ...]
+    objections: tuple[Objection, ...]
     evaluation: Evaluation | None
     """Of the candidate that was scored on the holdout, or of the last one evaluated."""
     slices: Slices | None
@@ -242,6 +246,7 @@ def read_facts(run: Path) -> RunFacts:
             for e in events
             if isinstance(e, Reviewed)
         ),
+        objections=_objections(events),
         evaluation=_result(Evaluation, events, "evaluate", **having),
         slices=_result(Slices, events, "find_slices", **having),
         explanation=_result(Explanation, events, "explain", **having),
@@ -266,6 +271,17 @@ def read_facts(run: Path) -> RunFacts:
         package=_result(Package, events, "package_model"),
         events=len(events),
     )
+
+
+def _objections(events: Sequence[Event]) -> tuple[Objection, ...]:
+    closed = {e.id: e for e in events if isinstance(e, ObjectionAnswered)}
+    found = []
+    for e in events:
+        if isinstance(e, ObjectionRaised):
+            answer = closed.get(e.id)
+            told = {**answer.model_dump(include={"status", "by", "answer", "evidence"}), "answered": answer.seq} if answer else {}
+            found.append(Objection(id=e.id, findings=tuple(e.findings), back_to=e.back_to, event=e.seq, **told))
+    return tuple(found)
 
 
 def _result(kind: type[F], events: Sequence[Event], tool: str, **having: Any) -> F | None:

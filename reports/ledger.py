@@ -23,6 +23,8 @@ from team.events import (
     HoldoutScored,
     MessageSpoken,
     ModelCalled,
+    ObjectionAnswered,
+    ObjectionRaised,
     ProgressMade,
     Reviewed,
     ToolCalled,
@@ -34,7 +36,7 @@ from team.rundir import RunDir
 from tools.constraints import FLOORS
 from tools.families import LINEAR
 
-WORDS = (MessageSpoken, ToolCalled, TurnStarted, Reviewed, ProgressMade, CellExecuted)
+WORDS = (MessageSpoken, ToolCalled, TurnStarted, Reviewed, ObjectionRaised, ObjectionAnswered, ProgressMade, CellExecuted)
 """Events that repeat what a role said, or measure nothing."""
 WORD_TOOLS = ("record_plan", "review", "write_section", "build_report")
 WORD_KEYS = frozenset({"idea", "lesson", "why", "approach", "findings", "kind", "seq", "at", "call", "turn", "sha256", "code"})

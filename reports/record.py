@@ -94,6 +94,20 @@ class Round(Fact):
         return self.gain > (self.noise if self.margin is None else self.margin)
 
 
+class Objection(Fact):
+    """What the critic sent work back for, and how that was answered; `open` where the run ended before."""
+
+    id: str
+    findings: tuple[str, ...]
+    back_to: str
+    event: int
+    status: str = "open"
+    by: str = ""
+    answer: str = ""
+    evidence: tuple[str, ...] = ()
+    answered: int | None = None
+
+
 class ReviewFact(Fact):
     stage: str
     verdict: str

@@ -47,6 +47,8 @@ from team.grace import left_out, surrender, verdict
 from team.host import Host
 from team.journal import Journal
 from team.log import EventLog
+from team.models.recovering import NOTHING_SAID
+from team.objections import answered, overruled, unanswered
 from team.parsing import Parser
 from team.playbook import sections
 from team.quarantine import Quarantine
@@ -60,7 +62,7 @@ from team.sandbox.contract import Launcher
 from team.sandbox.graphics import gpus_for
 from team.sandbox.private import sweep_folders
 from team.settings import Settings
-from team.stages import MAX_TURNS_A_VISIT, Stage, State, after_turn, outcome, skip, speaker, stuck
+from team.stages import MAX_TURNS_A_VISIT, RULE_ROUNDS, SPEAKERS, Stage, State, after_turn, outcome, skip, speaker, stuck
 from team.steering import Steering
 from team.summary import summarise
 from team.telemetry import Tracer
@@ -369,6 +371,9 @@ class Conductor:
             self._cast.succeeded(model)
         self._raise_fatal()
         self._thread = [*self._thread, (role, last)][-SAID_SHOWN:]
+        if role != "critic":
+            words = "" if last == NOTHING_SAID else last
+            self.room.state = self.room.evidence.of_answer(self.room.state, lambda one: answered(one, role, self.room.done_well, words))
         self.log.append(TurnEnded(turn=self.turns, role=role, status="ok", seconds=time.perf_counter() - begun))
 
     def _raise_fatal(self) -> None:
@@ -380,6 +385,12 @@ class Conductor:
 
     def _advance(self, before: State, state: State) -> None:
         assert before.stage is not None
+        if unanswered(state.objections) and before.objections and state.turns_in_visit + 1 >= RULE_ROUNDS * len(SPEAKERS[before.stage]):
+            why = f"nobody answered it in {state.turns_in_visit + 1} turns"
+            for one in unanswered(state.objections):
+                reason = f"{one.id} of the critic was not answered: {why}, so the work goes on"
+                self.log.append(FellBack(stage=before.stage, role="critic", reason=reason, what=one.id))
+            state = self.room.evidence.of_answer(state, lambda one: overruled(one, why))
         ended = outcome(state)
         after = after_turn(state)
         if ended is None and stuck(after, by_rule=self._cast.takeover or self.settings.playbook_alone):

@@ -14,8 +14,8 @@ from tools.coverage import Coverage
 
 SCHEMA_VERSION = 5
 """2 added `run_resumed` and `run_forked`, 3 `optimism_estimated`, 4 `calls_recovered` and `repair_asked`, 5 `user_spoken`, `role_asked`,
-`run_paused`, `run_continued`, `time_added`, `approval_asked`, `approval_decided` and `constraint_added`; logs of earlier versions are read
-as they are."""
+`run_paused`, `run_continued`, `time_added`, `approval_asked`, `approval_decided`, `constraint_added`, `objection_raised` and
+`objection_answered`; logs of earlier versions are read as they are."""
 
 
 class _Event(BaseModel):
@@ -312,6 +312,28 @@ class Reviewed(_Event):
     back_to: str | None = None
 
 
+class ObjectionRaised(_Event):
+    """The critic sent work back: the stage that gets it does not end before this is answered."""
+
+    kind: Literal["objection_raised"] = "objection_raised"
+    id: str
+    stage: str
+    findings: list[str]
+    back_to: str
+
+
+class ObjectionAnswered(_Event):
+    """An objection is closed: by evidence, by a reason, or by the playbook since nobody answered it."""
+
+    kind: Literal["objection_answered"] = "objection_answered"
+    id: str
+    status: Literal["evidence", "rejected", "overruled"]
+    by: str
+    answer: str
+    evidence: list[str] = []
+    """Tools whose calls went well in the turn that answered."""
+
+
 class OptimismEstimated(_Event):
     """How much the cross-validated score of the candidate that was taken flatters it, as the best of many on the same folds."""
 
@@ -432,6 +454,8 @@ Event = Annotated[
     | CandidateScored
     | RoundEnded
     | Reviewed
+    | ObjectionRaised
+    | ObjectionAnswered
     | OptimismEstimated
     | HoldoutScored
     | FellBack

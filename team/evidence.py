@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from team.events import AttemptMade, CandidateScored, Event, FellBack, HoldoutScored, OptimismEstimated, Reviewed, RoundEnded
+from team.events import (
+    AttemptMade,
+    CandidateScored,
+    Event,
+    FellBack,
+    HoldoutScored,
+    ObjectionAnswered,
+    ObjectionRaised,
+    OptimismEstimated,
+    Reviewed,
+    RoundEnded,
+)
+from team.objections import ObjectionFact, raised, unanswered
 from team.rundir import RunDir, write_atomic
 from team.solutions import MOST_ATTEMPTS, failed, scored
 from team.stages import CandidateFact, HoldoutFact, ReviewFact, RoundFact, Stage, State
@@ -155,7 +167,9 @@ class Evidence:
                 if result["candidate"]["name"] not in {c.name for c in state.candidates}:
                     raise PredictionError("what was written to work/candidates is not there any more; submit it under another name")
             case "review":
-                update["reviews"] = [*state.reviews, self._review(state, result)]
+                update["reviews"] = [*state.reviews, fact := self._review(state, result)]
+                if fact.back_to is not None:
+                    update["objections"] = [*state.objections, self._object(state, fact)]
             case "score_holdout":
                 self._tell_optimism(state, str(result["candidate"]))
                 update["holdout"] = HoldoutFact(**result)
@@ -191,6 +205,22 @@ class Evidence:
         self._vault.check_holdout(self._run.work / "predictions" / f"{candidate}.parquet")
         unfit = {name: reason for name, reason in state.unfit.items() if name != candidate}
         return state.model_copy(update={"evaluated": [*(n for n in state.evaluated if n != candidate), candidate], "unfit": unfit})
+
+    def _object(self, state: State, review: ReviewFact) -> ObjectionFact:
+        fact = raised(state.objections, review.findings, str(review.back_to))
+        self._emit(ObjectionRaised(id=fact.id, stage=review.stage, findings=fact.findings, back_to=fact.back_to))
+        return fact
+
+    def of_answer(self, state: State, close: Callable[[ObjectionFact], ObjectionFact]) -> State:
+        """The state with its open objections closed, as far as `close` closes them."""
+        if not unanswered(state.objections):
+            return state
+        after = [close(one) if one.status == "open" else one for one in state.objections]
+        for before, now in zip(state.objections, after, strict=True):
+            if before is not now and now.status != "open":
+                told = now.model_dump(include={"id", "by", "answer", "evidence"})
+                self._emit(ObjectionAnswered(status=now.status, **told))
+        return state.model_copy(update={"objections": after})
 
     def _review(self, state: State, result: dict[str, Any]) -> ReviewFact:
         assert state.stage is not None

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from team.objections import ObjectionFact, unanswered
 from team.solutions import AttemptFact
 from tools.coverage import Coverage
 
@@ -157,6 +158,8 @@ class State(BaseModel):
     attempts: list[AttemptFact] = []
     """Models that roles wrote as code, those that failed included."""
     reviews: list[ReviewFact] = []
+    objections: list[ObjectionFact] = []
+    """Of the critic; a stage does not end while one is open."""
     dropped: dict[str, str] = {}
     """Families that are not fitted any more in this run, and why."""
     unfit: dict[str, str] = {}
@@ -197,6 +200,8 @@ def outcome(state: State) -> str | None:
     review = state.review()
     if review is not None and review.verdict == "send_back":
         return f"sent back to {review.back_to} by the critic"
+    if unanswered(state.objections):
+        return None
     match state.stage:
         case Stage.PLAN if state.planned:
             return "a plan is recorded"
@@ -244,6 +249,8 @@ def missing(state: State, role: str) -> str | None:
     if state.stage is None or outcome(state) is not None or role not in SPEAKERS[state.stage]:
         return None
     review = state.review()
+    if role != "critic" and (waiting := unanswered(state.objections)):
+        return f"{waiting[0].id} of the critic is not answered: call a tool that mends it, or say why it does not hold"
     match state.stage:
         case Stage.PLAN:
             return "`record_plan` has not recorded a plan"

@@ -100,6 +100,8 @@ class Toolroom:
         self._consequences = Consequences(host.run, evidence, record.append)
         self.tuned: list[str] = []
         """Families that were worked on in this turn: tuned, or written as code."""
+        self.done_well: list[str] = []
+        """Tools whose calls went well in this turn."""
         self._running: Running | None = None
         self._told = 0
         self._specs = registry()
@@ -132,7 +134,7 @@ class Toolroom:
         return self._record.append(event)
 
     def begin_turn(self, turn: int) -> None:
-        self.turn, self.tuned, self.lost_search = turn, [], False
+        self.turn, self.tuned, self.lost_search, self.done_well = turn, [], False, []
 
     async def call(self, role: Role, name: str, arguments: Mapping[str, Any]) -> Outcome:
         """Run one call from check to log, after those before it."""
@@ -167,7 +169,9 @@ class Toolroom:
         seconds = time.perf_counter() - start - ((self._approvals.waited_s if self._approvals else 0.0) - waited)
         searched = seconds if spec is not None and spec.searches and ran else 0.0
         self._charge(searched, outcome)
-        if outcome.status != "ok":
+        if outcome.status == "ok":
+            self.done_well.append(name)
+        else:
             self.trouble = f"{name} did not work: {outcome.last_line}"
         if outcome.result is None:  # facts stay whole: half a document of JSON is none, and models are shown them shortened
             outcome.text = cut(outcome.text)
@@ -207,6 +211,8 @@ class Toolroom:
             self.state = self.evidence.of_recorded(self.state, self._record.scored_before(before))
             outcome = self._taken_over(spec, spec.validate(arguments), outcome)
         self.state = self._consequences.state(self.state, before.tool, arguments, outcome)
+        if outcome.status == "ok":
+            self.done_well.append(before.tool)
         self._charge(before.search_seconds, outcome)
         self.emit(before)
         return outcome
