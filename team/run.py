@@ -30,6 +30,7 @@ from team.sandbox.private import sweep_folders
 from team.settings import Settings, read_settings
 from team.steering import Steering
 from team.summary import read_summary
+from tools.sources import adapter_of
 from tools.sources.spelling import spelt
 from tools.spec import InputRefused
 
@@ -227,7 +228,7 @@ def preflight(settings: Settings, clients: Clients | None = None) -> None:
         except ValueError as error:
             raise UsageError(str(error)) from None
     try:
-        spelt(settings.source)
+        adapter_of(spelt(settings.source))
     except InputRefused as error:
         raise UsageError(str(error)) from None
     _check_approval(settings)

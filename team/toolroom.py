@@ -44,6 +44,8 @@ OBSERVATION_CHARS = 12_000
 """What a role is shown of one result."""
 MOST_PROGRESS = 2_000
 """Progress of one call that is logged: the log is not the sandbox's to fill."""
+PROGRESS_EVERY_S = 0.5
+"""How often a call on the host is heard at most."""
 SEARCH_GRACE_S = 2.0
 """Beyond its own `time_s` a search call gets this long, and a twentieth of it, before the cell is interrupted."""
 SEARCH_ENDING_S = 10.0
@@ -334,6 +336,7 @@ class Toolroom:
     def _listen(self) -> threading.Event:
         """Let the host tell progress of this call, from any thread, until the event is set; from then on its telling raises."""
         loop, over, running = asyncio.get_running_loop(), threading.Event(), self._running
+        told = -math.inf
 
         def emit(facts: Mapping[str, Any]) -> None:
             if self._running is running and running is not None:
@@ -342,6 +345,10 @@ class Toolroom:
         def tell(facts: Mapping[str, Any]) -> None:
             if over.is_set():
                 raise ToolFailed("the call is over: nobody waits for it any more.")
+            nonlocal told
+            if (now := time.monotonic()) - told < PROGRESS_EVERY_S:
+                return
+            told = now
             loop.call_soon_threadsafe(emit, dict(facts))
 
         self.host.tell = tell

@@ -30,6 +30,8 @@ class DataFetched(BaseModel):
     bytes: int
     sha256: str
     licence: str | None
+    named_target: str | None = None
+    """The column that the source itself says is to be predicted."""
     format: str
     notes: list[str]
     """What was guessed, chosen or repaired when the source was read."""
@@ -57,6 +59,7 @@ def fetch_data(
         bytes=fetched.bytes,
         sha256=fetched.sha256,
         licence=fetched.licence,
+        named_target=fetched.target,
         format=told.format,
         notes=[*fetched.notes, *told.notes],
         table=[FetchedColumn(**column) for column in columns],

@@ -23,7 +23,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from team.errors import MlteamError, PrerequisiteMissing, UsageError
 from team.sandbox.image import LOCK, TORCH_LOCK, Recipe, hash_of, inputs_hash, tag, tags
-from team.sandbox.wheelhouse import Target, cache_folder, fill
+from team.sandbox.wheelhouse import Target, fill
+from tools.sources.cache import usual_cache
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -256,7 +257,7 @@ def _add(archive: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> 
 @contextmanager
 def _one_at_a_time(progress: Progress) -> Iterator[None]:
     """Wait for another build of this user to end: it fills the same wheelhouse, and its stages look like leftovers."""
-    folder = cache_folder()
+    folder = usual_cache()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "build.lock").open("w") as handle:
         try:

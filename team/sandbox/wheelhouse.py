@@ -6,7 +6,6 @@ the lock file, so that a second build fetches nothing. The lock file's hashes ar
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from team.errors import PrerequisiteMissing
 from team.sandbox.image import hash_of
+from tools.sources.cache import usual_cache
 
 _OLDEST_GLIBC = 5
 """manylinux1, the first of them, stands for glibc 2.5."""
@@ -57,7 +57,7 @@ def fill(lock: Path, target: Target, progress: Callable[[str], None]) -> Path:
     Raises:
         PrerequisiteMissing: a wheel cannot be had, because there is no network or no wheel for `target`.
     """
-    folder = cache_folder() / "wheelhouse"
+    folder = usual_cache() / "wheelhouse"
     kind = lock.stem
     full = folder / f"{kind}-{hash_of([('lock', lock.read_bytes()), ('target', repr(target).encode())])}"
     if full.is_dir():
@@ -75,11 +75,6 @@ def fill(lock: Path, target: Target, progress: Callable[[str], None]) -> Path:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return full
-
-
-def cache_folder() -> Path:
-    """Where mlteam keeps what it can fetch or make again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlteam"
 
 
 def _download(lock: Path, target: Target, folder: Path) -> None:

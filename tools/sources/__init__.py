@@ -70,9 +70,11 @@ def fetch(
     remove_tree(folder)
     folder.mkdir()
     downloads = Downloads(Cache(cache_folder()), most_bytes, progress, patience)
-    found = adapter.bring(spelling, Room(folder=folder, downloads=downloads, secrets=Secrets(), progress=progress))
+    room = Room(folder=folder, downloads=downloads, secrets=Secrets(), progress=progress)
+    found = adapter.bring(spelling, room)
     _verify(spelling, folder)
     came = [_described(path, folder, found.known) for path in sorted(folder.rglob("*")) if path.is_file()]
+    room.expect(sum(file.bytes for file in came), copies=2)
     archives = [file for file in came if unpacked(folder / file.name, folder, most_bytes, progress)]
     files = [file for file in came if file not in archives] + _beside(folder, came)
     if not files:
@@ -99,7 +101,7 @@ def adapter_of(spelling: Spelling) -> Source:
     """
     place = ADAPTERS.get(spelling.scheme.partition("+")[0])
     if place is None and "://" in spelling.address:
-        known = ", ".join(f"{name}:" for name in ADAPTERS)
+        known = ", ".join(f"{name}:" for name in ADAPTERS if name != "frame")
         raise InputRefused(f"source {spelling.text!r} has an unknown scheme; expected a file, a folder, a pattern, or one of {known}")
     if place is None and is_database(Path(spelling.address).expanduser()):
         place = ADAPTERS["sqlite"]

@@ -24,10 +24,14 @@ from tools.workspace import write_json
 VARIABLE = "MLTEAM_CACHE"
 
 
+def usual_cache() -> Path:
+    """The user's cache folder for all that mlteam keeps."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlteam"
+
+
 def cache_folder() -> Path:
     """`data/` below the folder that MLTEAM_CACHE names, or below `~/.cache/mlteam`."""
-    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlteam"
-    return Path(os.environ.get(VARIABLE) or usual).expanduser() / "data"
+    return Path(os.environ.get(VARIABLE) or usual_cache()).expanduser() / "data"
 
 
 class Cache:

@@ -103,14 +103,17 @@ class Room:
     progress: Callable[..., None]
     """Called with facts by name, as often as one likes; raises where nobody waits any more."""
 
-    def expect(self, size: int) -> None:
+    def expect(self, size: int, copies: int = 3) -> None:
         """Make sure that `size` more bytes, and the tables that a run makes of them, fit on the disk.
+
+        Args:
+            copies: how often they will lie there, beyond what does so already.
 
         Raises:
             InputRefused: saying what there is and what is needed.
         """
         # A table is kept as it came and again as train, holdout and refit tables.
-        needed, free = 3 * size + SPARE_BYTES, shutil.disk_usage(self.folder).free
+        needed, free = copies * size + SPARE_BYTES, shutil.disk_usage(self.folder).free
         if free < needed:
             raise InputRefused(
                 f"the disk of {str(self.folder.parent.parent.parent)!r} has {free / 2**20:.0f} MiB free and the run needs about"
