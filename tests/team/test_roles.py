@@ -11,6 +11,7 @@ import prompts as package  # a folder of data without code
 from team.roles import NAMES, STAGE_TOOLS, prompts_version, roles, rules, stage_text
 from team.stages import SPEAKERS, Stage
 from tools.contract import Contract
+from tools.documents import SLOTS
 from tools.families import all_names
 from tools.spec import registry
 
@@ -20,7 +21,7 @@ FACTS = {"attempts", "wish", "families", "holdout", "evaluated", "dropped", "unf
 """Keys of the briefing that prompts speak of; `test_briefing.py` checks that they are there."""
 RESULTS = {"recommended"}
 """Fields of results that prompts speak of."""
-VALUES = {"nested", "summary", "data", "method", "result", "limitations"}
+VALUES = {"nested", *SLOTS}
 
 
 def tokens(text: str) -> float:
