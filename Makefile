@@ -44,6 +44,10 @@ escape: $(VENV)/.all ## Run hostile cells in every kind of sandbox and write wha
 daemon: $(VENV)/.all ## Kill a Docker daemon under runs (one of its own, beside the machine's; takes root)
 	$(BIN)/pytest -m daemon tests/daemon
 
+.PHONY: notebooks
+notebooks: $(VENV)/.all ## Execute the example notebooks and a paused run in real kernels, and open JupyterLab where it and Chromium are there
+	$(BIN)/pytest -m notebook tests/notebook
+
 .PHONY: bench
 bench: $(VENV)/.all ## Measure what the framework costs beside models and tools, and how long requests to models get
 	$(BIN)/python -m evals.framework_cost
