@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from team import runs_cli, start_cli
+from team import chat_cli, runs_cli, start_cli
 from team.options import Json
 from team.sandbox_cli import app as sandbox_app
 from team.terminal import print_json
@@ -49,6 +49,7 @@ def tools(as_json: Json = False) -> None:
 # In the order of `mlteam --help`.
 for command in (
     start_cli.run,
+    chat_cli.chat,
     start_cli.resume,
     start_cli.fork,
     runs_cli.predict,

@@ -206,6 +206,8 @@ class Conductor:
     async def _resume(self, cut_off: CutOff) -> None:
         """Take the run up where an earlier process left it."""
         self.room.cells.keep(cut_off.is_kept)
+        if (call := cut_off.in_flight) is not None and call.tool == "seal_holdout" and not self.room.state.sealed:
+            self.vault.take_back()
         self.log.append(cut_off.event(self.room.state, self.run_dir.path))
         self.meter.usage.search_s += cut_off.lost_search_s
         if cut_off.checkpoint.events:

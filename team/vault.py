@@ -130,6 +130,10 @@ class Vault:
         write_atomic(self._run.data / "contract.json", document)
         write_atomic(self._run.contract, document)
 
+    def take_back(self) -> None:
+        """Undo a seal whose call was cut off before anybody was told of it: the call is made again, and seals the same rows."""
+        self._run.contract.unlink(missing_ok=True)
+
     def check_holdout(self, predictions: Path) -> None:
         """Check a prediction file against the contract without looking at the labels.
 
