@@ -93,8 +93,9 @@ class RecoveringClient(DelegatingClient):
             cut = reply.finish_reason == "length" and not calls and isinstance(reply.content, str)
             if cut and (problem or not reply.content):
                 problem = f"{problem}; {CUT}" if problem else CUT
-            if calls and is_repeated(calls, messages):
-                calls, written = [], written or REPEATED
+            again = [call.name for call in calls] if is_repeated(calls, messages) else []
+            if again:
+                calls = []
             if calls:
                 content = _as_calls(calls, reply.content, f"{self._role}-{len(messages)}")
                 thought = _sound(written) or reply.thought
@@ -104,8 +105,15 @@ class RecoveringClient(DelegatingClient):
             if problem is None:
                 missing = None if _tried_in_vain(messages) else self._desk.missing(self._role)
                 if missing is None or not offers:
-                    return reply.model_copy(update={"content": _sound(written) or NOTHING_SAID, "finish_reason": "stop", "usage": spent})
-                problem = f"no tool was called, and {missing}" + (f"; {CUT}" if cut else "")
+                    return reply.model_copy(
+                        update={
+                            "content": _sound(written) or (REPEATED if again else NOTHING_SAID),
+                            "finish_reason": "stop",
+                            "usage": spent,
+                        }
+                    )
+                done = f"{', '.join(again)} was called already and went well" if again else "no tool was called"
+                problem = f"{done}, and {missing}" + (f"; {CUT}" if cut else "")
             if told >= REPAIRS:
                 raise self._give_up(problem)
             told += 1

@@ -113,6 +113,16 @@ async def test_a_call_that_went_well_and_is_made_once_more_ends_the_turn(tmp_pat
         assert [event.tool for event in of(r.events, ToolReturned)] == ["record_plan"]
 
 
+async def test_a_call_that_is_made_once_more_where_another_is_missing_is_told_as_that(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris") as r:
+        r.enter(Stage.DOCUMENT)
+        section = json.dumps({"name": "write_section", "arguments": {"slot": "data", "text": "Rows."}})
+        scene = Scene(r, section, section, section, section)
+        with pytest.raises(RuntimeError, match="write_section was called already and went well, and `build_report` has not run"):
+            await scene.turn("writer")
+        assert [event.tool for event in of(r.events, ToolReturned)] == ["write_section"]
+
+
 @pytest.mark.parametrize(
     ("bad", "problem"),
     [
