@@ -38,6 +38,9 @@ def run_command(facts: RunFacts) -> str:
             value = ",".join(map(str, value))
         text = f"{value:g}s" if name == "time" and isinstance(value, (int, float)) else str(value)
         words += [f"--{name.replace('_', '-')}", text]
+    for one in facts.held:
+        if one.said and not one.refused:
+            words += ["--constraint", one.said]
     return shlex.join(words)
 
 

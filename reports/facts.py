@@ -29,6 +29,7 @@ from reports.findings import (
     last_result,
     read_skipped,
 )
+from reports.kept import Asked, Held, asked, held
 from reports.plots import Plot, list_plots
 from reports.record import (
     Attempt,
@@ -122,6 +123,10 @@ class RunFacts(Fact):
     looks: tuple[Look, ...]
     sections: dict[str, str]
     """The writer's prose by slot."""
+    held: tuple[Held, ...]
+    """What must be kept, how, and what that excluded."""
+    asked: tuple[Asked, ...]
+    """Words on calls that needed one."""
     fallbacks: tuple[Fallback, ...]
     """Where somebody else took over."""
     degradations: tuple[Fallback, ...]
@@ -264,6 +269,8 @@ def read_facts(run: Path) -> RunFacts:
             if isinstance(e, RunResumed)
         ),
         parent=next((e.parent for e in reversed(events) if isinstance(e, RunForked)), None),
+        held=held(events),
+        asked=asked(events),
         fallbacks=tuple(one for one in fallbacks if not one.what),
         degradations=tuple(one for one in fallbacks if one.what),
         models=model_uses(events),

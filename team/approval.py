@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict
 
 Policy = Literal["never", "always", "outside-only"]
 """When to ask: never, before every call, or before calls that act outside the run directory or spend more than was foreseen."""
+SPEND = "spend"
+"""Stands for a tool where models would cost more than was foreseen."""
 NOBODY = "nobody"
 """Who decided where nobody could be asked; it is no decision that lasts."""
 

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
+from team.approval import SPEND, ApprovalRequest
+from team.approvals import Approvals, refusal
 from team.casting import PLAYBOOK, members_of
 from team.errors import Diverged, MlteamError
 from team.events import FellBack, MessageSpoken, ModelCalled
@@ -44,6 +47,7 @@ class Cast:
         turn: number of the turn that is going on.
         takeover: whether the playbook has taken over the visit of the stage.
         failures: turns in a row that each model has failed.
+        approvals: a person's words, asked before more is spent than was foreseen.
     """
 
     def __init__(
@@ -56,9 +60,10 @@ class Cast:
         turn: Callable[[], int],
         takeover: bool,
         failures: dict[str, int],
+        approvals: Approvals | None = None,
     ) -> None:
         self._settings, self._clients, self._room, self._log, self._stack, self._turn = settings, clients, room, log, stack, turn
-        self.takeover, self.failures = takeover, failures
+        self.takeover, self.failures, self._approvals = takeover, failures, approvals
         self._repairs = RepairDesk(log.append, lambda: room.state, turn)
         self._groups: dict[str, Group] = {}
         self._replays: list[ReplayClient] = []
@@ -105,7 +110,7 @@ class Cast:
         """The client of a role: every model of the list is metered on its own, and what any of them answers is kept, then made usable."""
         calls = Calls(self._record_call)
         clients = {spec: self._clients(spec) for spec in members_of(model)}
-        admit = None if model == PLAYBOOK else self._admit
+        admit = None if model == PLAYBOOK else partial(self._admit, role)
         members = [
             (spec, MeteredClient(self._bounded(spec, one), role, spec, calls, self._settings.price_of(spec), admit))
             for spec, one in clients.items()
@@ -124,14 +129,37 @@ class Cast:
         bounds = bounds_of(spec, self._settings.models)
         return client if bounds is None else BoundedClient(client, bounds)
 
-    def _admit(self, tokens: int, usd: Decimal | None) -> None:
-        """Refuse a model call that the budget has no room for; the playbook goes on in its place."""
+    async def _admit(self, role: str, tokens: int, usd: Decimal | None) -> None:
+        """Refuse a model call that the budget has no room for, or a person no money; the playbook goes on in its place."""
         closing = self._closing
         try:
             self._room.meter.check_model(tokens, usd, closing=closing)
+            await self._check_foreseen(role, usd)
         except MlteamError as error:
             self._spent[closing] = str(error)
             raise
+
+    async def _check_foreseen(self, role: str, usd: Decimal | None) -> None:
+        """Ask a person, once, before models cost more than was foreseen.
+
+        Raises:
+            MlteamError: where the answer is no, or nobody could be asked.
+        """
+        foreseen, spent = self._settings.expected_cost, self._room.meter.usage.usd
+        if foreseen is None or self._approvals is None or (spent is not None and usd is not None and spent + usd <= foreseen):
+            return
+        request = ApprovalRequest(
+            call=f"{SPEND}-{self._turn()}",
+            tool=SPEND,
+            role=role,
+            stage=str(self._room.state.stage),
+            arguments={"beyond_usd": str(foreseen)},
+            outside=True,
+            what=f"have models cost more than the {foreseen} dollars that were foreseen",
+        )
+        decision = await self._approvals.word(request)
+        if not decision.allowed:
+            raise MlteamError(refusal(request, decision))
 
     @property
     def _closing(self) -> bool:

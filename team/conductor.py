@@ -61,6 +61,7 @@ from team.sandbox.choose import choose, make_launcher
 from team.sandbox.contract import Launcher
 from team.sandbox.graphics import gpus_for
 from team.sandbox.private import sweep_folders
+from team.scales import Scales
 from team.settings import Settings
 from team.stages import MAX_TURNS_A_VISIT, RULE_ROUNDS, SPEAKERS, Stage, State, after_turn, outcome, skip, speaker, stuck
 from team.steering import Steering
@@ -148,8 +149,11 @@ class Conductor:
             state=at.state,
             gate=self._hold if steering else None,
             approvals=self._approvals,
+            scales=Scales(run, self._make_launcher, lambda: self._limits, self._kernel_variables),
         )
-        self._cast = Cast(settings, clients, self.room, self.log, self._stack, lambda: self.turns, at.takeover, dict(at.failures))
+        self._cast = Cast(
+            settings, clients, self.room, self.log, self._stack, lambda: self.turns, at.takeover, dict(at.failures), self._approvals
+        )
 
     async def go(self) -> dict[str, Any]:
         """From the first stage to the last; whatever happens, the log says how it ended."""
@@ -454,7 +458,7 @@ class Conductor:
                 work=self.run_dir.work,
                 data=self.run_dir.data,
                 limits=self._limits,
-                env=device_variables(self.settings.fitted_on),
+                env=self._kernel_variables(),
                 on_event=self._kernel_changed,
                 warm=True,
             )
@@ -465,7 +469,7 @@ class Conductor:
         return self._kernel
 
     async def _cross_validate(self, name: str, code: str, time_s: float) -> Scored:
-        quarantine = Quarantine(self.run_dir, self.vault, self._make_launcher(), self._limits, self.room)
+        quarantine = Quarantine(self.run_dir, self.vault, self._make_launcher(), self._limits, self.room, self._kernel_variables())
         return await quarantine.cross_validate(name, code, time_s)
 
     def _prose(self) -> dict[str, str]:
@@ -476,6 +480,9 @@ class Conductor:
 
     def _read_source(self) -> SourceRead:
         return Parser(self.run_dir, self._make_launcher, self._limits, self._loop).read()
+
+    def _kernel_variables(self) -> dict[str, str]:
+        return device_variables(self.settings.fitted_on)
 
     def _make_launcher(self) -> Launcher:
         weights = self.settings.weights.resolve() if self.settings.weights else None

@@ -19,6 +19,8 @@ from team.stages import Stage, State
 from tools.predictions import PredictionError
 from tools.spec import ToolSpec
 
+OUT_OF_BOUNDS = "out_of_bounds"
+"""Fact of a call whose model the host measured to be too slow or too large: it cannot be scored, though its predictions are there."""
 MOST = 200
 """Degradations of one run that are put on record."""
 
@@ -62,6 +64,8 @@ class Consequences:
         if outcome.status == "ok":
             unfit = "; ".join(f"{name}: {reason}" for name, reason in state.unfit.items())
             return [(candidate, f"{candidate} takes the place of what could not be fitted on all training rows ({unfit})")] if unfit else []
+        if OUT_OF_BOUNDS in outcome.facts:
+            return []
         if candidate not in {known.name for known in state.candidates} or not self._can_be_scored(state, candidate):
             return []
         outcome.facts = {**outcome.facts, "evaluated": candidate}

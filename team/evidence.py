@@ -6,8 +6,10 @@ contract makes the call an error.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,10 +34,11 @@ from team.solutions import MOST_ATTEMPTS, failed, scored
 from team.stages import CandidateFact, HoldoutFact, ReviewFact, RoundFact, Stage, State
 from team.vault import Vault
 from tools.candidates import CANDIDATE_NAME, CODE, Candidate, standard_error
-from tools.files import list_names, read_regular
+from tools.files import list_names, open_regular, read_regular
 from tools.folds import rows_ratio
 from tools.gain import judge_gain
 from tools.optimism import most_candidates, selection_optimism
+from tools.packaging import MAX_FILE_BYTES, PIPELINE
 from tools.predictions import PredictionError
 
 if TYPE_CHECKING:
@@ -111,6 +114,9 @@ class Evidence:
         record = Candidate.model_validate_json(read_regular(folder / "candidate.json", MAX_RECORD_BYTES, self._run.work))
         if reason := self._vault.contract.constraints.refuses(record.family):
             raise PredictionError(reason)
+        inside = {member.name for member in record.members} | set(record.stack.inputs if record.stack else ())
+        if self._vault.contract.constraints.by_family and (strange := inside - {c.name for c in state.candidates}):
+            raise PredictionError(f"it is made of {', '.join(sorted(strange))}, which the host has not taken for a candidate")
         found = self._vault.out_of_fold.score(self._oof(name))
         pooled, by_fold = found.score, found.fold_scores
         if record.family == CODE and not (handed_in and handed_in.name == name and math.isclose(handed_in.score, pooled, rel_tol=1e-9)):
@@ -130,6 +136,23 @@ class Evidence:
             size_mb=record.size_mb,
             disparity=self._vault.out_of_fold.disparity(found.values),
         )
+
+    def digest_of(self, candidate: str) -> str:
+        """Of the holdout predictions and the fitted model of a candidate, as they lie there now; what is not there counts as nothing."""
+        digest = hashlib.sha256()
+        for path in (self._run.work / "predictions" / f"{candidate}.parquet", self._run.work / "fitted" / candidate / PIPELINE):
+            with suppress(OSError), open_regular(path, MAX_FILE_BYTES, inside=self._run.work) as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+            digest.update(b"\0")
+        return digest.hexdigest()
+
+    def bar_unknown(self, state: State) -> list[str]:
+        """Take no candidate from what lies there now and was not scored, as when code of a role may have written it; their names."""
+        known = {c.name for c in state.candidates} | self._rejected
+        strange = [name for name in self._names() if name not in known]
+        self._rejected |= set(strange)
+        return strange
 
     def forget(self, names: Iterable[str]) -> None:
         """Candidates of these names are new when they come again."""

@@ -29,7 +29,7 @@ from tools.sources.contract import RECORD, files_folder
 from tools.sources.frame import frame_file
 from tools.studies import FORKED, PARENT_STUDIES
 
-CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")
+CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive", "constraint")
 DECIDED_BY_THE_SPLIT = (
     *("source", "target", "task", "event", "classes", "metric", "holdout", "seed"),
     *("folds", "validation", "repeats", "window", "gap", "group", "time_column"),

@@ -97,7 +97,10 @@ class Room:
 class Quarantine:
     """Cross-validates modules for one run."""
 
-    def __init__(self, run: RunDir, vault: Vault, sandbox: str | Launcher, limits: Limits, journal: Journal) -> None:
+    def __init__(
+        self, run: RunDir, vault: Vault, sandbox: str | Launcher, limits: Limits, journal: Journal, env: Mapping[str, str] | None = None
+    ) -> None:
+        self._env = env or {}
         self._run, self._vault, self._journal = run, vault, journal
         self._sandbox, self._limits = sandbox, limits.model_copy(update={"interrupt_s": INTERRUPT_S})
 
@@ -143,7 +146,7 @@ class Quarantine:
             work.mkdir()
             await to_the_end(asyncio.to_thread(task.write, fold, data))
             sandbox = await everything.enter_async_context(AsyncExitStack())
-            opened = open_kernel(self._sandbox, work=work, data=data, limits=self._limits, on_event=on_event)
+            opened = open_kernel(self._sandbox, work=work, data=data, limits=self._limits, env=self._env, on_event=on_event)
             kernel = await sandbox.enter_async_context(opened)
             return Room(fold, work, kernel, sandbox, everything.pop_all())
 

@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from team.approval import Approve
+from team.approval import SPEND, Approve
 from team.cast import Clients
 from team.casting import PLAYBOOK, provider_of, split_specs
 from team.checkpoint import CutOff, read_cut_off
@@ -247,7 +247,7 @@ def _check_approval(settings: Settings) -> None:
     """Refuse policies for tools that there are not."""
     from tools.spec import registry
 
-    known = sorted(registry())
+    known = [*sorted(registry()), SPEND]
     if strange := [name for name in settings.approval.tools if name not in known]:
         near = difflib.get_close_matches(strange[0], known, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else "`mlteam tools` lists them."
@@ -257,9 +257,11 @@ def _check_approval(settings: Settings) -> None:
 def _check_price(settings: Settings, spec: str) -> None:
     """Refuse a limit in dollars for a model whose price nobody said."""
     free = provider_of(spec)[0] in (PLAYBOOK, "replay")
-    if settings.max_cost is not None and settings.price_of(spec) is None and not free:
+    limit = settings.max_cost if settings.max_cost is not None else settings.expected_cost
+    if limit is not None and settings.price_of(spec) is None and not free:
+        option = "--max-cost" if settings.max_cost is not None else "--expected-cost"
         raise UsageError(
-            f"--max-cost {settings.max_cost} needs the price of {spec}, which nobody said. Write it into a file that --config gives, in"
+            f"{option} {limit} needs the price of {spec}, which nobody said. Write it into a file that --config gives, in"
             f" dollars per million tokens, such as prices: {{{spec!r}: {{input: 1.25, output: 10}}}}; or use --max-tokens."
         )
 

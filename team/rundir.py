@@ -147,7 +147,7 @@ class RunDir:
 
     def sweep(self) -> None:
         """Remove what a process that was killed left half written. Nobody else may be working on the run."""
-        for path in self.path.glob(".fold-*"):
+        for path in (*self.path.glob(".fold-*"), *self.path.glob(".weigh-*")):
             remove_tree(path)
         for folder in (self.path, self.data, self.vault, self.reports, self.model, self.checkpoints, self.work):
             for path in folder.glob(".*.tmp") if folder.is_dir() and not folder.is_symlink() else ():

@@ -147,6 +147,9 @@ class Settings(BaseSettings):
     """Dollars that models may cost in all; the playbook finishes the run when they are spent. None means no limit."""
     max_tokens: int | None = Field(None, ge=1)
     """Tokens that models may take in all, input and output; None means no limit."""
+    expected_cost: Decimal | None = Field(None, gt=0)
+    """Dollars that models are foreseen to cost; before they cost more a person is asked (`spend` in `approval.tools`). None foresees
+    nothing."""
     prices: dict[str, Price] = {}
     """Dollars per million tokens by model, such as `{"openai:MODEL": {input: 1.25, output: 10}}`; without one the cost is not known."""
     sandbox: Sandbox = AutoSandbox()
@@ -320,6 +323,21 @@ def load_settings(overrides: dict[str, Any], config: Path | None = None) -> Sett
     return Settings.model_construct(**dict(layered))
 
 
+def settled(document: dict[str, Any]) -> Settings:
+    """Settings from a document that `to_yaml` or an event holds; the environment has no say.
+
+    Raises:
+        ValidationError: where it is of another version.
+    """
+
+    class Exact(Settings):
+        @classmethod
+        def settings_customise_sources(cls, settings_cls, init_settings, **_: Any):  # type: ignore[no-untyped-def,override]  # the base's sources, fewer of them
+            return (init_settings,)
+
+    return Settings.model_construct(**dict(Exact(**document)))
+
+
 def read_settings(path: Path, changes: dict[str, Any] | None = None) -> Settings:
     """The settled settings of a run, as `to_yaml` wrote them; the environment has no say.
 
@@ -330,14 +348,8 @@ def read_settings(path: Path, changes: dict[str, Any] | None = None) -> Settings
         UsageError: naming every setting that is wrong.
     """
     given = {**_read_yaml(path), **{key: value for key, value in (changes or {}).items() if value is not None}}
-
-    class Exact(Settings):
-        @classmethod
-        def settings_customise_sources(cls, settings_cls, init_settings, **_: Any):  # type: ignore[no-untyped-def,override]  # the base's sources, fewer of them
-            return (init_settings,)
-
     try:
-        return Settings.model_construct(**dict(Exact(**given)))
+        return settled(given)
     except ValidationError as error:
         raise UsageError("\n".join(_problem(detail) for detail in error.errors())) from None
 

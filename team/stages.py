@@ -166,6 +166,8 @@ class State(BaseModel):
     """Candidates that could not be fitted on all training rows, and why."""
     evaluated: list[str] = []
     """Candidates whose holdout predictions are on disk and fit the contract."""
+    digests: dict[str, str] = {}
+    """Of evaluated candidates: what predictions and model were when `evaluate` had just written them, where the contract binds families."""
     holdout: HoldoutFact | None = None
     sections: list[str] = []
     reported: bool = False

@@ -66,6 +66,9 @@ def run(
     max_cost: Annotated[
         str | None, typer.Option(help="Most dollars for models; then the playbook goes on. Their prices stand in --config.")
     ] = None,
+    expected_cost: Annotated[
+        str | None, typer.Option(metavar="USD", help="Dollars that models are foreseen to cost; you are asked before they cost more.")
+    ] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Most tokens for models, input and output; then the playbook goes on.")] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="Most milliseconds that the model may take for a single row.")] = None,
     max_size_mb: Annotated[float | None, typer.Option(help="Most MB that the saved model may take.")] = None,

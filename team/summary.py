@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+from reports.kept import asked, held
 from team.budget import Usage
 from team.checkpoint import read_checkpoint
 from team.errors import MlteamError
@@ -51,6 +52,8 @@ def summarise(run: RunDir, state: State, usage: Usage, status: str, reason: str,
         "sandbox": chosen.sandbox if chosen else None,
         "fallbacks": [e.reason for e in events if isinstance(e, FellBack) and not e.what],
         "degradations": [e.reason for e in events if isinstance(e, FellBack) and e.what],
+        "constraints": [one.model_dump(exclude={"event"}) for one in held(events)],
+        "approvals": [one.model_dump(exclude={"event"}) for one in asked(events)],
         "resumed": [e.model_dump(include={"stage", "turn", "away_s", "in_flight", "damage"}) for e in events if isinstance(e, RunResumed)],
         "forked_from": next((e.parent for e in reversed(events) if isinstance(e, RunForked)), None),
         "report": str(run.report) if run.report.exists() else None,

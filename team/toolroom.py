@@ -24,9 +24,9 @@ from team.approval import ApprovalRequest
 from team.approvals import Approvals, refusal
 from team.budget import Meter
 from team.cells import CellJournal
-from team.consequences import Consequences
+from team.consequences import OUT_OF_BOUNDS, Consequences
 from team.errors import BudgetExceeded, MlteamError, PrerequisiteMissing, SandboxUnavailable, UsageError
-from team.events import CellExecuted, Event, ProgressMade, ToolCalled, ToolReturned
+from team.events import CellExecuted, Event, FellBack, ProgressMade, ToolCalled, ToolReturned
 from team.evidence import Evidence, HandedIn
 from team.host import Host
 from team.journal import Journal
@@ -34,8 +34,10 @@ from team.outcome import Outcome
 from team.reading import from_outside, loss_of, printable, read_cell, recorded_cell
 from team.roles import Role
 from team.sandbox import CellResult, Kernel
+from team.scales import CannotTell, Scales
 from team.stages import Stage, State
 from tools.candidates import CODE
+from tools.constraints import Constraints
 from tools.predictions import PredictionError
 from tools.show import PROGRESS_MIME
 from tools.spec import InputRefused, ToolArgumentError, ToolFailed, ToolRefused, ToolSpec, registry
@@ -85,12 +87,14 @@ class Toolroom:
         state: State,
         gate: Callable[[], Awaitable[None]] | None = None,
         approvals: Approvals | None = None,
+        scales: Scales | None = None,
     ) -> None:
         """Keep what calls need.
 
         Args:
             gate: waited for before each call, where a user may hold the run.
             approvals: a person's words on calls; None asks nobody and allows everything.
+            scales: measures fitted models where the contract bounds them; None takes the kernel's word.
         """
         self.host, self.evidence, self.meter, self.cells, self.kernel = host, evidence, meter, cells, kernel
         self.state = state
@@ -104,6 +108,9 @@ class Toolroom:
         """Families that were worked on in this turn: tuned, or written as code."""
         self.done_well: list[str] = []
         """Tools whose calls went well in this turn."""
+        self._scales = scales
+        self._touched = False
+        """Whether code of a role ran in the kernel since it was started."""
         self._running: Running | None = None
         self._told = 0
         self._specs = registry()
@@ -239,8 +246,11 @@ class Toolroom:
         await self._approved(call, role, spec, values)
         self._running, self._told = Running(call, role.name, self.state.stage), 0
         try:
+            self._unchanged(spec, values)
             outcome = await (self._on_host(spec, values) if spec.where == "host" else self._in_kernel(spec, values))
+            outcome = await self._weighed(spec, values, outcome)
             outcome = self._recorded(spec, values, outcome)
+            self._seal_files(spec, values)
             self._consequences.tell(self.state, role.name, spec, values, outcome)
             self.state = self._consequences.state(self.state, spec.name, values, outcome)
             if spec.name == "submit_candidate" and outcome.status == "ok" and self.state.attempts:
@@ -356,6 +366,9 @@ class Toolroom:
 
     async def _in_kernel(self, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
         code = spec.cell(values)
+        if self._touched and not spec.free_form and self._constraints.by_family:
+            await self._begin_afresh()
+        self._touched |= spec.free_form
 
         def on_output(output: dict[str, Any]) -> None:
             facts = output.get("data", {}).get(PROGRESS_MIME)
@@ -386,6 +399,77 @@ class Toolroom:
             self.journal(spec.name, code, cell, self._typed(kernel.names) if spec.free_form else None)
             made += 1
         return cell
+
+    @property
+    def _constraints(self) -> Constraints:
+        """What the sealed contract holds models to."""
+        vault = self.host.vault
+        return vault.contract.constraints if vault.sealed else Constraints()
+
+    async def _begin_afresh(self) -> None:
+        """Throw the kernel away that code of a role ran in, since that code may have changed what tools do or left something running; and
+        take nothing for a candidate that it wrote. Where families are bound, a record says which one a candidate is."""
+        await (await self.kernel()).restart()
+        self._touched = False
+        for name in self.evidence.bar_unknown(self.state):
+            reason = f"candidate {name!r} does not count: code wrote it, and the contract binds what a model may be"
+            self._emit_degraded(name, reason)
+
+    def _emit_degraded(self, what: str, reason: str) -> None:
+        role = self._running.role if self._running else "engineer"
+        self.emit(FellBack(stage=str(self.state.stage), role=role, reason=reason[:400], what=what[:80]))
+
+    async def _weighed(self, spec: ToolSpec, values: dict[str, Any], outcome: Outcome) -> Outcome:
+        """The outcome of a fit whose model the contract bounds: with what the host measured, or an error where that is too much."""
+        if self._scales is None or outcome.result is None or spec.name not in ("evaluate", "finish") or not self._constraints.bounded:
+            return outcome
+        candidate = str(values["candidate"])
+        folder = self.host.run.work / ("model" if spec.name == "finish" else f"fitted/{candidate}")
+        try:
+            weighed = await self._scales.weigh(folder, self._constraints)
+        except CannotTell as error:
+            told = f"it cannot be measured ({error})"
+        else:
+            exceeded = self._constraints.exceeded(weighed.latency_ms, weighed.size_mb)
+            if exceeded is None:
+                measured = {"size_mb": round(weighed.size_mb, 6)}
+                if weighed.latency_ms is not None:
+                    measured["latency_ms"] = round(weighed.latency_ms, 4)
+                result = {**outcome.result, **(measured if spec.name == "evaluate" else {})}
+                return outcome.model_copy(update={"result": result, "text": json.dumps(result, ensure_ascii=False)})
+            told = f"it takes {exceeded}, as the host measured"
+        reason = f"{candidate} is left out: {told}"
+        self._emit_degraded(candidate, reason)
+        return Outcome(status="error", text=f"{reason}. Hand over another candidate.", facts={OUT_OF_BOUNDS: candidate})
+
+    def _seal_files(self, spec: ToolSpec, values: Mapping[str, Any]) -> None:
+        """Remember what trusted code has just written of a candidate, where it matters what that is."""
+        candidate = str(values.get("candidate"))
+        if spec.name == "evaluate" and self._constraints.by_family and candidate in self.state.evaluated:
+            digests = {**self.state.digests, candidate: self.evidence.digest_of(candidate)}
+            self.state = self.state.model_copy(update={"digests": digests})
+
+    def _unchanged(self, spec: ToolSpec, values: Mapping[str, Any]) -> None:
+        """Refuse to score or package what is not what `evaluate` wrote.
+
+        Raises:
+            ToolRefused: naming the candidate.
+        """
+        if not self._constraints.by_family or spec.name not in ("evaluate", "score_holdout", "package_model"):
+            return
+        if spec.name == "evaluate":
+            if (name := str(values["candidate"])) not in {c.name for c in self.state.candidates}:
+                raise ToolRefused(f"the host has scored no candidate {name!r}; train it with the tools, so that it is known what it is.")
+            return
+        final = self.state.holdout
+        candidate = str(values.get("candidate") or (final.candidate if final else ""))
+        if spec.name == "package_model" and not values.get("as_scored"):
+            return
+        if self.state.digests.get(candidate) != self.evidence.digest_of(candidate):
+            raise ToolRefused(
+                f"what `evaluate` wrote of {candidate!r} has been changed since, and the contract binds what a model may be:"
+                f" evaluate({candidate!r}) again."
+            )
 
     def _typed(self, names: list[str]) -> list[str]:
         """Variables that a role made, without what the cells of tools import."""

@@ -20,10 +20,13 @@ from team.log import EventLog
 from team.parsing import read_here
 from team.quarantine import Quarantine
 from team.sandbox import Kernel, Limits, open_kernel
+from team.sandbox.choose import make_launcher
+from team.scales import Scales
 from team.stages import Stage, State
 from team.toolroom import Toolroom
 from team.vault import Vault
 from tests.hosting import Hosting
+from tools.device import device_variables
 from tools.submission import Scored
 
 
@@ -49,6 +52,8 @@ class Rooming:
         self.log.subscribe(self.events.append)
         self.meter = Meter(Budget(search_s=search_s, trials=trials))
         self._stack, self._kernel, self._sandbox = stack, None, sandbox
+        self._limits = Limits(memory_mb=self.hosting.settings.memory_mb)
+        self._env = device_variables(self.hosting.settings.fitted_on)
         vault = Vault(self.run)
         self.room = Toolroom(
             host=Host(
@@ -61,6 +66,7 @@ class Rooming:
             kernel=self._open,
             state=State(),
             approvals=Approvals(self.hosting.settings.approval, approve, self.log.append),
+            scales=Scales(self.run, lambda: make_launcher(sandbox), lambda: self._limits, lambda: self._env),
         )
 
     def enter(self, stage: Stage, **facts: Any) -> None:
@@ -71,12 +77,12 @@ class Rooming:
 
     async def _open(self) -> Kernel:
         self._kernel = self._kernel or await self._stack.enter_async_context(
-            open_kernel(self._sandbox, work=self.run.work, data=self.run.data)
+            open_kernel(self._sandbox, work=self.run.work, data=self.run.data, limits=self._limits, env=self._env)
         )
         return self._kernel
 
     async def _cross_validate(self, name: str, code: str, time_s: float) -> Scored:
-        quarantine = Quarantine(self.run, self.hosting.vault, self._sandbox, Limits(), self.room)
+        quarantine = Quarantine(self.run, self.hosting.vault, self._sandbox, self._limits, self.room, self._env)
         return await quarantine.cross_validate(name, code, time_s)
 
 

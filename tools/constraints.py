@@ -51,6 +51,11 @@ class Constraints(BaseModel):
         return self.max_latency_ms is not None or self.max_size_mb is not None
 
     @property
+    def by_family(self) -> bool:
+        """Whether models of some families are out, so that it matters what a candidate truly is."""
+        return bool(self.families or self.interpretable or self.monotone or [name for name in self.without if name not in INSTEAD])
+
+    @property
     def binding(self) -> bool:
         return self != Constraints()
 

@@ -17,6 +17,7 @@ from tools.deadline import Deadline
 from tools.families.fitted import Fitted, FittedMedian
 from tools.preparation import Preparation, every_column, load_preparation
 from tools.problem import Problem, load_problem
+from tools.spec import ToolRefused
 from tools.stack import Stack
 from tools.stacking import FittedStack
 from tools.tables import TableError
@@ -158,6 +159,12 @@ def members_of(space: Workspace, candidate: Candidate) -> list[tuple[Candidate, 
     return [(load_candidate(space, name), weights.get(name, 0.0)) for name in dict.fromkeys([*weights, *asked])]
 
 
+def _check_family(record: Candidate, problem: Problem) -> None:
+    """Refuse what the contract bars, whatever a record that lies in the work folder has become since it was scored."""
+    if reason := problem.contract.constraints.refuses(record.family):
+        raise ToolRefused(f"{record.name!r} is a model of {record.family}: {reason}.")
+
+
 def fit_model(
     space: Workspace, candidate: Candidate, problem: Problem, deadline: Deadline, *, attempts: Attempts | None = None, after: Any = None
 ) -> FittedModel:
@@ -180,6 +187,7 @@ def fit_model(
     costs = [max(0.05, part[0].fit_seconds) for part in parts]
     members = []
     for i, (record, weight) in enumerate(parts):
+        _check_family(record, problem)
         share = deadline.share(deadline.remaining() * costs[i] / sum(costs[i:]))
         most_s = PATIENCE * deadline.remaining() + PATIENCE_S
         with attempts.fitting(record.spec, most_s) if attempts else nullcontext():

@@ -15,7 +15,8 @@ from tools.host import HostContext
 from tools.spec import ToolRefused, tool
 from tools.workspace import write_json
 
-PACKAGE_FILES = ("pipeline.joblib", "model.json")
+PIPELINE = "pipeline.joblib"
+PACKAGE_FILES = (PIPELINE, "model.json")
 """What `finish` leaves in `work/model/`, and `evaluate` in `work/fitted/<candidate>/`. Nothing else is taken from there."""
 INTERVALS_FILE = "intervals.json"
 """What the host learnt of intervals around predicted values, and adds."""

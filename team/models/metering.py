@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -40,7 +40,7 @@ class ModelCall:
 
 
 Record = Callable[[ModelCall], None]
-Admit = Callable[[int, Decimal | None], None]
+Admit = Callable[[int, Decimal | None], Awaitable[None]]
 REPLY_TOKENS = 400
 """What an answer is expected to take."""
 CHARS_A_TOKEN = 4
@@ -73,7 +73,7 @@ class MeteredClient(DelegatingClient):
     async def create(self, messages: Sequence[LLMMessage], **options: Any) -> CreateResult:
         if self._admit is not None:
             tokens = expected_tokens(messages, options.get("tools", ()))
-            self._admit(tokens + REPLY_TOKENS, self._price.of(tokens, REPLY_TOKENS) if self._price is not None else None)
+            await self._admit(tokens + REPLY_TOKENS, self._price.of(tokens, REPLY_TOKENS) if self._price is not None else None)
         start = time.perf_counter()
         try:
             result = await cancellable(self._inner.create(messages, **options), options.get("cancellation_token"))

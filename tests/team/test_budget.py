@@ -70,7 +70,14 @@ def test_a_limit_in_dollars_needs_prices(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limit", [{"max_tokens": 1}, {"max_cost": "0.0001", "prices": {"openai:big": {"input": 10, "output": 10}}}])
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"max_tokens": 1},
+        {"max_cost": "0.0001", "prices": {"openai:big": {"input": 10, "output": 10}}},
+        {"expected_cost": "0.0001", "prices": {"openai:big": {"input": 10, "output": 10}}},
+    ],
+)
 def test_the_playbook_finishes_a_run_whose_models_may_cost_no_more(tmp_path: Path, limit: dict[str, Any]) -> None:
     never_asked = ScriptedClient([])
     given = {
@@ -86,6 +93,10 @@ def test_the_playbook_finishes_a_run_whose_models_may_cost_no_more(tmp_path: Pat
     summary = start(settings, clients=lambda spec: PlaybookClient() if spec == "playbook" else never_asked)
     assert summary["status"] == "done"
     assert not never_asked.requests
-    told = [why for why in summary["fallbacks"] if "limit reached" in why]
+    told = [
+        why
+        for why in summary["fallbacks"]
+        if "limit reached" in why or "more than the 0.0001 dollars that were foreseen: nobody could be asked" in why
+    ]
     assert len(told) == 2, "once in the search, once when documents are written"
     assert all("the playbook goes on from here" in why for why in told)
