@@ -16,7 +16,7 @@ from tests.notebook.lab import TOKEN, browser, jupyter_lab, obstacle
 pytestmark = [pytest.mark.notebook, pytest.mark.skipif(obstacle() is not None, reason=str(obstacle()))]
 WITHIN_S = 300
 READY = """(kernel => kernel?.connectionStatus === 'connected' && kernel?.status === 'idle')(
-  window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel)"""
+  [...(window.jupyterapp?.shell?.widgets('main') ?? [])].find(shown => shown.sessionContext)?.sessionContext.session?.kernel)"""
 """Whether the notebook's kernel can be asked; before that JupyterLab asks the user which one is meant."""
 COLOURS = """(() => {
   const shown = document.querySelector('.mlteam');
