@@ -63,7 +63,7 @@ from team.sandbox.graphics import gpus_for
 from team.sandbox.private import sweep_folders
 from team.scales import Scales
 from team.settings import Settings
-from team.stages import MAX_TURNS_A_VISIT, RULE_ROUNDS, SPEAKERS, Stage, State, after_turn, outcome, skip, speaker, stuck
+from team.stages import ROUNDS, SPEAKERS, Stage, State, after_turn, most_turns, outcome, skip, speaker, stuck
 from team.steering import Steering
 from team.summary import summarise
 from team.telemetry import Tracer
@@ -391,7 +391,7 @@ class Conductor:
 
     def _advance(self, before: State, state: State) -> None:
         assert before.stage is not None
-        if unanswered(state.objections) and before.objections and state.turns_in_visit + 1 >= RULE_ROUNDS * len(SPEAKERS[before.stage]):
+        if unanswered(state.objections) and before.objections and state.turns_in_visit + 1 >= ROUNDS * len(SPEAKERS[before.stage]):
             why = f"nobody answered it in {state.turns_in_visit + 1} turns"
             for one in unanswered(state.objections):
                 reason = f"{one.id} of the critic was not answered: {why}, so the work goes on"
@@ -399,10 +399,10 @@ class Conductor:
             state = self.room.evidence.of_answer(state, lambda one: overruled(one, why))
         ended = outcome(state)
         after = after_turn(state)
-        if ended is None and stuck(after, by_rule=self._cast.takeover or self.settings.playbook_alone):
+        if ended is None and stuck(after):
             if self._cast.model(speaker(before)) != PLAYBOOK:
                 self._cast.takeover = True
-                reason = f"{MAX_TURNS_A_VISIT} turns brought no fact that ends the stage"
+                reason = f"{most_turns(before.stage)} turns brought no fact that ends the stage"
                 self.log.append(FellBack(stage=before.stage, role=speaker(before), reason=reason))
                 after = after.model_copy(update={"turns_in_visit": 0})
             else:

@@ -18,10 +18,10 @@ MAX_ROUNDS = 5
 """Rounds of the optimise loop."""
 MAX_SEND_BACKS = 2
 """How often the critic may send work back in a run."""
-MAX_TURNS_A_VISIT = 6
-"""Turns after which a stage that has no facts to end on is given to the playbook, or fails the run."""
-RULE_ROUNDS = 2
-"""Rounds of a stage's speakers after which it is given up when the playbook alone has spoken."""
+MOST_OPTIMISE_TURNS = 6
+"""Turns of the optimise loop after which it is given to the playbook, or ended."""
+ROUNDS = 2
+"""Rounds of a stage's speakers after which a stage that has no facts to end on is given to the playbook, or fails the run."""
 
 
 class Stage(StrEnum):
@@ -280,16 +280,18 @@ def missing(state: State, role: str) -> str | None:
     return None
 
 
-def stuck(state: State, *, by_rule: bool = False) -> bool:
-    """Whether the stage has had its turns without the facts that end it.
+def most_turns(stage: Stage) -> int:
+    """Turns that a visit of a stage may take without the facts that end it.
 
-    Args:
-        by_rule: whether the playbook has spoken in this visit alone. What did not work twice with it will not work the third
-            time; a round of the optimise loop that is not the last one is none that did not work.
+    What did not work twice with a role, each time with its repairs, will not work the third time; a round of the optimise loop that
+    is not the last one is none that did not work.
     """
-    if by_rule and state.stage is not None and state.stage is not Stage.OPTIMISE:
-        return state.turns_in_visit >= RULE_ROUNDS * len(SPEAKERS[state.stage])
-    return state.turns_in_visit >= MAX_TURNS_A_VISIT
+    return MOST_OPTIMISE_TURNS if stage is Stage.OPTIMISE else ROUNDS * len(SPEAKERS[stage])
+
+
+def stuck(state: State) -> bool:
+    """Whether the stage has had its turns without the facts that end it."""
+    return state.stage is not None and state.turns_in_visit >= most_turns(state.stage)
 
 
 def after_turn(state: State) -> State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict
@@ -73,6 +74,8 @@ class PreparationResult(BaseModel):
     file: str
     preparers: list[str] = []
     """Names of the preparers that models get their columns from."""
+    not_there: list[str] = []
+    """Names to be left out that no column has: those are out already."""
 
 
 @tool(where="kernel", timeout_s=600)
@@ -111,6 +114,7 @@ def prepare(
         dropped=preparation.dropped,
         file=f"preparations/{name}.json",
         preparers=preparers,
+        not_there=[name for name in drop if name not in {column.name for column in problem.schema.columns}],
     )
 
 
@@ -151,12 +155,13 @@ def choose_columns(problem: Problem, *, name: str, drop: list[str], text: bool, 
     """Decide column by column, from the training rows.
 
     Raises:
-        ToolRefused: when `drop` names columns that are not there, or nothing would be left.
+        ToolRefused: when `drop` names a column that is not there but is spelled like one that is, or nothing would be left.
     """
     known = [column.name for column in problem.schema.columns]
-    strange = [column for column in drop if column not in known]
-    if strange:
-        raise ToolRefused(f"no column {', '.join(map(repr, strange))}; columns: {', '.join(known[:60])}.")
+    for asked in drop:
+        # What is spelled like no column is none to be left out, and there is nothing that the caller may have meant.
+        if asked not in known and (near := get_close_matches(asked, known, n=3)):
+            raise ToolRefused(f"no column {asked!r}; there is {', '.join(map(repr, near))}.")
     forecast = problem.contract.forecast
     if forecast and (keys := [column for column in drop if column in forecast.keys]):
         raise ToolRefused(f"{', '.join(map(repr, keys))} says which moment of which series a row is, and stays. Leave it out of `drop`.")

@@ -48,10 +48,16 @@ def test_the_group_column_is_left_out(open_workspace: Open) -> None:
     assert list(reasons(prepare())) == ["g"]
 
 
+def test_what_is_not_there_is_out_already(open_workspace: Open) -> None:
+    open_workspace("wine")
+    found = prepare(drop=["target", "id"])
+    assert (found.not_there, found.dropped, found.columns_used) == (["target", "id"], [], 13)
+
+
 def test_refusals(open_workspace: Open) -> None:
     columns = open_workspace("wine").contract.features
-    with pytest.raises(ToolRefused, match="no column 'nope'"):
-        prepare(drop=["nope"])
+    with pytest.raises(ToolRefused, match="no column 'flavonoids'; there is 'flavanoids'"):
+        prepare(drop=["flavonoids"])
     with pytest.raises(ToolRefused, match="lower-case"):
         prepare("../x")
     with pytest.raises(ToolRefused, match="no column is left"):
