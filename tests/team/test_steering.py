@@ -14,7 +14,7 @@ from team.briefing import USER_MARK, brief
 from team.budget import Limits, Meter
 from team.checkpoint import read_checkpoint
 from team.errors import Interrupted
-from team.events import Event, ModelCalled, RunContinued, RunPaused, TimeAdded, ToolCalled, ToolReturned, TurnEnded, TurnStarted, UserSpoken
+from team.events import Event, ModelCalled, RunContinued, RunPaused, TimeAdded, TurnEnded, TurnStarted, UserSpoken
 from team.log import read_events
 from team.run import aresume, astart
 from team.rundir import RunDir, list_runs
@@ -114,28 +114,3 @@ def test_without_words_a_briefing_is_what_it_was_and_the_last_words_are_shown() 
     assert USER_MARK not in briefing()
     assert json.loads(_quoted(briefing(*"abcdefgh"))) == list("cdefgh")
     assert briefing("a").replace(f'{USER_MARK} ["a"]\n\n', "") == briefing()
-
-
-async def test_a_run_that_is_stopped_while_it_seals_seals_again(tmp_path: Path) -> None:
-    """The tool works in a thread, which cannot be cancelled: it may go on to its end when nobody hears of it any more."""
-
-    class Stop(Scene):
-        def __call__(self, event: Event) -> None:
-            super().__call__(event)
-            if isinstance(event, ToolCalled) and event.tool == "seal_holdout":
-                self.steering.stop()
-
-    settings = load_settings({"source": "sklearn:iris", "out": tmp_path, "time": "30s", "trials": 0, "sandbox": "unsafe-local"})
-    first = Stop(stop_in=99)
-    first.steering.go_on()
-    going = asyncio.create_task(astart(settings, [first], steering=first.steering))
-    await asyncio.wait_for(first.paused.wait(), 120)
-    first.steering.go_on()
-    with pytest.raises(Interrupted):
-        await asyncio.wait_for(going, 120)
-    (run,) = list_runs(tmp_path)
-    run.contract.write_text("{}")  # as the thread leaves it that nobody hears of
-    second = Scene(stop_in=3)
-    with pytest.raises(Interrupted):
-        await asyncio.wait_for(aresume(run, subscribers=[second], steering=second.steering), 120)
-    assert [(e.tool, e.status) for e in second.events if isinstance(e, ToolReturned)] == [("fetch_data", "ok"), ("seal_holdout", "ok")]
