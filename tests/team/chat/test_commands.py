@@ -81,7 +81,7 @@ def test_every_command_has_a_help_of_one_sentence_or_two() -> None:
         *("/plan", "/status", "/leaderboard", "/why", "/cost", "/budget", "/pause", "/resume", "/undo", "/fork", "/constraint", "/ask"),
         *("/approve", "/reject", "/show", "/open", "/save", "/help", "/quit"),
     }
-    assert all(10 < len(one.help) < 300 for one in COMMANDS.values())
+    assert all(10 <= len(one.help) < 300 and one.help.endswith(".") for one in COMMANDS.values())
 
 
 async def test_a_conversation_is_written_as_plain_text(told: Told, tmp_path: Path) -> None:
