@@ -142,6 +142,8 @@ async def browser(address: str, *, width: int = 1280, height: int = 1600) -> Asy
             yield page
         finally:
             connection.close()
+            while await connection.read_message() is not None:  # the last is None, and then its socket is closed
+                pass
 
 
 async def _debugging_port(file: Path, process: subprocess.Popen[bytes]) -> int:
