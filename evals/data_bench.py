@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,8 @@ def as_table(results: Sequence[dict[str, Any]]) -> str:
     for r in results:
         rate, peak = r["bytes"] / r["seconds"] / 1e6, r["peak"] / 2**20
         lines.append(f"| {r['size']} | {r['rows']:,} | {r['name']} | {r['seconds']:.2f} | {rate:.0f} | {peak:,.0f} MiB |")
-    versions = ", ".join(f"{name} {version(name)}" for name in ("pandas", "pyarrow", "polars", "duckdb"))
+    there = [name for name in ("pandas", "pyarrow", "polars", "duckdb") if find_spec(name)]
+    versions = ", ".join(f"{name} {version(name)}" for name in there)
     return "\n".join([*lines, "", f"Python {platform.python_version()}, {versions}."])
 
 

@@ -212,7 +212,7 @@ def test_the_notebook_api_reads_a_run(penguins: tuple[dict[str, Any], RunDir]) -
     predicted = result.predict(rows, sandbox="unsafe-local")
     assert list(predicted.index) == [5, 3]
     assert set(predicted["prediction"]) <= {"MALE", "FEMALE"}
-    assert "holdout" in result._repr_html_()
+    assert "sealed rows" in result._repr_html_()
 
 
 def test_predict_refuses_rows_without_the_columns_and_leaves_no_file(penguins: tuple[dict[str, Any], RunDir], tmp_path: Path) -> None:
