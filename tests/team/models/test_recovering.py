@@ -261,7 +261,9 @@ def test_a_model_that_only_talks_leaves_each_step_to_the_playbook_and_the_run_en
         Settings(
             source="sklearn:iris",
             target="target",
-            time=5,
+            time=30,
+            families=["linear"],  # quick on any machine, so that every step comes to its fact
+            trials=1,
             out=tmp_path,
             model="openai:talker@http://h/v1",
             sandbox={"kind": "unsafe-local"},
