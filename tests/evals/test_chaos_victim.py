@@ -65,6 +65,6 @@ print(json.dumps([wait_for_orphans(False, set(), 0.2)[0], wait_for_orphans(False
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     first, then = json.loads(done.stdout)
-    assert len(first) == 1
-    assert "a daemon" in first[0]
+    assert first, "nobody was found"
+    assert all("a daemon" in one for one in first), "on a busy machine those between may not have gone yet"
     assert then == []
