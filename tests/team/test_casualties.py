@@ -178,7 +178,7 @@ def test_a_table_that_is_large_for_its_sandbox_is_learnt_all_the_same(tmp_path: 
     table = pd.DataFrame(rng.normal(size=(150_000, 20)), columns=[f"x{i}" for i in range(20)])
     strength = table["x0"] + table["x1"] * table["x2"] + 0.5 * rng.normal(size=len(table))
     table.assign(target=np.where(strength > 0, "yes", "no")).to_parquet(tmp_path / "table.parquet")
-    sandbox = {**ONE_CORE, "memory_mb": 300}
+    sandbox = {**ONE_CORE, "memory_mb": 330}
     summary, run = run_with({}, tmp_path, tmp_path / "table.parquet", sandbox=sandbox, time="25s", trials=None)
     assert (summary["status"], summary["fallbacks"]) == ("done", [])
     assert summary["model"] != "dummy-1"
