@@ -243,3 +243,15 @@ def test_what_leaves_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match="constraints take every column away"):
         hosting.vault.narrow(everything)
     assert _shown(hosting) == {"age", "area", "notes", "sex", "y"}
+
+
+def test_a_seal_that_was_cut_off_is_made_again_with_the_same_rows(tmp_path: Path) -> None:
+    h = Hosting(tmp_path / "runs", "sklearn:breast_cancer", target="target")
+    fetch_data(h.host)
+    seal_holdout(h.host)
+    contract, labels = h.run.contract.read_bytes(), (h.run.vault / "holdout_labels.parquet").read_bytes()
+    h.vault.take_back()
+    assert not h.vault.sealed
+    seal_holdout(h.host)
+    assert h.run.contract.read_bytes() == contract
+    assert (h.run.vault / "holdout_labels.parquet").read_bytes() == labels
