@@ -39,14 +39,32 @@ def lines(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in found]
 
 
+def log_size(run: Path) -> int:
+    log = run / "events.jsonl"
+    return log.stat().st_size if log.exists() else -1
+
+
 def follow(process: subprocess.Popen[str], out: Path, moment: Callable[[dict[str, Any]], bool]) -> Path:
     """Wait until a moment stands in the log of the only run in `out`."""
+    return _wait(process, out, moment, {})
+
+
+def follow_on(process: subprocess.Popen[str], run: Path, before: int, moment: Callable[[dict[str, Any]], bool]) -> Path:
+    """Wait until a resumed run has written something, and a moment stands in its log.
+
+    Args:
+        before: bytes of the log before the process began. A run that was stopped may have come to the next moment
+            while it ended; a signal to a process that has written nothing would strike it before it can answer.
+    """
+    return _wait(process, run.parent, moment, {run.name: before})
+
+
+def _wait(process: subprocess.Popen[str], out: Path, moment: Callable[[dict[str, Any]], bool], stale: dict[str, int]) -> Path:
     until, seen = time.monotonic() + LONGEST_S, -1
     while True:
         for run in out.glob("*/"):
-            log = run / "events.jsonl"
-            size = log.stat().st_size if log.exists() else -1
-            if size == seen:
+            size = log_size(run)
+            if size in (seen, stale.get(run.name)):
                 continue
             seen = size
             if any(moment(event) for event in lines(run)):

@@ -23,7 +23,7 @@ from team.rundir import RunDir
 from team.settings import load_settings
 from team.summary import read_summary
 from team.vault import Vault
-from tests.team.commands import command, follow, lines, running
+from tests.team.commands import command, follow, follow_on, lines, log_size, running
 
 pytestmark = pytest.mark.slow
 SETTINGS: dict[str, Any] = {
@@ -48,8 +48,9 @@ KILLED_AT = (
 
 def interrupt(out: Path, words: list[str], moment: Any, number: int) -> tuple[Path, int, str]:
     """Run a command until a moment, send it a signal, and wait for its end; no process of it may be left."""
+    known = {run: log_size(run) for run in out.glob("*/")}
     with running(words) as process:
-        run = follow(process, out, moment)
+        run = follow_on(process, *known.popitem(), moment) if known else follow(process, out, moment)
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
         _, err = process.communicate(timeout=120)
