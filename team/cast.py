@@ -16,6 +16,7 @@ from team.casting import PLAYBOOK, members_of
 from team.errors import Diverged, MlteamError
 from team.events import FellBack, MessageSpoken, ModelCalled
 from team.group import Group
+from team.guidance import Terms
 from team.journal import Journal, KeptAnswers
 from team.models.bounding import BoundedClient, bounds_of
 from team.models.fallback import FallbackClient
@@ -27,6 +28,7 @@ from team.roles import NAMES
 from team.settings import Settings
 from team.stages import Stage
 from team.toolroom import Toolroom
+from tools.candidates import CODE
 
 if TYPE_CHECKING:
     from autogen_core.models import ChatCompletionClient
@@ -64,7 +66,7 @@ class Cast:
     ) -> None:
         self._settings, self._clients, self._room, self._log, self._stack, self._turn = settings, clients, room, log, stack, turn
         self.takeover, self.failures, self._approvals = takeover, failures, approvals
-        self._repairs = RepairDesk(log.append, lambda: room.state, turn)
+        self._repairs = RepairDesk(log.append, lambda: room.state, turn, self._terms)
         self._groups: dict[str, Group] = {}
         self._replays: list[ReplayClient] = []
         self._spent: dict[bool, str] = {}
@@ -171,6 +173,13 @@ class Cast:
 
     def _spoken(self, role: str, text: str) -> None:
         self._log.append(MessageSpoken(turn=self._turn(), role=role, text=text))
+
+    def _terms(self) -> Terms:
+        host = self._room.host
+        if not host.vault.sealed:
+            return Terms()
+        contract, refused = host.vault.contract, host.wish.constraints.refuses(CODE)
+        return Terms(contract.direction == "maximize", "" if refused else contract.predicts, self._room.meter.search_left_s)
 
     def _record_call(self, call: ModelCall) -> None:
         self._room.meter.charge_model(call.input_tokens, call.output_tokens, call.usd)

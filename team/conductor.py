@@ -150,6 +150,7 @@ class Conductor:
             gate=self._hold if steering else None,
             approvals=self._approvals,
             scales=Scales(run, self._make_launcher, lambda: self._limits, self._kernel_variables),
+            writes_models=not settings.playbook_alone,
         )
         self._cast = Cast(
             settings, clients, self.room, self.log, self._stack, lambda: self.turns, at.takeover, dict(at.failures), self._approvals

@@ -100,7 +100,7 @@ class Group:
             AssistantAgent(
                 name,
                 model_client=self._clients[name],
-                workbench=RoleWorkbench(role, self._room),
+                workbench=RoleWorkbench(role, self._room, short=self._short),
                 model_context=BriefingContext(short=self._short),
                 system_message=role.system_message,
                 description=role.title,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from team.events import CallsRecovered, Event, RepairAsked
+from team.guidance import Terms, example, invitation
 from team.stages import State, missing
 
 MOST_CHARS = 300
@@ -18,14 +20,23 @@ class RepairDesk:
         emit: appends an event to the log.
         state: where the run stands.
         turn: number of the turn that is going on.
+        terms: what contract and budget say now.
     """
 
-    def __init__(self, emit: Callable[[Event], Event], state: Callable[[], State], turn: Callable[[], int]) -> None:
-        self._emit, self._state, self._turn = emit, state, turn
+    def __init__(
+        self, emit: Callable[[Event], Event], state: Callable[[], State], turn: Callable[[], int], terms: Callable[[], Terms] = Terms
+    ) -> None:
+        self._emit, self._state, self._turn, self._terms = emit, state, turn, terms
         self._given_up: str | None = None
 
     def missing(self, role: str) -> str | None:
         return missing(self._state(), role)
+
+    def example(self, role: str) -> tuple[str, dict[str, Any]] | None:
+        return example(self._state(), role, self._terms())
+
+    def invitation(self, role: str) -> str | None:
+        return invitation(self._state(), role, self._terms())
 
     def recovered(self, role: str, tools: list[str], form: str) -> None:
         self._emit(CallsRecovered(turn=self._turn(), role=role, tools=tools, form=form))

@@ -28,6 +28,7 @@ from team.consequences import OUT_OF_BOUNDS, Consequences
 from team.errors import BudgetExceeded, MlteamError, PrerequisiteMissing, SandboxUnavailable, UsageError
 from team.events import CellExecuted, Event, FellBack, ProgressMade, ToolCalled, ToolReturned
 from team.evidence import Evidence, HandedIn
+from team.guidance import own_share
 from team.host import Host
 from team.journal import Journal
 from team.outcome import Outcome
@@ -88,6 +89,7 @@ class Toolroom:
         gate: Callable[[], Awaitable[None]] | None = None,
         approvals: Approvals | None = None,
         scales: Scales | None = None,
+        writes_models: bool = False,
     ) -> None:
         """Keep what calls need.
 
@@ -95,6 +97,7 @@ class Toolroom:
             gate: waited for before each call, where a user may hold the run.
             approvals: a person's words on calls; None asks nobody and allows everything.
             scales: measures fitted models where the contract bounds them; None takes the kernel's word.
+            writes_models: whether language models play, which are to have time for a model of their own.
         """
         self.host, self.evidence, self.meter, self.cells, self.kernel = host, evidence, meter, cells, kernel
         self.state = state
@@ -108,7 +111,7 @@ class Toolroom:
         """Families that were worked on in this turn: tuned, or written as code."""
         self.done_well: list[str] = []
         """Tools whose calls went well in this turn."""
-        self._scales = scales
+        self._scales, self._writes_models = scales, writes_models
         self._touched = False
         """Whether code of a role ran in the kernel since it was started."""
         self._running: Running | None = None
@@ -239,10 +242,11 @@ class Toolroom:
             raise ToolRefused(
                 f"{name!r} is no tool of the {role.name} in stage {self.state.stage}; there are: {', '.join(sorted(allowed))}."
             )
-        values = spec.validate({**arguments, **self._wished(spec)})
+        strays = spec.strays(arguments)
+        values = spec.validate({**{key: value for key, value in arguments.items() if key not in strays}, **self._wished(spec)})
         if spec.searches:
             self.meter.check_search()
-            values = self._within_budget(values)
+            values = self._within_budget(spec, values)
         await self._approved(call, role, spec, values)
         self._running, self._told = Running(call, role.name, self.state.stage), 0
         try:
@@ -255,6 +259,9 @@ class Toolroom:
             self.state = self._consequences.state(self.state, spec.name, values, outcome)
             if spec.name == "submit_candidate" and outcome.status == "ok" and self.state.attempts:
                 outcome.text = json.dumps({**(outcome.result or {}), "lesson": self.state.attempts[-1].lesson}, ensure_ascii=False)
+            if strays and outcome.result is not None:
+                said = f"{spec.name} has no argument {', '.join(repr(name[:60]) for name in strays[:6])}"
+                outcome.text = json.dumps({**outcome.result, "left_out": said}, ensure_ascii=False)
             return outcome
         finally:
             self._running = None
@@ -309,10 +316,11 @@ class Toolroom:
         fixed = {"sampler": wish.sampler, "pruner": wish.pruner, "objectives": weighed}
         return {name: value for name, value in fixed.items() if value}
 
-    def _within_budget(self, values: dict[str, Any]) -> dict[str, Any]:
+    def _within_budget(self, spec: ToolSpec, values: dict[str, Any]) -> dict[str, Any]:
         left = self.meter.trials_left
         if "time_s" in values:
-            values["time_s"] = round(min(float(values["time_s"]), self.meter.search_left_s), 2)
+            share = own_share(self.state, spec.name) if self._writes_models else 1.0
+            values["time_s"] = round(min(float(values["time_s"]), share * self.meter.search_left_s), 2)
         if left is not None and "trials" in values:
             if left == 0:
                 raise BudgetExceeded("trials", self.meter.usage.trials, self.meter.limits.trials or 0, "trials")

@@ -13,6 +13,7 @@ from typing import Any
 from autogen_core import CancellationToken
 from autogen_core.tools import ParametersSchema, TextResultContent, ToolResult, ToolSchema, Workbench
 
+from team.guidance import offered
 from team.outcome import Outcome
 from team.roles import Role
 from team.stages import Stage
@@ -23,17 +24,22 @@ _BOUNDS = ("minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum
 
 
 class RoleWorkbench(Workbench):
-    """The toolroom as one role sees it: the tools of its stage, and nothing else."""
+    """The toolroom as one role sees it: the tools of its stage, and nothing else.
+
+    Args:
+        short: whether a language model is offered those alone that can be of use now.
+    """
 
     component_provider_override = "team.workbench.RoleWorkbench"
 
-    def __init__(self, role: Role, room: Toolroom) -> None:
-        self._role = role
-        self._room = room
+    def __init__(self, role: Role, room: Toolroom, *, short: bool = False) -> None:
+        self._role, self._room, self._short = role, room, short
 
     async def list_tools(self) -> list[ToolSchema]:
         stage = self._room.state.stage or Stage.RELEASE
         names = self._role.tools_in(stage) - self._room.of_no_use()
+        if self._short:
+            names = offered(self._room.state, self._role.name, names)
         return [_schema(spec, self._room.settled(name)) for name in sorted(names) if (spec := self._room.spec(name))]
 
     async def call_tool(

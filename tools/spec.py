@@ -156,6 +156,17 @@ class ToolSpec:
             known = ", ".join(self.arguments.model_fields) or "none"
             raise ToolArgumentError(f"{self.name}: {problems}{more}. Arguments: {known}.", self.shape) from None
 
+    def strays(self, arguments: Mapping[str, Any]) -> list[str]:
+        """Names of arguments that the tool has not got and that are no slip of one that it has.
+
+        They can be left out of a call that changes nothing that costs: a weak model repeats as arguments what it read as results. What
+        searches, runs code, lasts or acts outside is refused with them, since there the caller must know what was asked.
+        """
+        if self.searches or self.free_form or self.lasting or self.outside:
+            return []
+        known = self.schema().get("properties", {})
+        return [name for name in arguments if name not in known and not nearest(name, known)]
+
     @property
     def shape(self) -> str:
         """The call in a line, with the type of every argument."""

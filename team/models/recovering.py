@@ -17,6 +17,7 @@ from autogen_core.models import (
     AssistantMessage,
     ChatCompletionClient,
     CreateResult,
+    FunctionExecutionResult,
     FunctionExecutionResultMessage,
     LLMMessage,
     RequestUsage,
@@ -26,9 +27,10 @@ from autogen_core.models import (
 from team.errors import EmptyReply, ReplyCut
 from team.models.delegating import DelegatingClient
 from team.models.lenient import Unreadable, read_value
+from team.models.modules import handed_in
 from team.models.offers import Offer, offer_of, same_name, unknown_name
 from team.models.reply import usage_of
-from team.models.textcalls import TextCall, read_calls
+from team.models.textcalls import Reading, TextCall, read_calls
 from tools.shapes import shape
 from tools.spec import registry
 
@@ -36,6 +38,9 @@ REPAIRS = 2
 """How often a model is told what was wrong with its calls before they are given up."""
 CUT = "the reply was cut off at its longest: make one call at a time, and be shorter"
 NOTHING_SAID = "(The model ended its turn without a word.)"
+INVITED = "the families are scored, and it has written no model of its own"
+IN_VAIN = 2
+"""Rounds of well-made calls that did not work, after which the model is taken at its word."""
 REPEATED = "(The model made the same call once more, whose result it had; that ends its turn.)"
 EXPECTED = "expected"
 """Key of a refused call's result that says how it should have been; only calls that did not fit their schema have it."""
@@ -52,6 +57,12 @@ class Desk(Protocol):
 
     def missing(self, role: str) -> str | None:
         """What the stage still needs from this role, when words alone would leave it where it is."""
+
+    def example(self, role: str) -> tuple[str, dict[str, Any]] | None:
+        """Name and arguments of a call that would bring the stage on."""
+
+    def invitation(self, role: str) -> str | None:
+        """What else the role may do in its turn, which it is asked for once and may leave."""
 
     def recovered(self, role: str, tools: list[str], form: str) -> None: ...
     def asked_again(self, role: str, problem: str) -> None: ...
@@ -82,6 +93,7 @@ class RecoveringClient(DelegatingClient):
         if told > REPAIRS:
             raise self._give_up("its calls do not fit their tools")
         asked, spent = list(messages), RequestUsage(prompt_tokens=0, completion_tokens=0)
+        invited = False
         while True:
             try:
                 reply = await self._inner.create(asked, **options)
@@ -102,12 +114,20 @@ class RecoveringClient(DelegatingClient):
                 return CreateResult(finish_reason="function_calls", content=content, usage=spent, cached=reply.cached, thought=thought)
             if problem is None and isinstance(reply.content, list):
                 return reply.model_copy(update={"usage": spent})
+            missing = None if _tried_in_vain(messages) else self._desk.missing(self._role)
+            if problem is not None and missing is None and told and _went_well(messages):
+                problem = None  # what the stage needs is there: words will do
             if problem is None:
-                missing = None if _tried_in_vain(messages) else self._desk.missing(self._role)
+                invitation = self._desk.invitation(self._role) if missing is None and not invited and offers else None
+                if invitation is not None:
+                    invited = True
+                    self._desk.asked_again(self._role, INVITED)
+                    asked += [_shown(written), UserMessage(content=invitation, source="conductor")]
+                    continue
                 if missing is None or not offers:
                     return reply.model_copy(
                         update={
-                            "content": _sound(written) or (REPEATED if again else NOTHING_SAID),
+                            "content": _sound(_words(reply, written)) or (REPEATED if again else NOTHING_SAID),
                             "finish_reason": "stop",
                             "usage": spent,
                         }
@@ -118,7 +138,7 @@ class RecoveringClient(DelegatingClient):
                 raise self._give_up(problem)
             told += 1
             self._desk.asked_again(self._role, problem)
-            asked += _told(written, problem, shapes)
+            asked += _told(written, problem, shapes, self._desk.example(self._role))
 
     def _give_up(self, problem: str) -> NoUsableCall:
         self._desk.gave_up(self._role, problem)
@@ -129,6 +149,8 @@ class RecoveringClient(DelegatingClient):
         complete = reply.finish_reason != "length"
         if isinstance(reply.content, str):
             reading = read_calls(reply.content, offers, complete=complete)
+            if not reading.calls and (module := handed_in(reply.content, offers)) is not None:
+                reading = Reading((module,), reading.prose)
             if reading.calls:
                 self._desk.recovered(self._role, [call.name for call in reading.calls], reading.calls[0].form)
                 return reading.prose, list(reading.calls), None
@@ -147,6 +169,11 @@ class RecoveringClient(DelegatingClient):
             self._desk.recovered(self._role, [call.name for call in calls], "mended")
         written = "\n".join(f"{call.name}({call.arguments})" for call in reply.content)
         return (reply.thought or "") if calls else written, calls, problem
+
+
+def _words(reply: CreateResult, written: str) -> str:
+    """What a reply says beside calls that are not made."""
+    return written if isinstance(reply.content, str) else reply.thought or ""
 
 
 def _as_calls(calls: Sequence[TextCall], before: str | list[FunctionCall], ids: str) -> list[FunctionCall]:
@@ -191,21 +218,43 @@ def is_repeated(calls: Sequence[TextCall], messages: Sequence[LLMMessage]) -> bo
 
 
 def _tried_in_vain(messages: Sequence[LLMMessage]) -> bool:
-    """Whether the last call was well made and did not work: then to say so is an answer."""
-    last = next((m for m in reversed(messages) if isinstance(m, (FunctionExecutionResultMessage, UserMessage))), None)
-    if not isinstance(last, FunctionExecutionResultMessage):
-        return False
-    return any(result.is_error and EXPECTED not in _as_object(result.content) for result in last.content)
+    """Whether calls that were well made did not work, twice in a row: then to say so is an answer."""
+    rounds = _rounds(messages)
+    return len(rounds) >= IN_VAIN and all(any(_in_vain(result) for result in one.content) for one in rounds[-IN_VAIN:])
 
 
-def _told(written: str, problem: str, shapes: Mapping[str, Any]) -> list[LLMMessage]:
-    """The model's own words and what was wrong with them."""
+def _in_vain(result: FunctionExecutionResult) -> bool:
+    return bool(result.is_error) and EXPECTED not in _as_object(result.content)
+
+
+def _went_well(messages: Sequence[LLMMessage]) -> bool:
+    return any(not result.is_error for one in _rounds(messages) for result in one.content)
+
+
+def _rounds(messages: Sequence[LLMMessage]) -> list[FunctionExecutionResultMessage]:
+    """Results of the turn that is going on."""
+    opening = max((i for i, m in enumerate(messages) if isinstance(m, UserMessage)), default=0)
+    return [m for m in messages[opening:] if isinstance(m, FunctionExecutionResultMessage)]
+
+
+def _told(written: str, problem: str, shapes: Mapping[str, Any], example: tuple[str, dict[str, Any]] | None) -> list[LLMMessage]:
+    """The model's own words and what was wrong with them, with a call that would do."""
     meant = [name for name in shapes if name in written or name in problem] or list(shapes)
+    would_do = None
+    if example is not None and example[0] in shapes and (not meant or example[0] in (meant[0], *_names(problem, shapes))):
+        meant, would_do = [example[0]], json.dumps({"name": example[0], "arguments": example[1]})
     expected = "\n".join(shape(name, shapes[name]["parameters"]) for name in meant[:3])
-    example = json.dumps({"name": meant[0], "arguments": {}})[:-2] if meant else ""
-    text = f"Not done: {problem}.\nExpected:\n{expected}\nAnswer with the call alone, as JSON: {example}...}}}}"
-    shown = written[:MOST_REPEATED_CHARS].strip() or "(nothing)"
-    return [AssistantMessage(content=shown, source="assistant"), UserMessage(content=text, source="conductor")]
+    as_json = would_do or (json.dumps({"name": meant[0], "arguments": {}})[:-2] + "...}}" if meant else "")
+    text = f"Not done: {problem}.\nExpected:\n{expected}\nAnswer with the call alone, as JSON: {as_json}"
+    return [_shown(written), UserMessage(content=text, source="conductor")]
+
+
+def _names(problem: str, shapes: Mapping[str, Any]) -> list[str]:
+    return [name for name in shapes if name in problem]
+
+
+def _shown(written: str) -> AssistantMessage:
+    return AssistantMessage(content=written[:MOST_REPEATED_CHARS].strip() or "(nothing)", source="assistant")
 
 
 def _mended(call: FunctionCall, offers: Mapping[str, Offer]) -> TextCall:
