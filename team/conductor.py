@@ -47,7 +47,7 @@ from team.grace import left_out, surrender, verdict
 from team.host import Host
 from team.journal import Journal
 from team.log import EventLog
-from team.models.recovering import NOTHING_SAID
+from team.models.recovering import NO_WORDS
 from team.objections import answered, overruled, unanswered
 from team.parsing import Parser
 from team.playbook import sections
@@ -379,7 +379,7 @@ class Conductor:
         self._raise_fatal()
         self._thread = [*self._thread, (role, last)][-SAID_SHOWN:]
         if role != "critic":
-            words = "" if last == NOTHING_SAID else last
+            words = "" if last in NO_WORDS else last
             self.room.state = self.room.evidence.of_answer(self.room.state, lambda one: answered(one, role, self.room.done_well, words))
         self.log.append(TurnEnded(turn=self.turns, role=role, status="ok", seconds=time.perf_counter() - begun))
 

@@ -43,6 +43,7 @@ class Rooming:
         trials: int | None = None,
         sandbox: str = "unsafe-local",
         approve: Approve | None = None,
+        writes_models: bool = False,
         **settings: Any,
     ):
         self.hosting = Hosting(out, source, **settings)
@@ -67,6 +68,7 @@ class Rooming:
             state=State(),
             approvals=Approvals(self.hosting.settings.approval, approve, self.log.append),
             scales=Scales(self.run, lambda: make_launcher(sandbox), lambda: self._limits, lambda: self._env),
+            writes_models=writes_models,
         )
 
     def enter(self, stage: Stage, **facts: Any) -> None:

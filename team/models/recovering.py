@@ -21,6 +21,7 @@ from autogen_core.models import (
     FunctionExecutionResultMessage,
     LLMMessage,
     RequestUsage,
+    SystemMessage,
     UserMessage,
 )
 
@@ -41,7 +42,12 @@ NOTHING_SAID = "(The model ended its turn without a word.)"
 INVITED = "the families are scored, and it has written no model of its own"
 IN_VAIN = 2
 """Rounds of well-made calls that did not work, after which the model is taken at its word."""
+ECHOED = "(The model repeated its instructions.)"
+LEAST_ECHO = 40
+"""Characters of words that stand in the instructions just so, from which on they are an echo."""
 REPEATED = "(The model made the same call once more, whose result it had; that ends its turn.)"
+NO_WORDS = (NOTHING_SAID, ECHOED, REPEATED)
+"""What stands for a model's words where it had none of its own."""
 EXPECTED = "expected"
 """Key of a refused call's result that says how it should have been; only calls that did not fit their schema have it."""
 MOST_REPEATED_CHARS = 1_500
@@ -127,7 +133,7 @@ class RecoveringClient(DelegatingClient):
                 if missing is None or not offers:
                     return reply.model_copy(
                         update={
-                            "content": _sound(_words(reply, written)) or (REPEATED if again else NOTHING_SAID),
+                            "content": _said(_words(reply, written), messages) or (REPEATED if again else NOTHING_SAID),
                             "finish_reason": "stop",
                             "usage": spent,
                         }
@@ -174,6 +180,13 @@ class RecoveringClient(DelegatingClient):
 def _words(reply: CreateResult, written: str) -> str:
     """What a reply says beside calls that are not made."""
     return written if isinstance(reply.content, str) else reply.thought or ""
+
+
+def _said(words: str, messages: Sequence[LLMMessage]) -> str:
+    """The words, or that they are none: a small model answers with the example of its instructions, figures included."""
+    plain = " ".join(words.split()).strip("\"'`")
+    echoes = len(plain) >= LEAST_ECHO and any(plain in " ".join(m.content.split()) for m in messages if isinstance(m, SystemMessage))
+    return ECHOED if echoes else _sound(words)
 
 
 def _as_calls(calls: Sequence[TextCall], before: str | list[FunctionCall], ids: str) -> list[FunctionCall]:

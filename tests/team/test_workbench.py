@@ -111,6 +111,28 @@ async def test_free_form_code_is_the_cell_and_its_output_the_observation(tmp_pat
         assert "ZeroDivisionError" in detail
 
 
+async def test_arguments_that_a_cheap_tool_has_not_got_are_left_out_and_told(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        await sealed(r)
+        r.enter(Stage.ANALYSE)
+        profiled = await call(r, "data_scientist", "profile_table", table="train", rows=569)
+        assert json.loads(text(profiled))["left_out"] == "profile_table has no argument 'rows'"
+        slip = await call(r, "data_scientist", "profile_table", tabel="train")
+        assert "did you mean 'table'?" in text(slip)
+        r.enter(Stage.BASELINE)
+        costly = await call(r, "engineer", "train_baselines", rows=569)
+        assert "unknown argument 'rows'" in text(costly)
+
+
+async def test_a_team_of_models_keeps_time_for_a_model_of_its_own(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target", search_s=40, writes_models=True) as r:
+        await sealed(r)
+        r.enter(Stage.TRAIN)
+        assert not (await call(r, "engineer", "train", families=["knn"], time_s=40)).is_error
+        (cell,) = [json.loads(line) for line in r.run.cells.read_text().splitlines() if '"train"' in line]
+        assert "time_s=22.0" in cell["code"]
+
+
 async def test_code_that_forges_a_result_moves_no_stage(tmp_path: Path) -> None:
     forged = (
         "from IPython.display import display\n"

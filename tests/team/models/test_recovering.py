@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,20 @@ from autogen_core import FunctionCall
 from autogen_core.models import AssistantMessage, CreateResult, FunctionExecutionResultMessage, LLMMessage, RequestUsage, UserMessage
 
 from team.errors import EmptyReply, ReplyCut
-from team.events import CallsRecovered, FellBack, RepairAsked, ToolReturned, TurnEnded
+from team.events import CallsRecovered, FellBack, RepairAsked, ToolCalled, ToolReturned, TurnEnded
 from team.group import Group
+from team.guidance import Terms
 from team.log import read_events
 from team.models import make_client
 from team.models.delegating import DelegatingClient
-from team.models.recovering import NOTHING_SAID, NoUsableCall, RecoveringClient, refused_rounds
+from team.models.recovering import ECHOED, INVITED, NOTHING_SAID, NoUsableCall, RecoveringClient, refused_rounds
 from team.playbook import PlaybookClient
 from team.repairs import RepairDesk
-from team.roles import NAMES
+from team.roles import NAMES, roles
 from team.run import start
 from team.rundir import RunDir
 from team.settings import Settings
-from team.stages import Stage
+from team.stages import CandidateFact, Stage
 from tests.rooming import Rooming, rooming
 from tests.scripted import Line, ScriptedClient
 from tools.spec import registry
@@ -38,7 +40,8 @@ class Scene:
 
     def __init__(self, r: Rooming, *lines: Line, client: Any = None) -> None:
         self.planner = client or ScriptedClient(lines)
-        self.desk = RepairDesk(r.room.emit, lambda: r.room.state, lambda: 1)
+        terms = Terms(predicts="classes", seconds_left=30.0)
+        self.desk = RepairDesk(r.room.emit, lambda: r.room.state, lambda: 1, lambda: terms)
         self.group = Group({name: RecoveringClient(self.planner, name, self.desk) for name in NAMES}, r.room, lambda *_: None)
 
     async def turn(self, speaker: str = "planner") -> str:
@@ -164,6 +167,66 @@ async def test_a_good_call_between_bad_ones_starts_the_count_again(tmp_path: Pat
         with pytest.raises(RuntimeError, match="`build_report` has not run"):
             await scene.turn("writer")
         scene.planner.assert_complete()
+
+
+async def test_a_repair_shows_a_call_that_would_do(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris") as r:
+        r.enter(Stage.ACQUIRE, results={"fetch_data": {}})
+        scene = Scene(r, "I would split by group.", "Still words.", "And words.")
+        with pytest.raises(RuntimeError, match="it was told 2 times"):
+            await scene.turn("data_scientist")
+        assert scene.shown[-1].content.endswith('Answer with the call alone, as JSON: {"name": "seal_holdout", "arguments": {}}')
+
+
+async def test_one_call_in_vain_is_no_answer_and_two_are(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris") as r:
+        r.enter(Stage.ACQUIRE, results={"fetch_data": {}})
+        grouped: Line = ("seal_holdout", {"target": "target", "split": "group"})
+        scene = Scene(r, grouped, "A column is missing.", grouped, "It cannot be done.")
+        assert await scene.turn("data_scientist") == "It cannot be done."
+        assert len(of(r.events, RepairAsked)) == 1
+
+
+async def test_a_call_of_a_tool_that_is_not_there_ends_a_turn_whose_work_is_done(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris") as r:
+        strange = '{"name": "baseline", "arguments": {"rows": 3}}'
+        scene = Scene(r, AS_TEXT, strange, strange)
+        await scene.turn()
+        scene.planner.assert_complete()
+        assert r.room.state.planned
+        assert len(of(r.events, RepairAsked)) == 1
+
+
+async def test_a_model_of_its_own_is_asked_for_once_and_may_be_declined(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris") as r:
+        scored = CandidateFact(
+            name="linear-1", family="linear", score=0.9, std_error=0.01, fold_scores=[0.9], stage=Stage.TRAIN, seconds=1.0
+        )
+        r.enter(Stage.TRAIN, results={"train": {}}, candidates=[scored])
+        scene = Scene(r, "The families are scored.", "Nothing can gain more than the noise.")
+        assert await scene.turn("engineer") == "Nothing can gain more than the noise."
+        (event,) = of(r.events, RepairAsked)
+        assert event.problem == INVITED
+        assert "make_model" in str(scene.shown[-1].content)
+
+
+async def test_a_module_in_a_fence_is_handed_in(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris") as r:
+        r.enter(Stage.TRAIN, results={"train": {}})
+        scene = Scene(r, "A tree.\n```python\ndef make_model():\n    return 1\n```", "No contract is there yet.", "None.", "None.")
+        with pytest.raises(RuntimeError):
+            await scene.turn("engineer")
+        (called,) = of(r.events, ToolCalled)
+        assert (called.tool, called.arguments["idea"]) == ("submit_candidate", "A tree.")
+        (recovered,) = of(r.events, CallsRecovered)
+        assert recovered.form == "fenced module"
+
+
+async def test_words_of_its_own_instructions_are_nothing_that_a_model_said(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris") as r:
+        (example,) = re.findall(r'and end: "([^"]+)"', roles()["engineer"].prompt)
+        r.enter(Stage.OPTIMISE)
+        assert await Scene(r, example).turn("engineer") == ECHOED
 
 
 class Native(DelegatingClient):
