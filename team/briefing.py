@@ -18,11 +18,11 @@ from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage
 from team.budget import Meter
 from team.digest import fitted, of_profile, strongest
 from team.objections import unanswered
+from team.outcome import cut
 from team.playbook.transcript import SHORT
 from team.roles import stage_text
 from team.solutions import shown
 from team.stages import Stage, State, may_send_back
-from team.toolroom import cut
 from tools.contract import Contract
 from tools.families import brought, learners
 from tools.families.weights import FOUNDATION

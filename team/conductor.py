@@ -45,6 +45,7 @@ from team.events import (
 from team.evidence import Evidence
 from team.grace import left_out, surrender, verdict
 from team.host import Host
+from team.host_calls import DISK_ERRORS
 from team.journal import Journal
 from team.log import EventLog
 from team.models.recovering import NO_WORDS
@@ -67,7 +68,7 @@ from team.stages import ROUNDS, SPEAKERS, Stage, State, after_turn, most_turns, 
 from team.steering import Steering
 from team.summary import summarise
 from team.telemetry import Tracer
-from team.toolroom import DISK_ERRORS, Toolroom
+from team.toolroom import Toolroom
 from team.tracking import send_waiting
 from team.vault import Vault
 from tools.candidates import ENSEMBLE
@@ -470,7 +471,7 @@ class Conductor:
         return self._kernel
 
     async def _cross_validate(self, name: str, code: str, time_s: float) -> Scored:
-        quarantine = Quarantine(self.run_dir, self.vault, self._make_launcher(), self._limits, self.room, self._kernel_variables())
+        quarantine = Quarantine(self.run_dir, self.vault, self._make_launcher(), self._limits, self.room.ongoing, self._kernel_variables())
         return await quarantine.cross_validate(name, code, time_s)
 
     def _prose(self) -> dict[str, str]:

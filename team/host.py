@@ -56,7 +56,7 @@ class Host:
         self._prose = prose
         self._read_source = read_source
         self.tell: Callable[[Mapping[str, Any]], None] = lambda facts: None
-        """Takes progress of the call that is going on; the toolroom sets it for each call."""
+        """Takes progress of the call that is going on; `host_calls.py` sets it for each call."""
         self.wish = Wish(
             source=settings.source,
             max_download=settings.max_download,

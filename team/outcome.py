@@ -8,6 +8,9 @@ from pydantic import BaseModel
 
 from team.losses import Loss
 
+OBSERVATION_CHARS = 12_000
+"""What a role is shown of one result."""
+
 Status = Literal["ok", "refused", "error", "timeout", "died"]
 
 
@@ -32,3 +35,11 @@ class Outcome(BaseModel):
         """What went wrong, at its shortest."""
         lines = self.text.strip().splitlines()
         return lines[-1].strip()[:300].rstrip(".") if lines else self.status
+
+
+def cut(text: str, limit: int = OBSERVATION_CHARS) -> str:
+    """Head and tail of a long text, and how much is missing between them."""
+    if len(text) <= limit:
+        return text
+    head, tail = text[: limit * 2 // 3], text[-limit // 3 :]
+    return f"{head}\n… {len(text) - len(head) - len(tail)} characters left out …\n{tail}"

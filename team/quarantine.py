@@ -57,7 +57,7 @@ PRINTED_CHARS = 1500
 
 
 class Journal(Protocol):
-    """Told of what happens; the toolroom is one."""
+    """Told of what happens; the call that is going on is one (`ongoing.py`)."""
 
     def emit(self, event: Event) -> Event: ...
     def progress(self, facts: Mapping[str, Any]) -> None: ...

@@ -7,70 +7,36 @@ artefacts are checked, the observation is cut to head and tail, the result is lo
 from __future__ import annotations
 
 import asyncio
-import errno
-import inspect
 import json
-import math
-import os
-import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
-
-from pydantic import BaseModel
+from typing import Any
 
 from team.approval import ApprovalRequest
 from team.approvals import Approvals, refusal
+from team.bounds import Bounds
 from team.budget import Meter
 from team.cells import CellJournal
-from team.consequences import OUT_OF_BOUNDS, Consequences
+from team.choices import INTAKE, fixed, own_choices, settled
+from team.consequences import Consequences
 from team.errors import BudgetExceeded, MlteamError, PrerequisiteMissing, SandboxUnavailable, UsageError
-from team.events import CellExecuted, Event, FellBack, ProgressMade, ToolCalled, ToolReturned
+from team.events import Event, ToolCalled, ToolReturned
 from team.evidence import Evidence, HandedIn
 from team.guidance import own_share
 from team.host import Host
+from team.host_calls import HostCalls
 from team.journal import Journal
-from team.outcome import Outcome
-from team.reading import from_outside, loss_of, printable, read_cell, recorded_cell
+from team.kernel_calls import KernelCalls
+from team.ongoing import Ongoing
+from team.outcome import Outcome, cut
 from team.roles import Role
-from team.sandbox import CellResult, Kernel
-from team.scales import CannotTell, Scales
-from team.stages import Stage, State
+from team.sandbox import Kernel
+from team.scales import Scales
+from team.stages import State
 from tools.candidates import CODE
-from tools.constraints import Constraints
 from tools.predictions import PredictionError
-from tools.show import PROGRESS_MIME
-from tools.spec import InputRefused, ToolArgumentError, ToolFailed, ToolRefused, ToolSpec, registry
-
-OBSERVATION_CHARS = 12_000
-"""What a role is shown of one result."""
-MOST_PROGRESS = 2_000
-"""Progress of one call that is logged: the log is not the sandbox's to fill."""
-PROGRESS_EVERY_S = 0.5
-"""How often a call on the host is heard at most."""
-SEARCH_GRACE_S = 2.0
-"""Beyond its own `time_s` a search call gets this long, and a twentieth of it, before the cell is interrupted."""
-SEARCH_ENDING_S = 10.0
-"""What a search on the host gets beyond that to end its sandboxes and say what was going on, before it is cancelled."""
-
-LOOSE_FACTOR, LOOSE_S = 2.0, 60.0
-"""Other calls that name their own time end themselves by it too; so many times that, and so many seconds more, is the limit."""
-
-KILLED_REPEATS = 2
-"""How often a tool is called again whose kernel somebody else killed. After that it is taken for the call's own doing."""
-
-INTAKE = ("fetch_data", "seal_holdout")
-"""Tools that read the user's own table: what fails there is the table's fault, whoever called."""
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-
-
-class Running(NamedTuple):
-    """The call that is going on."""
-
-    call: str
-    role: str
-    stage: Stage
+from tools.spec import InputRefused, ToolArgumentError, ToolRefused, ToolSpec, registry
 
 
 class Toolroom:
@@ -101,6 +67,11 @@ class Toolroom:
         """
         self.host, self.evidence, self.meter, self.cells, self.kernel = host, evidence, meter, cells, kernel
         self.state = state
+        self._specs = registry()
+        self.ongoing = Ongoing(cells, record)
+        self._on_host = HostCalls(host, self.ongoing)
+        self._in_kernel = KernelCalls(host.run, lambda: self.kernel(), self.ongoing, self._specs)
+        self._bounds = Bounds(host, lambda: self.evidence, self.ongoing, scales)
         self._record, self._gate, self._approvals = record, gate, approvals
         self.turn = 0
         self.fatal: BaseException | None = None
@@ -111,12 +82,7 @@ class Toolroom:
         """Families that were worked on in this turn: tuned, or written as code."""
         self.done_well: list[str] = []
         """Tools whose calls went well in this turn."""
-        self._scales, self._writes_models = scales, writes_models
-        self._touched = False
-        """Whether code of a role ran in the kernel since it was started."""
-        self._running: Running | None = None
-        self._told = 0
-        self._specs = registry()
+        self._writes_models = writes_models
         # A model may ask for several tools in one message, and AutoGen would run them at once: two looks at the
         # holdout, two kernels, twice the budget. One after another, each sees what the last one did.
         self._turnstile = asyncio.Lock()
@@ -133,14 +99,7 @@ class Toolroom:
 
     def settled(self, tool: str) -> frozenset[str]:
         """Arguments of a tool that need not be shown in this run: the user fixed them, or gave nothing for them."""
-        wish = self.host.wish
-        if tool == "seal_holdout":
-            may_be_survival = wish.event is None and (wish.named_task == "survival" or (wish.named_task is None and wish.goal is not None))
-            fixed = {"target": wish.target, "metric": wish.metric, "task": wish.named_task, "event": not may_be_survival}
-            return frozenset(name for name, value in fixed.items() if value)
-        if tool == "prepare":
-            return frozenset() if wish.preparers else frozenset({"preparers"})
-        return frozenset(self._wished(spec)) if (spec := self.spec(tool)) else frozenset()
+        return settled(self.host.wish, tool)
 
     def emit(self, event: Event) -> Event:
         return self._record.append(event)
@@ -170,13 +129,13 @@ class Toolroom:
         except (ToolArgumentError, ToolRefused, MlteamError) as error:
             ran = False
             if isinstance(error, InputRefused):
-                if not self._own_choices(name, arguments):
+                if not own_choices(self.host.wish, name, arguments):
                     self.fatal = UsageError(str(error))
             elif isinstance(error, (UsageError, PrerequisiteMissing)):
                 self.fatal = error  # no role can mend a machine or a setting
             expected = {"expected": error.expected} if isinstance(error, ToolArgumentError) else {}
             outcome = Outcome(status="refused", text=str(error), facts=expected)
-        if outcome.status == "error" and name in INTAKE and not self._own_choices(name, arguments):
+        if outcome.status == "error" and name in INTAKE and not own_choices(self.host.wish, name, arguments):
             self.fatal = UsageError(f"{self.host.wish.source}: the table cannot be used as it is ({outcome.text.strip()}).")
         seconds = time.perf_counter() - start - ((self._approvals.waited_s if self._approvals else 0.0) - waited)
         searched = seconds if spec is not None and spec.searches and ran else 0.0
@@ -200,20 +159,6 @@ class Toolroom:
             )
         )
         return outcome
-
-    def _own_choices(self, name: str, arguments: Mapping[str, Any]) -> list[str]:
-        """Of a call that takes the user's data in, what the role chose where it might have left it out.
-
-        Such a call is refused like any other: the user's input is at fault only where nothing else can be. Somebody has to name a
-        target, so the one that a role names counts as the user's.
-        """
-        if name not in INTAKE:
-            return []
-        wish = self.host.wish
-        fixed = {"source": wish.source, "task": wish.named_task, "event": wish.event, "metric": wish.metric}
-        columns = (wish.group, wish.time_column)
-        own = {key: value for key, value in arguments.items() if key != "target" and value is not None and value != fixed.get(key)}
-        return [key for key, value in own.items() if not (key == "column" and value in columns)]
 
     def _once_more(self, spec: ToolSpec | None, arguments: Mapping[str, Any], before: ToolReturned) -> Outcome:
         """What a call brought that returned before the run was cut off: it is not made again."""
@@ -243,18 +188,18 @@ class Toolroom:
                 f"{name!r} is no tool of the {role.name} in stage {self.state.stage}; there are: {', '.join(sorted(allowed))}."
             )
         strays = spec.strays(arguments)
-        values = spec.validate({**{key: value for key, value in arguments.items() if key not in strays}, **self._wished(spec)})
+        given = {key: value for key, value in arguments.items() if key not in strays}
+        values = spec.validate({**given, **fixed(self.host.wish, spec.name)})
         if spec.searches:
             self.meter.check_search()
             values = self._within_budget(spec, values)
         await self._approved(call, role, spec, values)
-        self._running, self._told = Running(call, role.name, self.state.stage), 0
-        try:
-            self._unchanged(spec, values)
-            outcome = await (self._on_host(spec, values) if spec.where == "host" else self._in_kernel(spec, values))
-            outcome = await self._weighed(spec, values, outcome)
+        with self.ongoing.one(call, role.name, self.state.stage):
+            self._bounds.check_unchanged(spec, values, self.state)
+            outcome = await (self._on_host.call(spec, values) if spec.where == "host" else self._of_kernel(spec, values))
+            outcome = await self._bounds.weighed(spec, values, outcome)
             outcome = self._recorded(spec, values, outcome)
-            self._seal_files(spec, values)
+            self.state = self._bounds.with_digest(spec, values, self.state)
             self._consequences.tell(self.state, role.name, spec, values, outcome)
             self.state = self._consequences.state(self.state, spec.name, values, outcome)
             if spec.name == "submit_candidate" and outcome.status == "ok" and self.state.attempts:
@@ -263,8 +208,6 @@ class Toolroom:
                 said = f"{spec.name} has no argument {', '.join(repr(name[:60]) for name in strays[:6])}"
                 outcome.text = json.dumps({**outcome.result, "left_out": said}, ensure_ascii=False)
             return outcome
-        finally:
-            self._running = None
 
     async def _approved(self, call: str, role: Role, spec: ToolSpec, values: dict[str, Any]) -> None:
         """Wait for a person's word on a call that needs one; no deadline runs meanwhile.
@@ -288,34 +231,6 @@ class Toolroom:
         if not decision.allowed:
             raise ToolRefused(refusal(request, decision))
 
-    def progress(self, facts: Mapping[str, Any]) -> None:
-        """Tell whoever watches how far the call that is going on has come."""
-        assert self._running is not None, "progress is made by a call that is going on"
-        self._told += 1
-        if self._told > MOST_PROGRESS:
-            return
-        self.emit(ProgressMade(call=self._running.call, facts=_small(facts)))
-
-    def journal(self, tool: str, code: str, cell: CellResult, names: list[str] | None = None) -> None:
-        """Keep a cell that was executed for the call that is going on, whatever sandbox it ran in.
-
-        Args:
-            names: variables of the run's own kernel after it, where they may be wanted again.
-        """
-        assert self._running is not None, "cells are executed for a call that is going on"
-        call, role, stage = self._running
-        number = self.cells.add(call, role, stage, tool, code, cell, names)
-        self.emit(CellExecuted(call=call, cell=number, status=cell.status, seconds=cell.seconds, cause=cell.cause))
-
-    def _wished(self, spec: ToolSpec) -> dict[str, Any]:
-        """Arguments that the user fixed, which no role chooses."""
-        wish = self.host.wish
-        if spec.name != "tune":
-            return {}
-        weighed = list(wish.objectives) if len(wish.objectives) > 1 else None
-        fixed = {"sampler": wish.sampler, "pruner": wish.pruner, "objectives": weighed}
-        return {name: value for name, value in fixed.items() if value}
-
     def _within_budget(self, spec: ToolSpec, values: dict[str, Any]) -> dict[str, Any]:
         left = self.meter.trials_left
         if "time_s" in values:
@@ -327,161 +242,14 @@ class Toolroom:
             values["trials"] = left if values["trials"] is None else min(int(values["trials"]), left)
         return values
 
-    async def _on_host(self, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
-        deadline = _deadline(spec, values)
-        if inspect.iscoroutinefunction(spec.function):
-            work, deadline = spec.function(self.host, **values), deadline + SEARCH_ENDING_S * spec.searches
-        else:
-            work = asyncio.to_thread(_guarded, spec.function, self.host, values)
-        over = self._listen()
+    async def _of_kernel(self, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
+        if self._in_kernel.touched and not spec.free_form and self._bounds.constraints.by_family:
+            await self._in_kernel.begin_afresh()
+            self._bounds.bar_unknown(self.state)
         try:
-            result = await asyncio.wait_for(work, deadline)
-        except TimeoutError:
-            return Outcome(status="timeout", text=f"{spec.name} took longer than its {deadline:g} s.")
-        except (ToolRefused, MlteamError):
-            raise
-        except ToolFailed as error:
-            return Outcome(status="error", text=str(error))
-        except Exception as error:  # a tracker or a library may fail in any way; only a disk that takes nothing ends the run
-            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-                raise
-            return Outcome(status="error", text=f"{type(error).__name__}: {error}")
-        finally:
-            over.set()
-        facts = json.loads(result.model_dump_json())
-        return Outcome(status="ok", text=json.dumps(facts, ensure_ascii=False), result=facts)
-
-    def _listen(self) -> threading.Event:
-        """Let the host tell progress of this call, from any thread, until the event is set; from then on its telling raises."""
-        loop, over, running = asyncio.get_running_loop(), threading.Event(), self._running
-        told = -math.inf
-
-        def emit(facts: Mapping[str, Any]) -> None:
-            if self._running is running and running is not None:
-                self.progress(facts)
-
-        def tell(facts: Mapping[str, Any]) -> None:
-            if over.is_set():
-                raise ToolFailed("the call is over: nobody waits for it any more.")
-            nonlocal told
-            if (now := time.monotonic()) - told < PROGRESS_EVERY_S:
-                return
-            told = now
-            loop.call_soon_threadsafe(emit, dict(facts))
-
-        self.host.tell = tell
-        return over
-
-    async def _in_kernel(self, spec: ToolSpec, values: dict[str, Any]) -> Outcome:
-        code = spec.cell(values)
-        if self._touched and not spec.free_form and self._constraints.by_family:
-            await self._begin_afresh()
-        self._touched |= spec.free_form
-
-        def on_output(output: dict[str, Any]) -> None:
-            facts = output.get("data", {}).get(PROGRESS_MIME)
-            if isinstance(facts, dict):
-                self.progress(facts)
-
-        try:
-            cell = await self._cell(spec, code, _deadline(spec, values), on_output)
+            return await self._in_kernel.call(spec, values)
         except SandboxUnavailable as error:
             return self._without_kernel(error)
-        outcome = read_cell(spec, cell).model_copy(update={"loss": loss_of(cell)})
-        if outcome.status == "error" and os.strerror(errno.ENOSPC) in outcome.text:
-            self.host.run.probe()  # the sandbox's word does not count: only a disk that takes nothing from the host ends the run
-        return outcome
-
-    async def _cell(self, spec: ToolSpec, code: str, timeout_s: float, on_output: Callable[[dict[str, Any]], None]) -> CellResult:
-        assert self._running is not None, "cells are executed for a call that is going on"
-        kernel = await self.kernel()
-        # Cells may have ended before the run was cut off, without their call having returned.
-        done = self.cells.of_call(self._running.call)
-        for d in done:
-            self.emit(CellExecuted(call=self._running.call, cell=d["cell"], status=d["status"], seconds=d["seconds"], cause=d["cause"]))
-        cell = recorded_cell(done[-1]) if done else None
-        made = len(done)
-        while cell is None or (_killed(cell) and not spec.free_form and made <= KILLED_REPEATS):
-            # Not the call's own doing, and tools can be called again: what they finished is on disk.
-            cell = await kernel.execute(code, timeout_s=timeout_s, on_output=on_output)
-            self.journal(spec.name, code, cell, self._typed(kernel.names) if spec.free_form else None)
-            made += 1
-        return cell
-
-    @property
-    def _constraints(self) -> Constraints:
-        """What the sealed contract holds models to."""
-        vault = self.host.vault
-        return vault.contract.constraints if vault.sealed else Constraints()
-
-    async def _begin_afresh(self) -> None:
-        """Throw the kernel away that code of a role ran in, since that code may have changed what tools do or left something running; and
-        take nothing for a candidate that it wrote. Where families are bound, a record says which one a candidate is."""
-        await (await self.kernel()).restart()
-        self._touched = False
-        for name in self.evidence.bar_unknown(self.state):
-            reason = f"candidate {name!r} does not count: code wrote it, and the contract binds what a model may be"
-            self._emit_degraded(name, reason)
-
-    def _emit_degraded(self, what: str, reason: str) -> None:
-        role = self._running.role if self._running else "engineer"
-        self.emit(FellBack(stage=str(self.state.stage), role=role, reason=reason[:400], what=what[:80]))
-
-    async def _weighed(self, spec: ToolSpec, values: dict[str, Any], outcome: Outcome) -> Outcome:
-        """The outcome of a fit whose model the contract bounds: with what the host measured, or an error where that is too much."""
-        if self._scales is None or outcome.result is None or spec.name not in ("evaluate", "finish") or not self._constraints.bounded:
-            return outcome
-        candidate = str(values["candidate"])
-        folder = self.host.run.work / ("model" if spec.name == "finish" else f"fitted/{candidate}")
-        try:
-            weighed = await self._scales.weigh(folder, self._constraints)
-        except CannotTell as error:
-            told = f"it cannot be measured ({error})"
-        else:
-            exceeded = self._constraints.exceeded(weighed.latency_ms, weighed.size_mb)
-            if exceeded is None:
-                measured = {"size_mb": round(weighed.size_mb, 6)}
-                if weighed.latency_ms is not None:
-                    measured["latency_ms"] = round(weighed.latency_ms, 4)
-                result = {**outcome.result, **(measured if spec.name == "evaluate" else {})}
-                return outcome.model_copy(update={"result": result, "text": json.dumps(result, ensure_ascii=False)})
-            told = f"it takes {exceeded}, as the host measured"
-        reason = f"{candidate} is left out: {told}"
-        self._emit_degraded(candidate, reason)
-        return Outcome(status="error", text=f"{reason}. Hand over another candidate.", facts={OUT_OF_BOUNDS: candidate})
-
-    def _seal_files(self, spec: ToolSpec, values: Mapping[str, Any]) -> None:
-        """Remember what trusted code has just written of a candidate, where it matters what that is."""
-        candidate = str(values.get("candidate"))
-        if spec.name == "evaluate" and self._constraints.by_family and candidate in self.state.evaluated:
-            digests = {**self.state.digests, candidate: self.evidence.digest_of(candidate)}
-            self.state = self.state.model_copy(update={"digests": digests})
-
-    def _unchanged(self, spec: ToolSpec, values: Mapping[str, Any]) -> None:
-        """Refuse to score or package what is not what `evaluate` wrote.
-
-        Raises:
-            ToolRefused: naming the candidate.
-        """
-        if not self._constraints.by_family or spec.name not in ("evaluate", "score_holdout", "package_model"):
-            return
-        if spec.name == "evaluate":
-            if (name := str(values["candidate"])) not in {c.name for c in self.state.candidates}:
-                raise ToolRefused(f"the host has scored no candidate {name!r}; train it with the tools, so that it is known what it is.")
-            return
-        final = self.state.holdout
-        candidate = str(values.get("candidate") or (final.candidate if final else ""))
-        if spec.name == "package_model" and not values.get("as_scored"):
-            return
-        if self.state.digests.get(candidate) != self.evidence.digest_of(candidate):
-            raise ToolRefused(
-                f"what `evaluate` wrote of {candidate!r} has been changed since, and the contract binds what a model may be:"
-                f" evaluate({candidate!r}) again."
-            )
-
-    def _typed(self, names: list[str]) -> list[str]:
-        """Variables that a role made, without what the cells of tools import."""
-        return [name for name in names if name != "show" and name not in self._specs]
 
     def _without_kernel(self, error: SandboxUnavailable) -> Outcome:
         """Raise, unless what is left of the run can do without a kernel: scoring, reporting, packaging the model that was scored."""
@@ -510,35 +278,6 @@ class Toolroom:
         return outcome
 
 
-def cut(text: str, limit: int = OBSERVATION_CHARS) -> str:
-    """Head and tail of a long text, and how much is missing between them."""
-    if len(text) <= limit:
-        return text
-    head, tail = text[: limit * 2 // 3], text[-limit // 3 :]
-    return f"{head}\n… {len(text) - len(head) - len(tail)} characters left out …\n{tail}"
-
-
-def _deadline(spec: ToolSpec, values: Mapping[str, Any]) -> float:
-    """Seconds until a call is cut off. A search ends itself by its `time_s`; this is for one that does not."""
-    if spec.searches and "time_s" in values:
-        return float(values["time_s"]) * 1.05 + SEARCH_GRACE_S
-    if "time_s" in values:
-        return float(values["time_s"]) * LOOSE_FACTOR + LOOSE_S
-    return spec.timeout_s
-
-
-def _killed(cell: CellResult) -> bool:
-    return cell.status == "died" and from_outside(cell.cause)
-
-
-def _guarded(function: Callable[..., BaseModel], host: Host, values: dict[str, Any]) -> BaseModel:
-    """Call a host tool. A StopIteration could not leave the thread: the future would never be done."""
-    try:
-        return function(host, **values)
-    except StopIteration as error:
-        raise RuntimeError("StopIteration") from error
-
-
 def _handed_in(spec: ToolSpec, outcome: Outcome) -> HandedIn | None:
     if spec.name != "submit_candidate" or outcome.result is None:
         return None
@@ -548,14 +287,3 @@ def _handed_in(spec: ToolSpec, outcome: Outcome) -> HandedIn | None:
 def _trials(outcome: Outcome) -> int:
     facts = outcome.result or {}
     return max(0, int(facts.get("trials_done", 0))) + max(0, int(facts.get("trials_pruned", 0)))
-
-
-def _small(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Progress as an event: short texts and sane numbers only, since the kernel can send anything."""
-    kept = {}
-    for key, value in list(facts.items())[:12]:
-        if not isinstance(value, (int, float)):
-            value = str(value)[:80] if printable(value) else "…"
-        if isinstance(value, str) or (math.isfinite(value) if isinstance(value, float) else printable(value)):
-            kept[str(key)[:40]] = value
-    return kept

@@ -84,7 +84,7 @@ class Rooming:
         return self._kernel
 
     async def _cross_validate(self, name: str, code: str, time_s: float) -> Scored:
-        quarantine = Quarantine(self.run, self.hosting.vault, self._sandbox, self._limits, self.room, self._env)
+        quarantine = Quarantine(self.run, self.hosting.vault, self._sandbox, self._limits, self.room.ongoing, self._env)
         return await quarantine.cross_validate(name, code, time_s)
 
 

@@ -10,10 +10,11 @@ import time
 from team.console import LiveView
 from team.events import ProgressMade, ToolReturned
 from team.log import read_events
+from team.ongoing import MOST_PROGRESS
+from team.outcome import OBSERVATION_CHARS
 from team.roles import roles
 from team.sandbox import CellResult
 from team.stages import Stage, State
-from team.toolroom import MOST_PROGRESS, OBSERVATION_CHARS
 from tests.escape.attack import Attack, Host, No, Verdict, got_through, held
 from tests.escape.scene import Scene
 

@@ -12,9 +12,9 @@ from autogen_core.tools import ToolResult
 
 from team.errors import SandboxUnavailable, UsageError
 from team.events import CellExecuted, ProgressMade, ToolReturned
+from team.outcome import OBSERVATION_CHARS, cut
 from team.roles import roles
 from team.stages import SPEAKERS, Stage
-from team.toolroom import OBSERVATION_CHARS, cut
 from team.workbench import RoleWorkbench
 from tests.rooming import Rooming, rooming
 from tools.spec import registry
