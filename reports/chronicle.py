@@ -124,6 +124,7 @@ def model_uses(events: Sequence[Event]) -> tuple[ModelUse, ...]:
             model=model,
             calls=len(calls),
             failed=sum(call.error is not None for call in calls),
+            estimated=sum(call.estimated for call in calls),
             input_tokens=sum(call.input_tokens for call in calls),
             output_tokens=sum(call.output_tokens for call in calls),
             usd=total([call.usd for call in calls]),

@@ -195,6 +195,8 @@ class ModelUse(Fact):
     model: str
     calls: int
     failed: int
+    estimated: int = 0
+    """Calls whose tokens were told by the length of texts, since the server counted none."""
     input_tokens: int
     output_tokens: int
     usd: float | None

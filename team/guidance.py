@@ -17,6 +17,8 @@ OWN_TRIES = 2
 """How often a model is asked for a module of its own while none could be scored."""
 OWN_LEAST_S = 8.0
 """Seconds of search without which it is not asked: a handful of sandboxes has to start."""
+CLEARLY = 2.0
+"""Standard errors that one candidate leads another by, for the lead to be clear."""
 TRAIN_SHARE = 0.55
 """Of the search time left, what one `train` may take of a team that is yet to write a model of its own."""
 _BEFORE_EVALUATED = frozenset({"ensemble", "evaluate", "compare_models", "run_python", "nested_score", "examine_structure"})
@@ -27,6 +29,14 @@ _ESTIMATORS = {
     "classes": ("from sklearn.ensemble import ExtraTreesClassifier", "ExtraTreesClassifier(n_estimators=300, min_samples_leaf=2)"),
     "values": ("from sklearn.ensemble import ExtraTreesRegressor", "ExtraTreesRegressor(n_estimators=300, min_samples_leaf=2)"),
 }
+
+
+class Invitation(NamedTuple):
+    """What a role is asked for once, and may leave."""
+
+    told: str
+    """Why, for the log."""
+    words: str
 
 
 class Terms(NamedTuple):
@@ -87,9 +97,35 @@ def example(state: State, role: str, terms: Terms) -> tuple[str, dict[str, Any]]
     return None
 
 
-def invitation(state: State, role: str, terms: Terms) -> str | None:
+def invitation(state: State, role: str, terms: Terms) -> Invitation | None:
+    """What else a role is asked for that has done what its stage needs: a model of its own, or a second look at what it chose."""
+    if role != "engineer":
+        return None
+    if (words := _own_model(state, terms)) is not None:
+        return Invitation("the families are scored, and it has written no model of its own", words)
+    if state.stage is Stage.SELECT and (ahead := _ahead(state, terms)) is not None:
+        chosen = state.evaluated[-1]
+        told = f"{ahead} is ahead of {chosen}, which it chose, by more than two standard errors"
+        return Invitation(told, f"You evaluated {chosen}, but {ahead} is ahead of it by more than two standard errors. {_again(ahead)}")
+    return None
+
+
+def _again(name: str) -> str:
+    return f"Call {call_text('evaluate', {'candidate': name})}, or say why the other should stay."
+
+
+def _ahead(state: State, terms: Terms) -> str | None:
+    """The best candidate, where it is clearly better than the one that was evaluated last."""
+    scored = {one.name: one for one in state.candidates}
+    if not state.evaluated or state.evaluated[-1] not in scored:
+        return None
+    chosen, best = scored[state.evaluated[-1]], (max if terms.maximize else min)(state.candidates, key=lambda one: one.score)
+    return best.name if abs(best.score - chosen.score) > CLEARLY * max(best.std_error, chosen.std_error) else None
+
+
+def _own_model(state: State, terms: Terms) -> str | None:
     """Words that ask for a model of the role's own, where one can be written and none was scored yet."""
-    if state.stage is not Stage.TRAIN or role != "engineer" or not _trained(state) or state.search_spent:
+    if state.stage is not Stage.TRAIN or not _trained(state) or state.search_spent:
         return None
     if terms.seconds_left < OWN_LEAST_S or terms.predicts not in _ESTIMATORS:
         return None

@@ -42,7 +42,8 @@ def overview(summary: dict[str, Any]) -> str:
     seconds, cost = summary["seconds"], summary["cost"]
     lines.append(f"time       {seconds['total']:.0f} s, {seconds['search']:.0f} s of them search")
     usd = "unknown price" if cost["usd"] is None else f"${cost['usd']:.2f}"
-    lines.append(f"cost       {usd}, {cost['input_tokens'] + cost['output_tokens']:,} tokens")
+    guessed = f" (of {cost['estimated_calls']} calls estimated)" if cost.get("estimated_calls") else ""
+    lines.append(f"cost       {usd}, {cost['input_tokens'] + cost['output_tokens']:,} tokens{guessed}")
     lines.extend(f"fallback   {reason}" for reason in summary["fallbacks"])
     lines.extend(f"without    {reason}" for reason in summary.get("degradations", []))
     if summary.get("sent"):

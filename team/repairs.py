@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from team.events import CallsRecovered, Event, RepairAsked
-from team.guidance import Terms, example, invitation
+from team.guidance import Invitation, Terms, example, invitation
 from team.stages import State, missing
 
 MOST_CHARS = 300
@@ -35,7 +35,7 @@ class RepairDesk:
     def example(self, role: str) -> tuple[str, dict[str, Any]] | None:
         return example(self._state(), role, self._terms())
 
-    def invitation(self, role: str) -> str | None:
+    def invitation(self, role: str) -> Invitation | None:
         return invitation(self._state(), role, self._terms())
 
     def recovered(self, role: str, tools: list[str], form: str) -> None:

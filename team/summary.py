@@ -9,7 +9,7 @@ from reports.kept import asked, held
 from team.budget import Usage
 from team.checkpoint import read_checkpoint
 from team.errors import MlteamError
-from team.events import FellBack, RunEnded, RunForked, RunResumed, RunStarted, SandboxChosen, StageEnded
+from team.events import FellBack, ModelCalled, RunEnded, RunForked, RunResumed, RunStarted, SandboxChosen, StageEnded
 from team.log import read_events
 from team.rundir import RunDir
 from team.stages import CandidateFact, State
@@ -48,6 +48,7 @@ def summarise(run: RunDir, state: State, usage: Usage, status: str, reason: str,
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
             "model_calls": usage.model_calls,
+            "estimated_calls": sum(isinstance(event, ModelCalled) and event.estimated for event in events),
         },
         "sandbox": chosen.sandbox if chosen else None,
         "fallbacks": [e.reason for e in events if isinstance(e, FellBack) and not e.what],

@@ -26,6 +26,7 @@ from autogen_core.models import (
 )
 
 from team.errors import EmptyReply, ReplyCut
+from team.guidance import Invitation
 from team.models.delegating import DelegatingClient
 from team.models.lenient import Unreadable, read_value
 from team.models.modules import handed_in
@@ -39,7 +40,6 @@ REPAIRS = 2
 """How often a model is told what was wrong with its calls before they are given up."""
 CUT = "the reply was cut off at its longest: make one call at a time, and be shorter"
 NOTHING_SAID = "(The model ended its turn without a word.)"
-INVITED = "the families are scored, and it has written no model of its own"
 IN_VAIN = 2
 """Rounds of well-made calls that did not work, after which the model is taken at its word."""
 ECHOED = "(The model repeated its instructions.)"
@@ -67,7 +67,7 @@ class Desk(Protocol):
     def example(self, role: str) -> tuple[str, dict[str, Any]] | None:
         """Name and arguments of a call that would bring the stage on."""
 
-    def invitation(self, role: str) -> str | None:
+    def invitation(self, role: str) -> Invitation | None:
         """What else the role may do in its turn, which it is asked for once and may leave."""
 
     def recovered(self, role: str, tools: list[str], form: str) -> None: ...
@@ -127,8 +127,8 @@ class RecoveringClient(DelegatingClient):
                 invitation = self._desk.invitation(self._role) if missing is None and not invited and offers else None
                 if invitation is not None:
                     invited = True
-                    self._desk.asked_again(self._role, INVITED)
-                    asked += [_shown(written), UserMessage(content=invitation, source="conductor")]
+                    self._desk.asked_again(self._role, invitation.told)
+                    asked += [_shown(written), UserMessage(content=invitation.words, source="conductor")]
                     continue
                 if missing is None or not offers:
                     return reply.model_copy(

@@ -73,7 +73,7 @@ def test_a_model_of_its_own_is_asked_for_once_families_are_scored() -> None:
     state = at(Stage.TRAIN, results={"train": {}})
     asked = invitation(state, "engineer", TERMS)
     assert asked is not None
-    (module,) = re.findall(r"```python\n(.*?)```", asked, re.DOTALL)
+    (module,) = re.findall(r"```python\n(.*?)```", asked.words, re.DOTALL)
     assert any(isinstance(part, ast.FunctionDef) and part.name == "make_model" for part in ast.parse(module).body)
     assert "Regressor" in str(invitation(state, "engineer", TERMS._replace(predicts="values")))
 
@@ -107,3 +107,14 @@ def test_training_leaves_time_for_it_until_it_was_tried() -> None:
     assert own_share(at(Stage.TRAIN), "train") == TRAIN_SHARE
     assert own_share(at(Stage.TRAIN), "submit_candidate") == 1.0
     assert own_share(at(Stage.TRAIN, attempts=[failed([], {"name": "a"}, "x")]), "train") == 1.0
+
+
+@pytest.mark.parametrize(("chosen", "ahead"), [("a", "b"), ("b", None)])
+def test_a_choice_that_is_clearly_behind_is_asked_about_once(chosen: str, ahead: str | None) -> None:
+    state = at(Stage.SELECT, candidates=[candidate("a", 0.8), candidate("b", 0.9)], evaluated=[chosen])
+    asked = invitation(state, "engineer", TERMS)
+    assert (asked is not None) == (ahead is not None)
+    assert asked is None or f'"candidate": "{ahead}"' in asked.words
+    near = state.model_copy(update={"candidates": [candidate("a", 0.885), candidate("b", 0.9)]})
+    assert invitation(near, "engineer", TERMS) is None
+    assert invitation(state, "critic", TERMS) is None

@@ -50,7 +50,13 @@ def test_it_ends_with_a_score_that_is_better_than_the_baseline(penguins: tuple[d
     assert holdout["low"] <= holdout["score"] <= holdout["high"]
     assert (holdout["n"], holdout["looks"]) == (67, 1)
     assert holdout["low"] > 0.7 > summary["baseline"]["score"]
-    assert summary["cost"] == {"usd": 0.0, "input_tokens": 0, "output_tokens": 0, "model_calls": summary["cost"]["model_calls"]}
+    assert summary["cost"] == {
+        "usd": 0.0,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "estimated_calls": 0,
+        "model_calls": summary["cost"]["model_calls"],
+    }
     assert summary["fallbacks"] == []
 
 

@@ -19,7 +19,7 @@ from team.guidance import Terms
 from team.log import read_events
 from team.models import make_client
 from team.models.delegating import DelegatingClient
-from team.models.recovering import ECHOED, INVITED, NOTHING_SAID, NoUsableCall, RecoveringClient, refused_rounds
+from team.models.recovering import ECHOED, NOTHING_SAID, NoUsableCall, RecoveringClient, refused_rounds
 from team.playbook import PlaybookClient
 from team.repairs import RepairDesk
 from team.roles import NAMES, roles
@@ -206,7 +206,7 @@ async def test_a_model_of_its_own_is_asked_for_once_and_may_be_declined(tmp_path
         scene = Scene(r, "The families are scored.", "Nothing can gain more than the noise.")
         assert await scene.turn("engineer") == "Nothing can gain more than the noise."
         (event,) = of(r.events, RepairAsked)
-        assert event.problem == INVITED
+        assert event.problem == "the families are scored, and it has written no model of its own"
         assert "make_model" in str(scene.shown[-1].content)
 
 
