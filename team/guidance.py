@@ -22,6 +22,7 @@ CLEARLY = 2.0
 TRAIN_SHARE = 0.55
 """Of the search time left, what one `train` may take of a team that is yet to write a model of its own."""
 _BEFORE_EVALUATED = frozenset({"ensemble", "evaluate", "compare_models", "run_python", "nested_score", "examine_structure"})
+_AFTER_EVALUATED = frozenset({"evaluate", "explain", "learning_curve", "examine_structure"})
 _BEFORE_TRAINED = frozenset({"train", "submit_candidate", "run_python"})
 _LOOKS = frozenset({"find_slices", "compare_models"})
 """The critic's, and the engineer's before it selects; while it searches they cost turns."""
@@ -63,8 +64,8 @@ def offered(state: State, role: str, tools: frozenset[str]) -> frozenset[str]:
             return tools & (_BEFORE_TRAINED - {"train"} if _trained(state) else _BEFORE_TRAINED)
         case Stage.OPTIMISE:
             return tools - _LOOKS
-        case Stage.SELECT if role == "engineer" and not state.evaluated:
-            return tools & _BEFORE_EVALUATED
+        case Stage.SELECT if role == "engineer":
+            return tools & (_AFTER_EVALUATED if state.evaluated else _BEFORE_EVALUATED)
         case Stage.SELECT if role == "critic" and state.review() is not None:
             return tools & {"score_holdout"}
         case Stage.RELEASE:

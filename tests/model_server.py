@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,13 +85,17 @@ class ModelServer:
     def will(self, *reactions: Reaction) -> None:
         self.script = list(reactions)
 
+    def reacts(self, request: Seen) -> Reaction:
+        """What a request gets."""
+        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if (task := asyncio.current_task()) is not None:
             self.serving.add(task)
         try:
             while request := await self._read(reader):
                 self.seen.append(request)
-                reaction = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+                reaction = self.reacts(request)
                 self.asked.set()
                 if not await self._react(reaction, request, reader, writer):
                     return
@@ -155,9 +159,9 @@ class ModelServer:
 
 
 @asynccontextmanager
-async def model_server() -> AsyncIterator[ModelServer]:
+async def model_server(made: Callable[[], ModelServer] = ModelServer) -> AsyncIterator[ModelServer]:
     """A server that is up."""
-    served = ModelServer()
+    served = made()
     listening = await asyncio.start_server(served.serve, "127.0.0.1", 0, limit=1 << 24)
     served.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:
