@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,8 @@ class Say:
     usage: tuple[int, int, int, int] | None = (10, 2, 0, 0)
     """Tokens in, out, read from a cache, written to one; None where the server counts none."""
     then: str = ""
-    """`cut`: the connection ends in the middle; `stall`: nothing comes any more after some of it."""
+    """`cut`: the connection ends in the middle; `stall`: nothing comes any more after some of it; `hold`: the rest comes when
+    `ModelServer.go` is set."""
     piece: int = 8
     """Characters a piece of a stream."""
 
@@ -79,6 +81,7 @@ class ModelServer:
         self.left = asyncio.Event()
         """Set when a client went away before its answer was complete."""
         self.asked = asyncio.Event()
+        self.go = asyncio.Event()
         self.url = ""
         self.serving: set[asyncio.Task[Any]] = set()
 
@@ -144,6 +147,10 @@ class ModelServer:
         await writer.drain()
         if reaction.then == "stall":
             await self._until_left(reader)
+        if reaction.then == "hold":
+            await self.go.wait()
+            writer.writelines(pieces[len(pieces) // 2 :])
+            await writer.drain()
         return False
 
     async def _until_left(self, reader: asyncio.StreamReader) -> None:
@@ -156,6 +163,17 @@ class ModelServer:
         writer.write(f"HTTP/1.1 {raw.status} X\r\n{head}\r\n".encode() + raw.body)
         await writer.drain()
         return True
+
+
+class Deciding(ModelServer):
+    """Reacts as `react` decides by the request."""
+
+    def __init__(self, react: Callable[[Seen], Reaction]) -> None:
+        super().__init__()
+        self._decide = react
+
+    def reacts(self, request: Seen) -> Reaction:
+        return self._decide(request)
 
 
 @asynccontextmanager
@@ -171,6 +189,32 @@ async def model_server(made: Callable[[], ModelServer] = ModelServer) -> AsyncIt
         for task in served.serving:
             task.cancel()
         await asyncio.gather(*served.serving)
+
+
+@contextmanager
+def served(react: Callable[[Seen], Reaction]) -> Iterator[tuple[str, Callable[[], None]]]:
+    """A server in a thread of its own, for a test that waits for a program: its address, and what lets go what is held."""
+    ready, loop, ending = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+    servers: list[ModelServer] = []
+
+    async def serve() -> None:
+        async with model_server(lambda: Deciding(react)) as one:
+            servers.append(one)
+            ready.set()
+            await ending.wait()
+
+    def let_go() -> None:
+        loop.call_soon_threadsafe(servers[0].go.set)
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    try:
+        assert ready.wait(60)
+        yield servers[0].url, let_go
+    finally:
+        loop.call_soon_threadsafe(ending.set)
+        thread.join(60)
+        loop.close()
 
 
 def _text(arguments: Any) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from autogen_core.models import ChatCompletionClient
 
     from team.models.patience import Breakers, Waiting
-    from team.models.provider import Deadlines
+    from team.models.provider import Deadlines, Hears
 
 
 def make_client(
@@ -26,6 +26,7 @@ def make_client(
     waiting: Waiting | None = None,
     breakers: Breakers | None = None,
     streamed: bool = False,
+    hears: Hears | None = None,
 ) -> ChatCompletionClient:
     """The client that `spec` names.
 
@@ -37,6 +38,7 @@ def make_client(
         waiting: clock, sleep and chance of retries.
         breakers: what is known of endpoints; left out, what this process knows.
         streamed: whether replies are streamed where only the whole is asked for, as runs have it.
+        hears: told the text of streamed replies as it comes.
 
     Raises:
         UsageError: when the spelling is unknown.
@@ -46,7 +48,7 @@ def make_client(
     if len(specs) > 1:
         from team.models.fallback import FallbackClient
 
-        options: Any = {"deadlines": deadlines, "waiting": waiting, "breakers": breakers, "streamed": streamed}
+        options: Any = {"deadlines": deadlines, "waiting": waiting, "breakers": breakers, "streamed": streamed, "hears": hears}
         return FallbackClient([(one, make_client(one, **options)) for one in specs])
     if spec == PLAYBOOK:
         from team.playbook import PlaybookClient
@@ -69,22 +71,26 @@ def make_client(
     if endpoint.provider == "openai":
         from team.models.openai import OpenAIClient
 
-        provider = OpenAIClient(endpoint, deadlines, streamed=streamed)
+        provider = OpenAIClient(endpoint, deadlines, streamed=streamed, hears=hears)
     else:
         from team.models.anthropic import AnthropicClient
 
-        provider = AnthropicClient(endpoint, deadlines, streamed=streamed)
+        provider = AnthropicClient(endpoint, deadlines, streamed=streamed, hears=hears)
     breaker = (breakers or BREAKERS).of(endpoint, waiting.clock)
     return CompactingClient(PatientClient(provider, str(endpoint), breaker, waiting, deadlines.request_s if deadlines else 0.0))
 
 
-def maker(models: Models) -> Callable[[str], ChatCompletionClient]:
-    """`make_client` as a run uses it: streamed, under the deadlines of its settings."""
+def maker(models: Models, hears: Hears | None = None) -> Callable[[str], ChatCompletionClient]:
+    """`make_client` as a run uses it: streamed, under the deadlines of its settings.
+
+    Args:
+        hears: told the text of replies as it comes.
+    """
 
     def make(spec: str) -> ChatCompletionClient:
         from team.models.provider import Deadlines
 
         deadlines = Deadlines(first_s=models.first_s, stall_s=models.stall_s, request_s=models.request_s)
-        return make_client(spec, deadlines=deadlines, streamed=True)
+        return make_client(spec, deadlines=deadlines, streamed=True, hears=hears)
 
     return make

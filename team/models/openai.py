@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from team.errors import UnusableReply
 from team.models.endpoint import DEFAULT_URLS, Endpoint
-from team.models.provider import Answer, Ask, Deadlines, Finish, ProviderClient
+from team.models.provider import Answer, Ask, Deadlines, Finish, Hears, ProviderClient
 from team.models.reply import Call, TokenUsage
 from team.models.wire import Turn, arguments_of, closed_schema, conversation, safe_name, schemas, sound
 
@@ -37,8 +37,10 @@ class OpenAIClient(ProviderClient):
     """Whether the endpoint takes the wish to count the tokens of a stream."""
     _streams = True
 
-    def __init__(self, endpoint: Endpoint, deadlines: Deadlines | None = None, *, streamed: bool = False) -> None:
-        super().__init__(endpoint, deadlines, streamed=streamed)
+    def __init__(
+        self, endpoint: Endpoint, deadlines: Deadlines | None = None, *, streamed: bool = False, hears: Hears | None = None
+    ) -> None:
+        super().__init__(endpoint, deadlines, streamed=streamed, hears=hears)
         if endpoint.url == DEFAULT_URLS["openai"]:
             self._limit = "max_completion_tokens"
         self._learned: set[str] = set()

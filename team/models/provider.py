@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -35,6 +35,9 @@ WIDER = 4
 """So many times longer may the reply be of a model that spent all of it on thinking."""
 USUAL_CONTEXT = 128_000
 """Tokens that a model is taken to read; endpoints say so themselves when it is less."""
+
+Hears = Callable[[str], None]
+"""Told the text of a reply piece by piece, while it comes; an empty piece says that a reply begins, which may be one more attempt."""
 
 Finish = Literal["stop", "length", "function_calls", "content_filter", "unknown"]
 """Why a model stopped, in AutoGen's words."""
@@ -87,9 +90,12 @@ class ProviderClient(ChatCompletionClient):
     address_hint: str
     """Where the address of an endpoint of this kind mostly ends."""
 
-    def __init__(self, endpoint: Endpoint, deadlines: Deadlines | None = None, *, streamed: bool = False) -> None:
-        """`streamed`: whether `create` has the reply streamed too, so that a stall is seen, and talk behind a call not waited for."""
-        self._endpoint = endpoint
+    def __init__(
+        self, endpoint: Endpoint, deadlines: Deadlines | None = None, *, streamed: bool = False, hears: Hears | None = None
+    ) -> None:
+        """`streamed`: whether `create` has the reply streamed too, so that a stall is seen, talk behind a call not waited for, and the
+        text told to `hears` as it comes."""
+        self._endpoint, self._hears = endpoint, hears or _nobody
         self._deadlines = deadlines or Deadlines()
         self._streamed = streamed
         self._wider = 1
@@ -165,10 +171,15 @@ class ProviderClient(ChatCompletionClient):
     async def _gathered(self, ask: Ask) -> CreateResult:
         """The whole of a streamed reply, or as much as is enough where a model nearby goes on talking behind its call."""
         watch = Watch(plain(ask.tools)) if self._endpoint.near else None
+        begun = False
         async with aclosing(self._stream(ask)) as items:
             async for item in items:
                 if isinstance(item, CreateResult):
                     return item
+                if not begun:
+                    self._hears("")
+                    begun = True
+                self._hears(item)
                 if watch is not None and watch.enough(item):
                     return self._result(Answer(watch.text, finish="stop"), ask)
         raise AssertionError("a stream ends in its result or raises")
@@ -325,6 +336,10 @@ class ProviderClient(ChatCompletionClient):
             structured_output=True,
             multiple_system_messages=True,
         )
+
+
+def _nobody(piece: str) -> None:
+    """Hears nothing."""
 
 
 def _is_whole(call: Call) -> bool:
