@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from team.events import (
@@ -15,14 +16,18 @@ from team.events import (
     FellBack,
     HoldoutScored,
     MessageSpoken,
+    ModelCalled,
     ProgressMade,
+    RunContinued,
     RunEnded,
     RunForked,
+    RunPaused,
     RunResumed,
     RunStarted,
     SandboxChosen,
     StageEnded,
     StageEntered,
+    TimeAdded,
     ToolCalled,
     ToolReturned,
     TurnStarted,
@@ -68,6 +73,8 @@ class Glance:
     stage: str = ""
     visit: int = 1
     role: str = ""
+    turns: int = 0
+    paused: bool = False
     call: ToolCalled | None = None
     call_s: float = 0.0
     progress: dict[str, Any] = field(default_factory=dict)
@@ -79,12 +86,25 @@ class Glance:
     trouble: list[str] = field(default_factory=list)
     searched_s: float = 0.0
     budget_s: float = 0.0
+    tokens: int = 0
+    usd: Decimal | None = field(default_factory=Decimal)
+    """What models have cost; None as soon as one call had no known price."""
     done: float = 0.0
     """How far the run has come, from 0 to 1; an estimate that never falls."""
     holdout: HoldoutScored | None = None
     status: str = ""
     """How it ended; empty while it goes on."""
     seconds: float = 0.0
+
+    @property
+    def left_s(self) -> float:
+        """Seconds of the search that are left."""
+        return max(0.0, self.budget_s - self.searched_s)
+
+    @property
+    def cost(self) -> str:
+        """Dollars, or the tokens where no price is known."""
+        return f"{self.tokens:,} tokens, price unknown" if self.usd is None else f"${self.usd:.2f}"
 
 
 class Board:
@@ -104,10 +124,15 @@ class Board:
         with self._lock:
             self._take(event)
 
-    def give_up(self) -> None:
-        """A run that ended without an end in its log, such as one whose input was refused, has failed."""
+    def give_up(self, status: str = "failed") -> None:
+        """A run without an end in its log ended so: one whose input was refused has failed, one that was killed is unfinished."""
         with self._lock:
-            self._now.status, self._now.call = self._now.status or "failed", None
+            self._now.status, self._now.call = self._now.status or status, None
+
+    def named(self, run: str) -> None:
+        """Go by this name: the log of a fork begins with its parent's."""
+        with self._lock:
+            self._now.run = run
 
     def glance(self) -> Glance:
         """How things stand now."""
@@ -128,8 +153,17 @@ class Board:
                 now.run, now.target = event.run, event.settings["target"]
                 now.source = str(event.settings["source"]).partition("#sha256=")[0]
                 now.budget_s = float(event.settings["time"])
-            case RunResumed() | RunForked():
-                now.status = ""
+            case RunForked():
+                now.status, now.paused, now.budget_s = "", False, float(event.changed.get("time", now.budget_s))
+            case RunResumed() | RunContinued():
+                now.status, now.paused = "", False
+            case RunPaused():
+                now.paused = True
+            case TimeAdded():
+                now.budget_s = event.search_s
+            case ModelCalled():
+                now.tokens += event.input_tokens + event.output_tokens
+                now.usd = None if event.usd is None or now.usd is None else now.usd + Decimal(str(event.usd))
             case SandboxChosen():
                 now.sandbox = event.sandbox
             case StageEntered():
@@ -137,7 +171,7 @@ class Board:
             case StageEnded():
                 self._stages_done = sum(_WEIGHTS[stage] for stage in ORDER[: ORDER.index(Stage(event.stage)) + 1])
             case TurnStarted():
-                now.role = event.role
+                now.role, now.turns, now.status = event.role, event.turn, ""
             case MessageSpoken():
                 self._words.append(Words(event.role, event.text))
             case ToolCalled():
@@ -159,7 +193,7 @@ class Board:
             case FellBack():
                 now.trouble.append(f"{event.role}: {event.reason}")
             case RunEnded():
-                now.status, now.seconds, now.call = event.status, event.seconds, None
+                now.status, now.seconds, now.call, now.paused = event.status, event.seconds, None, False
             case _:
                 pass
 

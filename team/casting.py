@@ -88,6 +88,11 @@ def members_of(spec: str) -> list[str]:
     return [one for one in specs if one != PLAYBOOK] or specs
 
 
+def is_free(spec: str) -> bool:
+    """Whether a single model is known to cost nothing: the playbook, and answers that were paid for before."""
+    return provider_of(spec)[0] in (PLAYBOOK, "replay")
+
+
 def provider_of(spec: str) -> tuple[str, str]:
     """Provider and model name of a single model, as traces name them."""
     provider, _, rest = spec.partition(":")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from team.options import Approval, Approve, approval_of
 
 
 def chat(
@@ -25,6 +26,11 @@ def chat(
     sandbox: Annotated[str | None, typer.Option(help="auto, docker, bubblewrap or unsafe-local.  [default: auto]")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run directories.  [default: runs]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of splits and estimators.  [default: 0]")] = None,
+    constraint: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="What must be kept, in a sentence, as for `mlteam run`; repeatable.")
+    ] = None,
+    approval: Approval = None,
+    approve: Approve = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Start without asking.")] = False,
 ) -> None:
@@ -55,6 +61,8 @@ def chat(
         "sandbox": sandbox,
         "out": out,
         "seed": seed,
+        "constraint": constraint or None,
+        **approval_of(approval, approve),
     }
-    code = asyncio.run(talk(Screen(sys.stdout), {k: v for k, v in given.items() if v is not None}, config, words, run, yes=yes))
+    code = asyncio.run(talk(Screen(), {k: v for k, v in given.items() if v is not None}, config, words, run, yes=yes))
     raise typer.Exit(code)

@@ -30,23 +30,31 @@ from team.events import (
 )
 from team.terminal import clean, one_line
 
-_COLOURS = {
-    "planner": "cyan",
-    "data_scientist": "green",
-    "engineer": "yellow",
-    "critic": "magenta",
-    "writer": "blue",
-    "release_manager": "bright_black",
+ROLE_WIDTH = 17
+TOOL_INDENT = 19
+ATTENTION = "color(130)"
+COLOURS = {
+    "planner": "color(30)",
+    "data_scientist": "color(28)",
+    "engineer": ATTENTION,
+    "critic": "color(163)",
+    "writer": "color(63)",
+    "release_manager": "color(243)",
 }
+"""Of the 256 that no theme changes, those that stand out from black and from white alike, with a contrast of 4 and more."""
 
 
 class LiveView:
-    """Subscribe it to an event log. Use it as a context manager, so that the terminal is given back in every case."""
+    """Subscribe it to an event log. Use it as a context manager, so that the terminal is given back in every case.
 
-    def __init__(self, file: TextIO) -> None:
+    Args:
+        board: what it is drawn from; None for one of its own.
+    """
+
+    def __init__(self, file: TextIO, board: Board | None = None) -> None:
         self._console = Console(file=file, highlight=False, soft_wrap=False)
         self._live: Live | None = None
-        self._board = Board()
+        self._board = board or Board()
         self._call: ToolCalled | None = None
 
     def __enter__(self) -> LiveView:
@@ -85,42 +93,57 @@ class LiveView:
                 again = f" (visit {event.visit})" if event.visit > 1 else ""
                 self._print(Text.assemble(("\n● ", "bold"), (f"{event.stage}{again}", "bold")))
             case StageEnded():
-                self._print(Text(f"  ✓ {one_line(event.outcome)}, {event.seconds:.1f} s", style="dim"))
+                self._hang(2, "✓", f"{one_line(event.outcome)}, {event.seconds:.1f} s", "dim")
             case MessageSpoken():
-                self._say(event.role, event.text)
+                self.say(event.role, event.text)
             case ToolCalled():
                 self._call = event
             case ToolReturned():
                 self._returned(event)
             case RepairAsked():
-                self._print(Text(f"{'':19}? asked again: {one_line(event.problem)[:160]}", style="dim"))
+                self._hang(TOOL_INDENT, "?", f"asked again: {one_line(event.problem)[:160]}", "dim")
             case ApprovalAsked():
-                self._print(Text(f"  ? {event.role} asks whether {event.tool} may {one_line(event.what)}", style="yellow"))
+                self._hang(2, "?", one_line(f"{event.role} asks whether {event.tool} may {event.what}"), ATTENTION)
             case ApprovalDecided():
                 said = "allowed" if event.allowed else "refused"
                 why = f" ({one_line(event.reason)})" if event.reason else ""
                 self._print(Text(f"    {event.tool}: {said} by {one_line(event.by)}{why}", style="dim" if event.allowed else "red"))
             case ConstraintAdded():
                 if event.refused:
-                    self._print(Text(f"  ! {one_line('; '.join(event.told))} cannot be kept: {one_line(event.refused)}", style="red"))
+                    self._hang(2, "!", one_line(f"{'; '.join(event.told)} cannot be kept: {event.refused}"), "red")
                     return
-                self._print(Text(f"  + from here on: {one_line('; '.join(event.told))}", style="yellow"))
+                self._hang(2, "+", one_line(f"from here on: {'; '.join(event.told)}"), ATTENTION)
                 if event.excluded:
                     self._print(Text(f"    these do not count any more: {one_line(', '.join(event.excluded))}", style="dim"))
                 if event.back_to:
                     self._print(Text(f"    the work goes back to {event.back_to}", style="dim"))
             case FellBack():
-                self._print(Text(f"  ! {event.role}: {one_line(event.reason)}", style="red"))
+                self._hang(2, "!", one_line(f"{event.role.replace('_', ' ')}: {event.reason}"), "red")
             case RunEnded() if event.status != "done":
                 self._print(Text(f"\nended: {event.status}", style="red"))
             case _:
                 pass
 
-    def _say(self, role: str, text: str) -> None:
+    @property
+    def words_width(self) -> int:
+        """Columns for what a role says."""
+        return self._console.width - ROLE_WIDTH - 1
+
+    def say(self, role: str, text: str) -> None:
+        """Print words of a role; without a name they go on from the line above."""
         grid = Table.grid(padding=(0, 1))
-        grid.add_column(width=17, no_wrap=True)
+        grid.add_column(width=ROLE_WIDTH, no_wrap=True)
         grid.add_column(overflow="fold")
-        grid.add_row(Text("  " + role.replace("_", " "), style=_COLOURS.get(role, "")), Text(clean(text)))
+        grid.add_row(Text("  " + role.replace("_", " "), style=COLOURS.get(role, "")), Text(clean(text)))
+        self._print(grid)
+
+    def _hang(self, indent: int, mark: str, text: str, style: str) -> None:
+        """Print a text behind a mark; where it is long, its lines stand below each other."""
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=indent - 1)
+        grid.add_column(width=1)
+        grid.add_column(overflow="fold")
+        grid.add_row("", Text(mark, style=style), Text(text, style=style))
         self._print(grid)
 
     def _returned(self, event: ToolReturned) -> None:
@@ -130,12 +153,12 @@ class LiveView:
         call = one_line(f"{event.tool}({arguments})")
         width = max(30, self._console.width - 40)
         shown = call if len(call) <= width else call[: width - 1] + "…"
-        line = f"{'':19}{mark} {shown}  {event.seconds:.1f} s"
+        line = f"{shown}  {event.seconds:.1f} s"
         if event.status != "ok":
             line += (
                 f"  {event.status}: {one_line(event.text.strip().splitlines()[-1])[:160]}" if event.text.strip() else f"  {event.status}"
             )
-        self._print(Text(line, style=style))
+        self._hang(TOOL_INDENT, mark, line, style)
         if event.search_seconds and not self._live:
             self._print(self._leaders(self._board.glance()))
 
@@ -158,7 +181,7 @@ class LiveView:
         for _ in range(4):
             table.add_column()
         for rank, c in enumerate(now.leaders, 1):
-            first = f"{'':19}{rank}" if not self._live else f"  {rank}"
+            first = f"{'':{TOOL_INDENT}}{rank}" if not self._live else f"  {rank}"
             table.add_row(
                 Text(first, style="dim"),
                 Text(one_line(c.name)),

@@ -14,7 +14,7 @@ from typing import Any
 
 from team.approval import SPEND, Approve
 from team.cast import Clients
-from team.casting import PLAYBOOK, provider_of, split_specs
+from team.casting import is_free, split_specs
 from team.checkpoint import CutOff, read_cut_off
 from team.conductor import Conductor, Subscriber
 from team.constraint import Constraint
@@ -256,9 +256,8 @@ def _check_approval(settings: Settings) -> None:
 
 def _check_price(settings: Settings, spec: str) -> None:
     """Refuse a limit in dollars for a model whose price nobody said."""
-    free = provider_of(spec)[0] in (PLAYBOOK, "replay")
     limit = settings.max_cost if settings.max_cost is not None else settings.expected_cost
-    if limit is not None and settings.price_of(spec) is None and not free:
+    if limit is not None and settings.price_of(spec) is None and not is_free(spec):
         option = "--max-cost" if settings.max_cost is not None else "--expected-cost"
         raise UsageError(
             f"{option} {limit} needs the price of {spec}, which nobody said. Write it into a file that --config gives, in"

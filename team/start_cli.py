@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from team.options import Json, Out, Run
+from team.options import Approval, Approve, Json, Out, Run, approval_of
 from team.terminal import print_json
 from tools.contract import Task
 
@@ -105,11 +105,8 @@ def run(
     tracker: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
     ] = None,
-    approval: Annotated[
-        str | None,
-        typer.Option(metavar="WHEN", help="When to ask before a tool's call: never, always or outside-only.  [default: outside-only]"),
-    ] = None,
-    approve: Annotated[list[str] | None, typer.Option(metavar="TOOL", help="A tool that need not ask; repeatable.")] = None,
+    approval: Approval = None,
+    approve: Approve = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -118,10 +115,7 @@ def run(
     given = {name: value for name, value in locals().items() if name not in ("config", "as_json", "approve")}
     from team.settings import load_settings
 
-    if approval is not None or approve:
-        policies = {} if approval is None else {"default": approval}
-        given["approval"] = policies | ({"tools": dict.fromkeys(approve, "never")} if approve else {})
-
+    given |= approval_of(approval, approve)
     settings = load_settings(given, config)
     from team.asking import terminal_asker
     from team.console import LiveView

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from team.budget import Limits, Meter, Usage
-from team.casting import PLAYBOOK, members_of
+from team.casting import is_free, members_of
 from team.chat.answers import answer, question_for_model
 from team.checkpoint import read_checkpoint
 from team.errors import MlteamError
@@ -19,14 +19,20 @@ EXPECTED_TOKENS = 3_500
 """Of a question with its facts, and the answer."""
 
 
+def answered_by(settings: Settings, role: str | None) -> str | None:
+    """The model that answers for a role, or for anybody; None where rules do."""
+    spec = members_of(settings.model_of(role or "planner"))[0]
+    return None if is_free(spec) else spec
+
+
 async def ask_about(text: str, run: RunDir, settings: Settings, role: str | None, clients: Clients) -> tuple[str, list[ModelCalled]]:
     """The answer, and what it cost.
 
     Args:
         role: whom the user asked; None for anybody.
     """
-    spec = members_of(settings.model_of(role or "planner"))[0]
-    if spec == PLAYBOOK or spec.startswith("replay:"):
+    spec = answered_by(settings, role)
+    if spec is None:
         voice = f"{role.replace('_', ' ')}, by rules: " if role else ""
         return voice + answer(text, run), []
     calls: list[ModelCalled] = []

@@ -5,24 +5,30 @@ from __future__ import annotations
 
 import inspect
 import shlex
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
 import yaml
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from reports.facts import read_facts
+from team.board import Board
 from team.chat.answers import decisions, link, spent
-from team.chat.standing import Standing
+from team.chat.status import status_line
 from team.errors import UsageError
 from team.overview import figure
 from team.roles import NAMES
 from team.rundir import RunDir
 from team.setting_values import parse_seconds
 from team.settings import Settings
+from team.stages import ORDER
 from team.steering import Steering
 
+STAGES = [stage.value for stage in ORDER]
 LEADERS = 10
 DECISIONS = 12
 CELL_LINES = 40
@@ -31,15 +37,20 @@ CELL_LINES = 40
 class Talk(Protocol):
     """What commands may do to a session."""
 
-    run: RunDir | None
-    settings: Settings | None
-    standing: Standing
-    steering: Steering | None
-    """Of the run that is going on; None where none is."""
     aside_usd: Decimal | None
     """What questions beside the turns have cost."""
 
-    def tell(self, text: str) -> None: ...
+    @property
+    def run(self) -> RunDir | None: ...
+    @property
+    def settings(self) -> Settings | None: ...
+    @property
+    def board(self) -> Board: ...
+    @property
+    def steering(self) -> Steering | None:
+        """Of the run that is going on; None where none is."""
+
+    def tell(self, text: str | RenderableType) -> None: ...
     async def ask(self, question: str) -> str: ...
     async def branch(self, at: str, changes: dict[str, Any]) -> None:
         """Leave the run as it is and go on with a fork of it from `at`."""
@@ -61,23 +72,24 @@ Do = Callable[[Talk, str], Awaitable[None] | None]
 
 @dataclass(frozen=True)
 class Command:
-    """A command; `usage` shows its arguments."""
+    """A command; `usage` shows its arguments, of which `options` can be completed."""
 
     name: str
     usage: str
     help: str
     do: Do
+    options: Sequence[str] = ()
 
 
 COMMANDS: dict[str, Command] = {}
 
 
-def command(usage: str) -> Callable[[Do], Do]:
+def command(usage: str, options: Sequence[str] = ()) -> Callable[[Do], Do]:
     """Register a function as the command that `usage` begins with."""
 
     def register(do: Do) -> Do:
         name = usage.split()[0]
-        COMMANDS[name] = Command(name, usage, " ".join(inspect.getdoc(do).split()) if do.__doc__ else "", do)  # type: ignore[union-attr]  # it has one
+        COMMANDS[name] = Command(name, usage, " ".join(inspect.getdoc(do).split()) if do.__doc__ else "", do, options)  # type: ignore[union-attr]  # it has one
         return do
 
     return register
@@ -125,7 +137,8 @@ def plan(talk: Talk, _: str) -> None:
 def status(talk: Talk, _: str) -> None:
     """Where the run stands: stage, role, best score, time left, cost."""
     run = _run(talk)
-    talk.tell(f"{talk.standing.line()}\nturn {talk.standing.turns}, {run.path}")
+    now = talk.board.glance()
+    talk.tell(f"{status_line(now)}\nturn {now.turns}, {run.path}")
 
 
 @command("/leaderboard")
@@ -143,7 +156,7 @@ def leaderboard(talk: Talk, _: str) -> None:
     talk.tell("\n".join(lines) + more)
 
 
-@command("/why [WORD]")
+@command("/why [WORD]", (*STAGES, *NAMES))
 def why(talk: Talk, about: str) -> None:
     """Who decided what, on which facts, from the event log; WORD narrows it to a stage, a role, a tool or a candidate."""
     run = _run(talk)
@@ -163,19 +176,20 @@ def cost(talk: Talk, _: str) -> None:
 @command("/budget +5m")
 def budget(talk: Talk, text: str) -> None:
     """Give the search more time; without an argument, say what is left."""
+    now = talk.board.glance()
     if not text:
         _run(talk)
-        talk.tell(f"{talk.standing.left_s:.0f} of {talk.standing.budget_s:g} s of search are left")
+        talk.tell(f"{now.left_s:.0f} of {now.budget_s:g} s of search are left")
         return
     steering = _going(talk)
     try:
         seconds = parse_seconds(text.lstrip("+ "))
     except ValueError as error:
         raise UsageError(f"/budget {text}: {error}, as in /budget +5m.") from None
-    if not 0 < seconds <= 86_400 - talk.standing.budget_s:
+    if not 0 < seconds <= 86_400 - now.budget_s:
         raise UsageError(f"/budget {text}: expected more time, and a day in all at most.")
-    if talk.standing.stage in ("select", "document", "release"):
-        raise UsageError(f"the search is over in stage {talk.standing.stage}; /fork optimise time=10m goes back to it with more time.")
+    if now.stage in ("select", "document", "release"):
+        raise UsageError(f"the search is over in stage {now.stage}; /fork optimise time=10m goes back to it with more time.")
     steering.add_time(seconds)
     talk.tell(f"{seconds:g} s more, from the next turn on")
 
@@ -200,17 +214,18 @@ def resume(talk: Talk, _: str) -> Awaitable[None] | None:
     return talk.take_up()
 
 
-@command("/undo [TURN|STAGE]")
+@command("/undo [TURN|STAGE]", STAGES)
 async def undo(talk: Talk, to: str) -> None:
     """Go back: to the end of turn TURN, to where STAGE was entered, or by one turn. The run stays as it is; a fork goes on from there."""
     _run(talk)
-    at = to or str(talk.standing.turns - 2 if talk.steering else talk.standing.turns - 1)
+    turns = talk.board.glance().turns
+    at = to or str(turns - 2 if talk.steering else turns - 1)
     if at.startswith("-") or at == "0":
         raise UsageError("there is no turn to go back to yet.")
     await talk.branch(at, {})
 
 
-@command("/fork STAGE [NAME=VALUE ...]")
+@command("/fork STAGE [NAME=VALUE ...]", STAGES)
 async def fork(talk: Talk, text: str) -> None:
     """Go on with a new run from where STAGE was entered (or from a number of turns), with other settings, such as time=10m."""
     _run(talk)
@@ -235,7 +250,7 @@ async def constraint(talk: Talk, text: str) -> None:
     await talk.constrain(text)
 
 
-@command("/ask ROLE QUESTION")
+@command("/ask ROLE QUESTION", NAMES)
 async def ask(talk: Talk, text: str) -> None:
     """Ask one role something beside its turns; the answer changes nothing."""
     role, _, question = text.partition(" ")
@@ -278,7 +293,7 @@ def show(talk: Talk, text: str) -> None:
     talk.tell("\n".join([*lines[:CELL_LINES], *cut, link(run.cells)]))
 
 
-@command("/open report")
+@command("/open report", ("report", "notebook", "folder"))
 def open_(talk: Talk, text: str) -> None:
     """The report, built as far as the run has come, as a link; `notebook` and `folder` too."""
     from reports.html import write_report
@@ -313,7 +328,12 @@ def save(talk: Talk, text: str) -> None:
 @command("/help")
 def help_(talk: Talk, _: str) -> None:
     """This list."""
-    talk.tell("\n".join(f"{one.usage:29} {one.help}" for one in COMMANDS.values()))
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for one in COMMANDS.values():
+        table.add_row(Text(one.usage), Text(one.help))
+    talk.tell(table)
 
 
 @command("/quit")

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from team.budget import Usage
-from team.casting import members_of
+from team.casting import is_free, members_of
 from team.errors import MlteamError
 from team.roles import NAMES
 from team.rundir import list_runs
@@ -85,7 +85,7 @@ def _cost(settings: Settings) -> tuple[int, Decimal | None]:
     share = REQUESTS / len(NAMES)
     for role in NAMES:
         spec = members_of(settings.model_of(role))[0]
-        if spec.partition(":")[0] in ("playbook", "replay"):
+        if is_free(spec):
             continue
         price = settings.price_of(spec)
         usage.input_tokens += round(share * INPUT_TOKENS)
@@ -107,6 +107,7 @@ def plan_table(settings: Settings, foreseen: Forecast, constraints: Sequence[str
         ("roles", ", ".join(settings.all_models)),
         ("sandbox", settings.sandbox.kind),
         *(("keeps to", told) for told in constraints),
+        *([("asks first", f"before models cost more than ${settings.expected_cost}")] if settings.expected_cost is not None else []),
         ("forecast", foreseen.told),
         ("", f"by {foreseen.measured} earlier run(s) in {settings.out}" if foreseen.measured else "by the tables measured in the README"),
     ]

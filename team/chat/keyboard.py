@@ -7,16 +7,22 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import Completer
     from prompt_toolkit.key_binding import KeyBindings
 
 Interrupted = Callable[[], None]
 """Called for Ctrl-C, in the loop's thread."""
+
+
+Words = Mapping[str, tuple[str, Sequence[str]]]
+"""What Tab completes at the beginning of a line: words, each with its help, and what may stand behind it."""
+MENU_ROWS = 6
 
 
 class Keyboard(Protocol):
@@ -28,15 +34,16 @@ class Keyboard(Protocol):
     def screen(self) -> AbstractContextManager[object]:
         """While it is entered, what is printed does not disturb what is being typed."""
 
-    def close(self) -> None: ...
+    def repaint(self) -> None:
+        """Draw again what stands around the line; from any thread."""
 
 
-def open_keyboard(words: Sequence[str], status: Callable[[], str], interrupted: Interrupted) -> Keyboard:
+def open_keyboard(words: Words, status: Callable[[], str], unfinished: Callable[[], str], interrupted: Interrupted) -> Keyboard:
     """The keyboard of this process.
 
     Args:
-        words: what Tab completes at the beginning of a line.
         status: the line at the bottom of the screen.
+        unfinished: the line above the prompt, such as one that is being written; empty where there is none.
     """
     loop = asyncio.get_running_loop()
     if threading.current_thread() is threading.main_thread():
@@ -44,7 +51,7 @@ def open_keyboard(words: Sequence[str], status: Callable[[], str], interrupted: 
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, _twice(interrupted))
     if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        return TerminalKeyboard(words, status, interrupted)
+        return TerminalKeyboard(words, status, unfinished, interrupted)
     return PlainKeyboard(loop)
 
 
@@ -59,7 +66,8 @@ def _twice(interrupted: Interrupted) -> Callable[[], None]:
 
 
 class PlainKeyboard:
-    """Lines of a pipe, a file or a terminal that can do nothing; read by a thread, so that the rest goes on meanwhile."""
+    """Lines of a pipe, a file or a terminal that can do nothing; read by a thread, so that the rest goes on meanwhile. No prompt is
+    written: what the team says would go on behind it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
@@ -83,41 +91,41 @@ class PlainKeyboard:
                 return
 
     async def line(self, prompt: Callable[[], str]) -> str | None:
-        if sys.stdout.isatty():
-            print(prompt(), end="", flush=True)
         self._wanted.release()
         return await self._lines.get()
 
     def screen(self) -> AbstractContextManager[object]:
         return nullcontext()
 
-    def close(self) -> None: ...
+    def repaint(self) -> None: ...
 
 
 class TerminalKeyboard:
     """A line at the bottom of the screen, by prompt_toolkit; everything that is printed goes above it."""
 
-    def __init__(self, words: Sequence[str], status: Callable[[], str], interrupted: Interrupted) -> None:
+    def __init__(self, words: Words, status: Callable[[], str], unfinished: Callable[[], str], interrupted: Interrupted) -> None:
         from prompt_toolkit import PromptSession
-        from prompt_toolkit.completion import WordCompleter
 
-        self._status = status
+        self._status, self._unfinished = status, unfinished
         self._session: PromptSession[str] = PromptSession(
-            completer=WordCompleter(list(words), sentence=True),
+            completer=_completer(words),
             complete_while_typing=False,
-            bottom_toolbar=lambda: self._toolbar(),
+            reserve_space_for_menu=MENU_ROWS,
+            bottom_toolbar=lambda: self._fitted(self._status()),
             refresh_interval=0.5,
             key_bindings=_keys(interrupted),
         )
 
-    def _toolbar(self) -> str:
+    def _fitted(self, text: str) -> str:
         width = self._session.output.get_size().columns
-        text = self._status()
         return text if len(text) < width else text[: width - 2] + "…"
+
+    def _above(self) -> str:
+        return f"{self._fitted(text)}\n" if (text := self._unfinished()) else ""
 
     async def line(self, prompt: Callable[[], str]) -> str | None:
         try:
-            return await self._session.prompt_async(prompt, handle_sigint=False)
+            return await self._session.prompt_async(lambda: self._above() + prompt(), handle_sigint=False)
         except EOFError:
             return None
 
@@ -126,7 +134,25 @@ class TerminalKeyboard:
 
         return patch_stdout(raw=True)
 
-    def close(self) -> None: ...
+    def repaint(self) -> None:
+        self._session.app.invalidate()
+
+
+def _completer(words: Words) -> Completer:
+    from prompt_toolkit.completion import Completer, Completion
+    from prompt_toolkit.document import Document
+
+    class Slashes(Completer):
+        def get_completions(self, document: Document, complete_event: object) -> Iterator[Completion]:
+            name, space, rest = document.text_before_cursor.partition(" ")
+            if not name.startswith("/"):
+                return
+            if not space:
+                yield from (Completion(word, -len(name), display_meta=words[word][0]) for word in words if word.startswith(name))
+            elif name in words:
+                yield from (Completion(option, -len(rest)) for option in words[name][1] if option.startswith(rest))
+
+    return Slashes()
 
 
 def _keys(interrupted: Interrupted) -> KeyBindings:

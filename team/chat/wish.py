@@ -9,13 +9,19 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from team.casting import is_free, members_of
 from team.setting_values import parse_seconds
 from tools.metrics import find_metric
+
+if TYPE_CHECKING:
+    from team.events import ModelCalled
+    from team.models.single import Clients
+    from team.settings import Settings
 
 _SUFFIXES = r"\.(?:csv|tsv|txt|data|parquet|pq)(?:\.gz)?"
 _SOURCE = re.compile(
@@ -232,6 +238,27 @@ def question_for_model(text: str, columns: Sequence[str]) -> tuple[str, str]:
 
     facts = {"wish": text, "columns": list(columns)[:200], "metrics": list(METRICS)}
     return _SYSTEM, json.dumps(facts, ensure_ascii=False)
+
+
+async def read_by_model(
+    settings: Settings, wish: Wish, columns: Sequence[str], clients: Clients, charge: Callable[[ModelCalled], None]
+) -> Wish:
+    """The wish as the planner's model reads it in one request; as it is where rules play that role.
+
+    Args:
+        charge: told what the request cost.
+
+    Raises:
+        MlteamError: the model does not answer.
+    """
+    from team.models.single import ask_once, read_document
+
+    spec = members_of(settings.model_of("planner"))[0]
+    if is_free(spec):
+        return wish
+    system, request = question_for_model(wish.goal, columns)
+    said = await ask_once(spec, "planner", system, request, clients, settings.price_of(spec), charge)
+    return checked(read_document(said), wish, columns)
 
 
 def checked(answer: Mapping[str, Any], by_rules: Wish, columns: Sequence[str]) -> Wish:

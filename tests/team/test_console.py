@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.color import Color
 
-from team.console import LiveView
+from team.console import ATTENTION, COLOURS, LiveView
 from team.events import (
     CandidateScored,
     Event,
@@ -30,6 +32,19 @@ def shown(*events: Event) -> str:
         for event in events:
             view(event)
     return out.getvalue()
+
+
+def contrast(colour: str, background: float) -> float:
+    """Contrast ratio of a colour to a grey of a relative luminance, by the formula of WCAG 2."""
+    red, green, blue = (part / 255 for part in Color.parse(colour).get_truecolor())
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)]
+    seen = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return (max(seen, background) + 0.05) / (min(seen, background) + 0.05)
+
+
+@pytest.mark.parametrize("colour", [*COLOURS.values(), ATTENTION])
+def test_colours_stand_out_from_black_and_from_white(colour: str) -> None:
+    assert min(contrast(colour, 0.0), contrast(colour, 1.0)) >= 4
 
 
 STARTED = RunStarted(run="r1", settings={"source": "a.csv", "target": "y", "time": 60.0}, versions={})

@@ -28,7 +28,7 @@ class Told:
         self.out = io.StringIO()
         self.session = Session(Screen(self.out), {}, None, yes=False)
         if run is not None:
-            self.session.look_at(run)
+            self.session.player.look_at(run)
 
     @property
     def text(self) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from team.chat.commands import COMMANDS, obey
+from team.chat.status import status_line
 from team.errors import UsageError
-from team.events import RunStarted, StageEntered, TimeAdded
+from team.events import ModelCalled, RunContinued, RunPaused, RunStarted, StageEntered, TimeAdded, TurnStarted
 from team.rundir import RunDir
 from team.steering import Steering
 from tests.team.chat.conftest import Told
@@ -29,7 +29,7 @@ SHOWN = {
     "/show 0": ["profile_table", "cells.jsonl"],
     "/open report": ["file:///", "report.html"],
     "/open notebook": ["notebook.ipynb"],
-    "/help": ["/budget +5m ", "/why [WORD] ", "Ctrl-C does the same"],
+    "/help": ["/budget +5m ", "/why [WORD] ", "Ctrl-C"],
     "/lead": [" 1  "],
 }
 
@@ -92,8 +92,8 @@ async def test_a_conversation_is_written_as_plain_text(told: Told, tmp_path: Pat
 
 async def test_while_a_run_goes_on_it_is_held_given_time_and_let_go(nothing: Told) -> None:
     session = nothing.session
-    steering = session.steering = Steering()
-    session.standing(RunStarted(run="r", settings={"time": 60.0}, versions={}))
+    steering = session.player.steering = Steering()
+    session.board(RunStarted(run="r", settings={"time": 60.0, "source": "a.csv", "target": "y"}, versions={}))
     await obey(session, "/pause")
     assert steering.pausing
     await obey(session, "/resume")
@@ -105,21 +105,33 @@ async def test_while_a_run_goes_on_it_is_held_given_time_and_let_go(nothing: Tol
     for bad in ("soon", "+0s", "-5m", "+25h"):
         with pytest.raises(UsageError, match="budget"):
             await obey(session, f"/budget {bad}")
-    session.standing(StageEntered(stage="select", visit=1))
+    session.board(StageEntered(stage="select", visit=1))
     with pytest.raises(UsageError, match="/fork optimise"):
         await obey(session, "/budget +5m")
 
 
+def called(usd: float | None) -> ModelCalled:
+    facts = {"turn": 1, "role": "planner", "provider": "openai", "model": "m", "input_tokens": 10, "output_tokens": 2, "seconds": 1.0}
+    return ModelCalled(**facts, usd=usd, finish_reason="stop", error=None)
+
+
 def test_the_status_line_tells_what_is_left_and_what_it_cost(nothing: Told) -> None:
-    standing = nothing.session.standing
-    assert standing.line() == "no run yet · /help"
-    standing(RunStarted(run="r", settings={"time": 60.0}, versions={}))
-    standing(StageEntered(stage="train", visit=1))
-    standing(TimeAdded(seconds=30, search_s=90))
-    standing.role, standing.usd = "data_scientist", Decimal("1.5")
-    assert standing.line() == "train · data scientist · no score yet · 90 s left · $1.50"
-    standing.usd, standing.tokens = None, 1234
-    assert standing.line().endswith("1,234 tokens, price unknown")
+    board = nothing.session.board
+    assert status_line(board.glance()) == "no run yet · /help"
+    for event in (
+        RunStarted(run="r", settings={"time": 60.0, "source": "a.csv", "target": "y"}, versions={}),
+        StageEntered(stage="train", visit=1),
+        TurnStarted(turn=3, role="data_scientist", stage="train", briefing=""),
+        TimeAdded(seconds=30, search_s=90),
+        called(1.5),
+    ):
+        board(event)
+    assert status_line(board.glance()) == "train · data scientist · no score yet · 90 s left · $1.50"
+    board(RunPaused(turn=3, stage="train"))
+    assert "train · paused · " in status_line(board.glance())
+    board(RunContinued(seconds=1.0))
+    board(called(None))
+    assert status_line(board.glance()).endswith("90 s left · 24 tokens, price unknown")
 
 
 async def test_questions_are_answered_from_the_facts_with_the_file_they_stand_in(told: Told) -> None:
@@ -148,4 +160,5 @@ async def test_a_fork_goes_on_from_a_stage_and_the_session_is_about_it(told: Tol
     assert told.session.run.name.endswith("-fork")
     assert f"a fork of {run.name}" in told.text
     assert "status     done" in told.text
-    assert told.session.standing.ended == "done"
+    now = told.session.board.glance()
+    assert (now.status, now.budget_s, now.run) == ("done", 90.0, told.session.run.name)
