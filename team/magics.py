@@ -21,12 +21,17 @@ from typing import Any
 import yaml
 
 from team.api import Play, run
+from team.chat.agreement import few, known_columns
+from team.chat.wish import read_by_model, read_wish
 from team.cli import app, main
-from team.conducting import conduct
+from team.conducting import anywhere, conduct
 from team.errors import MlteamError, UsageError
 from team.frame_source import is_frame
+from team.models import make_client
 from team.result import RunResult
+from team.sentences import read_constraints
 from team.settings import Settings, load_settings
+from team.terminal import one_line
 
 _SETTING = re.compile(r"\s*([A-Za-z_]\w*)\s*[=:]\s*(\S.*?)\s*")
 NO_COMMANDS = ("chat", "serve")
@@ -40,7 +45,9 @@ def load(ipython: Any) -> None:
         """`%team COMMAND ARGUMENTS` as on a command line; `%%team [NAME]` over a cell with settings and a wish."""
         if cell is None:
             return command(shlex.split(line))
-        name, given = read_cell(line, cell, ipython.user_ns)
+        name, given, told = understood(*read_cell(line, cell, ipython.user_ns))
+        if told:
+            print(f"understood: {'; '.join(told)}")
         result = run(given.pop("source"), **given)
         if name is None:
             return result
@@ -64,7 +71,7 @@ def read_cell(line: str, cell: str, variables: Mapping[str, Any]) -> tuple[str |
         The variable, if one is named, and the arguments of `run`.
 
     Raises:
-        UsageError: for a word that is neither, or when there is no source.
+        UsageError: for a word that is neither.
     """
     name, given, wish = None, {}, []
     for word in shlex.split(line):
@@ -82,11 +89,47 @@ def read_cell(line: str, cell: str, variables: Mapping[str, Any]) -> tuple[str |
     if wish:
         given.setdefault("goal", " ".join(wish))
     source = given.get("source")
-    if source is None:
-        raise UsageError("%%team: there is no source. Add a line: source = FILE.csv, or the name of a DataFrame.")
     if isinstance(source, str) and is_frame(variables.get(source)):
         given |= {"source": variables[source], "name": source}
     return name, given
+
+
+def understood(name: str | None, given: dict[str, Any]) -> tuple[str | None, dict[str, Any], list[str]]:
+    """What the words of a cell say beside its settings, which have the last word: read as `mlteam chat` reads them, by rules, or by the
+    planner's model.
+
+    Returns:
+        The variable, the arguments of `run`, and what was read in the words, to be told.
+
+    Raises:
+        UsageError: there is no source, or the words name a column that the table does not have.
+    """
+    words = str(given.get("goal") or "")
+    source: Any = given["source"] if "source" in given else read_wish(words).source
+    if source is None:
+        raise UsageError("%%team: there is no source. Add a line: source = FILE.csv, or the name of a DataFrame.")
+    given = {**given, "source": source}
+    if not words:
+        return name, given, []
+    columns = list(map(str, source.columns)) if is_frame(source) else known_columns(source)
+    wish, told = read_wish(words, columns), []
+    settings = load_settings({**{k: given[k] for k in ("model", "models", "prices") if k in given}, "source": "-"})
+    try:
+        wish = anywhere(read_by_model(settings, wish, columns, make_client, lambda _: None))
+    except MlteamError as error:
+        told.append(f"by rules alone, since the model did not read it ({one_line(str(error))})")
+    if wish.named is not None and "target" not in given:
+        raise UsageError(f"%%team: there is no column {wish.named!r}. Columns: {few(columns)}. Add a line: target = COLUMN.")
+    read = {key: value for key, value in wish.settings.items() if key not in given and key != "name"}
+    if "target" in given:
+        read.pop("task", None)
+    told += [f"{key} {value:g} s" if key == "time" else f"{key} {value}" for key, value in read.items()]
+    if constraints := read_constraints(words, columns).constraints:
+        before = given.get("constraint", [])
+        before = [before] if isinstance(before, (str, dict)) else before
+        read["constraint"] = [*before, *(one.model_dump(mode="json") for one in constraints)]
+        told += [one.told for one in constraints]
+    return name, {**given, **read}, told
 
 
 def command(arguments: list[str]) -> RunResult | None:

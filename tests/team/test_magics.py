@@ -14,7 +14,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from team.errors import MlteamError, UsageError
-from team.magics import read_cell
+from team.magics import read_cell, understood
+from tests.model_server import Say, served
 from tests.team.scored import scored
 
 FRAME = pd.DataFrame({"x": [1, 2], "y": [0, 1]})
@@ -42,7 +43,45 @@ def test_a_source_may_be_a_frame_of_the_notebook() -> None:
 @pytest.mark.parametrize(("line", "cell", "told"), [("", "target = y", "no source"), ("a b", "source = x.csv", "'b' is no setting")])
 def test_what_is_missing_or_strange_is_said(line: str, cell: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        read_cell(line, cell, {})
+        understood(*read_cell(line, cell, {}))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "people.csv"
+    path.write_text("age,Churn,plan\n1,0,a\n2,1,b\n")
+    return path
+
+
+def test_the_words_of_a_cell_are_read_as_in_the_chat(table: Path) -> None:
+    cell = f"Predict churn in {table}, I care about recall.\nYou have 2 minutes. Never use column plan."
+    name, given, told = understood(*read_cell("r", cell, {}))
+    assert name == "r"
+    assert (given["source"], given["target"], given["metric"], given["time"]) == (str(table), "Churn", "recall", 120.0)
+    assert [one["kind"] for one in given["constraint"]] == ["forbid_column"]
+    assert told == ["target Churn", "metric recall", "time 120 s", "column 'plan' is never used"]
+
+
+def test_a_setting_has_the_last_word_and_words_about_a_frame_know_its_columns() -> None:
+    _, given, _ = understood(*read_cell("", "source = people\ntarget = x\ntime = 5m\nPredict y in ten minutes.", {"people": FRAME}))
+    assert (given["target"], given["time"]) == ("x", "5m")
+    _, given, _ = understood(*read_cell("", "source = people\nconstraint = linear models only\nPredict Y, CPU only.", {"people": FRAME}))
+    assert given["target"] == "y"
+    assert [one if isinstance(one, str) else one["kind"] for one in given["constraint"]] == ["linear models only", "device"]
+
+
+def test_a_column_that_is_not_there_is_told_before_anything_runs(table: Path) -> None:
+    with pytest.raises(UsageError, match=r"no column 'revenue'\. Columns: age, Churn, plan\. Add a line: target"):
+        understood(*read_cell("", f"predict revenue in {table}", {}))
+
+
+def test_a_model_that_plays_the_planner_reads_the_words_too(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with served(lambda seen: Say('{"target": "Churn", "metric": "recall", "time": "90s"}')) as (url, _):
+        cell = f"source = {table}\nmodel = openai:m@{url}/v1\nWhich of them would we lose?"
+        _, given, told = understood(*read_cell("", cell, {}))
+    assert (given["target"], given["metric"], given["time"]) == ("Churn", "recall", 90.0)
+    assert told == ["target Churn", "metric recall", "time 90 s"]
 
 
 @pytest.fixture
