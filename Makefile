@@ -48,6 +48,10 @@ daemon: $(VENV)/.all ## Kill a Docker daemon under runs (one of its own, beside 
 notebooks: $(VENV)/.all ## Execute the example notebooks and a paused run in real kernels, and open JupyterLab where it and Chromium are there
 	$(BIN)/pytest -m notebook tests/notebook
 
+.PHONY: recording
+recording: $(VENV)/.all ## Record a session of mlteam chat as text into docs/chat.md
+	$(BIN)/python -m evals.chat_recording
+
 .PHONY: bench
 bench: $(VENV)/.all ## Measure what the framework costs beside models and tools, and how long requests to models get
 	$(BIN)/python -m evals.framework_cost

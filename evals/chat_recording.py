@@ -2,7 +2,7 @@
 
     python -m evals.chat_recording [--file docs/chat.md]
 
-What is typed waits for what it answers; the recording is what stood on the screen, with the run's folder shortened.
+What is typed waits for what it answers and is marked with `>`; all else is what stood on the screen, with the run's folder shortened.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STEPS = (
     (r"paused\. Enter", "/budget +5s"),
     ("from the next turn on", "/status"),
     ("turn ", ""),
-    ("status +done", "which model is best?"),
+    ("Ask about it", "which model is best?"),
     ("in cross-validation", "/why seal"),
     ("events: file", "/quit"),
 )
@@ -39,12 +39,12 @@ def record() -> str:
     with tempfile.TemporaryDirectory() as folder:
         words = ["-m", "team.cli", "chat", "--out", folder]
         terminal = {**os.environ, "TERM": "dumb", "COLUMNS": "80"}
-        child = pexpect.spawn(sys.executable, words, env=terminal, dimensions=(24, 80), timeout=WAIT_S, encoding="utf-8")
+        child = pexpect.spawn(sys.executable, words, env=terminal, dimensions=(24, 80), timeout=WAIT_S, encoding="utf-8", echo=False)
         seen = []
         try:
             for awaited, typed in STEPS:
-                child.expect(awaited)
-                seen += [str(child.before), str(child.after)]
+                child.expect(f"{awaited}[^\\n]*\\n")
+                seen += [str(child.before), str(child.after), f"> {typed}\n"]
                 child.sendline(typed)
             child.expect(pexpect.EOF)
             seen.append(str(child.before))
