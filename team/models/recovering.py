@@ -177,6 +177,14 @@ class RecoveringClient(DelegatingClient):
         return (reply.thought or "") if calls else written, calls, problem
 
 
+def _unwrapped(words: str) -> str:
+    """The text of `{"role": ..., "text": ...}`: a small model speaks in the form in which it was told what others said."""
+    parts, seen = words.partition("}"), _as_object(words.partition("}")[0] + "}")
+    if isinstance(seen.get("text"), str) and seen.keys() <= {"role", "text"}:
+        return "\n\n".join(part for part in (seen["text"].strip(), parts[2].strip()) if part)
+    return words
+
+
 def _words(reply: CreateResult, written: str) -> str:
     """What a reply says beside calls that are not made."""
     return written if isinstance(reply.content, str) else reply.thought or ""
@@ -184,6 +192,7 @@ def _words(reply: CreateResult, written: str) -> str:
 
 def _said(words: str, messages: Sequence[LLMMessage]) -> str:
     """The words, or that they are none: a small model answers with the example of its instructions, figures included."""
+    words = _unwrapped(words)
     plain = " ".join(words.split()).strip("\"'`")
     echoes = len(plain) >= LEAST_ECHO and any(plain in " ".join(m.content.split()) for m in messages if isinstance(m, SystemMessage))
     return ECHOED if echoes else _sound(words)

@@ -229,6 +229,13 @@ async def test_words_of_its_own_instructions_are_nothing_that_a_model_said(tmp_p
         assert await Scene(r, example).turn("engineer") == ECHOED
 
 
+async def test_words_in_the_form_of_a_briefing_are_words(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris") as r:
+        r.enter(Stage.OPTIMISE)
+        said = '{"role": "engineer", "text": "Nothing is worth tuning."}\n\nThat is all.'
+        assert await Scene(r, said).turn("engineer") == "Nothing is worth tuning.\n\nThat is all."
+
+
 class Native(DelegatingClient):
     """Answers with calls whose argument texts are just as given."""
 
