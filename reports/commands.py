@@ -10,7 +10,7 @@ from tools.sources.frame import FRAME
 _OPTIONS = (
     *("target", "task", "event", "classes", "goal", "metric", "time", "trials", "model"),
     *("sandbox", "seed", "holdout", "folds", "validation", "repeats", "window", "gap", "group", "time_column"),
-    *("series", "horizon", "known"),
+    *("series", "horizon", "known", "mask_pii"),
 )
 _CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from team.events import Event, ToolReturned
+from tools.understanding.findings import Understanding
 
 
 class Fact(BaseModel):
@@ -59,7 +60,17 @@ class Profile(Fact):
     profiles: tuple[ProfiledColumn, ...] = ()
     not_shown: int = 0
     warnings: tuple[DataWarning, ...] = ()
+    sampled_rows: int = 0
+    understanding: Understanding = Understanding()
+    """Gates, grades and statistics; empty in older runs."""
     event: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, result: dict[str, Any]) -> dict[str, Any]:
+        """The tool's result has these facts beside its own."""
+        found = {name: result[name] for name in Understanding.model_fields if name in result}
+        return {**result, "understanding": found} if "understanding" not in result else result
 
 
 class Dropped(Fact):

@@ -84,10 +84,16 @@ def of_profile(profile: Mapping[str, Any]) -> dict[str, Any]:
         "columns": profile["columns"],
         "kinds": kinds,
         "target": profile.get("target_distribution"),
+        "failed_gates": failed_gates(profile),
         "warnings": [warning["message"] for warning in profile["warnings"]],
         "missing": {c["column"]: c["missing"] for c in gaps[:5]},
         "strongest": strongest(profile),
     }
+
+
+def failed_gates(profile: Mapping[str, Any]) -> dict[str, str]:
+    """The gates for leaks that the table does not pass, or that could not be run, with their evidence."""
+    return {gate["gate"]: gate["evidence"] for gate in profile.get("gates", []) if gate["verdict"] in ("fail", "not run")}
 
 
 def strongest(profile: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -60,6 +60,7 @@ class Host:
         self.wish = Wish(
             source=settings.source,
             max_download=settings.max_download,
+            mask_pii=settings.mask_pii,
             target=settings.target,
             goal=settings.goal,
             metric=settings.metric,

@@ -44,6 +44,7 @@ def overview(summary: dict[str, Any]) -> str:
     usd = "unknown price" if cost["usd"] is None else f"${cost['usd']:.2f}"
     guessed = f" (of {cost['estimated_calls']} calls estimated)" if cost.get("estimated_calls") else ""
     lines.append(f"cost       {usd}, {cost['input_tokens'] + cost['output_tokens']:,} tokens{guessed}")
+    lines.extend(_gates(summary))
     lines.extend(f"fallback   {reason}" for reason in summary["fallbacks"])
     lines.extend(f"without    {reason}" for reason in summary.get("degradations", []))
     if summary.get("sent"):
@@ -56,6 +57,14 @@ def overview(summary: dict[str, Any]) -> str:
     if summary["status"] == "done":
         lines.append(f"predict    mlteam predict {summary['run']} ROWS.csv -o predictions.csv")
     return "\n".join(map(one_line, lines))
+
+
+def _gates(summary: dict[str, Any]) -> list[str]:
+    """How the gates for leaks came out; nothing in older runs."""
+    verdicts = list(summary.get("gates", {}).values())
+    ran = [verdict for verdict in verdicts if verdict in ("pass", "fail")]
+    told = [f"leaks      {ran.count('pass')} of {len(ran)} gates passed"] if ran else []
+    return told + [f"leak       {name}: {evidence}" for name, evidence in summary.get("failed_gates", {}).items()]
 
 
 def tracking(sent: dict[str, Any]) -> str:

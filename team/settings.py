@@ -191,6 +191,8 @@ class Settings(BaseSettings):
     """The only families that may be fitted: `linear,lightgbm`."""
     forbid: Annotated[str | None, BeforeValidator(read_joined)] = None
     """Columns that no model may see: `name,postcode`."""
+    mask_pii: bool = False
+    """Whether personal data (mail addresses, numbers of cards and telephones, names) is masked before a sandbox sees a row."""
     constraint: Annotated[list[Constraint], NoDecode, BeforeValidator(read_constraint)] = []
     """What must be kept, in sentences such as `never use column name` (`team.sentences` says which are understood) or by kind; on top of
     the options above, which are the same in other words."""

@@ -78,6 +78,10 @@ def run(
     ] = None,
     families: Annotated[str | None, typer.Option(metavar="A,B", help="The only model families that may be fitted.")] = None,
     forbid: Annotated[str | None, typer.Option(metavar="COL,...", help="Columns that no model may see.")] = None,
+    mask_pii: Annotated[
+        bool | None,
+        typer.Option("--mask-pii", help="Mask mail addresses, card numbers, names and the like before a sandbox sees a row."),
+    ] = None,
     constraint: Annotated[
         list[str] | None,
         typer.Option(

@@ -8,6 +8,7 @@ from typing import Any
 from reports.kept import asked, held
 from team.budget import Usage
 from team.checkpoint import read_checkpoint
+from team.digest import failed_gates
 from team.errors import MlteamError
 from team.events import FellBack, ModelCalled, RunEnded, RunForked, RunResumed, RunStarted, SandboxChosen, StageEnded
 from team.log import read_events
@@ -50,6 +51,8 @@ def summarise(run: RunDir, state: State, usage: Usage, status: str, reason: str,
             "model_calls": usage.model_calls,
             "estimated_calls": sum(isinstance(event, ModelCalled) and event.estimated for event in events),
         },
+        "gates": {gate["gate"]: gate["verdict"] for gate in state.results.get("profile_table", {}).get("gates", [])},
+        "failed_gates": failed_gates(state.results.get("profile_table", {})),
         "sandbox": chosen.sandbox if chosen else None,
         "fallbacks": [e.reason for e in events if isinstance(e, FellBack) and not e.what],
         "degradations": [e.reason for e in events if isinstance(e, FellBack) and e.what],

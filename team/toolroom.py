@@ -38,6 +38,9 @@ from tools.candidates import CODE
 from tools.predictions import PredictionError
 from tools.spec import InputRefused, ToolArgumentError, ToolRefused, ToolSpec, registry
 
+READ_DATA = frozenset({"inspect_table", "profile_table", "run_python", "explain", "find_slices", "examine_structure"})
+"""Tools whose results hold words of the table."""
+
 
 class Toolroom:
     """The run's services, its state, and the turn that is going on."""
@@ -193,6 +196,7 @@ class Toolroom:
         if spec.searches:
             self.meter.check_search()
             values = self._within_budget(spec, values)
+        self._of_nobodys_data(spec)
         await self._approved(call, role, spec, values)
         with self.ongoing.one(call, role.name, self.state.stage):
             self._bounds.check_unchanged(spec, values, self.state)
@@ -208,6 +212,18 @@ class Toolroom:
                 said = f"{spec.name} has no argument {', '.join(repr(name[:60]) for name in strays[:6])}"
                 outcome.text = json.dumps({**outcome.result, "left_out": said}, ensure_ascii=False)
             return outcome
+
+    def _of_nobodys_data(self, spec: ToolSpec) -> None:
+        """Refuse to act outside in a turn that has read the table: what asks for it then may be words that stand there.
+
+        Raises:
+            ToolRefused: naming what was read.
+        """
+        read = [tool for tool in self.done_well if tool in READ_DATA]
+        if spec.outside and read:
+            raise ToolRefused(
+                f"{spec.name} acts outside the sandbox, and this turn has read the table ({read[0]}): call it in a turn of its own."
+            )
 
     async def _approved(self, call: str, role: Role, spec: ToolSpec, values: dict[str, Any]) -> None:
         """Wait for a person's word on a call that needs one; no deadline runs meanwhile.

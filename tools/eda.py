@@ -11,6 +11,7 @@ from tools.contract import ColumnKind
 from tools.degradation import Degradation
 from tools.extras import Extras
 from tools.spec import ToolRefused, tool
+from tools.understanding.findings import Understanding
 from tools.workspace import workspace
 
 if TYPE_CHECKING:
@@ -87,8 +88,8 @@ class TargetShare(BaseModel):
     value: float
 
 
-class TableProfile(BaseModel):
-    """A labelled table, described for the choice of preparation and models."""
+class TableFacts(BaseModel):
+    """A labelled table, column by column."""
 
     table: str
     rows: int
@@ -106,7 +107,11 @@ class TableProfile(BaseModel):
     """Rows that associations and duplicates were computed on."""
     seconds: float
     degraded: list[Degradation] = []
-    """What is missing above because it could not be made."""
+    """What is missing here because it could not be made."""
+
+
+class TableProfile(Understanding, TableFacts):
+    """A labelled table, described for the choice of preparation and models, with the gates that look for leaks."""
 
 
 @tool(where="kernel", timeout_s=60)
@@ -133,21 +138,27 @@ def inspect_table(
 def profile_table(
     table: Annotated[str, "Labelled table to profile."] = "train",
 ) -> TableProfile:
-    """Describe every column, its association with the target, and what looks wrong: leaks, identifiers, constants, duplicates."""
+    """Describe every column, its association with the target, what looks wrong, and run the gates that look for leaks."""
     import time
 
     from tools import profiling
     from tools.problem import load_problem
+    from tools.understanding.whole import some_rows, understand
 
     started = time.monotonic()
     space = workspace()
     if table == "holdout":
         raise ToolRefused("the holdout has no target here; profile 'train', or inspect_table('holdout').")
     problem = load_problem(space, table)
-    sample = profiling.sample(problem)
+    rows = some_rows(problem.n_rows, profiling.SAMPLE_ROWS, problem.contract.seed)
+    sample = profiling.sample(problem, rows)
     associations = profiling.associations(sample)
     profiles = [profiling.describe(column, problem, associations.get(column.name)) for column in problem.schema.columns]
     extras = Extras()
+    raw = space.table(table).iloc[rows].reset_index(drop=True)
+    raw.columns = [str(name) for name in raw.columns]
+    associate = profiling.Associate(sample.of_label(0) if problem.contract.predicts == "labels" else sample)
+    more = understand(space, problem, sample, raw, associations, profiling.too_good(problem), associate, extras)
     profiles.sort(key=lambda p: -(p.association if p.association is not None else -1.0))
     return TableProfile(
         table=table,
@@ -163,6 +174,7 @@ def profile_table(
         sampled_rows=sample.n_rows,
         seconds=round(time.monotonic() - started, 2),
         degraded=extras.left_out,
+        **dict(more),
     )
 
 

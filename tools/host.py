@@ -79,6 +79,8 @@ class Wish:
     sampler: str | None = None
     pruner: str | None = None
     objectives: tuple[str, ...] = ("score",)
+    mask_pii: bool = False
+    """Whether personal data is masked before a sandbox sees a row."""
     preparers: tuple[str, ...] = ()
     """Transformers of installed packages that models get their columns from."""
 

@@ -6,8 +6,12 @@ from typing import Annotated
 
 from pydantic import BaseModel
 
+from tools.degradation import Degradation
+from tools.extras import Extras
 from tools.host import HostContext
 from tools.spec import ToolRefused, tool
+from tools.understanding.findings import Ordering
+from tools.understanding.targets import TargetGuess
 from tools.workspace import write_json
 
 MOST_COLUMNS_TOLD = 200
@@ -36,6 +40,11 @@ class DataFetched(BaseModel):
     notes: list[str]
     """What was guessed, chosen or repaired when the source was read."""
     table: list[FetchedColumn]
+    targets: list[TargetGuess] = []
+    """Columns that may be the one to predict, the surest first; empty where the user named one."""
+    orderings: list[Ordering] = []
+    """Columns that say which rows belong together or come first, and how surely a split must respect that."""
+    degraded: list[Degradation] = []
 
 
 @tool(where="host", timeout_s=86_400)
@@ -46,12 +55,18 @@ def fetch_data(
     """Fetch the user's data to disk and describe its columns. Run this before seal_holdout."""
     from tools.conversion import described
     from tools.sources import fetch
+    from tools.understanding.first_look import FirstLook, first_look
 
     if source is not None and source != ctx.wish.source:
         raise ToolRefused(f"only the user's own source is fetched: {ctx.wish.source!r}. Leave `source` out.")
     fetched = fetch(ctx.wish.source, ctx.run.vault, ctx.progress, most_bytes=ctx.wish.max_download)
     told = ctx.read_source()
     columns, types = described(ctx.run.vault, MOST_COLUMNS_TOLD)
+    wish, vault, extras = ctx.wish, ctx.run.vault, Extras()
+    look = extras.make(
+        "the guess of target, groups and order of time",
+        lambda: first_look(vault, vault / "source", target=wish.target, goal=wish.goal, said=fetched.target),
+    ) or FirstLook([], [])
     facts = DataFetched(
         source=ctx.wish.source,
         rows=told.rows,
@@ -63,9 +78,12 @@ def fetch_data(
         format=told.format,
         notes=[*fetched.notes, *told.notes],
         table=[FetchedColumn(**column) for column in columns],
+        targets=look.targets,
+        orderings=look.orderings,
+        degraded=extras.left_out,
     )
     schema = [{"name": name, "type": kind} for name, kind in types.items()]
     files = [file.model_dump() for file in fetched.files[:MOST_FILES_LISTED]]
     more = {"fetched_at": fetched.fetched_at, "files": files, "schema": schema}
-    write_json(ctx.run.manifest, {**facts.model_dump(exclude={"table"}), **more})
+    write_json(ctx.run.manifest, {**facts.model_dump(exclude={"table", "targets", "orderings", "degraded"}), **more})
     return facts

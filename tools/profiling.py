@@ -32,11 +32,10 @@ MOST_PROFILED = 10
 TWIN_CORRELATION = 0.9999
 
 
-def sample(problem: Problem) -> Problem:
-    """At most 5,000 rows of the problem, the same for the same table."""
-    if problem.n_rows <= SAMPLE_ROWS:
+def sample(problem: Problem, rows: Array) -> Problem:
+    """Some rows of a problem; the problem itself where these are all."""
+    if len(rows) == problem.n_rows:
         return problem
-    rows = np.sort(np.random.default_rng(problem.contract.seed).choice(problem.n_rows, SAMPLE_ROWS, replace=False))
     return replace(problem, X=problem.X.iloc[rows].reset_index(drop=True), y=problem.y[rows], folds=problem.folds[rows], validation=None)
 
 
@@ -71,8 +70,6 @@ def associations(problem: Problem) -> dict[str, float]:
     ROC AUC for classes (0.5 is chance), the best of several labels', R² for numbers (0 is chance, below 0 shown as 0). Of survival, the
     concordance of what the tree says of the residuals of the model without columns (0.5 is chance).
     """
-    from sklearn.model_selection import KFold, StratifiedKFold
-
     if problem.contract.predicts in ("groups", "scores"):
         return {}
     if problem.contract.predicts == "labels":
@@ -81,28 +78,37 @@ def associations(problem: Problem) -> dict[str, float]:
             for name, value in associations(problem.of_label(place)).items():
                 found[name] = max(value, found.get(name, 0.0))
         return found
-    y, n_classes = problem.plain_target, problem.n_classes
-    if n_classes:
-        counts = np.bincount(y, minlength=n_classes)
-        # Classes of a few rows cannot be scored in every part.
-        keep = counts[y] >= 6
-        if len(np.unique(y[keep])) < 2:
-            return {}
-        rows = np.flatnonzero(keep)
-        parts = list(StratifiedKFold(3, shuffle=True, random_state=0).split(rows, y[rows]))
-    else:
-        rows = np.arange(len(y))
-        if len(rows) < 12 or np.ptp(y) == 0:
-            return {}
-        parts = list(KFold(3, shuffle=True, random_state=0).split(rows))
-    found = {}
-    for column in problem.schema.columns[:MOST_ASSOCIATED]:
-        values = problem.X[column.name].iloc[rows]
-        if column.kind == "text" or values.nunique(dropna=False) < 2:
-            continue
-        signed = problem.y[rows] if problem.contract.predicts == "risk" else None
-        found[column.name] = _association(column, values, y[rows], n_classes, parts, signed)
-    return found
+    associate = Associate(problem)
+    columns = [column for column in problem.schema.columns[:MOST_ASSOCIATED] if column.kind != "text"]
+    return {column.name: alone for column in columns if (alone := associate(column, problem.X[column.name])) is not None}
+
+
+class Associate:
+    """Measures how well values predict the target of a problem that has one."""
+
+    def __init__(self, problem: Problem) -> None:
+        from sklearn.model_selection import KFold, StratifiedKFold
+
+        y, self._n_classes = problem.plain_target, problem.n_classes
+        self._parts: list[tuple[Array, Array]] = []
+        self._rows = np.arange(len(y))
+        if self._n_classes:
+            counts = np.bincount(y, minlength=self._n_classes)
+            # Classes of a few rows cannot be scored in every part.
+            self._rows = np.flatnonzero(counts[y] >= 6)
+            if len(np.unique(y[self._rows])) >= 2:
+                self._parts = list(StratifiedKFold(3, shuffle=True, random_state=0).split(self._rows, y[self._rows]))
+        elif len(y) >= 12 and np.ptp(y) > 0:
+            self._parts = list(KFold(3, shuffle=True, random_state=0).split(self._rows))
+        self._y = y[self._rows]
+        self._signed = problem.y[self._rows] if problem.contract.predicts == "risk" else None
+
+    def __call__(self, column: Column, values: pd.Series) -> float | None:
+        """The association of values, read as the column's are; None where there is none to measure."""
+        values = values.iloc[self._rows]
+        if not self._parts or values.nunique(dropna=False) < 2:
+            return None
+        return _association(column, values, self._y, self._n_classes, self._parts, self._signed)
 
 
 def _association(
@@ -201,11 +207,16 @@ def _target(problem: Problem) -> list[Warned]:
     return [Warned(kind="other_task", columns=[contract.target], message=message)]
 
 
+def too_good(problem: Problem) -> tuple[str, float]:
+    """What associations are measured by, and from where on one is too good to be known before the target is."""
+    limits = {"values": ("R²", LEAK_R2), "quantiles": ("R²", LEAK_R2), "risk": ("concordance", LEAK_CONCORDANCE)}
+    return limits.get(problem.contract.predicts, ("ROC AUC", LEAK_AUC))
+
+
 def _leaks(problem: Problem, found: dict[str, float]) -> list[Warned]:
     if not found:
         return []
-    limits = {"values": ("R²", LEAK_R2), "quantiles": ("R²", LEAK_R2), "risk": ("concordance", LEAK_CONCORDANCE)}
-    what, limit = limits.get(problem.contract.predicts, ("ROC AUC", LEAK_AUC))
+    what, limit = too_good(problem)
     return [
         Warned(
             kind="possible_leak",

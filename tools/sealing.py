@@ -59,6 +59,8 @@ class ContractSealed(BaseModel):
     features: int
     forecast: Forecast | None = None
     """Series, horizon and covariates of a forecast, without the scales of its series."""
+    why: list[str] = []
+    """Why the problem is of its type and judged by its metric, and what else either could be."""
 
     @classmethod
     def of(cls, contract: Contract, rows: int, without_target: int) -> ContractSealed:
@@ -116,6 +118,7 @@ def seal_holdout(
     from tools.sampling import rows_that_fit
     from tools.schemes import check_left_out, check_scheme, chosen_scheme, gap_of, left_out_alone, metric_left_out, usual_folds
     from tools.splitting import check_events, check_target, infer_task, split_rows
+    from tools.understanding.advice import alternatives, metric_reason, task_reason
     from tools.untargeted import seal_without_target
     from tools.views import narrowed
 
@@ -130,6 +133,9 @@ def seal_holdout(
     frame, sampled = rows_that_fit(ctx.run.vault, None if task == "forecast" else wish.memory_mb, event or wish.event or target, wish.seed)
     if sampled:
         _tell(ctx, sampled)
+    if wish.mask_pii:
+        frame, masked = without_personal(frame, wish, target, event, column)
+        _tell(ctx, masked)
     if task is not None and predicts(task) in ("groups", "scores"):
         return seal_without_target(ctx, frame, task, target, metric, split, column)
     if target is None:
@@ -222,7 +228,25 @@ def seal_holdout(
     contract, schema, _ = narrowed(contract, _schema(train, contract).without(barred))
     check_something_to_learn_from(train, contract, schema)
     ctx.vault.seal(train, holdout, contract, schema)
-    return ContractSealed.of(contract, len(rows), int((~known).sum()))
+    why = [
+        task_reason(frame[target], contract, named=wish.named_task is not None),
+        metric_reason(contract, named=wish.metric is not None),
+        *alternatives(rows[target], contract),
+    ]
+    return ContractSealed.of(contract, len(rows), int((~known).sum())).model_copy(update={"why": why})
+
+
+def without_personal(
+    frame: pd.DataFrame, wish: Wish, target: str | None, event: str | None, column: str | None
+) -> tuple[pd.DataFrame, str]:
+    """The table with personal data masked, and a sentence on that. What is predicted, or rows are split by, stays as it is."""
+    from tools.understanding.personal import masked
+
+    kept = {*(target or "").split(","), target, event, column, wish.group, wish.time_column, *wish.series}
+    looked_at = [name for name in map(str, frame.columns) if name not in kept]
+    clean, found = masked(frame[looked_at])
+    told = ", ".join(f"{one.column!r} ({one.kind})" for one in found) or "nothing was found"
+    return frame.assign(**{name: clean[name] for name in looked_at}), f"Personal data was masked: {told}."
 
 
 def _tell(ctx: HostContext, sampled: str) -> None:

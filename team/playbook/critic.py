@@ -80,6 +80,7 @@ def _findings(t: Transcript) -> list[str]:
             f"The {simple} baseline has {score(best_of[simple]['score'])}, "
             + ("within two standard errors, so the simple model is a fair alternative." if near else "clearly behind.")
         )
+    findings.extend(f"The gate for leaks “{name}” fails: {evidence}" for name, evidence in t.facts.get("failed_gates", {}).items())
     findings.extend(f"The profile warned: {sentence(warning)}" for warning in t.facts.get("data_warnings", [])[:3])
     for round_ in t.facts.get("rounds", [])[-1:]:
         if round_["families"]:

@@ -9,11 +9,13 @@ from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import sentence
 
 TARGET_NAMES = ("target", "label", "class", "outcome", "y", "response")
+SURE, UNSURE = 0.8, 0.6
+"""Confidence from which a guess is called high, and from which there is some."""
 TIME_NAMES = ("time", "survival_time", "duration", "days", "weeks", "months", "tenure", "futime", "lifetime")
 
 
 def decide(t: Transcript) -> Decision:
-    if t.failure:
+    if t.failure and not (t.failure.tool == "seal_holdout" and "split" in t.failure.arguments):
         return t.failed()
     return _acquire(t) if t.stage == "acquire" else _analyse(t)
 
@@ -24,9 +26,13 @@ def _acquire(t: Transcript) -> Decision:
         return Call("fetch_data", {}, f"The source is {t.facts['wish']['source']}; it comes first, whole and with its hash.")
     table = fetched.result if fetched else t.facts["fetch_data"]
     sealed = t.last("seal_holdout")
-    if sealed is None:
+    if sealed is None or not sealed.ok:
         arguments, why = _contract(t, table)
-        return Call("seal_holdout", arguments, why)
+        if sealed is not None:
+            told = f"A split by {sealed.arguments['column']!r} cannot be made ({sealed.result.get('detail')}), so rows are dealt as usual."
+            return Call("seal_holdout", arguments, told)
+        ordering, told = _split(t, table)
+        return Call("seal_holdout", {**arguments, **ordering}, f"{why}{told}")
     c = sealed.result
     left_out = f" {c['rows_without_target']} rows have no target and are left out." if c["rows_without_target"] else ""
     gap = f", and {c['rows_in_gap']:,} lie in the gap between them" if c["rows_in_gap"] else ""
@@ -34,8 +40,13 @@ def _acquire(t: Transcript) -> Decision:
     return Say(
         f"{table['rows']:,} rows, {table['columns']} columns.{left_out} The problem is {c['task']}, judged by {c['metric']}"
         f" ({c['direction']}).{positive} {c['rows_holdout']:,} rows are sealed by a {c['split']} split;"
-        f" {c['rows_train']:,} remain to learn from{gap}. They are validated by {c['validation']}.{_ahead(c)}"
+        f" {c['rows_train']:,} remain to learn from{gap}. They are validated by {c['validation']}.{_ahead(c)}{_why(c)}"
     )
+
+
+def _why(c: dict[str, Any]) -> str:
+    """The reasons for problem type and metric, and what else they could be."""
+    return "".join(f" {sentence(reason[:1].upper() + reason[1:])}" for reason in c.get("why", []))
 
 
 def _ahead(c: dict[str, Any]) -> str:
@@ -59,6 +70,12 @@ def _contract(t: Transcript, table: dict[str, Any]) -> tuple[dict[str, Any], str
         what = "groups" if t.predicts == "groups" else "anomalies"
         return {}, f"The user asked for {what}, so no column is predicted; the host makes what they are judged against."
     names = [column["name"] for column in table["table"]]
+    if t.predicts != "risk" and (guesses := table.get("targets")):
+        first = guesses[0]
+        sure = "high" if first["confidence"] >= SURE else "some" if first["confidence"] >= UNSURE else "little"
+        next_ = f" Next would be {guesses[1]['column']!r} ({guesses[1]['confidence']:.0%})." if len(guesses) > 1 else ""
+        why = f"{first['column']!r} is taken with {sure} confidence ({first['confidence']:.0%}): {first['reasons']}"
+        return {"target": first["column"]}, f"No target was named; {why}.{next_} Name another with --target."
     usual = TIME_NAMES if t.predicts == "risk" else TARGET_NAMES
     named = next((n for n in names if n.strip().lower() in usual), None)
     if named:
@@ -67,6 +84,22 @@ def _contract(t: Transcript, table: dict[str, Any]) -> tuple[dict[str, Any], str
     return {
         "target": last
     }, f"No target was named and no column is called like one; the last column, {last!r}, is taken by custom. Name another with --target."
+
+
+def _split(t: Transcript, table: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Arguments of a split that respects groups or order of time, where these were found with confidence, and why."""
+    wish = t.facts["wish"]
+    if wish.get("task") in ("forecast", "survival") or wish.get("validation") or t.predicts in UNTARGETED:
+        return {}, ""
+    sure = [one for one in table.get("orderings", []) if one["confidence"] >= SURE]
+    if not sure:
+        return {}, ""
+    one = sure[0]
+    what = "stay on one side of the split" if one["kind"] == "group" else "are sealed from the latest on"
+    return {
+        "split": one["kind"],
+        "column": one["column"],
+    }, f" Rows of {one['column']!r} {what} ({one['confidence']:.0%} sure: {one['reasons']})."
 
 
 def _analyse(t: Transcript) -> Decision:
@@ -89,4 +122,15 @@ def _analyse(t: Transcript) -> Decision:
         measure = {"values": "R²", "quantiles": "R²", "risk": "concordance"}.get(t.predicts, "ROC AUC")
         parts.append(f"The strongest single column is {strongest['column']!r} with {measure} {strongest['association']:.2f} alone.")
     parts += [sentence(warning["message"]) for warning in p["warnings"][:4]]
-    return Say(" ".join(parts))
+    return Say(" ".join([*parts, *_gates(p)]))
+
+
+def _gates(profile: dict[str, Any]) -> list[str]:
+    """What the gates for leaks found, and the grade of the table."""
+    gates = profile.get("gates", [])
+    ran = [gate for gate in gates if gate["verdict"] in ("pass", "fail")]
+    failed = [gate for gate in ran if gate["verdict"] == "fail"]
+    told = [f"{len(ran) - len(failed)} of the {len(ran)} gates for leaks that apply are passed."] if ran else []
+    told += [f"“{gate['gate']}” fails: {gate['evidence']}" for gate in failed]
+    grade = next((one for one in profile.get("scorecard", []) if one["aspect"] == "overall"), None)
+    return [*told, f"The table's quality is graded {grade['grade']} of 100."] if grade else told

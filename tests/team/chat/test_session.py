@@ -69,7 +69,7 @@ def test_a_whole_session_with_a_pause_words_and_questions(tmp_path: Path) -> Non
         child.expect("status +done")
         child.expect("report +/")
         child.send("how good is it on the holdout?\r")
-        child.expect("roc_auc .* on 67 sealed rows")
+        child.expect("roc_auc .* on 68 sealed rows")
         child.send("/quit\r")
         assert ended(child) == 0
     (run,) = list_runs(tmp_path)

@@ -1,0 +1,107 @@
+"""Each gate passes a clean table and fails one with its leak; all of them run with a profile."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.tools.conftest import Open
+from tools.contract import Split
+from tools.eda import TableProfile, profile_table
+from tools.understanding.findings import Gate
+
+N = 400
+GATES = {
+    "duplicates across the split",
+    "group or time overlap",
+    "single feature",
+    "known only after the outcome",
+    "shuffled target",
+    "identifier that carries order",
+}
+
+
+def clean(seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=N), rng.normal(size=N)
+    y = np.where(a + b + rng.normal(size=N) > 0, "yes", "no")
+    frame = pd.DataFrame({"a": a, "b": b, "c": rng.choice(["x", "y", "z"], N), "gap": rng.normal(size=N), "y": y})
+    frame.loc[rng.random(N) < 0.2, "gap"] = np.nan
+    return frame
+
+
+def verdicts(found: TableProfile) -> dict[str, Gate]:
+    assert {gate.gate for gate in found.gates} == GATES
+    assert found.degraded == []
+    return {gate.gate: gate for gate in found.gates}
+
+
+def failed(open_workspace: Open, frame: pd.DataFrame, **options: object) -> dict[str, Gate]:
+    open_workspace(frame, "y", "binary", **options)
+    return {name: gate for name, gate in verdicts(profile_table()).items() if gate.verdict == "fail"}
+
+
+def test_a_clean_table_passes_all(open_workspace: Open) -> None:
+    open_workspace(clean(), "y", "binary")
+    found = profile_table()
+    assert {gate.verdict for gate in verdicts(found).values()} == {"pass"}
+    assert found.drift is not None
+    assert found.drift.verdict == "alike"
+    assert found.scorecard[0].grade >= 90
+    assert all(grade.why for grade in found.scorecard)
+
+
+def test_rows_on_both_sides(open_workspace: Open) -> None:
+    # Every fourth row is sealed: one that is copied behind itself lies on both sides now and then.
+    frame = clean()
+    found = failed(open_workspace, pd.concat([frame, frame.iloc[1:200]], ignore_index=True))
+    assert list(found) == ["duplicates across the split"]
+    assert "sealed rows" in found["duplicates across the split"].evidence
+
+
+def test_a_group_on_both_sides(open_workspace: Open) -> None:
+    rng = np.random.default_rng(0)
+    frame = clean().assign(patient_id=np.repeat(np.arange(80) * 7 + 3, 5), y=rng.choice(["yes", "no"], 80).repeat(5))
+    found = failed(open_workspace, frame)
+    assert found["group or time overlap"].columns == ["patient_id"]
+    assert "--group 'patient_id'" in found["group or time overlap"].evidence
+
+
+def test_later_rows_among_the_training_rows(open_workspace: Open) -> None:
+    when = pd.date_range("2024-01-01", periods=N, freq="h")
+    frame = clean().assign(when=when.astype(str))
+    # The workspace seals every fourth row, whatever the contract says.
+    split = Split(kind="time", column="when", dated=True, holdout_fraction=0.25, seed=0)
+    found = failed(open_workspace, frame, split=split)
+    assert found["group or time overlap"].columns == ["when"]
+
+
+def test_one_column_that_gives_the_target_away(open_workspace: Open) -> None:
+    frame = clean()
+    found = failed(open_workspace, frame.assign(leak=np.where(frame["y"] == "yes", 1.0, 0.0) + 0.001 * frame["a"]))
+    assert found["single feature"].columns == ["leak"]
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_column_that_exists_only_after_the_outcome(open_workspace: Open, full: bool) -> None:
+    frame, rng = clean(), np.random.default_rng(3)
+    left = (frame["y"] == "yes") & (full | (rng.random(N) < 0.4))
+    found = failed(open_workspace, frame.assign(closed=np.where(left, rng.normal(size=N), np.nan)))
+    assert found["known only after the outcome"].columns == ["closed"]
+
+
+def test_an_identifier_that_carries_order(open_workspace: Open) -> None:
+    frame = clean().sort_values("y", ignore_index=True).assign(case_number=[f"C-{i:05d}" for i in range(N)])
+    found = failed(open_workspace, frame.sample(frac=1, random_state=0, ignore_index=True))
+    assert found["identifier that carries order"].columns == ["case_number"]
+
+
+def test_drift_names_the_column_that_tells_the_sides_apart(open_workspace: Open) -> None:
+    frame = clean()
+    sealed = np.arange(N) % 4 == 3
+    open_workspace(frame.assign(b=frame["b"] + 3 * sealed), "y", "binary")
+    found = profile_table()
+    assert found.drift is not None
+    assert (found.drift.verdict, found.drift.columns[0]) == ("apart", "b")
+    assert any("ROC AUC" in sentence and "'b'" in sentence for sentence in found.insights)

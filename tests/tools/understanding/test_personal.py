@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tools.understanding.personal import iban, luhn, masked, personal
+
+PEOPLE = pd.DataFrame(
+    {
+        "contact": [f"user{i}@mail.example.org" for i in range(40)],
+        "card": ["4111 1111 1111 1111", "5500-0000-0000-0004"] * 20,
+        "iban": ["DE89 3704 0044 0532 0130 00", "GB82 WEST 1234 5698 7654 32"] * 20,
+        "ssn": [f"{i + 100:03d}-45-{i + 6000:04d}" for i in range(40)],
+        "client": [f"10.20.30.{i + 1}" for i in range(40)],
+        "mobile phone": [f"+49 170 {i:03d} 4567" for i in range(100, 140)],
+        "last_name": [f"{a}{b}" for a in ("Mei", "Ber", "Kel", "Sto") for b in "abcdefghij"],
+        "date_of_birth": pd.date_range("1970-01-01", periods=40, freq="90D").astype(str),
+        "note": [f"call ann.lee{i}@post.example.net before noon" for i in range(40)],
+    }
+)
+HARMLESS = pd.DataFrame(
+    {
+        "when": pd.date_range("2024-01-01", periods=40, freq="h").astype(str),
+        "order number": [f"{i:016d}" for i in range(4000, 4040)],
+        "version": [f"1.{i}.0.0" for i in range(40)],
+        "part": [f"{i:03d}-{i:02d}-{i:03d}" for i in range(40)],
+        "species name": ["Adelie"] * 20 + ["Gentoo"] * 20,
+        "measure": np.linspace(0, 1e9, 40),
+        "text": ["the quick brown fox"] * 40,
+    }
+)
+
+
+def test_personal_data_is_found_by_what_it_is() -> None:
+    found = {one.column: one.kind for one in personal(PEOPLE)}
+    assert found == {
+        "contact": "email",
+        "card": "card",
+        "iban": "IBAN",
+        "ssn": "US social security number",
+        "client": "IP address",
+        "mobile phone": "phone",
+        "last_name": "name",
+        "date_of_birth": "date of birth",
+        "note": "email",
+    }
+
+
+@pytest.mark.parametrize("column", HARMLESS.columns)
+def test_what_only_looks_like_it_is_let_be(column: str) -> None:
+    assert personal(HARMLESS[[column]]) == []
+
+
+def test_check_digits_decide() -> None:
+    assert luhn("4111111111111111")
+    assert not luhn("4111111111111112")
+    assert iban("DE89370400440532013000")
+    assert not iban("DE89370400440532013001")
+
+
+def test_a_stray_address_is_masked_though_its_column_is_not_told() -> None:
+    texts = ["nothing to see"] * 400 + ["write to ann@example.org"]
+    clean, found = masked(pd.DataFrame({"x" * 100: texts, "n": range(401)}))
+    assert found == []
+    assert clean["x" * 100].iloc[-1] == "write to <email>"
+
+
+def test_masking_leaves_no_value_and_all_gaps() -> None:
+    frame = PEOPLE.assign(contact=PEOPLE["contact"].mask(PEOPLE.index < 3))
+    clean, found = masked(frame)
+    assert len(found) == frame.shape[1]
+    assert clean["note"].iloc[0] == "call <email> before noon"
+    assert set(clean["last_name"]) == {"<name>"}
+    assert clean["contact"].isna().sum() == 3
+    assert personal(clean) == []
+    secret = {value for name in PEOPLE for value in PEOPLE[name]}
+    assert not secret & {value for name in clean for value in clean[name].dropna()}
