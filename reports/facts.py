@@ -18,6 +18,7 @@ from reports.findings import (
     Explanation,
     Fact,
     LearningCurve,
+    Lineage,
     Nested,
     Plan,
     Preparation,
@@ -25,6 +26,7 @@ from reports.findings import (
     Skipped,
     Slices,
     Standings,
+    StepsTried,
     Structure,
     last_result,
     read_skipped,
@@ -66,8 +68,10 @@ from team.rundir import RunDir
 from tools.constraints import FLOORS
 from tools.contract import Contract
 from tools.families import LINEAR
+from tools.files import read_regular
 from tools.tradeoffs import Option, TradeOffs, weigh
 
+MAX_LINEAGE_BYTES = 1 << 20
 BASELINE_FAMILIES = (*LINEAR, *FLOORS)
 F = TypeVar("F", bound=Fact)
 
@@ -96,6 +100,8 @@ class RunFacts(Fact):
     plan: Plan | None
     profile: Profile | None
     preparation: Preparation | None
+    steps_tried: StepsTried | None
+    lineage: Lineage | None
     skipped: tuple[Skipped, ...]
     stages: tuple[StageFact, ...]
     turns: tuple[Turn, ...]
@@ -222,6 +228,7 @@ def read_facts(run: Path) -> RunFacts:
     sealed = last_result(events, "seal_holdout")
     fallbacks = [Fallback(stage=e.stage, role=e.role, reason=e.reason, what=e.what, event=e.seq) for e in events if isinstance(e, FellBack)]
     having = {"candidate": holdout.candidate} if holdout else {}
+    preparation = _result(Preparation, events, "prepare")
     return RunFacts(
         name=started.run if started else place.name,
         folder=folder_of(place, events),
@@ -239,7 +246,9 @@ def read_facts(run: Path) -> RunFacts:
         rows_without_target=int(sealed[1].get("rows_without_target", 0)) if sealed else 0,
         plan=Plan.model_validate(plan) if plan else None,
         profile=_result(Profile, events, "profile_table"),
-        preparation=_result(Preparation, events, "prepare"),
+        preparation=preparation,
+        steps_tried=_result(StepsTried, events, "try_steps"),
+        lineage=_lineage(place, preparation),
         skipped=read_skipped(events),
         stages=stages,
         turns=read_turns(events),
@@ -278,6 +287,17 @@ def read_facts(run: Path) -> RunFacts:
         package=_result(Package, events, "package_model"),
         events=len(events),
     )
+
+
+def _lineage(place: RunDir, preparation: Preparation | None) -> Lineage | None:
+    """Where the columns of the last preparation come from, as its kernel wrote it; None where it told nothing that can be read."""
+    if preparation is None or not preparation.steps:
+        return None
+    try:
+        content = read_regular(place.work / "lineage" / f"{preparation.name}.json", MAX_LINEAGE_BYTES, inside=place.work)
+        return Lineage.model_validate_json(content)
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def _objections(events: Sequence[Event]) -> tuple[Objection, ...]:

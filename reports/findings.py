@@ -86,6 +86,47 @@ class Preparation(Fact):
     columns_used: int
     features_out: int
     dropped: tuple[Dropped, ...] = ()
+    steps: tuple[str, ...] = ()
+    """Fitted inside each fold, in the order in which they run."""
+    event: int
+
+
+class MadeColumn(Fact):
+    """A column that a step made or changed."""
+
+    column: str
+    step: int
+    sources: tuple[str, ...]
+
+
+class Lineage(Fact):
+    """Every prepared column, back to the raw ones; see `tools.lineage`."""
+
+    raw: tuple[str, ...]
+    steps: tuple[str, ...]
+    made: tuple[MadeColumn, ...]
+    prepared: dict[str, tuple[str, ...]]
+
+
+class TriedStep(Fact):
+    step: str
+    score: float | None
+    gain: float
+    std_error: float
+    margin: float
+    kept: bool
+    why: str = ""
+
+
+class StepsTried(Fact):
+    """Steps of a preparation that were tried, and which of them gained more than chance."""
+
+    steps: tuple[str, ...]
+    tried: tuple[TriedStep, ...]
+    not_tried: tuple[str, ...] = ()
+    family: str
+    metric: str
+    before: float | None
     event: int
 
 

@@ -13,6 +13,7 @@ from reports.commands import predict_command, replay_commands, run_command
 from reports.facts import RunFacts, read_facts
 from reports.figures import NOTHING, score_format
 from reports.ledger import check, read_ledger
+from reports.lineage_graph import lineage_svg
 from reports.plots import png_size, read_images
 from reports.record import CandidateRow
 from team.rundir import RunDir, write_atomic
@@ -70,6 +71,7 @@ def render(facts: RunFacts, images: dict[str, bytes]) -> str:
         commands={"predict": predict_command(facts), "run": run_command(facts), "replay": replay_commands(facts)},
         anchors=_anchors(facts),
         tradeoffs=_tradeoffs(facts),
+        lineage=lineage_svg(facts.lineage) if facts.lineage else "",
         most_skipped=MOST_SKIPPED,
         one_sided=ONE_SIDED,
     )

@@ -19,7 +19,7 @@ STAGE_TOOLS: dict[Stage, frozenset[str]] = {
     Stage.PLAN: frozenset({"record_plan"}),
     Stage.ACQUIRE: frozenset({"fetch_data", "seal_holdout"}),
     Stage.ANALYSE: frozenset({"inspect_table", "profile_table", "run_python"}),
-    Stage.PREPARE: frozenset({"prepare", "run_python"}),
+    Stage.PREPARE: frozenset({"prepare", "try_steps", "run_python"}),
     Stage.BASELINE: frozenset({"train_baselines"}),
     Stage.TRAIN: frozenset({"train", "submit_candidate", "find_slices", "compare_models", "run_python", "review"}),
     Stage.OPTIMISE: frozenset({"tune", "submit_candidate", "find_slices", "compare_models", "run_python"}),

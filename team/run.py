@@ -266,9 +266,15 @@ def _check_price(settings: Settings, spec: str) -> None:
 
 
 def _check_preparers(names: Sequence[str]) -> None:
-    """Refuse preparers that no installed package brings, where the kernel has the libraries of this interpreter."""
+    """Refuse what is no step, and preparers that no installed package brings, where the kernel has the libraries of this interpreter."""
     from tools.preparers import PREPARERS_BROUGHT
+    from tools.steps import in_order, is_step
 
+    try:
+        in_order([name for name in names if is_step(name)])
+    except ValueError as error:
+        raise UsageError(f"--preparers: {error}") from None
+    names = [name for name in names if not is_step(name)]
     there = sorted(PREPARERS_BROUGHT.brought())
     if strange := [name for name in names if name not in there]:
         near = difflib.get_close_matches(strange[0], there, n=1)

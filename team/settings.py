@@ -213,7 +213,8 @@ class Settings(BaseSettings):
     objectives: Objectives = ["score"]
     """What tuning weighs: score, then latency, size or both. With more than the score, it leaves the candidates of its Pareto front."""
     preparers: Names = []
-    """Transformers that installed packages bring (entry points of `mlteam.preparers`), fitted inside each fold, in this order."""
+    """Transformers that installed packages bring (entry points of `mlteam.preparers`) in their order, and then steps such as
+    `impute=knn` (`tools.steps`), fitted inside each fold."""
     tracker: Annotated[str | None, BeforeValidator(read_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
 

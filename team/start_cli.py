@@ -101,7 +101,8 @@ def run(
         str | None, typer.Option(metavar="NAMES", help="What tuning weighs: score, and latency or size after a comma.  [default: score]")
     ] = None,
     preparers: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Transformers of installed packages, fitted inside each fold; commas between them.")
+        str | None,
+        typer.Option(metavar="NAMES", help="Steps such as impute=knn, or transformers of packages, fitted inside each fold."),
     ] = None,
     max_download: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Most bytes to download, and to unpack, such as 5GB.  [default: 20GB]")

@@ -1,4 +1,4 @@
-"""Preparers that installed packages bring, by entry points of the group `mlteam.preparers`.
+"""Preparers: our own steps (`tools.steps`), and what installed packages bring by entry points of the group `mlteam.preparers`.
 
 A package names a callable without arguments that makes a transformer by scikit-learn's conventions:
 
@@ -9,20 +9,22 @@ It is given the columns of a preparation as a frame in the schema's dtypes, and 
 rows. It is fitted inside each fold, on the rows that the fold's model learns from and before the family's own encoder.
 What a transformer reads of the target it must not show to the rows that it read it from. One that neither leaves the target
 alone nor cross-fits in its own `fit_transform` is cross-fitted here: its columns must then mean the same from fit to fit.
+Our own steps cross-fit by themselves, may make other columns in each fit, and may change the rows that a model learns from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tools.brought import Group
 from tools.contract import Column, TableSchema
 from tools.deadline import DeadlineReached
-from tools.preparation import Preparer
+from tools.preparation import OWN, Preparer
+from tools.steps.error import StepError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from tools.families.base import Family
     from tools.families.fitted import Fitted, Predictor
     from tools.families.setting import FitContext, Params, Setting
+    from tools.steps.base import Step
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -54,6 +57,15 @@ class PreparerFailed(ValueError):
     """A preparer could not be used on rows; the message names it and its package."""
 
 
+class Learnt(NamedTuple):
+    """What a model learns from when preparers are done with its rows."""
+
+    X: pd.DataFrame
+    y: Array
+    steps: list[tuple[Preparer, Any]]
+    """The fitted transformers, for other rows."""
+
+
 @dataclass
 class Prepared:
     """Fitted transformers, one after another, and the predictor behind them. What a package brings must be there to load it."""
@@ -64,6 +76,13 @@ class Prepared:
 
     def predict(self, X: pd.DataFrame) -> Array:
         return self.predictor.predict(transform(self.steps, X, self.schema))
+
+
+def own_step(used: Preparer, seed: int) -> Step:
+    """A step of our own, unfitted."""
+    from tools.steps import make_step
+
+    return make_step(used.name, used.reads, seed)
 
 
 def find_preparer(name: str) -> Preparer:
@@ -109,28 +128,31 @@ def _alike(one: pd.DataFrame, other: pd.DataFrame) -> bool:
     )
 
 
-def learn(preparers: list[Preparer], X: pd.DataFrame, y: Array, seed: int) -> tuple[pd.DataFrame, list[tuple[Preparer, Any]]]:
-    """What preparers make of the rows that a model learns from, and the fitted transformers for other rows.
+def learn(preparers: list[Preparer], X: pd.DataFrame, y: Array, seed: int) -> Learnt:
+    """What preparers make of the rows that a model learns from.
 
     Raises:
         PreparerFailed: when one of them fails.
     """
     steps = []
     for used in preparers:
-        X, transformer = _learn_one(used, X, y, seed)
+        X, y, transformer = _learn_one(used, X, y, seed)
         steps.append((used, transformer))
-    return X, steps
+    return Learnt(X, y, steps)
 
 
-def _learn_one(used: Preparer, X: pd.DataFrame, y: Array, seed: int) -> tuple[pd.DataFrame, Any]:
+def _learn_one(used: Preparer, X: pd.DataFrame, y: Array, seed: int) -> tuple[pd.DataFrame, Array, Any]:
     if used.cross_fit:
-        return _cross_fitted(used, X, y, seed), _fit(used, seed, lambda made: made.fit(X, y))
+        return _cross_fitted(used, X, y, seed), y, _fit(used, seed, lambda made: made.fit(X, y))
 
-    def whole(made: Any) -> tuple[pd.DataFrame, Any]:
+    def whole(made: Any) -> tuple[pd.DataFrame, Array, Any]:
+        if used.package == OWN and hasattr(made, "fit_resample"):
+            rows, labels = made.fit_resample(X, y)
+            return rows, labels, made
         values = _fit_transform(made, X, y)
-        return _framed(values, made, used, X), made
+        return _framed(values, made, used, X), y, made
 
-    found: tuple[pd.DataFrame, Any] = _fit(used, seed, whole)
+    found: tuple[pd.DataFrame, Array, Any] = _fit(used, seed, whole)
     return found
 
 
@@ -156,23 +178,45 @@ def fit_prepared(
     """
     if not preparers:
         return family.fit(X, y, X_valid, y_valid, params, setting, context)
+    made, learnt, steps = learn(preparers, X, y, setting.seed)
+    if any(used.package == OWN for used in preparers):
+        setting = replace(setting, columns=columns_in(made))
     schema = TableSchema(columns=setting.columns)
-    made, steps = learn(preparers, X, y, setting.seed)
     valid = None if X_valid is None else transform(steps, X_valid, schema)
     context.deadline.check()
-    fitted = family.fit(_in_schema(made, schema, steps), y, valid, y_valid, params, setting, context)
-    known = set(X.columns)
-    shares = {name: share for name, share in fitted.importance.items() if name in known}
-    # Shares of columns that nobody has seen would say nothing; the importance by permutation is of the source's own.
-    importance = shares if len(shares) == len(fitted.importance) else {}
+    fitted = family.fit(_in_schema(made, schema, steps), learnt, valid, y_valid, params, setting, context)
+    importance = _of_raw_columns(fitted.importance, steps, list(map(str, X.columns)))
     return replace(fitted, predictor=Prepared(steps, schema, fitted.predictor), importance=importance)
+
+
+def _of_raw_columns(importance: dict[str, float], steps: list[tuple[Preparer, Any]], raw: list[str]) -> dict[str, float]:
+    """Shares of prepared columns as shares of the raw ones that they are made of, in equal parts; none where a package's transformer
+    does not tell: shares of columns that nobody has seen would say nothing."""
+    from tools.lineage import roots
+
+    found = roots(steps, raw)
+    if found is None:
+        return importance if importance.keys() <= set(raw) else {}
+    shares = dict.fromkeys(raw, 0.0)
+    for name, share in importance.items():
+        for source in found.get(name, []):
+            shares[source] += share / len(found[name])
+    return shares if importance else {}
+
+
+def columns_in(made: pd.DataFrame) -> list[Column]:
+    """The columns of what our own steps, perhaps among others, made of rows."""
+    from tools.steps.base import columns_of
+
+    return columns_of(made)
 
 
 def made_columns(preparers: list[Preparer], X: pd.DataFrame, y: Array, seed: int) -> list[Column]:
     """The columns that preparers make of training rows."""
     from tools.columns import infer_schema
 
-    return infer_schema(learn(preparers, X, y, seed)[0], None).columns
+    made = learn(preparers, X, y, seed).X
+    return columns_in(made) if any(used.package == OWN for used in preparers) else infer_schema(made, None).columns
 
 
 def transform(steps: list[tuple[Preparer, Any]], X: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
@@ -212,7 +256,7 @@ def _cross_fitted(used: Preparer, X: pd.DataFrame, y: Array, seed: int) -> pd.Da
 def _fit(used: Preparer, seed: int, work: Callable[[Any], Any]) -> Any:
     """`work` on a transformer that is made for it; the package is told of in what it raises."""
     with _told(used):
-        made = PREPARERS_BROUGHT.load(used.name)()
+        made = own_step(used, seed) if used.package == OWN else PREPARERS_BROUGHT.load(used.name)()
         if "random_state" in made.get_params(deep=False) and made.get_params(deep=False)["random_state"] is None:
             made.set_params(random_state=seed)
         if hasattr(made, "set_output"):
@@ -229,6 +273,8 @@ class _told:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, StepError):
+            raise PreparerFailed(f"{_called(self._used)}: {error}") from None
         if isinstance(error, Exception) and not isinstance(error, (DeadlineReached, PreparerFailed, MemoryError)):
             raise PreparerFailed(f"{_called(self._used)} failed: {type(error).__name__}: {str(error)[:300]}") from None
 
@@ -255,4 +301,4 @@ def _framed(values: Any, made: Any, used: Preparer, X: pd.DataFrame) -> pd.DataF
 
 
 def _called(used: Preparer) -> str:
-    return f"preparer {used.name!r} of package {used.package!r}"
+    return f"step {used.name!r}" if used.package == OWN else f"preparer {used.name!r} of package {used.package!r}"

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.preparation import OWN
 from tools.workspace import write_json
 
 if TYPE_CHECKING:
@@ -76,13 +77,13 @@ def _plain(calibration: Calibration | None) -> dict[str, Any] | None:
 
 
 def _brought(model: FittedModel) -> list[str]:
-    """Packages whose families or preparers the model is made of: it cannot be loaded without them."""
+    """Other packages whose families or preparers the model is made of: it cannot be loaded without them."""
     from tools.families import brought
     from tools.families.custom import FAMILIES_BROUGHT
 
     families = FAMILIES_BROUGHT.brought()
     needed = {families[member.candidate.family] for member in model.members if member.candidate.family in brought()}
-    return sorted(needed | {used.package for member in model.members for used in member.preparation.preparers})
+    return sorted(needed | {used.package for member in model.members for used in member.preparation.preparers} - {OWN})
 
 
 def _version(name: str) -> str | None:

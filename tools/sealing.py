@@ -112,6 +112,7 @@ def seal_holdout(
     import pandas as pd
 
     from tools.columns import days_come_first, label_text, moments
+    from tools.fold_ids import enter_folds
     from tools.foresight import plan_forecast
     from tools.labels import joined, named_columns
     from tools.metrics import default_metric, metric_for
@@ -227,6 +228,7 @@ def seal_holdout(
     check_scheme(train, contract)
     contract, schema, _ = narrowed(contract, _schema(train, contract).without(barred))
     check_something_to_learn_from(train, contract, schema)
+    enter_folds(ctx.run.manifest, train, holdout, contract)
     ctx.vault.seal(train, holdout, contract, schema)
     why = [
         task_reason(frame[target], contract, named=wish.named_task is not None),

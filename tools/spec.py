@@ -30,6 +30,7 @@ CATALOGUE = (
     "tools.sealing",
     "tools.eda",
     "tools.preparation",
+    "tools.gaining",
     "tools.training",
     "tools.tuning",
     "tools.submission",

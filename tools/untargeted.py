@@ -43,6 +43,7 @@ def seal_without_target(
         InputRefused, ToolRefused: as `seal_holdout` does.
     """
     from tools.columns import days_come_first, infer_schema
+    from tools.fold_ids import enter_folds
     from tools.metrics import default_metric, metric_for
     from tools.schemes import chosen_scheme, usual_folds
     from tools.sealing import ContractSealed, check_defined
@@ -96,6 +97,7 @@ def seal_without_target(
         constraints=wish.constraints,
     )
     contract, schema, _ = narrowed(contract, infer_schema(train[contract.features], None))
+    enter_folds(ctx.run.manifest, train, holdout, contract)
     if label is None:
         train, holdout, contract = _with_reference(train, holdout, contract, schema)
     check_defined((train, holdout), contract, wish)

@@ -42,6 +42,10 @@ class Workspace:
         return self.work / "candidates"
 
     @property
+    def lineage(self) -> Path:
+        return self.work / "lineage"
+
+    @property
     def preparations(self) -> Path:
         return self.work / "preparations"
 

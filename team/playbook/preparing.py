@@ -1,14 +1,21 @@
-"""What the engineer of the playbook prepares: which columns take part, and what the user's own preparers make of them."""
+"""What the engineer of the playbook prepares: which columns take part, what the user's own preparers make of them, and which steps
+gain more than chance."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.transcript import Call, Decision, Say, Transcript
+from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import joined
+from tools.families import TABULAR
 
 PREPARED = "prepared"
-"""The preparation with the preparers that the user asked for."""
+"""The preparation with the preparers that the user asked for, or with steps that gain."""
+TRYING_S = 120
+"""Seconds of search from which steps are tried, so that the share they take is long enough to tell something."""
+TRYING_SHARE = 0.06
+"""Of the whole search time. With the rest of what `try_steps` does beside its fits it stays below a tenth."""
+MOST_TRYING_S = 60.0
 
 
 def prepare(t: Transcript) -> Decision:
@@ -21,20 +28,46 @@ def prepare(t: Transcript) -> Decision:
     if wanted and done is t.done[-1]:
         why = "The baselines go without it, so that it can be told what it brings."
         return Call("prepare", {"name": PREPARED, "preparers": wanted}, f"{joined(wanted)} is asked for on top. {why}")
+    if _may_gain(t) and not t.called("try_steps"):
+        seconds = round(min(MOST_TRYING_S, TRYING_SHARE * t.facts["budget"]["search_seconds"]), 1)
+        why = "Families prepare by themselves; here it is tried whether columns that none of them finds gain more than chance."
+        return Call("try_steps", {"time_s": seconds}, why)
+    tried = t.last("try_steps")
+    steps = tried.result.get("steps", []) if tried and tried.ok else []
+    if tried and steps and tried is t.done[-1]:
+        why = "They gained more than chance on the same folds. The baselines go without them, so that it can be told what they bring."
+        return Call("prepare", {"name": PREPARED, "steps": steps}, f"{joined(steps)} {'is' if len(steps) == 1 else 'are'} kept. {why}")
     p = done.result
     dropped = p.get("dropped", [])
     why = "; ".join(f"{d['column']!r}: {d['reason']}" for d in dropped[:4])
     left_out = f" Left out: {why}{f' and {len(dropped) - 4} more' if len(dropped) > 4 else ''}." if dropped else " No column is left out."
     return Say(
         f"The preparation is validated on training rows: {p['columns_used']} of {p['columns_in']} columns take part"
-        f" and make {p['features_out']} features.{left_out}{_prepared(t, wanted)}"
+        f" and make {p['features_out']} features.{left_out}{_prepared(t, wanted or steps)}{_tried(tried)}"
     )
+
+
+def _may_gain(t: Transcript) -> bool:
+    """Whether steps are worth a share of the search: there is time, the clock may decide, and nobody asked for preparers."""
+    budget, contract = t.facts.get("budget", {}), t.facts.get("contract")
+    if contract is None or t.facts["wish"].get("preparers") or t.task not in TABULAR or t.constraints.monotone:
+        return False
+    return budget.get("trials") is None and budget.get("search_seconds_left", 0) >= TRYING_S and t.facts.get("visit", 1) == 1
+
+
+def _tried(tried: Done | None) -> str:
+    """What was tried beside, in words."""
+    if tried is None or not tried.ok:
+        return f" No step was tried: {tried.result.get('detail')}" if tried else ""
+    lost = [one["step"] for one in tried.result.get("tried", []) if not one["kept"]]
+    verbs = ("does", "is") if len(lost) == 1 else ("do", "are")
+    return f" {joined(lost)} {verbs[0]} not gain more than chance, and {verbs[1]} left out." if lost else ""
 
 
 def _prepared(t: Transcript, wanted: list[str]) -> str:
     if not wanted:
         return ""
-    if t.failure:
+    if t.failure and t.failure.tool == "prepare":
         return f" It stays with these: {t.failure.result.get('detail')}"
     return f" With {joined(wanted)} they make {t.done[-1].result['features_out']}."
 

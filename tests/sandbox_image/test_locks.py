@@ -22,6 +22,7 @@ HOST_ONLY = {("mlflow", "tools/recording.py"), ("mlflow", "tools/tracker.py")}
 HOST_FOLDER = "tools/sources/"
 """Fetching is the host's: no sandbox has a network."""
 EXTRAS = {
+    ("imblearn", "tools/steps/resampling.py"),
     ("sksurv", "tools/families/cox.py"),
     ("sksurv", "tools/families/survival_trees.py"),
     ("statsforecast", "tools/families/statistical.py"),
@@ -30,7 +31,7 @@ EXTRAS = {
     ("tabicl", "tools/families/foundation.py"),
     ("tabpfn", "tools/families/foundation.py"),
 }
-"""Brought by extras that the image is made without; the families that need them are left out there with a reason."""
+"""Brought by extras that the image is made without; families and steps that need them are left out there with a reason."""
 UNUSED = {"debugpy", "setuptools"}
 """Named by ipykernel and torch and left out of the image; `requirements.in` and `requirements-torch.in` say why."""
 

@@ -427,6 +427,30 @@ async def test_preparers_that_the_user_asked_for_are_tried_on_top_and_left_out_w
     assert "preparation" not in called(await answer("engineer", "train", wish=wish, preparation="default"))[1]
 
 
+async def test_steps_are_tried_where_there_is_time_and_used_where_they_gain() -> None:
+    budget = {"search_seconds": 600, "search_seconds_left": 600, "trials": None, "trials_left": None}
+    default = {"columns_used": 8, "columns_in": 9, "features_out": 12, "dropped": []}
+    done: list[tuple[str, dict[str, Any], dict[str, Any] | str]] = [("prepare", {}, default)]
+    assert called(await answer("engineer", "prepare", done, budget=budget)) == ("try_steps", {"time_s": 36.0})
+    tried = {
+        "steps": ["make=ratios"],
+        "tried": [{"step": "make=dates", "kept": False}, {"step": "make=ratios", "kept": True}],
+        "seconds": 9,
+    }
+    done.append(("try_steps", {"time_s": 36.0}, tried))
+    wanted = called(await answer("engineer", "prepare", done, budget=budget))
+    assert wanted == ("prepare", {"name": "prepared", "steps": ["make=ratios"]})
+    done.append(("prepare", wanted[1], default | {"features_out": 20}))
+    said = str((await answer("engineer", "prepare", done, budget=budget)).content)
+    assert "With make=ratios they make 20. make=dates does not gain more than chance, and is left out." in said
+    nothing = [*done[:1], ("try_steps", {}, {"steps": [], "tried": [], "seconds": 1})]
+    assert "12 features" in str((await answer("engineer", "prepare", nothing, budget=budget)).content)
+    refused = [*done[:1], ("try_steps", {}, "too few rows")]
+    assert "No step was tried: too few rows" in str((await answer("engineer", "prepare", refused, budget=budget)).content)
+    for unfit in (budget | {"search_seconds_left": 60}, budget | {"trials": 5, "trials_left": 5}):
+        assert "12 features" in str((await answer("engineer", "prepare", done[:1], budget=unfit)).content)
+
+
 async def test_the_knee_of_several_objectives_is_told() -> None:
     facts = board(lightgbm=(0.9, 0.005), dummy=(0.5, 0.0)) | {
         "budget": {"search_seconds": 60, "search_seconds_left": 8, "trials": None, "trials_left": None}

@@ -245,7 +245,7 @@ def test_what_is_read_of_the_target_is_not_shown_to_its_own_row(lab: None, open_
     problem = load_problem(space)
     used = load_preparation(space, "prepared", problem).preparers
     assert used[0].cross_fit
-    shown, steps = learn(used, problem.X, problem.y, 0)
+    shown, _, steps = learn(used, problem.X, problem.y, 0)
     assert np.mean(shown["told"] == problem.y) < 0.1
     assert np.corrcoef(shown["told"], problem.y)[0, 1] < 0.8
     told = steps[0][1].transform(problem.X)["told"]

@@ -1,0 +1,214 @@
+"""Kernel tool: try steps of a preparation one after another, and keep those that gain more than chance in cross-validation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel
+
+from tools.show import progress
+from tools.spec import ToolRefused, tool
+from tools.workspace import workspace
+
+if TYPE_CHECKING:
+    from tools.contract import Contract
+    from tools.deadline import Deadline
+    from tools.preparation import Preparation
+    from tools.problem import Problem
+
+ROUNDS, LEARNING_RATE = 80, 0.1
+"""Of boosting, for every step alike: the same rounds without early stopping, so that nothing but the step differs."""
+MOST_ROWS = 20_000
+"""Rows that a fit learns from; beyond, a share of them tells."""
+CHANCE = 0.05
+"""How often a step may be kept where none of those tried is better."""
+FEWEST_ROWS = 200
+"""Below this, folds are too small to tell a gain from noise."""
+MOST_SUGGESTED = 4
+
+
+class TriedStep(BaseModel):
+    """One step, on top of those that were kept before it."""
+
+    step: str
+    score: float | None
+    """Cross-validated with it, by the metric of the contract; None where it could not be used."""
+    gain: float
+    """Above 0 is better."""
+    std_error: float
+    margin: float
+    """What the gain must exceed to be more than chance, by the number of steps that are tried."""
+    p: float
+    kept: bool
+    why: str = ""
+    """Why it could not be used."""
+
+
+class StepsTried(BaseModel):
+    """Which steps are worth it."""
+
+    steps: list[str]
+    """Those that were kept: give them to `prepare`, and train on that preparation."""
+    tried: list[TriedStep]
+    not_tried: list[str]
+    """For want of time."""
+    family: str
+    """Whose quick fits were compared."""
+    metric: str
+    before: float | None
+    """Score without any step; None where there was nothing to try."""
+    after: float | None
+    seconds: float
+
+
+@tool(where="kernel", timeout_s=3600, searches=True)
+def try_steps(
+    steps: Annotated[list[str], "Steps to try, such as make=ratios; leave out for those that the table suggests."] = [],
+    preparation: Annotated[str, "Preparation to begin with."] = "default",
+    time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 20.0,
+) -> StepsTried:
+    """Try steps of a preparation on the contract's folds and tell which of them gain more than chance; no other is worth using."""
+    from tools.deadline import Deadline, DeadlineReached
+    from tools.families import load_libraries
+    from tools.folds import rows_ratio
+    from tools.gain import judge_gain
+    from tools.preparation import load_preparation, own_steps
+    from tools.problem import load_problem
+    from tools.steps import in_order
+
+    deadline, space = Deadline(time_s), workspace()
+    problem = load_problem(space)
+    contract = problem.contract
+    if reason := _unfit(problem):
+        raise ToolRefused(f"steps cannot be compared here: {reason}. Call prepare without any.")
+    base = load_preparation(space, preparation, problem)
+    name = _judge(contract)
+    try:
+        # Steps are tried as they are told, the most promising first; how they run is another order.
+        in_order(steps)
+    except ValueError as error:
+        raise ToolRefused(str(error)) from None
+    waiting = list(dict.fromkeys(steps)) or suggested(problem, base)
+    number, sign = len(waiting), 1.0 if contract.direction == "maximize" else -1.0
+    kept: list[str] = []
+    tried: list[TriedStep] = []
+    before: float | None = None
+    after: float | None = None
+    fold_scores: list[float] = []
+    load_libraries([name])
+    try:
+        with deadline.alarm():
+            if waiting:
+                before, fold_scores = _cross_validated(name, problem, base, deadline)
+                after = before
+            while waiting:
+                # One that cannot be done in time tells nothing, and costs the search the time all the same.
+                if tried and deadline.elapsed() / (len(tried) + 1) > deadline.remaining():
+                    break
+                step = waiting[0]
+                try:
+                    chain = [*base.preparers, *own_steps(problem, base, [*kept, step])]
+                    made = base.model_copy(update={"preparers": chain, "made": base.seen})
+                    score, scores = _cross_validated(name, problem, made, deadline)
+                except ToolRefused as error:
+                    found = TriedStep(step=step, score=None, gain=0.0, std_error=0.0, margin=0.0, p=1.0, kept=False, why=str(error)[:300])
+                else:
+                    ratio = rows_ratio(problem.folds, contract, problem.scheme.moments)
+                    differences = [sign * (new - old) for new, old in zip(scores, fold_scores, strict=True)]
+                    gain = judge_gain(sign * (score - float(after or 0.0)), differences, ratio, number, CHANCE)
+                    keeps = gain.real and gain.std_error > 0
+                    told: dict[str, Any] = {"gain": gain.gain, "std_error": gain.std_error, "margin": gain.margin, "p": gain.p}
+                    found = TriedStep(step=step, score=score, kept=keeps, **told)
+                    if keeps:
+                        kept, after, fold_scores = [*kept, step], score, scores
+                tried.append(found)
+                waiting.pop(0)
+                progress(tried=step, kept=found.kept)
+    except (DeadlineReached, KeyboardInterrupt):
+        pass  # what was tried until then stands
+    return StepsTried(
+        steps=in_order(kept),
+        tried=tried,
+        not_tried=waiting,
+        family=name,
+        metric=contract.metric,
+        before=before,
+        after=after,
+        seconds=round(deadline.elapsed(), 2),
+    )
+
+
+def _unfit(problem: Problem) -> str | None:
+    """Why a comparison would tell nothing, or None."""
+    contract = problem.contract
+    if contract.forecast is not None:
+        return "the moments of a forecast take few steps"
+    if contract.predicts in ("groups", "scores"):
+        return "without a target nothing tells which is better"
+    if contract.leave_one_out:
+        return "leave-one-out has a fit for every row"
+    if problem.n_rows < FEWEST_ROWS:
+        return f"{problem.n_rows} rows are too few to tell a gain from noise"
+    if len(problem.fold_ids) < 3:
+        return "fewer than three folds leave nothing to tell noise by"
+    return None
+
+
+def _judge(contract: Contract) -> str:
+    """The family whose quick fits are compared: boosted trees where they may be used, else a baseline that learns."""
+    from tools.families import BASELINES, learners
+
+    names = [name for name in ("lightgbm", *BASELINES[contract.task][1:]) if name in learners(contract.task)]
+    allowed = contract.constraints.allowed(names)
+    if not allowed:
+        raise ToolRefused(f"none of {', '.join(names)} may be fitted under the contract, and no other is quick enough. Call prepare alone.")
+    return allowed[0]
+
+
+def suggested(problem: Problem, preparation: Preparation) -> list[str]:
+    """Steps that the columns give a reason for, the most promising first: what families cannot find by themselves."""
+    numeric = [c for c in preparation.columns if c.kind == "numeric" and c.unique > 2]
+    dates = [c for c in preparation.columns if c.kind == "datetime"]
+    keys = [c for c in preparation.columns if c.kind == "categorical" and 8 <= c.unique <= problem.n_rows / 5]
+    found = ["make=dates"] if len(dates) > 1 else []
+    if problem.contract.predicts != "labels":
+        found += ["make=ratios", "make=interactions"] if len(numeric) > 1 else []
+    found += [f"make=aggregates:{','.join(c.name for c in keys[:2])}"] if keys and numeric and not any("," in c.name for c in keys) else []
+    return found[:MOST_SUGGESTED]
+
+
+def _cross_validated(name: str, problem: Problem, preparation: Preparation, deadline: Deadline) -> tuple[float, list[float]]:
+    """Score of a quick fit over the folds of the first repeat, and of each fold.
+
+    Raises:
+        DeadlineReached: when the time was over before every fold was done.
+    """
+    from tools.crossval import setting_for
+    from tools.deadline import DeadlineReached
+    from tools.families import family
+    from tools.families.setting import FitContext
+    from tools.folds import share_of
+    from tools.preparers import PreparerFailed, fit_prepared
+
+    share, model, setting = min(1.0, MOST_ROWS / problem.n_rows), family(name), setting_for(problem, preparation)
+    setting = replace(setting, n_rows=max(1, round(share * problem.n_rows)))
+    params = dict(model.default(setting)[0])
+    params |= {"learning_rate": LEARNING_RATE} if "learning_rate" in params else {}
+    single, X = replace(problem, validation=None), problem.X[[column.name for column in preparation.columns]]
+    oof = single.empty_oof()
+    for part in [part for part in problem.parts if part.repeat == 0]:
+        deadline.check()
+        learn, check = problem.scheme.rows(part)
+        learn = share_of(learn, share, problem.y, problem.contract)
+        context = FitContext(deadline=deadline, iterations=ROUNDS if model.iterative else None, seed=setting.seed)
+        try:
+            fitted = fit_prepared(model, preparation.preparers, X.iloc[learn], problem.y[learn], None, None, dict(params), setting, context)
+        except PreparerFailed as error:
+            raise ToolRefused(str(error)) from None
+        if fitted.cut_short:
+            raise DeadlineReached(f"{name} could not be fitted in full before the time was over")
+        oof[check] = fitted.predict(X.iloc[check])
+    _, decided = single.decide(oof)
+    return single.score(decided), single.fold_scores(decided)
