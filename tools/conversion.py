@@ -48,6 +48,7 @@ def read_source(
     sheet: Annotated[str | None, "Of a workbook: a sheet's name, or its number from 1."] = None,
     key: Annotated[str | None, "Of an HDF5 or JSON file: where the table stands in it."] = None,
     table: Annotated[str | None, "Of several tables: the one whose rows are learnt from."] = None,
+    gather: Annotated[str | None, "Of several tables: one with many rows for each, joined as counts, means and ranges."] = None,
     header: Annotated[str | None, "Of text: `none` when the first line is a row, `first` when it is the header."] = None,
 ) -> SourceRead:
     """Read the files in the data folder as one table and write it as Parquet."""
@@ -55,7 +56,7 @@ def read_source(
 
     space = workspace()
     try:
-        return convert(space.data, space.work / TABLE, {"sheet": sheet, "key": key, "table": table, "header": header})
+        return convert(space.data, space.work / TABLE, {"sheet": sheet, "key": key, "table": table, "gather": gather, "header": header})
     except TableError as error:
         raise ToolRefused(str(error)) from None
     except MemoryError:

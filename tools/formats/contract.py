@@ -28,6 +28,8 @@ class Choice:
     """Of an HDF5 file: path of a dataset or group."""
     table: str | None = None
     """Of several files: the name, without its ending, of the one whose rows are learnt from."""
+    gather: str | None = None
+    """Of several files: the name of one that has many rows for each row learnt from, to be joined as counts, means and ranges."""
     header: str | None = None
     """Of text: `none` when the first line is a row, `first` when it is the header whatever it looks like."""
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from tools.formats.contract import Choice, Reading, told
+from tools.formats.gathering import gathered
 from tools.tables import TableError
 
 LEAST_FOUND = 0.9
@@ -35,15 +36,20 @@ def combine(folder: Path, tables: dict[str, pd.DataFrame], choice: Choice) -> Re
     names = sorted(tables)
     if choice.table is not None and choice.table not in tables:
         raise TableError(f"{folder.name}: there is no table {choice.table!r}; tables: {told(names, 20)}")
-    if choice.table is None and len({tuple(table.columns) for table in tables.values()}) == 1:
+    if choice.table is None and choice.gather is None and len({tuple(table.columns) for table in tables.values()}) == 1:
         frame = pd.concat([tables[name] for name in names], ignore_index=True)
         return Reading(frame, "several files", [f"{len(names)} files of the same columns were put under each other: {told(names)}."])
     links = {name: _links(name, tables) for name in names}
     main = choice.table or _main(folder, tables, links)
     frame, notes, joined = _joined(main, tables, links)
+    if choice.gather is not None:
+        frame, told_of = _gathered(frame, main, tables, links, choice.gather, joined)
+        notes, joined = [*notes, told_of], joined | {choice.gather}
     left_out = [name for name in names if name not in joined]
     notes = [f"Rows are those of {main!r}.", *notes]
     notes += [f"Not joined, because no key gives at most one row of them for each row: {told(left_out)}."] if left_out else []
+    if many := [name for name in left_out if any(link.other == main for link in links[name])]:
+        notes.append(f"#table={main}&gather={many[0]} joins what its rows come to; only what is known before the answer may be in them.")
     return Reading(frame, "several files", notes)
 
 
@@ -90,6 +96,29 @@ def _link(ours: pd.DataFrame, column: str, other: str, theirs: pd.DataFrame, key
         return None
     found = float(values.isin(keys).mean())
     return Link(column, other, key, found) if found >= LEAST_FOUND else None
+
+
+def _gathered(
+    frame: pd.DataFrame, main: str, tables: dict[str, pd.DataFrame], links: dict[str, list[Link]], name: str, joined: set[str]
+) -> tuple[pd.DataFrame, str]:
+    """The rows of `main` with what the rows of another table come to for each.
+
+    Raises:
+        TableError: when there is no such table, or nothing links its rows to these.
+    """
+    if name not in tables or name in joined:
+        others = [other for other in sorted(tables) if other not in joined]
+        listed = told(others) or "none"
+        raise TableError(f"gather={name!r} names no table whose rows are many for each row of {main!r}; such may be: {listed}")
+    link = next((link for link in links[name] if link.other == main), None)
+    if link is None:
+        wanted = f"{main.lower().removesuffix('s')}_id"
+        raise TableError(f"gather={name!r}: no column of it holds keys of {main!r}; expected one such as {wanted}")
+    made = gathered(name, tables[name], link.column)
+    whole = frame.merge(made, how="left", left_on=link.key, right_index=True, validate="many_to_one")
+    assert len(whole) == len(frame), "a join to unique keys keeps the rows"
+    whole[f"{name}.rows"] = whole[f"{name}.rows"].fillna(0)
+    return whole, f"{name!r} was gathered by {link.column!r} = {link.key!r}: {made.shape[1]} columns of what its rows come to for each."
 
 
 def _joined(main: str, tables: dict[str, pd.DataFrame], links: dict[str, list[Link]]) -> tuple[pd.DataFrame, list[str], set[str]]:

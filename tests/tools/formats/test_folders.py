@@ -51,9 +51,24 @@ def test_tables_with_keys_are_joined_and_told(shop: Path) -> None:
 def test_a_join_that_would_multiply_rows_is_left_out_and_told(shop: Path) -> None:
     reading = read(shop, Choice(table="customers"))
     assert len(reading.frame) == 3
-    assert reading.notes[-1] == "Not joined, because no key gives at most one row of them for each row: 'orders'."
+    assert reading.notes[-2] == "Not joined, because no key gives at most one row of them for each row: 'orders'."
+    assert reading.notes[-1].startswith("#table=customers&gather=orders joins what its rows come to")
     with pytest.raises(TableError, match=r"no table 'sales'; tables: 'customers', 'orders', 'regions'"):
         read(shop, Choice(table="sales"))
+
+
+def test_many_rows_for_each_are_gathered_when_that_is_asked_for(shop: Path) -> None:
+    orders = pd.read_csv(shop / "orders.csv").assign(paid=["yes", "no"] * 5, when=["2024-01-01", "2024-03-01"] * 5)
+    orders[orders["customer_id"] != 3].to_csv(shop / "orders.csv", index=False)
+    reading = read(shop, Choice(table="customers", gather="orders"))
+    frame, theirs = reading.frame, orders[orders["customer_id"] == 1]
+    assert len(frame) == 3
+    assert frame["orders.mean(amount)"][0] == pytest.approx(theirs["amount"].mean())
+    assert frame["orders.share(paid = yes)"][0] == pytest.approx((theirs["paid"] == "yes").mean())
+    assert frame["orders.rows"].tolist() == [len(theirs), (orders["customer_id"] == 2).sum(), 0]
+    assert "'orders' was gathered by 'customer_id' = 'id'" in reading.notes[2]
+    with pytest.raises(TableError, match="gather='regions' names no table whose rows are many for each row of 'customers'"):
+        read(shop, Choice(table="customers", gather="regions"))
 
 
 def test_tables_that_nothing_relates_ask_for_a_choice(tmp_path: Path) -> None:
