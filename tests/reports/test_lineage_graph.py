@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from reports.findings import Lineage, MadeColumn
+from reports.html import write_report
 from reports.lineage_graph import MOST_NODES, lineage_svg
+from tests.reports.test_html import Page
+from tests.reports.written import Written
 
 
 def lineage(name: str = "when") -> Lineage:
@@ -33,3 +38,32 @@ def test_many_columns_are_counted_and_none_is_no_graph() -> None:
     wide = Lineage(raw=("a",), steps=("encode=onehot",), made=made, prepared={one.column: ("a",) for one in made})
     assert "and 6 more" in str(lineage_svg(wide))
     assert str(lineage_svg(Lineage(raw=("a",), steps=("select=mi",), made=(), prepared={"a": ("a",)}))) == ""
+
+
+def test_the_report_draws_it_and_tells_what_was_tried(tmp_path: Path) -> None:
+    name = '<script>alert(1)</script>"'
+    with Written(tmp_path) as w:
+        w.start()
+        w.seal()
+        w.call("data_scientist", "profile_table", {}, {"rows": 344, "columns": 3})
+        w.turn("engineer", "prepare")
+        tried = {"step": "make=dates", "score": 0.9123, "gain": 0.0321, "std_error": 0.004, "margin": 0.012, "p": 0.01, "kept": True}
+        refused = {**tried, "step": "make=aggregates", "score": None, "kept": False, "why": "there is no column of categories"}
+        found = {"steps": ["make=dates"], "tried": [tried, refused], "family": "lightgbm", "metric": "roc_auc", "before": 0.8802}
+        w.call("engineer", "try_steps", {"time_s": 9}, found)
+        made = {"name": "prepared", "columns_in": 3, "columns_used": 3, "features_out": 5, "dropped": [], "steps": ["make=dates"]}
+        w.call("engineer", "prepare", {"name": "prepared", "steps": ["make=dates"]}, made)
+        (w.run.work / "lineage").mkdir(parents=True)
+        (w.run.work / "lineage" / "prepared.json").write_text(lineage(name).model_dump_json())
+    page = Page(write_report(w.run.path))
+    text = " ".join(page.text.split())
+    assert "Fitted inside each fold, on its training rows alone: make=dates." in text
+    assert "there is no column of categories" in text
+    assert "0.9123" in text
+    assert [attrs["class"] for tag, attrs in page.elements if tag == "svg" and "lineage" in attrs.get("class", "")] == ["lineage"]
+    assert name in page.text, "a name is text, whatever it looks like"
+    assert page.open == []
+    # What the sandbox wrote need be no lineage at all.
+    for written in ("{", '{"raw": 1}', "[" * 100_000):
+        (w.run.work / "lineage" / "prepared.json").write_text(written)
+        assert not any(tag == "svg" and attrs.get("class") == "lineage" for tag, attrs in Page(write_report(w.run.path)).elements)
