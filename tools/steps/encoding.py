@@ -34,6 +34,9 @@ ORDERS = (
 )
 """Words whose order everybody knows."""
 
+NUMBERED = re.compile(r"(?:[a-z]{2,10} )?[<>≤≥~$€£\s]*(-?\d+(?:\.\d+)?)")
+"""`5-20`, `<18`, `grade 3`; `k17` is a name."""
+
 
 def _texts(values: pd.Series) -> Array:
     """Strings, shape (n,), empty where missing."""
@@ -97,7 +100,7 @@ def natural_order(levels: Iterable[Any]) -> list[str] | None:
     for order in ORDERS:
         if len(words) > 1 and len(set(words.values())) == len(words) and set(words.values()) <= set(order):
             return sorted(words, key=lambda level: order.index(words[level]))
-    numbers = {level: re.match(r"\D{0,12}?(-?\d+(?:\.\d+)?)", text) for level, text in words.items()}
+    numbers = {level: NUMBERED.match(text) for level, text in words.items()}
     if len(words) < 2 or not all(numbers.values()):
         return None
     values = {level: float(found[1]) for level, found in numbers.items() if found}

@@ -39,20 +39,22 @@ class Indicate(Step):
 
 class Impute(Step):
     """Numbers by `simple` (the median), `knn` (the mean of the nearest rows; Troyanskaya et al. 2001) or `iterative` (each column from
-    the others, round after round; van Buuren 2011, as scikit-learn's `IterativeImputer`); categories as one of their own.
+    the others, round after round; van Buuren 2011, as scikit-learn's `IterativeImputer`); categories as one of their own, dates by the
+    middle one.
     """
 
-    kinds: ClassVar[tuple[str, ...]] = ("numeric", "categorical")
+    kinds: ClassVar[tuple[str, ...]] = ("numeric", "categorical", "datetime")
 
     def _plan(self, X: pd.DataFrame, y: Array | None) -> None:
         self.numeric_ = [name for name in self.on_ if self.kinds_[name] == "numeric"]
         self.others_ = [name for name in self.on_ if self.kinds_[name] == "categorical"]
+        self.dates_ = {name: X[name].median() for name in self.on_ if self.kinds_[name] == "datetime" and X[name].notna().any()}
         share = X[self.numeric_].isna().mean()
         alone = self.way == "simple"
         self.made_ = {
             name: [name] if alone or share[name] == 0 else [name, *(n for n in self.numeric_ if n != name)] for name in self.numeric_
         }
-        self.made_ |= {name: [name] for name in self.others_}
+        self.made_ |= {name: [name] for name in (*self.others_, *self.dates_)}
 
     def _state(self, X: pd.DataFrame, y: Array | None) -> Any:
         from sklearn.impute import KNNImputer, SimpleImputer
@@ -90,6 +92,7 @@ class Impute(Step):
 
     def _make(self, X: pd.DataFrame, state: Any) -> dict[str, Any]:
         made: dict[str, Any] = {name: X[name].where(X[name].notna(), GAP).to_numpy() for name in self.others_}
+        made |= {name: X[name].fillna(middle).to_numpy() for name, middle in self.dates_.items()}
         if state is None or not len(X):
             return made | {name: X[name].to_numpy() for name in self.numeric_}
         scale, imputer = state
