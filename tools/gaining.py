@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from tools.deadline import Deadline
     from tools.preparation import Preparation
     from tools.problem import Problem
+    from tools.workspace import Workspace
 
 ROUNDS, LEARNING_RATE = 80, 0.1
 """Of boosting, for every step alike: the same rounds without early stopping, so that nothing but the step differs."""
+REPEATS, REPEATED_ROWS = 3, 5_000
+"""How often rows are dealt to folds anew where they are at most so many: five folds alone tell a large gain from noise only."""
 MOST_ROWS = 20_000
 """Rows that a fit learns from; beyond, a share of them tells."""
 CHANCE = 0.05
@@ -83,6 +86,7 @@ def try_steps(
     contract = problem.contract
     if reason := _unfit(problem):
         raise ToolRefused(f"steps cannot be compared here: {reason}. Call prepare without any.")
+    problem = _dealt_anew(problem, space)
     base = load_preparation(space, preparation, problem)
     name = _judge(contract)
     try:
@@ -140,6 +144,17 @@ def try_steps(
     )
 
 
+def _dealt_anew(problem: Problem, space: Workspace) -> Problem:
+    """The problem with rows dealt to folds several times, where they are few and the contract deals them once and at random."""
+    from tools.folds import make_validation
+
+    contract = problem.contract
+    if contract.repeats > 1 or contract.fold_kind not in ("kfold", "stratified") or problem.n_rows > REPEATED_ROWS:
+        return problem
+    contract = contract.model_copy(update={"repeats": REPEATS})
+    return replace(problem, contract=contract, validation=make_validation(space.table("train"), contract))
+
+
 def _unfit(problem: Problem) -> str | None:
     """Why a comparison would tell nothing, or None."""
     contract = problem.contract
@@ -180,7 +195,7 @@ def suggested(problem: Problem, preparation: Preparation) -> list[str]:
 
 
 def _cross_validated(name: str, problem: Problem, preparation: Preparation, deadline: Deadline) -> tuple[float, list[float]]:
-    """Score of a quick fit over the folds of the first repeat, and of each fold.
+    """Score of a quick fit over the folds of all repeats, and of each fold.
 
     Raises:
         DeadlineReached: when the time was over before every fold was done.
@@ -196,9 +211,8 @@ def _cross_validated(name: str, problem: Problem, preparation: Preparation, dead
     setting = replace(setting, n_rows=max(1, round(share * problem.n_rows)))
     params = dict(model.default(setting)[0])
     params |= {"learning_rate": LEARNING_RATE} if "learning_rate" in params else {}
-    single, X = replace(problem, validation=None), problem.X[[column.name for column in preparation.columns]]
-    oof = single.empty_oof()
-    for part in [part for part in problem.parts if part.repeat == 0]:
+    X, oof = problem.X[[column.name for column in preparation.columns]], problem.empty_oof()
+    for part in problem.parts:
         deadline.check()
         learn, check = problem.scheme.rows(part)
         learn = share_of(learn, share, problem.y, problem.contract)
@@ -209,6 +223,6 @@ def _cross_validated(name: str, problem: Problem, preparation: Preparation, dead
             raise ToolRefused(str(error)) from None
         if fitted.cut_short:
             raise DeadlineReached(f"{name} could not be fitted in full before the time was over")
-        oof[check] = fitted.predict(X.iloc[check])
-    _, decided = single.decide(oof)
-    return single.score(decided), single.fold_scores(decided)
+        oof[part.repeat * problem.n_rows + check] = fitted.predict(X.iloc[check])
+    _, decided = problem.decide(oof)
+    return problem.score(decided), problem.fold_scores(decided)
