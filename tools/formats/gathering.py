@@ -18,7 +18,7 @@ def gathered(name: str, rows: pd.DataFrame, key: str) -> pd.DataFrame:
     last, and the days between; and the number of rows.
     """
     groups = rows.groupby(key, sort=True)
-    parts = [groups.size().rename(f"{name}.rows")]
+    parts: list[pd.Series] = [groups.size().rename(f"{name}.rows")]
     others = [column for column in rows.columns if column != key]
     numbers = [c for c in others if pd.api.types.is_numeric_dtype(rows[c]) and not pd.api.types.is_bool_dtype(rows[c])]
     dates = [c for c in others if pd.api.types.is_datetime64_any_dtype(rows[c])]
@@ -27,7 +27,7 @@ def gathered(name: str, rows: pd.DataFrame, key: str) -> pd.DataFrame:
     for column in dates[:MOST_CATEGORIES]:
         first, last = groups[column].min(), groups[column].max()
         parts += [first.rename(f"{name}.first({column})"), last.rename(f"{name}.last({column})")]
-        parts.append(((last - first) / pd.Timedelta(days=1)).rename(f"{name}.days({column})"))
+        parts.append(((last - first).dt.total_seconds() / 86_400).rename(f"{name}.days({column})"))
     for column in [c for c in others if c not in numbers and c not in dates][:MOST_CATEGORIES]:
         texts = rows[column].astype("str").where(rows[column].notna())
         parts.append(texts.groupby(rows[key], sort=True).nunique().rename(f"{name}.different({column})"))

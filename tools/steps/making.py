@@ -34,9 +34,7 @@ class BetweenDates(Step):
         self.made_ = {made: [a, b] for made, (a, b) in self.pairs_.items()}
 
     def _make(self, X: pd.DataFrame, state: Any) -> dict[str, Any]:
-        import pandas as pd
-
-        return {made: ((X[b] - X[a]) / pd.Timedelta(days=1)).to_numpy(np.float64) for made, (a, b) in self.pairs_.items()}
+        return {made: (X[b] - X[a]).dt.total_seconds().to_numpy(np.float64) / 86_400 for made, (a, b) in self.pairs_.items()}
 
 
 class Pairs(Step):
@@ -147,8 +145,8 @@ class Aggregates(Step):
             texts = X[key].astype(str)
             found[key, ""] = (texts.value_counts() / len(X)).to_dict()
             for name in self.numeric_:
-                values = X[name].where(np.isfinite(X[name]))
-                found[key, name] = values.groupby(texts.to_numpy()).mean().dropna().to_dict()
+                known = X[name].where(np.isfinite(X[name]))
+                found[key, name] = known.groupby(texts.to_numpy()).mean().dropna().to_dict()
         return found
 
     def _make(self, X: pd.DataFrame, state: Any) -> dict[str, Any]:

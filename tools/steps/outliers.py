@@ -29,8 +29,8 @@ class Outliers(Step):
         self.on_ = [name for name in self.on_ if X[name].nunique() >= FEWEST_VALUES]
         matrix = self.matrix(X)
         self.low_, self.high_, self.centre_, self.scale_ = _fences(matrix)
-        outside = (matrix < self.low_) | (matrix > self.high_)
-        self.found_ = [name for name, any_ in zip(self.on_, outside.any(axis=0), strict=True) if any_]
+        outside = ((matrix < self.low_) | (matrix > self.high_)).sum(axis=0)
+        self.found_ = [name for place, name in enumerate(self.on_) if outside[place]]
         if self.way == "flag":
             self.flags_ = {self.free(f"{name} is outlying"): name for name in self.found_}
             self.made_ = {made: [name] for made, name in self.flags_.items()}
