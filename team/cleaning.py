@@ -153,15 +153,17 @@ def _plain(run: Path, name: str) -> bool:
 
 
 def _is_copy(run: Path) -> bool:
-    """Whether `work/model/` holds the very files that were packaged, and the package is whole."""
+    """Whether all that `work/model/` holds was packaged as it is, and the package is whole."""
     try:
         files = json.loads((run / "model" / "package.json").read_text(encoding="utf-8"))["files"]
         listed = {str(file["name"]): str(file["sha256"]) for file in files}
         there = {path.name for path in (run / COPY).iterdir()}
-        return there == set(listed) and all(
-            not path.is_symlink() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
-            for name, digest in listed.items()
-            for path in (run / "model" / name, run / COPY / name)
+        held = [
+            *((run / "model" / name, digest) for name, digest in listed.items()),
+            *((run / COPY / name, listed[name]) for name in there),
+        ]
+        return bool(there) and all(
+            not path.is_symlink() and hashlib.sha256(path.read_bytes()).hexdigest() == digest for path, digest in held
         )
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,12 +19,12 @@ from tools.contract import Contract
 from tools.curves import Curves
 from tools.files import open_regular, read_regular, remove_tree
 from tools.finishing import PredictResult
-from tools.packaging import CURVES_FILE, INTERVALS_FILE, MAX_FILE_BYTES, PACKAGE_FILES
+from tools.package.manifest import MAX_DESCRIPTION_BYTES, PackageDamaged, verify
+from tools.packaging import CURVES_FILE, INTERVALS_FILE, PACKAGE_FILES
 from tools.quantiles import column_of
 from tools.spec import registry
 
 MAX_PREDICTIONS_BYTES = 16 * 2**30
-MAX_DESCRIPTION_BYTES = 1 << 20
 
 
 def predict(
@@ -61,7 +59,7 @@ async def apredict(
         _check_times(run, at)
     # Loading a pipeline executes what its maker put into it, and a run directory may come from anybody.
     kind = choose(sandbox, trusted_code=False).kind
-    with _workplace() as work:
+    with workplace() as work:
         decision = _unpack(run, work / "model")
         name = "rows" + "".join(rows.suffixes[-2:] if rows.suffix == ".gz" else rows.suffixes[-1:])
         try:
@@ -102,7 +100,7 @@ async def apredict(
 
 
 @contextlib.contextmanager
-def _workplace() -> Iterator[Path]:
+def workplace() -> Iterator[Path]:
     """A folder for the sandbox that is removed whatever the sandbox did to it."""
     folder = Path(tempfile.mkdtemp(prefix="mlteam-"))
     try:
@@ -122,20 +120,10 @@ def _unpack(run: RunDir, folder: Path) -> list[float] | None:
     """
     folder.mkdir()
     try:
-        described = json.loads(read_regular(run.model / "package.json", MAX_DESCRIPTION_BYTES, inside=run.path))
-        decision = [float(each) for each in described["decision"]] if "decision" in described else None
-        hashes = {str(file["name"]): file["sha256"] for file in described["files"]}
-        for name in (*PACKAGE_FILES, *(name for name in (INTERVALS_FILE, CURVES_FILE) if name in hashes)):
-            digest = hashlib.sha256()
-            with open_regular(run.model / name, MAX_FILE_BYTES, inside=run.path) as packaged, (folder / name).open("wb") as copy:
-                while block := packaged.read(1 << 20):
-                    digest.update(block)
-                    copy.write(block)
-            if digest.hexdigest() != hashes.get(name):
-                raise UsageError(f"{name} of run {run.name!r} is not the file that was packaged: its hash differs. Run the team again.")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UsageError(f"the package of run {run.name!r} cannot be read: {error}. Run the team again.") from None
-    return decision
+        wanted = (*PACKAGE_FILES, INTERVALS_FILE, CURVES_FILE)
+        return verify(run.model, inside=run.path, only=wanted, into=folder).decision
+    except PackageDamaged as error:
+        raise UsageError(f"the package of run {run.name!r} cannot be used: {error}. Run the team again.") from None
 
 
 def _check_interval(run: RunDir, level: float) -> None:

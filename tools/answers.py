@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from tools.model import FittedModel
+
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -32,3 +34,18 @@ def answer_table(contract: Contract, predictions: Array, called: Sequence[str] =
         answer = told(predictions, contract.classes)
     table = pd.DataFrame({"prediction": answer})
     return pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
+
+
+def predicted_table(model: FittedModel, frame: pd.DataFrame, decision: Sequence[float] | None = None) -> pd.DataFrame:
+    """The answers of a model to raw rows.
+
+    Args:
+        decision: the multipliers that classes are called by; None for the model's own.
+
+    Raises:
+        TableError: when columns are missing, or rows lie further ahead than the model was made for.
+    """
+    model.refuse_beyond(frame)
+    predictions = model.predict_table(frame)
+    called = model.called(predictions, decision) if model.contract.predicts == "classes" else ()
+    return answer_table(model.contract, predictions, called)

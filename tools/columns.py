@@ -71,7 +71,7 @@ def _kind(values: pd.Series) -> ColumnKind:
     texts = sample.astype(str).str.strip()
     if set(texts.str.lower().unique()) <= {"true", "false"}:
         return "boolean"
-    if texts.str.fullmatch(_DATE).mean() >= 0.95 and _parse_dates(texts, days_come_first(texts)).notna().mean() >= 0.95:
+    if texts.str.fullmatch(_DATE).mean() >= 0.95 and parse_dates(texts, days_come_first(texts)).notna().mean() >= 0.95:
         return "datetime"
     words = texts.str.count(r"\s+") + 1
     distinct = texts.nunique() / len(texts)
@@ -91,7 +91,7 @@ def days_come_first(texts: pd.Series) -> bool:
     return bool((first > 12).any())
 
 
-def _parse_dates(values: pd.Series, day_first: bool) -> pd.Series:
+def parse_dates(values: pd.Series, day_first: bool) -> pd.Series:
     """Text or dates as naive UTC datetime64[ns]; what cannot be read is missing."""
     import pandas as pd
 
@@ -112,7 +112,7 @@ def moments(column: pd.Series, day_first: bool) -> pd.Series:
     """A time column as something to order by: numbers as they are, else datetime64[ns], missing where there is no moment."""
     import pandas as pd
 
-    return column if pd.api.types.is_numeric_dtype(column) else _parse_dates(column, day_first)
+    return column if pd.api.types.is_numeric_dtype(column) else parse_dates(column, day_first)
 
 
 def coerce(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
@@ -137,7 +137,7 @@ def coerce(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
         if column.kind in ("numeric", "boolean"):
             columns[column.name] = _numbers(values)
         elif column.kind == "datetime":
-            columns[column.name] = _parse_dates(values, column.day_first)
+            columns[column.name] = parse_dates(values, column.day_first)
         else:
             columns[column.name] = label_text(values)
     return pd.DataFrame(columns, index=frame.index)

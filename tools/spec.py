@@ -44,6 +44,7 @@ CATALOGUE = (
     "tools.structure",
     "tools.scoring",
     "tools.finishing",
+    "tools.exporting",
     "tools.freeform",
     "tools.reviewing",
     "tools.documents",

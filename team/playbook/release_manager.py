@@ -1,4 +1,4 @@
-"""What the release manager of the playbook does: open, refit, package, track, in this order."""
+"""What the release manager of the playbook does: open, refit, export, package, track, in this order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def decide(t: Transcript) -> Decision:
             return Call("finish", finish.arguments, why)
         why = f"{candidate} cannot be refitted on all rows, so the very model that was scored is packaged."
         return Call("package_model", {"as_scored": True}, why)
-    if t.failure and t.failure is not opened:
+    if t.failure and t.failure is not opened and t.failure is not t.last("export_model"):  # further formats are a courtesy
         return t.failed()
     if opened is None:
         return Call("open_holdout", {}, "The final score is in the ledger, so the sealed rows may now teach the model too.")
@@ -32,6 +32,8 @@ def decide(t: Transcript) -> Decision:
             {"candidate": candidate, "time_s": refit_time(t.facts, candidate)},
             f"The candidate that was scored, {candidate}, is refitted on all rows, with the same settings.",
         )
+    if finish.ok and not t.called("export_model") and not t.called("package_model"):
+        return Call("export_model", {}, "Other programs read skops and ONNX, so the model is written in these where it can be.")
     if not t.called("package_model"):
         return Call("package_model", {}, "The refitted pipeline takes raw rows, so it can be packaged as it is.")
     if not t.called("track_run"):

@@ -17,10 +17,10 @@ from team.sandbox.image import LOCK, TORCH_LOCK, Recipe
 
 RECIPE = Recipe()
 ROOT = RECIPE.folder.parent
-HOST_ONLY = {("mlflow", "tools/recording.py"), ("mlflow", "tools/tracker.py")}
+HOST_ONLY = {("mlflow", "tools/recording.py"), ("mlflow", "tools/tracker.py"), ("mlflow", "tools/registry.py")}
 """Imported by functions that run on the host alone."""
-HOST_FOLDER = "tools/sources/"
-"""Fetching is the host's: no sandbox has a network."""
+HOST_FOLDERS = ("tools/sources/", "tools/serving/", "tools/deploying/", "tools/git/")
+"""Fetching, serving and publishing are the host's: no sandbox has a network."""
 EXTRAS = {
     ("imblearn", "tools/steps/resampling.py"),
     ("sksurv", "tools/families/cox.py"),
@@ -30,8 +30,14 @@ EXTRAS = {
     ("tabm", "tools/families/tabm.py"),
     ("tabicl", "tools/families/foundation.py"),
     ("tabpfn", "tools/families/foundation.py"),
+    ("skops", "tools/package/interchange.py"),
+    ("onnxruntime", "tools/package/interchange.py"),
+    ("onnxruntime", "tools/package/onnx_graph.py"),
+    ("onnx", "tools/package/onnx_graph.py"),
+    ("onnxmltools", "tools/package/onnx_graph.py"),
+    ("skl2onnx", "tools/package/onnx_graph.py"),
 }
-"""Brought by extras that the image is made without; families and steps that need them are left out there with a reason."""
+"""Brought by extras that the image is made without; what needs them is left out there with a reason."""
 UNUSED = {"debugpy", "setuptools"}
 """Named by ipykernel and torch and left out of the image; `requirements.in` and `requirements-torch.in` say why."""
 
@@ -84,7 +90,7 @@ def test_what_runs_inside_imports_nothing_but_what_is_locked() -> None:
     strangers = set()
     assert found >= EXTRAS
     for name, path in found - HOST_ONLY - EXTRAS:
-        if path.startswith(HOST_FOLDER):
+        if path.startswith(HOST_FOLDERS):
             continue
         distributions = {canonicalize_name(d) for d in providers.get(name, ())}
         if not distributions & (CORE.keys() | {"torch"}):

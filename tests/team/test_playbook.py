@@ -344,12 +344,17 @@ async def test_the_release_manager_packages_the_candidate_that_was_scored() -> N
     holdout = {"holdout": {"candidate": "ensemble"}, "ensemble": {"candidate": {"name": "ensemble"}, "refit_seconds": 5}}
     done: list[tuple[str, dict[str, Any], dict[str, Any] | str]] = []
     order = []
-    for _ in range(4):
+    for _ in range(5):
         tool, arguments = called(await answer("release_manager", "release", done, **holdout))
         order.append(tool)
         done.append((tool, arguments, {"rows": 10, "store": "mlflow.db"}))
         assert tool != "finish" or arguments == {"candidate": "ensemble", "time_s": 7.5}
-    assert order == ["open_holdout", "finish", "package_model", "track_run"]
+    assert order == ["open_holdout", "finish", "export_model", "package_model", "track_run"]
+
+
+async def test_a_model_that_cannot_be_exported_is_packaged_all_the_same() -> None:
+    done = [("open_holdout", {}, {"rows": 10}), ("finish", {}, {"seconds": 1}), ("export_model", {}, "the kernel died")]
+    assert called(await answer("release_manager", "release", done, holdout={"candidate": "c"})) == ("package_model", {})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,158 @@
+"""The model in formats that other programs read: skops, which runs nothing when it is read, and ONNX. Each is checked before it counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tools.model import FittedModel
+
+SKOPS_FILE, ONNX_FILE = "pipeline.skops", "model.onnx"
+OPTIONAL_FILES = (SKOPS_FILE, ONNX_FILE)
+EQUAL = 1e-4
+"""Most that a prediction may differ from the pipeline's: of a probability, and of a value by the spread of the predictions."""
+CHECKED_ROWS = 500
+
+
+class Format(BaseModel):
+    """One format, and whether the model is in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["skops", "onnx"]
+    file: Literal["pipeline.skops", "model.onnx"]
+    made: bool
+    why: str = Field("", max_length=500)
+    """Why it was not made."""
+    rows_checked: int = Field(0, ge=0)
+    """Real rows that both predicted."""
+    largest_difference: FiniteFloat | None = None
+    """Between the two, in the unit of `EQUAL`."""
+
+    @property
+    def told(self) -> str:
+        if not self.made:
+            return f"not made: {self.why}"
+        return f"equal to the pipeline within {EQUAL:g} on {self.rows_checked} rows (largest difference {self.largest_difference:.1e})"
+
+
+class Formats(BaseModel):
+    """`formats.json`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    formats: list[Format] = Field(max_length=2)
+
+    @classmethod
+    def none(cls, why: str) -> Formats:
+        return cls(
+            formats=[Format(name="skops", file=SKOPS_FILE, made=False, why=why), Format(name="onnx", file=ONNX_FILE, made=False, why=why)]
+        )
+
+    def without(self, missing: list[str]) -> Formats:
+        """The same where some files are not there, whatever is said of them."""
+        gone = {"made": False, "why": "its file is not there"}
+        return Formats(formats=[one.model_copy(update=gone) if one.made and one.file in missing else one for one in self.formats])
+
+    @property
+    def files(self) -> list[str]:
+        return [one.file for one in self.formats if one.made]
+
+    @property
+    def told(self) -> dict[str, str]:
+        return {one.name: one.told for one in self.formats}
+
+
+class NotPossible(Exception):
+    """The model cannot be had in a format; the message says why, in words for the package."""
+
+
+def write_formats(folder: Path, model: FittedModel, rows: pd.DataFrame) -> Formats:
+    """Write the model beside its `pipeline.joblib` in every format that can hold it.
+
+    Args:
+        rows: raw rows; predictions of `CHECKED_ROWS` of them decide whether a format counts.
+    """
+    import numpy as np
+
+    checked = rows.iloc[np.linspace(0, len(rows) - 1, min(len(rows), CHECKED_ROWS)).astype(int)].reset_index(drop=True)
+    expected = model.predict_table(checked)
+    return Formats(
+        formats=[
+            _write("skops", folder / SKOPS_FILE, model, checked, expected),
+            _write("onnx", folder / ONNX_FILE, model, checked, expected),
+        ]
+    )
+
+
+def _write(name: Literal["skops", "onnx"], path: Path, model: FittedModel, rows: pd.DataFrame, expected: Any) -> Format:
+    facts: dict[str, Any] = {"name": name, "file": path.name}
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        said = _skops(temporary, model, rows) if name == "skops" else _onnx(temporary, model, rows)
+        apart = difference(expected, said)
+        if not apart <= EQUAL:
+            raise NotPossible(f"its predictions differ from the pipeline's by up to {apart:.2g}, and {EQUAL:g} is the most that is taken")
+        temporary.replace(path)
+        return Format(**facts, made=True, rows_checked=len(rows), largest_difference=apart)
+    except NotPossible as error:
+        return Format(**facts, made=False, why=str(error)[:500])
+    except Exception as error:  # a converter of somebody else's may fail in any way, and the package does without
+        return Format(**facts, made=False, why=f"the converter failed: {type(error).__name__}: {error}"[:500])
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def difference(expected: Any, said: Any) -> float:
+    """Largest difference between predictions, values by the spread of the expected ones; infinite where one is missing."""
+    import numpy as np
+
+    expected, said = np.asarray(expected, dtype=np.float64), np.asarray(said, dtype=np.float64)
+    if expected.shape != said.shape or not np.isfinite(said).all():
+        return float("inf")
+    scale = max(1.0, float(expected.std())) if expected.ndim == 1 else 1.0
+    return float(np.abs(expected - said).max(initial=0.0)) / scale
+
+
+def _skops(path: Path, model: FittedModel, rows: pd.DataFrame) -> Any:
+    try:
+        from skops import io
+    except ImportError:
+        raise NotPossible("skops is not installed where the model was fitted (pip install 'mlteam[serve]')") from None
+    io.dump(model, path)
+    again: FittedModel = io.load(path, trusted=io.get_untrusted_types(file=path))
+    return again.predict_table(rows)
+
+
+def _onnx(path: Path, model: FittedModel, rows: pd.DataFrame) -> Any:
+    from tools.package.onnx_graph import build
+
+    graph = build(model)
+    path.write_bytes(graph.SerializeToString())
+    return predict_onnx(path, rows, model)
+
+
+def predict_onnx(path: Path, rows: pd.DataFrame, model: FittedModel) -> Any:
+    """What the ONNX file says of raw rows: values (n,) or probabilities (n, k)."""
+    import numpy as np
+    import onnxruntime
+
+    from tools.columns import coerce
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    table = coerce(rows, model.schema.without(model.contract.sealed_columns))
+    given = {}
+    for one in session.get_inputs():
+        values = table[one.name]
+        if one.type == "tensor(string)":
+            given[one.name] = np.array(["" if value is None else value for value in values], dtype=object)[:, None]
+        else:
+            given[one.name] = values.to_numpy(dtype=np.float64)[:, None]
+    return session.run(None, given)[0]
