@@ -83,6 +83,12 @@ SIZES ?= 10MB 100MB 1GB
 bench-data: $(VENV)/.bench ## Convert generated CSV of 10 MB to 1 GB to Parquet, ours beside pandas, Polars and DuckDB, and write docs/data.md (SIZES=10GB)
 	$(BIN)/python -m evals.data_bench --sizes $(SIZES) --record docs/data.md
 
+RUN ?= last
+SERVED_IN ?= unsafe-local
+.PHONY: bench-serving
+bench-serving: $(VENV)/.all ## Milliseconds of a row from a served package on one core (RUN=last SERVED_IN=bubblewrap)
+	$(BIN)/python -m evals.serving_bench $(RUN) --sandbox $(SERVED_IN)
+
 KILLS ?= 100
 SANDBOX ?= docker bubblewrap
 .PHONY: chaos

@@ -45,7 +45,7 @@ from tools.schemes import SchemeName
 
 KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK", "MLTEAM_MEMORY_MB", "MLTEAM_STDERR")
 """What kernel tools are told of their folders and their sandbox; no settings."""
-OTHER_VARIABLES = ("MLTEAM_CACHE", "MLTEAM_SECRETS")
+OTHER_VARIABLES = ("MLTEAM_CACHE", "MLTEAM_SECRETS", "MLTEAM_SERVE_KEY", "MLTEAM_SERVE_RATE", "MLTEAM_SERVE_ROWS")
 """Where downloads are kept, and secrets: of the machine rather than of a run."""
 
 

@@ -1,0 +1,62 @@
+"""Run an application until it is told to stop: SIGTERM and Ctrl-C let requests that are under way end first."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+from tools.serving.gate import App
+
+GRACE_S = 20
+"""Seconds that requests may take to end after a signal."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that the server listens on; port 0 takes a free one.
+
+    Raises:
+        OSError: when the address is taken or none.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+async def serve(app: App, listening: socket.socket) -> None:
+    """Answer requests on a bound socket until a signal comes."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        log_config=None,  # lines are the application's own
+        access_log=False,
+        lifespan="on",
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+    )
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """Take signals as the wish to end, and go on behind `serve`: uvicorn's own would end the process there, and leave a sandbox."""
+            if threading.current_thread() is not threading.main_thread():
+                yield
+                return
+            before = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                yield
+            finally:
+                for one, handler in before.items():
+                    signal.signal(one, handler)
+
+    await Server(config).serve(sockets=[listening])
