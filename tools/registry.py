@@ -1,0 +1,210 @@
+"""MLflow's Model Registry: versions of packaged models, which of them is champion, and why."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from tools.contract import Contract
+from tools.package.inputs import Inputs
+from tools.package.manifest import INPUTS_FILE, PACKAGE, packaged, read_learnt, verify
+from tools.recording import load_tracker
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+RUN_TAG, PLACE_TAG, PACKAGE_TAG, WHY_TAG = "mlteam.run", "mlteam.place", "mlteam.package", "mlteam.promoted"
+LOADER = "tools.package.pyfunc"
+EXPERIMENT = "mlteam registry"
+LONGEST_TAG = 500
+
+
+class RegistryRefused(Exception):
+    """The registry did not take what was asked; the message says why."""
+
+
+class Version(BaseModel):
+    """One version of a registered model."""
+
+    name: str
+    version: str
+    run: str
+    place: str
+    """Run directory on the machine that registered it."""
+    package: str
+    """SHA-256 of its `package.json`, which holds the hashes of all other files."""
+
+
+class Registry:
+    """One registry.
+
+    Args:
+        uri: of the tracking server, or `sqlite:///FILE`.
+        artefacts: where an embedded one keeps the models; None leaves that to the server.
+    """
+
+    def __init__(self, uri: str, artefacts: Path | None = None) -> None:
+        load_tracker()
+        from mlflow.tracking import MlflowClient
+
+        self.uri, self._artefacts = uri, artefacts
+        with _told(uri):
+            self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def register(self, name: str, package: Path, contract: Contract, tags: dict[str, str]) -> Version:
+        """Add a package as a new version, or give the one that is there of the very same package.
+
+        Raises:
+            PackageDamaged: when a file is not as it was packaged.
+            RegistryRefused: when the registry does not take it; it has no version of it then.
+        """
+        verify(package)
+        digest = packaged(package / PACKAGE).sha256
+        with _told(self.uri):
+            self._ensure(name)
+            for version in self.versions(name):
+                if version.package == digest:
+                    return version
+            run_id, source = self._upload(name, package, contract)
+            made = self._client.create_model_version(name, source, run_id, tags={**_cut(tags), PACKAGE_TAG: digest}, description=None)
+            return self._version(made)
+
+    def versions(self, name: str) -> list[Version]:
+        """All versions of a model, the newest first."""
+        quoted = name.replace("'", "\\'")
+        with _told(self.uri):
+            found = self._client.search_model_versions(f"name='{quoted}'", max_results=1000)
+            return [self._version(one) for one in sorted(found, key=lambda one: -int(one.version))]
+
+    def challenge(self, version: Version) -> None:
+        """Make a version the challenger, in the place of another."""
+        with _told(self.uri):
+            self._client.set_registered_model_alias(version.name, CHALLENGER, version.version)
+
+    def promote(self, version: Version, why: str) -> None:
+        """Make a version the champion; the reason stands in its tags."""
+        with _told(self.uri):
+            self._client.set_model_version_tag(version.name, version.version, WHY_TAG, why[:LONGEST_TAG])
+            self._client.set_registered_model_alias(version.name, CHAMPION, version.version)
+            waiting = self.by_alias(version.name, CHALLENGER)
+            if waiting and waiting.version == version.version:
+                self._client.delete_registered_model_alias(version.name, CHALLENGER)
+
+    def by_alias(self, name: str, alias: str) -> Version | None:
+        """The version that has an alias; None where none has."""
+        from mlflow.exceptions import MlflowException
+
+        with _told(self.uri):
+            try:
+                return self._version(self._client.get_model_version_by_alias(name, alias))
+            except MlflowException as error:
+                if error.error_code in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"):
+                    return None
+                raise
+
+    def _version(self, found: Any) -> Version:
+        tags = dict(found.tags)
+        return Version(
+            name=found.name,
+            version=str(found.version),
+            run=tags.get(RUN_TAG, ""),
+            place=tags.get(PLACE_TAG, ""),
+            package=tags.get(PACKAGE_TAG, ""),
+        )
+
+    def _ensure(self, name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _upload(self, name: str, package: Path, contract: Contract) -> tuple[str, str]:
+        """The package as an MLflow model among the files of a run of its own: the run's id, and where the model is."""
+        run = self._client.create_run(self._experiment(), run_name=f"{name} {package.parent.name}")
+        with tempfile.TemporaryDirectory(prefix="mlteam-registry-") as folder:
+            place = Path(folder, "model")
+            save_pyfunc(place, package, contract)
+            self._client.log_artifacts(run.info.run_id, str(place), "model")
+        self._client.set_terminated(run.info.run_id)
+        return run.info.run_id, f"{run.info.artifact_uri}/model"
+
+    def _experiment(self) -> str:
+        found = self._client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        location = self._artefacts.absolute().as_uri() if self._artefacts else None
+        return str(self._client.create_experiment(EXPERIMENT, artifact_location=location))
+
+
+def save_pyfunc(place: Path, package: Path, contract: Contract) -> None:
+    """Write a package as an MLflow model with signature and input example. Nothing of it is loaded."""
+    inputs: Inputs = read_learnt(package, INPUTS_FILE, Inputs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns of its own types when it is imported, and of what it would like to know besides
+        import mlflow.pyfunc
+
+        mlflow.pyfunc.save_model(
+            str(place),
+            loader_module=LOADER,
+            data_path=str(package),
+            signature=signature_of(inputs, contract),
+            input_example=inputs.frame([example_of(inputs)]),
+            pip_requirements=[line for line in (package / "requirements.lock").read_text().splitlines() if not line.startswith("#")],
+        )
+
+
+def example_of(inputs: Inputs) -> dict[str, Any]:
+    """A row that the model takes, made of ranges and categories: no row of the data leaves with the model."""
+    from datetime import date, timedelta
+
+    row: dict[str, Any] = {}
+    for column in inputs.columns:
+        middle = ((column.low or 0.0) + (column.high or 0.0)) / 2
+        match column.kind:
+            case "numeric":
+                row[column.name] = float(round(middle)) if column.whole else middle
+            case "boolean":
+                row[column.name] = True
+            case "datetime":
+                row[column.name] = (date(1970, 1, 1) + timedelta(days=round(middle))).isoformat()
+            case _:
+                row[column.name] = column.categories[0] if column.categories else "text"
+    return row
+
+
+def signature_of(inputs: Inputs, contract: Contract) -> Any:
+    """MLflow's signature: the columns of a row, and those of an answer."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    kinds = {"numeric": "double", "boolean": "boolean"}
+    given = [ColSpec(kinds.get(one.kind, "string"), one.name, required=one.required and not one.nullable) for one in inputs.columns]
+    answer = "string" if contract.predicts in ("classes", "labels") else "long" if contract.predicts == "groups" else "double"
+    more = [] if contract.one_number else [ColSpec("double", name) for name in contract.prediction_columns]
+    return ModelSignature(Schema(given), Schema([ColSpec(answer, "prediction"), *more]))
+
+
+def _cut(tags: dict[str, str]) -> dict[str, str]:
+    return {name: value[:LONGEST_TAG] for name, value in tags.items()}
+
+
+@contextmanager
+def _told(uri: str) -> Iterator[None]:
+    """MLflow's own errors as one of ours, without what a server's page may repeat of the request."""
+    from mlflow.exceptions import MlflowException, RestException
+
+    try:
+        yield
+    except RestException as error:
+        raise RegistryRefused(f"the registry at {uri} refused it ({error.error_code})") from None
+    except MlflowException as error:
+        said = re.split("Response (?:body|text)|Response", str(error))[0]
+        raise RegistryRefused(f"the registry at {uri} does not work: {said.splitlines()[0][:200] if said else error.error_code}") from None
