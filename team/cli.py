@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from team import chat_cli, runs_cli, start_cli
+from team import chat_cli, release_cli, runs_cli, start_cli
 from team.options import Json
 from team.sandbox_cli import app as sandbox_app
 from team.terminal import print_json
@@ -53,12 +53,16 @@ for command in (
     start_cli.resume,
     start_cli.fork,
     runs_cli.predict,
+    release_cli.serve,
+    release_cli.deploy,
     runs_cli.show,
     runs_cli.runs,
     runs_cli.clean,
     runs_cli.compare,
     runs_cli.report,
     runs_cli.track,
+    release_cli.publish,
+    release_cli.register,
     doctor,
     tools,
 ):
