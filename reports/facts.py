@@ -49,6 +49,7 @@ from reports.record import (
     Round,
     StageFact,
 )
+from reports.trials import Search, read_search
 from team.events import (
     AttemptMade,
     Event,
@@ -121,6 +122,8 @@ class RunFacts(Fact):
     """How it stands beside the best of the other families."""
     nested: Nested | None
     """What the search is worth on rows that had no part in it, where a role asked."""
+    search: Search
+    """Trials of tuning, in their order."""
     structure: Structure | None
     """These four, where a role asked for them, of the same candidate."""
     holdout: Holdout | None
@@ -267,6 +270,7 @@ def read_facts(run: Path) -> RunFacts:
         standings=_result(Standings, events, "compare_models", **({"leader": holdout.candidate} if holdout else {})),
         nested=_result(Nested, events, "nested_score"),
         curve=_result(LearningCurve, events, "learning_curve", **having),
+        search=read_search(events),
         structure=_result(Structure, events, "examine_structure", **having),
         holdout=_holdout(holdout),
         optimism=_optimism(last(events, OptimismEstimated)),

@@ -1,8 +1,13 @@
-"""The report: one self-contained HTML file that needs no network and no script. Images that decode are embedded."""
+"""The report: one self-contained HTML file that needs no network. It is whole without its script, which makes charts answer a pointer.
+
+Images that decode are embedded.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,9 +15,11 @@ from typing import Any
 
 from reports import charts, pages
 from reports.commands import predict_command, replay_commands, run_command
+from reports.diagnosis import Diagnosis, diagnose
 from reports.facts import RunFacts, read_facts
 from reports.figures import NOTHING, score_format
-from reports.ledger import check, read_ledger
+from reports.interactive import charts_of, stands_for
+from reports.ledger import Ledger, check, read_ledger
 from reports.lineage_graph import lineage_svg
 from reports.plots import png_size, read_images
 from reports.record import CandidateRow
@@ -40,31 +47,56 @@ def write_report(run: Path) -> Path:
 
     Raises:
         MlteamError: when the event log is damaged, naming the line.
-        UnbackedFigure: when the prose states a number that is not on record.
+        UnbackedFigure: when it would state a number that is not on record.
     """
     place = RunDir(run)
     facts = read_facts(place.path)
-    check(read_ledger(place.path), "the report", facts.sections.values())
-    images = read_images(place, facts.plots)
+    images, diagnosis = read_images(place, facts.plots), diagnose(place, facts)
+    page = compose(facts, images, diagnosis, read_ledger(place.path))
     place.reports.mkdir(exist_ok=True)
-    write_atomic(place.report, render(facts, images))
+    write_atomic(place.report, page)
     return place.report
 
 
-def render(facts: RunFacts, images: dict[str, bytes]) -> str:
-    """The page as text; `images` are PNG bytes by plot name."""
+def compose(facts: RunFacts, images: dict[str, bytes], diagnosis: Diagnosis | None, ledger: Ledger) -> str:
+    """The page as text, all of whose figures are on record; words of roles, values of the data and places in the log are quoted.
+
+    Args:
+        images: PNG bytes by plot name.
+
+    Raises:
+        UnbackedFigure: naming the first figure that is not on record.
+    """
+    check(ledger, "the report", facts.sections.values())
+    if diagnosis is not None:
+        ledger = ledger.with_file(f"{diagnosis.source} (SHA-256 {diagnosis.sha256})", diagnosis.model_dump(mode="json"))
+    claims: list[str] = []
+    page = _render(facts, images, diagnosis, claims)
+    check(ledger, "the report", claims, cells=True)
+    return page
+
+
+def _render(facts: RunFacts, images: dict[str, bytes], diagnosis: Diagnosis | None, claims: list[str]) -> str:
+    """The page; `claims` gets what it says, see `pages.environment`."""
     scale = facts.holdout.score if facts.holdout else facts.leaderboard[0].score if facts.leaderboard else 1.0
     figure = score_format(scale)
     axis = _folds_axis(facts.leaderboard)
-    template = pages.environment(figure).get_template("report.html")
+    template = pages.environment(figure, claims).get_template("report.html")
+    drawn = charts_of(facts, diagnosis)
+    script = pages.stylesheet("report.js")
     return template.render(
         facts=facts,
-        css=pages.stylesheet("report.css"),
+        diagnosis=diagnosis,
+        charts=drawn,
+        steps=json.dumps([list(step.model_dump().values()) for step in diagnosis.steps]) if diagnosis else "",
+        css=pages.stylesheet("report.css", "plane.css"),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
         glance=_glance(facts, figure),
         folds_axis=axis,
         folds_ticks=charts.ticks(axis, axis.tick_texts()) if facts.leaderboard else "",
         board=_board(facts),
-        images={name: _embedded(image) for name, image in images.items()},
+        images={name: _embedded(image) for name, image in images.items() if not stands_for(name, diagnosis, drawn)},
         longest_stage=max([*facts.seconds_by_stage.values(), 1e-9]),
         largest_importance=max([*(i.importance for i in facts.evaluation.importance), NOTHING / 10]) if facts.evaluation else 1.0,
         searched=_searched_by_stage(facts),

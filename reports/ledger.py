@@ -14,7 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from reports.chronicle import seconds_at_work, stage_facts
+from reports.conversation import read_turns
 from reports.quoted import Figure, figures, names_in
+from reports.trials import read_search
 from team.errors import MlteamError
 from team.events import (
     CandidateScored,
@@ -43,6 +46,8 @@ WORD_KEYS = frozenset({"idea", "lesson", "why", "approach", "findings", "kind", 
 BOUND_KEYS = {"fold_scores": "fold"}
 """Lists whose numbers back a sentence only where it speaks of them."""
 COUNTED_BY = ("kind", "family", "stage")
+SHOWN_PARTS = 5
+"""Columns of a prediction that are shown one by one."""
 MOST_DEPTH = 12
 MOST_FACTS = 400_000
 
@@ -85,10 +90,20 @@ class Ledger:
                     return one
         return None
 
-    def unbacked(self, text: str, *, prose: bool = True) -> list[str]:
-        """The figures in `text` that nothing on record backs, as they are written, each once."""
-        found = figures(text, self.names)
+    def unbacked(self, text: str, *, prose: bool = True, cells: bool = False) -> list[str]:
+        """The figures in `text` that nothing on record backs, as they are written, each once.
+
+        Args:
+            cells: whether `text` is what stands in a cell, where the sign of per cent may stand beside it.
+        """
+        found = [one._replace(per_cent=True) if cells else one for one in figures(text, self.names)]
         return list(dict.fromkeys(one.text for one in found if self.backing(one, text if prose else None) is None))
+
+    def with_file(self, source: str, document: Any) -> Ledger:
+        """This ledger and the numbers that were worked out from a file; `source` names it and its hash."""
+        more = Ledger([*self._backings, *itertools.islice(_numbers(document, f"{source}: "), MOST_FACTS)])
+        more.names = self.names
+        return more
 
     def without_unbacked(self, text: str) -> str:
         """`text` without the sentences that hold such figures."""
@@ -213,15 +228,62 @@ def _derived(events: Sequence[Event], files: Mapping[str, Any]) -> Iterator[Back
             yield Backing(float(sum(getattr(call, get) or 0 for call in some)), f"model calls of {who}: sum of {get}")
         yield Backing(float(sum(call.input_tokens + call.output_tokens for call in some)), f"model calls of {who}: sum of tokens")
         yield Backing(float(len(some)), f"model calls of {who} (count)")
+        yield Backing(float(sum(bool(call.estimated) for call in some)), f"model calls of {who} with estimated tokens (count)")
     yield Backing(float(len(events)), "events.jsonl (count)")
+    yield from _of_the_clock(events)
+    yield from _worked_out(events, contract)
+    trials = read_search(events).trials
+    yield Backing(float(len(trials)), "trials (count)")
+    for family, count in Counter(trial.family for trial in trials).items():
+        yield Backing(float(count), f"trials of {family} (count)")
+    yield Backing(float(sum(c.family not in FLOORS for c in candidates.values())), "candidates that learn (count)")
 
 
-def check(ledger: Ledger, document: str, said: Iterable[str]) -> None:
-    """Hold what a document says against the record.
+def _worked_out(events: Sequence[Event], contract: Mapping[str, Any]) -> Iterator[Backing]:
+    """What a page says of two numbers together: candidates beside the best of them, a temperature, what is left of an explanation."""
+    scored = {event.name: event for event in events if isinstance(event, CandidateScored) and event.family != "dummy"}
+    ranked = sorted(scored.values(), key=lambda c: c.score, reverse=contract.get("direction") != "minimize")
+    for best in [c for c in ranked if c.score == ranked[0].score]:
+        for c in ranked:
+            yield Backing(best.score - c.score, f"{best.name} − {c.name}")
+            if c.latency_ms and best.latency_ms:
+                yield Backing(best.latency_ms / c.latency_ms, f"latency of {best.name} / {c.name}")
+            if c.size_mb and best.size_mb:
+                yield Backing(best.size_mb / c.size_mb, f"size of {best.name} / {c.name}")
+    for event in events:
+        if not isinstance(event, ToolReturned) or event.status != "ok" or event.result is None:
+            continue
+        if event.tool == "evaluate" and (scale := (event.result.get("calibration") or {}).get("scale")):
+            yield Backing(1 / scale, f"event {event.seq}: 1 / calibration.scale")
+        if event.tool == "explain":
+            for one in event.result.get("examples", []):
+                rest = one.get("rest", 0.0) + sum(part["contribution"] for part in one.get("parts", [])[SHOWN_PARTS:])
+                yield Backing(rest, f"event {event.seq}: contributions of the columns of row {one.get('row')} that are not shown")
+
+
+def _of_the_clock(events: Sequence[Event]) -> Iterator[Backing]:
+    """Seconds and calls of the run, its turns and its stages, which no single event holds."""
+    yield Backing(seconds_at_work(events), "events.jsonl (seconds at work)")
+    searched = 0.0
+    for turn in read_turns(events):
+        yield Backing(turn.seconds, f"event {turn.event}: seconds of the turn")
+        yield Backing(float(len(turn.calls)), f"event {turn.event}: calls of the turn (count)")
+        searched += sum(call.search_seconds for call in turn.calls)
+    yield Backing(searched, "tool calls: sum of search_seconds")
+    spent: dict[str, float] = {}
+    for visit in stage_facts(events):
+        spent[visit.stage] = spent.get(visit.stage, 0.0) + visit.seconds
+    for stage, seconds in spent.items():
+        yield Backing(seconds, f"stage {stage}: sum of seconds")
+
+
+def check(ledger: Ledger, document: str, said: Iterable[str], *, cells: bool = False) -> None:
+    """Hold what a document says against the record; `cells` as in `Ledger.unbacked`.
 
     Raises:
         UnbackedFigure: naming the first figure that is not there, and its sentence.
     """
     for text in said:
-        if lost := ledger.unbacked(text, prose=False):
-            raise UnbackedFigure(f"{document} states {lost[0]!r}, which nothing on record backs: {text[:200]!r}. Mend it in sections.json.")
+        if lost := ledger.unbacked(text, prose=False, cells=cells):
+            where = "This is a fault of the page, not of the run: report it with events.jsonl." if cells else "Mend it in sections.json."
+            raise UnbackedFigure(f"{document} states {lost[0]!r}, which nothing on record backs: {text[:200]!r}. {where}")

@@ -26,13 +26,28 @@ MOST_NAME_CHARS = 80
 MOST_CODE_CHARS = 6000
 
 
-def environment(figure: Callable[[float], str]) -> Environment:
-    """The templates with the filters they share; `figure` prints the scores of the page."""
+class Quoted(str):
+    """Words of roles, values of the data, and places in the record: shown, and no claim of the page's own."""
+
+
+def environment(figure: Callable[[float], str], claims: list[str] | None = None) -> Environment:
+    """The templates with the filters they share.
+
+    Args:
+        figure: prints the scores of the page.
+        claims: gets every text and number that a template puts out, but what is quoted and what the template says by itself.
+    """
+
+    def seen(value: Any) -> Any:
+        if claims is not None and isinstance(value, (str, int, float)) and not isinstance(value, (bool, Markup, Quoted)):
+            claims.append(str(value))
+        return _seen(value)
+
     found = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_seen,
+        finalize=seen,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -52,6 +67,7 @@ def environment(figure: Callable[[float], str]) -> Environment:
         "named": lambda text: _cut(text, MOST_NAME_CHARS),
         "role": lambda name: str(name).replace("_", " "),
         "moment": _moment,
+        "quoted": lambda value: Quoted(value),
         "paragraphs": lambda text: [part.strip() for part in re.split(r"\n\s*\n", str(text)) if part.strip()],
         "as_json": lambda value: _cut_middle(json.dumps(value, indent=1, ensure_ascii=False, default=str), MOST_CODE_CHARS),
     }

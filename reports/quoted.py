@@ -21,6 +21,9 @@ _NO_FIGURES = re.compile(
 """Dates, references within a document, and the ends of scales that the playbook explains."""
 _RANGE_OF_CENTS = re.compile(r"\s?(?:–|-|to|and)\s?\d+(?:\.\d+)?\s?(?:%|per\s?cent\b)")
 """What follows the first of two numbers that are both per cent."""
+_DURATION = re.compile(r"(?<![\w.])(?:(\d+) h(?: (\d+) min)?|(\d+) min(?: (\d+) s)?)(?!\w)")
+"""As `figures.duration` writes one of a minute and more."""
+_SIZES = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
 _ORDINALS = frozenset({"st", "nd", "rd", "th"})
 
 
@@ -31,12 +34,16 @@ class Figure(NamedTuple):
     value: float
     half: float
     per_cent: bool
+    unit: float = 1.0
+    """Of a size in kB, MB or GB: how many bytes that is."""
 
     def readings(self) -> Iterator[tuple[float, float]]:
-        """Value and tolerance, of per cent also as the share that they are of one."""
+        """Value and tolerance, of per cent also as the share that they are of one, of sizes also in bytes."""
         if self.per_cent:
             yield self.value / 100, self.half / 100
         yield self.value, self.half
+        if self.unit != 1.0:
+            yield self.value * self.unit, self.half * self.unit
 
 
 def names_in(texts: Iterable[str]) -> re.Pattern[str] | None:
@@ -55,6 +62,11 @@ def figures(text: str, names: re.Pattern[str] | None = None) -> list[Figure]:
         if pattern is not None:
             text = pattern.sub(lambda found: "\x00" * len(found[0]), text)
     found = []
+    for match in _DURATION.finditer(text):
+        hours, minutes, alone, seconds = (int(part or 0) for part in match.groups())
+        half = 0.5 if match[3] is not None else 30.0
+        found.append(Figure(match[0], 3600.0 * hours + 60.0 * (minutes + alone) + seconds, half, False))
+    text = _DURATION.sub(lambda one: "\x00" * len(one[0]), text)
     for match in _NUMBER.finditer(text):
         if match["bound"] or match["tail"] in _ORDINALS:
             continue
@@ -64,5 +76,6 @@ def figures(text: str, names: re.Pattern[str] | None = None) -> list[Figure]:
         shown = match[0] if not match["tail"] else match[0][: -len(match["tail"])]
         if abs(power) < 300:
             cent = match["cent"] is not None or _RANGE_OF_CENTS.match(text, match.end()) is not None
-            found.append(Figure(shown.strip(), mantissa * 10.0**power, 0.5 * 10.0 ** (power - decimals), cent))
+            unit = _SIZES.get(text[match.end() :].lstrip(" \u202f\u00a0")[:2], 1.0)
+            found.append(Figure(shown.strip(), mantissa * 10.0**power, 0.5 * 10.0 ** (power - decimals), cent, unit))
     return found

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from team.errors import MlteamError, PrerequisiteMissing
 
-NEEDED = "latexmk texlive-latex-recommended texlive-fonts-recommended lmodern"
+NEEDED = "latexmk texlive-latex-recommended lmodern"
 INSTALL = f"apt-get install --no-install-recommends {NEEDED} (elsewhere: TeX Live or MiKTeX with latexmk)"
 TIMEOUT_S = 180
 _OVERFULL = re.compile(r"^Overfull \\[hv]box \((\d+(?:\.\d+)?)pt too (?:wide|high)\)", re.MULTILINE)

@@ -16,6 +16,8 @@ from team.stages import Stage
 
 MOST_PROGRESS = 2_000
 """Progress of one call that is logged: the log is not the sandbox's to fill."""
+PROGRESS_KEYS = 16
+"""Of each: three of a trial, and its parameters."""
 
 
 class Running(NamedTuple):
@@ -86,7 +88,7 @@ class Ongoing:
 def _small(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Progress as an event: short texts and sane numbers only, since the kernel can send anything."""
     kept = {}
-    for key, value in list(facts.items())[:12]:
+    for key, value in list(facts.items())[:PROGRESS_KEYS]:
         if not isinstance(value, (int, float)):
             value = str(value)[:80] if printable(value) else "…"
         if isinstance(value, str) or (math.isfinite(value) if isinstance(value, float) else printable(value)):

@@ -121,9 +121,13 @@ def _reasons(chosen: Option, best: Option, sign: float) -> list[str]:
         told = [f"its score is {behind:.3g} behind the best, less than the standard error of {best.std_error:.3g}"]
         for what, mine, theirs in (("a row takes", chosen.latency_ms, best.latency_ms), ("the file takes", chosen.size_mb, best.size_mb)):
             if _step(mine) < _step(theirs):
-                told.append(f"{what} {theirs / max(mine, 1e-9):.2g} times less than with {best.name}")
+                told.append(f"{what} {_times(theirs / max(mine, 1e-9))} less than with {best.name}")
     if chosen.readable:
         told.append("a person can read it")
     if chosen.disparity is not None and best.disparity is not None and chosen.disparity < best.disparity - 0.001:
         told.append("it treats the groups more alike")
     return told
+
+
+def _times(factor: float) -> str:
+    return f"{factor:.2g} times" if factor < 10 else f"{factor:,.0f} times"

@@ -267,7 +267,8 @@ class Tuner:
             new = Kept(values, evaluated.candidate, evaluated.oof, evaluated.before)
             self.front.add(Kept(values, known, None) if known else new)
             best = self.front.best
-            progress(trial=trial.number, score=evaluated.candidate.score, best=best.candidate.score if best else None)
+            tried = {f"param.{name}": value for name, value in trial.params.items()}
+            progress(trial=trial.number, score=evaluated.candidate.score, best=best.candidate.score if best else None, **tried)
         self.trial = None
 
     def _failed(self, study: optuna.Study, trial: optuna.Trial, error: Exception) -> None:

@@ -1,7 +1,9 @@
-"""The report is one file that asks for nothing, runs nothing, and says what the facts say."""
+"""The report is one file that asks for nothing, runs one script that is named by its hash, and says what the facts say."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import shutil
 from html.parser import HTMLParser
@@ -9,13 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from reports.html import MOST_CANDIDATES, write_report
+from reports.diagnosis import diagnose
+from reports.facts import read_facts
+from reports.html import MOST_CANDIDATES, compose, write_report
+from reports.ledger import UnbackedFigure, read_ledger
+from reports.pages import TEMPLATES
 from team.events import CallsRecovered, FellBack, HoldoutScored, RepairAsked, RoundEnded, RunEnded
 from team.rundir import RunDir
-from tests.reports.written import Written, encoded, evaluation, examined, finished, png, slices
+from tests.reports.written import Written, encoded, evaluation, examined, finished, png, searched, slices
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}</title></style>"
-VOID = {"meta", "img", "br", "link", "input", "hr", "rect", "circle", "line", "path"}
+SCRIPT = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+VOID = {"meta", "img", "br", "link", "input", "hr", "rect", "circle", "line", "path", "polyline", "polygon"}
 
 
 class Page(HTMLParser):
@@ -27,6 +34,7 @@ class Page(HTMLParser):
         self.ids: list[str] = []
         self.text = ""
         self.open: list[str] = []
+        self.scripts: list[str] = []
         self.source = path.read_text(encoding="utf-8")
         self.feed(self.source)
         self.close()
@@ -47,7 +55,9 @@ class Page(HTMLParser):
         self.elements.append((tag, {name: value or "" for name, value in attrs}))
 
     def handle_data(self, data: str) -> None:
-        if self.open[-1:] != ["style"]:
+        if self.open[-1:] == ["script"]:
+            self.scripts.append(data)
+        elif self.open[-1:] != ["style"]:
             self.text += data
 
     def links(self) -> list[str]:
@@ -86,7 +96,11 @@ def test_every_element_is_closed(page: Page) -> None:
 
 def test_it_is_self_contained(page: Page) -> None:
     tags = {tag for tag, _ in page.elements}
-    assert not tags & {"script", "link", "iframe", "object", "embed", "base", "form"}
+    assert not tags & {"link", "iframe", "object", "embed", "base", "form"}
+    (script,) = page.scripts
+    policy = next(attrs["content"] for tag, attrs in page.elements if attrs.get("http-equiv") == "Content-Security-Policy")
+    assert f"script-src 'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in policy
+    assert not [attrs for tag, attrs in page.elements if tag == "script" and attrs]
     assert all(attrs["src"].startswith("data:image/png;base64,") for _, attrs in page.elements if "src" in attrs)
     assert all(link.startswith("#") for link in page.links())
     assert not re.search(r"url\(|@import|https?://", page.source)
@@ -123,6 +137,21 @@ def test_a_round_is_judged_by_what_the_best_of_so_many_must_gain(tmp_path: Path)
     assert found == [("3", "0.01", "real"), ("40", "0.03", "inside the noise"), ("", "0.012", "real")]
 
 
+def test_a_figure_that_is_on_no_record_ends_the_build_and_is_named(tmp_path: Path) -> None:
+    run = searched(tmp_path)
+    facts, ledger = read_facts(run.path), read_ledger(run.path)
+    diagnosis = diagnose(run, facts)
+    assert "<td" in compose(facts, {}, diagnosis, ledger)
+    assert facts.holdout is not None
+    assert diagnosis is not None
+    better = facts.model_copy(update={"holdout": facts.holdout.model_copy(update={"score": 0.98765})})
+    with pytest.raises(UnbackedFigure, match=r"the report states '0\.9877'"):
+        compose(better, {}, diagnosis, ledger)
+    grander = facts.model_copy(update={"manifest": facts.manifest.model_copy(update={"rows": 98_765}) if facts.manifest else None})
+    with pytest.raises(UnbackedFigure, match=r"the report states '98,765'"):
+        compose(grander, {}, diagnosis, ledger)
+
+
 def test_the_same_run_gives_the_same_bytes_wherever_it_lies(run: RunDir, tmp_path: Path) -> None:
     first = write_report(run.path).read_bytes()
     copy = tmp_path / run.name
@@ -134,7 +163,7 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     run = finished(tmp_path, name=HOSTILE, target=HOSTILE, goal=HOSTILE, source=HOSTILE)
     page = Page(write_report(run.path))
     assert page.open == []
-    assert not any(tag == "script" for tag, _ in page.elements)
+    assert page.scripts == [SCRIPT]
     assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)
     assert all(attrs["src"].startswith("data:") for _, attrs in page.elements if "src" in attrs)
     assert "<script>alert(1)</script>" in page.text
@@ -154,7 +183,7 @@ def test_what_models_wrote_is_text_without_controls(tmp_path: Path) -> None:
         w.say("engineer", words)
     page = Page(write_report(w.run.path))
     assert page.open == []
-    assert not any(tag == "script" for tag, _ in page.elements)
+    assert page.scripts == [SCRIPT]
     assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)
     assert page.text.count("<script>alert(1)</script>") >= 5
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028]", page.text)
@@ -286,7 +315,8 @@ def test_where_it_fails_what_it_relies_on_and_whether_more_data_would_help(tmp_p
     assert "1.35 FEMALE" in text
     assert "Twice the rows are likely to help." in text
     assert "0.0187 in ROC AUC, 90 % interval 0.0049 to 0.0312" in text
-    assert [attrs["alt"] for tag, attrs in page.elements if tag == "img"] == ["lightgbm 1 effect 1", "lightgbm 1 learning curve"]
+    assert [attrs["alt"] for tag, attrs in page.elements if tag == "img"] == ["lightgbm 1 effect 1"]
+    assert "Learning curve of lightgbm-1 at 3 sizes" in page.source, "drawn here, and so its image is left out"
     assert page.open == []
     lines = run.events.read_text().splitlines()
     assert "cannot tell lightgbm-1 apart from linear-1, which may be simpler" in text
@@ -317,5 +347,5 @@ def test_no_slice_is_a_finding_too(tmp_path: Path) -> None:
 def test_hostile_columns_are_text_in_what_was_examined(tmp_path: Path) -> None:
     page = Page(write_report(examined(tmp_path, HOSTILE).path))
     assert page.open == []
-    assert not any(tag == "script" for tag, _ in page.elements)
+    assert page.scripts == [SCRIPT]
     assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)

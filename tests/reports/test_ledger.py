@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.ledger import Ledger, read_ledger
+from reports.ledger import Backing, Ledger, read_ledger
 from reports.quoted import figures, names_in
 from team.events import MessageSpoken, ToolCalled, ToolReturned
 from team.log import EventLog
@@ -30,10 +30,17 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
         ("On 26 November 2026, in Section 3.2, Table 1 and 2026-11-26", []),
         ("0.5 is chance", []),
         ("It takes 12ms.", ["12"]),
+        ("3 min 20 s, 2 h 5 min and 4 min", ["3 min 20 s", "2 h 5 min", "4 min"]),
     ],
 )
 def test_the_figures_of_a_text_are_its_numbers_without_names_dates_and_references(text: str, stated: list[str]) -> None:
     assert [figure.text for figure in figures(text)] == stated
+
+
+@pytest.mark.parametrize(("text", "value"), [("3 min 20 s", 200.4), ("2 h 5 min", 7523.0), ("53.1 kB", 53098), ("1.2 MB", 1_163_000)])
+def test_durations_and_sizes_are_one_figure(text: str, value: float) -> None:
+    assert Ledger([Backing(value, "somewhere")]).unbacked(text) == []
+    assert Ledger([Backing(value * 1.2, "somewhere")]).unbacked(text) == [text.removesuffix(" kB").removesuffix(" MB")]
 
 
 def test_a_name_with_digits_is_no_figure_where_the_record_has_it() -> None:

@@ -17,6 +17,7 @@ from team.events import (
     MessageSpoken,
     ModelCalled,
     OptimismEstimated,
+    ProgressMade,
     Reviewed,
     RoundEnded,
     RunEnded,
@@ -33,6 +34,7 @@ from team.log import EventLog
 from team.rundir import RunDir, create_run
 from team.sandbox import CellResult
 from tools.contract import Contract, Split
+from tools.predictions import write_predictions
 from tools.show import PROGRESS_MIME, RESULT_MIME, as_html, as_text
 
 SETTINGS = {
@@ -285,6 +287,49 @@ def finished(out: Path, *, name: str = "Mass", **settings: Any) -> RunDir:
         w.cell("later", "predict_rows", "from tools.finishing import predict_rows", stage="release")
         w.add(RunEnded(status="done", seconds=9.0))
     return w.run
+
+
+def predicted(run: RunDir, fixed: Contract, *, name: str = "Mass", candidate: str = "lightgbm-1") -> tuple[Any, Any]:
+    """Training rows and a candidate's out-of-fold predictions in a run; the codes or values of the target, and what was predicted."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    rows = fixed.rows_train
+    signal = rng.normal(size=rows)
+    if fixed.classes:
+        truth = (signal + rng.normal(size=rows) > 0).astype(int)
+        positive = 1 / (1 + np.exp(-2 * signal))
+        values, target = np.column_stack([1 - positive, positive]), np.array(fixed.classes)[truth]
+    else:
+        truth = target = 40 + 10 * signal + rng.normal(size=rows)
+        values = 40 + 10 * signal
+    table = {name: signal.round(3), "Depth": np.where(signal > 0, "deep", "flat"), fixed.target: target}
+    run.data.mkdir(exist_ok=True)
+    pd.DataFrame(table).to_parquet(run.data / "train.parquet")
+    write_predictions(run.work / "candidates" / candidate / "oof.parquet", fixed, values, np.arange(rows) % fixed.folds)
+    return truth, values
+
+
+def searched(out: Path, name: str = "Mass") -> RunDir:
+    """A finished run with all that charts are drawn of: predictions, a learning curve, reliance and trials of tuning."""
+    run = finished(out, name=name)
+    predicted(run, contract(features=[name, "Depth"]), name=name)
+    log = EventLog(run.events)
+    log.append(ToolCalled(call="t", turn=9, role="engineer", tool="tune", where="kernel", arguments={"family": "lightgbm"}))
+    for number in range(12):
+        tried = {"param.learning_rate": 10.0 ** -(1 + number % 3), "param.leaves": 8 * (number + 1), "param.booster": "ab"[number % 2]}
+        log.append(ProgressMade(call="t", facts={"trial": number, "score": 0.9 + number / 200, "best": 0.96, **tried}))
+    shares = {"importance": {"learning_rate": 0.7, "leaves": 0.2, "booster": 0.1}}
+    log.append(ToolReturned(call="t", tool="tune", status="ok", seconds=9.0, search_seconds=9.0, result=shares, text=""))
+    both = {"importance": 0.02, "std_error": 0.01, "contribution": 0.3}
+    explained = {**explanation(name), "reliance": [*explanation(name)["reliance"][:1], {"column": "Depth", **both}]}
+    for number, (tool, result) in enumerate([("learning_curve", curve()), ("explain", explained)]):
+        log.append(ToolCalled(call=f"t{number}", turn=9, role="engineer", tool=tool, where="kernel", arguments={}))
+        log.append(ToolReturned(call=f"t{number}", tool=tool, status="ok", seconds=1.0, search_seconds=0.0, result=result, text=""))
+    log.append(RunEnded(status="done", seconds=30.0))
+    log.close()
+    return run
 
 
 def examined(out: Path, name: str = "Mass") -> RunDir:

@@ -1,0 +1,109 @@
+"""How a candidate errs is worked out from its predictions, by the host, and from nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import confusion_matrix, roc_auc_score
+
+from reports.diagnosis import Diagnosis, diagnose
+from reports.facts import read_facts
+from reports.interactive import charts_of
+from team.rundir import RunDir
+from tests.reports.written import Written, contract, evaluation, finished, predicted
+from tools.constraints import Constraints
+
+
+def diagnosed(run: RunDir) -> Diagnosis:
+    found = diagnose(run, read_facts(run.path))
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def classes(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDir, Diagnosis, np.ndarray, np.ndarray]:
+    run = finished(tmp_path_factory.mktemp("runs"))
+    truth, proba = predicted(run, contract())
+    return run, diagnosed(run), truth, proba
+
+
+def test_classes_are_counted_as_they_are_called(classes: tuple[RunDir, Diagnosis, np.ndarray, np.ndarray]) -> None:
+    _, found, truth, proba = classes
+    assert found.confusion == tuple(map(tuple, confusion_matrix(truth, proba[:, 1] > 0.5)))
+    half = next(step for step in found.steps if step.threshold == 0.5)
+    assert (half.rejected, half.false_alarms, half.missed, half.found) == tuple(confusion_matrix(truth, proba[:, 1] > 0.5).ravel())
+    assert found.roc[0].area == pytest.approx(roc_auc_score(truth, proba[:, 1]))
+    assert all(low <= y <= high for low, y, high in zip(found.roc[0].low, found.roc[0].y, found.roc[0].high, strict=True))
+    assert sum(one.n for one in found.calibration) == found.rows == 266
+
+
+def test_the_worst_rows_are_those_whose_truth_was_thought_least_likely(
+    classes: tuple[RunDir, Diagnosis, np.ndarray, np.ndarray],
+) -> None:
+    _, found, truth, proba = classes
+    told = proba[np.arange(len(truth)), truth]
+    assert [one.row for one in found.worst] == np.argsort(told)[:10].tolist()
+    assert found.worst[0].loss == pytest.approx(-np.log(told.min()))
+    assert [name for name, _ in found.worst[0].values] == ["Mass", "Depth"]
+
+
+def test_the_file_that_it_rests_on_is_named_by_its_hash(classes: tuple[RunDir, Diagnosis, np.ndarray, np.ndarray]) -> None:
+    run, found, *_ = classes
+    assert hashlib.sha256((run.path / found.source).read_bytes()).hexdigest() == found.sha256
+
+
+def test_values_have_residuals_and_their_quantiles(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        fixed = w.seal(task="regression", metric="rmse", direction="minimize", classes=[], positive=None, target="Weight")
+        w.add(w.score("lightgbm-1", "lightgbm", "train", [1.0, 2.0]))
+    truth, values = predicted(w.run, fixed)
+    found = diagnosed(w.run)
+    assert found.residual_std == pytest.approx(float((truth - values).std()))
+    assert found.worst[0].row == int(np.abs(truth - values).argmax())
+    middle = min(found.quantiles, key=lambda one: abs(one.normal))
+    assert abs(middle.residual) < 0.2
+    titles = [chart.title for chart in charts_of(read_facts(w.run.path), found)["errors"]]
+    assert titles == ["Predicted and actual", "Residuals", "Q-Q plot of the residuals"]
+
+
+def test_groups_of_a_sensitive_column_are_told_apart(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        fixed = w.seal(constraints=Constraints(sensitive="Depth"))
+        w.add(w.score("lightgbm-1", "lightgbm", "train", [0.9, 0.8]))
+    truth, proba = predicted(w.run, fixed)
+    found = {one.name: one for one in diagnosed(w.run).groups}
+    deep = proba[:, 1] > 0.5
+    assert set(found) == {"deep", "flat"}
+    assert found["deep"].rows == int(deep.sum())
+    assert found["deep"].error == pytest.approx(float((truth[deep] == 0).mean()))
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "link"])
+def test_predictions_that_cannot_be_believed_are_none(tmp_path: Path, damage: str) -> None:
+    run = finished(tmp_path)
+    predicted(run, contract())
+    path = run.work / "candidates" / "lightgbm-1" / "oof.parquet"
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(content[:-40])
+    elif damage == "link":
+        (tmp_path / "elsewhere.parquet").write_bytes(content)
+        path.symlink_to(tmp_path / "elsewhere.parquet")
+    assert diagnose(run, read_facts(run.path)) is None
+
+
+def test_without_importance_the_worst_rows_have_no_columns(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        fixed = w.seal()
+        w.add(w.score("lightgbm-1", "lightgbm", "train", [0.9, 0.8]))
+        w.turn("engineer", "select")
+        w.call("engineer", "evaluate", {}, {**evaluation(), "importance": []})
+    predicted(w.run, fixed)
+    assert diagnosed(w.run).worst[0].values == ()
