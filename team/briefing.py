@@ -185,7 +185,7 @@ def _stable(state: State, wish: Wish, contract: Contract | None, run: str) -> di
         facts["families"] = [f for f in named if f not in FOUNDATION or f in wish.foundation][:FAMILIES_SHOWN]
     if contract is not None:
         facts["contract"] = contract.model_dump(
-            exclude={"features": True, "schema_version": True, "constraints": True, "forecast": {"scales"}}
+            exclude={"features": True, "schema_version": True, "given_folds": True, "constraints": True, "forecast": {"scales"}}
         ) | {
             "features": len(contract.features),
             "classes": contract.classes[:20],

@@ -32,7 +32,7 @@ from tools.studies import FORKED, PARENT_STUDIES
 CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive", "constraint")
 DECIDED_BY_THE_SPLIT = (
     *("source", "target", "task", "event", "classes", "metric", "holdout", "seed"),
-    *("folds", "validation", "repeats", "window", "gap", "group", "time_column"),
+    *("folds", "validation", "repeats", "window", "gap", "own_split", "group", "time_column"),
     *("series", "horizon", "known"),
     *CONSTRAINTS,
 )

@@ -76,6 +76,7 @@ class Host:
             leave_one_out=settings.folds == "loo",
             window=settings.window,
             gap=settings.gap,
+            own_split=settings.own_split,
             group=settings.group,
             time_column=settings.time_column,
             constraints=settings.constraints,

@@ -175,6 +175,8 @@ class Settings(BaseSettings):
     """Of folds in order of time: expanding learns from all earlier rows, sliding from as many of the latest as the first fold has."""
     gap: Annotated[str | None, BeforeValidator(read_gap)] = None
     """Time between what is learned from and what is predicted: 7d or 12h for dates, a plain number for numbers."""
+    own_split: bool = False
+    """Take the holdout, and the folds, that the source itself brings."""
     group: str | None = None
     """Column whose values must not be on both sides of a split."""
     time_column: str | None = None

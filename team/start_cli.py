@@ -61,6 +61,9 @@ def run(
     repeats: Annotated[int | None, typer.Option(help="How often the rows are dealt to folds anew.  [default: 1]")] = None,
     window: Annotated[str | None, typer.Option(help="Folds in order of time learn from an expanding or a sliding window.")] = None,
     gap: Annotated[str | None, typer.Option(help="Time between what is learned from and what is predicted, such as 7d.")] = None,
+    own_split: Annotated[
+        bool | None, typer.Option("--own-split", help="Take the holdout and folds that the source itself brings, as openml:task/ID does.")
+    ] = None,
     group: Annotated[str | None, typer.Option(help="Column whose values must stay on one side of a split.")] = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows in time.")] = None,
     max_cost: Annotated[

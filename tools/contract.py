@@ -18,9 +18,9 @@ Predicts = Literal["classes", "values", "quantiles", "labels", "risk", "groups",
 more of it has the event sooner), a group, a score."""
 Direction = Literal["maximize", "minimize"]
 ColumnKind = Literal["numeric", "boolean", "categorical", "text", "datetime"]
-FoldKind = Literal["kfold", "stratified", "group", "time"]
+FoldKind = Literal["kfold", "stratified", "group", "time", "given"]
 
-_FOLDS_OF_SPLIT: dict[str, FoldKind] = {"random": "kfold", "stratified": "stratified", "group": "group", "time": "time"}
+_FOLDS_OF_SPLIT: dict[str, FoldKind] = {"random": "kfold", "stratified": "stratified", "group": "group", "time": "time", "given": "given"}
 
 
 _PREDICTS: dict[Task, Predicts] = {
@@ -58,7 +58,8 @@ class Split(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["random", "stratified", "group", "time"]
+    kind: Literal["random", "stratified", "group", "time", "given"]
+    """`given` is what the source itself brings."""
     column: str | None = None
     """Group or time column, for the kinds that use one."""
     day_first: bool = False
@@ -110,6 +111,8 @@ class Contract(BaseModel):
     leave_one_out: bool = False
     """Whether each row, or each group, is predicted by a model of its own that learned from all others. The folds are then only what
     is scored together."""
+    given_folds: str = ""
+    """Of folds that the source brings: a sign a training row, the fold's digit or small letter, `-` where no fold validates it."""
     window: Window = "expanding"
     """Of time folds: whether each learns from all earlier rows, or from as many of the latest as the first one has."""
     rows_train: int

@@ -28,9 +28,17 @@ TABLE, READING = "table.parquet", "reading.json"
 COMPRESSIONS = {"UNCOMPRESSED", "SNAPPY"}
 MOST_CELLS = 5_000_000_000
 MOST_BYTES = 200 * 2**30
-MOST_TOLD, LONGEST = 50, 500
+MOST_TOLD, LONGEST, MOST_FILES = 50, 500, 10_000
 WHOLE_BYTES = 256 * 2**20
 """A table that unpacks to less is looked at whole."""
+
+
+class FileRead(BaseModel):
+    """Rows of one file of several that were put under each other."""
+
+    name: str = Field(max_length=1000)
+    """Path below the folder of files."""
+    rows: int = Field(ge=0)
 
 
 class SourceRead(BaseModel):
@@ -41,6 +49,8 @@ class SourceRead(BaseModel):
     columns: int
     notes: list[str] = []
     """What was guessed, chosen, repaired or left out, a sentence each."""
+    files: list[FileRead] = Field([], max_length=MOST_FILES)
+    """Of files under each other, their rows in the order of the table; else empty."""
 
 
 @tool(where="kernel", timeout_s=3600)
@@ -87,7 +97,8 @@ def convert(folder: Path, output: Path, choice: Mapping[str, str | None]) -> Sou
         frame.to_parquet(output, index=False)
     except (pa.ArrowException, ValueError, OverflowError) as error:
         raise TableError(f"{path.name}: the table cannot be kept as Parquet ({first_line(error)})") from None
-    return SourceRead(format=reading.format, rows=len(frame), columns=frame.shape[1], notes=reading.notes)
+    pieces = [FileRead(name=name, rows=rows) for name, rows in reading.pieces[:MOST_FILES]]
+    return SourceRead(format=reading.format, rows=len(frame), columns=frame.shape[1], notes=reading.notes, files=pieces)
 
 
 def _streamed(path: Path, output: Path, choice: Choice) -> SourceRead | None:
@@ -141,9 +152,23 @@ def take_over(path: Path, inside: Path, told: SourceRead, vault: Path) -> Source
         temporary.unlink()
         raise InputRefused(f"what the sandbox made of the source is not what it told: {rows:,} rows and {columns:,} columns.")
     temporary.replace(vault / TABLE)
+    if sum(file.rows for file in told.files) not in (0, rows):
+        told = told.model_copy(update={"files": []})
     told = told.model_copy(update={"notes": [note[:LONGEST] for note in told.notes[:MOST_TOLD]]})
     write_text(vault / READING, told.model_dump_json(indent=1))
     return told
+
+
+def reading_of(vault: Path) -> SourceRead:
+    """What was told of a source when it was converted."""
+    return SourceRead.model_validate_json((vault / READING).read_text(encoding="utf-8"))
+
+
+def table_names(vault: Path) -> list[str]:
+    """The columns of the table that the source was converted to."""
+    import pyarrow.parquet as pq
+
+    return [str(name) for name in pq.read_schema(vault / TABLE).names]
 
 
 def read_converted(vault: Path) -> pd.DataFrame:

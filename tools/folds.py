@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.contract import Contract
+from tools.given_split import SIGNS
 from tools.strata import strata
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _dealt(train: pd.DataFrame, contract: Contract, repeat: int) -> Array:
     folds as it has rows, and numbers by their size; `kfold` deals shuffled rows; `group` keeps each value of the split's column in one
     fold; `time` cuts the rows, in order of the split's column, into `contract.folds + 1` blocks of which the first is never
     validated, or, where the window slides, into twice as many blocks as folds, of which the first half is not. The folds of a
-    forecast are its last horizons, series by series.
+    forecast are its last horizons, series by series. `given` folds are those of the contract.
 
     Args:
         train: the training rows with the target, as they lie in `train.parquet`.
@@ -115,6 +116,8 @@ def _dealt(train: pd.DataFrame, contract: Contract, repeat: int) -> Array:
     if contract.forecast is not None:
         # The last horizon is the last fold, the one before it the one before.
         return np.maximum(k - 1 - contract.forecast.blocks_of(train), -1)
+    if kind == "given":
+        return np.array([SIGNS.find(sign) for sign in contract.given_folds], dtype=np.int64)
     if kind == "time":
         return _time_folds(_moments(train, contract), k, k if contract.window == "sliding" else 1)
     labels = np.zeros(n, dtype=np.int64)

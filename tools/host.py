@@ -57,6 +57,8 @@ class Wish:
     leave_one_out: bool = False
     window: Window | None = None
     gap: str | None = None
+    own_split: bool = False
+    """Whether the split that the source brings is taken."""
     group: str | None = None
     time_column: str | None = None
     constraints: Constraints = field(default_factory=Constraints)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel
 
 from tools.degradation import Degradation
 from tools.extras import Extras
-from tools.host import HostContext
+from tools.host import HostContext, Wish
 from tools.spec import ToolRefused, tool
 from tools.understanding.findings import Ordering
 from tools.understanding.targets import TargetGuess
 from tools.workspace import write_json
+
+if TYPE_CHECKING:
+    from tools.sources.contract import Fetched
 
 MOST_COLUMNS_TOLD = 200
 MOST_FILES_LISTED = 1000
@@ -76,7 +79,7 @@ def fetch_data(
         licence=fetched.licence,
         named_target=fetched.target,
         format=told.format,
-        notes=[*fetched.notes, *told.notes],
+        notes=[*fetched.notes, *told.notes, *_of_its_split(fetched, ctx.wish)],
         table=[FetchedColumn(**column) for column in columns],
         targets=look.targets,
         orderings=look.orderings,
@@ -87,3 +90,11 @@ def fetch_data(
     more = {"fetched_at": fetched.fetched_at, "files": files, "schema": schema}
     write_json(ctx.run.manifest, {**facts.model_dump(exclude={"table", "targets", "orderings", "degraded"}), **more})
     return facts
+
+
+def _of_its_split(fetched: Fetched, wish: Wish) -> list[str]:
+    """That a source brings a split of its own, where nobody asked for it."""
+    if fetched.split is None or wish.own_split:
+        return []
+    what = f"in {len(fetched.split.folds)} folds" if fetched.split.folds else f"into {', '.join(sorted(fetched.split.parts))}"
+    return [f"The source brings a split of its own ({what}), which is not used: --own-split takes it."]

@@ -275,7 +275,13 @@ def inner_problem(problem: Problem, table: pd.DataFrame, fold: int) -> Problem:
     from tools.folds import make_validation
 
     learn = problem.learn(fold)
-    plain = {"rows_train": len(learn), "repeats": 1, "leave_one_out": False}
+    given = problem.contract.given_folds
+    plain = {
+        "rows_train": len(learn),
+        "repeats": 1,
+        "leave_one_out": False,
+        "given_folds": "".join(given[i] for i in learn) if given else "",
+    }
     contract = problem.contract.model_copy(update=plain)
     validation = make_validation(table.iloc[learn].reset_index(drop=True), contract)
     X = problem.X.iloc[learn].reset_index(drop=True)

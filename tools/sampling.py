@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tools.conversion import TABLE, read_converted
 
@@ -19,13 +19,24 @@ MOST_CLASSES = 50
 """With more different values the column is no stratum."""
 
 
-def rows_that_fit(vault: Path, memory_mb: int | None, stratum: str | None, seed: int) -> tuple[pd.DataFrame, str]:
-    """Rows of the vault's table, in its order, and what is to be told of them: empty when they are all.
+class FittingRows(NamedTuple):
+    """Rows that a run works on, in the order of the vault's table."""
+
+    frame: pd.DataFrame
+    at: Positions
+    """Their positions in it, ascending."""
+    told: str = ""
+    """What is to be told of them: empty when they are all."""
+
+
+def rows_that_fit(vault: Path, memory_mb: int | None, stratum: str | None, seed: int) -> FittingRows:
+    """Rows of the vault's table that training has memory for.
 
     Args:
         memory_mb: of the sandbox, in MiB; None for no limit.
         stratum: a column whose values keep their shares; None, or one that is not there or has many values, for a plain sample.
     """
+    import numpy as np
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(vault / TABLE) as file:
@@ -34,14 +45,14 @@ def rows_that_fit(vault: Path, memory_mb: int | None, stratum: str | None, seed:
     row_bytes = first.memory_usage(index=False, deep=True).sum() / max(1, len(first))
     fitting = rows if memory_mb is None else int(memory_mb * 2**20 / WORKING_COPIES / row_bytes)
     if rows <= fitting:
-        return read_converted(vault), ""
+        return FittingRows(read_converted(vault), np.arange(rows))
     at, stratified = _chosen(vault, rows, fitting, stratum if stratum in names else None, seed)
     how = f" (every value of {stratum!r} keeps its share)" if stratified else ""
     told = (
         f"Everything here was learnt from and scored on a random sample of {len(at):,} of {rows:,} rows{how}: more would not fit the"
         f" {memory_mb:,} MiB of the sandbox. A larger sandbox.memory_mb takes more."
     )
-    return _taken(vault, at), told
+    return FittingRows(_taken(vault, at), at, told)
 
 
 def _chosen(vault: Path, rows: int, wanted: int, stratum: str | None, seed: int) -> tuple[Positions, bool]:

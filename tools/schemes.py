@@ -42,12 +42,13 @@ class Scheme(NamedTuple):
         return self._asdict()
 
 
-def chosen_scheme(wish: Wish, split: str, rows: int) -> Scheme:
+def chosen_scheme(wish: Wish, split: str, rows: int, *, stratified: bool = False) -> Scheme:
     """What the user asked for, as the contract says it.
 
     Args:
-        split: how the holdout is taken: random, stratified, group or time.
+        split: how the holdout is taken: random, stratified, group, time or given.
         rows: rows with a target, of which the holdout takes a part.
+        stratified: whether there are classes, or events, that folds can hold the shares of.
 
     Raises:
         InputRefused: where wishes contradict each other, naming them and what to type instead.
@@ -65,7 +66,7 @@ def chosen_scheme(wish: Wish, split: str, rows: int) -> Scheme:
         raise InputRefused(f"{what} is for folds in order of time; name the column that orders the rows with --time-column.")
     if alone and repeats > 1:
         raise InputRefused("leave-one-out is the same however often it is made; use --folds 5 with --repeats, or leave --repeats out.")
-    kind: FoldKind | None = None
+    kind: FoldKind | None = ("stratified" if stratified else "kfold") if split == "given" else None
     if wish.validation in ("kfold", "stratified", "group", "time"):
         kind = wish.validation  # type: ignore[assignment]  # one of the four
     learn = round(rows * (1 - wish.holdout))
@@ -159,7 +160,7 @@ def check_scheme(train: pd.DataFrame, contract: Contract) -> None:
     ids = fold_ids(validation.folds[0])
     split = contract.split
     by = "the rows" if split.column is None else f"{split.kind} column {split.column!r}"
-    if len(ids) < (1 if split.kind == "time" or "folds" in contract.constraints.without else 2):
+    if len(ids) < (1 if split.kind == "time" or contract.fold_kind == "given" or "folds" in contract.constraints.without else 2):
         raise InputRefused(f"{by} has too few distinct values among the training rows to cross-validate; use another column, or none.")
     if contract.fold_kind == "group" and contract.repeats > 1 and train[split.column].astype(str).nunique() <= contract.folds:
         raise InputRefused(f"{by} has no more values than there are folds, so every repeat would be the same; leave --repeats out.")
@@ -201,13 +202,17 @@ def described(contract: Contract) -> str:
             "group": f"that never part the rows of one {split.column!r}",
             "time": f"in order of {split.column!r}, each learning from "
             + ("all earlier rows" if contract.window == "expanding" else "as many of the latest earlier rows as the first one has"),
+            "given": "that the source itself brings",
         }[kind]
-        what = f"{contract.folds} folds {how}"
+        what = f"{contract.folds} fold{'s' if contract.folds > 1 else ''} {how}"
     if split.gap:
         what += f", with a gap of {gap_told(contract)} before what it predicts"
     if contract.repeats > 1:
         what += f", dealt {contract.repeats} times anew"
-    asked = contract.validation is not None or contract.repeats > 1 or contract.leave_one_out or contract.window != "expanding"
+    if kind == "given":
+        return f"{what}; as was asked for, so that scores can be held against others of the same split"
+    named = contract.validation is not None and split.kind != "given"
+    asked = named or contract.repeats > 1 or contract.leave_one_out or contract.window != "expanding"
     reason = {
         "kfold": "because nothing that was said ties rows together",
         "stratified": "because the target holds classes" if contract.predicts != "risk" else "because events must be on both sides",

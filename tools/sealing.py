@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from tools.contract import ColumnKind, Contract, Split, TableSchema, Task, predicts
 from tools.forecast import Forecast
+from tools.given_split import NO_FOLD
 from tools.host import HostContext, Wish
 from tools.quantiles import LEVELS
 from tools.spec import InputRefused, ToolRefused, tool
@@ -114,6 +115,7 @@ def seal_holdout(
     from tools.columns import days_come_first, label_text, moments
     from tools.fold_ids import enter_folds
     from tools.foresight import plan_forecast
+    from tools.given_split import given_split
     from tools.labels import joined, named_columns
     from tools.metrics import default_metric, metric_for
     from tools.sampling import rows_that_fit
@@ -128,15 +130,18 @@ def seal_holdout(
     if not ctx.run.manifest.exists():
         raise ToolRefused("there is no data yet: call fetch_data first.")
     wish = ctx.wish
-    target = agreed("target", wish.target, target)
+    target = agreed("target", wish.target, target) or _named_by_the_source(ctx, wish)
     task = agreed("task", wish.named_task, task)
     # A series with rows left out is another series.
-    frame, sampled = rows_that_fit(ctx.run.vault, None if task == "forecast" else wish.memory_mb, event or wish.event or target, wish.seed)
+    memory_mb = None if task == "forecast" else wish.memory_mb
+    frame, at, sampled = rows_that_fit(ctx.run.vault, memory_mb, event or wish.event or target, wish.seed)
     if sampled:
         _tell(ctx, sampled)
     if wish.mask_pii:
         frame, masked = without_personal(frame, wish, target, event, column)
         _tell(ctx, masked)
+    if wish.own_split and task is not None and (task == "forecast" or predicts(task) in ("groups", "scores")):
+        raise InputRefused(f"--own-split is for tasks with rows that have a target of their own; this task is {task}. Leave it out.")
     if task is not None and predicts(task) in ("groups", "scores"):
         return seal_without_target(ctx, frame, task, target, metric, split, column)
     if target is None:
@@ -190,7 +195,10 @@ def seal_holdout(
     stratum = event if event is not None else target if predicts(task) == "classes" else None
     kind, by = ("time", forecast.time) if forecast else split_kind(wish, stratum, split, column)
     day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])
-    scheme = chosen_scheme(wish, kind, len(rows))
+    scheme = chosen_scheme(wish, kind, len(rows), stratified=stratum is not None)
+    given = given_split(ctx.run.vault, wish, at[known.to_numpy()]) if wish.own_split else None
+    if given and given.folds:
+        scheme = scheme._replace(validation="given", folds=len(set(given.folds) - {NO_FOLD}))
     if foresight:
         scheme = scheme._replace(folds=foresight.folds, window="expanding")  # its backtests cut their panels themselves
     plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)
@@ -198,8 +206,8 @@ def seal_holdout(
         when = moments(rows[by], day_first)
         dated = not pd.api.types.is_numeric_dtype(when)
         plan = plan.model_copy(update={"dated": dated, "gap": gap_of(wish.gap, when, str(by))})
-    train_at, holdout_at = split_rows(rows, stratum, plan, forecast)
-    if forecast:
+    train_at, holdout_at = (given.train, given.holdout) if given else split_rows(rows, stratum, plan, forecast)
+    if forecast or given:
         plan = plan.model_copy(update={"holdout_fraction": len(holdout_at) / len(rows)})
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
     classes = _classes(rows[target], task, wish) if predicts(task) == "classes" else labels
@@ -214,6 +222,7 @@ def seal_holdout(
         quantiles=list(wish.quantiles or LEVELS) if task == "quantile" else [],
         split=plan,
         **scheme.fields(),
+        given_folds=given.folds if given else "",
         rows_train=len(train),
         rows_holdout=len(holdout),
         features=[str(name) for name in rows.columns if str(name) not in (target, event, *barred)],
@@ -229,6 +238,8 @@ def seal_holdout(
     contract, schema, _ = narrowed(contract, _schema(train, contract).without(barred))
     check_something_to_learn_from(train, contract, schema)
     enter_folds(ctx.run.manifest, train, holdout, contract)
+    if given:
+        _tell(ctx, given.told)
     ctx.vault.seal(train, holdout, contract, schema)
     why = [
         task_reason(frame[target], contract, named=wish.named_task is not None),
@@ -251,11 +262,23 @@ def without_personal(
     return frame.assign(**{name: clean[name] for name in looked_at}), f"Personal data was masked: {told}."
 
 
-def _tell(ctx: HostContext, sampled: str) -> None:
-    """Enter into the manifest, which the report shows, that rows were left out."""
+def _named_by_the_source(ctx: HostContext, wish: Wish) -> str | None:
+    """The target where nobody named one and the source itself does, which is told; None where it does not."""
+    from tools.conversion import table_names
+    from tools.sources.contract import record
+
+    named = record(ctx.run.vault).target
+    if named is None or named not in table_names(ctx.run.vault) or (wish.named_task and predicts(wish.named_task) in ("groups", "scores")):
+        return None
+    _tell(ctx, f"Nobody named a target, so {named!r} is predicted, which the source itself names as its target.")
+    return named
+
+
+def _tell(ctx: HostContext, told: str) -> None:
+    """Enter into the manifest, which the report shows, what was decided of the rows and the target."""
     manifest = json.loads(ctx.run.manifest.read_text(encoding="utf-8"))
-    notes = [note for note in manifest.get("notes", []) if note != sampled]
-    write_json(ctx.run.manifest, {**manifest, "notes": [*notes, sampled]})
+    notes = [note for note in manifest.get("notes", []) if note != told]
+    write_json(ctx.run.manifest, {**manifest, "notes": [*notes, told]})
 
 
 def check_defined(sides: tuple[pd.DataFrame, pd.DataFrame], contract: Contract, wish: Wish) -> None:

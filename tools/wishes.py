@@ -76,7 +76,9 @@ def check_columns(frame: pd.DataFrame, wish: Wish, target: str | None, column: s
 
 def split_kind(
     wish: Wish, stratum: str | None, split: str | None, column: str | None
-) -> tuple[Literal["stratified", "random", "group", "time"], str | None]:
+) -> tuple[Literal["stratified", "random", "group", "time", "given"], str | None]:
+    if wish.own_split:
+        return "given", None
     if wish.group and wish.time_column:
         raise InputRefused("--group and --time-column cannot be combined; choose the one that matters when the model is used.")
     if wish.group:
@@ -137,9 +139,10 @@ def check_both_sides(train: pd.DataFrame, holdout: pd.DataFrame, contract: Contr
     for side, rows in (("training", train), ("holdout", holdout)):
         found = rows[contract.target].nunique()
         if contract.predicts == "classes" and found < 2:
+            cure = "Use another --group or --time-column, or a larger --holdout"
             raise InputRefused(
                 f"the {contract.split.kind} split leaves one class of {contract.target!r} in the {side} rows; expected at least two."
-                " Use another --group or --time-column, or a larger --holdout."
+                f" {cure if contract.split.kind != 'given' else 'Leave --own-split out'}."
             )
     if len(train) < 2 * contract.folds:
         raise InputRefused(

@@ -77,6 +77,8 @@ def _contract(t: Transcript, table: dict[str, Any]) -> tuple[dict[str, Any], str
         why = f"{first['column']!r} is taken with {sure} confidence ({first['confidence']:.0%}): {first['reasons']}"
         return {"target": first["column"]}, f"No target was named; {why}.{next_} Name another with --target."
     usual = TIME_NAMES if t.predicts == "risk" else TARGET_NAMES
+    if (told := table.get("named_target")) in names:
+        return {"target": told}, f"No target was named; the source itself says that {told!r} is to be predicted, so it is."
     named = next((n for n in names if n.strip().lower() in usual), None)
     if named:
         return {"target": named}, f"No target was named; {named!r} is called like one, so it is taken with high confidence."

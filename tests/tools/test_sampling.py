@@ -23,14 +23,16 @@ def rows(n: int = 40_000) -> pd.DataFrame:
 def test_what_fits_is_taken_whole(tmp_path: Path) -> None:
     rows().to_parquet(tmp_path / TABLE)
     for memory in (None, 4096):
-        frame, told = rows_that_fit(tmp_path, memory, "y", 0)
+        frame, at, told = rows_that_fit(tmp_path, memory, "y", 0)
+        assert np.array_equal(at, np.arange(len(frame)))
         pd.testing.assert_frame_equal(frame, pd.read_parquet(tmp_path / TABLE))
         assert told == ""
 
 
 def test_a_sample_keeps_order_and_shares_and_fits(tmp_path: Path) -> None:
     rows().to_parquet(tmp_path / TABLE, row_group_size=7_000)
-    frame, told = rows_that_fit(tmp_path, 4, "y", 0)
+    frame, at, told = rows_that_fit(tmp_path, 4, "y", 0)
+    assert np.array_equal(at, frame["at"])
     assert 1_000 < len(frame) < 30_000
     assert frame["at"].is_monotonic_increasing
     assert abs((frame["y"] == "rare").mean() - (rows()["y"] == "rare").mean()) < 1 / len(frame)
@@ -39,8 +41,8 @@ def test_a_sample_keeps_order_and_shares_and_fits(tmp_path: Path) -> None:
         f"Everything here was learnt from and scored on a random sample of {len(frame):,} of 40,000 rows (every value of 'y'"
     )
     pd.testing.assert_frame_equal(frame, rows().iloc[frame["at"]].reset_index(drop=True))
-    pd.testing.assert_frame_equal(frame, rows_that_fit(tmp_path, 4, "y", 0)[0])
-    plain, told = rows_that_fit(tmp_path, 4, "x", 0)
+    pd.testing.assert_frame_equal(frame, rows_that_fit(tmp_path, 4, "y", 0).frame)
+    plain, _, told = rows_that_fit(tmp_path, 4, "x", 0)
     assert len(plain) == plain["at"].nunique()
     assert "keeps its share" not in told
 

@@ -33,6 +33,7 @@ def read_partitions(folder: Path, files: list[Path]) -> Reading:
     """
     import pyarrow as pa
     import pyarrow.dataset as ds
+    import pyarrow.parquet as pq
 
     try:
         paths = sorted(map(str, files))
@@ -41,7 +42,8 @@ def read_partitions(folder: Path, files: list[Path]) -> Reading:
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         raise TableError(f"{folder.name}: the folder's parquet files are no one table ({first_line(error)})") from None
     frame, name, notes = _plain(_frame(table), folder, "Parquet in partitions")
-    return Reading(frame, name, [f"{len(paths):,} parquet files were read as one table.", *notes])
+    rows = [(Path(path).relative_to(folder).as_posix(), pq.read_metadata(path).num_rows) for path in paths]
+    return Reading(frame, name, [f"{len(paths):,} parquet files were read as one table.", *notes], rows)
 
 
 def read_arrow(path: Path, choice: Choice) -> Reading:

@@ -47,6 +47,8 @@ class Reading:
     format: str
     notes: list[str] = field(default_factory=list)
     """What was guessed, chosen, repaired or left out, a sentence each."""
+    pieces: list[tuple[str, int]] = field(default_factory=list)
+    """Of files under each other: path below the folder and number of rows, in the order of the table."""
 
 
 @dataclass(frozen=True)

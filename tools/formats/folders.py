@@ -53,6 +53,7 @@ def _several(folder: Path, tables: list[Path], choice: Choice) -> Reading:
         by_name[name] = path
     readings = {name: read(path, choice) for name, path in by_name.items()}
     whole = combine(folder, {name: reading.frame for name, reading in readings.items()}, choice)
+    whole.pieces = [(by_name[name].relative_to(folder).as_posix(), rows) for name, rows in whole.pieces]
     whole.notes += [f"{name}: {note}" for name, reading in readings.items() for note in reading.notes]
     return whole
 

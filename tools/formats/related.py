@@ -38,7 +38,8 @@ def combine(folder: Path, tables: dict[str, pd.DataFrame], choice: Choice) -> Re
         raise TableError(f"{folder.name}: there is no table {choice.table!r}; tables: {told(names, 20)}")
     if choice.table is None and choice.gather is None and len({tuple(table.columns) for table in tables.values()}) == 1:
         frame = pd.concat([tables[name] for name in names], ignore_index=True)
-        return Reading(frame, "several files", [f"{len(names)} files of the same columns were put under each other: {told(names)}."])
+        notes = [f"{len(names)} files of the same columns were put under each other: {told(names)}."]
+        return Reading(frame, "several files", notes, [(name, len(tables[name])) for name in names])
     links = {name: _links(name, tables) for name in names}
     main = choice.table or _main(folder, tables, links)
     frame, notes, joined = _joined(main, tables, links)
