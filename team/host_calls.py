@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import errno
 import inspect
 import json
@@ -43,7 +45,7 @@ class HostCalls:
         if inspect.iscoroutinefunction(spec.function):
             work, time_s = spec.function(self._host, **values), time_s + SEARCH_ENDING_S * spec.searches
         else:
-            work = asyncio.to_thread(_guarded, spec.function, self._host, values)
+            work = _in_thread(lambda: spec.function(self._host, **values))
         over = self._listen()
         try:
             result = await asyncio.wait_for(work, time_s)
@@ -84,9 +86,29 @@ class HostCalls:
         return over
 
 
-def _guarded(function: Callable[..., BaseModel], host: Host, values: dict[str, Any]) -> BaseModel:
-    """Call a host tool. A StopIteration could not leave the thread: the future would never be done."""
-    try:
-        return function(host, **values)
-    except StopIteration as error:
-        raise RuntimeError("StopIteration") from error
+async def _in_thread(call: Callable[[], BaseModel]) -> BaseModel:
+    """What a call gives, or raises, in a thread that nobody waits for when the waiting is cancelled.
+
+    One of asyncio's own threads is joined before the process may end, and a read from a server that has fallen silent blocks for as
+    long as its timeout. What the thread has written by then is what a kill would leave, which the next attempt can go on from.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[BaseModel] = loop.create_future()
+
+    def settle(how: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(lambda: None if future.done() else how())
+
+    def work() -> None:
+        try:
+            result = call()
+        except StopIteration:  # which no future takes
+            settle(lambda: future.set_exception(RuntimeError("StopIteration")))
+        except BaseException as error:
+            raised = error
+            settle(lambda: future.set_exception(raised))
+        else:
+            settle(lambda: future.set_result(result))
+
+    threading.Thread(target=contextvars.copy_context().run, args=(work,), name="host-call", daemon=True).start()
+    return await future
