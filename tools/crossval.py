@@ -291,12 +291,17 @@ def _paced(
     return model_family.paced(params, pace, seconds, setting)
 
 
-def refit(candidate: Candidate, problem: Problem, preparation: Preparation, deadline: Deadline) -> list[Fitted]:
+def refit(
+    candidate: Candidate, problem: Problem, preparation: Preparation, deadline: Deadline, most: Deadline | None = None
+) -> list[Fitted]:
     """Fit a candidate's configuration on all rows of `problem`, or on its share, once or with several seeds to be averaged.
 
     The number of iterations is the folds' mean, raised by half of what the rows grew by, since more rows carry more
     iterations. Families that profit are fitted with up to `Family.bags` seeds, fewer on many rows, and only while
     another fit is sure to end in time.
+
+    Args:
+        most: when a first fit that cannot be cut short has to be done, where that may be later than `deadline`.
 
     Raises:
         DeadlineReached: when not even one fit was done in time.
@@ -314,7 +319,8 @@ def refit(candidate: Candidate, problem: Problem, preparation: Preparation, dead
 
     def job(bag: int) -> Callable[[Deadline], Fitted]:
         def fit(whole: Deadline) -> Fitted:
-            context = FitContext(deadline=whole.share(whole.remaining() * 0.9), iterations=rounds, seed=setting.seed + bag)
+            until = most if most and not (model_family.iterative or bag) else whole.share(whole.remaining() * 0.9)
+            context = FitContext(deadline=until, iterations=rounds, seed=setting.seed + bag)
             return fit_prepared(model_family, preparation.preparers, X, y, None, None, dict(candidate.params), setting, context)
 
         return fit

@@ -99,7 +99,7 @@ def evaluate(
     from tools.attempt import Attempts
     from tools.deadline import Deadline, DeadlineReached
     from tools.measuring import latency_of, size_of
-    from tools.model import fit_model
+    from tools.model import fit_model, grace
     from tools.predictions import write_predictions
     from tools.problem import load_problem
     from tools.saving import save_model
@@ -110,9 +110,9 @@ def evaluate(
     problem = load_problem(space)
     _check_bounds(space, record, record.latency_ms, record.size_mb, slack=ESTIMATED)
     try:
-        with Attempts(space, "evaluate", {"candidate": candidate, "time_s": time_s}) as attempts, deadline.alarm(grace=0.25 * time_s):
-            share = deadline.share(0.75 * time_s)
-            model = fit_model(space, record, problem, share, attempts=attempts, after=lambda name: progress(fitted=name))
+        with Attempts(space, "evaluate", {"candidate": candidate, "time_s": time_s}) as attempts, deadline.alarm(grace(time_s)):
+            share, most = deadline.share(0.75 * time_s), Deadline(deadline.remaining() + grace(time_s))
+            model = fit_model(space, record, problem, share, most=most, attempts=attempts, after=lambda name: progress(fitted=name))
             fit_seconds = deadline.elapsed()
             holdout = space.table("holdout")
             started = time.monotonic()

@@ -51,7 +51,7 @@ def finish(
     from tools.attempt import Attempts
     from tools.deadline import Deadline, DeadlineReached
     from tools.measuring import size_of
-    from tools.model import fit_model
+    from tools.model import fit_model, grace
     from tools.problem import load_problem
     from tools.saving import save_model
 
@@ -64,8 +64,9 @@ def finish(
     record = load_candidate(space, candidate)
     problem = load_problem(space, "all")
     try:
-        with Attempts(space, "finish", {"candidate": candidate, "time_s": time_s}) as attempts, deadline.alarm(grace=0.25 * time_s):
-            model = fit_model(space, record, problem, deadline, attempts=attempts, after=lambda name: progress(fitted=name))
+        with Attempts(space, "finish", {"candidate": candidate, "time_s": time_s}) as attempts, deadline.alarm(grace(time_s)):
+            most = Deadline(deadline.remaining() + grace(time_s))
+            model = fit_model(space, record, problem, deadline, most=most, attempts=attempts, after=lambda name: progress(fitted=name))
     except DeadlineReached:
         raise ToolRefused(f"{candidate!r} could not be fitted in {time_s:g} s; give finish a larger time_s.") from None
     # More rows make trees larger, but one row takes no longer through a model of the same making than when it was evaluated.

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 BATCH_ROWS = 100_000
+GRACE, GRACE_S = 0.25, 8.0
+"""What cannot be cut short may take so much of its time more, or so many seconds: a first fit in a new kernel imports its library."""
 PATIENCE, PATIENCE_S = 1.5, 10.0
 """A fit that takes so many times the time there is, and so many seconds more, will not come back."""
 
@@ -149,6 +151,11 @@ class FittedModel:
         return {name: value / whole for name, value in ranked} if whole > 0 else {}
 
 
+def grace(time_s: float) -> float:
+    """Seconds that a fit on all rows may go on beyond its time where it cannot be cut short."""
+    return max(GRACE * time_s, GRACE_S)
+
+
 def members_of(space: Workspace, candidate: Candidate) -> list[tuple[Candidate, float]]:
     """The candidates to fit with their weights: an ensemble's members, those that only its second layer asks with 0, or the candidate
     alone."""
@@ -166,13 +173,21 @@ def _check_family(record: Candidate, problem: Problem) -> None:
 
 
 def fit_model(
-    space: Workspace, candidate: Candidate, problem: Problem, deadline: Deadline, *, attempts: Attempts | None = None, after: Any = None
+    space: Workspace,
+    candidate: Candidate,
+    problem: Problem,
+    deadline: Deadline,
+    *,
+    most: Deadline | None = None,
+    attempts: Attempts | None = None,
+    after: Any = None,
 ) -> FittedModel:
     """Fit a candidate, or each member of an ensemble, on all rows of `problem`.
 
     Each member gets a share of the time by what its folds took. What an iterative member cannot finish is cut short.
 
     Args:
+        most: when members that cannot be cut short have to be done, see `grace`; None for `deadline`.
         attempts: told of each fit before it begins.
         after: called with each member's name when it is fitted.
 
@@ -191,7 +206,7 @@ def fit_model(
         share = deadline.share(deadline.remaining() * costs[i] / sum(costs[i:]))
         most_s = PATIENCE * deadline.remaining() + PATIENCE_S
         with attempts.fitting(record.spec, most_s) if attempts else nullcontext():
-            members.append(_fit_member(space, record, weight, problem, share))
+            members.append(_fit_member(space, record, weight, problem, share, most))
         if after is not None:
             after(record.name)
     # Seconds must not decide in which order predictions are added up, or equal runs would differ in their last digits.
@@ -220,14 +235,16 @@ def _last(problem: Problem) -> dict[str, int] | None:
     return dict(zip(panel.keys, panel.ends.tolist(), strict=True))
 
 
-def _fit_member(space: Workspace, record: Candidate, weight: float, problem: Problem, deadline: Deadline) -> FittedMember:
+def _fit_member(
+    space: Workspace, record: Candidate, weight: float, problem: Problem, deadline: Deadline, most: Deadline | None
+) -> FittedMember:
     if record.family == CODE:
         from tools.modelcode import fit_code
 
-        deadline.check()
+        (most or deadline).check()
         fitted: Fitted = fit_code(load_code(space, record), problem.ahead(problem.X).copy(), problem.y.copy(), problem.n_classes)
         return FittedMember(record, every_column(problem.schema), weight, [fitted])
     from tools.crossval import refit
 
     preparation = load_preparation(space, record.preparation, problem)
-    return FittedMember(record, preparation, weight, refit(record, problem, preparation, deadline))
+    return FittedMember(record, preparation, weight, refit(record, problem, preparation, deadline, most))

@@ -67,6 +67,16 @@ def test_a_refit_takes_the_folds_iterations_and_averages_seeds(open_workspace: O
     assert np.allclose(average(fits, problem.X), np.mean([fitted.predict(problem.X) for fitted in fits], axis=0))
 
 
+def test_a_first_refit_that_cannot_be_cut_short_may_go_on(open_workspace: Open) -> None:
+    problem, preparation = opened(open_workspace, "diabetes")
+    candidate = evaluate_candidate(spec(problem, preparation, "linear"), problem, preparation, Deadline()).candidate
+    with pytest.raises(DeadlineReached):
+        refit(candidate, problem, preparation, Deadline(0))
+    with pytest.raises(DeadlineReached):
+        refit(candidate, problem, preparation, Deadline(0), Deadline(0))
+    assert len(refit(candidate, problem, preparation, Deadline(0), Deadline(600))) == 1
+
+
 def test_threads_follow_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert threads() == 1

@@ -198,3 +198,16 @@ def test_balanced_weights_raise_the_rare_class_where_the_metric_counts_classes(n
     )
     assert weighed > 1.5 * plain
     assert all("class_weight" not in params for params in family(name).portfolio(replace(setting, metric="log_loss")))
+
+
+def test_labels_share_what_a_linear_model_makes_of_the_columns(open_workspace: Open) -> None:
+    problem = load_problem(open_workspace("shapes"))
+    preparation = choose_columns(problem, name="default", drop=[], text=True, dates=True)
+    setting = setting_for(problem, preparation)
+    fitted = family("linear").fit(problem.X, problem.y, None, None, {"C": 1.0}, setting, FitContext())
+    models = fitted.predictor.fits  # type: ignore[attr-defined]
+    assert len({id(each.predictor.vectorizer) for each in models}) == 1
+    alone = replace(setting, labels=0)
+    for label, each in enumerate(models):
+        single = family("linear").fit(problem.X, problem.y[:, label], None, None, {"C": 1.0}, alone, FitContext())
+        assert np.allclose(each.predict(problem.X), single.predict(problem.X))

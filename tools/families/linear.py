@@ -69,7 +69,7 @@ class Linear(Family):
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
     ) -> Raw:
-        vectorizer, matrix = self.encoded(X, setting)
+        vectorizer, matrix = context.of_rows(X, lambda: self.encoded(X, setting))
         context.deadline.check()
         if setting.quantiles:
             estimator: Any = PinballRegression(setting.quantiles, params["alpha"]).fit(matrix, y, context.deadline)

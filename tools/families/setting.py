@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from tools.contract import Column, Predicts
 from tools.deadline import Deadline
 from tools.device import Asked
 from tools.forecast import Forecast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Params = dict[str, Any]
@@ -105,3 +108,12 @@ class FitContext:
     probe: bool = False
     """Whether a few timed steps are all that is wanted: their pace."""
     seed: int = 0
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What fits that share this made of their rows, see `of_rows`."""
+
+    def of_rows(self, X: Any, make: Callable[[], Any]) -> Any:
+        """What `make` makes of the rows `X` alone: once for fits in a row on the very same rows, as those of several labels are."""
+        if self.kept.get("rows") is not X:
+            self.kept.clear()
+            self.kept |= {"made": make(), "rows": X}
+        return self.kept["made"]
