@@ -165,8 +165,10 @@ def _details(page: MarkdownPage, facts: RunFacts) -> None:
         page.items([f"{one.name} with weight {one.weight:.2f}" for one in facts.evaluation.members])
     if facts.package:
         rows = f" {facts.package.rows:,}" if facts.package.rows else ""
+        more = f" of the sample, and its members that take rows piece by piece on the {facts.package.beyond:,} beyond it,"
+        beyond = more if facts.package.beyond else ""
         page.say(
-            f"The packaged model was fitted again on all{rows} rows after the score was taken, so its own score was never measured."
+            f"The packaged model was fitted again on all{rows} rows{beyond} after the score was taken, so its own score was never measured."
             if facts.package.refitted
             else f"The packaged model is the one that was scored, fitted on the{rows} training rows."
         )

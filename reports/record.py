@@ -174,6 +174,8 @@ class Package(Fact):
     refitted: bool = True
     rows: int | None = None
     """Number of rows that it was fitted on, where it is on record."""
+    beyond: int = 0
+    """Rows beyond a sample, which members that take rows piece by piece were fitted on too."""
     event: int
 
 

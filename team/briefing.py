@@ -176,6 +176,8 @@ def _stable(state: State, wish: Wish, contract: Contract | None, run: str) -> di
     }
     if len(wish.objectives) > 1:
         facts["wish"]["objectives"] = list(wish.objectives)
+    if wish.own_split:
+        facts["wish"]["own_split"] = True
     if wish.preparers:
         facts["wish"]["preparers"] = list(wish.preparers)
     if families := [*wish.foundation, *brought()]:

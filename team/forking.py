@@ -24,6 +24,7 @@ from team.rundir import RunDir, create_run, write_atomic
 from team.settings import Settings, read_settings
 from team.stages import Stage
 from team.vault import Vault
+from tools.beyond import BEYOND_FILE
 from tools.conversion import READING, TABLE
 from tools.sources.contract import RECORD, files_folder
 from tools.sources.frame import frame_file
@@ -133,7 +134,7 @@ def _fill(parent: RunDir, fork: RunDir, checkpoint: Checkpoint, events: list[Eve
         _share_source(parent.vault, fork.vault)
         _share(parent.vault, fork.vault, lambda name: name == frame_file(fork.vault).name)
         return
-    _share(parent.data, fork.data, lambda name: name != "all.parquet" or "open_holdout" in state.results)
+    _share(parent.data, fork.data, lambda name: name not in ("all.parquet", BEYOND_FILE) or "open_holdout" in state.results)
     _share(
         parent.vault,
         fork.vault,

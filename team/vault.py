@@ -19,6 +19,7 @@ from team.ledger import Ledger, Look
 from team.out_of_fold import OutOfFold
 from team.rows import SENSITIVE_FILE, Rows
 from team.rundir import RunDir, write_atomic
+from tools.beyond import BEYOND_FILE, write_beyond
 from tools.constraints import Constraints
 from tools.contract import Contract, TableSchema
 from tools.views import narrowed
@@ -245,7 +246,7 @@ class Vault:
         return Scored(final.candidate, final.score, labels, predictions, predicted, units)
 
     def open(self) -> int:
-        """Give all rows with their labels to the sandbox for the refit; return their number.
+        """Give all rows with their labels to the sandbox for the refit; return their number, without those beyond a sample.
 
         Raises:
             MlteamError: before the final score is in the ledger.
@@ -260,8 +261,16 @@ class Vault:
         rows = pd.concat([train, holdout.assign(**labels)[train.columns]], ignore_index=True)
         temporary = self._run.vault / "all.parquet.tmp"
         rows.to_parquet(temporary, index=False)
+        write_beyond(self._run.vault, self._run.data, self.contract)
         temporary.replace(self._run.data / "all.parquet")
         return len(rows)
+
+    def beyond(self) -> int:
+        """Rows beyond the sample that `open` gave for the refit; 0 where all rows fit, or where it gave none."""
+        import pyarrow.parquet as pq
+
+        path = self._run.data / BEYOND_FILE
+        return int(pq.read_metadata(path).num_rows) if path.exists() else 0
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

@@ -117,6 +117,8 @@ class Contract(BaseModel):
     """Of time folds: whether each learns from all earlier rows, or from as many of the latest as the first one has."""
     rows_train: int
     rows_holdout: int
+    sampled_from: int | None = None
+    """Rows of the source's table, where those of the training and the holdout are a sample of them; None where they are all."""
     features: list[str]
     seed: int
     constraints: Constraints = Constraints()

@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le, Len, Lt
 from pydantic import BaseModel
 
 from tools.candidates import load_candidate
+from tools.degradation import Degradation
 from tools.show import progress
 from tools.spec import ToolRefused, tool
 from tools.workspace import Workspace, workspace
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from tools.curves import Curves
     from tools.model import FittedModel
     from tools.problem import Problem
+
+
+ON_SAMPLE = 0.3
+"""Share of the time that fits on a sample get where fits on all rows come after them."""
 
 
 class FinishResult(BaseModel):
@@ -30,6 +35,12 @@ class FinishResult(BaseModel):
     bytes: int
     cut_short: bool
     seconds: float
+    all_rows: int = 0
+    """Rows of a table that only a sample of was in memory; 0 where all rows were."""
+    grown: list[str] = []
+    """Members that were fitted on all of them, piece by piece."""
+    degraded: list[Degradation] = []
+    """Members that were not."""
 
 
 class PredictResult(BaseModel):
@@ -50,6 +61,7 @@ def finish(
 
     from tools.attempt import Attempts
     from tools.deadline import Deadline, DeadlineReached
+    from tools.growing import grow, is_sampled
     from tools.measuring import size_of
     from tools.model import fit_model, grace
     from tools.problem import load_problem
@@ -66,9 +78,11 @@ def finish(
     try:
         with Attempts(space, "finish", {"candidate": candidate, "time_s": time_s}) as attempts, deadline.alarm(grace(time_s)):
             most = Deadline(deadline.remaining() + grace(time_s))
-            model = fit_model(space, record, problem, deadline, most=most, attempts=attempts, after=lambda name: progress(fitted=name))
+            share = deadline.share(deadline.remaining() * (ON_SAMPLE if is_sampled(space) else 1.0))
+            model = fit_model(space, record, problem, share, most=most, attempts=attempts, after=lambda name: progress(fitted=name))
     except DeadlineReached:
         raise ToolRefused(f"{candidate!r} could not be fitted in {time_s:g} s; give finish a larger time_s.") from None
+    grown = grow(space, model, problem, deadline)
     # More rows make trees larger, but one row takes no longer through a model of the same making than when it was evaluated.
     if told := problem.contract.constraints.exceeded(None, size_of(model)):
         raise ToolRefused(f"{candidate!r}, fitted on all rows, takes {told}. The model that was scored keeps to it: package that.")
@@ -85,6 +99,9 @@ def finish(
         bytes=sum((space.model / name).stat().st_size for name in files),
         cut_short=any(fitted.cut_short for member in model.members for fitted in member.fits),
         seconds=round(deadline.elapsed(), 2),
+        all_rows=grown.rows,
+        grown=grown.members,
+        degraded=grown.left,
     )
 
 

@@ -50,6 +50,8 @@ CURVES_FILE = "curves.json"
 class HoldoutOpened(BaseModel):
     rows: int
     table: str
+    beyond: int = 0
+    """Rows more that were not in the sample, for families that take rows piece by piece."""
 
 
 class ModelPackaged(BaseModel):
@@ -58,15 +60,17 @@ class ModelPackaged(BaseModel):
     refitted: bool = True
     """Whether it was fitted on all rows; else it is the very model that was scored, fitted on the training rows."""
     rows: int | None = None
-    """Number of rows that it was fitted on."""
+    """Number of rows that it was fitted on in memory."""
+    beyond: int = 0
+    """Rows beyond a sample, which members that take rows piece by piece were fitted on too."""
     formats: dict[str, str] = {}
     """Of each further format: how it was checked, or why the model is not in it."""
 
 
-@tool(where="host", timeout_s=120, lasting=True)
+@tool(where="host", timeout_s=3600, lasting=True)
 def open_holdout(ctx: HostContext) -> HoldoutOpened:
     """Give the kernel all rows with labels for the refit. Possible only after the final score is in the ledger."""
-    return HoldoutOpened(rows=ctx.vault.open(), table="all")
+    return HoldoutOpened(rows=ctx.vault.open(), table="all", beyond=ctx.vault.beyond())
 
 
 @tool(where="host", timeout_s=300, lasting=True)
@@ -117,7 +121,8 @@ def package_model(
         raise
     shutil.rmtree(ctx.run.model, ignore_errors=True)
     staging.rename(ctx.run.model)
-    return ModelPackaged(path=ctx.run.model.name, files=files, refitted=not as_scored, rows=rows, formats=formats.told)
+    beyond = 0 if as_scored else ctx.vault.beyond()
+    return ModelPackaged(path=ctx.run.model.name, files=files, refitted=not as_scored, rows=rows, beyond=beyond, formats=formats.told)
 
 
 def _learnt(ctx: HostContext, staging: Path, described: dict[str, Any], *, all_rows: bool) -> list[PackagedFile]:

@@ -27,6 +27,8 @@ class FittingRows(NamedTuple):
     """Their positions in it, ascending."""
     told: str = ""
     """What is to be told of them: empty when they are all."""
+    sampled_from: int | None = None
+    """How many rows there are, where these are not all."""
 
 
 def rows_that_fit(vault: Path, memory_mb: int | None, stratum: str | None, seed: int) -> FittingRows:
@@ -49,10 +51,10 @@ def rows_that_fit(vault: Path, memory_mb: int | None, stratum: str | None, seed:
     at, stratified = _chosen(vault, rows, fitting, stratum if stratum in names else None, seed)
     how = f" (every value of {stratum!r} keeps its share)" if stratified else ""
     told = (
-        f"Everything here was learnt from and scored on a random sample of {len(at):,} of {rows:,} rows{how}: more would not fit the"
+        f"Everything up to the final score rests on a random sample of {len(at):,} of {rows:,} rows{how}: more would not fit the"
         f" {memory_mb:,} MiB of the sandbox. A larger sandbox.memory_mb takes more."
     )
-    return FittingRows(_taken(vault, at), at, told)
+    return FittingRows(_taken(vault, at), at, told, rows)
 
 
 def _chosen(vault: Path, rows: int, wanted: int, stratum: str | None, seed: int) -> tuple[Positions, bool]:

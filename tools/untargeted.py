@@ -32,12 +32,15 @@ def seal_without_target(
     metric: str | None,
     split: Literal["stratified", "random", "group", "time"] | None,
     column: str | None,
+    *,
+    sampled_from: int | None = None,
 ) -> ContractSealed:
     """Fix the contract of a `cluster` or `anomaly` task, and seal.
 
     Args:
         frame: the table as it was fetched.
         label: of anomalies, the column that says which rows are some.
+        sampled_from: rows of the source's table, where `frame` is a sample of them.
 
     Raises:
         InputRefused, ToolRefused: as `seal_holdout` does.
@@ -92,6 +95,7 @@ def seal_without_target(
         **scheme.fields(),
         rows_train=len(train),
         rows_holdout=len(holdout),
+        sampled_from=sampled_from,
         features=[str(name) for name in rows.columns if str(name) not in (label, *barred)],
         seed=wish.seed,
         constraints=wish.constraints,

@@ -91,7 +91,7 @@ def _contract(t: Transcript, table: dict[str, Any]) -> tuple[dict[str, Any], str
 def _split(t: Transcript, table: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """Arguments of a split that respects groups or order of time, where these were found with confidence, and why."""
     wish = t.facts["wish"]
-    if wish.get("task") in ("forecast", "survival") or wish.get("validation") or t.predicts in UNTARGETED:
+    if wish.get("task") in ("forecast", "survival") or wish.get("validation") or wish.get("own_split") or t.predicts in UNTARGETED:
         return {}, ""
     sure = [one for one in table.get("orderings", []) if one["confidence"] >= SURE]
     if not sure:

@@ -12,6 +12,8 @@ ROOM = 1.5
 """Room over the estimate. What is left of it goes into averaging over seeds."""
 LEAST_S = 4.0
 AMPLE_S = 600.0
+BY_PIECES, MOST_GROWING = 3.0, 1.0
+"""A row that is read from disk takes about so many times what one in memory does; and what it may take in all, of the search."""
 PATIENCE = 5
 """How many times longer a fit gets that did not end in its time."""
 
@@ -26,6 +28,19 @@ def refit_time(facts: dict[str, Any], candidate: str) -> float:
     if facts["budget"]["trials"] is not None:
         return AMPLE_S  # the clock must decide nothing, or equal seeds would part ways
     return round(max(LEAST_S, ROOM * _estimate(facts, candidate)), 1)
+
+
+def growing_time(facts: dict[str, Any], candidate: str, opened: dict[str, Any]) -> float:
+    """Seconds more for fitting it on the rows beyond a sample, piece by piece; 0 where all rows are in memory.
+
+    Args:
+        opened: what `open_holdout` gave.
+    """
+    beyond, rows = opened.get("beyond") or 0, opened.get("rows") or 1
+    if not beyond:
+        return 0.0
+    within = max(MOST_GROWING * float(facts["budget"]["search_seconds"]), AMPLE_S if facts["budget"]["trials"] is not None else 0.0)
+    return round(min(within, BY_PIECES * _estimate(facts, candidate) * beyond / rows + LEAST_S), 1)
 
 
 def too_slow(done: Done) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.refitting import PATIENCE, refit_time, too_slow
+from team.playbook.refitting import PATIENCE, growing_time, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Say, Transcript
+from team.playbook.wording import joined
 
 
 def decide(t: Transcript) -> Decision:
@@ -29,7 +30,7 @@ def decide(t: Transcript) -> Decision:
     if finish is None:
         return Call(
             "finish",
-            {"candidate": candidate, "time_s": refit_time(t.facts, candidate)},
+            {"candidate": candidate, "time_s": round(refit_time(t.facts, candidate) + growing_time(t.facts, candidate, opened.result), 1)},
             f"The candidate that was scored, {candidate}, is refitted on all rows, with the same settings.",
         )
     if finish.ok and not t.called("export_model") and not t.called("package_model"):
@@ -40,6 +41,9 @@ def decide(t: Transcript) -> Decision:
         return Call("track_run", {}, "Parameters and scores go on record, a child run for every candidate.")
     rows, tracked = f"{opened.result['rows']:,}" if opened.ok else "all", t.last("track_run")
     fitted = f"is refitted on all {rows} rows and" if finish.ok else "could not be refitted on all rows, so the model that was scored is"
+    if finish.ok and (everything := finish.result.get("all_rows")):
+        grown = joined(finish.result["grown"]) or "none of its members"
+        fitted = f"is refitted on the {rows} rows of the sample, {grown} on all {everything:,} piece by piece, and"
     return Say(f"{candidate} {fitted} packaged in model/. {_on_record(tracked.result if tracked else {})}")
 
 

@@ -148,6 +148,8 @@ def _data(f: dict[str, Any]) -> str:
         f"{c['rows_train']:,} rows were used to learn and {c['rows_holdout']:,} were sealed by a {c['split']['kind']} split"
         " before anybody saw a row."
     )
+    if of := c.get("sampled_from"):
+        text += f" They are a random sample of the {of:,} rows that there are, as many as the memory of the sandbox has room for."
     if kinds:
         beside = " beside the target" if c["target"] else ""
         if c["features"] == 1:

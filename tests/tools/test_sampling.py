@@ -23,7 +23,8 @@ def rows(n: int = 40_000) -> pd.DataFrame:
 def test_what_fits_is_taken_whole(tmp_path: Path) -> None:
     rows().to_parquet(tmp_path / TABLE)
     for memory in (None, 4096):
-        frame, at, told = rows_that_fit(tmp_path, memory, "y", 0)
+        frame, at, told, sampled_from = rows_that_fit(tmp_path, memory, "y", 0)
+        assert sampled_from is None
         assert np.array_equal(at, np.arange(len(frame)))
         pd.testing.assert_frame_equal(frame, pd.read_parquet(tmp_path / TABLE))
         assert told == ""
@@ -31,18 +32,19 @@ def test_what_fits_is_taken_whole(tmp_path: Path) -> None:
 
 def test_a_sample_keeps_order_and_shares_and_fits(tmp_path: Path) -> None:
     rows().to_parquet(tmp_path / TABLE, row_group_size=7_000)
-    frame, at, told = rows_that_fit(tmp_path, 4, "y", 0)
+    frame, at, told, sampled_from = rows_that_fit(tmp_path, 4, "y", 0)
+    assert sampled_from == 40_000
     assert np.array_equal(at, frame["at"])
     assert 1_000 < len(frame) < 30_000
     assert frame["at"].is_monotonic_increasing
     assert abs((frame["y"] == "rare").mean() - (rows()["y"] == "rare").mean()) < 1 / len(frame)
     assert frame.memory_usage(index=False, deep=True).sum() * WORKING_COPIES < 4.2 * 2**20
     assert told.startswith(
-        f"Everything here was learnt from and scored on a random sample of {len(frame):,} of 40,000 rows (every value of 'y'"
+        f"Everything up to the final score rests on a random sample of {len(frame):,} of 40,000 rows (every value of 'y'"
     )
     pd.testing.assert_frame_equal(frame, rows().iloc[frame["at"]].reset_index(drop=True))
     pd.testing.assert_frame_equal(frame, rows_that_fit(tmp_path, 4, "y", 0).frame)
-    plain, _, told = rows_that_fit(tmp_path, 4, "x", 0)
+    plain, _, told, _ = rows_that_fit(tmp_path, 4, "x", 0)
     assert len(plain) == plain["at"].nunique()
     assert "keeps its share" not in told
 
@@ -57,4 +59,5 @@ def test_a_run_tells_of_its_sample(tmp_path: Path) -> None:
     fetch_data(h.host)
     sealed = seal_holdout(h.host)
     assert sealed.rows_train + sealed.rows_holdout < 30_000
+    assert h.vault.contract.sampled_from == 40_000
     assert "of 40,000 rows (every value of 'y' keeps its share)" in json.loads(h.run.manifest.read_text())["notes"][-1]

@@ -13,14 +13,18 @@ from tools.alignment import by_size
 from tools.contract import Column
 from tools.device import Place, place
 from tools.families.appetite import Appetite
-from tools.families.fitted import NO_CLASSES, Constant, Fitted, FittedLabels, LabelModels, Raw
+from tools.families.fitted import NO_CLASSES, Constant, Fitted, FittedLabels, LabelModels, Predictor, Raw
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.standing import Standing
 from tools.survival import events_of, null_residuals
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import optuna
     import pandas as pd
+
+    from tools.families.blocks import Pieces
 
 FEWEST_EVENTS = 0.5
 """Expected in all rows of a fit together, at least: counts that a model calls impossible would cost without limit where one comes."""
@@ -121,6 +125,21 @@ class Family(ABC):
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
     ) -> Raw:
         """Fit on rows whose classes are coded 0..k-1 without gaps, k = setting.n_classes."""
+
+    def over_blocks(self, model: Predictor, pieces: Pieces, folder: Path, params: Params, setting: Setting, context: FitContext) -> Raw:
+        """Fit again on rows that memory does not hold, with the encoder of a model that was fitted on some of them.
+
+        Args:
+            pieces: rows in the schema's dtypes with dense class codes, or values on the scale that is learnt.
+            folder: an empty one on disk, for whatever takes the place of memory.
+            context: says how many iterations there are.
+
+        Raises:
+            NotImplementedError: saying why the family cannot.
+            DeadlineReached: when the time is over before there is anything to keep.
+            MemoryError, OSError: when memory or disk does not suffice after all.
+        """
+        raise NotImplementedError(f"{self.name} takes its rows at once")
 
     def fit(
         self,
@@ -261,10 +280,19 @@ def row_weights(params: Params, y: Array, y_valid: Array | None = None) -> tuple
     Returns:
         Weights for `y` and for `y_valid`; None where classes are not weighed, or there are no such rows.
     """
-    if params.pop(CLASS_WEIGHT, None) != "balanced":
+    by_class = class_weights(params, y)
+    if by_class is None:
         return None, None
-    by_class = len(y) / (np.count_nonzero(np.bincount(y)) * np.maximum(np.bincount(y), 1))
     return by_class[y], None if y_valid is None else by_class[y_valid]
+
+
+def class_weights(params: Params, y: Array) -> Array | None:
+    """Takes the class weight out of the parameters; gives the weight of each code, as `row_weights` gives rows; None for equal ones."""
+    if params.pop(CLASS_WEIGHT, None) != "balanced":
+        return None
+    counts = np.bincount(y)
+    weights: Array = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return weights
 
 
 def encoding_target(y: Array, setting: Setting) -> Array:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools import memory
 from tools.families.appetite import Appetite
-from tools.families.base import Family, row_weights
+from tools.families.base import Family, class_weights, row_weights
+from tools.families.blocks import BLOCK_ROWS, Blocks, spilled
 from tools.families.boosting import Watch, paced, patience_for
-from tools.families.fitted import Contributions, Raw
+from tools.families.fitted import Contributions, Predictor, Raw
 from tools.families.lightgbm_quantiles import grown
-from tools.families.matrix import by_source, column_shares, encoder_for, signs
+from tools.families.matrix import by_source, column_shares, encoder_for, plain, signs
 from tools.families.quantile_trees import FEWEST_IN_LEAF
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import TableEncoder
@@ -20,6 +23,8 @@ from tools.features import TableEncoder
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
+
+    from tools.families.blocks import Pieces
 
 MOST_ITERATIONS = 5000
 
@@ -88,6 +93,37 @@ class LightGBM(Family):
     def paced(self, params: Params, pace: float, seconds: float, setting: Setting) -> Params:
         return paced(params, pace, seconds, setting.n_rows)
 
+    def over_blocks(self, model: Predictor, pieces: Pieces, folder: Path, params: Params, setting: Setting, context: FitContext) -> Raw:
+        import lightgbm as lgb
+
+        if not isinstance(model, LightGBMModel):
+            return super().over_blocks(model, pieces, folder, params, setting, context)
+        encoder = plain(model.encoder)
+        blocks = spilled(folder / "rows", pieces, encoder.transform, context.deadline)
+        # Its bins stay in memory, a byte for each number, beside gradients of each class.
+        needed = len(blocks) * (blocks.width + 16.0 * max(1, setting.n_classes) + 16.0) / 2**20
+        if needed > memory.room_mb():
+            raise MemoryError(f"its bins would take about {needed:,.0f} MiB, and {memory.room_mb():,.0f} are left")
+        params.pop("log_target", None)
+        weights = class_weights(params, blocks.y)
+        options = {**params, **_fixed(setting, context)}
+        if setting.monotone:
+            options["monotone_constraints"] = signs(encoder, setting, blocks.width)
+        by_row = None if weights is None else weights[blocks.y]
+        data_options = {"categorical_feature": encoder.categorical_positions, "params": options, "free_raw_data": True}
+        train = lgb.Dataset([_sequence(blocks)], blocks.y, weight=by_row, **data_options)
+        watch = Watch(context.deadline)
+
+        def follow(env: Any) -> None:
+            if watch.stop(env.iteration + 1, None):
+                raise lgb.callback.EarlyStopException(env.iteration, [])
+
+        booster = lgb.train(options, train, num_boost_round=context.iterations or model.iterations, callbacks=[follow])
+        iterations = booster.current_iteration()
+        importance = column_shares(encoder, booster.feature_importance("gain"))
+        fitted = replace(model, booster=booster, iterations=iterations)
+        return Raw(fitted, iterations=iterations, cut_short=watch.cut_short, importance=importance, pace=watch.pace)
+
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
     ) -> Raw:
@@ -117,6 +153,29 @@ class LightGBM(Family):
         importance = column_shares(encoder, booster.feature_importance("gain", iteration=iterations))
         model = LightGBMModel(encoder, booster, iterations, setting.n_classes)
         return Raw(model, iterations=iterations, cut_short=watch.cut_short, importance=importance, pace=watch.pace)
+
+
+def _sequence(blocks: Blocks) -> Any:
+    """Blocks as LightGBM asks for them: single rows in ascending order to find bins, then stretches."""
+    import lightgbm as lgb
+
+    class Sequence(lgb.Sequence):  # type: ignore[misc]
+        batch_size = BLOCK_ROWS
+        start, held = 0, np.empty((0, blocks.width), dtype=np.float32)
+
+        def __len__(self) -> int:
+            return len(blocks)
+
+        def __getitem__(self, index: Any) -> Array:
+            if isinstance(index, slice):
+                return blocks.rows(index.start or 0, len(blocks) if index.stop is None else index.stop).astype(np.float64)
+            row = int(index)
+            if not self.start <= row < self.start + len(self.held):
+                self.start = row - row % BLOCK_ROWS
+                self.held = blocks.rows(self.start, self.start + BLOCK_ROWS)
+            return np.asarray(self.held[row - self.start], dtype=np.float64)
+
+    return Sequence()
 
 
 def _fixed(setting: Setting, context: FitContext) -> Params:

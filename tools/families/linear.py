@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tools.families.appetite import Appetite
-from tools.families.base import CLASS_WEIGHT, Family
-from tools.families.fitted import Raw
+from tools.families.base import CLASS_WEIGHT, Family, class_weights
+from tools.families.blocks import spilled
+from tools.families.fitted import Predictor, Raw
 from tools.families.pinball_regression import PinballRegression
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.vectorizing import vectorizer_for
@@ -18,6 +20,8 @@ from tools.vectorizing import vectorizer_for
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
+
+    from tools.families.blocks import Pieces
 
 
 @dataclass
@@ -65,6 +69,19 @@ class Linear(Family):
             "l1_ratio": trial.suggest_float("l1_ratio", 0.1, 1.0),
             "log_target": log_target,
         }
+
+    def over_blocks(self, model: Predictor, pieces: Pieces, folder: Path, params: Params, setting: Setting, context: FitContext) -> Raw:
+        from sklearn.linear_model import LogisticRegression, Ridge
+
+        from tools.families import passes
+
+        if not isinstance(model, LinearModel) or not isinstance(model.estimator, (LogisticRegression, Ridge)):
+            return super().over_blocks(model, pieces, folder, params, setting, context)
+        blocks = spilled(folder / "rows", pieces, model.vectorizer.transform, context.deadline)
+        if isinstance(model.estimator, Ridge):
+            return Raw(replace(model, estimator=passes.ridge(model.estimator, blocks, context.deadline)))
+        weights = class_weights(params, blocks.y)
+        return Raw(replace(model, estimator=passes.logistic(model.estimator, blocks, context.deadline, weights)))
 
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext

@@ -44,6 +44,17 @@ def encoder_for(setting: Setting, style: Style, besides: Sequence[str] = ()) -> 
     )
 
 
+def plain(encoder: TableEncoder) -> TableEncoder:
+    """A fitted encoder that may encode the rows that it learnt from like any others, since the target has no part in it.
+
+    Raises:
+        NotImplementedError: for one that encodes by the target; rows that it learnt from it has to encode by parts of the others.
+    """
+    if encoder.scores_ or encoder.wide_:
+        raise NotImplementedError("columns are encoded by the target, for which it takes its rows at once")
+    return encoder
+
+
 def signs(encoder: TableEncoder, setting: Setting, width: int) -> list[int]:
     """The monotone constraint of each matrix column: 1, -1, or 0 for none."""
     found = [0] * width

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tools.deadline import sheltered
 from tools.families.appetite import Appetite
-from tools.families.base import Family, encoding_target, row_weights
+from tools.families.base import Family, class_weights, encoding_target, row_weights
+from tools.families.blocks import Blocks, spilled
 from tools.families.boosting import BOOSTED_ROWS, Watch, paced, patience_for
-from tools.families.fitted import Contributions, Raw
-from tools.families.matrix import by_source, column_shares, encoder_for, signs
+from tools.families.fitted import Contributions, Predictor, Raw
+from tools.families.matrix import by_source, column_shares, encoder_for, plain, signs
 from tools.families.quantile_trees import FEWEST_IN_LEAF
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import TableEncoder
@@ -20,6 +22,8 @@ from tools.features import TableEncoder
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
+
+    from tools.families.blocks import Pieces
 
 MOST_ITERATIONS = 5000
 
@@ -106,6 +110,34 @@ class XGBoost(Family):
         built = bool(xgb.build_info().get("USE_CUDA"))
         return None if built else "the installed XGBoost is a build without CUDA (`pip uninstall xgboost-cpu`, `pip install xgboost`)"
 
+    def over_blocks(self, model: Predictor, pieces: Pieces, folder: Path, params: Params, setting: Setting, context: FitContext) -> Raw:
+        import xgboost as xgb
+
+        if not isinstance(model, XGBoostModel) or setting.predicts == "risk":
+            return super().over_blocks(model, pieces, folder, params, setting, context)
+        encoder = plain(model.encoder)
+        blocks = spilled(folder / "rows", pieces, encoder.transform, context.deadline)
+        params.pop("log_target", None)
+        weights = class_weights(params, blocks.y)
+        with sheltered():
+            train = xgb.ExtMemQuantileDMatrix(
+                _iterator(blocks, weights, encoder, folder / "pages"), enable_categorical=True, nthread=setting.threads
+            )
+        watch = Watch(context.deadline)
+
+        class Follow(xgb.callback.TrainingCallback):  # type: ignore[misc]
+            def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+                return watch.stop(epoch + 1, None)
+
+        options = {**params, **_fixed(setting, context)}
+        if setting.monotone:
+            options["monotone_constraints"] = tuple(signs(encoder, setting, blocks.width))
+        rounds = context.iterations or model.iterations
+        with sheltered():
+            booster = xgb.train(options, train, num_boost_round=rounds, callbacks=[Follow()], verbose_eval=False)
+        fitted = replace(model, booster=booster, iterations=booster.num_boosted_rounds())
+        return Raw(fitted, iterations=fitted.iterations, cut_short=watch.cut_short, pace=watch.pace)
+
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
     ) -> Raw:
@@ -139,6 +171,30 @@ class XGBoost(Family):
         importance = np.array([gains.get(f"f{i}", 0.0) for i in range(matrix.shape[1])])
         model = XGBoostModel(encoder, booster, iterations, setting.n_classes, margin=setting.predicts == "risk")
         return Raw(model, iterations=iterations, cut_short=watch.cut_short, importance=column_shares(encoder, importance), pace=watch.pace)
+
+
+def _iterator(blocks: Blocks, weights: Array | None, encoder: TableEncoder, cache: Path) -> Any:
+    """Blocks as XGBoost asks for them, once for the quantiles and once for the pages that it keeps beside `cache`."""
+    import xgboost as xgb
+
+    class Iterator(xgb.DataIter):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.stretches = blocks.stretches()
+            super().__init__(cache_prefix=str(cache))
+
+        def next(self, input_data: Any) -> bool:
+            found = next(self.stretches, None)
+            if found is None:
+                return False
+            X, y = found
+            weighed = {} if weights is None else {"weight": weights[y]}
+            input_data(data=X, label=y, feature_types=_types(encoder), **weighed)
+            return True
+
+        def reset(self) -> None:
+            self.stretches = blocks.stretches()
+
+    return Iterator()
 
 
 def _types(encoder: TableEncoder) -> list[str]:
