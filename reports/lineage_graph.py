@@ -13,7 +13,7 @@ WIDTH, GAP, ROW, TOP = 200, 70, 24, 34
 """Of a layer, between two layers, of a node with its room, and above the first node; in user units, 12 to a letter's height."""
 MOST_NODES = 24
 """Nodes of a layer that are drawn; the rest are counted."""
-MOST_LETTERS = 28
+MOST_LETTERS = 25
 
 
 def lineage_svg(lineage: Lineage) -> Markup:

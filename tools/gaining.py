@@ -15,6 +15,8 @@ from tools.workspace import workspace
 if TYPE_CHECKING:
     from tools.contract import Contract
     from tools.deadline import Deadline
+    from tools.families.setting import Array
+    from tools.folds import Part
     from tools.preparation import Preparation
     from tools.problem import Problem
     from tools.workspace import Workspace
@@ -23,6 +25,8 @@ ROUNDS, LEARNING_RATE = 80, 0.1
 """Of boosting, for every step alike: the same rounds without early stopping, so that nothing but the step differs."""
 REPEATS, REPEATED_ROWS = 3, 5_000
 """How often rows are dealt to folds anew where they are at most so many: five folds alone tell a large gain from noise only."""
+STEP_COSTS = 1.5
+"""How much longer a fit takes with steps before it, about."""
 MOST_ROWS = 20_000
 """Rows that a fit learns from; beyond, a share of them tells."""
 CHANCE = 0.05
@@ -86,7 +90,6 @@ def try_steps(
     contract = problem.contract
     if reason := _unfit(problem):
         raise ToolRefused(f"steps cannot be compared here: {reason}. Call prepare without any.")
-    problem = _dealt_anew(problem, space)
     base = load_preparation(space, preparation, problem)
     name = _judge(contract)
     try:
@@ -104,6 +107,7 @@ def try_steps(
     load_libraries([name])
     try:
         with deadline.alarm():
+            problem = _dealt_anew(problem, space, name, base, number, deadline)
             if waiting:
                 before, fold_scores = _cross_validated(name, problem, base, deadline)
                 after = before
@@ -144,14 +148,23 @@ def try_steps(
     )
 
 
-def _dealt_anew(problem: Problem, space: Workspace) -> Problem:
-    """The problem with rows dealt to folds several times, where they are few and the contract deals them once and at random."""
+def _dealt_anew(problem: Problem, space: Workspace, name: str, preparation: Preparation, number: int, deadline: Deadline) -> Problem:
+    """The problem with rows dealt to folds several times, where they are few, the contract deals them once and at random, and a first
+    fit says that there is time to try `number` steps so."""
+    import time
+
     from tools.folds import make_validation
 
-    contract = problem.contract
-    if contract.repeats > 1 or contract.fold_kind not in ("kfold", "stratified") or problem.n_rows > REPEATED_ROWS:
+    contract, folds = problem.contract, len(problem.fold_ids)
+    if contract.repeats > 1 or contract.fold_kind not in ("kfold", "stratified") or problem.n_rows > REPEATED_ROWS or not number:
         return problem
-    contract = contract.model_copy(update={"repeats": REPEATS})
+    began = time.monotonic()
+    _quick_fit(name, problem, preparation, problem.parts[0], deadline)
+    seconds = (number + 1) * folds * STEP_COSTS * (time.monotonic() - began)
+    repeats = min(REPEATS, int(deadline.remaining() / max(seconds, 1e-9)))
+    if repeats < 2:
+        return problem
+    contract = contract.model_copy(update={"repeats": repeats})
     return replace(problem, contract=contract, validation=make_validation(space.table("train"), contract))
 
 
@@ -195,11 +208,22 @@ def suggested(problem: Problem, preparation: Preparation) -> list[str]:
 
 
 def _cross_validated(name: str, problem: Problem, preparation: Preparation, deadline: Deadline) -> tuple[float, list[float]]:
-    """Score of a quick fit over the folds of all repeats, and of each fold.
+    """Score of quick fits over the folds of all repeats, and of each fold.
 
     Raises:
         DeadlineReached: when the time was over before every fold was done.
+        ToolRefused: when a step fails.
     """
+    oof = problem.empty_oof()
+    for part in problem.parts:
+        check, predicted = _quick_fit(name, problem, preparation, part, deadline)
+        oof[part.repeat * problem.n_rows + check] = predicted
+    _, decided = problem.decide(oof)
+    return problem.score(decided), problem.fold_scores(decided)
+
+
+def _quick_fit(name: str, problem: Problem, preparation: Preparation, part: Part, deadline: Deadline) -> tuple[Array, Array]:
+    """Positions of the rows that a fit predicts, and what it says of them. Raises as `_cross_validated` does."""
     from tools.crossval import setting_for
     from tools.deadline import DeadlineReached
     from tools.families import family
@@ -207,22 +231,19 @@ def _cross_validated(name: str, problem: Problem, preparation: Preparation, dead
     from tools.folds import share_of
     from tools.preparers import PreparerFailed, fit_prepared
 
-    share, model, setting = min(1.0, MOST_ROWS / problem.n_rows), family(name), setting_for(problem, preparation)
-    setting = replace(setting, n_rows=max(1, round(share * problem.n_rows)))
+    deadline.check()
+    share, model = min(1.0, MOST_ROWS / problem.n_rows), family(name)
+    setting = replace(setting_for(problem, preparation), n_rows=max(1, round(share * problem.n_rows)))
     params = dict(model.default(setting)[0])
     params |= {"learning_rate": LEARNING_RATE} if "learning_rate" in params else {}
-    X, oof = problem.X[[column.name for column in preparation.columns]], problem.empty_oof()
-    for part in problem.parts:
-        deadline.check()
-        learn, check = problem.scheme.rows(part)
-        learn = share_of(learn, share, problem.y, problem.contract)
-        context = FitContext(deadline=deadline, iterations=ROUNDS if model.iterative else None, seed=setting.seed)
-        try:
-            fitted = fit_prepared(model, preparation.preparers, X.iloc[learn], problem.y[learn], None, None, dict(params), setting, context)
-        except PreparerFailed as error:
-            raise ToolRefused(str(error)) from None
-        if fitted.cut_short:
-            raise DeadlineReached(f"{name} could not be fitted in full before the time was over")
-        oof[part.repeat * problem.n_rows + check] = fitted.predict(X.iloc[check])
-    _, decided = problem.decide(oof)
-    return problem.score(decided), problem.fold_scores(decided)
+    X = problem.X[[column.name for column in preparation.columns]]
+    learn, check = problem.scheme.rows(part)
+    learn = share_of(learn, share, problem.y, problem.contract)
+    context = FitContext(deadline=deadline, iterations=ROUNDS if model.iterative else None, seed=setting.seed)
+    try:
+        fitted = fit_prepared(model, preparation.preparers, X.iloc[learn], problem.y[learn], None, None, params, setting, context)
+    except PreparerFailed as error:
+        raise ToolRefused(str(error)) from None
+    if fitted.cut_short:
+        raise DeadlineReached(f"{name} could not be fitted in full before the time was over")
+    return check, fitted.predict(X.iloc[check])

@@ -35,8 +35,8 @@ def prepare(t: Transcript) -> Decision:
     tried = t.last("try_steps")
     steps = tried.result.get("steps", []) if tried and tried.ok else []
     if tried and steps and tried is t.done[-1]:
-        why = "They gained more than chance on the same folds. The baselines go without them, so that it can be told what they bring."
-        return Call("prepare", {"name": PREPARED, "steps": steps}, f"{joined(steps)} {'is' if len(steps) == 1 else 'are'} kept. {why}")
+        why = "more than chance on the same folds. The baselines go without, so that it can be told what that brings."
+        return Call("prepare", {"name": PREPARED, "steps": steps}, f"{joined(steps)} {'gains' if len(steps) == 1 else 'gain'} {why}")
     p = done.result
     dropped = p.get("dropped", [])
     why = "; ".join(f"{d['column']!r}: {d['reason']}" for d in dropped[:4])
