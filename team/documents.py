@@ -15,10 +15,12 @@ from team.events import FellBack, ToolReturned
 from team.log import EventLog, mend, read_events
 from team.rundir import RunDir
 
-Document = Literal["html", "paper", "card", "notebook", "summary"]
+Document = Literal["html", "paper", "card", "notebook", "summary", "data"]
 DOCUMENTS: tuple[Document, ...] = get_args(Document)
 OF_A_RUN: tuple[Document, ...] = ("html", "notebook", "card", "summary")
 """Those that a run writes at its end; the paper takes LaTeX and is written when it is asked for."""
+ON_DEMAND: tuple[Document, ...] = ("data",)
+"""Those that are written where they are named alone: it holds rows of the table, and takes some seconds."""
 _MADE_OF_JSON = ("contract.json", "manifest.json", "plan.json", "sections.json")
 
 
@@ -46,7 +48,7 @@ def rebuild(run: RunDir, only: Document | None = None) -> Written:
     Raises:
         MlteamError: when the run was written by a later version, and where there is nothing to tell of.
     """
-    wanted = (only,) if only else DOCUMENTS
+    wanted = (only,) if only else tuple(name for name in DOCUMENTS if name not in ON_DEMAND)
     damage = _damage(run)
     if not damage:
         written = _write(run, wanted)
@@ -106,6 +108,12 @@ def _summary(run: Path) -> list[Path]:
     return [write_summary(run)]
 
 
+def _data(run: Path) -> list[Path]:
+    from reports.exploration import write_exploration
+
+    return [write_exploration(run)]
+
+
 def _paper(run: Path) -> list[Path]:
     from reports.white_paper import write_paper
 
@@ -121,6 +129,7 @@ _WRITERS: dict[Document, Callable[[Path], list[Path]]] = {
     "card": _card,
     "notebook": _notebook,
     "summary": _summary,
+    "data": _data,
 }
 
 

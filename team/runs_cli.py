@@ -155,7 +155,7 @@ def _write_page(comparison: Comparison, path: Path) -> None:
 def report(
     run: Run = "last",
     only: Annotated[
-        str | None, typer.Option(metavar="NAME", help="One of html, paper, card, notebook, summary; all of them by default.")
+        str | None, typer.Option(metavar="NAME", help="One of html, paper, card, notebook, summary, data; all of them but data by default.")
     ] = None,
     out: Out = Path("runs"),
 ) -> None:

@@ -137,13 +137,14 @@ class Agreement:
 
     async def _which(self, named: str | None, columns: list[str]) -> str:
         guess = guess_target(columns)
+        told = f"{guess.column!r} ({guess.confidence:.0%} sure: it {guess.reasons.replace('; ', ', ')})" if guess else "none"
         problem = f"There is no column {named!r}. " if named else ""
         if self._yes and not named and guess:
-            return guess
+            return guess.column
         while True:
-            said = await self._talk.ask(f"{problem}Which column is to be predicted? Columns: {few(columns)}. Enter takes {guess!r}.")
+            said = await self._talk.ask(f"{problem}Which column is to be predicted? Columns: {few(columns)}. Enter takes {told}.")
             if not said and guess:
-                return guess
+                return guess.column
             if (found := find_column(said, columns)) is not None:
                 return found
             problem = f"There is no column {said!r}. "

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from team.events import ModelCalled
     from team.models.single import Clients
     from team.settings import Settings
+    from tools.understanding.targets import TargetGuess
 
 _SUFFIXES = r"\.(?:csv|tsv|txt|data|parquet|pq)(?:\.gz)?"
 _SOURCE = re.compile(
@@ -212,11 +213,11 @@ def _letters(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
-def guess_target(columns: Sequence[str]) -> str | None:
-    """The column that a table is likely about: one that is called like a target, else the last."""
-    from team.playbook.data_scientist import TARGET_NAMES
+def guess_target(columns: Sequence[str], goal: str | None = None) -> TargetGuess | None:
+    """The column that a table is likely about, by names, order and the wish; no row is read for that."""
+    from tools.understanding.targets import guess_targets
 
-    return next((c for c in columns if c.strip().lower() in TARGET_NAMES), columns[-1] if columns else None)
+    return next(iter(guess_targets(columns, goal=goal)), None)
 
 
 def columns_of(source: str) -> list[str]:

@@ -110,6 +110,33 @@ async def test_the_data_scientist_finds_a_target_and_says_how_sure_it_is(names: 
     assert ("high confidence" in result.thought) == (target == "Class")
 
 
+async def test_the_data_scientist_takes_the_surest_guess_and_splits_by_what_was_found() -> None:
+    group = {"column": "who", "kind": "group", "confidence": 0.85, "reasons": "is named like a key"}
+    doubtful = {"column": "day", "kind": "time", "confidence": 0.5, "reasons": "holds moments"}
+    guesses = [{"column": c, "confidence": p, "reasons": "stands last"} for c, p in (("z", 0.5), ("b", 0.3))]
+    table = {"rows": 9, "columns": 3, "table": [{"name": n} for n in "abz"], "targets": guesses, "orderings": [group, doubtful]}
+    wish = {"source": "a.csv", "target": None, "goal": None, "metric": None}
+    result = await answer("data_scientist", "acquire", [("fetch_data", {}, table)], wish=wish)
+    assert called(result) == ("seal_holdout", {"target": "z", "split": "group", "column": "who"})
+    assert "little confidence (50%): stands last. Next would be 'b'" in str(result.thought)
+    refused = [("fetch_data", {}, table), ("seal_holdout", called(result)[1], "one class is left")]
+    assert called(await answer("data_scientist", "acquire", refused, wish=wish)) == ("seal_holdout", {"target": "z"})
+    for other in ({"task": "forecast"}, {"validation": "loo"}):
+        asked = called(await answer("data_scientist", "acquire", [("fetch_data", {}, table)], wish={**wish, **other}))
+        assert asked == ("seal_holdout", {"target": "z"})
+
+
+async def test_a_gate_that_fails_stands_in_the_profile_and_in_the_review() -> None:
+    gates = [{"gate": "single feature", "verdict": "fail", "evidence": "'x' alone reaches ROC AUC 1."}, {"gate": "a", "verdict": "pass"}]
+    profile = {"profiles": [], "warnings": [], "gates": gates, "scorecard": [{"aspect": "overall", "grade": 88}]}
+    said = await answer("data_scientist", "analyse", [("profile_table", {}, profile)])
+    assert "1 of the 2 gates for leaks that apply are passed. “single feature” fails: 'x' alone" in str(said.content)
+    assert "graded 88 of 100" in str(said.content)
+    facts = board(lightgbm=(0.9, 0.01), dummy=(0.5, 0)) | {"failed_gates": {"single feature": "'x' alone reaches ROC AUC 1."}}
+    findings = called(await answer("critic", "train", **facts))[1]["findings"]
+    assert "The gate for leaks “single feature” fails: 'x' alone reaches ROC AUC 1." in findings
+
+
 async def test_many_rows_are_not_given_to_forests_and_every_table_gets_more_than_one_linear_model() -> None:
     few = called(await answer("engineer", "train", contract={**CONTRACT, "rows_train": 150}))[1]["families"]
     many = called(await answer("engineer", "train", contract={**CONTRACT, "rows_train": 500_000}))[1]["families"]

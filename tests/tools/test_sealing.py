@@ -381,3 +381,31 @@ def test_times_below_zero_and_tables_without_events_are_refused(tmp_path: Path) 
         sealed(hosting(tmp_path / "a", table.assign(days=-table["days"]), target="days", event="status"))
     with pytest.raises(InputRefused, match=r"'status' has 0 events among 119 rows"):
         sealed(hosting(tmp_path / "b", table.assign(status=0), target="days", event="status"))
+
+
+def test_personal_data_is_masked_before_a_sandbox_sees_a_row(tmp_path: Path) -> None:
+    table = frame().assign(mail=[f"ann{i}@example.org" for i in range(100)], note=["nothing"] * 99 + ["write to bob@example.org"])
+    sealed(h := hosting(tmp_path, table, target="left", mask_pii=True))
+    seen = pd.concat([pd.read_parquet(h.run.data / f"{name}.parquet") for name in ("train", "holdout")])
+    assert set(seen["mail"]) == {"<email>"}
+    assert not any(b"@example.org" in path.read_bytes() for path in h.run.data.iterdir())
+    assert "write to <email>" in set(seen["note"])
+    assert "Personal data was masked: 'mail' (email)." in json.loads(h.run.manifest.read_text())["notes"]
+
+
+def test_a_target_that_nobody_named_is_guessed_and_problem_and_metric_have_reasons(tmp_path: Path) -> None:
+    h = hosting(tmp_path, frame().assign(note=[f"row number {i} of a hundred" for i in range(100)]))
+    fetched = fetch_data(h.host)
+    assert fetched.targets[0].column == "left" or fetched.targets[0].confidence < 0.6
+    assert not any("Ulm" in one.reasons for one in fetched.targets)
+    why = seal_holdout(h.host, target="left").why
+    assert why[0] == "the target holds 2 words, so the problem is binary"
+    assert why[1].startswith("roc_auc is recommended: ")
+
+
+def test_rows_that_belong_together_are_named_before_the_split(tmp_path: Path) -> None:
+    left = np.random.default_rng(0).choice(["no", "yes"], 60).repeat(5)
+    table = frame(300).assign(customer_id=np.repeat(np.arange(60) * 3 + 7, 5), left=left)
+    found = fetch_data(hosting(tmp_path, table, target="left").host)
+    assert [(one.column, one.kind, one.confidence >= 0.8) for one in found.orderings] == [("customer_id", "group", True)]
+    assert found.targets == []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.contract import Column, Split
+from tools.contract import Column, Split, TableSchema
 from tools.deadline import Deadline
 from tools.extras import Extras
 from tools.features import numbers
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-SHUFFLED_ROWS, SHUFFLES, SHUFFLED_S = 1000, 2, 20.0
-"""Rows of the table with a shuffled target, how often it is shuffled, and the seconds that its fits may take."""
+SHUFFLED_ROWS, SHUFFLED_COLUMNS, SHUFFLES, SHUFFLED_S = 1000, 40, 2, 20.0
+"""Rows and columns of the table with a shuffled target, how often it is shuffled, and the seconds that its fits may take."""
 CHANCE_ERRORS = 4.0
 """Standard errors above chance from which a score on a shuffled target is none by chance."""
 EXACT, FEWEST_ROWS = 0.98, 20
@@ -222,15 +222,17 @@ def shuffled_target(problem: Problem) -> Gate:
     reached, limit = float(np.mean(scores)), (0.5 if codes else 0.0) + CHANCE_ERRORS * float(error / np.sqrt(SHUFFLES))
     what = "ROC AUC" if codes else "R²"
     told = (
-        f"a tree on {problem.n_rows:,} rows with shuffled targets reaches {what} {reached:.3f} out of fold, in the mean of {SHUFFLES};"
+        f"a tree on {problem.n_rows:,} rows of {len(problem.schema.columns)} columns with shuffled targets reaches {what} {reached:.3f}"
+        f" out of fold, in the mean of {SHUFFLES};"
         f" up to {limit:.3f} is chance."
     )
     return Gate(gate=name, verdict="pass" if reached <= limit else "fail", evidence=told)
 
 
 def _plain(problem: Problem) -> Problem:
-    """At most `SHUFFLED_ROWS` rows, of classes or plain numbers, whose folds have no order."""
+    """At most `SHUFFLED_ROWS` rows and `SHUFFLED_COLUMNS` columns, of classes or plain numbers, whose folds have no order."""
     contract = problem.contract
+    schema = TableSchema(columns=problem.schema.columns[:SHUFFLED_COLUMNS])
     update: dict[str, Any] = {"split": Split(kind="random", holdout_fraction=0.2, seed=contract.seed), "validation": "kfold"}
     update |= {"repeats": 1, "leave_one_out": False, "folds": 3, "window": "expanding"}
     y = problem.y
@@ -249,7 +251,8 @@ def _plain(problem: Problem) -> Problem:
         if len(np.unique(y[keep])) >= 2:
             rows, y = rows[keep], y[keep]
     folds = np.random.default_rng(1).permutation(np.arange(len(rows)) % 3)
-    return Problem(contract.model_copy(update=update), problem.schema, problem.X.iloc[rows].reset_index(drop=True), y, folds)
+    X = problem.X[[column.name for column in schema.columns]].iloc[rows].reset_index(drop=True)
+    return Problem(contract.model_copy(update=update), schema, X, y, folds)
 
 
 def ordered_identifiers(

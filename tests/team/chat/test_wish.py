@@ -76,8 +76,11 @@ def test_times(words: str, seconds: float | None) -> None:
 
 
 def test_the_guess_is_a_column_called_like_a_target_else_the_last() -> None:
-    assert guess_target(["a", "Target", "b"]) == "Target"
-    assert guess_target(["a", "b"]) == "b"
+    named, last = guess_target(["a", "Target", "b"]), guess_target(["a", "b"])
+    assert named is not None
+    assert last is not None
+    assert (named.column, last.column) == ("Target", "b")
+    assert named.confidence > 0.8 > last.confidence
     assert guess_target([]) is None
 
 

@@ -1,0 +1,80 @@
+"""The data page: what was found out about the training table in sentences, and the table itself to look around in.
+
+The second half is skrub's TableReport over training rows, which selects, filters and draws with its own script. Cells are the data's
+words, so it stands in a frame that can reach nothing: no network, no cookies, not even the page around it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports import pages
+from reports.facts import read_facts
+from reports.figures import compact
+from team.errors import MlteamError, PrerequisiteMissing
+from team.rundir import RunDir, write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROWS = 2000
+"""Training rows that are shown, every so many of them."""
+MOST_COLUMNS, MOST_DRAWN = 100, 40
+"""Columns that are shown, and up to how many are drawn and set against each other."""
+
+
+def write_exploration(run: Path) -> Path:
+    """Write `reports/data.html` of the run directory `run` and return its path.
+
+    Raises:
+        MlteamError: when there are no training rows yet, or the log is damaged.
+        PrerequisiteMissing: when skrub is not installed.
+    """
+    place = RunDir(run)
+    facts = read_facts(place.path)
+    if facts.profile is None or facts.contract is None:
+        raise MlteamError("the table of this run was not profiled; its data page tells of a profile.")
+    frame, rows, columns = _rows(place.data / "train.parquet")
+    page = pages.environment(compact).get_template("exploration.html")
+    place.reports.mkdir(exist_ok=True)
+    target = place.reports / "data.html"
+    text = page.render(
+        facts=facts,
+        profile=facts.profile,
+        found=facts.profile.understanding,
+        css=pages.stylesheet("report.css"),
+        table=table_report(frame, facts.contract.target),
+        shown=(len(frame), rows, frame.shape[1], columns),
+    )
+    write_atomic(target, text)
+    return target
+
+
+def _rows(path: Path) -> tuple[pd.DataFrame, int, int]:
+    """Rows and columns to show, and how many there are."""
+    import pandas as pd
+
+    if not path.exists():
+        raise MlteamError("the training rows of this run are gone (data/train.parquet).")
+    frame = pd.read_parquet(path)
+    rows, columns = frame.shape
+    # The target stands wherever it stood; of very many columns the first are shown.
+    return frame.iloc[:: max(1, rows // ROWS), :MOST_COLUMNS].head(ROWS).reset_index(drop=True), rows, columns
+
+
+def table_report(frame: pd.DataFrame, target: str) -> str:
+    """skrub's report of a table as a page of its own.
+
+    Raises:
+        PrerequisiteMissing: when skrub is not installed.
+    """
+    try:
+        from skrub import TableReport
+    except ImportError:
+        raise PrerequisiteMissing("the data page needs skrub. Type: pip install skrub") from None
+
+    few = frame.shape[1] <= MOST_DRAWN
+    title = f"Training rows, target {target}" if target else "Training rows"
+    made = TableReport(frame, title=title, verbose=0, plot_distributions=few, compute_associations=few)
+    return str(made.html())

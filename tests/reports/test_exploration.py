@@ -1,0 +1,41 @@
+"""The data page: sentences from facts, and the rows in a frame that reaches nothing."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reports.exploration import write_exploration
+from team.documents import DOCUMENTS, ON_DEMAND, rebuild
+from team.errors import MlteamError
+from tests.reports.written import finished
+
+HOSTILE = "</iframe><script>parent.document.title='taken'</script>"
+
+
+def test_the_page_holds_the_rows_in_a_frame_without_rights(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    with pytest.raises(MlteamError, match="training rows of this run are gone"):
+        write_exploration(run.path)
+    rows = pd.DataFrame({"Mass": range(60), "Depth": [HOSTILE, "deep"] * 30, "Sex": ["MALE", "FEMALE"] * 30})
+    rows.to_parquet(run.data / "train.parquet")
+    assert rebuild(run, "data").paths == [run.reports / "data.html"]
+    page = (run.reports / "data.html").read_text()
+    before, frame = page.split("<iframe", 1)
+    assert 'sandbox="allow-scripts"' in frame.split("srcdoc", 1)[0]
+    assert "allow-same-origin" not in page
+    assert "default-src 'none'" in before
+    assert "<script" not in before + frame.split('"></iframe>', 1)[1]
+    assert page.count("</iframe>") == 1, "what the table holds ends no frame"
+    inside = unescape(re.search(r'srcdoc="([^"]*)"', page)[1])  # type: ignore[index]  # it is there
+    assert "skrub" in inside
+    assert HOSTILE not in inside
+    assert "60 of 60 training rows, 3 of 3 columns" in page
+
+
+def test_it_is_written_where_it_is_named_alone() -> None:
+    assert set(ON_DEMAND) == {"data"} <= set(DOCUMENTS)
