@@ -18,7 +18,10 @@ from tools.spec import InputRefused
 
 MODULES = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "cloud"), "az": ("adlfs", "cloud")}
 """Package and extra by scheme."""
-SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN")
+SECRETS = (
+    *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN"),
+    *("AZURE_STORAGE_CLIENT_SECRET", "AZURE_STORAGE_CONNECTION_STRING"),
+)
 MOST_OBJECTS = 100_000
 
 
@@ -29,6 +32,9 @@ class Cloud:
         spelling.refuse_options("sha256", "md5")
         for name in SECRETS:
             conceal(os.environ.get(name, ""))
+        for part in os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";"):
+            if part.startswith(("AccountKey=", "SharedAccessSignature=")):
+                conceal(part.partition("=")[2])
         path = spelling.rest.removeprefix("//")
         if not path.strip("/") or "/" not in path.strip("/") + path[-1:]:
             raise InputRefused(
@@ -49,6 +55,9 @@ class Cloud:
 def _reached(spelling: Spelling, path: str) -> tuple[Any, list[str]]:
     """The file system and the objects meant: with credentials, or without where there are none."""
     package, extra = MODULES[spelling.scheme]
+    # Whether a bucket has folders of its own is of no use here, and gcsfs would ask for it by gRPC and for a machine's own credentials,
+    # which takes minutes where there are none.
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     try:
         import fsspec
 

@@ -1,11 +1,13 @@
-"""Objects of a bucket, from an S3 server of a package on loopback."""
+"""Objects of a bucket: from an S3 server of a package on loopback, and from one that answers as Google and Azure do."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 
 import pytest
 
+from tests.tools.sources.bucket_server import BucketServer, bucket_serving
 from tests.tools.sources.conftest import Fetching
 from tools.spec import InputRefused
 
@@ -56,3 +58,44 @@ def test_an_object_a_prefix_and_a_pattern(fetching: Fetching) -> None:
     with pytest.raises(InputRefused, match="names no object"):
         fetching("s3://shop")
     assert b"s3cret-planted" not in fetching.left()
+
+
+KEY = "s3cret-planted-in-azure-0123456789abcdef"
+
+
+@pytest.fixture(params=["gs", "az"])
+def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, BucketServer]]:
+    """A scheme, and the server that its library asks."""
+    package = {"gs": "gcsfs", "az": "adlfs"}[request.param]
+    pytest.importorskip(package, reason=f"{package} is not installed: pip install -e '.[dev,cloud]'")
+    with bucket_serving() as server:
+        server.objects |= {"rows/2024/a.csv": TABLE, "rows/2025/b.csv": TABLE * 3, "notes.txt": b"n"}
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.address)
+        monkeypatch.setenv("NO_GCE_CHECK", "true")
+        key = base64.b64encode(KEY.encode()).decode()
+        told = f"DefaultEndpointsProtocol=http;AccountName=ann;AccountKey={key};BlobEndpoint={server.address}/ann;"
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", told)
+        yield str(request.param), server
+
+
+def test_googles_and_azures_stores(store: tuple[str, BucketServer], fetching: Fetching) -> None:
+    scheme, server = store
+    assert [file.name for file in fetching(f"{scheme}://shop/rows/2024/a.csv").files] == ["a.csv"]
+    assert fetching.content("a.csv") == TABLE
+    assert [file.name for file in fetching(f"{scheme}://shop/rows/").files] == ["2024/a.csv", "2025/b.csv"]
+    assert fetching.content("2025/b.csv") == TABLE * 3
+    assert [file.name for file in fetching(f"{scheme}://shop/rows/*/b.csv").files] == ["b.csv"]
+    asked = len(server.seen)
+    assert asked
+    fetching(f"{scheme}://shop/rows/2024/a.csv")
+    assert not any("alt=media" in path for path in server.seen[asked:]), "the cache has what the store still has"
+    server.objects["rows/2024/a.csv"] = b"a,b\n9,9\n"
+    fetching(f"{scheme}://shop/rows/2024/a.csv")
+    assert fetching.content("a.csv") == b"a,b\n9,9\n"
+    with pytest.raises(InputRefused, match=rf"there is nothing at {scheme}://shop/none.csv"):
+        fetching(f"{scheme}://shop/none.csv")
+    with pytest.raises(InputRefused, match=rf"(cannot read|nothing at) {scheme}://none/"):
+        fetching(f"{scheme}://none/")
+    left = fetching.left()
+    assert KEY.encode() not in left
+    assert base64.b64encode(KEY.encode()) not in left
