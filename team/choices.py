@@ -22,6 +22,16 @@ def settled(wish: Wish, tool: str) -> frozenset[str]:
     return frozenset(fixed(wish, tool))
 
 
+def kept_steps(wish: Wish, results: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """Steps of a preparation that may be used: those that proved to gain, and those that the user asked for."""
+    return frozenset({*results.get("try_steps", {}).get("steps", []), *wish.preparers})
+
+
+def unproven(wish: Wish, results: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> list[str]:
+    """Of the steps that a call of `prepare` names, those that nobody showed to gain."""
+    return [step for step in values.get("steps") or [] if step not in kept_steps(wish, results)]
+
+
 def fixed(wish: Wish, tool: str) -> dict[str, Any]:
     """Arguments that the user fixed, which no role chooses."""
     if tool != "tune":

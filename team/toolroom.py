@@ -18,7 +18,7 @@ from team.approvals import Approvals, refusal
 from team.bounds import Bounds
 from team.budget import Meter
 from team.cells import CellJournal
-from team.choices import INTAKE, fixed, own_choices, settled
+from team.choices import INTAKE, fixed, own_choices, settled, unproven
 from team.consequences import Consequences
 from team.errors import BudgetExceeded, MlteamError, PrerequisiteMissing, SandboxUnavailable, UsageError
 from team.events import Event, ToolCalled, ToolReturned
@@ -197,6 +197,11 @@ class Toolroom:
             self.meter.check_search()
             values = self._within_budget(spec, values)
         self._of_nobodys_data(spec)
+        if spec.name == "prepare" and (open_ := unproven(self.host.wish, self.state.results, values)):
+            raise ToolRefused(
+                f"nothing shows that {', '.join(map(repr, open_[:6]))} gains: call try_steps(steps={open_[:6]}, time_s=...) and use what it"
+                " keeps, or prepare without."
+            )
         await self._approved(call, role, spec, values)
         with self.ongoing.one(call, role.name, self.state.stage):
             self._bounds.check_unchanged(spec, values, self.state)

@@ -13,6 +13,7 @@ from typing import Any
 from autogen_core import CancellationToken
 from autogen_core.tools import ParametersSchema, TextResultContent, ToolResult, ToolSchema, Workbench
 
+from team.choices import kept_steps
 from team.guidance import offered
 from team.outcome import Outcome
 from team.roles import Role
@@ -40,7 +41,13 @@ class RoleWorkbench(Workbench):
         names = self._role.tools_in(stage) - self._room.of_no_use()
         if self._short:
             names = offered(self._room.state, self._role.name, names)
-        return [_schema(spec, self._room.settled(name)) for name in sorted(names) if (spec := self._room.spec(name))]
+        return [_schema(spec, self._settled(name)) for name in sorted(names) if (spec := self._room.spec(name))]
+
+    def _settled(self, tool: str) -> frozenset[str]:
+        """Arguments that need not be shown; steps of a preparation are none of a model's choices until some have proved to gain."""
+        found = self._room.settled(tool)
+        none_kept = tool == "prepare" and not kept_steps(self._room.host.wish, self._room.state.results)
+        return found | {"steps"} if self._short and none_kept else found
 
     async def call_tool(
         self,

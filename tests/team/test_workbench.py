@@ -337,3 +337,24 @@ async def test_tools_that_answer_nothing_in_this_run_are_not_shown(tmp_path: Pat
     async with rooming(tmp_path / "groups", "sklearn:iris", task="cluster") as r:
         await sealed(r)
         assert "examine_structure" in await shown(r)
+
+
+async def test_steps_that_nobody_showed_to_gain_are_not_used(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        await sealed(r)
+        r.enter(Stage.PREPARE)
+        shown = await RoleWorkbench(roles()["engineer"], r.room, short=True).list_tools()
+        assert "steps" not in next(tool for tool in shown if tool["name"] == "prepare")["parameters"]["properties"]
+        refused = await call(r, "engineer", "prepare", steps=["scale=power"])
+        assert "nothing shows that 'scale=power' gains: call try_steps" in text(refused)
+        r.enter(Stage.PREPARE, results={"try_steps": {"steps": ["scale=power"]}})
+        shown = await RoleWorkbench(roles()["engineer"], r.room, short=True).list_tools()
+        assert "steps" in next(tool for tool in shown if tool["name"] == "prepare")["parameters"]["properties"]
+        assert not (await call(r, "engineer", "prepare", steps=["scale=power"])).is_error
+
+
+async def test_steps_that_the_user_asked_for_are_used(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target", preparers="scale=power") as r:
+        await sealed(r)
+        r.enter(Stage.PREPARE)
+        assert not (await call(r, "engineer", "prepare", steps=["scale=power"])).is_error
