@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import textwrap
 import threading
@@ -89,11 +90,20 @@ class Screen:
 
 
 def _wrapped(line: str, width: int) -> str:
-    """A line in lines of whole words, all as far to the right as it begins."""
-    indent = line[: len(line) - len(line.lstrip())]
-    if len(line) <= width:
+    """A line in lines of whole words, all as far to the right as it begins, or as what stands behind its label.
+
+    A label keeps a word that fits nowhere, such as a path: the terminal breaks it.
+    """
+    begins = re.match(r"\s*(?:\S+ {2,})?", line)
+    indent = begins[0] if begins else ""
+    if len(line) <= width or (indent.strip() and max(map(len, line.split())) > width - len(indent)):
         return line
     whole = textwrap.TextWrapper(
-        width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, replace_whitespace=False, expand_tabs=False
+        width,
+        subsequent_indent=" " * len(indent),
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        expand_tabs=False,
     )
     return "\n".join(whole.wrap(line))

@@ -33,6 +33,18 @@ def test_a_terminal_gets_whole_words_and_whole_links(monkeypatch: pytest.MonkeyP
     assert lines == ["The report says more than one line of", "this terminal can hold:", LINK]
 
 
+def test_what_stands_behind_a_label_stays_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    out = Terminal()
+    Screen(out).say(f"without    nothing was tuned, since there was no time left for it\nreport     {LINK}")
+    assert [line.rstrip() for line in out.getvalue().splitlines()] == [
+        "without    nothing was tuned, since",
+        "           there was no time left for it",
+        f"report     {LINK}",
+    ]
+
+
 def test_a_pipe_gets_the_line_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     out = io.StringIO()
