@@ -44,6 +44,8 @@ def measure(package: Path, sandbox: str, seconds: float) -> dict[str, float | in
         load.run(1)
         drain.kill()
         drain.wait(60)
+        if load.failed:
+            sys.exit(f"{len(load.failed)} of {len(load.ms)} requests failed; the first: {load.failed[0]}")
         return load.summary
     finally:
         server.kill()

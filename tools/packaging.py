@@ -130,7 +130,8 @@ def _learnt(ctx: HostContext, staging: Path, described: dict[str, Any], *, all_r
     frame, schema = _rows(ctx, all_rows=all_rows)
     used = _used(described)
     try:
-        inputs, baseline = learn_inputs(frame, schema, used), learn_baseline(frame, schema)
+        unused = [] if used is None else [column.name for column in schema.columns if column.name not in used]
+        inputs, baseline = learn_inputs(frame, schema, used), learn_baseline(frame, schema.without(unused))
     except TableError as error:
         raise ToolRefused(f"the rows in data/ do not fit the schema: {error}.") from None
     return [

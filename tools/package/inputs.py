@@ -37,7 +37,7 @@ class Input(BaseModel):
     whole: bool = False
     """Whether all of its numbers are whole."""
     categories: list[str] | None = None
-    """Values that were seen, sorted; None for text, and where there are more than `MOST_CATEGORIES`."""
+    """Values that were seen, sorted; None for text, where there are more than `MOST_CATEGORIES`, and where the model does not use them."""
     day_first: bool = False
 
     @property
@@ -96,7 +96,7 @@ def _learn(column: Column, values: pd.Series, required: bool) -> Input:
         if len(seen):
             facts |= {"low": float(seen.min()), "high": float(seen.max()), "whole": bool((seen % 1 == 0).all())}
         return Input(**facts, day_first=column.day_first)
-    if column.kind == "categorical":
+    if column.kind == "categorical" and required:  # what a model does not use may name the rows, and stays with them
         levels = sorted(map(str, values.dropna().unique()))
         facts["categories"] = levels if 0 < len(levels) <= MOST_CATEGORIES else None
     return Input(**facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from zipfile import ZIP_DEFLATED
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
@@ -124,7 +125,7 @@ def _skops(path: Path, model: FittedModel, rows: pd.DataFrame) -> Any:
         from skops import io
     except ImportError:
         raise NotPossible("skops is not installed where the model was fitted (pip install 'mlteam[serve]')") from None
-    io.dump(model, path)
+    io.dump(model, path, compression=ZIP_DEFLATED, compresslevel=6)
     again: FittedModel = io.load(path, trusted=io.get_untrusted_types(file=path))
     return again.predict_table(rows)
 

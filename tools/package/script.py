@@ -78,7 +78,8 @@ def lockfile(libraries: dict[str, str], also: Sequence[str] = ()) -> str:
         for line in _requires(name):
             if line not in pinned and line not in waiting and _installed(line):
                 waiting.append(line)
-    lines = [f"{name}=={found}" for name, found in sorted(pinned.items())]
+    # Where a library was built for (`+cpu`) is no part of the version that an index knows.
+    lines = [f"{name}=={found.partition('+')[0]}" for name, found in sorted(pinned.items())]
     return "# What the model was made with, and what that needs; written when it was packaged.\n" + "\n".join(lines) + "\n"
 
 

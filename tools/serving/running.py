@@ -25,6 +25,7 @@ def bind(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
+        made.listen(1024)  # who asks before the server is up waits, and a port that is taken is told here
     except BaseException:
         made.close()
         raise
