@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+XML = '<?xml version="1.0" encoding="utf-8"?>'
 WHEN = "Thu, 01 Jan 2026 00:00:00 GMT"
 
 
@@ -92,7 +93,7 @@ def bucket_serving() -> Iterator[BucketServer]:
                     for key in keys
                 ) + "".join(f"<BlobPrefix><Name>{escape(name)}</Name></BlobPrefix>" for name in below)
                 page = f'<EnumerationResults ContainerName="{server.bucket}"><Blobs>{blobs}</Blobs></EnumerationResults>'
-                self._send(200, page.encode(), "application/xml")
+                self._send(200, (XML + page).encode(), "application/xml")
 
         def _listed(self, prefix: str, delimiter: str) -> tuple[list[str], list[str]]:
             found = [key for key in sorted(server.objects) if key.startswith(prefix)]
