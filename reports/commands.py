@@ -44,6 +44,11 @@ def run_command(facts: RunFacts) -> str:
     return shlex.join(words)
 
 
+def repeat_command(facts: RunFacts) -> str:
+    """The run done again from its record, and compared."""
+    return f"mlteam replay {shlex.quote(facts.folder)}"
+
+
 def replay_commands(facts: RunFacts) -> str:
     """Executing the notebook again; its cells write to `replay/` and leave the run as it is."""
     return f"cd {shlex.quote(facts.folder)}\nrm -rf replay\njupyter nbconvert --to notebook --execute notebook.ipynb"

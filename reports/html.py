@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reports import charts, pages
-from reports.commands import predict_command, replay_commands, run_command
+from reports.commands import predict_command, repeat_command, replay_commands, run_command
 from reports.diagnosis import Diagnosis, diagnose
 from reports.facts import RunFacts, read_facts
 from reports.figures import NOTHING, score_format
@@ -100,7 +100,12 @@ def _render(facts: RunFacts, images: dict[str, bytes], diagnosis: Diagnosis | No
         longest_stage=max([*facts.seconds_by_stage.values(), 1e-9]),
         largest_importance=max([*(i.importance for i in facts.evaluation.importance), NOTHING / 10]) if facts.evaluation else 1.0,
         searched=_searched_by_stage(facts),
-        commands={"predict": predict_command(facts), "run": run_command(facts), "replay": replay_commands(facts)},
+        commands={
+            "predict": predict_command(facts),
+            "run": run_command(facts),
+            "repeat": repeat_command(facts),
+            "replay": replay_commands(facts),
+        },
         anchors=_anchors(facts),
         tradeoffs=_tradeoffs(facts),
         lineage=lineage_svg(facts.lineage) if facts.lineage else "",

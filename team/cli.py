@@ -60,6 +60,7 @@ for command in (
     runs_cli.clean,
     runs_cli.compare,
     runs_cli.report,
+    runs_cli.replay,
     runs_cli.track,
     release_cli.publish,
     release_cli.register,

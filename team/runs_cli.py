@@ -181,6 +181,32 @@ def report(
         print(f"no PDF of the paper: {written.unset}", file=sys.stderr)
 
 
+def replay(
+    run: Run = "last",
+    tolerance: Annotated[float, typer.Option(min=0, help="How far a score may be off, as a share of it.")] = 1e-6,
+    slack: Annotated[float, typer.Option(min=1, help="How many times its recorded time a search may take.")] = 2.0,
+    sandbox: Annotated[str, typer.Option(help="auto, docker, bubblewrap or unsafe-local.")] = "auto",
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Do a run again from its record, in a clean sandbox, and tell which scores agree and what differs.
+
+    The data must have the hash on record. Nothing of the run is changed, and the holdout is not looked at: of the sealed rows the
+    predictions are compared. The exit code is 1 where something did not come again.
+    """
+    from team.repeating import check, repeat, told
+    from team.rundir import open_run
+
+    found = repeat(open_run(run, out), sandbox=sandbox, tolerance=tolerance, slack=slack)
+    if as_json:
+        print_json(found.model_dump(mode="json") | {"agrees": found.agrees})
+    else:
+        from team.terminal import clean
+
+        print(clean(told(found)))
+    check(found)
+
+
 def track(
     run: Run = "last",
     tracker: Annotated[str | None, typer.Option(metavar="URI", help="MLflow server; left out, the one that the record waits for.")] = None,
