@@ -47,6 +47,8 @@ class DataFetched(BaseModel):
     """Columns that may be the one to predict, the surest first; empty where the user named one."""
     orderings: list[Ordering] = []
     """Columns that say which rows belong together or come first, and how surely a split must respect that."""
+    hints: list[str] = []
+    """Other problems that the table may hold, with the options that ask for them."""
     degraded: list[Degradation] = []
 
 
@@ -69,7 +71,7 @@ def fetch_data(
     look = extras.make(
         "the guess of target, groups and order of time",
         lambda: first_look(vault, vault / "source", target=wish.target, goal=wish.goal, said=fetched.target),
-    ) or FirstLook([], [])
+    ) or FirstLook([], [], [])
     facts = DataFetched(
         source=ctx.wish.source,
         rows=told.rows,
@@ -83,12 +85,13 @@ def fetch_data(
         table=[FetchedColumn(**column) for column in columns],
         targets=look.targets,
         orderings=look.orderings,
+        hints=[] if wish.named_task else look.hints,
         degraded=extras.left_out,
     )
     schema = [{"name": name, "type": kind} for name, kind in types.items()]
     files = [file.model_dump() for file in fetched.files[:MOST_FILES_LISTED]]
     more = {"fetched_at": fetched.fetched_at, "files": files, "schema": schema}
-    write_json(ctx.run.manifest, {**facts.model_dump(exclude={"table", "targets", "orderings", "degraded"}), **more})
+    write_json(ctx.run.manifest, {**facts.model_dump(exclude={"table", "targets", "orderings", "hints", "degraded"}), **more})
     return facts
 
 

@@ -34,13 +34,14 @@ def _acquire(t: Transcript) -> Decision:
         ordering, told = _split(t, table)
         return Call("seal_holdout", {**arguments, **ordering}, f"{why}{told}")
     c = sealed.result
+    hints = "".join(f" {hint}" for hint in table.get("hints", []))
     left_out = f" {c['rows_without_target']} rows have no target and are left out." if c["rows_without_target"] else ""
     gap = f", and {c['rows_in_gap']:,} lie in the gap between them" if c["rows_in_gap"] else ""
     positive = f" The positive class is {c['positive']!r}." if c["positive"] else ""
     return Say(
         f"{table['rows']:,} rows, {table['columns']} columns.{left_out} The problem is {c['task']}, judged by {c['metric']}"
         f" ({c['direction']}).{positive} {c['rows_holdout']:,} rows are sealed by a {c['split']} split;"
-        f" {c['rows_train']:,} remain to learn from{gap}. They are validated by {c['validation']}.{_ahead(c)}{_why(c)}"
+        f" {c['rows_train']:,} remain to learn from{gap}. They are validated by {c['validation']}.{_ahead(c)}{_why(c)}{hints}"
     )
 
 

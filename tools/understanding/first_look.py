@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tools.conversion import TABLE, WHOLE_BYTES
 from tools.understanding.findings import Ordering
+from tools.understanding.hints import hints
 from tools.understanding.order import groups, moments_columns
 from tools.understanding.targets import TargetGuess, documents_of, guess_targets, missing_shares
 
@@ -23,6 +24,8 @@ class FirstLook(NamedTuple):
     """Empty where the user named one."""
     orderings: list[Ordering]
     """Columns of groups and of time, the surest first."""
+    hints: list[str]
+    """Other problems that the table may hold."""
 
 
 def first_look(vault: Path, source: Path, *, target: str | None, goal: str | None, said: str | None) -> FirstLook:
@@ -59,12 +62,13 @@ def first_look(vault: Path, source: Path, *, target: str | None, goal: str | Non
         )
     about = target or (guesses[0].column if guesses else None)
     if about is None or about not in frame:
-        return FirstLook(guesses, [])
+        return FirstLook(guesses, [], hints(frame, target, []))
     known = frame[frame[about].notna()].reset_index(drop=True)
     if known[about].nunique() < 2:
-        return FirstLook(guesses, [])
+        return FirstLook(guesses, [], [])
     found = [*groups(known, about), *moments_columns(known, about)]
-    return FirstLook(guesses, sorted(found, key=lambda one: -one.confidence)[:MOST_TOLD])
+    found = sorted(found, key=lambda one: -one.confidence)[:MOST_TOLD]
+    return FirstLook(guesses, found, hints(known, target, found))
 
 
 def _stretches(rows: int) -> list[int]:

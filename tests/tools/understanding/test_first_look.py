@@ -20,7 +20,7 @@ def test_target_and_groups_of_a_table_that_nobody_described(tmp_path: Path) -> N
     named = first_look(tmp_path, tmp_path / "source", target="spent", goal=None, said=None)
     assert named.targets == []
     assert not any(one.sure for one in named.orderings)
-    assert first_look(tmp_path, tmp_path / "source", target="nowhere", goal=None, said=None) == ([], [])
+    assert first_look(tmp_path, tmp_path / "source", target="nowhere", goal=None, said=None) == ([], [], [])
 
 
 def test_a_long_table_is_looked_at_in_stretches_all_over_it() -> None:
