@@ -33,8 +33,16 @@ def hashed(rows: pd.DataFrame) -> str:
     """One hash of a set of rows, by the content of their columns."""
     import pandas as pd
 
-    each = pd.util.hash_pandas_object(rows.reset_index(drop=True), index=False).to_numpy(dtype=np.uint64)
+    # Lists and other values that have no hash of their own are known by how they are written.
+    known = rows.reset_index(drop=True)
+    for name in [name for name in known.columns if pd.api.types.is_object_dtype(known[name])]:
+        known[name] = known[name].map(_written, na_action="ignore")
+    each = pd.util.hash_pandas_object(known, index=False).to_numpy(dtype=np.uint64)
     return hashlib.sha256(np.sort(each).astype("<u8").tobytes()).hexdigest()
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else str(value)
 
 
 def hashed_parts(train: pd.DataFrame, holdout: pd.DataFrame, contract: Contract) -> list[HashedRows]:

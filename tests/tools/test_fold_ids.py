@@ -27,3 +27,9 @@ def test_one_cell_makes_another_hash(tmp_path: Path) -> None:
     frame = pd.DataFrame({"a": [1.0, 2.0, None], "b": ["x", None, "z"]})
     assert hashed(frame) == hashed(frame.iloc[[2, 0, 1]])
     assert hashed(frame) != hashed(frame.assign(a=[1.0, 2.0, 3.0]))
+
+
+def test_values_of_any_kind_have_a_hash() -> None:
+    lists = pd.DataFrame({"a": [[1, 2], None, {"b": 3}], "when": pd.to_datetime(["2024-01-01", None, "2024-01-02"])})
+    assert hashed(lists) == hashed(lists.iloc[::-1])
+    assert hashed(lists) != hashed(lists.assign(a=[[1, 2], None, {"b": 4}]))
