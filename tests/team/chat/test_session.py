@@ -13,9 +13,10 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from team.events import ConstraintAdded, RunPaused, RunResumed, UserSpoken
+from team.events import ApprovalDecided, ConstraintAdded, RunPaused, RunResumed, UserSpoken
 from team.log import read_events
 from team.rundir import RunDir, list_runs
+from team.settings import read_settings
 from team.summary import read_summary
 
 pytestmark = pytest.mark.slow
@@ -70,9 +71,14 @@ def test_a_whole_session_with_a_pause_words_and_questions(tmp_path: Path) -> Non
         child.expect("report +/")
         child.send("how good is it on the holdout?\r")
         child.expect("roc_auc .* on 68 sealed rows")
+        child.send("never use column Species\r")
+        child.expect("This run has ended")
+        child.send("\r")
+        child.expect("a fork of")
         child.send("/quit\r")
-        assert ended(child) == 0
-    (run,) = list_runs(tmp_path)
+        assert ended(child) == 130
+    run, fork = list_runs(tmp_path)
+    assert {one.column for one in read_settings(fork.settings).constraint} == {"Region", "Island", "Species"}
     events = list(read_events(run.events))
     assert read_summary(run)["status"] == "done"
     assert [e.text for e in events if isinstance(e, UserSpoken)] == ["the birds live in the cold"]
@@ -105,6 +111,26 @@ def test_two_interruptions_stop_with_everything_saved_and_the_session_takes_it_u
         child.send("/quit\r")
         assert ended(child) == 130
     assert any(isinstance(e, RunResumed) for e in read_events(run.events))
+
+
+def test_calls_wait_for_the_word_of_the_user(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("approval: {tools: {record_plan: always, fetch_data: always}}")
+    with talking(
+        PENGUINS, "--target", "Sex", "--time", "5s", "--yes", "--config", config, "--sandbox", "unsafe-local", "--out", tmp_path / "runs"
+    ) as child:
+        child.expect("Allow record_plan to be called")
+        child.send("/approve\r")
+        child.expect("record_plan: allowed by chat")
+        child.expect("a plan is recorded")
+        child.expect("Allow fetch_data to be called")
+        child.send("/reject not over this line\r")
+        child.expect("fetch_data: refused by chat \\(not over this line\\)")
+        child.send("/quit\r")
+        ended(child)
+    (run,) = list_runs(tmp_path / "runs")
+    decided = [(e.tool, e.allowed, e.by) for e in read_events(run.events) if isinstance(e, ApprovalDecided)]
+    assert decided[:2] == [("record_plan", True, "chat"), ("fetch_data", False, "chat")]
 
 
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"NO_COLOR": "1", "TERM": "xterm"}], ids=["dumb", "no colour"])
