@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -45,48 +45,56 @@ FAR = 8
 def write_report(run: Path) -> Path:
     """Write `reports/report.html` of the run directory `run` and return its path. The same run gives the same bytes.
 
+    A figure of the page's own that is not on record is withheld, and the page says so: a run is not left without its report.
+
     Raises:
         MlteamError: when the event log is damaged, naming the line.
-        UnbackedFigure: when it would state a number that is not on record.
+        UnbackedFigure: when its prose states a number that is not on record.
     """
     place = RunDir(run)
     facts = read_facts(place.path)
     images, diagnosis = read_images(place, facts.plots), diagnose(place, facts)
-    page = compose(facts, images, diagnosis, read_ledger(place.path))
+    page = compose(facts, images, diagnosis, read_ledger(place.path), withhold=True)
     place.reports.mkdir(exist_ok=True)
     write_atomic(place.report, page)
     return place.report
 
 
-def compose(facts: RunFacts, images: dict[str, bytes], diagnosis: Diagnosis | None, ledger: Ledger) -> str:
+def compose(facts: RunFacts, images: dict[str, bytes], diagnosis: Diagnosis | None, ledger: Ledger, *, withhold: bool = False) -> str:
     """The page as text, all of whose figures are on record; words of roles, values of the data and places in the log are quoted.
 
     Args:
         images: PNG bytes by plot name.
+        withhold: whether figures of cells that are not on record are left out, each in its place.
 
     Raises:
-        UnbackedFigure: naming the first figure that is not on record.
+        UnbackedFigure: naming the first figure that is not on record, of the prose alone where others are withheld.
     """
     check(ledger, "the report", facts.sections.values())
     if diagnosis is not None:
         ledger = ledger.with_file(f"{diagnosis.source} (SHA-256 {diagnosis.sha256})", diagnosis.model_dump(mode="json"))
     claims: list[str] = []
     page = _render(facts, images, diagnosis, claims)
-    check(ledger, "the report", claims, cells=True)
+    if withhold and (lost := ledger.withheld(claims)):
+        return _render(facts, images, diagnosis, [], lost)
+    check(ledger, "the report", [] if withhold else claims, cells=True)
     return page
 
 
-def _render(facts: RunFacts, images: dict[str, bytes], diagnosis: Diagnosis | None, claims: list[str]) -> str:
+def _render(
+    facts: RunFacts, images: dict[str, bytes], diagnosis: Diagnosis | None, claims: list[str], withheld: Set[str] = frozenset()
+) -> str:
     """The page; `claims` gets what it says, see `pages.environment`."""
     scale = facts.holdout.score if facts.holdout else facts.leaderboard[0].score if facts.leaderboard else 1.0
     figure = score_format(scale)
     axis = _folds_axis(facts.leaderboard)
-    template = pages.environment(figure, claims).get_template("report.html")
+    template = pages.environment(figure, claims, withheld).get_template("report.html")
     drawn = charts_of(facts, diagnosis)
     script = pages.stylesheet("report.js")
     return template.render(
         facts=facts,
         diagnosis=diagnosis,
+        withheld=len(withheld),
         charts=drawn,
         steps=json.dumps([list(step.model_dump().values()) for step in diagnosis.steps]) if diagnosis else "",
         css=pages.stylesheet("report.css", "plane.css"),

@@ -43,6 +43,8 @@ WORDS = (MessageSpoken, ToolCalled, TurnStarted, Reviewed, ObjectionRaised, Obje
 """Events that repeat what a role said, or measure nothing."""
 WORD_TOOLS = ("record_plan", "review", "write_section", "build_report")
 WORD_KEYS = frozenset({"idea", "lesson", "why", "approach", "findings", "kind", "seq", "at", "call", "turn", "sha256", "code"})
+UNDERSTANDING = "understanding"
+"""Of a profile: its reasons are sentences of a tool about what it counted, where other reasons are a role's words."""
 BOUND_KEYS = {"fold_scores": "fold"}
 """Lists whose numbers back a sentence only where it speaks of them."""
 COUNTED_BY = ("kind", "family", "stage")
@@ -98,6 +100,10 @@ class Ledger:
         """
         found = [one._replace(per_cent=True) if cells else one for one in figures(text, self.names)]
         return list(dict.fromkeys(one.text for one in found if self.backing(one, text if prose else None) is None))
+
+    def withheld(self, cells: Iterable[str]) -> frozenset[str]:
+        """Texts of cells with a figure that nothing on record backs."""
+        return frozenset(text for text in cells if self.unbacked(text, prose=False, cells=True))
 
     def with_file(self, source: str, document: Any) -> Ledger:
         """This ledger and the numbers that were worked out from a file; `source` names it and its hash."""
@@ -171,7 +177,7 @@ def _numbers(value: Any, source: str, subject: str = "", depth: int = 0) -> Iter
     elif isinstance(value, dict):
         subject = str(value["column"]) if isinstance(value.get("column"), str) else subject
         for key, inner in value.items():
-            if key not in WORD_KEYS:
+            if key not in WORD_KEYS or (key == "why" and UNDERSTANDING in source):
                 yield from _numbers(inner, f"{source}{'' if source.endswith(' ') else '.'}{key}", BOUND_KEYS.get(key, subject), depth + 1)
     elif isinstance(value, list):
         yield Backing(float(len(value)), f"{source} (count)")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,21 +26,27 @@ MOST_NAME_CHARS = 80
 MOST_CODE_CHARS = 6000
 
 
+WITHHELD = Markup('<abbr class="withheld" title="Nothing on record backs this figure.">withheld</abbr>')
+
+
 class Quoted(str):
     """Words of roles, values of the data, and places in the record: shown, and no claim of the page's own."""
 
 
-def environment(figure: Callable[[float], str], claims: list[str] | None = None) -> Environment:
+def environment(figure: Callable[[float], str], claims: list[str] | None = None, withheld: Set[str] = frozenset()) -> Environment:
     """The templates with the filters they share.
 
     Args:
         figure: prints the scores of the page.
         claims: gets every text and number that a template puts out, but what is quoted and what the template says by itself.
+        withheld: of those, what is not shown.
     """
 
     def seen(value: Any) -> Any:
         if claims is not None and isinstance(value, (str, int, float)) and not isinstance(value, (bool, Markup, Quoted)):
             claims.append(str(value))
+            if str(value) in withheld:
+                return WITHHELD
         return _seen(value)
 
     found = Environment(

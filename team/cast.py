@@ -29,10 +29,13 @@ from team.settings import Settings
 from team.stages import Stage
 from team.toolroom import Toolroom
 from tools.candidates import CODE
+from tools.families import BASELINES, LEARNS
 
 if TYPE_CHECKING:
     from autogen_core.models import ChatCompletionClient
 
+MOST_FAMILIES = 6
+"""That a model is shown as an example."""
 MOST_FAILURES = 2
 """Turns in a row that a model may fail before it is not asked again in this run; its client has retried by then."""
 
@@ -179,7 +182,15 @@ class Cast:
         if not host.vault.sealed:
             return Terms()
         contract, refused = host.vault.contract, host.wish.constraints.refuses(CODE)
-        return Terms(contract.direction == "maximize", "" if refused else contract.predicts, self._room.meter.search_left_s)
+        return Terms(
+            maximize=contract.direction == "maximize",
+            predicts="" if refused else contract.predicts,
+            seconds_left=self._room.meter.search_left_s,
+            families=tuple(f for f in host.wish.constraints.allowed(LEARNS[contract.task]) if f not in BASELINES[contract.task])[
+                :MOST_FAMILIES
+            ],
+            worked=bool(self._room.done_well),
+        )
 
     def _record_call(self, call: ModelCall) -> None:
         self._room.meter.charge_model(call.input_tokens, call.output_tokens, call.usd)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from team.objections import unanswered
 from team.solutions import AttemptFact
 from team.stages import Stage, State
 
@@ -17,11 +18,12 @@ OWN_TRIES = 2
 """How often a model is asked for a module of its own while none could be scored."""
 OWN_LEAST_S = 8.0
 """Seconds of search without which it is not asked: a handful of sandboxes has to start."""
+OBJECTION_CHARS = 400
 CLEARLY = 2.0
 """Standard errors that one candidate leads another by, for the lead to be clear."""
 TRAIN_SHARE = 0.55
 """Of the search time left, what one `train` may take of a team that is yet to write a model of its own."""
-_BEFORE_EVALUATED = frozenset({"ensemble", "evaluate", "compare_models", "run_python", "nested_score", "examine_structure"})
+_BEFORE_EVALUATED = frozenset({"ensemble", "evaluate", "compare_models", "nested_score", "examine_structure"})
 _AFTER_EVALUATED = frozenset({"evaluate", "explain", "learning_curve", "examine_structure"})
 _BEFORE_TRAINED = frozenset({"train", "submit_candidate", "run_python"})
 _LOOKS = frozenset({"find_slices", "compare_models"})
@@ -49,6 +51,10 @@ class Terms(NamedTuple):
     """What the contract has models predict that are written as code; empty where none is taken."""
     seconds_left: float = 0.0
     """Of the search."""
+    families: tuple[str, ...] = ()
+    """Those of the task that are no baselines."""
+    worked: bool = False
+    """Whether calls of this turn went well."""
 
 
 def offered(state: State, role: str, tools: frozenset[str]) -> frozenset[str]:
@@ -60,6 +66,8 @@ def offered(state: State, role: str, tools: frozenset[str]) -> frozenset[str]:
     match state.stage:
         case Stage.ACQUIRE:
             return tools & ({"seal_holdout"} if "fetch_data" in state.results else {"fetch_data"})
+        case Stage.PREPARE:
+            return tools - {"run_python"}
         case Stage.TRAIN if role == "engineer":
             return tools & (_BEFORE_TRAINED - {"train"} if _trained(state) else _BEFORE_TRAINED)
         case Stage.OPTIMISE:
@@ -84,6 +92,8 @@ def example(state: State, role: str, terms: Terms) -> tuple[str, dict[str, Any]]
             return "prepare", {}
         case Stage.BASELINE:
             return "train_baselines", {}
+        case Stage.TRAIN if role == "engineer" and terms.families and not _trained(state):
+            return "train", {"families": list(terms.families), "time_s": max(1, round(TRAIN_SHARE * terms.seconds_left))}
         case Stage.SELECT if role == "engineer" and state.candidates:
             best = (max if terms.maximize else min)(state.candidates, key=lambda one: one.score)
             return "evaluate", {"candidate": best.name}
@@ -100,6 +110,11 @@ def example(state: State, role: str, terms: Terms) -> tuple[str, dict[str, Any]]
 
 def invitation(state: State, role: str, terms: Terms) -> Invitation | None:
     """What else a role is asked for that has done what its stage needs: a model of its own, or a second look at what it chose."""
+    if role != "critic" and not terms.worked and (waiting := unanswered(state.objections)):
+        one = waiting[0]
+        found = " ".join(one.findings)[:OBJECTION_CHARS]
+        asked = f"{one.id} of the critic waits: {found} Call a tool that mends it, or say why it does not hold."
+        return Invitation(f"{one.id} of the critic is not answered", asked)
     if role != "engineer":
         return None
     if (words := _own_model(state, terms)) is not None:

@@ -246,13 +246,12 @@ def _optimised(state: State) -> str | None:
 def missing(state: State, role: str) -> str | None:
     """What the stage still needs from a role, in words that name the tool; None where saying nothing more is an answer.
 
-    In `optimise` it always is: a round without tuning ends the loop.
+    In `optimise` it always is: a round without tuning ends the loop. To an objection of the critic words are an answer too.
     """
-    if state.stage is None or outcome(state) is not None or role not in SPEAKERS[state.stage]:
+    unopposed = state.model_copy(update={"objections": []})
+    if state.stage is None or outcome(unopposed) is not None or role not in SPEAKERS[state.stage]:
         return None
     review = state.review()
-    if role != "critic" and (waiting := unanswered(state.objections)):
-        return f"{waiting[0].id} of the critic is not answered: call a tool that mends it, or say why it does not hold"
     match state.stage:
         case Stage.PLAN:
             return "`record_plan` has not recorded a plan"

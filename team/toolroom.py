@@ -38,6 +38,8 @@ from tools.candidates import CODE
 from tools.predictions import PredictionError
 from tools.spec import InputRefused, ToolArgumentError, ToolRefused, ToolSpec, registry
 
+LEAST_ECHO = 40
+"""Characters of a finding that stands in the instructions just so, from which on it is an echo."""
 READ_DATA = frozenset({"inspect_table", "profile_table", "run_python", "explain", "find_slices", "examine_structure"})
 """Tools whose results hold words of the table."""
 
@@ -197,6 +199,7 @@ class Toolroom:
             self.meter.check_search()
             values = self._within_budget(spec, values)
         self._of_nobodys_data(spec)
+        self._in_own_words(role, spec, values)
         if spec.name == "prepare" and (open_ := unproven(self.host.wish, self.state.results, values)):
             raise ToolRefused(
                 f"nothing shows that {', '.join(map(repr, open_[:6]))} gains: call try_steps(steps={open_[:6]}, time_s=...) and use what it"
@@ -217,6 +220,17 @@ class Toolroom:
                 said = f"{spec.name} has no argument {', '.join(repr(name[:60]) for name in strays[:6])}"
                 outcome.text = json.dumps({**outcome.result, "left_out": said}, ensure_ascii=False)
             return outcome
+
+    def _in_own_words(self, role: Role, spec: ToolSpec, values: Mapping[str, Any]) -> None:
+        """Refuse findings that are the example of the role's own brief, figures included: a small model copies it.
+
+        Raises:
+            ToolRefused: naming the finding.
+        """
+        said = " ".join(role.prompt.split())
+        copied = [one for one in values.get("findings") or [] if len(one) > LEAST_ECHO and " ".join(one.split()) in said]
+        if spec.name == "review" and copied:
+            raise ToolRefused(f"{copied[0]!r} is the example of the instructions: say what holds of this run, by its leaderboard.")
 
     def _of_nobodys_data(self, spec: ToolSpec) -> None:
         """Refuse to act outside in a turn that has read the table: what asks for it then may be words that stand there.

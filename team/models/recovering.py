@@ -263,16 +263,12 @@ def _told(written: str, problem: str, shapes: Mapping[str, Any], example: tuple[
     """The model's own words and what was wrong with them, with a call that would do."""
     meant = [name for name in shapes if name in written or name in problem] or list(shapes)
     would_do = None
-    if example is not None and example[0] in shapes and (not meant or example[0] in (meant[0], *_names(problem, shapes))):
-        meant, would_do = [example[0]], json.dumps({"name": example[0], "arguments": example[1]})
+    if example is not None and example[0] in shapes:
+        meant, would_do = list(dict.fromkeys([*meant[:1], example[0]])), json.dumps({"name": example[0], "arguments": example[1]})
     expected = "\n".join(shape(name, shapes[name]["parameters"]) for name in meant[:3])
     as_json = would_do or (json.dumps({"name": meant[0], "arguments": {}})[:-2] + "...}}" if meant else "")
     text = f"Not done: {problem}.\nExpected:\n{expected}\nAnswer with the call alone, as JSON: {as_json}"
     return [_shown(written), UserMessage(content=text, source="conductor")]
-
-
-def _names(problem: str, shapes: Mapping[str, Any]) -> list[str]:
-    return [name for name in shapes if name in problem]
 
 
 def _shown(written: str) -> AssistantMessage:

@@ -152,6 +152,18 @@ def test_a_figure_that_is_on_no_record_ends_the_build_and_is_named(tmp_path: Pat
         compose(grander, {}, diagnosis, ledger)
 
 
+def test_a_run_is_not_left_without_its_report_by_such_a_figure(tmp_path: Path) -> None:
+    run = searched(tmp_path)
+    facts, ledger = read_facts(run.path), read_ledger(run.path)
+    diagnosis = diagnose(run, facts)
+    assert facts.holdout is not None
+    better = facts.model_copy(update={"holdout": facts.holdout.model_copy(update={"score": 0.98765})})
+    page = compose(better, {}, diagnosis, ledger, withhold=True)
+    assert "0.9877" not in page
+    assert "figures of this page are withheld" in page
+    assert "are withheld" not in compose(facts, {}, diagnosis, ledger, withhold=True)
+
+
 def test_the_same_run_gives_the_same_bytes_wherever_it_lies(run: RunDir, tmp_path: Path) -> None:
     first = write_report(run.path).read_bytes()
     copy = tmp_path / run.name

@@ -8,6 +8,7 @@ import pytest
 
 from team.casting import PLAYBOOK
 from team.events import FellBack, ObjectionAnswered, ObjectionRaised, StageEntered
+from team.guidance import Terms, invitation
 from team.log import read_events
 from team.models import make_client
 from team.objections import ObjectionFact, answered, overruled, raised, unanswered
@@ -59,7 +60,11 @@ def test_a_stage_does_not_end_while_one_is_open(state: State) -> None:
     assert outcome(state) is not None
     held = state.model_copy(update={"objections": [OPEN]})
     assert outcome(held) is None
-    assert "objection-1" in str(missing(held, "engineer"))
+    assert missing(held, "engineer") is None, "words are an answer"
+    asked = invitation(held, "engineer", Terms())
+    assert asked is not None
+    assert asked.words.startswith("objection-1 of the critic waits: One column tells it all.")
+    assert asked != invitation(held, "engineer", Terms(worked=True)), "calls that go well are an answer"
     for closed in (answered(OPEN, "engineer", ["train"], ""), overruled(OPEN, "nobody answered")):
         assert outcome(state.model_copy(update={"objections": [closed]})) == outcome(state)
 

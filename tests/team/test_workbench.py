@@ -358,3 +358,12 @@ async def test_steps_that_the_user_asked_for_are_used(tmp_path: Path) -> None:
         await sealed(r)
         r.enter(Stage.PREPARE)
         assert not (await call(r, "engineer", "prepare", steps=["scale=power"])).is_error
+
+
+async def test_findings_that_are_the_example_of_the_brief_are_none(tmp_path: Path) -> None:
+    async with rooming(tmp_path, "sklearn:iris", target="target") as r:
+        r.enter(Stage.TRAIN)
+        copied = "No single column comes near it, so nothing points to a leak."
+        refused = await call(r, "critic", "review", verdict="accept", findings=[copied])
+        assert "is the example of the instructions" in text(refused)
+        assert not r.room.state.reviews
