@@ -73,6 +73,8 @@ def compose(facts: RunFacts, images: dict[str, bytes], diagnosis: Diagnosis | No
     check(ledger, "the report", facts.sections.values())
     if diagnosis is not None:
         ledger = ledger.with_file(f"{diagnosis.source} (SHA-256 {diagnosis.sha256})", diagnosis.model_dump(mode="json"))
+    if facts.bought is not None:
+        ledger = ledger.with_file("worked out from candidate_scored events, paired over folds", facts.bought.model_dump(mode="json"))
     claims: list[str] = []
     page = _render(facts, images, diagnosis, claims)
     if withhold and (lost := ledger.withheld(claims)):
