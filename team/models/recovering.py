@@ -191,11 +191,17 @@ def _words(reply: CreateResult, written: str) -> str:
 
 
 def _said(words: str, messages: Sequence[LLMMessage]) -> str:
-    """The words, or that they are none: a small model answers with the example of its instructions, figures included."""
-    words = _unwrapped(words)
-    plain = " ".join(words.split()).strip("\"'`")
-    echoes = len(plain) >= LEAST_ECHO and any(plain in " ".join(m.content.split()) for m in messages if isinstance(m, SystemMessage))
-    return ECHOED if echoes else _sound(words)
+    """The words without what its instructions say just so, or that there are none: a small model answers with the example that it was
+    given, figures included."""
+    told = " ".join(" ".join(m.content.split()) for m in messages if isinstance(m, SystemMessage))
+    parts = [part for part in _sound(_unwrapped(words)).split("\n\n") if part.strip()]
+    own = [part for part in parts if not _echoes(part, told)]
+    return "\n\n".join(own).strip() or (ECHOED if parts else "")
+
+
+def _echoes(part: str, told: str) -> bool:
+    plain = " ".join(part.split()).strip("\"'`")
+    return (len(plain) >= LEAST_ECHO and plain in told) or plain.strip("()") == ECHOED.strip("()")
 
 
 def _as_calls(calls: Sequence[TextCall], before: str | list[FunctionCall], ids: str) -> list[FunctionCall]:

@@ -227,6 +227,7 @@ async def test_words_of_its_own_instructions_are_nothing_that_a_model_said(tmp_p
         (example,) = re.findall(r'and end: "([^"]+)"', roles()["engineer"].prompt)
         r.enter(Stage.OPTIMISE)
         assert await Scene(r, example).turn("engineer") == ECHOED
+        assert await Scene(r, f"{example}\n\nNothing is worth tuning.").turn("engineer") == "Nothing is worth tuning."
 
 
 async def test_words_in_the_form_of_a_briefing_are_words(tmp_path: Path) -> None:
