@@ -24,7 +24,8 @@ def write_summary(run: Path) -> Path:
     place = RunDir(run)
     place.reports.mkdir(exist_ok=True)
     path = place.reports / "summary.md"
-    write_atomic(path, render(read_facts(place.path), read_ledger(place.path)))
+    facts = read_facts(place.path)
+    write_atomic(path, render(facts, read_ledger(place.path, facts.events)))
     return path
 
 

@@ -54,7 +54,7 @@ def write_report(run: Path) -> Path:
     place = RunDir(run)
     facts = read_facts(place.path)
     images, diagnosis = read_images(place, facts.plots), diagnose(place, facts)
-    page = compose(facts, images, diagnosis, read_ledger(place.path), withhold=True)
+    page = compose(facts, images, diagnosis, read_ledger(place.path, facts.events), withhold=True)
     place.reports.mkdir(exist_ok=True)
     write_atomic(place.report, page)
     return place.report

@@ -123,14 +123,17 @@ class Ledger:
         return "\n\n".join(part for part in kept if part)
 
 
-def read_ledger(run: Path) -> Ledger:
+def read_ledger(run: Path, events: int | None = None) -> Ledger:
     """The ledger of the run directory `run`.
+
+    Args:
+        events: how many of the log's first ones count, so that a document of a run that goes on is held against what it was made of.
 
     Raises:
         MlteamError: when the event log is damaged, naming the line.
     """
     place = RunDir(run)
-    return ledger_of(list(read_events(place.events)), files_of(place))
+    return ledger_of(list(itertools.islice(read_events(place.events), events)), files_of(place))
 
 
 def files_of(place: RunDir) -> dict[str, Any]:

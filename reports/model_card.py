@@ -94,7 +94,8 @@ def write_card(run: Path) -> Path:
     place = RunDir(run)
     path = place.reports / "model_card.md"
     place.reports.mkdir(exist_ok=True)
-    write_atomic(path, render(read_facts(place.path), read_ledger(place.path)))
+    facts = read_facts(place.path)
+    write_atomic(path, render(facts, read_ledger(place.path, facts.events)))
     return path
 
 

@@ -41,7 +41,7 @@ def write_paper(run: Path) -> Paper:
     place = RunDir(run)
     facts = read_facts(place.path)
     folder = place.reports / "paper"
-    text, figures = compose(facts, read_ledger(place.path))
+    text, figures = compose(facts, read_ledger(place.path, facts.events))
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "figures").mkdir(parents=True)
     write_atomic(folder / "paper.tex", text)

@@ -159,7 +159,9 @@ class Session:
             if (await self.ask(question)).lower() not in YES:
                 self.tell("left as it is.")
                 return
-        kept = distinct([*(self.settings.constraint if self.settings else ()), *reading.constraints])
+        # What was said while the run went on stands in the run's own settings alone.
+        so_far = read_settings(self.run.settings).constraint if self.run else self.settings.constraint if self.settings else ()
+        kept = distinct([*so_far, *reading.constraints])
         await self.branch("acquire", {"constraint": [one.model_dump(mode="json") for one in kept]})
 
     def decide(self, approved: bool, why: str) -> bool:
