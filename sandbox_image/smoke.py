@@ -31,6 +31,8 @@ CUDA = re.compile("nvidia-|cuda-|triton")
 """What comes with torch where pip finds no CPU build of it."""
 OF_TORCH = {f"tools.families.{name}" for name in ("network", "mlp", "realmlp", "tabm")}
 """Modules that cannot be imported without torch."""
+OF_HTTP = "tools.serving.routes"
+"""What answers requests stays outside the sandbox, where the model that it asks is."""
 
 
 class Failed(Exception):
@@ -67,10 +69,11 @@ def imports() -> str:
 
 
 def tools() -> str:
-    """Every module of `tools` can be imported; those that need torch where torch is."""
+    """Every module of `tools` can be imported; those that need torch where torch is, and the one that needs a web framework not."""
     sys.path.insert(0, str(ROOT / "code"))
     package = importlib.import_module("tools")
     names = [m.name for m in pkgutil.walk_packages(package.__path__, "tools.") if has_torch() or m.name not in OF_TORCH]
+    names.remove(OF_HTTP)
     for name in names:
         importlib.import_module(name)
     return f"{len(names)} modules"
