@@ -26,6 +26,8 @@ TRAIN_SHARE = 0.55
 _BEFORE_EVALUATED = frozenset({"ensemble", "evaluate", "compare_models", "nested_score", "examine_structure"})
 _AFTER_EVALUATED = frozenset({"evaluate", "explain", "learning_curve", "examine_structure"})
 _BEFORE_TRAINED = frozenset({"train", "submit_candidate", "run_python"})
+_SEARCHES = frozenset({"train", "tune", "submit_candidate"})
+"""What is refused once the search is spent; a small model asks for it again and again."""
 _LOOKS = frozenset({"find_slices", "compare_models"})
 """The critic's, and the engineer's before it selects; while it searches they cost turns."""
 _ESTIMATORS = {
@@ -63,6 +65,8 @@ def offered(state: State, role: str, tools: frozenset[str]) -> frozenset[str]:
     Args:
         tools: what the role may call in the stage.
     """
+    if state.search_spent and state.stage in (Stage.TRAIN, Stage.OPTIMISE):
+        return tools - _SEARCHES - (_LOOKS | {"run_python"} if role == "engineer" else frozenset())
     match state.stage:
         case Stage.ACQUIRE:
             return tools & ({"seal_holdout"} if "fetch_data" in state.results else {"fetch_data"})

@@ -49,6 +49,14 @@ def test_families_are_trained_once_and_again_where_the_critic_sends_back() -> No
     assert "train" in offered(trained.model_copy(update={"visits": {Stage.TRAIN: 2}}), "engineer", tools)
 
 
+def test_once_the_search_is_spent_nothing_is_offered_that_it_refuses() -> None:
+    for stage in (Stage.TRAIN, Stage.OPTIMISE):
+        spent = at(stage, search_spent=True, results={"train": {}})
+        assert offered(spent, "engineer", roles()["engineer"].tools_in(stage)) == frozenset()
+    critics = roles()["critic"].tools_in(Stage.TRAIN)
+    assert offered(at(Stage.TRAIN, search_spent=True), "critic", critics) == critics
+
+
 def test_examples_can_be_called_as_they_are() -> None:
     states = [at(stage) for stage in Stage]
     states += [at(Stage.ACQUIRE, results={"fetch_data": {}}), at(Stage.RELEASE, refitted="b")]
