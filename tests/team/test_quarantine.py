@@ -361,6 +361,7 @@ async def test_a_cancelled_turn_ends_its_sandboxes(tmp_path: Path, moment: str) 
     # Looked at from outside: a fold that is fitting has made this file.
     mark = tmp_path / "fitting"
     code = cheat(begin=f"open({str(mark)!r}, 'w').close()\n        while True: pass")
+    others = set(psutil.Process().children(recursive=True))  # of tests before this one, such as workers of a process pool
 
     async with training(tmp_path, "unsafe-local") as r:
         reached = {
@@ -370,7 +371,7 @@ async def test_a_cancelled_turn_ends_its_sandboxes(tmp_path: Path, moment: str) 
         }
         await cancelled(r, reached[moment], code)
         assert nothing_is_left(r)
-        assert psutil.Process().children(recursive=True) == []
+        assert set(psutil.Process().children(recursive=True)) <= others
         if moment == "first fold":
             assert not (await submit(r, "mine", SHARES)).error, "the next call finds everything as it was"
 
