@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from reports import pages
 from reports.notebook import write_notebook
 from team.console import LiveView
 from team.roles import roles
@@ -83,12 +84,19 @@ async def terminal_is_still(scene: Scene, result: CellResult) -> Verdict:
 
 async def page_is_the_same(scene: Scene, result: CellResult) -> Verdict:
     hostile, harmless = await scene.twins()
-    page, other = (Page(twin.run.report.read_text(encoding="utf-8")) for twin in (hostile, harmless))
+    page, other = (Page(_without_its_script(twin.run.report.read_text(encoding="utf-8"))) for twin in (hostile, harmless))
     text = hostile.run.report.read_text(encoding="utf-8")
     if page.harm or set(page.shape) - set(other.shape) or ACTING.search(text):
         return got_through(f"{page.harm[:3]} {sorted(set(page.shape) - set(other.shape))[:3]}")
     assert "&lt;script&gt;" in text
     return held("the page has the tags of the harmless twin's and no others; names and cells are escaped")
+
+
+def _without_its_script(page: str) -> str:
+    """The page without the one script that is its own, letter by letter; any other, or a changed one, stays."""
+    own = f"<script>{pages.stylesheet('report.js')}</script>"
+    assert own in page
+    return page.replace(own, "", 1)
 
 
 async def notebook_is_the_same(scene: Scene, result: CellResult) -> Verdict:
