@@ -2,11 +2,13 @@
 
 A model of a billion parameters takes the first tool that it reads, copies the nearest example and goes on in the manner of what it was
 shown last. So it is offered what can be of use now, shown a call that would do when its own did not, and asked in so many words for
-what it is there for beyond the playbook: a model of its own. Nothing here decides: any tool of the role and stage can be called.
+what it is there for beyond the playbook: a model of its own. What is not offered now cannot be called until the stage stands elsewhere;
+the playbook is offered all tools of its role and stage.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -81,7 +83,7 @@ def offered(state: State, role: str, tools: frozenset[str]) -> frozenset[str]:
         case Stage.SELECT if role == "critic" and state.review() is not None:
             return tools & {"score_holdout"}
         case Stage.RELEASE:
-            return tools - ({"finish"} if state.refitted else {"package_model", "track_run"})
+            return tools - ({"finish"} if state.refitted else {"export_model", "package_model", "track_run"})
     return tools
 
 
@@ -113,7 +115,8 @@ def example(state: State, role: str, terms: Terms) -> tuple[str, dict[str, Any]]
 
 
 def invitation(state: State, role: str, terms: Terms) -> Invitation | None:
-    """What else a role is asked for that has done what its stage needs: a model of its own, or a second look at what it chose."""
+    """What else a role is asked for that has done what its stage needs: an answer to the critic, a model of its own, or a second look at
+    what it chose."""
     if role != "critic" and not terms.worked and (waiting := unanswered(state.objections)):
         one = waiting[0]
         found = " ".join(one.findings)[:OBJECTION_CHARS]
@@ -176,8 +179,6 @@ def own_share(state: State, tool: str) -> float:
 
 def call_text(name: str, arguments: Mapping[str, Any]) -> str:
     """A call as a model may write it."""
-    import json
-
     return json.dumps({"name": name, "arguments": dict(arguments)}, ensure_ascii=False)
 
 

@@ -34,7 +34,7 @@ def handed_in(text: str, offers: Sequence[Offer]) -> TextCall | None:
         return None
     code = modules[0]
     arguments = {"name": f"own-{hashlib.sha256(code.encode('utf-8', 'replace')).hexdigest()[:DIGITS]}", "code": code}
-    words = [part.strip() for part in _SENTENCE.split(_FENCE.sub(" ", text)) if part.strip()]
+    words = [part.strip() for part in _SENTENCE.split(_FENCE.sub(" ", text)) if any(map(str.isalpha, part))]
     if words:
         arguments["idea"] = words[0][:IDEA_CHARS]
     return TextCall(TOOL, arguments, "fenced module")

@@ -26,7 +26,7 @@ from autogen_core.models import (
 )
 
 from team.errors import EmptyReply, ReplyCut
-from team.guidance import Invitation
+from team.guidance import Invitation, call_text
 from team.models.delegating import DelegatingClient
 from team.models.lenient import Unreadable, read_value
 from team.models.modules import handed_in
@@ -270,7 +270,7 @@ def _told(written: str, problem: str, shapes: Mapping[str, Any], example: tuple[
     meant = [name for name in shapes if name in written or name in problem] or list(shapes)
     would_do = None
     if example is not None and example[0] in shapes:
-        meant, would_do = list(dict.fromkeys([*meant[:1], example[0]])), json.dumps({"name": example[0], "arguments": example[1]})
+        meant, would_do = list(dict.fromkeys([*meant[:1], example[0]])), call_text(*example)
     expected = "\n".join(shape(name, shapes[name]["parameters"]) for name in meant[:3])
     as_json = would_do or (json.dumps({"name": meant[0], "arguments": {}})[:-2] + "...}}" if meant else "")
     text = f"Not done: {problem}.\nExpected:\n{expected}\nAnswer with the call alone, as JSON: {as_json}"

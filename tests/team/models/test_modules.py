@@ -46,5 +46,11 @@ def test_anything_else_is_none(reply: str) -> None:
     assert handed_in(reply, OFFERS) is None
 
 
+def test_a_stray_fence_is_no_idea() -> None:
+    call = handed_in(f"```python\n{MODULE}```\n```", OFFERS)
+    assert call is not None
+    assert "idea" not in call.arguments
+
+
 def test_nothing_is_handed_in_that_was_not_offered() -> None:
     assert handed_in(f"```python\n{MODULE}```", OFFERS[1:]) is None
