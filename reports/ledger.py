@@ -43,8 +43,6 @@ WORDS = (MessageSpoken, ToolCalled, TurnStarted, Reviewed, ObjectionRaised, Obje
 """Events that repeat what a role said, or measure nothing."""
 WORD_TOOLS = ("record_plan", "review", "write_section", "build_report")
 WORD_KEYS = frozenset({"idea", "lesson", "why", "approach", "findings", "kind", "seq", "at", "call", "turn", "sha256", "code"})
-UNDERSTANDING = "understanding"
-"""Of a profile: its reasons are sentences of a tool about what it counted, where other reasons are a role's words."""
 BOUND_KEYS = {"fold_scores": "fold"}
 """Lists whose numbers back a sentence only where it speaks of them."""
 COUNTED_BY = ("kind", "family", "stage")
@@ -180,7 +178,7 @@ def _numbers(value: Any, source: str, subject: str = "", depth: int = 0) -> Iter
     elif isinstance(value, dict):
         subject = str(value["column"]) if isinstance(value.get("column"), str) else subject
         for key, inner in value.items():
-            if key not in WORD_KEYS or (key == "why" and UNDERSTANDING in source):
+            if key not in WORD_KEYS:
                 yield from _numbers(inner, f"{source}{'' if source.endswith(' ') else '.'}{key}", BOUND_KEYS.get(key, subject), depth + 1)
     elif isinstance(value, list):
         yield Backing(float(len(value)), f"{source} (count)")
