@@ -44,6 +44,10 @@ LEFT_OUT = ("predict_rows", "predict_fold", "submit_candidate")
 CANDIDATE_FILES = ("candidate.json", "oof.parquet", "uncalibrated.parquet", CODE_FILE)
 MOST_FILE_BYTES, MOST_RECORD_BYTES = 1 << 30, 1 << 20
 LEAST_S = 120.0
+SOURCE = "source"
+"""Folder of the vault in which the source lies as it was fetched."""
+MOST_NAMED = 3
+"""Sums that are told of a source of many files."""
 _TIME = re.compile(r"\btime_s=(\d+(?:\.\d+)?)")
 Verdict = Literal["agrees", "differs", "missing", "taken over"]
 
@@ -160,19 +164,26 @@ def _checked_data(run: RunDir) -> str:
         UsageError: when it is not the one that the run read.
     """
     try:
-        manifest = json.loads(run.manifest.read_text(encoding="utf-8"))
-        path, digest = run.vault / Path(str(manifest["file"])).name, hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        files = json.loads(run.manifest.read_text(encoding="utf-8"))["files"]
+        read = {one["name"]: one["sha256"] for one in files}
     except (OSError, ValueError, KeyError, TypeError):
-        return "not checked: the vault has no source file that the manifest names"
-    if digest.hexdigest() != manifest["sha256"]:
-        raise UsageError(
-            f"{path} has SHA-256 {digest.hexdigest()}, and the run read {manifest['sha256']}: it is not its data any more."
-            " Bring the file back, or start a new run: mlteam run SOURCE"
-        )
-    return f"the one that the run read (SHA-256 {manifest['sha256']})"
+        return "not checked: the manifest is damaged, or of a run that named no files"
+    for name, wanted in read.items():
+        path = run.vault / SOURCE / name
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            return f"not checked: {path} cannot be read ({error.strerror})"
+        if found != wanted:
+            raise UsageError(
+                f"{path} has SHA-256 {found}, and the run read {wanted}: it is not its data any more."
+                " Bring the file back, or start a new run: mlteam run SOURCE"
+            )
+    if not read:
+        return "not checked: the source is none of files"
+    shown = ", ".join([*list(read.values())[:MOST_NAMED], *(["…"] if len(read) > MOST_NAMED else [])])
+    return f"what the run read ({len(read)} {'file' if len(read) == 1 else 'files'}, SHA-256 {shown})"
 
 
 def _view(run: RunDir, path: Path) -> RunDir:

@@ -43,8 +43,10 @@ def recorded(out: Path, *, change: str = "") -> RunDir:
         write_predictions(path, fixed, 40 + 10 * signal, np.arange(len(signal)) % fixed.folds)
         (w.run.data / "contract.json").write_text(fixed.model_dump_json())
         write_predictions(w.run.vault / "scored.parquet", fixed, np.arange(fixed.rows_holdout) + 0.5)
-        (w.run.vault / "source.csv").write_text("Mass,Weight\n")
-        manifest = json.loads(w.run.manifest.read_text()) | {"file": "source.csv", "sha256": hashlib.sha256(b"Mass,Weight\n").hexdigest()}
+        (w.run.vault / "source").mkdir()
+        (w.run.vault / "source" / "rows.csv").write_text("Mass,Weight\n")
+        named = {"name": "rows.csv", "bytes": 12, "sha256": hashlib.sha256(b"Mass,Weight\n").hexdigest()}
+        manifest = json.loads(w.run.manifest.read_text()) | {"files": [named]}
         w.run.manifest.write_text(json.dumps(manifest))
         w.turn("engineer", "train")
         score = OutOfFold(w.run, Rows(w.run)).score(path)
@@ -75,7 +77,7 @@ def test_what_the_record_does_again_agrees_and_nothing_of_the_run_is_touched(tmp
     assert found.predictions == "lightgbm-1 predicts the sealed rows as it did, so its score of 1 stands"
     assert found.agrees
     check(found)
-    assert "the one that the run read" in told(found)
+    assert "what the run read (1 file, SHA-256 " in told(found)
     assert files(run) == before
 
 
@@ -91,7 +93,7 @@ def test_what_comes_out_otherwise_is_named(tmp_path: Path) -> None:
 
 def test_data_that_is_not_the_runs_ends_it_before_anything_is_executed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = recorded(tmp_path)
-    (run.vault / "source.csv").write_text("Mass,Weight\n1,2\n")
+    (run.vault / "source" / "rows.csv").write_text("Mass,Weight\n1,2\n")
     with pytest.raises(SystemExit) as ended:
         main(["replay", str(run.path), "--sandbox", "unsafe-local"])
     assert ended.value.code == 2
