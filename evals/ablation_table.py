@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evals.resampling import Resampling
 from evals.results import Result
 
 RESAMPLES = 4000
-LEVEL = 0.95
 LEAST_ERROR = 1e-9
 
 
@@ -54,7 +54,7 @@ def worth(part: str, instead: str, pairs: Sequence[tuple[Result, Result]], direc
     for a, b in scored:
         ratios.setdefault(a.table, []).append(float(np.log(_error(b, directions) / _error(a, directions))))
     logs = [value for values in ratios.values() for value in values]
-    low, high = _interval(list(ratios.values())) if len(logs) > 1 else (None, None)
+    between = Resampling([len(values) for values in ratios.values()], RESAMPLES).interval(list(ratios.values()))
     walls = [b.wall_s - a.wall_s for a, b in scored if a.wall_s is not None and b.wall_s is not None]
     return Worth(
         part,
@@ -63,8 +63,8 @@ def worth(part: str, instead: str, pairs: Sequence[tuple[Result, Result]], direc
         pairs=len(scored),
         failed=len(pairs) - len(scored),
         change=_relative(float(np.mean([np.mean(values) for values in ratios.values()]))) if ratios else None,
-        low=low,
-        high=high,
+        low=_relative(between[0]) if between else None,
+        high=_relative(between[1]) if between else None,
         worse=sum(value > 0 for value in logs),
         better=sum(value < 0 for value in logs),
         seconds=float(np.mean(walls)) if walls else None,
@@ -79,17 +79,6 @@ def _error(result: Result, directions: Mapping[str, str]) -> float:
 
 def _relative(log: float) -> float:
     return float(np.expm1(log))
-
-
-def _interval(ratios: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Percentile bootstrap of the mean over tables: tables are drawn, then seeds within them."""
-    rng = np.random.default_rng(0)
-    means = [
-        np.mean([np.mean(rng.choice(ratios[place], len(ratios[place]))) for place in rng.integers(len(ratios), size=len(ratios))])
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return _relative(float(low)), _relative(float(high))
 
 
 def table(found: Sequence[Worth]) -> str:

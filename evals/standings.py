@@ -1,0 +1,362 @@
+"""From attempts to what they say: scores, ranks, who beats whom, and what a score costs, each with its uncertainty.
+
+A standing is that of one suite under one budget. Systems are compared on what all of them attempted: on tasks, and within those on seeds
+and folds, that every system has an attempt on. An attempt that did not end well has no score and shares the last rank of its seed and fold;
+on tasks that are about the outcome, such as a clear refusal, an attempt is worth 1 where that is right and 0 elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from evals.attempts import Attempt
+from evals.blocks import DUMMY, Array, TaskBlocks, counted, well
+from evals.intervals import mean_of, standard_error
+from evals.ranking import cliques, critical_difference, friedman, pairs, same
+from evals.resampling import Resampling
+
+SCHEMA_VERSION = 1
+FEW = 5
+"""Below so many tasks a test over tasks can hardly tell anything."""
+RIGHT = "right outcome"
+"""The metric of tasks that are about the outcome."""
+
+
+class Figure(BaseModel):
+    """Base of what a standing is made of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Spread(Figure):
+    """A mean, and the 95 % interval around it where there is one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Cost(Figure):
+    """Means over attempts, failed ones too; None where an attempt's is not known."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    """Of the attempt that took most."""
+    tokens: float | None
+    dollars: float | None
+
+
+class Cell(Figure):
+    """One system on one task."""
+
+    task: str
+    system: str
+    attempts: int
+    failed: int
+    """Attempts without a score that counts."""
+    score: Spread | None
+    """In the metric's own direction, over the attempts that did not fail; None where all did."""
+    rank: float | None
+    """Mean over the seeds and folds that all systems share; None where they share none."""
+    normalised: Spread | None
+    """0 as good as the dummy, 1 as good as the best system; failed attempts count 0."""
+    cost: Cost
+
+
+class TaskLine(Figure):
+    """A task, with its systems from the best to the worst."""
+
+    name: str
+    metric: str
+    direction: str
+    rows_train: int
+    rows_test: int
+    cells: tuple[Cell, ...]
+    shared: bool
+    """Whether ranks are taken over it."""
+
+
+class Place(Figure):
+    """One system over all tasks."""
+
+    system: str
+    rank: Spread | None
+    normalised: Spread | None
+    best: int
+    """Tasks on which no other has a better rank."""
+    attempts: int
+    failed: int
+    right: int | None
+    """Attempts whose outcome is the one that the task expects; None where no task expects one."""
+    cost: Cost
+
+
+class Duel(Figure):
+    """Two systems on the seeds and folds of shared tasks."""
+
+    first: str
+    second: str
+    wins: int
+    """Attempts in which the first has the better score, or the second failed alone."""
+    ties: int
+    losses: int
+    share: Spread
+    """Of wins, ties half, each task counting alike; the interval is over tasks and, within them, seeds and folds."""
+    apart: bool | None
+    """Whether Nemenyi's test tells the two apart; None where it was not made."""
+
+
+class RankTest(Figure):
+    """Friedman's test over tasks and Nemenyi's critical difference."""
+
+    tasks: int
+    chi2: float
+    f: float | None
+    """None where it is infinite: all tasks rank the systems alike."""
+    p: float
+    critical_difference: float
+    groups: tuple[tuple[str, ...], ...]
+    """Systems that are not told apart, the best first."""
+
+
+class Standing(Figure):
+    """All that the attempts of one suite under one budget say. Keys are stable under one `schema_version`."""
+
+    schema_version: int = SCHEMA_VERSION
+    suite: str
+    budget_s: float
+    attempts: int
+    failed: int
+    seeds: int
+    finished: str
+    """When the last attempt ended."""
+    tasks: tuple[TaskLine, ...]
+    places: tuple[Place, ...]
+    """The best average rank first."""
+    duels: tuple[Duel, ...]
+    test: RankTest | None
+    notes: tuple[str, ...]
+    """What limits the comparison."""
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        return tuple(place.system for place in self.places)
+
+
+def standings(attempts: Iterable[Attempt]) -> list[Standing]:
+    """One standing for each suite and budget, in the order of their names and seconds; none where there are no attempts."""
+    groups: dict[tuple[str, float], list[Attempt]] = {}
+    for attempt in attempts:
+        groups.setdefault((attempt.suite, attempt.budget_s), []).append(attempt)
+    return [_standing(*key, groups[key]) for key in sorted(groups)]
+
+
+def _standing(suite: str, budget_s: float, attempts: Sequence[Attempt]) -> Standing:
+    systems = sorted({attempt.system for attempt in attempts})
+    names = sorted({attempt.task for attempt in attempts})
+    tasks = [TaskBlocks(name, [a for a in attempts if a.task == name], systems) for name in names]
+    shared = [task for task in tasks if task.shared]
+    by_block = [task.ranks() for task in shared]
+    average = np.array([found.mean(axis=0) for found in by_block]).reshape(len(shared), len(systems))
+    normalised = {task.name: task.normalised() for task in shared}
+    resampling = Resampling([len(task.shared) for task in shared])
+    test = _test(systems, average)
+    places = [_place(k, system, attempts, by_block, average, normalised, resampling) for k, system in enumerate(systems)]
+    places.sort(key=lambda place: (place.rank is None, place.rank.value if place.rank else 0.0, place.failed, place.system))
+    return Standing(
+        suite=suite,
+        budget_s=budget_s,
+        attempts=len(attempts),
+        failed=sum(not well(attempt) for attempt in attempts),
+        seeds=len({attempt.seed for attempt in attempts}),
+        finished=max(attempt.finished for attempt in attempts),
+        tasks=tuple(_line(task, normalised.get(task.name)) for task in tasks),
+        places=tuple(places),
+        duels=tuple(_duels([place.system for place in places], shared, resampling, test)),
+        test=test,
+        notes=tuple(_notes(systems, tasks, shared, test)),
+    )
+
+
+def _place(
+    k: int,
+    system: str,
+    attempts: Sequence[Attempt],
+    by_block: Sequence[Array],
+    average: Array,
+    normalised: dict[str, dict[str, list[float]] | None],
+    resampling: Resampling,
+) -> Place:
+    mine = [attempt for attempt in attempts if attempt.system == system]
+    expected = [attempt.right for attempt in mine if attempt.right is not None]
+    scaled = [by_system[system] for by_system in normalised.values() if by_system]
+    return Place(
+        system=system,
+        rank=_spread([list(found[:, k]) for found in by_block], resampling) if len(average) else None,
+        normalised=_spread(scaled, resampling if len(scaled) == len(by_block) else Resampling([len(one) for one in scaled])),
+        best=int((average[:, k] <= average.min(axis=1) + 1e-9).sum()) if len(average) else 0,
+        attempts=len(mine),
+        failed=sum(not well(attempt) for attempt in mine),
+        right=sum(expected) if expected else None,
+        cost=_cost(mine),
+    )
+
+
+def _line(task: TaskBlocks, normalised: dict[str, list[float]] | None) -> TaskLine:
+    average = task.ranks().mean(axis=0) if task.shared else None
+    cells = []
+    for k, system in enumerate(task.systems):
+        mine = [attempt for attempt in task.attempts if attempt.system == system]
+        if not mine:
+            continue
+        scaled = normalised[system] if normalised else None
+        cells.append(
+            Cell(
+                task=task.name,
+                system=system,
+                attempts=len(mine),
+                failed=sum(not well(attempt) for attempt in mine),
+                score=_score(task, mine),
+                rank=None if average is None else float(average[k]),
+                normalised=None if scaled is None else _spread([scaled], Resampling([len(scaled)])),
+                cost=_cost(mine),
+            )
+        )
+    metric, direction = (RIGHT, "max") if task.outcomes else task.metrics[0]
+    cells.sort(key=lambda cell: (cell.rank is None, cell.rank or 0.0, _worst_last(cell, direction), cell.system))
+    return TaskLine(
+        name=task.name,
+        metric=metric if task.outcomes or len(task.metrics) == 1 else ", ".join(name for name, _ in task.metrics),
+        direction=direction,
+        rows_train=max(attempt.rows_train for attempt in task.attempts),
+        rows_test=max(attempt.rows_test for attempt in task.attempts),
+        cells=tuple(cells),
+        shared=bool(task.shared),
+    )
+
+
+def _worst_last(cell: Cell, direction: str) -> float:
+    if cell.score is None:
+        return math.inf
+    return cell.score.value if direction == "min" else -cell.score.value
+
+
+def _score(task: TaskBlocks, mine: Sequence[Attempt]) -> Spread | None:
+    if task.outcomes:
+        return Spread(value=float(np.mean([attempt.right is True for attempt in mine])))
+    there = [(attempt, score) for attempt in mine if (score := counted(attempt)) is not None]
+    if not there or len(task.metrics) > 1:
+        return None
+    errors = [standard_error(attempt.low, attempt.high) for attempt, _ in there]
+    folds = {attempt.fold for attempt, _ in there}
+    found = mean_of([score for _, score in there], errors, rows_differ=len(folds) > 1)
+    if len(there) == 1:  # its own interval, which need not lie even around it
+        return Spread(value=found.value, low=there[0][0].low, high=there[0][0].high)
+    low, high = found.bounds() or (None, None)
+    return Spread(value=found.value, low=low, high=high)
+
+
+def _spread(values: Sequence[Sequence[float]], resampling: Resampling) -> Spread | None:
+    if not values:
+        return None
+    low, high = resampling.interval(values) or (None, None)
+    return Spread(value=float(np.mean([np.mean(mine) for mine in values])), low=low, high=high)
+
+
+def _cost(attempts: Sequence[Attempt]) -> Cost:
+    tokens = [None if a.tokens_in is None or a.tokens_out is None else float(a.tokens_in + a.tokens_out) for a in attempts]
+    return Cost(
+        wall_s=float(np.mean([attempt.wall_s for attempt in attempts])),
+        cpu_s=float(np.mean([attempt.cpu_s for attempt in attempts])),
+        peak_mb=max(attempt.peak_mb for attempt in attempts),
+        tokens=_all_known(tokens),
+        dollars=_all_known([attempt.dollars for attempt in attempts]),
+    )
+
+
+def _all_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
+
+
+def _test(systems: Sequence[str], average: Array) -> RankTest | None:
+    """Over tasks and systems, two of each at least."""
+    if min(average.shape) < 2:
+        return None
+    found = friedman(average)
+    order = sorted(range(len(systems)), key=lambda k: (average[:, k].mean(), systems[k]))
+    difference = critical_difference(len(systems), len(average))
+    groups = cliques([float(average[:, k].mean()) for k in order], difference)
+    return RankTest(
+        tasks=len(average),
+        chi2=found.chi2,
+        f=found.f if math.isfinite(found.f) else None,
+        p=found.p,
+        critical_difference=difference,
+        groups=tuple(tuple(systems[order[at]] for at in range(first, last + 1)) for first, last in groups),
+    )
+
+
+def _duels(systems: Sequence[str], shared: Sequence[TaskBlocks], resampling: Resampling, test: RankTest | None) -> Iterable[Duel]:
+    if not shared:
+        return
+    for i, j in pairs(len(systems)):
+        results = [[_duel(*both) for both in zip(t.worths(systems[i]), t.worths(systems[j]), strict=True)] for t in shared]
+        counts = Counter(result for task in results for result in task)
+        share = _spread(results, resampling)
+        assert share is not None
+        together = test is not None and any({systems[i], systems[j]} <= {*group} for group in test.groups)
+        yield Duel(
+            first=systems[i],
+            second=systems[j],
+            wins=counts[1.0],
+            ties=counts[0.5],
+            losses=counts[0.0],
+            share=share,
+            apart=None if test is None else not together,
+        )
+
+
+def _duel(first: float | None, second: float | None) -> float:
+    """1 where the first wins, 0 where the second does, else a half."""
+    if first is None or second is None:
+        return 0.5 if first is second else float(second is None)
+    return 0.5 if same(first, second) else float(first > second)
+
+
+def _notes(systems: Sequence[str], tasks: Sequence[TaskBlocks], shared: Sequence[TaskBlocks], test: RankTest | None) -> Iterable[str]:
+    if len(systems) == 1:
+        yield f"There is one system only, {systems[0]}: nothing to rank it against."
+    mixed = [task.name for task in tasks if not task.outcomes and len(task.metrics) > 1]
+    if mixed:
+        yield f"Left out of ranks, as attempts were scored by different metrics: {_listed(mixed)}."
+    lacking = [task for task in tasks if not task.shared and task.name not in mixed]
+    if lacking:
+        missing = Counter(s for task in lacking for s in systems if all(s not in block.by_system for block in task.blocks))
+        whose = f" (most are missing of {missing.most_common(1)[0][0]})" if missing else ""
+        yield f"Left out of ranks, as not every system has an attempt with the same seed: {_listed([t.name for t in lacking])}{whose}."
+    fewer = [task.name for task in shared if len(task.shared) < len(task.blocks)]
+    if fewer:
+        yield f"Ranks are taken over the seeds and folds that all systems have, which are not all there are: {_listed(fewer)}."
+    flat = [task.name for task in shared if task.normalised() is None]
+    if flat and len(systems) > 1:
+        yield f"No normalised score, as no system is better than the {DUMMY if DUMMY in systems else 'worst'}: {_listed(flat)}."
+    if shared and DUMMY not in systems and len(systems) > 1:
+        yield f"There is no system {DUMMY!r}: the 0 of normalised scores is the worst system of each task."
+    if len(systems) > 1 and len(shared) == 1:
+        yield "There is one task only: ranks are not tested, and intervals are over its seeds and folds alone."
+    elif test is not None and test.critical_difference >= len(systems) - 1:
+        yield f"With {test.tasks} tasks Nemenyi's test can tell no two of {len(systems)} systems apart, whatever their ranks."
+    elif test is not None and test.tasks < FEW:
+        yield f"With {test.tasks} tasks the tests of ranks are rough; {FEW} at least are usual."
+
+
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
