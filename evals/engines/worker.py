@@ -1,0 +1,129 @@
+"""A worker: a process that does one job after another, and is started again when a job takes it along."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import cloudpickle
+
+from evals.engines import Job, Result, WorkerLost
+
+PROGRAM = Path(__file__).with_name("inside.py")
+MOST_DEATHS = 3
+"""So often a job may take its process along; then it is given up."""
+
+
+class Worker:
+    """One process, started when there is something to do. It has a process group of its own, which ends as a whole.
+
+    The process is no child of a `multiprocessing` pool: whoever holds it may be a daemonic one, which could have none.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+        self._changing = threading.Lock()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def do(self, function: Callable[[Job], Result], job: Job) -> Result:
+        """What `function` makes of a job.
+
+        Raises:
+            WorkerLost: the process died `MOST_DEATHS` times, or the worker was closed meanwhile.
+            Exception: what the function raised, with the traceback as a note; a RuntimeError in place of one that cannot be pickled.
+        """
+        asked = cloudpickle.dumps((function, job))
+        ends = []
+        for _ in range(MOST_DEATHS):
+            process = self._started()
+            answer = _ask(process, asked)
+            if answer is not None:
+                well, told = pickle.loads(answer)
+                if well:
+                    return told
+                raise told
+            ends.append(self._buried(process))
+        raise WorkerLost(f"its process died {MOST_DEATHS} times, and every time the job was begun again: {', '.join(ends)}")
+
+    def close(self) -> None:
+        """End the process and what it started, from whichever thread; a job that it does ends in `WorkerLost`."""
+        with self._changing:
+            self._closed = True
+            process, self._process = self._process, None
+        if process is not None:
+            _end(process)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        with self._changing:
+            if self._closed:
+                raise WorkerLost("the worker was closed before the job was done")
+            if self._process is None:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", str(PROGRAM)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    start_new_session=True,  # Ctrl-C in the terminal reaches the caller alone, which then ends this
+                )
+                with contextlib.suppress(OSError):  # it may have died already
+                    _put(self._process.stdin, [str(Path(entry).absolute()) for entry in sys.path])
+            return self._process
+
+    def _buried(self, process: subprocess.Popen[bytes]) -> str:
+        """How a process ended; nothing of it is left."""
+        with self._changing:
+            if self._process is process:
+                self._process = None
+        code = _end(process, at_once=False)
+        if code >= 0:
+            return f"it ended with exit code {code}"
+        name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
+        return f"killed by {name}"
+
+
+def _ask(process: subprocess.Popen[bytes], asked: bytes) -> bytes | None:
+    """The answer of a process; None when it is gone."""
+    assert process.stdout is not None
+    try:
+        _put(process.stdin, asked)
+        answer: bytes = pickle.load(process.stdout)
+    except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+        return None
+    return answer
+
+
+def _put(pipe: IO[bytes] | None, value: Any) -> None:
+    assert pipe is not None
+    pickle.dump(value, pipe)
+    pipe.flush()
+
+
+def _end(process: subprocess.Popen[bytes], at_once: bool = True) -> int:
+    """End a process and its group, and give its exit code. It is waited for last: until then nobody else can have its number."""
+    if at_once or not hasattr(os, "killpg"):
+        process.kill()
+    elif hasattr(os, "waitid"):
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    code = process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError, ValueError):
+            if pipe is not None:
+                pipe.close()
+    return code
