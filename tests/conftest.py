@@ -41,6 +41,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for kind in ("docker", "bubblewrap", "latex"):
         if item.get_closest_marker(kind) is not None and (reason := _obstacle(kind)):
             pytest.fail(reason) if IN_CI else pytest.skip(reason)
+    if item.get_closest_marker("hosts") is not None:
+        from tests.evals.engines.hosts import obstacle
+
+        if reason := obstacle():
+            pytest.skip(reason)
     if item.get_closest_marker("postgres") is not None and not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         reason = "PostgreSQL is not installed: apt-get install postgresql"
         pytest.fail(reason) if IN_CI else pytest.skip(reason)

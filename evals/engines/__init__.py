@@ -1,4 +1,4 @@
-"""Where independent jobs are done: in processes of this machine.
+"""Where independent jobs are done: in processes of this machine, or on the workers of a Dask scheduler.
 
 Attempts of `mlteam eval`, trials of a search and fits of folds are all the same to an engine: a function that can be imported wherever
 it runs, and one picklable argument.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from team.errors import UsageError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-SPECS = "local"
+SPECS = "local, or dask://HOST:PORT of a Dask scheduler"
 """What `make_engine` takes, for help texts and messages."""
 
 
@@ -50,11 +51,12 @@ def make_engine(spec: str, jobs: int | None = None) -> Engine:
     """The engine that `spec` names.
 
     Args:
-        spec: `local`.
-        jobs: how many jobs are done at a time; one where it is left out.
+        spec: `local`, or `dask://HOST:PORT`.
+        jobs: how many jobs are done at a time; left out, one here, and on a scheduler as many as its workers have threads.
 
     Raises:
         UsageError: the spec is none, or `jobs` is below 1.
+        PrerequisiteMissing: Dask is not installed here, no scheduler answers, or it is not one for this version of mlteam.
     """
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs {jobs}: expected 1 or more")
@@ -62,4 +64,13 @@ def make_engine(spec: str, jobs: int | None = None) -> Engine:
         from evals.engines.local import LocalEngine
 
         return LocalEngine(jobs or 1)
-    raise UsageError(f"--engine {spec!r}: expected {SPECS}")
+    address = urlsplit(spec)
+    try:
+        whole = address.scheme == "dask" and bool(address.hostname) and address.port is not None and address.path in ("", "/")
+    except ValueError:  # a port that is no number
+        whole = False
+    if not whole:
+        raise UsageError(f"--engine {spec!r}: expected {SPECS}, such as dask://10.0.0.5:8786")
+    from evals.engines.dask import DaskEngine
+
+    return DaskEngine(address.netloc, jobs)

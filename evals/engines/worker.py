@@ -47,18 +47,26 @@ class Worker:
             WorkerLost: the process died `MOST_DEATHS` times, or the worker was closed meanwhile.
             Exception: what the function raised, with the traceback as a note; a RuntimeError in place of one that cannot be pickled.
         """
-        asked = cloudpickle.dumps((function, job))
+        return read(self.ask(cloudpickle.dumps((function, job))))
+
+    def ask(self, asked: bytes) -> bytes:
+        """The answer, for `read`, to a pickle of a function and its job.
+
+        Raises:
+            WorkerLost: as of `do`.
+        """
         ends = []
         for _ in range(MOST_DEATHS):
             process = self._started()
-            answer = _ask(process, asked)
+            answer = _answer(process, asked)
             if answer is not None:
-                well, told = pickle.loads(answer)
-                if well:
-                    return told
-                raise told
+                return answer
             ends.append(self._buried(process))
         raise WorkerLost(f"its process died {MOST_DEATHS} times, and every time the job was begun again: {', '.join(ends)}")
+
+    @property
+    def is_open(self) -> bool:
+        return not self._closed
 
     def close(self) -> None:
         """End the process and what it started, from whichever thread; a job that it does ends in `WorkerLost`."""
@@ -95,7 +103,19 @@ class Worker:
         return f"killed by {name}"
 
 
-def _ask(process: subprocess.Popen[bytes], asked: bytes) -> bytes | None:
+def read(answer: bytes) -> Any:
+    """A job's result, of the answer that a process gave.
+
+    Raises:
+        Exception: what the job raised.
+    """
+    well, told = pickle.loads(answer)
+    if well:
+        return told
+    raise told
+
+
+def _answer(process: subprocess.Popen[bytes], asked: bytes) -> bytes | None:
     """The answer of a process; None when it is gone."""
     assert process.stdout is not None
     try:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from team.errors import BudgetExceeded
+from tests.evals.engines.waiting import wait_for
 
 
 def double(number: int) -> int:
@@ -49,3 +50,11 @@ def sleep_with_a_child(note: Path) -> None:
     note.with_suffix(".tmp").write_text(f"{os.getpid()} {child.pid}")
     note.with_suffix(".tmp").replace(note)
     signal.pause()
+
+
+def hold(at: tuple[Path, int]) -> int:
+    """Leave a mark of where this was begun, and wait until a file lets it go on."""
+    folder, number = at
+    (folder / f"begun-{number}-{os.environ.get('PLACE', '')}-{os.getpid()}").touch()
+    wait_for((folder / f"go-{number}").exists, f"job {number} may go on")
+    return 10 * number

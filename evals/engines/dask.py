@@ -1,0 +1,214 @@
+"""The engine of many machines: jobs go to the workers of a Dask scheduler, each into a process of its own there.
+
+Dask carries jobs to whoever is there and begins them again where a worker died or was cut off (Rocklin 2015; `dask.distributed`). What
+it does not know is done here: a job's result is taken once, whoever else may still be at it; a client that was away asks for its jobs
+again; and a job that nobody waits for any more is ended where it runs, with all that it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from typing import Any
+
+import cloudpickle
+
+import team
+from evals.engines import Job, Result, WorkerLost
+from evals.engines.worker import Worker, read
+from team.errors import MlteamError, PrerequisiteMissing
+
+INSTALL = "pip install 'mlteam[dask]'"
+MOST_LOSSES = 3
+"""So often a job may be lost with the connection to the scheduler."""
+LOOK_S = 2.0
+"""How often a wait looks whether there is anything left to wait for."""
+
+
+class DaskEngine:
+    """Jobs on the workers of a scheduler. Their environment is that of the workers: variables, folders, programs, the version of mlteam.
+
+    Args:
+        address: HOST:PORT of the scheduler. Where Dask's own settings name certificates (`distributed.comm.tls`), it is spoken to by TLS.
+        jobs_at_once: how many jobs are on their way at a time; left out, one for each thread of a worker that is there.
+        patience_s: seconds to wait for a scheduler that does not answer, and for the first worker.
+
+    Raises:
+        PrerequisiteMissing: Dask is not installed here, no scheduler answers, or a worker differs in its Python or its mlteam.
+    """
+
+    def __init__(self, address: str, jobs_at_once: int | None = None, *, patience_s: float = 60.0) -> None:
+        try:
+            import dask
+            import distributed
+        except ImportError:
+            raise PrerequisiteMissing(f"--engine dask://{address}: Dask is not installed here. Type: {INSTALL}") from None
+        self.address, self._jobs_at_once, self._patience_s = address, jobs_at_once, patience_s
+        scheme = "tls" if dask.config.get("distributed.comm.tls.ca-file", None) else "tcp"
+        try:
+            self._client = distributed.Client(f"{scheme}://{address}", timeout=patience_s, set_as_default=False)
+        except (OSError, ValueError) as error:  # a timeout is an OSError
+            told = f"--engine dask://{address}: no scheduler answered in {patience_s:.0f} s ({type(error).__name__})"
+            raise PrerequisiteMissing(f"{told}. Start one there: dask scheduler --port {address.rpartition(':')[2]}") from None
+        try:
+            self._check_versions()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._client.close(timeout=10)
+
+    def run(
+        self, function: Callable[[Job], Result], jobs: Iterable[Job], jobs_at_once: int | None = None
+    ) -> Iterator[tuple[Job, Result | Exception]]:
+        waiting, again = iter(jobs), list[tuple[Job, int]]()
+        pending: dict[Any, tuple[Job, int]] = {}
+        finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        try:
+            while True:
+                room = jobs_at_once or self._jobs_at_once or self._threads()
+                while len(pending) < room and (following := again.pop() if again else next(((job, 0) for job in waiting), None)):
+                    job, losses = following
+                    # A key of its own each time: what was lost may still be done somewhere, and is not to be taken for this.
+                    key = f"mlteam-{uuid.uuid4().hex}"
+                    future = self._client.submit(_done, cloudpickle.dumps((function, job)), key=key, pure=False)
+                    pending[future] = job, losses
+                    future.add_done_callback(finished.put)
+                if not pending:
+                    return
+                future = self._next(finished)
+                job, losses = pending.pop(future)
+                found = _outcome(future)
+                if found is None:
+                    self._wait_for_scheduler(len(pending) + len(again) + 1)
+                    if losses + 1 < MOST_LOSSES:
+                        again.append((job, losses + 1))
+                        continue
+                    found = WorkerLost(f"the connection to dask://{self.address} was lost {MOST_LOSSES} times before it was done")
+                yield job, found
+        finally:
+            if pending and self._client.status == "running":
+                with contextlib.suppress(OSError):  # a scheduler that is gone forgets them as well
+                    self._client.cancel(list(pending), force=True)
+
+    def _next(self, finished: queue.SimpleQueue[Any]) -> Any:
+        """The next job that ended.
+
+        Raises:
+            MlteamError: nobody is there to do any.
+        """
+        since = time.monotonic()
+        while True:
+            try:
+                return finished.get(timeout=LOOK_S)
+            except queue.Empty:
+                if self._client.status != "running" or self._threads(none=0):
+                    since = time.monotonic()
+                elif time.monotonic() - since > self._patience_s:
+                    told = f"dask://{self.address} has had no worker for {self._patience_s:.0f} s"
+                    raise MlteamError(f"{told}. Start one: dask worker {self.address} --nthreads 1") from None
+
+    def _threads(self, none: int = 1) -> int:
+        """How many jobs the workers that are there do at a time; `none` where nobody is, or knows."""
+        try:
+            return sum(self._client.nthreads().values()) or none
+        except (OSError, ValueError, AttributeError):  # between a scheduler that went and one that comes
+            return none
+
+    def _wait_for_scheduler(self, left: int) -> None:
+        until, nobody = time.monotonic() + self._patience_s, threading.Event()
+        while self._client.status != "running":
+            if self._client.status == "closed" or time.monotonic() > until:
+                raise MlteamError(
+                    f"the scheduler dask://{self.address} went away, and {left} jobs were not done. The same command goes on."
+                )
+            nobody.wait(0.2)
+
+    def _check_versions(self) -> None:
+        """Hold the workers that are there against this process: what they unpickle has to be what is here."""
+        here = {"Python": platform.python_version(), "mlteam": team.__version__}
+        for worker, there in self._client.run(versions, on_error="return").items():
+            if isinstance(there, OSError):  # it has just left
+                continue
+            if isinstance(there, Exception):
+                told = f"--engine dask://{self.address}: the worker {worker} has no mlteam ({there})"
+                raise PrerequisiteMissing(f"{told}. Start it where this is installed: {INSTALL}")
+            differs = [f"{name} {there[name]} in place of {here[name]}" for name in here if _series(there[name]) != _series(here[name])]
+            if differs:
+                told = f"--engine dask://{self.address}: the worker {worker} has {' and '.join(differs)}"
+                raise PrerequisiteMissing(f"{told}. Start it from the same environment as this command.")
+
+
+def versions() -> dict[str, str]:
+    """What has to agree between the processes of a cluster."""
+    return {"Python": platform.python_version(), "mlteam": team.__version__}
+
+
+def _series(version: str) -> str:
+    return version.rpartition(".")[0]
+
+
+def _outcome(future: Any) -> Any:
+    """What a job came to; None where nobody knows, since the connection was lost."""
+    import distributed
+
+    try:
+        answer = future.result(timeout=None)
+    except CancelledError:
+        return None
+    except distributed.KilledWorker as error:
+        times, last = error.allowed_failures + 1, error.last_worker.address
+        return WorkerLost(f"{times} times the worker that had it died or was cut off, the last time {last}")
+    except Exception as error:
+        return error
+    try:
+        return read(answer)
+    except Exception as error:
+        return error
+
+
+_idle: list[Worker] = []
+"""In a Dask worker: processes that wait for the next job. They end with it, whatever ends it."""
+
+
+def _done(asked: bytes) -> bytes:
+    """In a Dask worker: do a job in a process beside it, for as long as somebody waits for it."""
+    import distributed
+
+    here = distributed.get_worker()
+    key = here.get_current_task()
+
+    def wanted() -> bool:
+        task = here.state.tasks.get(key)
+        return task is not None and task.state == "executing"
+
+    while True:
+        worker = _idle.pop() if _idle else Worker()
+        over = threading.Event()
+        watching = threading.Thread(target=_watch, args=(worker, wanted, over), name=f"watch-{key}", daemon=True)
+        watching.start()
+        try:
+            return worker.ask(asked)
+        except WorkerLost:
+            if worker.is_open or not wanted():  # else it was given up, and asked for again
+                raise
+        finally:
+            over.set()
+            watching.join()
+            if worker.is_open:
+                _idle.append(worker)
+
+
+def _watch(worker: Worker, wanted: Callable[[], bool], over: threading.Event) -> None:
+    """End a worker's process when its job is not wanted any more: by a caller who left, or whom the scheduler lost."""
+    while not over.wait(LOOK_S):
+        if not wanted():
+            worker.close()
+            return

@@ -1,0 +1,137 @@
+"""The engine of many machines, against a scheduler and workers on this one: each job comes back once whoever dies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from evals.engines import Engine, WorkerLost, make_engine
+from evals.engines.dask import DaskEngine
+from team.errors import MlteamError, PrerequisiteMissing
+from tests.evals.engines.chores import die, double, hold, raise_one, sleep_with_a_child
+from tests.evals.engines.cluster import Cluster
+from tests.evals.engines.waiting import LONGEST_S, is_gone, wait_for
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def address(cluster: Cluster) -> str:
+    found = cluster.scheduler()
+    for name in ("one", "two"):
+        cluster.worker(name, found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def engine(address: str) -> Iterator[Engine]:
+    with closing(make_engine(f"dask://{address}")) as made:
+        wait_for(lambda: len(made._client.nthreads()) == 2, "two workers")  # type: ignore[attr-defined]
+        yield made
+
+
+def test_every_job_comes_back_once(engine: Engine) -> None:
+    assert sorted(engine.run(double, range(7))) == [(number, 2 * number) for number in range(7)]
+    assert list(engine.run(double, [])) == []
+
+
+def test_what_becomes_of_a_job_is_its_own(engine: Engine) -> None:
+    found = dict(engine.run(die, ["kill"]))
+    assert isinstance(found["kill"], WorkerLost)
+    assert "died 3 times" in str(found["kill"])
+    raised = dict(engine.run(raise_one, ["plain", "unreadable"]))
+    assert isinstance(raised["plain"], ValueError)
+    assert "in raise_one" in raised["plain"].__notes__[0]
+    assert str(raised["unreadable"]).startswith("BudgetExceeded: time limit reached")
+
+
+def test_leaving_ends_jobs_on_the_workers_with_what_they_started(engine: Engine, tmp_path: Path) -> None:
+    note = tmp_path / "pids"
+
+    def jobs() -> Iterator[Path]:
+        yield note
+        wait_for(note.exists, "the job has begun")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.run(sleep_with_a_child, jobs(), 2))
+    for pid in map(int, note.read_text().split()):
+        wait_for(lambda pid=pid: is_gone(pid), f"process {pid} has ended")
+
+
+CALLER = """
+import sys
+from pathlib import Path
+from evals.engines import make_engine
+from tests.evals.engines.chores import sleep_with_a_child
+list(make_engine(sys.argv[1]).run(sleep_with_a_child, [Path(sys.argv[2])]))
+"""
+
+
+def test_a_caller_that_is_killed_leaves_no_job_on_the_workers(engine: Engine, address: str, tmp_path: Path) -> None:
+    note = tmp_path / "pids"
+    path = f"import sys; sys.path[:] = {sys.path!r}"
+    caller = subprocess.Popen([sys.executable, "-c", path + CALLER, f"dask://{address}", str(note)])
+    try:
+        wait_for(note.exists, "the job has begun")
+    finally:
+        caller.kill()
+        caller.wait(LONGEST_S)
+    for pid in map(int, note.read_text().split()):
+        wait_for(lambda pid=pid: is_gone(pid), f"process {pid} has ended")
+
+
+def test_what_a_killed_worker_had_is_done_by_another(cluster: Cluster, engine: Engine, tmp_path: Path) -> None:
+    """The last one of this cluster: one worker is left."""
+    found: list[tuple[tuple[Path, int], int | Exception]] = []
+    asking = threading.Thread(target=lambda: found.extend(engine.run(hold, [(tmp_path, number) for number in range(4)])))
+    asking.start()
+    try:
+        wait_for(lambda: len(list(tmp_path.glob("begun-*"))) == 2, "both workers have begun a job")
+        mine = next(tmp_path.glob("begun-*-one-*")).name.split("-")[1]
+        cluster.kill("one")
+    finally:
+        for number in range(4):
+            (tmp_path / f"go-{number}").touch()
+        asking.join(LONGEST_S)
+    assert sorted((number, result) for (_, number), result in found) == [(number, 10 * number) for number in range(4)]
+    assert len(list(tmp_path.glob(f"begun-{mine}-*"))) == 2
+    assert len(list(tmp_path.glob("begun-*"))) == 5
+
+
+def test_a_scheduler_without_workers_one_that_comes_back_and_one_that_is_gone(tmp_path: Path) -> None:
+    with Cluster(tmp_path) as cluster:
+        address = cluster.scheduler()
+        with (
+            closing(DaskEngine(address, patience_s=1.0)) as engine,
+            pytest.raises(MlteamError, match=r"has had no worker for 1 s\. Start one: dask worker 127\.0\.0\.1:\d+ --nthreads 1"),
+        ):
+            list(engine.run(double, [1]))
+
+        def going(comes_back: bool) -> Iterator[int]:
+            yield from (1, 2)
+            cluster.kill("scheduler")
+            if comes_back:
+                cluster.scheduler(port=address.rpartition(":")[2])
+                cluster.worker("one", address)
+
+        with closing(DaskEngine(address, patience_s=LONGEST_S)) as engine:
+            assert sorted(engine.run(double, going(True), 3)) == [(1, 2), (2, 4)]
+        cluster.kill("one")
+        with (
+            closing(DaskEngine(address, patience_s=1.0)) as engine,
+            pytest.raises(MlteamError, match=r"went away, and 2 jobs were not done\. The same command goes on\."),
+        ):
+            list(engine.run(double, going(False), 3))
+    with pytest.raises(PrerequisiteMissing, match=r"no scheduler answered in 1 s .* Start one there: dask scheduler --port \d+"):
+        DaskEngine(address, patience_s=1.0)
