@@ -15,7 +15,6 @@ from pydantic import BaseModel, Field
 
 from tools.files import open_regular
 from tools.parquet import NotFlat, check_flat_file
-from tools.sources.spelling import READING as READING_OPTIONS
 from tools.spec import InputRefused, ToolRefused, tool
 from tools.workspace import workspace, write_text
 
@@ -211,6 +210,8 @@ def described(vault: Path, most: int) -> tuple[list[dict[str, Any]], dict[str, s
 
 def choice_of(options: Mapping[str, str]) -> dict[str, str | None]:
     """What options of SOURCE say of its inside."""
+    from tools.sources.spelling import READING as READING_OPTIONS  # with what fetches, which no sandbox needs
+
     return {name: options.get(name) for name in READING_OPTIONS}
 
 

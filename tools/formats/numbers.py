@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-_COMMA = r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?"
-_GROUPED = r"[+-]?\d{1,3}(,\d{3})*(\.\d+)?|[+-]?\d+(\.\d+)?"
+COMMA = r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?"
+GROUPED = r"[+-]?\d{1,3}(,\d{3})*(\.\d+)?|[+-]?\d+(\.\d+)?"
+SURELY_GROUPED = r",\d{3},|,\d{3}\.|^[+-]?[1-9]\d{0,2},000$"
+"""Part of a grouped number that is none with a decimal comma."""
+DECIMAL_COMMAS, COMMAS_BETWEEN = "with decimal commas", "with commas between thousands"
 
 
 def written_numbers(values: pd.Series, delimiter: str) -> tuple[pd.Series, str]:
@@ -29,13 +32,13 @@ def written_numbers(values: pd.Series, delimiter: str) -> tuple[pd.Series, str]:
     texts = texts.astype(str).str.strip()
     if texts.empty or not texts.str.contains(",", regex=False).any():
         return values, ""
-    grouped = delimiter != ";" and bool(texts.str.fullmatch(_GROUPED).all())
-    if delimiter in ("\t", "|") and grouped and not texts.str.contains(r",\d{3},|,\d{3}\.|^[+-]?[1-9]\d{0,2},000$").any():
+    grouped = delimiter != ";" and bool(texts.str.fullmatch(GROUPED).all())
+    if delimiter in ("\t", "|") and grouped and not texts.str.contains(SURELY_GROUPED).any():
         return values, ""  # 1,234 may be either; whoever guesses is wrong by a factor of a thousand
     if grouped:
-        plain, how = texts.str.replace(",", "", regex=False), "with commas between thousands"
-    elif delimiter != "," and texts.str.fullmatch(_COMMA).all():
-        plain, how = texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False), "with decimal commas"
+        plain, how = texts.str.replace(",", "", regex=False), COMMAS_BETWEEN
+    elif delimiter != "," and texts.str.fullmatch(COMMA).all():
+        plain, how = texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False), DECIMAL_COMMAS
     else:
         return values, ""
     return pd.to_numeric(plain).reindex(values.index), how

@@ -1,33 +1,32 @@
 """Text of any size as Parquet, block by block: memory does not grow with the file.
 
 Arrow parses; what it does not read as pandas does (lines with missing fields, other encodings, blanks behind delimiters) pandas parses in
-chunks. A column's kind is guessed from pieces all over the file; a value that does not fit widens it, and the file is begun again.
+chunks. A column's kind is guessed from pieces of the file (kinds.py); a value that does not fit widens it, and the file is begun again.
 """
 
 from __future__ import annotations
 
-import io
+import contextlib
 import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tools.formats.contract import Choice, first_line
-from tools.formats.numbers import written_numbers
-from tools.formats.text import DELIMITERS, PACKED, checked_header, detected, lacks_header, sniffed
+from tools.formats.kinds import FALSE, MISSING, TRUE, WRITTEN, Kind, Plan, guessed, unlike, widened
+from tools.formats.numbers import COMMA, GROUPED
+from tools.formats.text import DELIMITERS, PACKED, checked_header, detected, lacks_header, long_lines, numbered_lines, short_lines, sniffed
 from tools.tables import TableError
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-Kind = Literal["bool", "int", "float", "comma", "text"]
-STREAM_FROM = 64 * 2**20
+STREAM_FROM = 4 * 2**20
 """Files of so many bytes and more are streamed."""
-_WIDER: dict[str, Kind] = {"bool": "text", "int": "float", "float": "text", "comma": "text"}
-_HEAD, _PIECE, _PIECES, _BLOCK = 1 << 20, 1 << 18, 8, 1 << 22
+_HEAD, _BLOCK = 1 << 20, 1 << 22
 _GROUP_ROWS = 200_000
 _CHUNK_CELLS = 2_000_000
 
@@ -38,28 +37,12 @@ class Streamed(NamedTuple):
     notes: list[str]
 
 
-class _Plan(NamedTuple):
-    """How a file is read."""
-
-    path: Path
-    delimiter: str
-    encoding: str
-    names: list[str]
-    above: int
-    """Lines above the first row."""
-    plain: bool
-    """Whether Arrow reads it as pandas would."""
-    quoted: bool
-    """Whether a quoted field may go over several lines, which takes Arrow longer to part."""
-    commented: bool
-
-
 class _Misfit(Exception):
     """A column holds what its kind does not."""
 
-    def __init__(self, column: int) -> None:
+    def __init__(self, column: int, value: str | None = None) -> None:
         super().__init__(column)
-        self.column = column
+        self.column, self.value = column, value
 
 
 class _Odd(Exception):
@@ -79,21 +62,25 @@ def stream_text(path: Path, output: Path, choice: Choice) -> Streamed | None:
     plan, notes = _planned(path, head, choice)
     if plan is None:
         return None
-    kinds = _guessed(plan)
+    kinds = guessed(plan)
     while True:
         try:
             rows = _written(plan, kinds, output)
             break
         except _Misfit as misfit:
-            kinds[misfit.column] = _WIDER[kinds[misfit.column]]
+            kinds[misfit.column] = widened(kinds[misfit.column], misfit.value, plan.delimiter)
         except _Odd:
             plan = plan._replace(plain=not plan.quoted, quoted=True)
-    commas = [plan.names[i] for i, kind in enumerate(kinds) if kind == "comma"]
-    notes += [f"Numbers with decimal commas: {', '.join(map(repr, commas[:10]))}."] if commas else []
+    for how in dict.fromkeys(WRITTEN.values()):
+        written = [name for name, kind in zip(plan.names, kinds, strict=True) if WRITTEN.get(kind) == how]
+        notes += [f"Numbers {how}: {', '.join(map(repr, written[:10]))}."] if written else []
+    if not plan.plain and _lacks_at_the_end(output):
+        with _lines(plan) as lines:
+            notes += short_lines(lines, plan.delimiter, len(plan.names))
     return Streamed(rows, len(plan.names), [*notes, f"{path.stat().st_size:,} bytes were read in a stream."])
 
 
-def _planned(path: Path, head: bytes, choice: Choice) -> tuple[_Plan | None, list[str]]:
+def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list[str]]:
     whole = len(head) < _HEAD
     head = head if whole else head[: head.rfind(b"\n") + 1]
     try:
@@ -120,8 +107,8 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[_Plan | None, lis
     if headless:
         notes.append(f"The first line is a row, not a header: the columns are named {names[0]} to {names[-1]}.")
     names = [name if name.strip() else f"Unnamed: {i}" for i, name in enumerate(names)]
-    plain = encoding == "utf-8" and f"{delimiter} " not in text and not commented and len(names) > 1
-    return _Plan(
+    plain = encoding == "utf-8" and f"{delimiter} " not in text and not commented and len(names) > 1 and not unlike(head)
+    return Plan(
         path,
         delimiter,
         encoding,
@@ -133,62 +120,12 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[_Plan | None, lis
     ), notes
 
 
-def _guessed(plan: _Plan) -> list[Kind]:
-    """Each column's kind by pieces from all over the file."""
-    import pandas as pd
-
-    kinds: list[Kind | None] = [None] * len(plan.names)
-    size = plan.path.stat().st_size
-    with plan.path.open("rb") as file:
-        for number in range(_PIECES):
-            file.seek(size * number // _PIECES)
-            piece = file.read(_PIECE)
-            lines = piece.split(b"\n")[1:-1] if number else piece.split(b"\n")[plan.above : -1]
-            try:
-                frame = pd.read_csv(
-                    io.BytesIO(b"\n".join(lines)),
-                    sep=plan.delimiter,
-                    header=None,
-                    names=plan.names,
-                    index_col=False,
-                    low_memory=False,
-                    skipinitialspace=True,
-                    encoding=plan.encoding,
-                    encoding_errors="replace",
-                    on_bad_lines="skip",
-                )
-            except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError):
-                continue
-            kinds = [_wider(kind, _kind_of(frame.iloc[:, i], plan.delimiter)) for i, kind in enumerate(kinds)]
-    return [kind or "float" for kind in kinds]
-
-
-def _kind_of(values: pd.Series, delimiter: str) -> Kind | None:
-    from pandas.api import types
-
-    if values.isna().all():
-        return None
-    if types.is_bool_dtype(values.dtype) or (values.dtype == object and values.dropna().map(lambda value: isinstance(value, bool)).all()):
-        return "bool"
-    if types.is_numeric_dtype(values.dtype):
-        # Whole numbers with missing ones among them come as floats.
-        return "int" if types.is_integer_dtype(values.dtype) else "float"
-    return "comma" if written_numbers(values, delimiter)[1] == "with decimal commas" else "text"
-
-
-def _wider(one: Kind | None, other: Kind | None) -> Kind | None:
-    if one is None or other is None or one == other:
-        return one or other
-    return "float" if {one, other} == {"int", "float"} else "comma" if {one, other} <= {"int", "comma"} else "text"
-
-
-def _written(plan: _Plan, kinds: list[Kind], output: Path) -> int:
+def _written(plan: Plan, kinds: list[Kind], output: Path) -> int:
     """Write all rows; returns how many there are."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "comma": pa.float64(), "text": pa.string()}
-    schema = pa.schema([(name, types[kind]) for name, kind in zip(plan.names, kinds, strict=True)])
+    schema = pa.schema([(name, _type(kind)) for name, kind in zip(plan.names, kinds, strict=True)])
     texts = [name for name, kind in zip(plan.names, kinds, strict=True) if kind == "text"]
     rows, held = 0, 0
     waiting: list[pa.RecordBatch] = []
@@ -212,16 +149,24 @@ def _written(plan: _Plan, kinds: list[Kind], output: Path) -> int:
     return rows
 
 
-def _by_arrow(plan: _Plan, kinds: list[Kind]) -> Iterator[pa.RecordBatch]:
+def _type(kind: Kind, *, as_read: bool = False) -> pa.DataType:
+    """What a column is kept as, or what it is read as before numbers are made of it."""
+    import pyarrow as pa
+
+    if kind == "text" or (as_read and kind in WRITTEN):
+        return pa.string()
+    return pa.bool_() if kind == "bool" else pa.int64() if kind in ("int", "thousands") else pa.float64()
+
+
+def _by_arrow(plan: Plan, kinds: list[Kind]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.csv as pc
 
-    read = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "comma": pa.string(), "text": pa.string()}
     options = pc.ConvertOptions(
-        column_types={name: read[kind] for name, kind in zip(plan.names, kinds, strict=True)},
-        null_values=_missing(),
-        true_values=["True", "TRUE", "true"],
-        false_values=["False", "FALSE", "false"],
+        column_types={name: _type(kind, as_read=True) for name, kind in zip(plan.names, kinds, strict=True)},
+        null_values=[*MISSING],
+        true_values=[*TRUE],
+        false_values=[*FALSE],
         strings_can_be_null=True,
     )
     try:
@@ -232,33 +177,40 @@ def _by_arrow(plan: _Plan, kinds: list[Kind]) -> Iterator[pa.RecordBatch]:
             convert_options=options,
         ) as reader:
             for batch in reader:
-                yield _with_commas(batch, kinds)
+                yield _with_numbers(batch, kinds)
     except pa.ArrowInvalid as error:
         found = re.search(r"In CSV column #(\d+)", str(error))
         if found is None or "invalid UTF8" in str(error):
             raise _Odd from None
-        raise _Misfit(int(found[1])) from None
+        value = re.search(r"invalid value '(.*)'\Z", str(error), re.DOTALL)
+        raise _Misfit(int(found[1]), value[1] if value else None) from None
 
 
-def _with_commas(batch: pa.RecordBatch, kinds: list[Kind]) -> pa.RecordBatch:
+def _with_numbers(batch: pa.RecordBatch, kinds: list[Kind]) -> pa.RecordBatch:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     for i, kind in enumerate(kinds):
-        if kind == "comma":
-            plain = pc.replace_substring(pc.replace_substring(batch.column(i), ".", ""), ",", ".")
-            try:
-                batch = batch.set_column(i, batch.schema.field(i).name, pc.cast(plain, pa.float64()))
-            except pa.ArrowInvalid:
-                raise _Misfit(i) from None
+        if kind not in WRITTEN:
+            continue
+        texts = pc.utf8_trim_whitespace(batch.column(i))
+        fits = pc.match_substring_regex(texts, f"^({COMMA if kind == 'comma' else GROUPED})$")
+        if not pc.all(fits, min_count=0).as_py():
+            raise _Misfit(i, texts.filter(pc.invert(fits))[0].as_py())
+        plain = pc.replace_substring(texts, "." if kind == "comma" else ",", "")
+        try:
+            numbers = pc.cast(pc.replace_substring(plain, ",", "."), _type(kind))
+        except pa.ArrowInvalid:
+            raise _Misfit(i) from None
+        batch = batch.set_column(i, batch.schema.field(i).name, numbers)
     return batch
 
 
-def _by_pandas(plan: _Plan, kinds: list[Kind], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _by_pandas(plan: Plan, kinds: list[Kind], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     import pandas as pd
     import pyarrow as pa
 
-    as_text = {name: "str" for name, kind in zip(plan.names, kinds, strict=True) if kind in ("comma", "text")}
+    as_text = {name: "str" for name, kind in zip(plan.names, kinds, strict=True) if _type(kind, as_read=True) == pa.string()}
     try:
         with pd.read_csv(
             plan.path,
@@ -278,31 +230,44 @@ def _by_pandas(plan: _Plan, kinds: list[Kind], schema: pa.Schema) -> Iterator[pa
             for chunk in chunks:
                 if plan.commented:
                     chunk = chunk[~chunk.iloc[:, 0].astype(str).str.startswith("#")]
-                yield _with_commas(_batch(chunk, kinds, schema), kinds)
+                yield _with_numbers(_batch(chunk, kinds, schema), kinds)
     except (pd.errors.ParserError, ValueError, OverflowError) as error:
-        raise TableError(f"{plan.path.name}: a line does not fit the header ({first_line(error)}); mend it or quote its fields") from None
+        with _lines(plan) as lines:
+            detail = long_lines(lines, plan.delimiter, len(plan.names)) or first_line(error)
+        raise TableError(f"{plan.path.name}: a line does not fit the header ({detail}); mend it or quote its fields") from None
     except pa.ArrowException as error:
         raise TableError(f"{plan.path.name}: not readable as a table ({first_line(error)})") from None
 
 
 def _batch(chunk: pd.DataFrame, kinds: list[Kind], schema: pa.Schema) -> pa.RecordBatch:
+    import pandas as pd
     import pyarrow as pa
 
     columns: list[Any] = []
     for i, kind in enumerate(kinds):
         values = chunk.iloc[:, i]
         try:
-            columns.append(pa.array(values, type=pa.string() if kind == "comma" else schema.field(i).type, from_pandas=True))
+            if kind in ("int", "float") and not pd.api.types.is_numeric_dtype(values.dtype):
+                values = pd.to_numeric(values)  # comment lines have stood among them
+            columns.append(pa.array(values, type=_type(kind, as_read=True), from_pandas=True))
         except (pa.ArrowException, ValueError, TypeError):
             raise _Misfit(i) from None
     return pa.RecordBatch.from_arrays(columns, names=schema.names)
 
 
-def _missing() -> list[str]:
-    """What pandas takes for a missing value."""
-    from pandas._libs.parsers import STR_NA_VALUES  # type: ignore[import-not-found]
+@contextlib.contextmanager
+def _lines(plan: Plan) -> Iterator[Iterator[str]]:
+    with plan.path.open(encoding=plan.encoding, errors="replace", newline="") as file:
+        yield numbered_lines(file, plan.commented)
 
-    return sorted(STR_NA_VALUES)
+
+def _lacks_at_the_end(output: Path) -> bool:
+    """Whether values of the last column are missing, as they are in every line with too few fields."""
+    import pyarrow.parquet as pq
+
+    facts = pq.read_metadata(output)
+    groups = [facts.row_group(i) for i in range(facts.num_row_groups)]
+    return any(group.column(facts.num_columns - 1).statistics.null_count for group in groups if group.num_rows)
 
 
 def stream_parquet(path: Path, output: Path) -> Streamed | None:
@@ -313,7 +278,8 @@ def stream_parquet(path: Path, output: Path) -> Streamed | None:
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
-            if any(pa.types.is_nested(field.type) for field in schema) or len(set(schema.names)) < len(schema.names):
+            kinds = [field.type for field in schema]
+            if any(pa.types.is_nested(kind) or pa.types.is_binary(kind) for kind in kinds) or len(set(schema.names)) < len(kinds):
                 return None
             if any(name.startswith("__index_level_") for name in schema.names):
                 return None

@@ -8,7 +8,7 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,7 @@ def read_text(path: Path, choice: Choice) -> Reading:
     if not text.strip():
         raise TableError(f"{path.name}: the file holds only white space; expected a header line and rows")
     notes = [f"Decoded as {encoding}."] if encoding not in ("utf-8", "ascii") else []
+    whole = text
     text, comments = _without_comments(text)
     if comments:
         notes.append(f"{comments} comment lines that begin with # were left out.")
@@ -50,9 +51,12 @@ def read_text(path: Path, choice: Choice) -> Reading:
     if headless:
         notes.append(f"The first line is a row, not a header: the columns are named {header[0]} to {header[-1]}.")
     header = checked_header(path, header, records if headless else records[1:])
-    frame = _parsed(path, text, delimiter, header, headless)
+    lines = numbered_lines(io.StringIO(whole, newline=""), comments > 0)
+    frame = _parsed(path, text, delimiter, header, headless, lines)
     if not _full(text, delimiter, len(frame) + (not headless), len(header)):
-        notes += _short_lines(text, delimiter, len(header))
+        notes += short_lines(lines, delimiter, len(header))
+    frame, names = _without_huge(frame)
+    notes += [f"Whole numbers that are too long for 64 bits were kept as text: {', '.join(map(repr, names[:10]))}."] if names else []
     columns: dict[str, pd.Series] = {}
     how_written: dict[str, list[str]] = {}
     for position in range(frame.shape[1]):
@@ -66,7 +70,7 @@ def read_text(path: Path, choice: Choice) -> Reading:
     return Reading(frame, "text", notes)
 
 
-def _parsed(path: Path, text: str, delimiter: str, header: list[str], headless: bool) -> pd.DataFrame:
+def _parsed(path: Path, text: str, delimiter: str, header: list[str], headless: bool, lines: Iterator[str]) -> pd.DataFrame:
     import pandas as pd
 
     try:
@@ -84,11 +88,20 @@ def _parsed(path: Path, text: str, delimiter: str, header: list[str], headless: 
     except pd.errors.EmptyDataError:
         raise TableError(f"{path.name}: the table has no columns") from None
     except (pd.errors.ParserError, ValueError, OverflowError) as error:
-        lines = _long_lines(text, delimiter, len(header))
-        detail = lines or str(error).strip().splitlines()[-1][:200]
+        detail = long_lines(lines, delimiter, len(header)) or str(error).strip().splitlines()[-1][:200]
         raise TableError(f"{path.name}: a line does not fit the header ({detail}); mend it or quote its fields") from None
     frame.columns = [str(column) for column in frame.columns]
     return frame
+
+
+def _without_huge(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Columns of whole numbers that no int64 holds as text, since they are names more often than quantities; and which these are."""
+    huge = {
+        name: values.map(str, na_action="ignore").astype("str")
+        for name, values in frame.items()
+        if values.dtype == object and any(isinstance(value, int) and not isinstance(value, bool) for value in values)
+    }
+    return frame.assign(**{str(name): values for name, values in huge.items()}) if huge else frame, [str(name) for name in huge]
 
 
 def checked_header(path: Path, header: list[str], body: list[list[str]]) -> list[str]:
@@ -150,9 +163,9 @@ def _number(cell: str) -> float | None:
     return value if abs(value) < 1e300 else None
 
 
-def _long_lines(text: str, delimiter: str, width: int) -> str:
+def long_lines(lines: Iterator[str], delimiter: str, width: int) -> str:
     """Which lines have more fields than the header, in words; empty when it cannot be told."""
-    found = [f"line {line} has {fields} fields, the header {width}" for line, fields in _odd_lines(text, delimiter, lambda n: n > width)]
+    found = [f"line {line} has {fields} fields, the header {width}" for line, fields in _odd_lines(lines, delimiter, lambda n: n > width)]
     more = f", and {len(found) - MOST_LINES_TOLD:,} more lines" if len(found) > MOST_LINES_TOLD else ""
     return "; ".join(found[:MOST_LINES_TOLD]) + more
 
@@ -163,17 +176,27 @@ def _full(text: str, delimiter: str, lines: int, width: int) -> bool:
     return '"' not in text and text.count(delimiter) == lines * (width - 1)
 
 
-def _short_lines(text: str, delimiter: str, width: int) -> list[str]:
+def short_lines(lines: Iterator[str], delimiter: str, width: int) -> list[str]:
     """A note of lines with fewer fields than the header: what is missing there was read as missing."""
-    found = [line for line, _ in _odd_lines(text, delimiter, lambda n: 0 < n < width)] if width > 1 else []
+    found = [line for line, _ in _odd_lines(lines, delimiter, lambda n: 0 < n < width)] if width > 1 else []
     if not found:
         return []
     shown = ", ".join(map(str, found[:MOST_LINES_TOLD])) + (" …" if len(found) > MOST_LINES_TOLD else "")
     return [f"{len(found):,} lines have fewer fields than the header, and the missing ones are empty: line {shown}."]
 
 
-def _odd_lines(text: str, delimiter: str, odd: Callable[[int], bool]) -> list[tuple[int, int]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+def numbered_lines(file: Iterable[str], commented: bool) -> Iterator[str]:
+    """The lines of a file, each in its place: comment lines as empty ones.
+
+    Args:
+        commented: whether lines that begin with # are none of the table.
+    """
+    return ("\n" if commented and line.startswith("#") else line for line in file)
+
+
+def _odd_lines(lines: Iterator[str], delimiter: str, odd: Callable[[int], bool]) -> list[tuple[int, int]]:
+    """Number and fields of lines whose number of fields is odd."""
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     try:
         return [(reader.line_num, len(record)) for record in reader if odd(len(record))]
     except csv.Error:  # a field of more than 128 KiB

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import tools.formats.kinds
 import tools.formats.streaming
 from tools.conversion import convert
 from tools.formats.contract import Choice
@@ -19,8 +22,9 @@ from tools.tables import TableError
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks so small that a small file has many."""
-    for name, size in (("_BLOCK", 1 << 12), ("_PIECE", 1 << 11), ("_GROUP_ROWS", 500), ("_CHUNK_CELLS", 4000)):
+    for name, size in (("_BLOCK", 1 << 12), ("_GROUP_ROWS", 500), ("_CHUNK_CELLS", 4000)):
         monkeypatch.setattr(tools.formats.streaming, name, size)
+    monkeypatch.setattr(tools.formats.kinds, "_PIECE", 1 << 11)
 
 
 def mixed(rows: int = 3000) -> pd.DataFrame:
@@ -58,16 +62,22 @@ def test_mixed_columns(tmp_path: Path) -> None:
 
 
 def test_a_kind_that_shows_late_widens_the_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools.formats.streaming, "_PIECES", 1)
+    monkeypatch.setattr(tools.formats.kinds, "_PIECES", 1)
     same(tmp_path, mixed()[["whole", "late", "code"]].to_csv(index=False))
 
 
 def test_what_arrow_reads_otherwise(tmp_path: Path) -> None:
     plain = mixed().drop(columns="word").to_csv(index=False)
     assert "Decoded as" in same(tmp_path, mixed().assign(word="größer").to_csv(index=False).encode("cp1252"))[0]
-    same(tmp_path, plain + "1,2\n3\n")  # lines with missing fields
+    short = plain + "1,2\n3\n"
+    told = "2 lines have fewer fields than the header, and the missing ones are empty: line 3002, 3003."
+    assert same(tmp_path, short)[0] == told == read(tmp_path / "t.csv").notes[0]
     same(tmp_path, plain.replace(",", ", "))
-    assert "Comment lines" in same(tmp_path, "# from a device\n" + plain)[0]
+    lines = short.splitlines(keepends=True)
+    notes = same(tmp_path, "".join(["# from a device\n", *lines[:1000], "# a break\n", *lines[1000:]]))
+    assert "Comment lines" in notes[0]
+    assert notes[1] == told.replace("3002, 3003", "3004, 3005"), "comment lines count"
+    assert notes[1] == read(tmp_path / "t.csv").notes[1]
 
 
 def test_decimal_commas(tmp_path: Path) -> None:
@@ -76,9 +86,47 @@ def test_decimal_commas(tmp_path: Path) -> None:
     assert "Numbers with decimal commas: 'share', 'price'." in notes
 
 
+def test_commas_between_thousands(tmp_path: Path) -> None:
+    frame = mixed()[["code"]].assign(people=[f"{i * 7919:,}" for i in range(3000)], price=[f"{i * 79.25:,.2f}" for i in range(3000)])
+    assert "Numbers with commas between thousands: 'people', 'price'." in same(tmp_path, frame.to_csv(index=False))
+    same(tmp_path, frame.to_csv(index=False, sep="\t"))
+
+
+def test_what_a_late_value_makes_of_a_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools.formats.kinds, "_PIECES", 1)
+    rows = [str(i) for i in range(3000)]
+    for late in ('"1,234"', '"1,234.5"', '"1,2"', "x", "1e3", "0.5", "12345678901234567890123", "true"):
+        same(tmp_path, "a,b\n" + "".join(f"{row},{row}\n" for row in rows) + f"1,{late}\n")
+    same(tmp_path, "a;b\n" + "".join(f"{row};{row}\n" for row in rows) + "1;1.234,5\n")
+
+
+def test_numbers_that_arrow_takes_for_others(tmp_path: Path) -> None:
+    rows = range(3000)
+    same(tmp_path, "a,b,c,d\n" + "".join(f"0x{i:04x},+{i},{10**22 + i},{i:05}\n" for i in rows))
+
+
+def test_missing_is_what_pandas_takes_for_it() -> None:
+    from pandas._libs.parsers import STR_NA_VALUES  # type: ignore[import-not-found]
+
+    assert set(tools.formats.kinds.MISSING) == STR_NA_VALUES
+
+
+def test_a_plain_table_costs_no_start_of_pandas(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    mixed().drop(columns=["late", "code", "word"]).to_csv(tmp_path / "in" / "t.csv", index=False)
+    program = (
+        "import sys, pathlib, tools.formats.streaming as s; from tools.conversion import convert; s.STREAM_FROM = 1;"
+        "convert(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), {}); print('pandas' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "in", tmp_path / "t.parquet"], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "False\n"
+
+
 def test_long_lines_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text(mixed()[["whole", "share"]].to_csv(index=False) + "1,2,3\n")
-    with pytest.raises(TableError, match=r"a line does not fit the header \(.*line 3002"):
+    (tmp_path / "t.csv").write_text(mixed()[["whole", "word"]].to_csv(index=False) + "1,2,3\n")
+    with pytest.raises(TableError, match=r"a line does not fit the header \(line 36\d\d has 3 fields, the header 2\)"):
         stream_text(tmp_path / "t.csv", tmp_path / "t.parquet", Choice())
 
 
@@ -98,8 +146,9 @@ def test_parquet_is_copied_in_batches(tmp_path: Path) -> None:
     mixed().to_parquet(tmp_path / "in.parquet")
     assert stream_parquet(tmp_path / "in.parquet", tmp_path / "out.parquet") is not None
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out.parquet"), mixed())
-    pd.DataFrame({"a": [[1], [2]]}).to_parquet(tmp_path / "in.parquet")
-    assert stream_parquet(tmp_path / "in.parquet", tmp_path / "out.parquet") is None
+    for values in ([[1], [2]], [b"red", b"green"]):
+        pd.DataFrame({"a": values}).to_parquet(tmp_path / "in.parquet")
+        assert stream_parquet(tmp_path / "in.parquet", tmp_path / "out.parquet") is None, "what is made plain is read whole"
     (tmp_path / "in.parquet").write_bytes((tmp_path / "in.parquet").read_bytes()[:200])
     with pytest.raises(TableError, match="is it whole"):
         stream_parquet(tmp_path / "in.parquet", tmp_path / "out.parquet")

@@ -81,6 +81,9 @@ def test_numbers_are_read_as_people_write_them(tmp_path: Path) -> None:
     assert commas.notes == ["Numbers with decimal commas: 'a'."]
     grouped = read(written(tmp_path, 'a,b\n"1,234",x\n"12,000,000.5",y\n7,z\n'))
     assert grouped.frame["a"].tolist() == [1234, 12_000_000.5, 7]
+    huge = read(written(tmp_path, "a,b\n12345678901234567890123,x\n7,y\n"))
+    assert huge.frame["a"].tolist() == ["12345678901234567890123", "7"]
+    assert huge.notes == ["Whole numbers that are too long for 64 bits were kept as text: 'a'."]
     assert read(written(tmp_path, "a\tb\n1,5\tx\n2,25\ty\n")).frame["a"].tolist() == [1.5, 2.25]
     assert read(written(tmp_path, "a\tb\n1,234\tx\n2,345\ty\n")).frame["a"].tolist() == ["1,234", "2,345"], "may be either"
 

@@ -1,0 +1,224 @@
+"""What kind a column of text is, by pieces from all over its file, and how a kind gives way to what does not fit it.
+
+Arrow reads the pieces where it reads as pandas does, so that a plain table costs no start of pandas; the rest pandas reads.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from tools.formats.numbers import COMMA, COMMAS_BETWEEN, DECIMAL_COMMAS, GROUPED, SURELY_GROUPED, written_numbers
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+Kind = Literal["bool", "int", "float", "comma", "thousands", "grouped", "text"]
+"""Numbers are whole or broken, with decimal commas, or with commas between thousands, whole ("thousands") and broken ("grouped")."""
+WRITTEN: dict[Kind, str] = {"comma": DECIMAL_COMMAS, "thousands": COMMAS_BETWEEN, "grouped": COMMAS_BETWEEN}
+"""Kinds that are read as text and made numbers of, with how they are written."""
+_WIDER: dict[Kind, Kind] = {"bool": "text", "int": "float", "float": "text", "comma": "text", "thousands": "grouped", "grouped": "text"}
+_GROUPED_KINDS = {"int", "float", "thousands", "grouped"}
+_PIECE, _PIECES = 1 << 18, 8
+_LEAST_SHARE = 8
+"""Of a small file the pieces together are at most one part in so many."""
+_UNLIKE = re.compile(rb"\b0[xX][0-9a-fA-F]|[,;\t|\n]\+\d")
+_SIGNS_OF_IT = (b"0x", b"0X", b"+")
+MISSING = (
+    "",
+    "#N/A",
+    "#N/A N/A",
+    "#NA",
+    "-1.#IND",
+    "-1.#QNAN",
+    "-NaN",
+    "-nan",
+    "1.#IND",
+    "1.#QNAN",
+    "<NA>",
+    "N/A",
+    "NA",
+    "NULL",
+    "NaN",
+    "None",
+    "n/a",
+    "nan",
+    "null",
+)
+"""What pandas takes for a missing value."""
+_LIKE_NUMBERS = r"\s*[+-]?[0-9][0-9.,]*\s*"
+TRUE, FALSE = ("True", "TRUE", "true"), ("False", "FALSE", "false")
+
+
+_Look: TypeAlias = "Kind | pd.Series | None"
+"""A column in a piece: its kind, values that look like numbers, or none at all."""
+
+
+class Plan(NamedTuple):
+    """How a file of text is read."""
+
+    path: Path
+    delimiter: str
+    encoding: str
+    names: list[str]
+    above: int
+    """Lines above the first row."""
+    plain: bool
+    """Whether Arrow reads it as pandas would."""
+    quoted: bool
+    """Whether a quoted field may go over several lines, which takes Arrow longer to part."""
+    commented: bool
+    """Whether lines that begin with # are none of its rows."""
+
+
+def guessed(plan: Plan) -> list[Kind]:
+    """Each column's kind by pieces from all over the file; "float" where none has a value."""
+    kinds: list[Kind | None] = [None] * len(plan.names)
+    written: dict[int, list[pd.Series]] = {}
+    size = plan.path.stat().st_size
+    with plan.path.open("rb") as file:
+        for number in range(_PIECES):
+            file.seek(size * number // _PIECES)
+            piece = file.read(min(_PIECE, max(1 << 12, size // _PIECES // _LEAST_SHARE)))
+            found = piece.split(b"\n")[1 if number else plan.above : -1]
+            lines = b"\n".join(line for line in found if not (plan.commented and line.startswith(b"#")))
+            here = _by_arrow(plan, lines) if plan.plain and not unlike(lines) else None
+            here = _by_pandas(plan, lines) if here is None else here
+            for i, look in enumerate(here):
+                if look is None or isinstance(look, str):
+                    kinds[i] = wider(kinds[i], look)
+                else:
+                    written.setdefault(i, []).append(look)
+    for i, parts in written.items():
+        kinds[i] = wider(kinds[i], _how_written(parts, plan.delimiter))
+    return [kind or "float" for kind in kinds]
+
+
+def unlike(text: bytes) -> bool:
+    """Whether there are numbers in it that Arrow takes for others than pandas does: hexadecimal ones, and `+5`, which is whole."""
+    return any(sign in text for sign in _SIGNS_OF_IT) and _UNLIKE.search(text) is not None
+
+
+def _by_arrow(plan: Plan, lines: bytes) -> list[_Look] | None:
+    """What is seen in a piece; None where pandas has to look at it."""
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    try:
+        table = pc.read_csv(
+            io.BytesIO(lines),
+            read_options=pc.ReadOptions(column_names=plan.names, block_size=max(1, len(lines))),
+            parse_options=pc.ParseOptions(delimiter=plan.delimiter, newlines_in_values=plan.quoted),
+            convert_options=pc.ConvertOptions(null_values=[*MISSING], true_values=[*TRUE], false_values=[*FALSE], strings_can_be_null=True),
+        )
+        return [_kind_of_column(column) for column in table.columns]
+    except (pa.ArrowInvalid, _Unclear):
+        return None
+
+
+class _Unclear(Exception):
+    """Pandas may read a column otherwise."""
+
+
+def _kind_of_column(values: pa.ChunkedArray) -> _Look:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = values.type
+    if values.null_count == len(values):
+        return None
+    if pa.types.is_boolean(kind):
+        return "bool"
+    if pa.types.is_integer(kind):
+        return "int"
+    if pa.types.is_floating(kind):
+        ends = pc.min_max(values).as_py()
+        if not -(2.0**63) < ends["min"] <= ends["max"] < 2.0**63:
+            raise _Unclear  # whole numbers that no int64 holds are names, which a float would round
+        return "float"
+    if pa.types.is_binary(kind):
+        raise _Unclear  # its bytes are no UTF-8
+    if pa.types.is_string(kind) and pc.all(pc.match_substring_regex(values, f"^{_LIKE_NUMBERS}$")).as_py():
+        return values.to_pandas()
+    return "text"  # so are days and times of the day
+
+
+def _by_pandas(plan: Plan, lines: bytes) -> list[_Look]:
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(lines),
+            sep=plan.delimiter,
+            header=None,
+            names=plan.names,
+            index_col=False,
+            low_memory=False,
+            skipinitialspace=True,
+            encoding=plan.encoding,
+            encoding_errors="replace",
+            on_bad_lines="skip",
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError):
+        return [None] * len(plan.names)
+    return [_kind_of(frame.iloc[:, i]) for i in range(len(plan.names))]
+
+
+def _kind_of(values: pd.Series) -> _Look:
+    from pandas.api import types
+
+    if values.isna().all():
+        return None
+    if types.is_bool_dtype(values.dtype) or (values.dtype == object and values.dropna().map(lambda value: isinstance(value, bool)).all()):
+        return "bool"
+    if types.is_numeric_dtype(values.dtype):
+        # Whole numbers with missing ones among them come as floats.
+        return "int" if types.is_integer_dtype(values.dtype) else "float"
+    return values if values.dropna().astype(str).str.fullmatch(_LIKE_NUMBERS).all() else "text"
+
+
+def _how_written(parts: list[pd.Series], delimiter: str) -> Kind:
+    """The kind of all the values in pieces that look like numbers: one alone may not tell."""
+    import pandas as pd
+
+    numbers, how = written_numbers(pd.concat(parts, ignore_index=True), delimiter)
+    if how == DECIMAL_COMMAS:
+        return "comma"
+    return "text" if not how else "thousands" if (numbers.dropna() % 1 == 0).all() else "grouped"
+
+
+def wider(one: Kind | None, other: Kind | None) -> Kind | None:
+    """The narrowest kind that holds what both hold."""
+    if one is None or other is None or one == other:
+        return one or other
+    both = {one, other}
+    if both == {"int", "float"}:
+        return "float"
+    if both == {"int", "comma"}:
+        return "comma"
+    if both <= _GROUPED_KINDS:
+        return "thousands" if both == {"int", "thousands"} else "grouped"
+    return "text"
+
+
+def widened(kind: Kind, value: str | None, delimiter: str) -> Kind:
+    """A kind for a column that a value of another was met in.
+
+    Args:
+        value: as it stands in the file; None where nobody knows it.
+    """
+    found = wider(kind, _kind_of_text(value.strip(), delimiter)) if value is not None else None
+    return found if found not in (None, kind) else _WIDER[kind]
+
+
+def _kind_of_text(value: str, delimiter: str) -> Kind:
+    if re.fullmatch(r"[+-]?\d+", value):
+        return "int" if abs(int(value)) < 2**63 else "text"
+    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", value, re.IGNORECASE):
+        return "float"
+    if delimiter != ";" and re.fullmatch(GROUPED, value) and (delimiter == "," or re.search(SURELY_GROUPED, value)):
+        return "thousands" if "." not in value else "grouped"
+    return "comma" if delimiter != "," and re.fullmatch(COMMA, value) else "text"
