@@ -53,8 +53,19 @@ def with_duckdb(source: Path, target: Path) -> None:
     duckdb.sql(f"COPY (SELECT * FROM read_csv('{source}')) TO '{target}' (FORMAT parquet, COMPRESSION snappy)")
 
 
+def ours_and_profile(source: Path, target: Path) -> None:
+    """What a run does beside: missing and different values of every column."""
+    from tools.conversion import TABLE, convert, described
+
+    convert(source.parent, target, {})
+    with tempfile.TemporaryDirectory(dir=target.parent) as vault:
+        (Path(vault) / TABLE).hardlink_to(target)
+        described(Path(vault), 200)
+
+
 CONTESTANTS: dict[str, Callable[[Path, Path], None]] = {
     "mlteam": ours,
+    "mlteam and profile": ours_and_profile,
     "pandas": with_pandas,
     "polars": with_polars,
     "duckdb": with_duckdb,
@@ -103,8 +114,8 @@ def convert_once(name: str, source: Path) -> dict[str, Any]:
     return found
 
 
-def measure(size: str, folder: Path) -> list[dict[str, Any]]:
-    """All contestants at one size, each in a process of its own.
+def measure(size: str, folder: Path, contestants: Sequence[str]) -> list[dict[str, Any]]:
+    """Contestants at one size, each in a process of its own.
 
     Raises:
         RuntimeError: when one fails, or makes another number of rows.
@@ -114,7 +125,7 @@ def measure(size: str, folder: Path) -> list[dict[str, Any]]:
     source = place / "rows.csv"
     rows = generate(source, as_bytes(size))
     found = []
-    for name in CONTESTANTS:
+    for name in contestants:
         command = [sys.executable, "-m", "evals.data_bench", "--one", name, str(source)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         if done.returncode:
@@ -122,7 +133,7 @@ def measure(size: str, folder: Path) -> list[dict[str, Any]]:
         result = json.loads(done.stdout.splitlines()[-1])
         if result["rows"] != rows:
             raise RuntimeError(f"{name} at {size}: {result['rows']} rows, expected {rows}")
-        print(f"{size:>6} {name:8} {result['seconds']:8.2f} s {result['peak'] / 2**20:8.0f} MiB", file=sys.stderr, flush=True)
+        print(f"{size:>6} {name:18} {result['seconds']:8.2f} s {result['peak'] / 2**20:8.0f} MiB", file=sys.stderr, flush=True)
         found.append({**result, "size": size, "bytes": source.stat().st_size})
     source.unlink()
     return found
@@ -154,6 +165,9 @@ def as_table(results: Sequence[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Convert generated CSV to Parquet, ours beside others.")
     parser.add_argument("--sizes", nargs="+", default=["10MB", "100MB", "1GB"])
+    parser.add_argument(
+        "--contestants", nargs="+", default=[*CONTESTANTS], choices=CONTESTANTS, metavar="NAME", help=", ".join(CONTESTANTS)
+    )
     parser.add_argument("--record", type=Path, help="document to write the table into")
     parser.add_argument("--folder", type=Path, help="where the files lie meanwhile; a temporary folder by default")
     parser.add_argument("--one", nargs=2, metavar=("NAME", "FILE"), help=argparse.SUPPRESS)
@@ -167,7 +181,7 @@ def main() -> None:
     except ValueError as error:
         parser.error(str(error))
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        table = as_table([result for size in arguments.sizes for result in measure(size, Path(folder))])
+        table = as_table([result for size in arguments.sizes for result in measure(size, Path(folder), arguments.contestants)])
     print(table)
     if arguments.record:
         record(arguments.record, "bench-data", table)

@@ -37,6 +37,7 @@ from reports.record import (
     Attempt,
     CandidateRow,
     Fallback,
+    Grown,
     Holdout,
     Look,
     Manifest,
@@ -147,6 +148,8 @@ class RunFacts(Fact):
     models: tuple[ModelUse, ...]
     plots: tuple[Plot, ...]
     package: Package | None
+    grown: Grown | None
+    """Of a table that only a sample of was in memory."""
     events: int
     """Number of events in the log."""
 
@@ -289,6 +292,7 @@ def read_facts(run: Path) -> RunFacts:
         models=model_uses(events),
         plots=list_plots(place),
         package=_result(Package, events, "package_model"),
+        grown=_grown(events),
         events=len(events),
     )
 
@@ -319,6 +323,11 @@ def _result(kind: type[F], events: Sequence[Event], tool: str, **having: Any) ->
     """The last good result of a tool whose fields equal `having`, as a fact with the event that it came by."""
     result = last_result(events, tool, **having)
     return kind.model_validate({**result[1], "event": result[0]}) if result else None
+
+
+def _grown(events: Sequence[Event]) -> Grown | None:
+    found = _result(Grown, events, "finish")
+    return found if found is not None and found.rows else None
 
 
 def _holdout(event: HoldoutScored | None) -> Holdout | None:

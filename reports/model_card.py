@@ -166,8 +166,9 @@ def _details(page: MarkdownPage, facts: RunFacts) -> None:
         page.items([f"{one.name} with weight {one.weight:.2f}" for one in facts.evaluation.members])
     if facts.package:
         rows = f" {facts.package.rows:,}" if facts.package.rows else ""
-        more = f" of the sample, and its members that take rows piece by piece on the {facts.package.beyond:,} beyond it,"
-        beyond = more if facts.package.beyond else ""
+        grown, beyond = facts.grown, ""
+        if grown:
+            beyond = f" of the sample, {', '.join(grown.members) or 'none of its members'} on all {grown.rows:,} of the table,"
         page.say(
             f"The packaged model was fitted again on all{rows} rows{beyond} after the score was taken, so its own score was never measured."
             if facts.package.refitted

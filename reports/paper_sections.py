@@ -89,10 +89,12 @@ def methods(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
         paper.say(text)
     if c := facts.contract:
         by = f" by {c.split.column}" if c.split.column else ""
+        sampled = f" of a random sample of the {c.sampled_from:,} rows" if c.sampled_from else ""
         paper.say(
             f"Contract. Before any role saw a row, a {c.split.kind} split{by} with seed {c.split.seed} sealed {c.rows_holdout:,} rows and"
-            f" left {c.rows_train:,}; metric ({metric_title(c.metric)}, {c.direction}d) and folds were fixed with it. Validation is by"
-            f" {described(c)}. Candidates hand over predictions, and the scores are computed outside the sandbox that fitted them."
+            f" left {c.rows_train:,}{sampled}; metric ({metric_title(c.metric)}, {c.direction}d) and folds were fixed with it."
+            f" Validation is by {described(c)}. Candidates hand over predictions, and the scores are computed outside the sandbox"
+            " that fitted them."
         )
     if prep := facts.preparation:
         dropped = "; ".join(f"{one.column} ({one.reason})" for one in prep.dropped[:10])

@@ -179,6 +179,16 @@ class Package(Fact):
     event: int
 
 
+class Grown(Fact):
+    """What came of fitting the final model on all rows of a table that only a sample of was in memory."""
+
+    rows: int = Field(alias="all_rows")
+    """Of the whole table; 0 where all were in memory."""
+    members: list[str] = Field(alias="grown")
+    """Those that were fitted on all of them, piece by piece."""
+    event: int
+
+
 class Resume(Fact):
     """A run that was cut off and went on."""
 

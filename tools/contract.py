@@ -119,6 +119,8 @@ class Contract(BaseModel):
     rows_holdout: int
     sampled_from: int | None = None
     """Rows of the source's table, where those of the training and the holdout are a sample of them; None where they are all."""
+    sampled_by: str | None = None
+    """The column whose values keep their shares in such a sample; None where it is a plain one."""
     features: list[str]
     seed: int
     constraints: Constraints = Constraints()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -185,27 +185,39 @@ def read_converted(vault: Path) -> pd.DataFrame:
         raise InputRefused(f"the table that the source was converted to cannot be read ({str(error)[:200]}).") from None
 
 
-def described(vault: Path, most: int) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Of the first `most` columns name, type, number of different values and of missing ones; and the type of every column, by name.
+class Described(NamedTuple):
+    """What a table's columns are."""
 
-    A large table is looked at column by column.
+    columns: list[dict[str, Any]]
+    """Of the first ones `name`, `type`, `unique` (number of different values) and `missing`."""
+    types: dict[str, str]
+    """Of every column, by name, the dtype that pandas gives it."""
+    estimated: list[str]
+    """Those of `columns` whose `unique` is an estimate."""
+
+
+def described(vault: Path, most: int) -> Described:
+    """Look at the converted table. Of a large one no more than a piece is in memory.
+
+    Args:
+        most: so many columns are told of.
     """
-    import pandas as pd
     import pyarrow.parquet as pq
 
+    from tools.tally import tallies
+
     facts = pq.read_metadata(vault / TABLE)
-    whole = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups)) < WHOLE_BYTES
-    frame = read_converted(vault) if whole else None
-    names = [str(name) for name in (pq.read_schema(vault / TABLE).names if frame is None else frame.columns)]
-    told, types = [], {}
-    for position, name in enumerate(names):
-        column = pd.read_parquet(vault / TABLE, columns=[name])[name] if frame is None else frame.iloc[:, position]
-        types[name] = str(column.dtype)
-        if position < most:
-            told.append(
-                {"name": name, "type": types[name], "unique": int(column.nunique(dropna=True)), "missing": int(column.isna().sum())}
-            )
-    return told, types
+    if sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups)) >= WHOLE_BYTES:
+        found = list(tallies(vault / TABLE).items())
+        told = [{"name": name, "type": one.kind, "unique": one.unique, "missing": one.missing} for name, one in found[:most]]
+        return Described(told, {name: one.kind for name, one in found}, [name for name, one in found[:most] if not one.exact])
+    frame = read_converted(vault)
+    types = {str(name): str(kind) for name, kind in frame.dtypes.items()}
+    told = []
+    for name in list(frame)[:most]:
+        unique, missing = int(frame[name].nunique(dropna=True)), int(frame[name].isna().sum())
+        told.append({"name": str(name), "type": types[str(name)], "unique": unique, "missing": missing})
+    return Described(told, types, [])
 
 
 def choice_of(options: Mapping[str, str]) -> dict[str, str | None]:

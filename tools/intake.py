@@ -15,6 +15,7 @@ from tools.understanding.targets import TargetGuess
 from tools.workspace import write_json
 
 if TYPE_CHECKING:
+    from tools.conversion import Described
     from tools.sources.contract import Fetched
 
 MOST_COLUMNS_TOLD = 200
@@ -66,7 +67,7 @@ def fetch_data(
         raise ToolRefused(f"only the user's own source is fetched: {ctx.wish.source!r}. Leave `source` out.")
     fetched = fetch(ctx.wish.source, ctx.run.vault, ctx.progress, most_bytes=ctx.wish.max_download)
     told = ctx.read_source()
-    columns, types = described(ctx.run.vault, MOST_COLUMNS_TOLD)
+    table = described(ctx.run.vault, MOST_COLUMNS_TOLD)
     wish, vault, extras = ctx.wish, ctx.run.vault, Extras()
     look = extras.make(
         "the guess of target, groups and order of time",
@@ -81,18 +82,29 @@ def fetch_data(
         licence=fetched.licence,
         named_target=fetched.target,
         format=told.format,
-        notes=[*fetched.notes, *told.notes, *_of_its_split(fetched, ctx.wish)],
-        table=[FetchedColumn(**column) for column in columns],
+        notes=[*fetched.notes, *told.notes, *_of_estimates(table), *_of_its_split(fetched, ctx.wish)],
+        table=[FetchedColumn(**column) for column in table.columns],
         targets=look.targets,
         orderings=look.orderings,
         hints=[] if wish.named_task else look.hints,
         degraded=extras.left_out,
     )
-    schema = [{"name": name, "type": kind} for name, kind in types.items()]
+    schema = [{"name": name, "type": kind} for name, kind in table.types.items()]
     files = [file.model_dump() for file in fetched.files[:MOST_FILES_LISTED]]
     more = {"fetched_at": fetched.fetched_at, "files": files, "schema": schema}
     write_json(ctx.run.manifest, {**facts.model_dump(exclude={"table", "targets", "orderings", "hints", "degraded"}), **more})
     return facts
+
+
+def _of_estimates(table: Described) -> list[str]:
+    """That numbers of different values are none that were counted."""
+    from tools.formats.contract import told
+    from tools.tally import MOST_KEPT
+
+    if not table.estimated:
+        return []
+    which = f"{len(table.estimated)} columns with more than {MOST_KEPT:,} ({told(table.estimated)})"
+    return [f"How many different values there are was estimated, to half a per cent, for {which}: the table is read piece by piece."]
 
 
 def _of_its_split(fetched: Fetched, wish: Wish) -> list[str]:

@@ -29,6 +29,8 @@ class FittingRows(NamedTuple):
     """What is to be told of them: empty when they are all."""
     sampled_from: int | None = None
     """How many rows there are, where these are not all."""
+    sampled_by: str | None = None
+    """The column whose values keep their shares in the sample."""
 
 
 def rows_that_fit(vault: Path, memory_mb: int | None, stratum: str | None, seed: int) -> FittingRows:
@@ -54,24 +56,47 @@ def rows_that_fit(vault: Path, memory_mb: int | None, stratum: str | None, seed:
         f"Everything up to the final score rests on a random sample of {len(at):,} of {rows:,} rows{how}: more would not fit the"
         f" {memory_mb:,} MiB of the sandbox. A larger sandbox.memory_mb takes more."
     )
-    return FittingRows(_taken(vault, at), at, told, rows)
+    return FittingRows(_taken(vault, at), at, told, rows, stratum if stratified else None)
 
 
 def _chosen(vault: Path, rows: int, wanted: int, stratum: str | None, seed: int) -> tuple[Positions, bool]:
     """Positions of sampled rows, ascending, and whether they are stratified."""
     import numpy as np
-    import pandas as pd
 
     rng = np.random.default_rng(seed)
-    if stratum is not None:
-        codes, values = pd.factorize(pd.read_parquet(vault / TABLE, columns=[stratum])[stratum], use_na_sentinel=False)
-        if len(values) <= MOST_CLASSES:
-            parts = []
-            for code in range(len(values)):
-                at = np.flatnonzero(codes == code)
-                parts.append(rng.choice(at, min(len(at), max(2, round(wanted * len(at) / rows))), replace=False))
-            return np.sort(np.concatenate(parts)), True
+    if stratum is not None and (codes := _strata(vault, stratum)) is not None:
+        parts = []
+        for code in range(int(codes.max()) + 1):
+            at = np.flatnonzero(codes == code)
+            parts.append(rng.choice(at, min(len(at), max(2, round(wanted * len(at) / rows))), replace=False))
+        return np.sort(np.concatenate(parts)), True
     return np.sort(rng.choice(rows, wanted, replace=False)), False
+
+
+def _strata(vault: Path, column: str) -> np.ndarray[Any, np.dtype[np.int8]] | None:
+    """Of each row the number of its value in a column, a missing one among them; None where there are many values."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    codes: dict[Any, int] = {}
+    parts = []
+    with pq.ParquetFile(vault / TABLE) as file:
+        for batch in file.iter_batches(batch_size=1 << 16, columns=[column]):
+            values = batch.column(column)
+            if pa.types.is_dictionary(values.type):
+                values = values.dictionary_decode()
+            if pa.types.is_floating(values.type):
+                values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+            values = values.dictionary_encode(null_encoding="encode")
+            if len(values.dictionary) > MOST_CLASSES:
+                return None
+            here = [codes.setdefault(value, len(codes)) for value in values.dictionary.to_pylist()]
+            if len(codes) > MOST_CLASSES:
+                return None
+            parts.append(np.array(here, dtype=np.int8)[values.indices.to_numpy()])
+    return np.concatenate(parts)
 
 
 def _taken(vault: Path, at: Positions) -> pd.DataFrame:

@@ -135,16 +135,17 @@ def seal_holdout(
     task = agreed("task", wish.named_task, task)
     # A series with rows left out is another series.
     memory_mb = None if task == "forecast" else wish.memory_mb
-    frame, at, sampled, sampled_from = rows_that_fit(ctx.run.vault, memory_mb, event or wish.event or target, wish.seed)
-    if sampled:
-        _tell(ctx, sampled)
+    fitting = rows_that_fit(ctx.run.vault, memory_mb, event or wish.event or target, wish.seed)
+    frame, at = fitting.frame, fitting.at
+    if fitting.told:
+        _tell(ctx, fitting.told)
     if wish.mask_pii:
         frame, masked = without_personal(frame, wish, target, event, column)
         _tell(ctx, masked)
     if wish.own_split and task is not None and (task == "forecast" or predicts(task) in ("groups", "scores")):
         raise InputRefused(f"--own-split is for tasks with rows that have a target of their own; this task is {task}. Leave it out.")
     if task is not None and predicts(task) in ("groups", "scores"):
-        return seal_without_target(ctx, frame, task, target, metric, split, column, sampled_from=sampled_from)
+        return seal_without_target(ctx, frame, task, target, metric, split, column, sampled=fitting)
     if target is None:
         raise ToolRefused(f"name the target. Columns: {', '.join(map(str, frame.columns[:60]))}.")
     labels = named_columns(target, [str(name) for name in frame.columns])
@@ -226,7 +227,8 @@ def seal_holdout(
         given_folds=given.folds if given else "",
         rows_train=len(train),
         rows_holdout=len(holdout),
-        sampled_from=sampled_from,
+        sampled_from=fitting.sampled_from,
+        sampled_by=fitting.sampled_by,
         features=[str(name) for name in rows.columns if str(name) not in (target, event, *barred)],
         seed=wish.seed,
         constraints=wish.constraints,
@@ -242,7 +244,7 @@ def seal_holdout(
     enter_folds(ctx.run.manifest, train, holdout, contract)
     if given:
         _tell(ctx, given.told)
-    if sampled and not wish.mask_pii:  # rows beyond the sample lie in the vault as they came
+    if fitting.told and not wish.mask_pii:  # rows beyond the sample lie in the vault as they came
         keep_sample(ctx.run.vault, at)
     ctx.vault.seal(train, holdout, contract, schema)
     why = [

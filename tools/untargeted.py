@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tools.contract import TableSchema
     from tools.host import HostContext
+    from tools.sampling import FittingRows
     from tools.sealing import ContractSealed
 
 FEWEST_ROWS_A_FOLD = 5
@@ -33,14 +34,14 @@ def seal_without_target(
     split: Literal["stratified", "random", "group", "time"] | None,
     column: str | None,
     *,
-    sampled_from: int | None = None,
+    sampled: FittingRows,
 ) -> ContractSealed:
     """Fix the contract of a `cluster` or `anomaly` task, and seal.
 
     Args:
         frame: the table as it was fetched.
         label: of anomalies, the column that says which rows are some.
-        sampled_from: rows of the source's table, where `frame` is a sample of them.
+        sampled: what `frame` was taken from.
 
     Raises:
         InputRefused, ToolRefused: as `seal_holdout` does.
@@ -95,7 +96,8 @@ def seal_without_target(
         **scheme.fields(),
         rows_train=len(train),
         rows_holdout=len(holdout),
-        sampled_from=sampled_from,
+        sampled_from=sampled.sampled_from,
+        sampled_by=sampled.sampled_by,
         features=[str(name) for name in rows.columns if str(name) not in (label, *barred)],
         seed=wish.seed,
         constraints=wish.constraints,

@@ -19,6 +19,8 @@ def test_ours_and_pandas_make_the_same_of_it(tmp_path: Path, monkeypatch: pytest
     frames = [pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("mlteam", "pandas")]
     pd.testing.assert_frame_equal(*frames)
     assert frames[0].shape == (rows, 20)
+    found = convert_once("mlteam and profile", tmp_path / "in" / "rows.csv")
+    assert found["rows"] == rows
     found = convert_once("pandas", tmp_path / "in" / "rows.csv")
     assert found["rows"] == rows
     assert found["peak"] > 10 * 2**20

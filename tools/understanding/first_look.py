@@ -6,7 +6,7 @@ Made on the host from values, and told without any: names, confidence and reason
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tools.conversion import TABLE, WHOLE_BYTES
 from tools.understanding.findings import Ordering
@@ -14,7 +14,12 @@ from tools.understanding.hints import hints
 from tools.understanding.order import groups, moments_columns
 from tools.understanding.targets import TargetGuess, documents_of, guess_targets, missing_shares
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 ROWS = 5000
+GROUPS = 10
+"""Groups of rows that are read of a large table."""
 MOST_COLUMNS = 200
 MOST_TOLD = 3
 
@@ -36,22 +41,10 @@ def first_look(vault: Path, source: Path, *, target: str | None, goal: str | Non
         target: the column that the user named.
         said: the column that the source itself names.
     """
-    import pandas as pd
-    import pyarrow.parquet as pq
-
     from tools.columns import infer_schema
     from tools.understanding.kinds import read_column
 
-    facts = pq.read_metadata(vault / TABLE)
-    if sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups)) < WHOLE_BYTES:
-        frame = pd.read_parquet(vault / TABLE)
-    else:
-        frame = next(pq.ParquetFile(vault / TABLE).iter_batches(ROWS)).to_pandas()
-    frame.columns = [str(name) for name in frame.columns]
-    # Stretches of neighbours, so that what hangs together in time still does.
-    frame = frame.iloc[:ROWS] if len(frame) <= ROWS else frame.iloc[_stretches(len(frame))]
-    looked_at = list(frame.columns[:MOST_COLUMNS])
-    frame = frame[looked_at if target is None or target in looked_at or target not in frame else [*looked_at, target]]
+    frame = _looked_at(vault / TABLE, target)
     guesses: list[TargetGuess] = []
     if target is None:
         kinds = {column.name: column.kind for column in infer_schema(frame, None).columns}
@@ -71,7 +64,33 @@ def first_look(vault: Path, source: Path, *, target: str | None, goal: str | Non
     return FirstLook(guesses, found, hints(known, target, found))
 
 
-def _stretches(rows: int) -> list[int]:
-    """Positions of `ROWS` rows in fifty stretches all over the table."""
-    length, step = ROWS // 50, rows // 50
-    return [start * step + place for start in range(50) for place in range(length)]
+def _looked_at(path: Path, target: str | None) -> pd.DataFrame:
+    """Rows of a table, and of very many columns the first: stretches of neighbours, so that what hangs together in time still does.
+
+    Of a large table some groups of rows, all over it, are read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        names, facts = [str(name) for name in file.schema_arrow.names], file.metadata
+        columns = [name for i, name in enumerate(names) if i < MOST_COLUMNS or name == target]
+        if sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups)) < WHOLE_BYTES:
+            groups: list[int | None] = [None]
+        else:
+            n = min(GROUPS, facts.num_row_groups)
+            groups = [facts.num_row_groups * i // n for i in range(n)]
+        parts = []
+        for group in groups:
+            table = file.read(columns) if group is None else file.read_row_group(group, columns)
+            parts.append(table.select(columns).take(pa.array(_stretches(table.num_rows, ROWS // len(groups)), pa.int64())))
+    return pa.concat_tables(parts).to_pandas().reset_index(drop=True)
+
+
+def _stretches(rows: int, wanted: int = ROWS) -> list[int]:
+    """Positions of so many rows, or of all, in stretches of a hundred all over a table."""
+    if rows <= wanted:
+        return list(range(rows))
+    stretches = max(1, wanted // 100)
+    length, step = wanted // stretches, rows // stretches
+    return [start * step + place for start in range(stretches) for place in range(length)]
