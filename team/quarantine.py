@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 INTERRUPT_S = 1.0
 """How long a fold that met its deadline may take to end after an interrupt. Nothing of its sandbox is needed any more."""
+WARM_UP = "import pandas, sklearn.compose, sklearn.ensemble, sklearn.linear_model, sklearn.pipeline, skrub, tools.columns, tools.modelcode"
+"""What nearly every module imports. A sandbox that waits for its fold does so meanwhile, before any code of a role runs in it."""
+WARM_UP_S = 30.0
 LEAST_S = 0.1
 """With less time than this no fold is begun."""
 MORE_TIME = "Nothing is kept. Submit a lighter model, or give the call a larger time_s while the search has it."
@@ -148,6 +151,8 @@ class Quarantine:
             sandbox = await everything.enter_async_context(AsyncExitStack())
             opened = open_kernel(self._sandbox, work=work, data=data, limits=self._limits, env=self._env, on_event=on_event)
             kernel = await sandbox.enter_async_context(opened)
+            # However it ends, the fold's own cell imports what it needs and tells what it cannot.
+            await kernel.execute(WARM_UP, timeout_s=WARM_UP_S)
             return Room(fold, work, kernel, sandbox, everything.pop_all())
 
     async def _fit(self, task: _Task, room: Room) -> None:

@@ -184,6 +184,14 @@ def make_model():
 """
 
 
+async def test_libraries_are_imported_before_its_fold_begins(tmp_path: Path) -> None:
+    before = "import sys\nprint('skrub' in sys.modules, 'sklearn.ensemble' in sys.modules)\n"
+    async with training(tmp_path, "unsafe-local") as r:
+        answer = await submit(r, "mine", cheat(before=before))
+        assert answer.printed
+        assert all(text.startswith("True True\n") for text in answer.printed)
+
+
 async def test_a_module_is_tried_on_few_rows_before_time_is_spent_on_all(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=12_000), "b": rng.normal(size=12_000)})
