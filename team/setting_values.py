@@ -14,7 +14,7 @@ from pydantic_settings import NoDecode
 from team.constraint import CONSTRAINT, distinct
 from team.sentences import whole
 from tools.constraints import names_of, signs_of
-from tools.objectives import Objective
+from tools.objectives import BESIDE_SCORE, Objective
 from tools.quantiles import levels_of
 from tools.schemes import GAP
 from tools.tracker import check_address
@@ -89,7 +89,7 @@ def read_objectives(value: Any) -> Any:
     """Names of objectives, each once, the score first."""
     names = read_names(value)
     if isinstance(names, list) and (names[:1] != ["score"] or len(set(map(str, names))) < len(names)):
-        raise ValueError("expected score first, then latency, size or both, with commas between them")
+        raise ValueError(f"expected score first, then {BESIDE_SCORE}, with commas between them")
     return names
 
 

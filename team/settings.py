@@ -213,7 +213,7 @@ class Settings(BaseSettings):
     pruner: Pruner | None = None
     """What ends trials after some folds: median, hyperband, successive_halving or none; None lets the roles choose: median."""
     objectives: Objectives = ["score"]
-    """What tuning weighs: score, then latency, size or both. With more than the score, it leaves the candidates of its Pareto front."""
+    """What tuning weighs: score, then latency, size or fairness. With more than the score, it leaves the candidates of its Pareto front."""
     preparers: Names = []
     """Transformers that installed packages bring (entry points of `mlteam.preparers`) in their order, and then steps such as
     `impute=knn` (`tools.steps`), fitted inside each fold."""
@@ -230,6 +230,8 @@ class Settings(BaseSettings):
         _ = self.constraints
         if self.device == "cuda" and cpu_only(self.constraint):
             raise ValueError("device='cuda', and a constraint says CPU only: not both")
+        if "fairness" in self.objectives and self.sensitive is None:
+            raise ValueError("objectives: fairness needs a sensitive column; name one with --sensitive COLUMN")
         return self
 
     def model_of(self, role: str) -> str:

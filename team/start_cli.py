@@ -101,7 +101,8 @@ def run(
         str | None, typer.Option(help="What ends trials early: median, hyperband, successive_halving or none.  [default: median]")
     ] = None,
     objectives: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="What tuning weighs: score, and latency or size after a comma.  [default: score]")
+        str | None,
+        typer.Option(metavar="NAMES", help="What tuning weighs: score, and latency, size or fairness after commas.  [default: score]"),
     ] = None,
     preparers: Annotated[
         str | None,

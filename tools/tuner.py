@@ -260,7 +260,7 @@ class Tuner:
             self.failures = 0
             known = self.before if self._on_record(params) else None
             # What is measured is never the same twice: of a candidate that is on record, the record counts.
-            values = values_of(known or evaluated.candidate, self.plan.objectives)
+            values = values_of(known or evaluated.candidate, self.plan.objectives, self.problem, evaluated.oof)
             study.tell(trial, values)
             self.done += 1
             self.longest = max(self.longest, time.monotonic() - started)

@@ -12,7 +12,7 @@ from tools.candidates import CandidateFacts, facts, free_name, load_candidate, p
 from tools.casualties import of_the_rows
 from tools.degradation import Degradation
 from tools.front import Kept
-from tools.objectives import Objective
+from tools.objectives import BESIDE_SCORE, Objective, unweighable
 from tools.samplers import Pruner, Sampler
 from tools.spec import ToolRefused, tool
 from tools.studies import close_call, counted, quiet
@@ -28,7 +28,8 @@ class FrontPoint(BaseModel):
 
     candidate: str
     values: dict[str, float]
-    """By objective: the score, milliseconds for a single row (latency), MB (size); the last two as the candidate's record has them."""
+    """By objective: the score, milliseconds for a single row (latency), MB (size), both as the candidate's record has them, and a
+    difference between groups (fairness)."""
     knee: bool
     """Whether giving up more of one objective stops to pay in the others here."""
 
@@ -75,7 +76,8 @@ def tune(
     pruner: Annotated[Pruner, "What ends trials after some folds: median, hyperband, successive_halving; none ends none."] = "median",
     grid: Annotated[dict[str, list[Value]] | None, "Values to try by parameter, every combination, instead of a derived grid."] = None,
     objectives: Annotated[
-        list[Objective], "What is weighed: score first, then latency (ms for a single row) or size (MB). With several, no trial is pruned."
+        list[Objective],
+        "What is weighed: score first, then latency (ms for a single row), size (MB), fairness (of groups). With several, none is pruned.",
     ] = ["score"],
 ) -> TuningResult:
     """Search a family's parameters, starting from its best candidate, and keep the best as a candidate. Can be called again to go on."""
@@ -103,7 +105,9 @@ def tune(
         raise ToolRefused(f"{family} has nothing to tune; name another family.")
     chosen = load_preparation(space, preparation, problem)
     if objectives[:1] != ["score"] or len(set(objectives)) < len(objectives):
-        raise ToolRefused(f"objectives {objectives}: expected score first, then latency, size or both.")
+        raise ToolRefused(f"objectives {objectives}: expected score first, then {BESIDE_SCORE}, each once.")
+    if reason := unweighable(objectives, problem.contract):
+        raise ToolRefused(f"{reason}.")
     pruner = pruner if len(objectives) == 1 else "none"
     plan = SearchPlan(sampler="grid" if grid else sampler, pruner=pruner, grid=grid, trials=trials, objectives=objectives)
     arguments = {"family": family, "preparation": preparation, "time_s": time_s, **plan.asked}

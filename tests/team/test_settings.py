@@ -182,8 +182,11 @@ def test_objectives_begin_with_the_score() -> None:
     assert load_settings({"source": "a.csv", "objectives": "score, latency"}).objectives == ["score", "latency"]
     with pytest.raises(UsageError, match="objectives='latency': expected score first"):
         load_settings({"source": "a.csv", "objectives": "latency"})
-    with pytest.raises(UsageError, match="'score', 'latency' or 'size'"):
+    with pytest.raises(UsageError, match="'score', 'latency', 'size' or 'fairness'"):
         load_settings({"source": "a.csv", "objectives": "score,beauty"})
+    assert load_settings({"source": "a.csv", "objectives": "score,fairness", "sensitive": "sex"}).objectives == ["score", "fairness"]
+    with pytest.raises(UsageError, match="fairness needs a sensitive column; name one with --sensitive COLUMN"):
+        load_settings({"source": "a.csv", "objectives": "score,fairness"})
 
 
 def test_sentences_and_options_are_one_list(tmp_path: Path) -> None:

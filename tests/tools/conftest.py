@@ -11,6 +11,7 @@ import pytest
 from sklearn import datasets
 
 from tools.columns import infer_schema, label_text
+from tools.constraints import Constraints
 from tools.contract import Contract, Split, Task, predicts
 from tools.metrics import METRICS, default_metric
 from tools.workspace import Workspace
@@ -124,6 +125,7 @@ def write_workspace(
     quantiles: tuple[float, ...] = (0.1, 0.5, 0.9),
     seed: int = 0,
     order: list[str] | None = None,
+    constraints: Constraints | None = None,
 ) -> Workspace:
     """Write `data/` as the vault does: every fourth row is held out, its label is kept nowhere."""
     space = Workspace(folder / "data", folder / "work")
@@ -154,6 +156,7 @@ def write_workspace(
         rows_holdout=len(holdout),
         features=[name for name in frame.columns if name not in sealed],
         seed=seed,
+        constraints=constraints or Constraints(),
     )
     train.to_parquet(space.data / "train.parquet", index=False)
     holdout.to_parquet(space.data / "holdout.parquet", index=False)

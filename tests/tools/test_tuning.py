@@ -10,11 +10,15 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
+import pandas as pd
 import pytest
 
 from tests.tools.conftest import Open
 from tools.candidates import leaderboard, load_candidate, load_oof
+from tools.constraints import Constraints
+from tools.fairness import disparities, groups_of
 from tools.objectives import Objective
 from tools.problem import load_problem
 from tools.samplers import Pruner, Sampler
@@ -159,6 +163,30 @@ def test_latency_is_an_objective_and_size_as_well(open_workspace: Open) -> None:
         record = load_candidate(space, point.candidate)
         assert point.values == {"score": record.score, "latency": record.latency_ms, "size": record.size_mb}
         assert all(value > 0 for value in point.values.values())
+
+
+def test_fairness_is_an_objective_where_the_search_sees_the_sensitive_column(open_workspace: Open) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"group": rng.choice(["a", "b"], 400), "x": rng.normal(size=400), "noise": rng.normal(size=400)})
+    # Of group b the column says little, so a deep tree finds its positives less often.
+    table["y"] = np.where(table["group"] == "a", table["x"] > 0, table["x"] + 2 * rng.normal(size=400) > 0).astype(str)
+    space = open_workspace(table, "y", constraints=Constraints(sensitive="group"))
+    found = tune("tree", trials=8, time_s=300, objectives=["score", "fairness"])
+    problem = load_problem(space)
+    for point in found.front:
+        oof = load_oof(space, point.candidate, problem)
+        told = disparities("binary", problem.y, [oof], groups_of(problem.X["group"]))
+        assert point.values["fairness"] == told["tpr"] < 1
+    assert max(point.values["fairness"] for point in found.front) > 0.1, "no tree treats both alike here and still predicts"
+
+
+@pytest.mark.parametrize(
+    ("sensitive", "why"), [(None, "fairness needs a sensitive column"), ("kept_back", "'kept_back', which is kept from the search")]
+)
+def test_fairness_needs_a_column_that_the_search_sees(sensitive: str | None, why: str, open_workspace: Open) -> None:
+    open_workspace("wine", constraints=Constraints(sensitive=sensitive))
+    with pytest.raises(ToolRefused, match=why):
+        tune("tree", objectives=["score", "fairness"])
 
 
 @pytest.mark.parametrize("objectives", [["latency"], ["latency", "score"], ["score", "size", "size"], []])
