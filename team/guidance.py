@@ -27,7 +27,8 @@ TRAIN_SHARE = 0.55
 """Of the search time left, what one `train` may take of a team that is yet to write a model of its own."""
 _BEFORE_EVALUATED = frozenset({"ensemble", "evaluate", "compare_models", "nested_score", "examine_structure"})
 _AFTER_EVALUATED = frozenset({"evaluate", "explain", "learning_curve", "examine_structure"})
-_BEFORE_TRAINED = frozenset({"train", "submit_candidate", "run_python"})
+_AFTER_TRAINED = frozenset({"submit_candidate", "run_python"})
+"""Offered before, they tempt a small model into scripts of its own that score nothing, until it has no reply left for `train`."""
 _SEARCHES = frozenset({"train", "tune", "submit_candidate"})
 """What is refused once the search is spent; a small model asks for it again and again."""
 _LOOKS = frozenset({"find_slices", "compare_models"})
@@ -75,7 +76,8 @@ def offered(state: State, role: str, tools: frozenset[str]) -> frozenset[str]:
         case Stage.PREPARE:
             return tools - {"run_python"}
         case Stage.TRAIN if role == "engineer":
-            return tools & (_BEFORE_TRAINED - {"train"} if _trained(state) else _BEFORE_TRAINED)
+            again = state.visits.get(Stage.TRAIN, 0) > 1
+            return tools & (_AFTER_TRAINED | {"train"} if again else _AFTER_TRAINED if "train" in state.results else {"train"})
         case Stage.OPTIMISE:
             return tools - _LOOKS
         case Stage.SELECT if role == "engineer":

@@ -44,9 +44,10 @@ def test_intake_offers_one_step_after_the_other() -> None:
 def test_families_are_trained_once_and_again_where_the_critic_sends_back() -> None:
     tools = roles()["engineer"].tools_in(Stage.TRAIN)
     trained = at(Stage.TRAIN, results={"train": {}})
-    assert "train" in offered(at(Stage.TRAIN), "engineer", tools)
+    assert offered(at(Stage.TRAIN), "engineer", tools) == {"train"}, "before a script of its own that would score nothing"
     assert offered(trained, "engineer", tools) == {"submit_candidate", "run_python"}
-    assert "train" in offered(trained.model_copy(update={"visits": {Stage.TRAIN: 2}}), "engineer", tools)
+    again = offered(trained.model_copy(update={"visits": {Stage.TRAIN: 2}}), "engineer", tools)
+    assert again == {"train", "submit_candidate", "run_python"}
 
 
 def test_once_the_search_is_spent_nothing_is_offered_that_it_refuses() -> None:
