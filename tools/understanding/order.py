@@ -19,15 +19,20 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-ENTITY = re.compile(
-    r"(^|[\W_])(patient|subject|person|participant|respondent|customer|client|user|member|household|family|student|teacher|school|employee"
-    r"|driver|vehicle|machine|device|sensor|account|session|visit|case|plot|site|animal|speaker|author|company|firm|store|shop)s?([\W_]|$)",
-    re.I,
+_BEINGS = (
+    "patient|subject|person|participant|respondent|customer|client|user|member|household|student|teacher|employee|driver|animal|speaker"
 )
+_THINGS = "family|school|vehicle|machine|device|sensor|account|session|visit|case|plot|site|author|company|firm|store|shop"
+BEING = re.compile(rf"(^|[\W_])({_BEINGS})s?$", re.I)
+"""A column that is called so names them. `employee_title` does not, and a `company` or `shop` is as a rule met again."""
+ENTITY = re.compile(rf"(^|[\W_])({_BEINGS}|{_THINGS})s?[\W_]", re.I)
+"""What a key is a key of, as in `store_id`."""
 FEWEST_GROUPS = 10
 PERMUTATIONS, DEVIATIONS, LEAST_EFFECT = 30, 6.0, 0.2
 """Times that the target is shuffled, standard deviations beyond which likeness is no chance, and how much of it matters."""
-NAME_ALONE = 0.5
+NAME_ALONE, ALIKE = 0.5, 0.35
+RECORDED = 0.75
+"""Share of rows that do not go back in time, or not forward, from which a table was written down in its order. In shuffled ones half do."""
 
 
 def levels(target: pd.Series) -> Array:
@@ -45,8 +50,8 @@ def groups(frame: pd.DataFrame, target: str) -> list[Ordering]:
     y, n, found = levels(frame[target]), len(frame), []
     for name in map(str, frame.columns):
         values = frame[name]
-        keyed, entity = named_like_a_key(name), ENTITY.search(name) is not None
-        if name == target or not (keyed or entity) or (values.dtype.kind == "f" and not (values.dropna() % 1 == 0).all()):
+        keyed, being = named_like_a_key(name), BEING.search(name) is not None
+        if name == target or not (keyed or being) or (values.dtype.kind == "f" and not (values.dropna() % 1 == 0).all()):
             continue
         distinct = int(values.astype(str).nunique() if values.dtype == object else values.nunique())
         # Fewer than two rows for most values, or a tenth of the table for one, is no group to hold together.
@@ -54,7 +59,9 @@ def groups(frame: pd.DataFrame, target: str) -> list[Ordering]:
             continue
         effect, deviations = likeness(np.unique(values.astype(str), return_inverse=True)[1], y)
         alike = effect >= LEAST_EFFECT and deviations >= DEVIATIONS
-        confidence = NAME_ALONE + 0.1 * (keyed and entity) + (0.35 if alike else 0.0)
+        # A key of nothing that is known may be one of products or places, which a model meets again.
+        known = 0.1 if keyed and ENTITY.search(name) else 0.0 if being else -0.1
+        confidence = NAME_ALONE + known + (ALIKE if alike else 0.0)
         reasons = [f"is named like {'a key' if keyed else 'those whom rows are about'}", f"{n / distinct:.1f} rows a value"]
         reasons.append(f"the target is {'more alike' if alike else 'no more alike'} within its values than chance makes it")
         found.append(Ordering(column=name, kind="group", confidence=round(confidence, 2), reasons="; ".join(reasons)))
@@ -84,7 +91,13 @@ def likeness(groups: Array, y: Array) -> tuple[float, float]:
 
 
 def moments_columns(frame: pd.DataFrame, target: str) -> list[Ordering]:
-    """Columns of moments in whose order the target may hang together, the surest first. Those with gaps order nothing."""
+    """Columns of moments in whose order the target may hang together, the surest first. Those with gaps order nothing.
+
+    Rows that lie in no order of time were shuffled by somebody, who takes them for exchangeable: then it is told, and decides nothing.
+
+    Args:
+        frame: rows, or stretches of them, as the table has them.
+    """
     from tools.columns import days_come_first, infer_schema, moments
 
     found = []
@@ -100,7 +113,10 @@ def moments_columns(frame: pd.DataFrame, target: str) -> list[Ordering]:
         # Neighbours in time as groups of five: what hangs together is alike in them.
         effect, deviations = likeness(np.arange(len(y)) // 5, y)
         alike = effect >= LEAST_EFFECT / 2 and deviations >= DEVIATIONS
+        steps = np.diff(when.to_numpy().astype("int64"))
+        recorded = max(float((steps >= 0).mean()), float((steps <= 0).mean())) >= RECORDED
         reasons = ["holds moments without a gap", f"the target is {'alike' if alike else 'not alike'} from one moment to the next"]
-        confidence = NAME_ALONE + (0.35 if alike else 0.0)
+        reasons.append(f"the rows lie {'in its order' if recorded else 'in no order of it, as if shuffled'}")
+        confidence = NAME_ALONE + (ALIKE if alike and recorded else 0.0)
         found.append(Ordering(column=column.name, kind="time", confidence=confidence, reasons="; ".join(reasons)))
     return sorted(found, key=lambda one: -one.confidence)
