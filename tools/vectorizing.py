@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from tools.contract import Column
 
+FEW, MOST_KEPT = 8, 20_000
+"""Rows at a time for which answers are looked up by value, and how many values are remembered."""
 MOST_LEVELS = 100
 """Categories with more values than this are read as text."""
 TEXT_COMPONENTS = 30
@@ -51,7 +53,7 @@ def vectorizer_for(columns: list[Column], *, text: bool, dates: bool, rows: int,
     )
     return make_pipeline(
         # Numbers need nothing of the vectorizer, which looks at each column by itself: of 750 of them it makes seconds a row.
-        ColumnTransformer([("numbers", Numbers(), numbers), ("others", vectorizer, others)], sparse_threshold=0.0),
+        ColumnTransformer([("numbers", Numbers(), numbers), ("others", ByValue(vectorizer), others)], sparse_threshold=0.0),
         SquashingScaler(max_absolute_value=3),
         SimpleImputer(add_indicator=True, keep_empty_features=True),
     )
@@ -71,3 +73,59 @@ class Numbers(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
 
     def get_feature_names_out(self, names: Any = None) -> np.ndarray:
         return np.asarray(self.known_, dtype=object)
+
+
+class ByValue(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A table vectorizer whose answers for single rows are remembered: it looks at every column by itself, so each value has one answer.
+
+    Whatever the values are, it takes tens of milliseconds a call, which a served model would pay for each row.
+
+    Args:
+        vectorizer: an unfitted `skrub.TableVectorizer`, which this one fits.
+    """
+
+    def __init__(self, vectorizer: Any) -> None:
+        self.vectorizer = vectorizer
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> ByValue:
+        self.fit_transform(X)
+        return self
+
+    def fit_transform(self, X: pd.DataFrame, y: Any = None) -> np.ndarray:
+        found = self.vectorizer.fit_transform(X)
+        places = {name: place for place, name in enumerate(self.vectorizer.all_outputs_)}
+        self.places_ = {name: [places[output] for output in self.vectorizer.input_to_outputs_[name]] for name in X.columns}
+        return np.asarray(found)
+
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
+        """Shape (n, outputs), float32."""
+        if len(X) > FEW:
+            return np.asarray(self.vectorizer.transform(X))
+        rows = [self._row(X.iloc[[place]]) for place in range(len(X))]
+        return np.vstack(rows) if rows else np.asarray(self.vectorizer.transform(X))
+
+    def _row(self, row: pd.DataFrame) -> np.ndarray:
+        kept = self.__dict__.setdefault("_kept", {})
+        keys = {name: (name, _key(row[name].iloc[0])) for name in row.columns}
+        if all(key in kept for key in keys.values()):
+            made = np.empty((1, sum(map(len, self.places_.values()))), dtype=np.float32)
+            for name, key in keys.items():
+                made[0, self.places_[name]] = kept[key]
+            return made
+        made = np.asarray(self.vectorizer.transform(row), dtype=np.float32)
+        if len(kept) > MOST_KEPT:
+            kept.clear()
+        kept.update({key: made[0, self.places_[name]] for name, key in keys.items()})
+        return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_kept"}
+
+    def get_feature_names_out(self, names: Any = None) -> np.ndarray:
+        return np.asarray(self.vectorizer.get_feature_names_out(), dtype=object)
+
+
+def _key(value: Any) -> Any:
+    """A value as the key of a dictionary, all that is missing alike."""
+    return value if value is not None and value == value else None

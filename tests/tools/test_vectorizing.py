@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pickle
+import warnings
+
 import numpy as np
 import pandas as pd
 
@@ -24,3 +27,24 @@ def test_a_number_is_marked_where_it_is_missing_and_left_out_where_it_never_was(
     schema = infer_schema(frame, None)
     vectorizer = vectorizer_for(schema.columns, text=True, dates=True, rows=40, seed=0)
     assert np.asarray(vectorizer.fit_transform(coerce(frame, schema))).shape == (40, 3), "a, c, and that a is missing"
+
+
+def test_rows_one_by_one_are_read_as_together_and_what_is_remembered_is_not_kept_with_the_model() -> None:
+    frame = mixed().drop(columns="outcome")
+    schema = infer_schema(frame, None)
+    rows = coerce(frame, schema)
+    vectorizer = vectorizer_for(schema.columns, text=True, dates=True, rows=len(rows), seed=0).fit(rows)
+    before = pickle.dumps(vectorizer)
+    odd = rows.head(40).copy()
+    for place, name in enumerate(odd.columns):
+        odd.iloc[place % 7 :: 7, place] = None
+        if schema.columns[place].kind == "categorical":
+            odd.loc[odd.index % 5 == 0, name] = "never seen"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the encoder tells of what it has not seen
+        together = np.asarray(vectorizer.transform(odd))
+        for _ in range(2):  # the second time from memory
+            alone = np.vstack([np.asarray(vectorizer.transform(odd.iloc[[place]])) for place in range(len(odd))])
+            assert np.array_equal(alone, together)
+        assert np.array_equal(np.asarray(vectorizer.transform(odd.head(5))), together[:5])
+    assert pickle.dumps(vectorizer) == before
