@@ -64,7 +64,7 @@ class Perceptrons(Network):
         return self.shift
 
     def forward(self, numbers: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        rows = len(numbers)
+        rows = numbers.shape[0]  # of tensors, so that an export keeps it open
         parts = []
         if numbers.shape[1]:
             waves = torch.cos(numbers[None, :, :, None] * self.frequencies[:, None] * (2 * math.pi) + self.phases[:, None])

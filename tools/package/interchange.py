@@ -131,7 +131,7 @@ def _skops(path: Path, model: FittedModel, rows: pd.DataFrame) -> Any:
 
 
 def _onnx(path: Path, model: FittedModel, rows: pd.DataFrame) -> Any:
-    from tools.package.onnx_graph import build
+    from tools.package.onnx_model import build
 
     graph = build(model)
     path.write_bytes(graph.SerializeToString())
@@ -144,9 +144,11 @@ def predict_onnx(path: Path, rows: pd.DataFrame, model: FittedModel) -> Any:
     import onnxruntime
 
     from tools.columns import coerce
+    from tools.package.inputs import as_numbers
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # it warns of constants that a library left unused
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     table = coerce(rows, model.schema.without(model.contract.sealed_columns))
     given = {}
@@ -155,5 +157,5 @@ def predict_onnx(path: Path, rows: pd.DataFrame, model: FittedModel) -> Any:
         if one.type == "tensor(string)":
             given[one.name] = np.array(["" if value is None else value for value in values], dtype=object)[:, None]
         else:
-            given[one.name] = values.to_numpy(dtype=np.float64)[:, None]
+            given[one.name] = as_numbers(values)[:, None]
     return session.run(None, given)[0]
