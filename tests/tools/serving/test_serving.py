@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from team.errors import UsageError
 from team.predict import apredict
 from team.serving import opened
 from tests.hosting import Hosting
@@ -178,6 +180,14 @@ async def test_any_body_gets_an_answer_of_those_that_the_description_names(serve
         assert str(answer.status_code) in described
         assert answer.status_code in (200, 422), answer.text
         assert set(answer.json()) == ({"answers", "model"} if answer.status_code == 200 else {"error", "problems", "more"})
+
+
+async def test_a_package_that_was_changed_is_not_served(run: Hosting, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run.run.model, tmp_path / "model"))
+    (folder / "inputs.json").write_text((folder / "inputs.json").read_text().replace("Dream", "Dreams"))
+    with pytest.raises(UsageError, match=r"is not served: inputs\.json is not the file that was packaged: its hash differs"):
+        async with opened(folder, "unsafe-local"):
+            raise AssertionError("it was loaded")
 
 
 def test_a_client_that_asks_too_often_waits() -> None:
