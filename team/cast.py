@@ -190,6 +190,7 @@ class Cast:
                 :MOST_FAMILIES
             ],
             worked=bool(self._room.done_well),
+            asked_for=tuple(tool for tool in host.wish.release.tools if tool not in (*self._room.done_well, *self._room.troubles)),
         )
 
     def _record_call(self, call: ModelCall) -> None:

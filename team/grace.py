@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from team.stages import Stage, State
 from tools.constraints import FLOORS
 from tools.contract import predicts
+from tools.release_wish import Release
 
 _OPTIONAL = {
     Stage.ANALYSE: ("the table was not profiled", "profile"),
@@ -19,6 +22,9 @@ _WITH_CANDIDATES = {
     Stage.TRAIN: ("nothing more could be trained; the best so far is used", "training"),
     Stage.OPTIMISE: ("nothing more could be tuned; the best so far is used", "tuning"),
 }
+
+_RELEASES = {"register_model": ("registry", "registered"), "publish_run": ("repository", "published")}
+NOTHING, NO_TROUBLE = Release(), MappingProxyType[str, str]({})
 
 
 class Surrender(NamedTuple):
@@ -47,15 +53,34 @@ def surrender(state: State, why: str, run: Path) -> Surrender | None:
     return None
 
 
-def left_out(stage: Stage, state: State, seconds_left: float, *, nested: bool = False, blends: bool = True) -> list[tuple[str, str]]:
-    """What a stage that has just ended would have done with more time: what it is, and how it came to be left out.
+def left_out(
+    stage: Stage,
+    state: State,
+    seconds_left: float,
+    *,
+    nested: bool = False,
+    blends: bool = True,
+    release: Release = NOTHING,
+    troubles: Mapping[str, str] = NO_TROUBLE,
+    run: Path = Path("RUN"),
+) -> list[tuple[str, str]]:
+    """What a stage that has just ended would have done with more time, or was asked for: what it is, and how it came to be left out.
 
     Args:
         nested: whether the user asked for the search to be made again inside the folds.
         blends: whether the contract allows any.
+        release: where the user wants the run released to.
+        troubles: why calls did not work, by tool.
     """
     over = f"{seconds_left:.0f} s of search were left"
     found = []
+    if stage is Stage.RELEASE:
+        undone = {tool: _RELEASES[tool] for tool in release.tools if tool not in state.results}
+        whys = {tool: _short(troubles.get(tool, "nobody called it"), 600) for tool in undone}
+        return [
+            (what, f"the run was not {done}: {whys[tool]}. Type: {release.command(tool, str(run))}")
+            for tool, (what, done) in undone.items()
+        ]
     if stage is Stage.SELECT and nested and "nested_score" not in state.results:
         found.append(("nested validation", "the nested validation that was asked for is missing: no role has it on record"))
     if stage is Stage.OPTIMISE and not state.trials_spent and not any(done.families for done in state.rounds):
@@ -84,9 +109,9 @@ def verdict(state: State, why: str) -> str:
     return f"stage {state.stage} cannot be ended: {_short(why)}"
 
 
-def _short(why: str) -> str:
+def _short(why: str, most: int = 300) -> str:
     lines = [line.strip() for line in why.strip().splitlines() if line.strip()]
-    return lines[-1][:300].rstrip(".") if lines else "nothing was done"
+    return lines[-1][:most].rstrip(".") if lines else "nothing was done"
 
 
 def _advice(why: str) -> str:

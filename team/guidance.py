@@ -33,6 +33,7 @@ _SEARCHES = frozenset({"train", "tune", "submit_candidate"})
 """What is refused once the search is spent; a small model asks for it again and again."""
 _LOOKS = frozenset({"find_slices", "compare_models"})
 """The critic's, and the engineer's before it selects; while it searches they cost turns."""
+_OF_A_PACKAGE = frozenset({"register_model", "publish_run"})
 _ESTIMATORS = {
     "classes": ("from sklearn.ensemble import ExtraTreesClassifier", "ExtraTreesClassifier(n_estimators=300, min_samples_leaf=2)"),
     "values": ("from sklearn.ensemble import ExtraTreesRegressor", "ExtraTreesRegressor(n_estimators=300, min_samples_leaf=2)"),
@@ -60,6 +61,8 @@ class Terms(NamedTuple):
     """Those of the task that are no baselines."""
     worked: bool = False
     """Whether calls of this turn went well."""
+    asked_for: tuple[str, ...] = ()
+    """Tools that the user asked for by a setting and that were not called in this turn."""
 
 
 def offered(state: State, role: str, tools: frozenset[str]) -> frozenset[str]:
@@ -85,7 +88,8 @@ def offered(state: State, role: str, tools: frozenset[str]) -> frozenset[str]:
         case Stage.SELECT if role == "critic" and state.review() is not None:
             return tools & {"score_holdout"}
         case Stage.RELEASE:
-            return tools - ({"finish"} if state.refitted else {"export_model", "package_model", "track_run"})
+            early = frozenset() if state.packaged else _OF_A_PACKAGE
+            return tools - early - ({"finish"} if state.refitted else {"export_model", "package_model", "track_run"})
     return tools
 
 
@@ -124,6 +128,9 @@ def invitation(state: State, role: str, terms: Terms) -> Invitation | None:
         found = " ".join(one.findings)[:OBJECTION_CHARS]
         asked = f"{one.id} of the critic waits: {found} Call a tool that mends it, or say why it does not hold."
         return Invitation(f"{one.id} of the critic is not answered", asked)
+    if role == "release_manager" and state.packaged and terms.asked_for:
+        asked = " and ".join(f"{name}()" for name in terms.asked_for)
+        return Invitation(f"the user asked for {asked}", f"The model is packaged. The user asked for more: call {asked} now.")
     if role != "engineer":
         return None
     if (words := _own_model(state, terms)) is not None:

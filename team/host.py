@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from team.after_the_look import kept_curves, kept_intervals, measure_curves, measure_intervals, other_scores
+from team.errors import MlteamError
 from team.events import ToolCalled, ToolReturned
 from team.log import read_events
 from team.rundir import RunDir
@@ -16,12 +17,16 @@ from team.tracking import run_record
 from team.vault import Vault
 from tools.families.weights import at_hand
 from tools.host import Wish
+from tools.release_wish import LOCAL, OWN
+from tools.spec import ToolFailed
 
 if TYPE_CHECKING:
     from tools.conformal import Conformal
     from tools.conversion import SourceRead
     from tools.coverage import Coverage
     from tools.curves import Curves
+    from tools.git.release import Published
+    from tools.releasing import Registered
     from tools.run_record import RunRecord
     from tools.submission import Scored
 
@@ -89,6 +94,7 @@ class Host:
             objectives=tuple(settings.objectives),
             preparers=tuple(settings.preparers),
             foundation=tuple(at_hand(settings.weights)),
+            release=settings.release,
         )
 
     def progress(self, **facts: Any) -> None:
@@ -167,3 +173,30 @@ class Host:
 
     def run_record(self) -> RunRecord:
         return run_record(self.run, self.vault.contract, self._state())
+
+    def packaged(self) -> bool:
+        return self._state().packaged
+
+    def register(self) -> Registered:
+        from team.registering import register
+
+        wish = self.wish.release
+        try:
+            return register(self.run, registry=None if wish.registry == LOCAL else wish.registry, name=wish.name)
+        except MlteamError as error:  # of any kind: the run has its package, and ends well without this
+            raise ToolFailed(str(error)) from None
+
+    def publish(self) -> Published:
+        from reports.experiment_summary import write_summary
+        from reports.model_card import write_card
+        from team.publishing import publish_run
+
+        wish = self.wish.release
+        repo = None if wish.repo in (None, OWN) else Path(wish.repo)
+        try:
+            # They are written at the run's end too, with all that it says of itself by then.
+            write_card(self.run.path)
+            write_summary(self.run.path)
+            return publish_run(self.run, repo=repo, tag=wish.tag, remote=wish.push, pull_request=wish.pull_request, forge=wish.forge)
+        except MlteamError as error:
+            raise ToolFailed(str(error)) from None

@@ -16,6 +16,23 @@ Approval = Annotated[
 ]
 Approve = Annotated[list[str] | None, typer.Option(metavar="TOOL", help="A tool that need not ask; repeatable.")]
 
+Repo = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="Git repository that gets the run at its end, or own for a fresh one in the run directory."),
+]
+Tag = Annotated[str | None, typer.Option(metavar="VERSION", help="Tag that release there: a semantic version, as v1.2.0, or next.")]
+Push = Annotated[str | None, typer.Option(metavar="REMOTE", help="Push branch and tag to this remote, both or none.")]
+PullRequest = Annotated[bool, typer.Option("--pull-request", help="Open a pull request there (GITHUB_TOKEN or GITLAB_TOKEN).")]
+Registry = Annotated[
+    str | None, typer.Option(metavar="URI", help="MLflow server that registers the model, or local for the registry of the folder of runs.")
+]
+
+
+def release_of(**options: str | bool | None) -> dict[str, Any]:
+    """The release setting of these options; empty where none was given."""
+    given = {name: value for name, value in options.items() if value}
+    return {"release": given} if given else {}
+
 
 def approval_of(when: str | None, tools: list[str] | None) -> dict[str, Any]:
     """The approval setting of these options; empty where neither was given."""

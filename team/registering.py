@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from reports.comparison import Pair
 from team.comparison import compare
 from team.errors import MlteamError, UsageError
@@ -15,25 +13,12 @@ from team.rundir import RunDir
 from tools.contract import Contract
 from tools.package.manifest import PackageDamaged
 from tools.registry import CHALLENGER, CHAMPION, PLACE_TAG, RUN_TAG, Registry, RegistryRefused, Version
-from tools.tracker import check_address
+from tools.releasing import Registered
+from tools.tracker import BY_COMMAND, check_address, patient
 
 STORE = "registry.db"
 """The embedded registry of a folder of runs; the models lie beside it."""
 MOST_NAME = 100
-
-
-class Registered(BaseModel):
-    """What became of a run's model."""
-
-    name: str
-    version: str
-    alias: str
-    """`champion`, or `challenger` where it did not beat the champion."""
-    why: str
-    """The test or the word that decided."""
-    champion: str | None = None
-    """Version that was champion before."""
-    registry: str
 
 
 def register(
@@ -60,17 +45,18 @@ def register(
     home = run.path.parent
     uri = _address(registry) if registry else f"sqlite:///{home / STORE}"
     try:
-        store = Registry(uri, None if registry else home / "registry")
-        version = store.register(called, run.model, contract, _tags(run, contract))
-        before = store.by_alias(called, CHAMPION)
-        if before and before.version == version.version:
-            return _told(version, CHAMPION, "it is champion already", before, uri)
-        won, why = (True, f"by a person's word: {word}") if word else _against(run, before, place or home)
-        if won:
-            store.promote(version, why)
-        else:
-            store.challenge(version)
-        return _told(version, CHAMPION if won else CHALLENGER, why, before, uri)
+        with patient(BY_COMMAND):
+            store = Registry(uri, None if registry else home / "registry")
+            version = store.register(called, run.model, contract, _tags(run, contract))
+            before = store.by_alias(called, CHAMPION)
+            if before and before.version == version.version:
+                return _told(version, CHAMPION, "it is champion already", before, uri)
+            won, why = (True, f"by a person's word: {word}") if word else _against(run, before, place or home)
+            if won:
+                store.promote(version, why)
+            else:
+                store.challenge(version)
+            return _told(version, CHAMPION if won else CHALLENGER, why, before, uri)
     except PackageDamaged as error:
         raise MlteamError(f"the package of run {run.name!r} is not registered: {error}.") from None
     except RegistryRefused as error:

@@ -42,7 +42,7 @@ def publish(
     repo: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Your Git repository; left out, a fresh one in the run directory.")
     ] = None,
-    tag: Annotated[str | None, typer.Option(metavar="VERSION", help="Tag the release with a semantic version, as v1.2.0.")] = None,
+    tag: Annotated[str | None, typer.Option(metavar="VERSION", help="Tag the release with a semantic version, as v1.2.0, or next.")] = None,
     push: Annotated[str | None, typer.Option(metavar="REMOTE", help="Push branch and tag to this remote, both or none.")] = None,
     pull_request: Annotated[bool, typer.Option("--pull-request", help="Open a pull request there (GITHUB_TOKEN or GITLAB_TOKEN).")] = False,
     forge: Annotated[str | None, typer.Option(metavar="NAME", help="github or gitlab, where the remote's address does not tell.")] = None,

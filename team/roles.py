@@ -39,7 +39,7 @@ STAGE_TOOLS: dict[Stage, frozenset[str]] = {
         }
     ),
     Stage.DOCUMENT: frozenset({"write_section", "build_report"}),
-    Stage.RELEASE: frozenset({"open_holdout", "finish", "export_model", "package_model", "track_run"}),
+    Stage.RELEASE: frozenset({"open_holdout", "finish", "export_model", "package_model", "track_run", "register_model", "publish_run"}),
 }
 
 

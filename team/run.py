@@ -23,6 +23,7 @@ from team.errors import MlteamError, PrerequisiteMissing, UsageError
 from team.events import RunEnded
 from team.frame_source import FrameSource
 from team.models import make_client, maker
+from team.publishing import check_release
 from team.rundir import RunDir, create_run
 from team.sandbox.choose import choose
 from team.sandbox.graphics import gpus_for
@@ -232,6 +233,7 @@ def preflight(settings: Settings, clients: Clients | None = None) -> None:
     except InputRefused as error:
         raise UsageError(str(error)) from None
     _check_approval(settings)
+    check_release(settings.release)
     for model in settings.all_models:
         for spec in split_specs(model):
             (clients or make_client)(spec)

@@ -40,6 +40,7 @@ from tools.constraints import Constraints, names_of, signs_of
 from tools.contract import Task
 from tools.device import Asked
 from tools.forecast import Window
+from tools.release_wish import Release
 from tools.samplers import Pruner, Sampler
 from tools.schemes import SchemeName
 
@@ -220,6 +221,8 @@ class Settings(BaseSettings):
     tracker: Annotated[str | None, BeforeValidator(read_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
 
+    release: Release = Release()
+    """Where the run is released to at its end, beside its directory: `{repo: DIR, tag: next, push: origin, registry: local}`."""
     approval: Annotated[Approval, NoDecode, BeforeValidator(read_approval)] = Approval()
     """Which calls of tools wait for a person's word: `never`, `always` or `outside-only`, and other policies for single tools, as in
     `{default: outside-only, tools: {track_run: always}}`."""
@@ -399,6 +402,7 @@ def _problem(detail: Any) -> str:
                 *Settings.model_fields,
                 *(f"sandbox.{name}" for name in DockerSandbox.model_fields),
                 *(f"models.{name}" for name in Models.model_fields),
+                *(f"release.{name}" for name in Release.model_fields),
             ]
         )
         near = difflib.get_close_matches(where, known, n=1)
@@ -411,6 +415,8 @@ def _problem(detail: Any) -> str:
         return f"sandbox={detail['input'].get('kind')!r}: expected {kinds}. `mlteam doctor` shows what works here."
     if not where:
         return f"{detail['msg'].removeprefix('Value error, ')}. Change --constraint, or the options that say otherwise."
+    if where.partition(".")[0] == "release":  # so may an address among these
+        return f"{where}: {detail['msg'].removeprefix('Value error, ')}. Change --repo, --tag, --push, --pull-request or --registry."
     flag = "--" + where.partition(".tools")[0].removesuffix(".default").replace("_", "-")
     if where == "tracker":  # its value may hold a password
         return f"tracker: {detail['msg'].removeprefix('Value error, ')}. Change --tracker, MLTEAM_TRACKER or MLFLOW_TRACKING_URI."

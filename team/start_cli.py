@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from team.options import Approval, Approve, Json, Out, Run, approval_of
+from team.options import Approval, Approve, Json, Out, PullRequest, Push, Registry, Repo, Run, Tag, approval_of, release_of
 from team.terminal import print_json
 from tools.contract import Task
 
 if TYPE_CHECKING:
     from team.constraint import Constraint
     from team.rundir import RunDir
+
+
+RELEASE = ("repo", "tag", "push", "pull_request", "registry")
+"""Options that are parts of one setting."""
 
 
 def run(
@@ -114,6 +118,11 @@ def run(
     tracker: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
     ] = None,
+    repo: Repo = None,
+    tag: Tag = None,
+    push: Push = None,
+    pull_request: PullRequest = False,
+    registry: Registry = None,
     approval: Approval = None,
     approve: Approve = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
@@ -121,10 +130,11 @@ def run(
 ) -> None:
     """From a dataset to a model, a report and a score on rows that nobody has seen."""
     # Every option but these is a setting of the same name.
-    given = {name: value for name, value in locals().items() if name not in ("config", "as_json", "approve")}
+    given = {name: value for name, value in locals().items() if name not in ("config", "as_json", "approve", *RELEASE)}
     from team.settings import load_settings
 
-    given |= approval_of(approval, approve)
+    release = release_of(repo=repo, tag=tag, push=push, pull_request=pull_request, registry=registry)
+    given |= approval_of(approval, approve) | release
     settings = load_settings(given, config)
     from team.asking import terminal_asker
     from team.console import LiveView

@@ -82,6 +82,8 @@ class Toolroom:
         self.fatal: BaseException | None = None
         self.trouble = "nothing was done"
         """The last thing that did not work, in a line."""
+        self.troubles: dict[str, str] = {}
+        """The same by tool."""
         self._consequences = Consequences(host.run, evidence, record.append)
         self.tuned: list[str] = []
         """Families that were worked on in this turn: tuned, or written as code."""
@@ -100,6 +102,7 @@ class Toolroom:
         vault = self.host.vault
         untargeted = vault.sealed and vault.contract.predicts in ("groups", "scores")
         hidden = set() if untargeted else {"examine_structure"}
+        hidden |= {"register_model", "publish_run"} - set(self.host.wish.release.tools)
         return frozenset(hidden if self.host.wish.validation == "nested" else hidden | {"nested_score"})
 
     def settled(self, tool: str) -> frozenset[str]:
@@ -149,6 +152,7 @@ class Toolroom:
             self.done_well.append(name)
         else:
             self.trouble = f"{name} did not work: {outcome.last_line}"
+            self.troubles[name] = outcome.last_line
         if outcome.result is None:  # facts stay whole: half a document of JSON is none, and models are shown them shortened
             outcome.text = cut(outcome.text)
         self.emit(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from tools.constraints import Constraints
 from tools.contract import Contract, TableSchema, Task
 from tools.forecast import Window
+from tools.release_wish import Release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from tools.curves import Curves
     from tools.deciding import Decided
     from tools.folds import Validation
+    from tools.git.release import Published
     from tools.metrics import Interval
+    from tools.releasing import Registered
     from tools.run_record import RunRecord
     from tools.submission import Scored
 
@@ -85,6 +88,8 @@ class Wish:
     """Whether personal data is masked before a sandbox sees a row."""
     preparers: tuple[str, ...] = ()
     """Transformers of installed packages that models get their columns from."""
+    release: Release = field(default_factory=Release)
+    """Where the run is released to beside its own directory."""
 
 
 class RunPaths(Protocol):
@@ -236,6 +241,23 @@ class HostContext(Protocol):
 
     def run_record(self) -> RunRecord:
         """Parameters, candidates and final metrics of the run, for a tracker."""
+
+    def packaged(self) -> bool:
+        """Whether there is a package of the candidate that was scored."""
+
+    def register(self) -> Registered:
+        """Put the package into the registry of the wish.
+
+        Raises:
+            ToolFailed: when the registry does not take it, with what may help.
+        """
+
+    def publish(self) -> Published:
+        """Commit the run to the repository of the wish, with all that is asked for beside.
+
+        Raises:
+            ToolFailed: when that cannot be done; nothing is released then.
+        """
 
 
 Verdict = Literal["accept", "send_back"]

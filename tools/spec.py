@@ -50,6 +50,7 @@ CATALOGUE = (
     "tools.documents",
     "tools.tracking",
     "tools.packaging",
+    "tools.releasing",
 )
 
 

@@ -123,7 +123,7 @@ class _Attempt(threading.Thread):
 
         deadline = time.monotonic() + self._patience.total_s
         try:
-            with _patient(self._patience):
+            with patient(self._patience):
                 client = MlflowClient(tracking_uri=self._server)
                 client.get_experiment_by_name(self._record.experiment)
                 self.spoken.set()
@@ -135,7 +135,7 @@ class _Attempt(threading.Thread):
 
 
 @contextmanager
-def _patient(patience: Patience) -> Iterator[None]:
+def patient(patience: Patience) -> Iterator[None]:
     """Let MLflow ask once and wait so long. It reads this from the environment alone, which is put back afterwards."""
     wanted = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(patience.request_s),

@@ -92,7 +92,7 @@ def test_where_nobody_can_be_asked_the_way_is_told_and_a_resumed_run_asks() -> N
 
 def test_tools_that_act_outside_say_so() -> None:
     outside = {name for name, spec in registry().items() if spec.outside}
-    assert outside == {"track_run"}
+    assert outside == {"track_run", "register_model", "publish_run"}
     assert describe(record_plan, "host", 1, outside=True).acts_outside(None).what.startswith("Record the plan")
 
 

@@ -58,6 +58,19 @@ def test_once_the_search_is_spent_nothing_is_offered_that_it_refuses() -> None:
     assert offered(at(Stage.TRAIN, search_spent=True), "critic", critics) == critics
 
 
+def test_what_the_user_asked_for_is_offered_once_there_is_a_package_and_asked_for_once() -> None:
+    tools, asked = roles()["release_manager"].tools_in(Stage.RELEASE), ("register_model", "publish_run")
+    refitted = at(Stage.RELEASE, refitted="c")
+    assert not set(asked) & offered(refitted, "release_manager", tools)
+    packaged = refitted.model_copy(update={"packaged": True})
+    assert set(asked) < offered(packaged, "release_manager", tools)
+    found = invitation(packaged, "release_manager", TERMS._replace(asked_for=asked))
+    assert found is not None
+    assert "call register_model() and publish_run() now" in found.words
+    assert invitation(packaged, "release_manager", TERMS) is None
+    assert invitation(refitted, "release_manager", TERMS._replace(asked_for=asked)) is None
+
+
 def test_examples_can_be_called_as_they_are() -> None:
     states = [at(stage) for stage in Stage]
     states += [at(Stage.ACQUIRE, results={"fetch_data": {}}), at(Stage.RELEASE, refitted="b")]

@@ -379,6 +379,23 @@ async def test_the_release_manager_packages_the_candidate_that_was_scored() -> N
     assert order == ["open_holdout", "finish", "export_model", "package_model", "track_run"]
 
 
+async def test_the_release_manager_goes_on_to_what_the_user_asked_for_and_tells_what_did_not_work() -> None:
+    facts = {"holdout": {"candidate": "c"}, "asked_for": ["register_model", "publish_run"]}
+    done: list[tuple[str, dict[str, Any], dict[str, Any] | str]] = [
+        (tool, {}, {"rows": 10}) for tool in ("open_holdout", "finish", "package_model")
+    ]
+    done.append(("track_run", {}, "the server is on fire"))
+    assert called(await answer("release_manager", "release", done, **facts)) == ("register_model", {})
+    done.append(("register_model", {}, {"name": "m", "version": "2", "alias": "challenger", "why": "no difference beyond chance"}))
+    assert called(await answer("release_manager", "release", done, **facts)) == ("publish_run", {})
+    done.append(("publish_run", {}, {"branch": "exp/r", "tag": "v0.2.0", "pull_request": "http://forge/1"}))
+    said = str((await answer("release_manager", "release", done, **facts)).content)
+    assert said == (
+        "c is refitted on all 10 rows and packaged in model/. The tracker did not take the run: the server is on fire."
+        " It is version 2 of m, challenger (no difference beyond chance). The run is on branch exp/r, tagged v0.2.0, proposed as http://forge/1."
+    )
+
+
 async def test_a_model_that_cannot_be_exported_is_packaged_all_the_same() -> None:
     done = [("open_holdout", {}, {"rows": 10}), ("finish", {}, {"seconds": 1}), ("export_model", {}, "the kernel died")]
     assert called(await answer("release_manager", "release", done, holdout={"candidate": "c"})) == ("package_model", {})

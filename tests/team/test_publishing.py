@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -56,6 +57,60 @@ def test_the_command_commits_into_the_run_directory_and_says_where(run: RunDir, 
     code, out, err = printed(capsys, "publish", copy.path)
     assert (code, out) == (1, "")
     assert "is there already" in err
+
+
+@pytest.fixture
+def dvc() -> str:
+    """The real program, which brings packages of versions of its own: it is at home in an environment beside this one."""
+    if (program := shutil.which("dvc")) is None:
+        pytest.skip("dvc is not installed. Type: python -m venv DIR && DIR/bin/pip install dvc, and put DIR/bin on the PATH")
+    return program
+
+
+def test_data_are_named_for_dvc_where_it_is_installed_and_go_into_the_cache_of_a_repository_that_has_one(
+    run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str], dvc: str
+) -> None:
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    for words in (
+        ["git", "init", "--quiet"],
+        [dvc, "init", "--quiet"],
+        ["git", "-c", "user.name=Ann", "-c", "user.email=a@b", "commit", "-qm", "Begin"],
+    ):
+        subprocess.run(words, cwd=lab, check=True, timeout=600)
+    before = {path: path.read_bytes() for path in run.data.glob("*.parquet")}
+    code, _, err = printed(capsys, "publish", run.path, "--repo", lab)
+    assert (code, err) == (0, "")
+    subprocess.run(["git", "checkout", "--quiet", f"exp/{run.name}"], cwd=lab, check=True, timeout=60)
+    folder = lab / "experiments" / run.name / "data"
+    assert {path.name for path in folder.iterdir()} == {".gitignore", "schema.json", *(f"{path.name}.dvc" for path in before)}
+    subprocess.run([dvc, "checkout", "--quiet"], cwd=lab, check=True, timeout=600)
+    for path, content in before.items():
+        assert (folder / path.name).read_bytes() == content
+        assert path.read_bytes() == content
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=lab, capture_output=True, text=True, timeout=60)
+    assert status.stdout == "", "no table is Git's"
+
+
+def test_without_dvc_the_hashes_are_all(run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for program in ("git", "sha256sum"):
+        (tmp_path / program).symlink_to(str(shutil.which(program)))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not [name for name in plan_of(run).parts[0].files if name.endswith(".dvc")]
+
+
+def test_a_dvc_that_does_not_work_is_told_and_nothing_is_committed(
+    run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "bin" / "dvc"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho 'no module named dvc' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{broken.parent}:{os.environ['PATH']}")
+    copy = RunDir(Path(shutil.copytree(run.path, tmp_path / run.name)))
+    code, _, err = printed(capsys, "publish", copy.path)
+    assert (code, "dvc init failed: no module named dvc. Mend it, or take dvc off the PATH" in err) == (1, True)
+    assert not (copy.path / "git").exists()
 
 
 def test_a_secret_in_a_file_of_the_run_stops_it(run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

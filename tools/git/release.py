@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from pydantic import BaseModel
 from tools.git.forge import Forge, ForgeRefused
 from tools.git.repository import GitFailed, Repository
 from tools.git.scan import scan
+from tools.release_wish import NEXT, SEMANTIC
 
-SEMANTIC = re.compile(r"v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
-"""Semantic Versioning 2.0.0, with the v that tags usually have."""
+FIRST = "v0.1.0"
+"""The next version where there is none yet."""
 SHOWN_FILES = 5
 
 
@@ -65,7 +65,7 @@ def publish(
     """Commit a run, and tag, push and propose it where that is asked for.
 
     Args:
-        tag: a semantic version.
+        tag: a semantic version, or `next`.
         remote: name or address of the repository to push to.
         forge: asks for a pull request; needs `remote`.
 
@@ -73,6 +73,7 @@ def publish(
         NotPublished: saying what stands against it; whatever was made until then is taken back.
     """
     _check(repository, plan, tag)
+    tag = _next(repository) if tag == NEXT else tag
     base = _allowed(forge)
     refs: dict[str, str] = {}
     try:
@@ -104,8 +105,8 @@ def publish(
 
 
 def _check(repository: Repository, plan: Plan, tag: str | None) -> None:
-    if tag is not None and not SEMANTIC.fullmatch(tag):
-        raise NotPublished(f"tag {tag!r} is no semantic version; expected one such as v1.2.0")
+    if tag is not None and tag != NEXT and not SEMANTIC.fullmatch(tag):
+        raise NotPublished(f"tag {tag!r} is no semantic version; expected one such as v1.2.0, or {NEXT}")
     try:
         if not repository.is_one:
             raise NotPublished(f"{str(repository.path)!r} is no Git repository. Type: git init {repository.path}")
@@ -124,6 +125,18 @@ def _check(repository: Repository, plan: Plan, tag: str | None) -> None:
     if found := scan({name: content for part in plan.parts for name, content in part.files.items()}):
         more = f"; and {len(found) - SHOWN_FILES} more" if len(found) > SHOWN_FILES else ""
         raise NotPublished(f"the look before the commit found what must not be in it: {'; '.join(map(str, found[:SHOWN_FILES]))}{more}")
+
+
+def _next(repository: Repository) -> str:
+    """The minor version after the greatest tag that is a release, spelt as that is."""
+    try:
+        found = [match for tag in repository.git("tag", "--list").split() if (match := SEMANTIC.fullmatch(tag)) and not match[4]]
+    except GitFailed as error:
+        raise NotPublished(f"git cannot read {str(repository.path)!r}: {error}") from None
+    if not found:
+        return FIRST
+    last = max(found, key=lambda match: [int(match[part]) for part in (1, 2, 3)])
+    return f"{'v' if last[0].startswith('v') else ''}{last[1]}.{int(last[2]) + 1}.0"
 
 
 def _allowed(forge: Forge | None) -> str | None:

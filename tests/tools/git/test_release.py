@@ -69,6 +69,16 @@ def test_a_run_is_three_commits_on_its_own_branch_beside_the_users_files(reposit
     assert run_git(repository.path, "rev-parse", "--abbrev-ref", "HEAD") == "main"
 
 
+def test_the_next_version_follows_the_greatest_release(repository: Repository) -> None:
+    def published(run: str) -> str | None:
+        return publish(repository, Plan(run, PLAN.facts, PLAN.parts), tag="next").tag
+
+    assert published("first") == "v0.1.0"
+    for tag in ("v1.9.3", "v1.10.0", "v2.0.0-rc.1", "nightly"):
+        run_git(repository.path, "tag", tag)
+    assert published("second") == "v1.11.0"
+
+
 def test_a_fresh_repository_is_made_and_taken_again(tmp_path: Path) -> None:
     made = Repository.make(tmp_path / "git")
     publish(made, PLAN)
