@@ -17,7 +17,7 @@ from tools.spec import registry
 
 PROMPTS = Path(next(iter(package.__path__)))
 MOST_TOKENS, MOST_STAGE_TOKENS = 900, 150
-FACTS = {"attempts", "failed_gates", "wish", "families", "holdout", "evaluated", "dropped", "unfit", "may_send_back_to"}
+FACTS = {"asked_for", "attempts", "failed_gates", "wish", "families", "holdout", "evaluated", "dropped", "unfit", "may_send_back_to"}
 """Keys of the briefing that prompts speak of; `test_briefing.py` checks that they are there."""
 RESULTS = {"recommended"}
 """Fields of results that prompts speak of."""
