@@ -415,8 +415,17 @@ class Conductor:
         if after.stage != before.stage or after.visit != before.visit:
             wish, left = self.room.host.wish, []
             nested, blends = wish.validation == "nested", wish.constraints.refuses(ENSEMBLE) is None
-            told = {"nested": nested, "blends": blends, "release": wish.release, "troubles": self.room.troubles, "run": self.run_dir.path}
-            for what, reason in left_out(before.stage, after, self.meter.search_left_s, **told):
+            found = left_out(
+                before.stage,
+                after,
+                self.meter.search_left_s,
+                nested=nested,
+                blends=blends,
+                release=wish.release,
+                troubles=self.room.troubles,
+                run=self.run_dir.path,
+            )
+            for what, reason in found:
                 left.append(FellBack(stage=before.stage, role=speaker(before), reason=reason, what=what))
             self._leave(before, after, ended or "", left)
             if after.stage is Stage.RELEASE:

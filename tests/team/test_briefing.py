@@ -36,6 +36,7 @@ from team.budget import Limits, Meter
 from team.stages import CandidateFact, HoldoutFact, ReviewFact, Stage, State
 from tools.contract import Contract, Split
 from tools.host import Wish
+from tools.release_wish import Release
 
 
 def turn(number: int, rounds: int = 1, result: str = "{}", arguments: str = "{}") -> list[LLMMessage]:
@@ -223,6 +224,10 @@ def test_what_prompts_speak_of_stands_in_the_briefing() -> None:
     facts = facts_of(brief(state, Wish("a"), Meter(Limits(60)), CONTRACT, "r", short=True))
     assert facts.keys() >= {"wish", "families", "holdout", "evaluated", "dropped", "unfit", "may_send_back_to"}
     assert "lightgbm" in facts["families"]
+    asking = Wish("a", release=Release(registry="local", repo="own"))
+    for stage, asked in ((Stage.SELECT, None), (Stage.RELEASE, ["register_model", "publish_run"])):
+        told = facts_of(brief(state.model_copy(update={"stage": stage}), asking, Meter(Limits(60)), CONTRACT, "r", short=True))
+        assert told.get("asked_for") == asked
 
 
 async def test_the_playbook_takes_no_briefing_that_is_cut_for_a_model() -> None:
