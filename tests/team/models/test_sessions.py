@@ -65,7 +65,7 @@ def passengers(folder: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize(("session", "target"), [("titanic", "Survived")])
+@pytest.mark.parametrize(("session", "target"), [("titanic", "Survived"), ("breast_cancer", "target")])
 async def test_a_recorded_session_ends_with_a_model_of_its_own_and_a_report(
     session: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
