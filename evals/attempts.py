@@ -75,6 +75,8 @@ class Attempt(BaseModel):
     """Of the system's packages, by name."""
     finished: str
     """ISO 8601, in UTC."""
+    medal: Literal["gold", "silver", "bronze", "none"] | None = None
+    """That the score would have had in a competition of Kaggle; None where there is no leaderboard."""
     right: bool | None = None
     """Whether the outcome is one that the task expects, such as a clear refusal; None where the task expects nothing but a score."""
 

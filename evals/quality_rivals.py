@@ -99,10 +99,94 @@ def lightgbm(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float
     return pd.DataFrame(model.predict_proba(T), columns=[str(name) for name in model.classes_])
 
 
+def mljar(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
+    from supervised.automl import AutoML
+
+    metric = {"roc_auc": "auc", "log_loss": "logloss", "rmse": "rmse", "mae": "mae", "r2": "r2", "accuracy": "accuracy"}
+    kind = {"regression": "regression", "count": "regression", "binary": "binary_classification"}
+    with tempfile.TemporaryDirectory() as folder:
+        search = AutoML(
+            results_path=folder,
+            mode="Compete",
+            ml_task=kind.get(meta["task"], "multiclass_classification"),
+            eval_metric=metric.get(meta["metric"], "auto"),
+            total_time_limit=max(1, round(seconds)),
+            n_jobs=CORES,
+            random_state=seed,
+            verbose=0,
+        )
+        search.fit(train.drop(columns=[meta["target"]]), train[meta["target"]])
+        if meta["task"] in NUMBERS:
+            return search.predict(test)
+        said = search.predict_all(test)
+        return pd.DataFrame({name: said[f"prediction_{name}"] for name in meta["classes"] if f"prediction_{name}" in said})
+
+
+def h2o(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
+    import h2o as engine
+    from h2o.automl import H2OAutoML
+
+    target = meta["target"]
+    engine.init(nthreads=CORES, max_mem_size="4G", log_level="ERRR", port=_free_port())
+    try:
+        rows = engine.H2OFrame(train)
+        if meta["task"] in CLASSES:
+            rows[target] = rows[target].asfactor()
+        metric = {"roc_auc": "AUC", "log_loss": "logloss", "rmse": "RMSE", "mae": "MAE"}.get(meta["metric"], "AUTO")
+        search = H2OAutoML(max_runtime_secs=max(1, round(seconds)), seed=seed + 1, sort_metric=metric)
+        search.train(y=target, training_frame=rows)
+        said = search.leader.predict(engine.H2OFrame(test)).as_data_frame()
+    finally:
+        engine.cluster().shutdown()
+    if meta["task"] in NUMBERS:
+        return said["predict"]
+    # Classes that look like numbers get a letter before them, in the order of the factor's levels.
+    levels = sorted(str(name) for name in set(train[target].astype(str)))
+    found = {name: said[column] for name in levels for column in (name, f"p{name}") if column in said}
+    return pd.DataFrame(found)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def tpot(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
+    from tpot import TPOTClassifier, TPOTRegressor
+
+    numbers = meta["task"] in NUMBERS
+    scorer = {"roc_auc": "roc_auc", "rmse": "neg_root_mean_squared_error", "mae": "neg_mean_absolute_error", "accuracy": "accuracy"}
+    chosen = scorer.get(meta["metric"], "neg_root_mean_squared_error" if numbers else "neg_log_loss")
+    kind = TPOTRegressor if numbers else TPOTClassifier
+    search = kind(
+        search_space="linear",
+        scorers=[chosen],
+        scorers_weights=[1],
+        preprocessing=True,
+        max_time_mins=seconds / 60,
+        max_eval_time_mins=seconds / 60,
+        n_jobs=CORES,
+        random_state=seed,
+        verbose=0,
+    )
+    y: Any = train[meta["target"]]
+    codes = {name: code for code, name in enumerate(sorted(str(name) for name in set(y)))}
+    search.fit(train.drop(columns=[meta["target"]]), y.astype(float) if numbers else y.astype(str).map(codes))
+    if numbers:
+        return search.predict(test)
+    return pd.DataFrame(search.predict_proba(test), columns=list(codes))
+
+
 RIVALS: dict[str, tuple[str, Fit]] = {
     "autogluon_best": ("autogluon.tabular", autogluon("best_quality")),
     "autogluon_medium": ("autogluon.tabular", autogluon("medium_quality")),
     "flaml": ("flaml", flaml),
+    "mljar": ("mljar-supervised", mljar),
+    "h2o": ("h2o", h2o),
+    "tpot": ("tpot", tpot),
     "catboost": ("catboost", catboost),
     "lightgbm": ("lightgbm", lightgbm),
 }

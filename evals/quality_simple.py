@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evals.quality_rivals import CORES, Fit, Meta, main
+from evals.quality_rivals import CORES, NUMBERS, Fit, Meta, main
 from tools.quantiles import LEVELS
 
 MANY_LEVELS = 100
@@ -75,6 +75,26 @@ def logistic(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float
     X, T = matrix(train.drop(columns=[meta["target"]]), test)
     model = LogisticRegression(max_iter=1000).fit(X, train[meta["target"]])
     return pd.DataFrame(model.predict_proba(T), columns=model.classes_)
+
+
+def dummy(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
+    """What is known without a look at the columns: the shares of the classes, or the mean."""
+    target = train[meta["target"]]
+    if meta["task"] in NUMBERS:
+        return np.full(len(test), target.astype(float).mean())
+    shares = target.value_counts(normalize=True)
+    return pd.DataFrame({name: np.full(len(test), share) for name, share in shares.items()})
+
+
+def linear(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
+    from sklearn.linear_model import Ridge
+
+    if meta["task"] == "count":
+        return poisson_glm(meta, train, test, seconds, seed)
+    if meta["task"] != "regression":
+        return logistic(meta, train, test, seconds, seed)
+    X, T = matrix(train.drop(columns=[meta["target"]]), test)
+    return Ridge().fit(X, train[meta["target"]]).predict(T)
 
 
 def logistic_labels(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
@@ -140,6 +160,8 @@ def isolation_forest(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, second
 
 
 RIVALS: dict[str, tuple[str, Fit]] = {
+    "dummy": ("scikit-learn", dummy),
+    "linear": ("scikit-learn", linear),
     "poisson_glm": ("scikit-learn", poisson_glm),
     "logistic": ("scikit-learn", logistic),
     "linear_quantiles": ("scikit-learn", linear_quantiles),

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from team import chat_cli, release_cli, runs_cli, start_cli
+from team.eval_cli import app as eval_app
 from team.options import Json
 from team.sandbox_cli import app as sandbox_app
 from team.terminal import print_json
@@ -68,6 +69,7 @@ for command in (
     tools,
 ):
     app.command()(command)
+app.add_typer(eval_app, name="eval")
 app.add_typer(sandbox_app, name="sandbox")
 
 

@@ -1,0 +1,185 @@
+"""Run a suite: every system on every task, for every seed and fold, skipping what was finished before.
+
+The harness keeps what attempts come to, and nothing else: it holds no label, and what it is killed in the middle of is tried again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from evals import jail
+from evals.attempting import WORK, Job, attempt
+from evals.attempts import Attempt, Attempts
+from evals.drawing import parts
+from evals.engines import Engine, WorkerLost
+from evals.suite import Suite
+from evals.systems.contract import System
+from team.errors import MlteamError, UsageError
+from tools.files import remove_tree
+from tools.metrics import METRICS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be tried, and with what means; fields that are not explained here are those of `Job`."""
+
+    suite: Suite
+    systems: tuple[System, ...]
+    budget_s: float
+    seeds: int
+    out: Path
+    environments: Path
+    folds: int | None = None
+    """Folds of each task that are tried at most; None takes all."""
+    tasks: tuple[str, ...] = ()
+    """Names of the tasks that are tried; empty takes all."""
+    model: str = ""
+    threads: int = 1
+    grace_s: float = 60.0
+    memory_mb: int | None = None
+    jail: Literal["bubblewrap", "none"] = "bubblewrap"
+
+    def jobs(self) -> list[Job]:
+        """In an order in which what is there after a part of them can be compared: all systems on all tasks, seed by seed.
+
+        Raises:
+            UsageError: for a task that the suite does not have.
+        """
+        tasks = [self.suite.task(name) for name in self.tasks] or list(self.suite.tasks)
+        return [
+            Job(
+                suite=self.suite.name,
+                task=task,
+                system=system,
+                seed=seed,
+                fold=fold,
+                budget_s=self.budget_s,
+                out=self.out,
+                environments=self.environments,
+                model=self.model,
+                threads=self.threads,
+                grace_s=self.grace_s,
+                memory_mb=self.memory_mb,
+                jail=self.jail,
+            )
+            for seed in range(self.seeds)
+            for task in tasks
+            for fold in parts(task.split, self.folds)
+            for system in self.systems
+            if not (task.task and system.tasks) or task.task in system.tasks
+        ]
+
+
+@dataclass
+class Went:
+    """How an eval went."""
+
+    attempts: Attempts
+    new: int = 0
+    skipped: int = 0
+    faults: list[tuple[Job, str]] = field(default_factory=list)
+    """Attempts that could not be made, through no fault of a system; they have no row and are tried again the next time."""
+
+
+class Tell(Protocol):
+    def __call__(self, done: int, of: int, job: Job, row: Attempt | str) -> None: ...
+
+
+def run_plan(plan: Plan, engine: Engine, tell: Tell, jobs_at_once: int | None = None) -> Went:
+    """Make the attempts that are missing.
+
+    Args:
+        tell: called as each ends, with its row, or with the reason why it could not be made.
+
+    Raises:
+        UsageError: when another eval writes to the same folder, or the plan cannot be run.
+        SandboxUnavailable: when systems cannot be jailed here and the plan asks for it.
+    """
+    jobs = plan.jobs()
+    if not jobs:
+        raise UsageError("none of these systems can do any of these tasks; name others with --systems or --tasks.")
+    if plan.jail == "bubblewrap":
+        jail.require()
+    with _alone(plan.out):
+        went = Went(Attempts(plan.out))
+        remove_tree(plan.out / WORK)
+        missing = [job for job in jobs if job.key not in went.attempts]
+        went.skipped = len(jobs) - len(missing)
+        for number, (job, result) in enumerate(engine.run(attempt, missing, jobs_at_once), 1):
+            if isinstance(result, WorkerLost):
+                result = _lost(job, result)
+            if isinstance(result, Attempt):
+                went.attempts.append(result)
+                went.new += 1
+            elif isinstance(result, MlteamError):
+                went.faults.append((job, str(result)))
+            else:
+                went.faults.append((job, f"{type(result).__name__}: {result}"))
+            tell(number, len(missing), job, result if isinstance(result, Attempt) else went.faults[-1][1])
+        went.attempts.write_parquet()
+        remove_tree(plan.out / WORK)
+    return went
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """The folder of an eval, for one process that writes to it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"{str(out)!r} is no folder; name another with --out DIR.") from None
+    with (out / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"another eval writes to {str(out)!r}; wait for it, or name another folder with --out DIR.") from None
+        yield
+
+
+def _lost(job: Job, error: Exception) -> Attempt:
+    """The row of an attempt that took the process which supervised it along."""
+    metric = METRICS.get(job.task.metric or "")
+    return Attempt(
+        **job.key._asdict(),
+        status="crashed",
+        reason=str(error),
+        metric=job.task.metric or "",
+        direction="min" if metric and metric.direction == "minimize" else "max",
+        wall_s=0.0,
+        cpu_s=0.0,
+        peak_mb=0.0,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        right=False if job.task.expect else None,
+    )
+
+
+def listing(attempts: Attempts, tell_all: Callable[[Attempt], bool] = lambda row: True) -> str:
+    """Rows as aligned lines for a terminal, by task and system."""
+    rows = [_line(row) for row in sorted(filter(tell_all, attempts), key=lambda row: row.key)]
+    head = ("task", "system", "seed", "fold", "status", "metric", "score", "95 % interval", "wall s", "cpu s", "peak MiB", "why")
+    widths = [max(len(line[i]) for line in [head, *rows]) for i in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in [head, *rows])
+
+
+def _line(row: Attempt) -> tuple[str, ...]:
+    told = "" if row.right is None else " (as it should be)" if row.right else " (not as it should be)"
+    return (
+        row.task,
+        row.system,
+        str(row.seed),
+        str(row.fold),
+        row.status + told,
+        row.metric,
+        "-" if row.score is None else f"{row.score:.5g}",
+        "-" if row.low is None or row.high is None else f"{row.low:.4g} to {row.high:.4g}",
+        f"{row.wall_s:.1f}",
+        f"{row.cpu_s:.1f}",
+        f"{row.peak_mb:.0f}",
+        row.reason[:120],
+    )

@@ -1,0 +1,92 @@
+"""The systems that ship, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from evals.environments import AIDE, ENVIRONMENTS
+from evals.systems.contract import System
+from team.errors import UsageError
+
+HERE = Path(__file__).parent
+EVALS = HERE.parent
+SUPERVISED = ("binary", "multiclass", "ordinal", "regression", "count")
+ENDPOINT = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")
+PLACES = ("{table}", "{seconds}", "{seed}", "{out}")
+TEAM = ("{python}", "-m", "evals.our_run", "team", *PLACES)
+
+
+def _program(name: str, called: str) -> tuple[str, ...]:
+    return "{python}", str(EVALS / name), called, *PLACES
+
+
+def _own(name: str, called: str, package: str, why: str) -> System:
+    """A model of a library that the project needs itself."""
+    program = "quality_rivals.py" if called in ("lightgbm", "catboost") else "quality_simple.py"
+    return System(name=name, command=_program(program, called), versions=(package,), tasks=SUPERVISED, why=why)
+
+
+def _rival(name: str, called: str, environment: str, why: str) -> System:
+    return System(
+        name=name,
+        command=_program("quality_rivals.py", called),
+        packages=ENVIRONMENTS[environment],
+        environment=environment,
+        tasks=SUPERVISED,
+        why=why,
+    )
+
+
+def _probe(called: str, why: str) -> System:
+    return System(name=f"probe-{called}", command=("{python}", "-I", "-S", str(HERE / "probes.py"), called, *PLACES), why=why)
+
+
+PLAIN = {
+    system.name: system
+    for system in (
+        System(name="playbook", command=(*TEAM, "--model=playbook"), why="this team without a language model"),
+        _own("dummy", "dummy", "scikit-learn", "the prior, or the mean: what any score is held against"),
+        _own("linear", "linear", "scikit-learn", "logistic or ridge regression over imputed, scaled and one-hot columns"),
+        _own("lightgbm", "lightgbm", "lightgbm", "its defaults"),
+        _own("catboost", "catboost", "catboost", "its defaults"),
+        _rival("autogluon", "autogluon_best", "autogluon_best", "AutoGluon, best_quality"),
+        _rival("flaml", "flaml", "flaml", "FLAML"),
+        _rival("mljar", "mljar", "mljar", "mljar-supervised, mode Compete"),
+        _rival("h2o", "h2o", "h2o", "H2O AutoML; needs Java"),
+        _rival("tpot", "tpot", "tpot", "TPOT"),
+        System(
+            name="aide",
+            command=("{python}", str(EVALS / "quality_aide.py"), "aide", *PLACES, "{model}"),
+            packages=AIDE,
+            network=True,
+            variables=ENDPOINT,
+            tasks=SUPERVISED,
+            why="AIDE, with the model that --model names",
+        ),
+        _probe("labels", "looks for the labels of the rows to predict wherever it can read"),
+        _probe("boast", "prints a perfect score and predicts nothing"),
+        _probe("short", "returns one prediction less than there are rows"),
+        _probe("nan", "returns predictions that are no numbers"),
+        _probe("constant", "returns the same for every row, which is allowed and worth as much as it is"),
+    )
+}
+PROBES = tuple(name for name in PLAIN if name.startswith("probe-"))
+
+
+def llm(spec: str) -> System:
+    """This team with a language model in its roles.
+
+    Args:
+        spec: as `mlteam run --model` takes it.
+
+    Raises:
+        UsageError: when it is no such thing.
+    """
+    if not spec:
+        raise UsageError("system 'llm:' names no model; expected llm:SPEC, such as llm:openai:MODEL, or llm with --model SPEC.")
+    why = f"this team with {spec}"
+    return System(name=f"llm:{spec}", command=(*TEAM, f"--model={spec}"), network=True, variables=ENDPOINT, why=why)
+
+
+WITH_ARGUMENT: dict[str, Callable[[str], System]] = {"llm": llm}

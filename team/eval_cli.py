@@ -1,0 +1,157 @@
+"""`mlteam eval`: systems on the tasks of a suite, each attempt a row that is kept."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from team.options import Json
+from team.terminal import print_json
+
+if TYPE_CHECKING:
+    from evals.attempting import Job
+    from evals.attempts import Attempt
+
+USUAL = "playbook,dummy,linear,lightgbm,catboost"
+SUITE_COMMAND = "SUITE"
+
+
+class SuiteFirst(TyperGroup):
+    """A word that is no command of the group is a suite, so that `mlteam eval smoke` and `mlteam eval compare` both read well."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in self.commands and args[0] != SUITE_COMMAND:
+            return super().resolve_command(ctx, args)
+        return "", self.commands[SUITE_COMMAND], args
+
+
+app = typer.Typer(
+    cls=SuiteFirst,
+    help="Try systems on the tasks of a suite, and compare such evals.",
+    rich_markup_mode=None,
+    no_args_is_help=False,
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+
+
+@app.command(SUITE_COMMAND, hidden=True)
+def suite(
+    name: Annotated[
+        str, typer.Argument(metavar="SUITE", help="smoke, classic, robust, openml-amlb, openml-cc18, mle-bench-lite, or a YAML file.")
+    ],
+    systems: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="playbook, llm:SPEC, dummy, linear, lightgbm, catboost, autogluon, flaml, mljar, h2o, tpot, aide, probes, or a YAML file."
+            f"  [default: {USUAL}]",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Language model of `llm` and `aide`, such as openai:MODEL[@URL].")
+    ] = None,
+    time: Annotated[str, typer.Option(help="Time that a system has for one attempt, such as 60s or 10m.")] = "60s",
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="How many seeds, from 0; each splits anew where the source has no split.")
+    ] = 3,
+    jobs: Annotated[int | None, typer.Option(help="Attempts at a time.  [default: 1, or as many as the engine has room for]")] = None,
+    engine: Annotated[str, typer.Option(metavar="WHERE", help="local, or dask://HOST:PORT.")] = "local",
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the rows; what is in it is skipped.  [default: mlteam-eval/SUITE]")
+    ] = None,
+    tasks: Annotated[str | None, typer.Option(metavar="A,B", help="Only these tasks of the suite.")] = None,
+    folds: Annotated[int | None, typer.Option(min=1, help="Only so many folds of each task.  [default: all]")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Cores that an attempt may use.")] = 1,
+    memory: Annotated[int | None, typer.Option(metavar="MIB", min=64, help="Memory that an attempt may take.  [default: no limit]")] = None,
+    grace: Annotated[
+        str, typer.Option(help="Time beyond --time before an attempt counts as over budget; it is ended at twice both.")
+    ] = "60s",
+    jail: Annotated[str, typer.Option(help="bubblewrap, or none: systems then could read what you can, labels among it.")] = "bubblewrap",
+    environments: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where virtual environments of rivals are made.  [default: in the cache folder]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Try systems on the tasks of a suite: labels of test rows stay with a grader, and every attempt is a row that is kept."""
+    from evals.engines import make_engine
+    from evals.harness import Plan, listing, run_plan
+    from evals.suite import load_suite
+    from evals.systems import find_systems
+    from team.errors import MlteamError, UsageError
+    from tools.sources.cache import cache_folder
+
+    if jail not in ("bubblewrap", "none"):
+        raise UsageError(f"--jail {jail}: expected bubblewrap or none.")
+    loaded = load_suite(name)
+    names = _names(systems or (f"{USUAL},llm" if model else USUAL))
+    plan = Plan(
+        suite=loaded,
+        systems=tuple(find_systems(names, model)),
+        budget_s=_seconds("--time", time),
+        seeds=seeds,
+        out=(out or Path("mlteam-eval") / loaded.name).resolve(),
+        environments=(environments or cache_folder().parent / "environments").expanduser().resolve(),
+        folds=folds,
+        tasks=tuple(_names(tasks or "")),
+        model=model or "",
+        threads=threads,
+        grace_s=_seconds("--grace", grace),
+        memory_mb=memory,
+        jail="none" if jail == "none" else "bubblewrap",
+    )
+    chosen = make_engine(engine, jobs)
+    try:
+        went = run_plan(plan, chosen, _tell, jobs)
+    finally:
+        chosen.close()
+    wanted = {job.key for job in plan.jobs()}
+    if as_json:
+        print_json(
+            {
+                "suite": loaded.name,
+                "out": str(plan.out),
+                "new": went.new,
+                "skipped": went.skipped,
+                "faults": [{**job.key._asdict(), "reason": reason} for job, reason in went.faults],
+                "attempts": [row.model_dump(mode="json") for row in went.attempts if row.key in wanted],
+            }
+        )
+    else:
+        print(listing(went.attempts, lambda row: row.key in wanted))
+    print(f"{went.new} attempts made, {went.skipped} were there before; rows in {plan.out}", file=sys.stderr)
+    if went.faults:
+        reasons = dict.fromkeys(reason for _, reason in went.faults)
+        told = "; ".join(list(reasons)[:3]) + (f"; and {len(reasons) - 3} more reasons" if len(reasons) > 3 else "")
+        raise MlteamError(f"{len(went.faults)} attempts could not be made: {told}. Mend that, then type the command again.")
+
+
+def _tell(done: int, of: int, job: Job, row: Attempt | str) -> None:
+    if isinstance(row, str):
+        told = f"not made: {row}"
+    else:
+        score = "" if row.score is None else f" {row.metric} {row.score:.5g}"
+        told = f"{row.status}{score}, {row.wall_s:.1f} s{f': {row.reason[:160]}' if row.reason else ''}"
+    print(f"{done}/{of} {job}: {told}", file=sys.stderr, flush=True)
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _seconds(option: str, text: str) -> float:
+    from team.errors import UsageError
+    from team.setting_values import parse_seconds
+
+    try:
+        value: Any = parse_seconds(text)
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 7 * 86_400:
+        raise UsageError(f"{option} {text}: expected a duration such as 60s, 10m or 1h.")
+    return seconds
