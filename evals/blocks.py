@@ -36,7 +36,9 @@ class TaskBlocks:
         for attempt in attempts:
             blocks.setdefault((attempt.seed, attempt.fold), {})[attempt.system] = attempt
         self.blocks = [Block(place, blocks[place]) for place in sorted(blocks)]
-        self.metrics = sorted({(attempt.metric, attempt.direction) for attempt in attempts})
+        # An attempt that was lost before anything was scored may not know its metric.
+        scored = [attempt for attempt in attempts if attempt.score is not None] or [a for a in attempts if a.metric] or attempts
+        self.metrics = sorted({(attempt.metric, attempt.direction) for attempt in scored})
         comparable = self.outcomes or len(self.metrics) == 1
         self.shared = [block for block in self.blocks if len(block.by_system) == len(systems)] if comparable else []
 

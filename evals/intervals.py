@@ -44,8 +44,9 @@ class Mean(NamedTuple):
 def mean_of(values: Sequence[float], row_errors: Sequence[float | None], *, rows_differ: bool) -> Mean:
     """The mean with the error that test rows and training make together.
 
-    Seeds are scored on the same test rows, whose error does not become smaller with more of them, while that of training does; the two add
-    up, with degrees of freedom by Welch and Satterthwaite. Folds have test rows of their own, so that their spread holds both.
+    Where seeds are scored on the same test rows, the error of those does not become smaller with more seeds, while that of training does;
+    the two add up, with degrees of freedom by Welch and Satterthwaite. Where each seed splits anew the spread holds both, and the interval
+    is too wide rather than too narrow. Folds have test rows of their own, and the error of rows is not added.
 
     Args:
         values: one a seed and fold, one at least.

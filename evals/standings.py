@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from evals.attempts import Attempt
 from evals.blocks import DUMMY, Array, TaskBlocks, counted, well
 from evals.intervals import mean_of, standard_error
-from evals.ranking import cliques, critical_difference, friedman, pairs, same
+from evals.ranking import ALPHA, cliques, critical_difference, friedman, pairs, same
 from evals.resampling import Resampling
 
 SCHEMA_VERSION = 1
@@ -292,7 +292,8 @@ def _test(systems: Sequence[str], average: Array) -> RankTest | None:
     found = friedman(average)
     order = sorted(range(len(systems)), key=lambda k: (average[:, k].mean(), systems[k]))
     difference = critical_difference(len(systems), len(average))
-    groups = cliques([float(average[:, k].mean()) for k in order], difference)
+    # Pairs are looked at where the test of all together says that any differ.
+    groups = cliques([float(average[:, k].mean()) for k in order], difference) if found.p <= ALPHA else [(0, len(systems) - 1)]
     return RankTest(
         tasks=len(average),
         chi2=found.chi2,

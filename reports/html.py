@@ -6,7 +6,6 @@ Images that decode are embedded.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence, Set
@@ -92,7 +91,6 @@ def _render(
     axis = _folds_axis(facts.leaderboard)
     template = pages.environment(figure, claims, withheld).get_template("report.html")
     drawn = charts_of(facts, diagnosis)
-    script = pages.stylesheet("report.js")
     return template.render(
         facts=facts,
         diagnosis=diagnosis,
@@ -100,8 +98,7 @@ def _render(
         charts=drawn,
         steps=json.dumps([list(step.model_dump().values()) for step in diagnosis.steps]) if diagnosis else "",
         css=pages.stylesheet("report.css", "plane.css"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+        **pages.script(),
         glance=_glance(facts, figure),
         folds_axis=axis,
         folds_ticks=charts.ticks(axis, axis.tick_texts()) if facts.leaderboard else "",

@@ -6,9 +6,11 @@ text is removed. Only charts made here from numbers, and images that decode, are
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from markupsafe import Markup
 
 from reports import charts
 from reports.figures import compact, dollars, duration, file_size, metric_title, p_value, score_format, share, signed, task_title
+from reports.plane import COLOURS
 from reports.visible import visible
 from tools.schemes import described
 
@@ -33,11 +36,14 @@ class Quoted(str):
     """Words of roles, values of the data, and places in the record: shown, and no claim of the page's own."""
 
 
-def environment(figure: Callable[[float], str], claims: list[str] | None = None, withheld: Set[str] = frozenset()) -> Environment:
+def environment(
+    figure: Callable[[float], str], claims: list[str] | None = None, withheld: Set[str] = frozenset(), folders: Sequence[Path] = ()
+) -> Environment:
     """The templates with the filters they share.
 
     Args:
         figure: prints the scores of the page.
+        folders: where other templates lie, looked through before these.
         claims: gets every text and number that a template puts out, but what is quoted and what the template says by itself.
         withheld: of those, what is not shown.
     """
@@ -50,7 +56,7 @@ def environment(figure: Callable[[float], str], claims: list[str] | None = None,
         return _seen(value)
 
     found = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([*folders, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=seen,
@@ -77,7 +83,7 @@ def environment(figure: Callable[[float], str], claims: list[str] | None = None,
         "paragraphs": lambda text: [part.strip() for part in re.split(r"\n\s*\n", str(text)) if part.strip()],
         "as_json": lambda value: _cut_middle(json.dumps(value, indent=1, ensure_ascii=False, default=str), MOST_CODE_CHARS),
     }
-    found.globals |= {"interval": charts.interval, "folds": charts.folds, "bar": charts.bar}
+    found.globals |= {"colours": COLOURS, "interval": charts.interval, "folds": charts.folds, "bar": charts.bar}
     return found
 
 
@@ -104,6 +110,12 @@ def _cut_middle(text: str, limit: int) -> str:
     return f"{head}\n… {len(text) - len(head) - len(tail):,} characters left out …\n{tail}"
 
 
-def stylesheet(*names: str) -> Markup:
-    """Style sheets of the templates folder, one after another."""
+def stylesheet(*names: str | Path) -> Markup:
+    """Style sheets, one after another: of the templates folder by name, others by path."""
     return Markup("\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names))
+
+
+def script() -> dict[str, str]:
+    """The script that pages of charts share, and its hash for their Content-Security-Policy."""
+    text = stylesheet("report.js")
+    return {"script": text, "script_hash": base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")}

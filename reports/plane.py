@@ -17,7 +17,7 @@ from reports.charts import Axis, axis_over
 
 HEIGHT, FOOT, TOP = 250, 22, 8
 """Pixels: of a chart, of the labels under it, and of what is kept free above."""
-COLOURS = 6
+COLOURS = 8
 
 
 class Mark(NamedTuple):
