@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evals.errors import error_of
 from evals.resampling import Resampling
 from evals.results import Result
 
 RESAMPLES = 4000
-LEAST_ERROR = 1e-9
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def worth(part: str, instead: str, pairs: Sequence[tuple[Result, Result]], direc
 
 def _error(result: Result, directions: Mapping[str, str]) -> float:
     assert result.score is not None
-    return max(LEAST_ERROR, result.score if directions[result.metric] == "minimize" else 1 - result.score)
+    return error_of(result.score, lower_is_better=directions[result.metric] == "minimize")
 
 
 def _relative(log: float) -> float:

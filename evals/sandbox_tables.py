@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evals.columns import aligned
 from evals.sandbox_behaviours import QUESTIONS, Verdict
 from team.errors import UsageError
 
@@ -104,7 +105,7 @@ def targets(found: Measured) -> list[str]:
 
 
 def as_text(found: Measured) -> str:
-    parts = [found.machine, _aligned(figure_table(found)), "\n".join(targets(found)), _aligned(behaviour_table(found))]
+    parts = [found.machine, aligned(figure_table(found)), "\n".join(targets(found)), aligned(behaviour_table(found))]
     parts += ["Where the answer is not yes:\n" + "\n".join(f"  {line}" for line in evidence(found))]
     parts += [f"{name} did not take part: {reason}" for name, reason in found.absent.items()]
     return "\n\n".join(part for part in parts if part)
@@ -142,11 +143,6 @@ def rewrite(document: Path, text: str) -> None:
     """Put `text` between the two marks of a document. Raises what `around` does."""
     before, after = around(document)
     document.write_text(f"{before}\n\n{text}\n\n{after}", encoding="utf-8")
-
-
-def _aligned(rows: Table) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
 def _ruled(rows: Table) -> str:
