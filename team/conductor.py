@@ -448,6 +448,7 @@ class Conductor:
         for event in told:
             self.log.append(event)
         if after.stage is not None:
+            self.room.begin_stage()
             self.log.append(StageEntered(stage=after.stage, visit=after.visit))
 
     def _give_up(self, state: State) -> tuple[str, State]:

@@ -42,6 +42,7 @@ LEAST_ECHO = 40
 """Characters of a finding that stands in the instructions just so, from which on it is an echo."""
 READ_DATA = frozenset({"inspect_table", "profile_table", "run_python", "explain", "find_slices", "examine_structure"})
 """Tools whose results hold words of the table."""
+NOTHING_DONE = "nothing was done"
 
 
 class Toolroom:
@@ -80,10 +81,10 @@ class Toolroom:
         self._record, self._gate, self._approvals = record, gate, approvals
         self.turn = 0
         self.fatal: BaseException | None = None
-        self.trouble = "nothing was done"
-        """The last thing that did not work, in a line."""
+        self.trouble = NOTHING_DONE
+        """The last thing that did not work in this stage, in a line."""
         self.troubles: dict[str, str] = {}
-        """The same by tool."""
+        """The same by tool, in the whole run."""
         self._consequences = Consequences(host.run, evidence, record.append)
         self.tuned: list[str] = []
         """Families that were worked on in this turn: tuned, or written as code."""
@@ -111,6 +112,10 @@ class Toolroom:
 
     def emit(self, event: Event) -> Event:
         return self._record.append(event)
+
+    def begin_stage(self) -> None:
+        """What did not work in the stage before says nothing of this one."""
+        self.trouble = NOTHING_DONE
 
     def begin_turn(self, turn: int) -> None:
         self.turn, self.tuned, self.lost_search, self.done_well = turn, [], False, []

@@ -73,6 +73,7 @@ def fetch_data(
         "the guess of target, groups and order of time",
         lambda: first_look(vault, vault / "source", target=wish.target, goal=wish.goal, said=fetched.target),
     ) or FirstLook([], [], [])
+    forbidden = wish.constraints.forbid  # what the team must not use, it is not pointed to either
     facts = DataFetched(
         source=ctx.wish.source,
         rows=told.rows,
@@ -84,8 +85,8 @@ def fetch_data(
         format=told.format,
         notes=[*fetched.notes, *told.notes, *_of_estimates(table), *_of_its_split(fetched, ctx.wish)],
         table=[FetchedColumn(**column) for column in table.columns],
-        targets=look.targets,
-        orderings=look.orderings,
+        targets=[one for one in look.targets if one.column not in forbidden],
+        orderings=[one for one in look.orderings if one.column not in forbidden],
         hints=[] if wish.named_task else look.hints,
         degraded=extras.left_out,
     )

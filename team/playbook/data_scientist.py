@@ -40,9 +40,16 @@ def _acquire(t: Transcript) -> Decision:
     positive = f" The positive class is {c['positive']!r}." if c["positive"] else ""
     return Say(
         f"{table['rows']:,} rows, {table['columns']} columns.{left_out} The problem is {c['task']}, judged by {c['metric']}"
-        f" ({c['direction']}).{positive} {c['rows_holdout']:,} rows are sealed by a {c['split']} split;"
+        f" ({c['direction']}).{positive} {c['rows_holdout']:,} rows are sealed {_sealed(c['split'])};"
         f" {c['rows_train']:,} remain to learn from{gap}. They are validated by {c['validation']}.{_ahead(c)}{_why(c)}{hints}"
     )
+
+
+def _sealed(split: str) -> str:
+    """How the holdout was taken, in words."""
+    kind, _, column = split.partition(" by ")
+    ways = {"group": f"in whole groups of one {column!r}", "time": f"from the latest on by {column!r}"}
+    return ways.get(kind, f"by a {split} split")
 
 
 def _why(c: dict[str, Any]) -> str:

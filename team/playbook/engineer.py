@@ -61,14 +61,15 @@ def _train(t: Transcript) -> Decision:
         return t.failed()
     if done is None:
         families = _families(t)
-        if not families or t.seconds_left < 1:
+        seconds = round(t.seconds_left * (TRAIN_SHARE if "tuning" not in t.constraints.without else 1 - RESERVE_SHARE), 1)
+        if not families or seconds < 1:
             return Say("There is no time left for another family.")
-        seconds = t.seconds_left * (TRAIN_SHARE if "tuning" not in t.constraints.without else 1 - RESERVE_SHARE)
-        arguments: dict[str, Any] = {"families": families, "time_s": round(seconds, 1), **preparation(t)}
+        arguments: dict[str, Any] = {"families": families, "time_s": seconds, **preparation(t)}
         if t.facts["budget"]["trials"] is not None:
             # The clock must decide nothing when trials bound the search, or equal seeds would part ways.
-            # Where baselines alone are allowed, their first configurations are there already.
-            arguments["per_family"] = 2 if set(families) <= set(BASELINES[t.task]) else 1
+            # Where baselines alone are allowed, their first configurations are there already; and whether a sparse model has anything to
+            # learn from is known when it is asked.
+            arguments["per_family"] = 2 if set(families) - {"sparse_linear"} <= set(BASELINES[t.task]) else 1
         return Call("train", arguments, _why_families(t, families))
     return Say(f"Trained on the same folds: {_listed(done.result['candidates'])}.{_skips(done.result)}")
 
@@ -123,9 +124,12 @@ def _why_families(t: Transcript, families: list[str]) -> str:
     rows = t.facts["contract"]["rows_train"]
     if t.task == "forecast":
         return f"{len(families)} families on the same backtests: statistical ones series by series, and lag features over all series."
-    left_out = [f for f in tunable(t) if f not in families and f not in BASELINES[t.task]]
+    left_out = [f for f in t.constraints.allowed(tunable(t)) if f not in families and f not in BASELINES[t.task]]
     skipped = f" {', '.join(left_out)} cannot help on {rows:,} rows." if left_out and t.facts["visit"] == 1 else ""
-    return f"{len(families)} families on {rows:,} rows, the quick ones first, with most of the time that is left.{skipped}"
+    several = (
+        f"{len(families)} families on {rows:,} rows, the quick ones first," if len(families) > 1 else f"{families[0]} on {rows:,} rows,"
+    )
+    return f"{several} with most of the time that is left.{skipped}"
 
 
 def _listed(candidates: list[dict[str, Any]]) -> str:

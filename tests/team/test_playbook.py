@@ -146,6 +146,17 @@ async def test_many_rows_are_not_given_to_forests_and_every_table_gets_more_than
     assert "lightgbm" in many
 
 
+async def test_where_baselines_alone_may_be_trained_they_get_a_configuration_that_is_new() -> None:
+    trials = {"search_seconds": 60, "search_seconds_left": 40, "trials": 2, "trials_left": 2}
+    interpretable = {**CONTRACT, "constraints": {"interpretable": True}}
+    tool, arguments = called(await answer("engineer", "train", contract=interpretable, budget=trials))
+    assert (tool, arguments["families"], arguments["per_family"]) == ("train", ["sparse_linear", "linear", "tree"], 2)
+    assert called(await answer("engineer", "train", budget=trials))[1]["per_family"] == 1
+    late = {**trials, "trials": None, "search_seconds_left": 1.2}
+    said = await answer("engineer", "train", budget=late)
+    assert "no time left" in str(said.content), "the share of it would be less than a call may ask for"
+
+
 async def test_only_families_that_lead_are_tuned() -> None:
     facts = board(lightgbm=(0.90, 0.005), catboost=(0.899, 0.005), random_forest=(0.80, 0.005), dummy=(0.5, 0))
     tool, arguments = called(await answer("engineer", "optimise", **facts))

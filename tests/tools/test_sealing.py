@@ -409,3 +409,5 @@ def test_rows_that_belong_together_are_named_before_the_split(tmp_path: Path) ->
     found = fetch_data(hosting(tmp_path, table, target="left").host)
     assert [(one.column, one.kind, one.confidence >= 0.8) for one in found.orderings] == [("customer_id", "group", True)]
     assert found.targets == []
+    kept_from = fetch_data(hosting(tmp_path / "again", table, target="left", forbid="customer_id").host)
+    assert kept_from.orderings == [], "no split is offered that what the user forbids would refuse"
