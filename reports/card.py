@@ -1,7 +1,8 @@
 """A run in a cell of a notebook: the page fragment that is updated while it goes on, and the one that a result shows itself by.
 
 Colours come from the theme that surrounds the cell (JupyterLab's, VS Code's, or the text's own colour), so both fit a light and a dark
-one. Where a viewer takes the style sheet away, as JupyterLab does in notebooks it does not trust, tables and text remain.
+one. Where a viewer takes the style sheet away, as JupyterLab does in notebooks it does not trust, tables and text remain, with what then
+stands between words (`bare`).
 """
 
 from __future__ import annotations
