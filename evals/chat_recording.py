@@ -12,56 +12,64 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-WISH = "predict the sex in evals/data/penguins.csv, linear models only, you have 20 seconds"
+WISH = "predict the sex in evals/data/penguins.csv, linear models only, you have 3 minutes"
 STEPS = (
-    ("Say what you want", WISH),
-    ("Start", "never use column Island"),
-    ("Start", ""),
-    ("acquire", "/pause"),
-    (r"paused\. Enter", "/budget +5s"),
+    ("Ctrl-C pauses.", WISH),
+    ("such as: you have 5 minutes.", "never use column Island"),
+    ("Start?", ""),
+    ("● acquire", "/pause"),
+    ("or say what to change.", "/budget +1m"),
     ("from the next turn on", "/status"),
-    ("turn ", ""),
-    ("Ask about it", "which model is best?"),
-    ("in cross-validation", "/why seal"),
+    ("turn", ""),
+    ("/quit leaves.", "which model is best?"),
+    ("leaderboard.json", "/why seal"),
     ("events: file", "/quit"),
 )
-"""What is waited for, and what is typed then."""
+"""The words that end what is waited for, and what is typed then."""
+ENVIRONMENT = {"MLTEAM_TRIALS": "1"}
+"""So that the recording is of the same length on every machine: what is left to do decides when the search ends, not the clock."""
+COMMAND = ("chat", "--sandbox", "bubblewrap")
+COLUMNS = 80
 WAIT_S = 600
 BEGIN, END = "<!-- recording -->\n", "<!-- end of the recording -->"
 
 
-def record() -> str:
-    """The screen of a session in which `STEPS` are typed."""
+def record(program: Sequence[str], steps: Sequence[tuple[str, str]]) -> str:
+    """The screen of a session of a program in which something is typed after each of these words."""
     import pexpect  # type: ignore[import-untyped]  # it has no types
 
-    with tempfile.TemporaryDirectory() as folder:
-        words = ["-m", "team.cli", "chat", "--out", folder]
-        terminal = {**os.environ, "TERM": "dumb", "COLUMNS": "80"}
-        child = pexpect.spawn(sys.executable, words, env=terminal, dimensions=(24, 80), timeout=WAIT_S, encoding="utf-8", echo=False)
-        seen = []
-        try:
-            for awaited, typed in STEPS:
-                child.expect(f"{awaited}[^\\n]*\\n")
-                seen += [str(child.before), str(child.after), f"> {typed}\n"]
-                child.sendline(typed)
-            child.expect(pexpect.EOF)
-            seen.append(str(child.before))
-        finally:
-            child.close(force=True)
-        screen = "".join(seen).replace("\r\n", "\n").replace(folder, "runs")
-    return "\n".join(line.rstrip() for line in re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", screen).split("\n")).strip()
+    terminal = {**os.environ, **ENVIRONMENT, "TERM": "dumb"}
+    command, *words = program
+    child = pexpect.spawn(command, words, env=terminal, dimensions=(24, COLUMNS), timeout=WAIT_S, encoding="utf-8", echo=False)
+    seen = []
+    try:
+        for awaited, typed in steps:
+            # Up to the end of the line, and wherever lines were broken: what is typed must not stand within a sentence.
+            child.expect(r"\s+".join(map(re.escape, awaited.split())) + "[^\n]*\n")
+            seen += [str(child.before), str(child.after), f"> {typed}\n"]
+            child.sendline(typed)
+        child.expect(pexpect.EOF)
+        seen.append(str(child.before))
+    finally:
+        child.close(force=True)
+    screen = re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", "".join(seen).replace("\r\n", "\n"))
+    return "\n".join(line.rstrip() for line in screen.split("\n")).strip()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--file", type=Path, default=Path("docs/chat.md"))
     path = parser.parse_args().file
+    with tempfile.TemporaryDirectory() as folder:
+        screen = record([sys.executable, "-m", "team.cli", *COMMAND, "--out", folder], STEPS).replace(folder, "runs")
     text = path.read_text(encoding="utf-8")
     head, rest = text.split(BEGIN, 1)
     tail = rest.split(END, 1)[1]
-    path.write_text(f"{head}{BEGIN}\n```\n$ mlteam chat\n{record()}\n```\n\n{END}{tail}", encoding="utf-8")
+    typed = " ".join([*(f"{name}={value}" for name, value in ENVIRONMENT.items()), "mlteam", *COMMAND])
+    path.write_text(f"{head}{BEGIN}\n```\n$ {typed}\n{screen}\n```\n\n{END}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":
