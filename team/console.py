@@ -29,6 +29,7 @@ from team.events import (
     ToolReturned,
 )
 from team.terminal import clean, one_line
+from team.terminal_console import PROBLEM, TerminalConsole
 
 ROLE_WIDTH = 17
 TOOL_INDENT = 19
@@ -52,7 +53,7 @@ class LiveView:
     """
 
     def __init__(self, file: TextIO, board: Board | None = None) -> None:
-        self._console = Console(file=file, highlight=False, soft_wrap=False)
+        self._console = TerminalConsole(file=file, highlight=False, soft_wrap=False)
         self._live: Live | None = None
         self._board = board or Board()
         self._call: ToolCalled | None = None
@@ -107,10 +108,10 @@ class LiveView:
             case ApprovalDecided():
                 said = "allowed" if event.allowed else "refused"
                 why = f" ({one_line(event.reason)})" if event.reason else ""
-                self._print(Text(f"    {event.tool}: {said} by {one_line(event.by)}{why}", style="dim" if event.allowed else "red"))
+                self._print(Text(f"    {event.tool}: {said} by {one_line(event.by)}{why}", style="dim" if event.allowed else PROBLEM))
             case ConstraintAdded():
                 if event.refused:
-                    self._hang(2, "!", one_line(f"{'; '.join(event.told)} cannot be kept: {event.refused}"), "red")
+                    self._hang(2, "!", one_line(f"{'; '.join(event.told)} cannot be kept: {event.refused}"), PROBLEM)
                     return
                 self._hang(2, "+", one_line(f"from here on: {'; '.join(event.told)}"), ATTENTION)
                 if event.excluded:
@@ -118,9 +119,9 @@ class LiveView:
                 if event.back_to:
                     self._print(Text(f"    the work goes back to {event.back_to}", style="dim"))
             case FellBack():
-                self._hang(2, "!", one_line(f"{event.role.replace('_', ' ')}: {event.reason}"), "red")
+                self._hang(2, "!", one_line(f"{event.role.replace('_', ' ')}: {event.reason}"), PROBLEM)
             case RunEnded() if event.status != "done":
-                self._print(Text(f"\nended: {event.status}", style="red"))
+                self._print(Text(f"\nended: {event.status}", style=PROBLEM))
             case _:
                 pass
 
@@ -149,7 +150,7 @@ class LiveView:
     def _returned(self, event: ToolReturned) -> None:
         arguments = ", ".join(f"{k}={v!r}" for k, v in (self._call.arguments if self._call else {}).items())
         self._call = None
-        mark, style = ("→", "dim") if event.status == "ok" else ("✗", "red")
+        mark, style = ("→", "dim") if event.status == "ok" else ("✗", PROBLEM)
         call = one_line(f"{event.tool}({arguments})")
         width = max(30, self._console.width - 40)
         shown = call if len(call) <= width else call[: width - 1] + "…"

@@ -57,10 +57,7 @@ def fork(parent: RunDir, at: str, changes: dict[str, Any], out: Path | None = No
     Raises:
         UsageError: there is no such checkpoint, or a setting cannot be changed there.
     """
-    if not parent.settings.exists():
-        raise UsageError(f"run {parent.name!r} has not begun: there is nothing to fork.")
-    checkpoint = find_checkpoint(parent, at)
-    settings = _changed(parent, changes, checkpoint)
+    checkpoint, settings = foreseen(parent, at, changes)
     events = [event for event in read_events(parent.events) if event.seq < checkpoint.events]
     fork = create_run(out or parent.path.parent, f"{parent.name[16:] or 'run'}-fork")
     try:
@@ -72,6 +69,18 @@ def fork(parent: RunDir, at: str, changes: dict[str, Any], out: Path | None = No
         raise
     told = {name: value for name, value in settings.model_dump(mode="json").items() if _differs(parent, name, value)}
     return fork, CutOff(checkpoint, [], events, [], fork_of=parent.name, changed=told)
+
+
+def foreseen(parent: RunDir, at: str, changes: dict[str, Any]) -> tuple[Checkpoint, Settings]:
+    """Where such a fork would begin, and its settings.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    if not parent.settings.exists():
+        raise UsageError(f"run {parent.name!r} has not begun: there is nothing to fork.")
+    checkpoint = find_checkpoint(parent, at)
+    return checkpoint, _changed(parent, changes, checkpoint)
 
 
 def find_checkpoint(run: RunDir, at: str) -> Checkpoint:
@@ -92,9 +101,10 @@ def find_checkpoint(run: RunDir, at: str) -> Checkpoint:
     found = there.get(int(at)) if at.isdigit() else entered.get(at)
     if found is None:
         turns = f"turns {min(there)} to {max(there)}" if there else "no turn"
-        raise UsageError(f"--at {at!r}: run {run.name!r} has checkpoints of {turns}, and of entering {', '.join(entered) or 'no stage'}.")
+        stages = ", ".join(entered) or "no stage"
+        raise UsageError(f"{at!r} is no step to go back to: run {run.name!r} has checkpoints of {turns}, and of entering {stages}.")
     if found.state.stage is None:
-        raise UsageError(f"--at {at!r}: the run had ended there. Choose an earlier step; stages: {', '.join(entered)}.")
+        raise UsageError(f"{at!r} is no step to go on from: the run had ended there. Choose an earlier step; stages: {', '.join(entered)}.")
     return found
 
 
@@ -103,9 +113,9 @@ def _changed(parent: RunDir, changes: dict[str, Any], checkpoint: Checkpoint) ->
     for name in changes:
         top = name.partition(".")[0]
         if top not in known:
-            raise UsageError(f"--set {name}: there is no such setting. Settings: {', '.join(sorted(known))}.")
+            raise UsageError(f"{name}: there is no such setting. Settings: {', '.join(sorted(known))}.")
         if top in DECIDED_BY_THE_SPLIT and checkpoint.state.sealed:
-            raise UsageError(f"--set {name}: the data are split and sealed at that step. Fork before: --at {Stage.ACQUIRE}.")
+            raise UsageError(f"{name}: the data are split and sealed at that step. Fork before it: at {Stage.ACQUIRE}.")
     document = read_settings(parent.settings).model_dump(mode="json")
     for name, value in changes.items():
         holder, *rest = name.split(".", 1)

@@ -115,9 +115,9 @@ class Reading(BaseModel):
     @property
     def told(self) -> str:
         """The reading in a line or two, for whoever said it."""
-        parts = ["understood: " + "; ".join(one.told for one in self.constraints)] if self.constraints else ["no constraint was understood"]
+        parts = ["understood: " + "; ".join(one.told for one in self.constraints)] if self.constraints else []
         parts += ["not understood: " + ", ".join(repr(words) for words in self.not_understood)] if self.not_understood else []
-        return ". ".join([*parts, *self.problems])
+        return ". ".join([*parts, *self.problems]) or "no constraint was understood"
 
 
 EXAMPLES = "never use column X; linear models only; CPU only; no more than 2 GB; no text columns; predict in under 5 ms"

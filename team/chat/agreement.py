@@ -25,6 +25,8 @@ from tools.tables import TableError
 
 YES = ("", "y", "yes", "ok", "go", "start", "j", "ja")
 NO = ("n", "no", "nein", "stop")
+NAME_CHARS = 60
+"""Of a column's name, where many are listed: a table without a header has lines of text for names."""
 GREETING = "Say what you want to predict, from which table, and what matters; /help lists commands, Ctrl-C pauses."
 
 
@@ -164,7 +166,12 @@ def known_columns(source: str) -> list[str]:
 
 def few(columns: list[str]) -> str:
     """Names of columns for a sentence."""
-    return ", ".join(one_line(column) for column in columns[:COLUMNS_SHOWN]) + (" …" if len(columns) > COLUMNS_SHOWN else "")
+    return ", ".join(_short(column) for column in columns[:COLUMNS_SHOWN]) + (" …" if len(columns) > COLUMNS_SHOWN else "")
+
+
+def _short(column: str) -> str:
+    name = one_line(column)
+    return name if len(name) <= NAME_CHARS else name[: NAME_CHARS - 1] + "…"
 
 
 def _held_to(settings: Settings, foreseen: Forecast) -> Settings:

@@ -87,10 +87,10 @@ def decisions(run: RunDir, about: str = "") -> list[str]:
         for call in turn.calls:
             if not about and call.tool not in _DECIDING:
                 continue
-            because = f": {call.why}" if call.why else ""
-            came = f" It brought: {call.gist}" if call.gist else ""
+            because = call.why or "no reason was given."
+            came = f" It {'brought' if call.status == 'ok' else 'failed'}: {call.gist}" if call.gist else ""
             put = "".join(f" {record.text}." for record in call.records[:4])
-            line = f"[event {call.event}] {turn.stage}, {turn.role.replace('_', ' ')}, {call.tool}{because}{came}{put}"
+            line = f"[event {call.event}] {turn.stage}, {turn.role.replace('_', ' ')}, {call.tool}: {because}{came}{put}"
             if not about or re.search(rf"\b{re.escape(about)}", line.replace("_", " "), re.I) or about in (call.tool, turn.role):
                 told.append(line)
     return told

@@ -17,7 +17,7 @@ from team.casting import Models
 from team.chat.screen import Screen
 from team.chat.watch import Watch
 from team.events import Event, RunEnded, RunStarted
-from team.forking import fork
+from team.forking import foreseen, fork
 from team.log import read_events
 from team.models import maker
 from team.models.single import Clients
@@ -83,9 +83,10 @@ class Player:
             changes: settings that are to differ.
 
         Raises:
-            UsageError: there is no such step, or a setting cannot be changed there; a run that was going on was stopped by then.
+            UsageError: there is no such step, or a setting cannot be changed there; a run that is going on goes on.
         """
         assert self.run is not None
+        foreseen(self.run, at, changes)
         if self.steering is not None:
             self._screen.say("stopping this run, which stays as it is")
             await self.stop()

@@ -30,6 +30,7 @@ from team.sentences import EXAMPLES, Reading, read_constraints
 from team.settings import Settings, read_settings
 from team.steering import Steering
 from team.terminal import one_line
+from team.terminal_console import PROBLEM
 
 
 class Session:
@@ -107,8 +108,8 @@ class Session:
     def steering(self) -> Steering | None:
         return self.player.steering
 
-    def tell(self, text: str | RenderableType) -> None:
-        self._screen.say(text)
+    def tell(self, text: str | RenderableType, *, cut: bool = False) -> None:
+        self._screen.say(text, cut=cut)
 
     def transcript(self) -> str:
         return self._screen.transcript
@@ -146,7 +147,7 @@ class Session:
     async def constrain(self, text: str) -> None:
         reading = self._constraints(text)
         if not reading.complete:
-            raise UsageError(f"/constraint: {one_line(reading.told)}. Say it as in: {EXAMPLES}.")
+            raise UsageError(f"/constraint: {one_line(reading.told).rstrip('.')}. Say it as in: {EXAMPLES}.")
         told = "; ".join(one.told for one in reading.constraints)
         if self.steering is not None:
             self.steering.constrain(*reading.constraints)
@@ -294,10 +295,11 @@ class Session:
         """What goes wrong is told in a line; what is needed ends the session where nobody can try again."""
         try:
             await doing
-        except MlteamError as error:
-            self._screen.say(str(error), "red")
+        except Exception as error:  # a mistake of ours in one command takes neither the session along nor the run
+            ours = error if isinstance(error, MlteamError) else MlteamError(f"this went wrong in mlteam: {type(error).__name__}: {error}")
+            self._screen.say(str(ours), PROBLEM)
             if needed and not self._screen.isatty():
-                self._code = error.exit_code
+                self._code = ours.exit_code
                 self._leaving.set()
 
     async def _begin(self, words: str | None) -> None:
@@ -309,7 +311,7 @@ class Session:
         try:
             summary = self.player.result()
         except MlteamError as error:
-            self._screen.say(f"\n{error}", "" if isinstance(error, Interrupted) else "red")
+            self._screen.say(f"\n{error}", "" if isinstance(error, Interrupted) else PROBLEM)
             self._code = error.exit_code
             if self._code == 130:
                 self._leaving.set()

@@ -24,6 +24,13 @@ from team.events import (
     ToolCalled,
     ToolReturned,
 )
+from team.terminal_console import PROBLEM
+
+
+@pytest.fixture(autouse=True)
+def eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed is otherwise as wide as the tester's own terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
 
 
 def shown(*events: Event) -> str:
@@ -42,7 +49,7 @@ def contrast(colour: str, background: float) -> float:
     return (max(seen, background) + 0.05) / (min(seen, background) + 0.05)
 
 
-@pytest.mark.parametrize("colour", [*COLOURS.values(), ATTENTION])
+@pytest.mark.parametrize("colour", [*COLOURS.values(), ATTENTION, PROBLEM])
 def test_colours_stand_out_from_black_and_from_white(colour: str) -> None:
     assert min(contrast(colour, 0.0), contrast(colour, 1.0)) >= 4
 

@@ -229,7 +229,7 @@ def test_a_fork_goes_on_from_a_step_with_other_settings_and_shares_what_both_rea
     [
         ("nowhere", {}, "of entering plan, acquire"),
         ("999", {}, "checkpoints of turns 0 to"),
-        ("train", {"metric": "accuracy"}, "Fork before: --at acquire"),
+        ("train", {"metric": "accuracy"}, "Fork before it: at acquire"),
         ("train", {"tine": "5m"}, "no such setting"),
         ("train", {"sandbox.memory": 5}, "sandbox.memory"),
     ],

@@ -14,6 +14,12 @@ from team.rundir import RunDir
 from team.settings import load_settings
 
 
+@pytest.fixture(autouse=True)
+def eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed in this process is otherwise as wide as the tester's own terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+
 @pytest.fixture(scope="package")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     """Bounded by its trials, so that it does the same on every machine; linear models alone, so that it is quick."""

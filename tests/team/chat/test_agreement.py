@@ -57,6 +57,15 @@ async def test_what_was_not_said_is_asked_and_words_change_the_plan(table: Path)
     assert "there is no column 'revenue'. Columns: age, Churn, plan." in talk.told
 
 
+async def test_names_as_long_as_texts_leave_room_for_the_question(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text(f"{'very ' * 200}good,stars\nbad,1\n")
+    talk = Talking("stars", "no")
+    await settled(talk, str(path))
+    assert "…, stars. Enter takes" in talk.asked[0]
+    assert len(talk.asked[0]) < 400
+
+
 async def test_no_is_an_answer(table: Path) -> None:
     talk = Talking("no")
     assert await settled(talk, f"predict churn in {table}") is None

@@ -25,12 +25,13 @@ SHOWN = {
     "/cost": ["planner, playbook: ", "questions beside the turns: $0.0000"],
     "/budget": ["of 120 s of search are left"],
     "/ask critic how good is it?": ["critic, by rules: log_loss ", "sealed rows"],
-    "/show": ["-- ok, ", "cells.jsonl"],
+    "/show": ["-- cell ", ", ok, ", "cells.jsonl"],
     "/show 0": ["profile_table", "cells.jsonl"],
     "/open report": ["file:///", "report.html"],
     "/open notebook": ["notebook.ipynb"],
     "/help": ["/budget +5m ", "/why [WORD] ", "Ctrl-C"],
     "/lead": [" 1  "],
+    "/STATUS": ["done · holdout "],
 }
 
 
@@ -53,11 +54,20 @@ REFUSED = {
     "/ask critic": "expected a role and a question",
     "/fork": "expected a stage",
     "/fork plan time": "expected NAME=VALUE",
+    "/fork plan time=[": "cannot be read",
+    "/fork plan colour=red": "colour: there is no such setting",
+    "/fork plan time=-3": "greater than or equal to 1",
+    "/fork train metric=auc": "split and sealed at that step",
+    "/resume": "has ended, there is nothing to go on with. /fork",
+    "/constraint blah": "/constraint: not understood: 'blah'",
+    "/constraint never use column Nope": "the table has no column 'Nope'",
     "/fork moon": "has checkpoints of turns",
     "/undo 900": "has checkpoints of turns",
     "/constraint": "say what must be kept",
     "/save /no/such/folder/file": "cannot write",
-    "/nonsense": "there is no command /nonsense",
+    "/nonsense": "there is no command /nonsense; /help",
+    "/re": "/re may be /resume or /reject: say which",
+    "/statsu": "is /status meant",
     "/": "there is no command /",
 }
 

@@ -45,6 +45,23 @@ def test_what_stands_behind_a_label_stays_behind_it(monkeypatch: pytest.MonkeyPa
     ]
 
 
+def test_lines_whose_columns_stand_below_each_other_are_cut_and_numbered_ones_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    out = Terminal()
+    Screen(out).say(f"名前 {'wide ' * 20}\n{LINK}", cut=True)
+    Screen(out).say(f"[event 7] {'word ' * 12}\n1. {'word ' * 12}".strip())
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert lines[0] == "名前 " + "wide " * 6 + "wide…"
+    assert lines[1] == LINK
+    assert lines[2:] == [
+        "[event 7] word word word word word word",
+        "          word word word word word word",
+        "1. word word word word word word word",
+        "   word word word word word",
+    ]
+
+
 def test_a_pipe_gets_the_line_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     out = io.StringIO()
