@@ -18,6 +18,8 @@ from team.errors import UsageError
 from tools.workspace import write_text
 
 NAME = "attempts.jsonl"
+SCHEMA_VERSION = 1
+"""Of a row. A newer one is refused: it may mean by a name what is not meant here."""
 Status = Literal["ok", "refused", "failed", "crashed", "timeout", "out_of_memory", "over_budget", "invalid"]
 """How an attempt ended: with predictions that count; with a refusal in words (exit code 2); with an error of its own (another code); by a
 signal or a traceback; ended by the harness when it took too long; killed for want of memory; with predictions that came too late; or with
@@ -40,6 +42,7 @@ class Attempt(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
+    schema_version: int = SCHEMA_VERSION
     suite: str
     task: str
     system: str
@@ -97,13 +100,18 @@ class Attempts:
             path: the folder of an eval, or its `attempts.jsonl`; need not exist.
 
         Raises:
-            UsageError: when a line is no attempt.
+            UsageError: when a line is no attempt, or one of a newer mlteam.
         """
         self.path = path if path.suffix == ".jsonl" else path / NAME
         self._known: dict[Key, Attempt] = {}
         text = self.path.read_bytes() if self.path.exists() else b""
         self._whole = text.rfind(b"\n") + 1
         for number, line in enumerate(text[: self._whole].splitlines(), 1):
+            if (version := _version(line)) > SCHEMA_VERSION:
+                raise UsageError(
+                    f"{str(self.path)!r}, line {number}, was written by a newer mlteam: schema {version}, and this one reads up to"
+                    f" {SCHEMA_VERSION}. Upgrade mlteam, or name another folder."
+                )
             try:
                 self._keep(Attempt.model_validate_json(line))
             except ValidationError as error:
@@ -158,6 +166,16 @@ class Attempts:
     def _keep(self, attempt: Attempt) -> None:
         self._known.pop(attempt.key, None)
         self._known[attempt.key] = attempt
+
+
+def _version(line: bytes) -> int:
+    """The schema of a row; 1 of what is no row, which is told as that."""
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return SCHEMA_VERSION
+    found = document.get("schema_version", SCHEMA_VERSION) if isinstance(document, dict) else SCHEMA_VERSION
+    return found if isinstance(found, int) else SCHEMA_VERSION
 
 
 _KINDS = {

@@ -100,6 +100,12 @@ class Regression(Figure):
     """Packages whose version differs, old and new."""
     notes: tuple[str, ...]
 
+    @property
+    def losses(self) -> list[str]:
+        """What got worse, by name."""
+        whole = [f"{change.system} as a whole" for change in self.systems if change.verdict == "worse"]
+        return whole + [f"{change.system} on {change.task}" for change in self.tasks if change.verdict == "worse"]
+
 
 class Pair(NamedTuple):
     """One attempt in both evals."""

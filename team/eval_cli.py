@@ -80,6 +80,7 @@ def suite(
     """Try systems on the tasks of a suite: labels of test rows stay with a grader, and every attempt is a row that is kept."""
     from evals.engines import make_engine
     from evals.harness import Plan, listing, run_plan
+    from evals.site.writing import publish
     from evals.suite import load_suite
     from evals.systems import find_systems
     from team.errors import MlteamError, UsageError
@@ -110,11 +111,13 @@ def suite(
     finally:
         chosen.close()
     wanted = {job.key for job in plan.jobs()}
+    page = publish(plan.out, loaded.tasks) if len(went.attempts) else None
     if as_json:
         print_json(
             {
                 "suite": loaded.name,
                 "out": str(plan.out),
+                "site": str(page) if page else None,
                 "new": went.new,
                 "skipped": went.skipped,
                 "faults": [{**job.key._asdict(), "reason": reason} for job, reason in went.faults],
@@ -124,10 +127,52 @@ def suite(
     else:
         print(listing(went.attempts, lambda row: row.key in wanted))
     print(f"{went.new} attempts made, {went.skipped} were there before; rows in {plan.out}", file=sys.stderr)
+    if page:
+        print(f"pages: {page}", file=sys.stderr)
     if went.faults:
         reasons = dict.fromkeys(reason for _, reason in went.faults)
         told = "; ".join(list(reasons)[:3]) + (f"; and {len(reasons) - 3} more reasons" if len(reasons) > 3 else "")
         raise MlteamError(f"{len(went.faults)} attempts could not be made: {told}. Mend that, then type the command again.")
+
+
+@app.command()
+def compare(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="Folder of an eval.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Folder of another one, of the same suite within the same time.")],
+    systems: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Only these systems, such as those that are ours to change.  [default: all]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what got better or worse beyond noise; the exit code is 1 where anything got worse.
+
+    Attempts are paired by task, system, seed, fold and budget, and p-values corrected for the number of tasks. A task whose every attempt
+    fails now, and none did before, got worse too.
+    """
+    from evals.regression import NothingInCommon
+    from evals.regression import compare as compare_attempts
+    from evals.regression_view import told
+    from evals.site.writing import read
+    from team.errors import MlteamError, UsageError
+    from team.terminal import clean, clean_json
+
+    try:
+        found = compare_attempts(read(old), read(new), (str(old), str(new)), _names(systems or ""))
+    except NothingInCommon as error:
+        raise UsageError(
+            f"{str(old)!r} and {str(new)!r} cannot be compared, as {error}. Make both with one suite, --time and --seeds."
+        ) from None
+    print(clean_json(found.model_dump_json(indent=1)) if as_json else clean(told(found)))
+    if found.worse:
+        raise MlteamError(f"{found.worse} got worse from {str(old)!r} to {str(new)!r}: {', '.join(found.losses[:5])}.")
+
+
+@app.command()
+def site(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an eval.")]) -> None:
+    """Write the pages, Markdown and tables of an eval again from its rows."""
+    from evals.site.writing import publish
+
+    print(publish(folder))
 
 
 def _tell(done: int, of: int, job: Job, row: Attempt | str) -> None:

@@ -82,3 +82,14 @@ def test_parquet_and_json_hold_what_the_rows_hold(tmp_path: Path) -> None:
     assert table["right"].isna().tolist() == [True, False]
     assert json.loads(table["versions"][0]) == {"numpy": "2"}
     assert [Attempt.model_validate(row) for row in json.loads(as_json.read_text())] == list(attempts)
+
+
+def test_a_row_of_a_newer_mlteam_is_refused_and_one_of_before_schemas_is_read(tmp_path: Path) -> None:
+    row = made().model_dump(mode="json")
+    path = tmp_path / "attempts.jsonl"
+    path.write_text(json.dumps({name: value for name, value in row.items() if name != "schema_version"}) + "\n")
+    assert [one.schema_version for one in Attempts(tmp_path)] == [1]
+    # What it means by `status` and the rest is not ours to guess.
+    path.write_text(json.dumps({"schema_version": 2, "status": {"kind": "ended"}}) + "\n")
+    with pytest.raises(UsageError, match=r"line 1, was written by a newer mlteam: schema 2, and this one reads up to 1. Upgrade mlteam"):
+        Attempts(tmp_path)
