@@ -130,7 +130,6 @@ def evaluate_candidate(
     """
     model_family = family(spec.family)
     setting = replace(setting_for(problem, preparation), n_rows=max(1, round(spec.share * problem.n_rows)))
-    X = problem.X[[column.name for column in preparation.columns]]
     params = dict(spec.params)
     target = target or deadline
     parts = problem.parts
@@ -139,51 +138,98 @@ def evaluate_candidate(
     setting = replace(setting, threads=max(1, setting.threads // lanes))
     if pace and "pilot" not in setting.without and model_family.iterative and not math.isinf(target.remaining()):
         params = _paced(model_family, params, spec.share, problem, preparation, setting, target, waves)
-    oof = problem.empty_oof()
-    outcomes: list[_Outcome] = []
+    pooled = Pooled(spec, params, problem)
     begun = count()
 
-    def job(part: Part) -> Callable[[Deadline], _Outcome]:
-        def fit(whole: Deadline) -> _Outcome:
+    def job(part: Part) -> Callable[[Deadline], Outcome]:
+        def fit(whole: Deadline) -> Outcome:
             whole.check()
-            learn, check = _rows(problem, part, spec.share)
             to_come = waves - next(begun) // lanes
             until = whole.share(target.remaining() * 0.93 / to_come) if model_family.iterative else whole
-            began = time.monotonic()
-            context = FitContext(deadline=until, seed=setting.seed)
-            rows = problem.ahead(X.iloc[check])
-            unseen = X.iloc[check], problem.y[check]
-            fitted = fit_prepared(model_family, preparation.preparers, X.iloc[learn], problem.y[learn], *unseen, params, setting, context)
-            tick = time.monotonic()
-            predicted = fitted.predict(rows)
-            took = (tick - began, time.monotonic() - tick)
-            everywhere = fitted.predict(X).astype(np.int64) if problem.contract.predicts == "groups" else None
-            latency_ms = size_mb = 0.0
-            if part is parts[-1]:
-                bags = _bags(model_family, len(learn), problem)
-                latency_ms = table_ms(problem, list(X.columns)) + bags * latency_of(fitted.predict, rows)
-                size_mb = bags * size_of(fitted)
-            how = _How(fitted.iterations, fitted.cut_short, fitted.starved, fitted.device, fitted.off_cuda)
-            return _Outcome(check, predicted, *took, how, latency_ms, size_mb, everywhere)
+            return fit_part(part, spec.share, params, problem, preparation, setting, model_family, until)
 
         return fit
 
     with closing(abreast([job(part) for part in parts], lanes, deadline)) as outcomes_in_order:
         for number, (part, outcome) in enumerate(zip(parts, outcomes_in_order, strict=True)):
-            of_repeat = oof[part.repeat * problem.n_rows : (part.repeat + 1) * problem.n_rows]
-            outcomes.append(outcome)
-            of_repeat[outcome.rows] = _renumbered(outcomes[0], outcome)
+            pooled.add(part, outcome)
             if after_fold is not None:
-                after_fold(number, _score_or_none(problem, of_repeat, outcome.rows) if part.unit is None else None)
-    calibration, calibrated = problem.calibrate(oof)
-    record = _record(spec, params, problem, calibrated, outcomes)
-    last = outcomes[-1]
-    record = record.model_copy(update={"calibration": calibration, "latency_ms": last.latency_ms, "size_mb": last.size_mb})
-    off_cuda = next((outcome.how.off_cuda for outcome in outcomes if outcome.how.off_cuda), "")
-    return Evaluated(record, calibrated, oof, any(outcome.how.starved for outcome in outcomes), off_cuda)
+                after_fold(number, pooled.last_score())
+    return pooled.evaluated()
 
 
-class _How(NamedTuple):
+def fit_part(
+    part: Part,
+    share: float,
+    params: dict[str, Any],
+    problem: Problem,
+    preparation: Preparation,
+    setting: Setting,
+    model_family: Family,
+    until: Deadline,
+) -> Outcome:
+    """One fit of a cross-validation, and what it predicts for the rows that it did not see.
+
+    Args:
+        share: of the part's rows, that the fit learns from.
+        until: when an iterative family stops adding iterations.
+    """
+    X = problem.X[[column.name for column in preparation.columns]]
+    learn, check = _rows(problem, part, share)
+    began = time.monotonic()
+    context = FitContext(deadline=until, seed=setting.seed)
+    rows = problem.ahead(X.iloc[check])
+    unseen = X.iloc[check], problem.y[check]
+    fitted = fit_prepared(model_family, preparation.preparers, X.iloc[learn], problem.y[learn], *unseen, params, setting, context)
+    tick = time.monotonic()
+    predicted = fitted.predict(rows)
+    took = (tick - began, time.monotonic() - tick)
+    everywhere = fitted.predict(X).astype(np.int64) if problem.contract.predicts == "groups" else None
+    latency_ms = size_mb = 0.0
+    if part == problem.parts[-1]:
+        bags = _bags(model_family, len(learn), problem)
+        latency_ms = table_ms(problem, list(X.columns)) + bags * latency_of(fitted.predict, rows)
+        size_mb = bags * size_of(fitted)
+    how = How(fitted.iterations, fitted.cut_short, fitted.starved, fitted.device, fitted.off_cuda)
+    return Outcome(check, predicted, *took, how, latency_ms, size_mb, everywhere)
+
+
+class Pooled:
+    """The fits of a cross-validation, put together as they come, in the order of its parts."""
+
+    def __init__(self, spec: CandidateSpec, params: dict[str, Any], problem: Problem) -> None:
+        self._spec, self._params, self._problem = spec, params, problem
+        self._oof = problem.empty_oof()
+        self._parts: list[Part] = []
+        self._outcomes: list[Outcome] = []
+
+    def add(self, part: Part, outcome: Outcome) -> None:
+        self._parts.append(part)
+        self._outcomes.append(outcome)
+        self._of_last()[outcome.rows] = _renumbered(self._outcomes[0], outcome)
+
+    def last_score(self) -> float | None:
+        """The score of the last fit's fold; None where it is undefined, and of single rows."""
+        single = self._parts[-1].unit is not None
+        return None if single else _score_or_none(self._problem, self._of_last(), self._outcomes[-1].rows)
+
+    def _of_last(self) -> Array:
+        """Predictions of the repeat that the last fit is part of."""
+        rows, repeat = self._problem.n_rows, self._parts[-1].repeat
+        return self._oof[repeat * rows : (repeat + 1) * rows]
+
+    def evaluated(self) -> Evaluated:
+        """The candidate, once all are there."""
+        outcomes = self._outcomes
+        calibration, calibrated = self._problem.calibrate(self._oof)
+        record = _record(self._spec, self._params, self._problem, calibrated, outcomes)
+        last = outcomes[-1]
+        record = record.model_copy(update={"calibration": calibration, "latency_ms": last.latency_ms, "size_mb": last.size_mb})
+        off_cuda = next((outcome.how.off_cuda for outcome in outcomes if outcome.how.off_cuda), "")
+        return Evaluated(record, calibrated, self._oof, any(outcome.how.starved for outcome in outcomes), off_cuda)
+
+
+class How(NamedTuple):
     """What a fitted model tells of its making."""
 
     iterations: int | None
@@ -194,7 +240,7 @@ class _How(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class Outcome:
     """What is kept of a fit: the model itself would lie in memory beside the next one."""
 
     rows: Array
@@ -202,7 +248,7 @@ class _Outcome:
     fitting: float
     predicting: float
     """Seconds."""
-    how: _How
+    how: How
     latency_ms: float
     size_mb: float
     """Of the model that a refit gives, 0 but for the last fold."""
@@ -210,7 +256,7 @@ class _Outcome:
     """Numbers of the groups that it puts all rows into, int64; None where no groups are found."""
 
 
-def _renumbered(first: _Outcome, outcome: _Outcome) -> Array:
+def _renumbered(first: Outcome, outcome: Outcome) -> Array:
     """What a fold predicts, groups with the numbers that the first fold gives them."""
     if first.everywhere is None or outcome.everywhere is None or first is outcome:
         return outcome.predicted
@@ -241,7 +287,7 @@ def _score_or_none(problem: Problem, oof: Array, rows: Array) -> float | None:
         return None
 
 
-def _record(spec: CandidateSpec, params: dict[str, Any], problem: Problem, oof: Array, outcomes: list[_Outcome]) -> Candidate:
+def _record(spec: CandidateSpec, params: dict[str, Any], problem: Problem, oof: Array, outcomes: list[Outcome]) -> Candidate:
     decision, decided = problem.decide(oof)
     scores = problem.fold_scores(decided)
     return Candidate(

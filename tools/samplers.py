@@ -26,16 +26,20 @@ STARTUP_TRIALS = 8
 """Trials that TPE draws at random before it has something to learn from."""
 
 
-def sampler_for(kind: Sampler, seed: int) -> optuna.samplers.BaseSampler:
+def sampler_for(kind: Sampler, seed: int, *, abreast: bool = False) -> optuna.samplers.BaseSampler:
     """A sampler for one trial. Points of a grid are put in line one by one; what they leave open is drawn at random.
 
     TPE is the multivariate one of Falkner et al. 2018, after Bergstra et al. 2011; NSGA-II that of Deb et al. 2002. Both take several
     objectives, TPE as Ozaki et al. 2022. Parameters that only some branches of a space ask for are learnt of in groups that come together.
+
+    Args:
+        abreast: whether other trials are running. TPE then takes them for bad ones (the constant liar of Ginsbourger et al. 2010), or it
+            would ask for nearly the same again; the other samplers learn of nothing that is not finished.
     """
     import optuna
 
     if kind == "tpe":
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=STARTUP_TRIALS)
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=STARTUP_TRIALS, constant_liar=abreast)
     if kind == "nsga2":
         return optuna.samplers.NSGAIISampler(seed=seed, population_size=POPULATION)
     return optuna.samplers.RandomSampler(seed=seed)

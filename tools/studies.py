@@ -50,11 +50,16 @@ def open_study(space: Workspace, name: str, directions: list[str]) -> optuna.Stu
     Args:
         directions: `maximize` or `minimize`, one for each value of a trial.
     """
-    import optuna
-
     space.work.mkdir(parents=True, exist_ok=True)
     _adopt_studies(space)
-    study = optuna.create_study(study_name=name, storage=f"sqlite:///{space.studies}", directions=directions, load_if_exists=True)
+    return open_in(f"sqlite:///{space.studies}", name, directions)
+
+
+def open_in(storage: str | optuna.storages.BaseStorage, name: str, directions: list[str]) -> optuna.Study:
+    """The same in a storage of Optuna's. One process at a time adds trials to a study; where their fits are done is its own affair."""
+    import optuna
+
+    study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
     # A process that was killed leaves trials that nobody will finish.
     for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
@@ -62,6 +67,29 @@ def open_study(space: Workspace, name: str, directions: list[str]) -> optuna.Stu
         if fixed := trial.system_attrs.get("fixed_params"):
             study.enqueue_trial(fixed)
     return study
+
+
+def shared_storage(where: str) -> optuna.storages.BaseStorage:
+    """Where studies lie that several machines may go on with, one after another.
+
+    Args:
+        where: `postgresql://USER:PASSWORD@HOST/DATABASE`, which takes the extra `databases`, or `journal:FILE` in a shared folder:
+            Optuna's journal, which locks by links and so keeps to its promises over NFS.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    import optuna
+    from sqlalchemy.pool import NullPool
+
+    if where.startswith("postgresql://"):
+        address = "postgresql+psycopg://" + where.removeprefix("postgresql://")
+        # No connection stays open between two questions: minutes may lie between them, and nobody would close it.
+        return optuna.storages.RDBStorage(address, engine_kwargs={"poolclass": NullPool})
+    kind, _, path = where.partition(":")
+    if kind != "journal" or not path:
+        raise ValueError(f"{where!r}: expected postgresql://USER:PASSWORD@HOST/DATABASE or journal:FILE")
+    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
 
 
 def _adopt_studies(space: Workspace) -> None:

@@ -37,7 +37,7 @@ class Engine(Protocol):
         Args:
             function: importable by its name wherever jobs are done.
             jobs: picklable. Asked for one by one, in the caller's thread, when there is room to do one: so a job may follow from the
-                results that were given before.
+                results that were given before. An iterator that has none now is asked again whenever a job has ended.
             jobs_at_once: how many are done at a time; what the engine has room for where it is left out.
         """
         ...

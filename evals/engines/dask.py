@@ -27,6 +27,7 @@ from team.errors import MlteamError, PrerequisiteMissing
 INSTALL = "pip install 'mlteam[dask]'"
 MOST_LOSSES = 3
 """So often a job may be lost with the connection to the scheduler."""
+LOST = object()
 LOOK_S = 2.0
 """How often a wait looks whether there is anything left to wait for."""
 
@@ -52,7 +53,7 @@ class DaskEngine:
         self.address, self._jobs_at_once, self._patience_s = address, jobs_at_once, patience_s
         scheme = "tls" if dask.config.get("distributed.comm.tls.ca-file", None) else "tcp"
         try:
-            self._client = distributed.Client(f"{scheme}://{address}", timeout=patience_s, set_as_default=False)
+            self.client = distributed.Client(f"{scheme}://{address}", timeout=patience_s, set_as_default=False)
         except (OSError, ValueError) as error:  # a timeout is an OSError
             told = f"--engine dask://{address}: no scheduler answered in {patience_s:.0f} s ({type(error).__name__})"
             raise PrerequisiteMissing(f"{told}. Start one there: dask scheduler --port {address.rpartition(':')[2]}") from None
@@ -63,7 +64,7 @@ class DaskEngine:
             raise
 
     def close(self) -> None:
-        self._client.close(timeout=10)
+        self.client.close(timeout=10)
 
     def run(
         self, function: Callable[[Job], Result], jobs: Iterable[Job], jobs_at_once: int | None = None
@@ -78,7 +79,7 @@ class DaskEngine:
                     job, losses = following
                     # A key of its own each time: what was lost may still be done somewhere, and is not to be taken for this.
                     key = f"mlteam-{uuid.uuid4().hex}"
-                    future = self._client.submit(_done, cloudpickle.dumps((function, job)), key=key, pure=False)
+                    future = self.client.submit(_done, cloudpickle.dumps((function, job)), key=key, pure=False)
                     pending[future] = job, losses
                     future.add_done_callback(finished.put)
                 if not pending:
@@ -86,7 +87,7 @@ class DaskEngine:
                 future = self._next(finished)
                 job, losses = pending.pop(future)
                 found = _outcome(future)
-                if found is None:
+                if found is LOST:
                     self._wait_for_scheduler(len(pending) + len(again) + 1)
                     if losses + 1 < MOST_LOSSES:
                         again.append((job, losses + 1))
@@ -94,9 +95,9 @@ class DaskEngine:
                     found = WorkerLost(f"the connection to dask://{self.address} was lost {MOST_LOSSES} times before it was done")
                 yield job, found
         finally:
-            if pending and self._client.status == "running":
+            if pending and self.client.status == "running":
                 with contextlib.suppress(OSError):  # a scheduler that is gone forgets them as well
-                    self._client.cancel(list(pending), force=True)
+                    self.client.cancel(list(pending), force=True)
 
     def _next(self, finished: queue.SimpleQueue[Any]) -> Any:
         """The next job that ended.
@@ -109,7 +110,7 @@ class DaskEngine:
             try:
                 return finished.get(timeout=LOOK_S)
             except queue.Empty:
-                if self._client.status != "running" or self._threads(none=0):
+                if self.client.status != "running" or self._threads(none=0):
                     since = time.monotonic()
                 elif time.monotonic() - since > self._patience_s:
                     told = f"dask://{self.address} has had no worker for {self._patience_s:.0f} s"
@@ -118,14 +119,14 @@ class DaskEngine:
     def _threads(self, none: int = 1) -> int:
         """How many jobs the workers that are there do at a time; `none` where nobody is, or knows."""
         try:
-            return sum(self._client.nthreads().values()) or none
+            return sum(self.client.nthreads().values()) or none
         except (OSError, ValueError, AttributeError):  # between a scheduler that went and one that comes
             return none
 
     def _wait_for_scheduler(self, left: int) -> None:
         until, nobody = time.monotonic() + self._patience_s, threading.Event()
-        while self._client.status != "running":
-            if self._client.status == "closed" or time.monotonic() > until:
+        while self.client.status != "running":
+            if self.client.status == "closed" or time.monotonic() > until:
                 raise MlteamError(
                     f"the scheduler dask://{self.address} went away, and {left} jobs were not done. The same command goes on."
                 )
@@ -134,7 +135,7 @@ class DaskEngine:
     def _check_versions(self) -> None:
         """Hold the workers that are there against this process: what they unpickle has to be what is here."""
         here = {"Python": platform.python_version(), "mlteam": team.__version__}
-        for worker, there in self._client.run(versions, on_error="return").items():
+        for worker, there in self.client.run(versions, on_error="return").items():
             if isinstance(there, OSError):  # it has just left
                 continue
             if isinstance(there, Exception):
@@ -156,13 +157,13 @@ def _series(version: str) -> str:
 
 
 def _outcome(future: Any) -> Any:
-    """What a job came to; None where nobody knows, since the connection was lost."""
+    """What a job came to; `LOST` where nobody knows, since the connection was."""
     import distributed
 
     try:
         answer = future.result(timeout=None)
     except CancelledError:
-        return None
+        return LOST
     except distributed.KilledWorker as error:
         times, last = error.allowed_failures + 1, error.last_worker.address
         return WorkerLost(f"{times} times the worker that had it died or was cut off, the last time {last}")

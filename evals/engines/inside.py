@@ -15,26 +15,37 @@ import threading
 import traceback
 from typing import Any, BinaryIO
 
+DISMISSED_S = 20.0
+"""For an idle process to let go of what it holds."""
+
 
 def main() -> None:
     asked, told = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     sys.path[:] = pickle.load(asked)
-    jobs: queue.Queue[bytes] = queue.Queue()
-    threading.Thread(target=_listen, args=(asked, jobs), daemon=True).start()
-    while True:
-        pickle.dump(_answer(jobs.get()), told)
+    jobs: queue.Queue[bytes | None] = queue.Queue()
+    idle = threading.Event()
+    threading.Thread(target=_listen, args=(asked, jobs, idle), daemon=True).start()
+    idle.set()
+    while (job := jobs.get()) is not None:
+        idle.clear()
+        pickle.dump(_answer(job), told)
         told.flush()
+        idle.set()
 
 
-def _listen(asked: BinaryIO, jobs: queue.Queue[bytes]) -> None:
-    """Take jobs in until whoever gives them is gone, also where it was killed: then a job that is going on is of use to nobody."""
+def _listen(asked: BinaryIO, jobs: queue.Queue[bytes | None], idle: threading.Event) -> None:
+    """Take jobs in until whoever gives them is gone, also where it was killed. Then a job that is going on is of use to nobody; without
+    one the process ends as usual, and what it holds is let go."""
     try:
         while True:
             jobs.put(pickle.load(asked))
     except (EOFError, OSError, pickle.UnpicklingError):
         pass
+    if idle.is_set() and jobs.empty():
+        jobs.put(None)
+        threading.Event().wait(DISMISSED_S)
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)

@@ -17,6 +17,7 @@ from typing import IO, Any
 import cloudpickle
 
 from evals.engines import Job, Result, WorkerLost
+from evals.engines.inside import DISMISSED_S
 
 PROGRAM = Path(__file__).with_name("inside.py")
 MOST_DEATHS = 3
@@ -31,7 +32,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._closed = False
+        self._closed = self._asked = False
         self._changing = threading.Lock()
 
     def __enter__(self) -> Worker:
@@ -58,7 +59,9 @@ class Worker:
         ends = []
         for _ in range(MOST_DEATHS):
             process = self._started()
+            self._asked = True
             answer = _answer(process, asked)
+            self._asked = False
             if answer is not None:
                 return answer
             ends.append(self._buried(process))
@@ -69,11 +72,14 @@ class Worker:
         return not self._closed
 
     def close(self) -> None:
-        """End the process and what it started, from whichever thread; a job that it does ends in `WorkerLost`."""
+        """End the process and what it started, from whichever thread; a job that it does ends in `WorkerLost`, and without one the
+        process has a moment to let go of what it holds."""
         with self._changing:
             self._closed = True
             process, self._process = self._process, None
         if process is not None:
+            if not self._asked:
+                _dismiss(process)
             _end(process)
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -124,6 +130,14 @@ def _answer(process: subprocess.Popen[bytes], asked: bytes) -> bytes | None:
     except (EOFError, OSError, ValueError, pickle.UnpicklingError):
         return None
     return answer
+
+
+def _dismiss(process: subprocess.Popen[bytes]) -> None:
+    """Have a process end that has nothing to do."""
+    assert process.stdin is not None
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        process.stdin.close()
+        process.wait(DISMISSED_S)
 
 
 def _put(pipe: IO[bytes] | None, value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -140,6 +140,20 @@ class Family(ABC):
             MemoryError, OSError: when memory or disk does not suffice after all.
         """
         raise NotImplementedError(f"{self.name} takes its rows at once")
+
+    def over_workers(self, model: Predictor, cluster: Any, X: Any, y: Any, params: Params, setting: Setting, context: FitContext) -> Raw:
+        """Fit again on rows that no machine holds, on the workers of a Dask cluster, with the encoder of a model that was fitted on some.
+
+        Args:
+            cluster: a `distributed.Client`, which is the current one as well: libraries ask for that even where they are given one.
+            X: encoded rows, a dask array of float32, in whose blocks they lie on the workers.
+            y: a dask array of dense class codes, or of values on the scale that is learnt, in the same blocks.
+            context: says how many iterations there are.
+
+        Raises:
+            NotImplementedError: saying why the family cannot.
+        """
+        raise NotImplementedError(f"{self.name} has no interface to Dask")
 
     def fit(
         self,
@@ -284,6 +298,15 @@ def row_weights(params: Params, y: Array, y_valid: Array | None = None) -> tuple
     if by_class is None:
         return None, None
     return by_class[y], None if y_valid is None else by_class[y_valid]
+
+
+def refuse_weights(params: Params) -> None:
+    """
+    Raises:
+        NotImplementedError: classes are to be weighed, by counts of rows that lie on many machines.
+    """
+    if params.pop(CLASS_WEIGHT, None) == "balanced":
+        raise NotImplementedError("weighs its classes, which is not done over workers")
 
 
 def class_weights(params: Params, y: Array) -> Array | None:

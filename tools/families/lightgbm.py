@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from tools import memory
 from tools.families.appetite import Appetite
-from tools.families.base import Family, class_weights, row_weights
+from tools.families.base import Family, class_weights, refuse_weights, row_weights
 from tools.families.blocks import BLOCK_ROWS, Blocks, spilled
 from tools.families.boosting import Watch, paced, patience_for
 from tools.families.fitted import Contributions, Predictor, Raw
@@ -123,6 +124,29 @@ class LightGBM(Family):
         importance = column_shares(encoder, booster.feature_importance("gain"))
         fitted = replace(model, booster=booster, iterations=iterations)
         return Raw(fitted, iterations=iterations, cut_short=watch.cut_short, importance=importance, pace=watch.pace)
+
+    def over_workers(self, model: Predictor, cluster: Any, X: Any, y: Any, params: Params, setting: Setting, context: FitContext) -> Raw:
+        import lightgbm as lgb
+
+        if not isinstance(model, LightGBMModel):
+            return super().over_workers(model, cluster, X, y, params, setting, context)
+        refuse_weights(params)
+        encoder = plain(model.encoder)
+        params.pop("log_target", None)
+        options = {**params, **_fixed(setting, context)}
+        for name in ("num_threads", "num_class"):  # as many as a worker has, and as there are
+            options.pop(name, None)
+        if setting.monotone:
+            options["monotone_constraints"] = signs(encoder, setting, X.shape[1])
+        learner = lgb.DaskLGBMClassifier if setting.n_classes else lgb.DaskLGBMRegressor
+        learnt = learner(client=cluster, n_estimators=context.iterations or model.iterations, **options)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Parameter n_jobs will be ignored")  # one that nobody gave
+            learnt.fit(X, y, categorical_feature=encoder.categorical_positions or "auto")
+        booster = learnt.booster_
+        iterations = booster.current_iteration()
+        importance = column_shares(encoder, booster.feature_importance("gain"))
+        return Raw(replace(model, booster=booster, iterations=iterations), iterations=iterations, importance=importance)
 
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext

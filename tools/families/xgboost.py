@@ -10,7 +10,7 @@ import numpy as np
 
 from tools.deadline import sheltered
 from tools.families.appetite import Appetite
-from tools.families.base import Family, class_weights, encoding_target, row_weights
+from tools.families.base import Family, class_weights, encoding_target, refuse_weights, row_weights
 from tools.families.blocks import Blocks, spilled
 from tools.families.boosting import BOOSTED_ROWS, Watch, paced, patience_for
 from tools.families.fitted import Contributions, Predictor, Raw
@@ -137,6 +137,24 @@ class XGBoost(Family):
             booster = xgb.train(options, train, num_boost_round=rounds, callbacks=[Follow()], verbose_eval=False)
         fitted = replace(model, booster=booster, iterations=booster.num_boosted_rounds())
         return Raw(fitted, iterations=fitted.iterations, cut_short=watch.cut_short, pace=watch.pace)
+
+    def over_workers(self, model: Predictor, cluster: Any, X: Any, y: Any, params: Params, setting: Setting, context: FitContext) -> Raw:
+        from xgboost import dask as over_dask
+
+        if not isinstance(model, XGBoostModel) or setting.predicts == "risk":
+            return super().over_workers(model, cluster, X, y, params, setting, context)
+        refuse_weights(params)
+        encoder = plain(model.encoder)
+        params.pop("log_target", None)
+        options = {**params, **_fixed(setting, context)}
+        options.pop("nthread")  # as many as a worker has
+        if setting.monotone:
+            options["monotone_constraints"] = tuple(signs(encoder, setting, X.shape[1]))
+        train = over_dask.DaskQuantileDMatrix(cluster, X, y, feature_types=_types(encoder), enable_categorical=True)
+        found = over_dask.train(cluster, options, train, num_boost_round=context.iterations or model.iterations)
+        booster = found["booster"]
+        fitted = replace(model, booster=booster, iterations=booster.num_boosted_rounds())
+        return Raw(fitted, iterations=fitted.iterations)
 
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext

@@ -17,6 +17,10 @@ def double(number: int) -> int:
     return 2 * number
 
 
+def nothing(_: int) -> None:
+    """Some jobs have no result."""
+
+
 def where(_: int) -> int:
     return os.getpid()
 

@@ -11,38 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from evals.engines import Engine, WorkerLost, make_engine
+from evals.engines import Engine, WorkerLost
 from evals.engines.dask import DaskEngine
 from team.errors import MlteamError, PrerequisiteMissing
-from tests.evals.engines.chores import die, double, hold, raise_one, sleep_with_a_child
+from tests.evals.engines.chores import die, double, hold, nothing, raise_one, sleep_with_a_child
 from tests.evals.engines.cluster import Cluster
 from tests.evals.engines.waiting import LONGEST_S, is_gone, wait_for
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("cluster")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def address(cluster: Cluster) -> str:
-    found = cluster.scheduler()
-    for name in ("one", "two"):
-        cluster.worker(name, found)
-    return found
-
-
-@pytest.fixture(scope="module")
-def engine(address: str) -> Iterator[Engine]:
-    with closing(make_engine(f"dask://{address}")) as made:
-        wait_for(lambda: len(made._client.nthreads()) == 2, "two workers")  # type: ignore[attr-defined]
-        yield made
 
 
 def test_every_job_comes_back_once(engine: Engine) -> None:
     assert sorted(engine.run(double, range(7))) == [(number, 2 * number) for number in range(7)]
     assert list(engine.run(double, [])) == []
+    assert list(engine.run(nothing, [1])) == [(1, None)]
 
 
 def test_what_becomes_of_a_job_is_its_own(engine: Engine) -> None:
@@ -91,15 +71,16 @@ def test_a_caller_that_is_killed_leaves_no_job_on_the_workers(engine: Engine, ad
         wait_for(lambda pid=pid: is_gone(pid), f"process {pid} has ended")
 
 
-def test_what_a_killed_worker_had_is_done_by_another(cluster: Cluster, engine: Engine, tmp_path: Path) -> None:
-    """The last one of this cluster: one worker is left."""
+def test_what_a_killed_worker_had_is_done_by_another(cluster: Cluster, engine: DaskEngine, address: str, tmp_path: Path) -> None:
     found: list[tuple[tuple[Path, int], int | Exception]] = []
     asking = threading.Thread(target=lambda: found.extend(engine.run(hold, [(tmp_path, number) for number in range(4)])))
+    cluster.worker("third", address)
+    wait_for(lambda: len(engine.client.nthreads()) == 3, "a third worker")
     asking.start()
     try:
-        wait_for(lambda: len(list(tmp_path.glob("begun-*"))) == 2, "both workers have begun a job")
-        mine = next(tmp_path.glob("begun-*-one-*")).name.split("-")[1]
-        cluster.kill("one")
+        wait_for(lambda: len(list(tmp_path.glob("begun-*"))) == 3, "all workers have begun a job")
+        mine = next(tmp_path.glob("begun-*-third-*")).name.split("-")[1]
+        cluster.kill("third")
     finally:
         for number in range(4):
             (tmp_path / f"go-{number}").touch()

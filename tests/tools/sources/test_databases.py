@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
-import pwd
-import shutil
-import socket
 import sqlite3
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tests.tools.postgres import Cluster, binaries
 from tests.tools.sources.conftest import Fetching
 from tools.sources import rows
 from tools.spec import InputRefused
@@ -109,49 +104,14 @@ def test_chunks_of_different_types_become_one(
     assert [path.name for path in tmp_path.glob("*.tmp")] == []
 
 
-class Cluster:
-    """A PostgreSQL server of one's own, on loopback, owned by nobody in particular."""
-
-    def __init__(self, binaries: Path) -> None:
-        # A short path, since a socket's may have 107 bytes.
-        self.folder = Path(tempfile.mkdtemp(prefix="mlteam-pg-"))
-        self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        if self._user:
-            os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
-        self._binaries = binaries
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-
-    def start(self) -> None:
-        (word := self.folder / "word").write_text("s3cret-of-the-shop")
-        word.chmod(0o644)
-        self._run("initdb", "-D", "db", "-U", "ann", "-A", "scram-sha-256", "--pwfile", str(word), "--no-sync", "-E", "UTF8", "--locale=C")
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder} -c fsync=off"
-        self._run("pg_ctl", "-D", "db", "-w", "-t", "120", "-l", str(self.folder / "log"), "-o", options, "start")
-
-    def stop(self) -> None:
-        with contextlib.suppress(subprocess.SubprocessError):
-            self._run("pg_ctl", "-D", "db", "-w", "-t", "60", "-m", "immediate", "stop")
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _run(self, program: str, *arguments: str) -> None:
-        who = {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []} if self._user else {}
-        command = [str(self._binaries / program), *arguments]
-        subprocess.run(command, cwd=self.folder, check=True, timeout=180, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **who)
-
-
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Cluster]:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    cluster = Cluster(found[-1].parent)
+    cluster = Cluster(binaries())
     try:
         cluster.start()
         import psycopg
 
-        with psycopg.connect(
-            host="127.0.0.1", port=cluster.port, user="ann", password="s3cret-of-the-shop", dbname="postgres"
-        ) as connection:
+        with psycopg.connect(cluster.address("postgres")) as connection:
             connection.execute("CREATE SEQUENCE numbers")
             connection.execute(
                 "CREATE TABLE orders AS SELECT i AS id, i::numeric / 4 AS price, 'n%' || i AS note FROM generate_series(1, 120000) i"
