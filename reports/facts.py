@@ -11,26 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reports.bought import Bought, bought
+from reports.candidate_findings import Evaluation, LearningCurve, Nested, Slices, Standings
 from reports.chronicle import Status, folder_of, last, leaderboard, model_uses, round_facts, run_status, seconds_at_work, stage_facts, total
 from reports.conversation import Turn, read_turns
-from reports.findings import (
-    Evaluation,
-    Explanation,
-    Fact,
-    LearningCurve,
-    Lineage,
-    Nested,
-    Plan,
-    Preparation,
-    Profile,
-    Skipped,
-    Slices,
-    Standings,
-    StepsTried,
-    Structure,
-    last_result,
-    read_skipped,
-)
+from reports.explanations import Explanation, Structure
+from reports.findings import Fact, Plan, Skipped, last_result, read_skipped
 from reports.kept import Asked, Held, asked, held
 from reports.plots import Plot, list_plots
 from reports.record import (
@@ -50,6 +35,7 @@ from reports.record import (
     Round,
     StageFact,
 )
+from reports.table_findings import Lineage, Preparation, Profile, StepsTried
 from reports.trials import Search, read_search
 from team.events import (
     AttemptMade,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from markupsafe import Markup, escape
 
-from reports.findings import Lineage
+from reports.table_findings import Lineage
 
 WIDTH, GAP, ROW, TOP = 200, 70, 24, 34
 """Of a layer, between two layers, of a node with its room, and above the first node; in user units, 12 to a letter's height."""

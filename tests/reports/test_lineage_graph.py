@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reports.findings import Lineage, MadeColumn
 from reports.html import write_report
 from reports.lineage_graph import MOST_NODES, lineage_svg
+from reports.table_findings import Lineage, MadeColumn
 from tests.reports.test_html import Page
 from tests.reports.written import Written
 
