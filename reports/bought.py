@@ -33,7 +33,7 @@ def bought(models: Sequence[ModelUse], board: Sequence[CandidateRow], usd: float
         board: all candidates, the best first.
         folds: of one repeat.
     """
-    if all(use.model in ("playbook", "") for use in models):
+    if all(use.program for use in models):
         return None
     written = [row for row in board if row.family == CODE]
     engine = next((row for row in board if row.family not in (CODE, ENSEMBLE, *FLOORS)), None)

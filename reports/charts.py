@@ -96,27 +96,6 @@ def folds(axis: Axis, score: float, std_error: float, fold_scores: Sequence[floa
     return _svg(34, marks, "folds best" if best else "folds")
 
 
-def scatter(
-    across: Axis, up: Axis, points: Sequence[tuple[float, float, str]], across_texts: Sequence[str], up_texts: Sequence[str]
-) -> Markup:
-    """Points in a plane, 240 pixels high; `points` are place across, place up, and a style class each, drawn in their order."""
-    height, foot = 240, 24
-
-    def down(value: float) -> float:
-        return round((height - foot) * (1 - up.place(value) / 100), 1)
-
-    marks = Markup("")
-    for value, text in zip(across.ticks(), across_texts, strict=True):
-        marks += _f('<line class="grid" x1="{0}%" x2="{0}%" y1="0" y2="{1}"/>', across.place(value), height - foot)
-        marks += _f('<text x="{}%" y="{}" text-anchor="middle">{}</text>', across.place(value), height - 6, text)
-    for value, text in zip(up.ticks(), up_texts, strict=True):
-        marks += _f('<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>', down(value))
-        marks += _f('<text x="0" y="{}">{}</text>', down(value) - 3, text)
-    for x, y, kind in points:
-        marks += _f('<circle class="{}" cx="{}%" cy="{}" r="5"/>', kind, across.place(x), down(y))
-    return _svg(height, marks, "scatter ticks")
-
-
 def bar(fraction: float, second: float = 0.0) -> Markup:
     """A bar of `fraction` (0 to 1) of the width, of which `second` is shown in the second colour, from the left."""
     fraction = min(1.0, max(0.0, fraction))

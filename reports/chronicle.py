@@ -8,7 +8,8 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel
 
-from reports.record import CandidateRow, ModelUse, Round, StageFact
+from reports.conversation import Turn
+from reports.record import CandidateRow, ModelUse, RoleTime, Round, StageFact, StageUse
 from team.events import (
     CandidateScored,
     ConstraintAdded,
@@ -131,6 +132,39 @@ def model_uses(events: Sequence[Event]) -> tuple[ModelUse, ...]:
             seconds=sum(call.seconds for call in calls),
         )
         for (role, model), calls in grouped.items()
+    )
+
+
+def stage_uses(events: Sequence[Event]) -> tuple[StageUse, ...]:
+    """Calls and cost by the stage of the turn that they were made in, in the order of the stages; calls outside of turns are of none."""
+    stages: dict[int, str] = {}
+    grouped: dict[str, list[ModelCalled]] = {}
+    for event in events:
+        if isinstance(event, TurnStarted):
+            stages[event.turn] = event.stage
+        elif isinstance(event, ModelCalled):
+            grouped.setdefault(stages.get(event.turn, ""), []).append(event)
+    return tuple(
+        StageUse(
+            stage=stage,
+            calls=len(calls),
+            input_tokens=sum(call.input_tokens for call in calls),
+            output_tokens=sum(call.output_tokens for call in calls),
+            usd=total([call.usd for call in calls]),
+            seconds=sum(call.seconds for call in calls),
+        )
+        for stage, calls in grouped.items()
+    )
+
+
+def role_times(turns: Sequence[Turn]) -> tuple[RoleTime, ...]:
+    """Turns by role, in the order in which the roles came to speak."""
+    grouped: dict[str, list[Turn]] = {}
+    for turn in turns:
+        grouped.setdefault(turn.role, []).append(turn)
+    return tuple(
+        RoleTime(role=role, turns=len(own), calls=sum(len(turn.calls) for turn in own), seconds=sum(turn.seconds for turn in own))
+        for role, own in grouped.items()
     )
 
 

@@ -77,6 +77,11 @@ class Point(Fact):
     low: float | None = None
     high: float | None = None
 
+    @property
+    def error(self) -> float:
+        """What the value was more than predicted."""
+        return self.actual - self.predicted
+
 
 class Quantile(Fact):
     """The residual at a share of the rows, in standard deviations from their mean, and what a normal distribution would have."""
@@ -130,6 +135,10 @@ class Diagnosis(Fact):
     error_kind: str = ""
     """What `error` of the groups is."""
     groups: tuple[GroupErrors, ...] = ()
+
+    def on_record(self) -> dict[str, Any]:
+        """All that is known here, and what a page works out from it."""
+        return {**self.model_dump(mode="json"), "errors": [point.error for point in self.points]}
 
 
 def diagnose(run: RunDir, facts: RunFacts) -> Diagnosis | None:

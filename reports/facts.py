@@ -12,7 +12,20 @@ from typing import Any, TypeVar
 
 from reports.bought import Bought, bought
 from reports.candidate_findings import Evaluation, LearningCurve, Nested, Slices, Standings
-from reports.chronicle import Status, folder_of, last, leaderboard, model_uses, round_facts, run_status, seconds_at_work, stage_facts, total
+from reports.chronicle import (
+    Status,
+    folder_of,
+    last,
+    leaderboard,
+    model_uses,
+    role_times,
+    round_facts,
+    run_status,
+    seconds_at_work,
+    stage_facts,
+    stage_uses,
+    total,
+)
 from reports.conversation import Turn, read_turns
 from reports.explanations import Explanation, Structure
 from reports.findings import Fact, Plan, Skipped, last_result, read_skipped
@@ -32,8 +45,10 @@ from reports.record import (
     Package,
     Resume,
     ReviewFact,
+    RoleTime,
     Round,
     StageFact,
+    StageUse,
 )
 from reports.table_findings import Lineage, Preparation, Profile, StepsTried
 from reports.trials import Search, read_search
@@ -132,6 +147,8 @@ class RunFacts(Fact):
     parent: str | None
     """The run that it was forked from."""
     models: tuple[ModelUse, ...]
+    by_stage: dict[str, StageUse]
+    """What the calls of models in each stage cost."""
     plots: tuple[Plot, ...]
     package: Package | None
     grown: Grown | None
@@ -186,6 +203,16 @@ class RunFacts(Fact):
         for visit in self.stages:
             total[visit.stage] = total.get(visit.stage, 0.0) + visit.seconds
         return total
+
+    @property
+    def by_role(self) -> tuple[RoleTime, ...]:
+        """What each role did and how long it took."""
+        return role_times(self.turns)
+
+    @property
+    def models_spoke(self) -> bool:
+        """Whether a language model was asked at all."""
+        return any(not use.program for use in self.models)
 
     @property
     def search_seconds(self) -> float:
@@ -276,6 +303,7 @@ def read_facts(run: Path) -> RunFacts:
         fallbacks=tuple(one for one in fallbacks if not one.what),
         degradations=tuple(one for one in fallbacks if one.what),
         models=model_uses(events),
+        by_stage={use.stage: use for use in stage_uses(events)},
         plots=list_plots(place),
         package=_result(Package, events, "package_model"),
         grown=_grown(events),

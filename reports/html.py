@@ -14,14 +14,17 @@ from typing import Any
 
 from reports import charts, pages
 from reports.commands import predict_command, repeat_command, replay_commands, run_command
+from reports.cost_charts import cost_charts
 from reports.diagnosis import Diagnosis, diagnose
 from reports.facts import RunFacts, read_facts
 from reports.figures import NOTHING, score_format
 from reports.interactive import charts_of, stands_for
 from reports.ledger import Ledger, check, read_ledger
 from reports.lineage_graph import lineage_svg
+from reports.plane import told, without
 from reports.plots import png_size, read_images
 from reports.record import CandidateRow
+from reports.solution_tree import tree_chart
 from team.rundir import RunDir, write_atomic
 from tools.constraints import FLOORS
 from tools.deciding import ONE_SIDED
@@ -71,19 +74,24 @@ def compose(facts: RunFacts, images: dict[str, bytes], diagnosis: Diagnosis | No
     """
     check(ledger, "the report", facts.sections.values())
     if diagnosis is not None:
-        ledger = ledger.with_file(f"{diagnosis.source} (SHA-256 {diagnosis.sha256})", diagnosis.model_dump(mode="json"))
+        ledger = ledger.with_file(f"{diagnosis.source} (SHA-256 {diagnosis.sha256})", diagnosis.on_record())
     if facts.bought is not None:
         ledger = ledger.with_file("worked out from candidate_scored events, paired over folds", facts.bought.model_dump(mode="json"))
     claims: list[str] = []
-    page = _render(facts, images, diagnosis, claims)
+    page = _render(facts, images, diagnosis, ledger, claims)
     if withhold and (lost := ledger.withheld(claims)):
-        return _render(facts, images, diagnosis, [], lost)
+        return _render(facts, images, diagnosis, ledger, [], lost)
     check(ledger, "the report", [] if withhold else claims, cells=True)
     return page
 
 
 def _render(
-    facts: RunFacts, images: dict[str, bytes], diagnosis: Diagnosis | None, claims: list[str], withheld: Set[str] = frozenset()
+    facts: RunFacts,
+    images: dict[str, bytes],
+    diagnosis: Diagnosis | None,
+    ledger: Ledger,
+    claims: list[str],
+    withheld: Set[str] = frozenset(),
 ) -> str:
     """The page; `claims` gets what it says, see `pages.environment`."""
     scale = facts.holdout.score if facts.holdout else facts.leaderboard[0].score if facts.leaderboard else 1.0
@@ -91,10 +99,14 @@ def _render(
     axis = _folds_axis(facts.leaderboard)
     template = pages.environment(figure, claims, withheld).get_template("report.html")
     drawn = charts_of(facts, diagnosis)
+    drawn |= {"costs": list(cost_charts(facts, figure)), "tree": list(tree_chart(facts, figure))}
+    claims += [said for part in drawn.values() for chart in part for said in told(chart.drawn)]
+    drawn = {part: [chart._replace(drawn=without(chart.drawn, withheld)) for chart in found] for part, found in drawn.items()}
     return template.render(
         facts=facts,
         diagnosis=diagnosis,
         withheld=len(withheld),
+        unbacked=ledger.unbacked,
         charts=drawn,
         steps=json.dumps([list(step.model_dump().values()) for step in diagnosis.steps]) if diagnosis else "",
         css=pages.stylesheet("report.css", "plane.css"),
@@ -183,19 +195,11 @@ def _folds_axis(leaderboard: Sequence[CandidateRow]) -> charts.Axis:
 
 
 def _tradeoffs(facts: RunFacts) -> dict[str, Any] | None:
-    """The front over score and the logarithm of latency, and a chart of it; None for fewer than two candidates."""
+    """The front over score and costs; None for fewer than two candidates."""
     found = facts.tradeoffs
     if found is None or len(found.front) + len(found.beaten) < 2:
         return None
-    across = charts.axis_over([math.log10(max(o.latency_ms, 1e-6)) for o in (*found.front, *found.beaten)])
-    up = charts.focused_axis([o.score for o in (*found.front, *found.beaten)], whole=[o.score for o in found.front])
-    points = [
-        (math.log10(max(o.latency_ms, 1e-6)), o.score, "knee" if o.name in (found.knee, found.recommended) else kind)
-        for kind, options in (("beaten", found.beaten), ("front", found.front))
-        for o in options
-    ]
-    chart = charts.scatter(across, up, points, [f"{float(f'{10**value:.2g}'):,.12g} ms" for value in across.ticks()], up.tick_texts())
-    return {"found": found, "chart": chart, "sensitive": facts.contract.constraints.sensitive if facts.contract else None}
+    return {"found": found, "sensitive": facts.contract.constraints.sensitive if facts.contract else None}
 
 
 def _searched_by_stage(facts: RunFacts) -> dict[str, float]:

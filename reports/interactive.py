@@ -97,7 +97,7 @@ def _errors_of_classes(d: Diagnosis) -> Iterator[Chart]:
         yield Chart(
             "Calibration",
             "What was said beside what happened, in bins of equal size, with 95 % intervals. On the dotted line both are the same.",
-            plane(series, f"Calibration in {len(by_class[0][1])} bins", across=whole, up=whole, guide=[(0, 0), (1, 1)]),
+            plane(series, "Calibration: what was said and what happened", across=whole, up=whole, guide=[(0, 0), (1, 1)]),
             "Mean predicted probability",
             "Observed share",
             tuple(label for label, _ in by_class) if len(by_class) > 1 else (),
@@ -148,10 +148,7 @@ def _errors_of_values(d: Diagnosis, facts: RunFacts) -> Iterator[Chart]:
         f"Actual {target}",
         f"Predicted {target}",
     )
-    errors = [
-        Mark(p.predicted, p.actual - p.predicted, f"row {p.row}: predicted {compact(p.predicted)}, error {compact(p.actual - p.predicted)}")
-        for p in d.points
-    ]
+    errors = [Mark(p.predicted, p.error, f"row {p.row}: predicted {compact(p.predicted)}, error {compact(p.error)}") for p in d.points]
     yield Chart(
         "Residuals",
         f"Their mean is {compact(d.residual_mean or 0.0)}, their standard deviation {compact(d.residual_std or 0.0)}.",
@@ -222,7 +219,7 @@ def _history(facts: RunFacts) -> Iterator[Chart]:
     series += [
         Series(
             family,
-            [Mark(k + 1, score, f"{k + 1}: {name}, {compact(score)}") for k, (_, score, of, name) in enumerate(every) if of == family],
+            [Mark(k + 1, score, f"{name}, {compact(score)}") for k, (_, score, of, name) in enumerate(every) if of == family],
             line=False,
         )
         for family in families
@@ -266,7 +263,7 @@ def _ways(facts: RunFacts) -> Iterator[Chart]:
             f"Trials of {family}",
             f"Each line is one of {f'{len(trials)} trials' if len(trials) < MOST_TRIALS else 'the best trials'}; the better it scored, the"
             " stronger it is. The parameters that matter most come first.",
-            parallel([*columns, (title, places, ends)], told, f"{len(trials)} trials of {family} over {len(names)} parameters"),
+            parallel([*columns, (title, places, ends)], told, f"Trials of {family} by {', '.join(map(visible, names))}"),
             "",
             "",
         )
@@ -305,7 +302,7 @@ def _reliance(facts: RunFacts) -> Iterator[Chart]:
         "Permutation importance and SHAP",
         "A column to the right costs score when it is shuffled; one further up moves predictions more. Those that do one without the other"
         " deserve a look.",
-        plane([Series("columns", marks, line=False)], f"Importance and contribution of {len(rows)} columns"),
+        plane([Series("columns", marks, line=False)], "Importance and contribution of columns"),
         "Importance",
         "Mean size of Shapley values",
         event=ex.event,

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reports.chronicle import seconds_at_work, stage_facts
+from reports.chronicle import leaderboard, role_times, seconds_at_work, stage_facts, stage_uses
 from reports.conversation import read_turns
 from reports.quoted import Figure, figures, names_in
 from reports.trials import read_search
 from team.errors import MlteamError
 from team.events import (
+    AttemptMade,
     CandidateScored,
     CellExecuted,
     Event,
@@ -236,14 +237,43 @@ def _derived(events: Sequence[Event], files: Mapping[str, Any]) -> Iterator[Back
         yield Backing(float(sum(call.input_tokens + call.output_tokens for call in some)), f"model calls of {who}: sum of tokens")
         yield Backing(float(len(some)), f"model calls of {who} (count)")
         yield Backing(float(sum(bool(call.estimated) for call in some)), f"model calls of {who} with estimated tokens (count)")
+    for use in stage_uses(events):
+        for name, value in (("calls", use.calls), ("input_tokens", use.input_tokens), ("output_tokens", use.output_tokens)):
+            yield Backing(float(value), f"model calls in stage {use.stage}: {name}")
+        yield Backing(use.usd or 0.0, f"model calls in stage {use.stage}: sum of usd")
+        yield Backing(use.seconds, f"model calls in stage {use.stage}: sum of seconds")
     yield Backing(float(len(events)), "events.jsonl (count)")
     yield from _of_the_clock(events)
     yield from _worked_out(events, contract)
+    learners = sum(c.family not in FLOORS for c in candidates.values())
+    yield Backing(float(learners), "candidates that learn (count)")
+    yield from _of_the_search(events, learners)
+    yield from _of_the_tree(events)
+
+
+def _of_the_search(events: Sequence[Event], learners: int) -> Iterator[Backing]:
+    """Trials of tuning, which progress told of and no result holds: only what speaks of trials may state them."""
     trials = read_search(events).trials
     yield Backing(float(len(trials)), "trials (count)")
-    for family, count in Counter(trial.family for trial in trials).items():
-        yield Backing(float(count), f"trials of {family} (count)")
-    yield Backing(float(sum(c.family not in FLOORS for c in candidates.values())), "candidates that learn (count)")
+    yield Backing(float(len(trials) + learners), "trials and candidates (count)")
+    for told in (trials, [trial for trial in trials if trial.params]):
+        for family, count in Counter(trial.family for trial in told).items():
+            yield Backing(float(count), f"trials of {family} (count)")
+    for trial in trials:
+        source = f"event {trial.event}: trial {trial.number} of {trial.family}"
+        for value in (trial.number, trial.score, *trial.params.values()):
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                yield Backing(float(value), source, "trial")
+
+
+def _of_the_tree(events: Sequence[Event]) -> Iterator[Backing]:
+    """How many models and attempts the solution tree has."""
+    attempts = [event for event in events if isinstance(event, AttemptMade)]
+    written = {attempt.name for attempt in attempts}
+    others = [row for row in leaderboard(events, None) if row.name not in written]
+    yield Backing(float(len(leaderboard(events, None))), "leaderboard (count)")
+    yield Backing(float(len(attempts) + len(others)), "models and attempts (count)")
+    yield Backing(float(sum(attempt.score is None for attempt in attempts)), "attempts without a score (count)")
 
 
 def _worked_out(events: Sequence[Event], contract: Mapping[str, Any]) -> Iterator[Backing]:
@@ -272,7 +302,12 @@ def _of_the_clock(events: Sequence[Event]) -> Iterator[Backing]:
     """Seconds and calls of the run, its turns and its stages, which no single event holds."""
     yield Backing(seconds_at_work(events), "events.jsonl (seconds at work)")
     searched = 0.0
-    for turn in read_turns(events):
+    turns = read_turns(events)
+    for role in role_times(turns):
+        yield Backing(float(role.turns), f"turns of the {role.role} (count)")
+        yield Backing(float(role.calls), f"calls of tools by the {role.role} (count)")
+        yield Backing(role.seconds, f"turns of the {role.role}: sum of seconds")
+    for turn in turns:
         yield Backing(turn.seconds, f"event {turn.event}: seconds of the turn")
         yield Backing(float(len(turn.calls)), f"event {turn.event}: calls of the turn (count)")
         searched += sum(call.search_seconds for call in turn.calls)

@@ -6,9 +6,11 @@ one that a pointer or the arrow keys come to, and lets series be switched off. L
 
 from __future__ import annotations
 
+import html
 import itertools
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -18,6 +20,7 @@ from reports.charts import Axis, axis_over
 HEIGHT, FOOT, TOP = 250, 22, 8
 """Pixels: of a chart, of the labels under it, and of what is kept free above."""
 COLOURS = 8
+_TOLD = re.compile(r'(data-t|aria-label)="([^"]*)"')
 
 
 class Mark(NamedTuple):
@@ -85,6 +88,16 @@ def plane(
         inner,
         front,
     )
+
+
+def told(drawn: Markup) -> list[str]:
+    """What a chart says in words: to who points at a mark, and to who does not see it."""
+    return [html.unescape(text) for _, text in _TOLD.findall(drawn)]
+
+
+def without(drawn: Markup, lost: Set[str]) -> Markup:
+    """The chart with these of its words left out."""
+    return Markup(_TOLD.sub(lambda one: f'{one[1]}="withheld"' if html.unescape(one[2]) in lost else one[0], drawn))
 
 
 def parallel(columns: Sequence[tuple[str, Sequence[float], Sequence[str]]], told: Sequence[str], label: str) -> Markup:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from reports.findings import Fact
@@ -64,7 +66,7 @@ class Attempt(Fact):
     """A model that a role wrote as code, and what came of it; see `team.solutions`."""
 
     name: str
-    move: str
+    move: Literal["draft", "improve", "debug"]
     parent: str | None
     idea: str
     score: float | None
@@ -200,6 +202,28 @@ class Resume(Fact):
     event: int
 
 
+class RoleTime(Fact):
+    """What a role did in all its turns, and how long they took in seconds, tools included."""
+
+    role: str
+    turns: int
+    calls: int
+    """Of tools."""
+    seconds: float
+
+
+class StageUse(Fact):
+    """Calls of models in all visits of a stage. `usd` is None when the price of any call is not known."""
+
+    stage: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    usd: float | None
+    seconds: float
+    """Seconds that the models took to answer."""
+
+
 class ModelUse(Fact):
     """Calls of one model by one role. `usd` is None when the price of any call is not known."""
 
@@ -213,3 +237,9 @@ class ModelUse(Fact):
     output_tokens: int
     usd: float | None
     seconds: float
+    """Seconds that it took to answer."""
+
+    @property
+    def program(self) -> bool:
+        """Whether it is the playbook, which has no tokens and no price."""
+        return self.model in ("playbook", "")

@@ -45,7 +45,8 @@
     chart.addEventListener("blur", () => { at = -1; show(chart, null); });
     chart.addEventListener("keydown", (event) => {
       const all = marks();
-      const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+      const down = chart.classList.contains("tree") ? 1 : -1;
+      const step = { ArrowRight: 1, ArrowUp: -down, ArrowLeft: -1, ArrowDown: down }[event.key];
       if (event.key === "Escape") { at = -1; show(chart, null); return; }
       if (!all.length || (!step && event.key !== "Home" && event.key !== "End")) return;
       at = event.key === "Home" ? 0 : event.key === "End" ? all.length - 1 : at < 0 ? (step > 0 ? 0 : all.length - 1) : (at + step + all.length) % all.length;

@@ -30,7 +30,7 @@ TO_THE_LEFT = """(() => {
   slider.value = 0;
   slider.dispatchEvent(new Event("input"));
 })()"""
-KEYS = {"ArrowRight": 39, "Escape": 27, "Enter": 13}
+KEYS = {"ArrowRight": 39, "ArrowDown": 40, "Escape": 27, "Enter": 13}
 WITHIN_S = 60.0
 
 
@@ -67,7 +67,7 @@ async def test_charts_tables_and_the_threshold_answer_pointer_and_keys(address: 
     async with browser("about:blank") as page:
         await opened(page, address, width=1280, scheme="light")
         shown = "(() => { const tip = document.querySelector('.tip'); return tip.hidden ? '' : tip.textContent; })()"
-        assert await page.value("document.querySelectorAll('svg.plane').length") == 7
+        assert await page.value("document.querySelectorAll('svg.plane').length") == 8
         # By key: the marks of a chart one after another, each spoken; Escape leaves.
         await page.value("document.querySelector('svg.plane').focus({ preventScroll: true })")
         first = await page.value("document.querySelector('svg.plane [data-t]').dataset.t")
@@ -76,6 +76,12 @@ async def test_charts_tables_and_the_threshold_answer_pointer_and_keys(address: 
         assert await page.value("document.querySelector('[role=status]').textContent") == first
         await press(page, "Escape")
         assert await page.value(shown) == ""
+        # The tree: down its lines by the arrow that points down.
+        await page.value("document.querySelector('svg.tree').focus({ preventScroll: true })")
+        for line in ("baseline dummy-1: ROC AUC 0.5000 ± 0.0050", "baseline linear-1: ROC AUC 0.9600 ± 0.0050"):
+            await press(page, "ArrowDown")
+            assert await page.value(shown) == line
+        await press(page, "Escape")
         # By pointer: the nearest mark.
         await page.value("document.querySelector('svg.parallel').scrollIntoView({ block: 'center', behavior: 'instant' })")
         at = await page.value(MIDDLE_OF_BEST)

@@ -8,15 +8,18 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reports.diagnosis import diagnose
 from reports.facts import read_facts
 from reports.html import MOST_CANDIDATES, compose, write_report
+from reports.interactive import charts_of
 from reports.ledger import UnbackedFigure, read_ledger
 from reports.pages import TEMPLATES
-from team.events import CallsRecovered, FellBack, HoldoutScored, RepairAsked, RoundEnded, RunEnded
+from reports.plane import told
+from team.events import CallsRecovered, FellBack, HoldoutScored, ModelCalled, RepairAsked, Reviewed, RoundEnded, RunEnded, TurnEnded
 from team.rundir import RunDir
 from tests.reports.written import Written, encoded, evaluation, examined, finished, png, searched, slices
 
@@ -150,6 +153,26 @@ def test_a_figure_that_is_on_no_record_ends_the_build_and_is_named(tmp_path: Pat
     grander = facts.model_copy(update={"manifest": facts.manifest.model_copy(update={"rows": 98_765}) if facts.manifest else None})
     with pytest.raises(UnbackedFigure, match=r"the report states '98,765'"):
         compose(grander, {}, diagnosis, ledger)
+
+
+@pytest.mark.parametrize(
+    ("change", "stated"), [({"score": 0.98765}, "0.9877"), ({"std_error": 0.07654}, "0.07654"), ({"rows": 98_765}, "98,765")]
+)
+def test_what_charts_tell_a_pointer_and_a_screen_reader_is_held_against_the_record_as_well(
+    tmp_path: Path, change: dict[str, Any], stated: str
+) -> None:
+    run = searched(tmp_path)
+    facts, ledger = read_facts(run.path), read_ledger(run.path)
+    assert facts.curve is not None
+    points = (facts.curve.points[0].model_copy(update=change), *facts.curve.points[1:])
+    grander = facts.model_copy(update={"curve": facts.curve.model_copy(update={"points": points})})
+    drawn = charts_of(grander, None)["curve"][0].drawn
+    assert ledger.unbacked(" ".join(told(drawn)), prose=False) == [stated]
+    with pytest.raises(UnbackedFigure, match=re.escape(stated)):
+        compose(grander, {}, None, ledger)
+    page = compose(grander, {}, None, ledger, withhold=True)
+    assert stated not in page
+    assert 'data-t="withheld"' in page
 
 
 def test_a_run_is_not_left_without_its_report_by_such_a_figure(tmp_path: Path) -> None:
@@ -304,7 +327,8 @@ def test_a_long_leaderboard_is_cut_but_keeps_the_baselines(tmp_path: Path) -> No
         w.add(w.score("dummy-1", "dummy", "baseline", [0.5, 0.5]))
         for k in range(MOST_CANDIDATES + 20):
             w.add(w.score(f"candidate-{k}", "linear", "train", [0.9 - k / 1000, 0.8]))
-    text = " ".join(Page(write_report(w.run.path)).text.split())
+    board = write_report(w.run.path).read_text(encoding="utf-8").partition('id="solutions"')[0]
+    text = " ".join(re.sub(r"<[^>]*>", " ", board).split())
     assert f"candidate-{MOST_CANDIDATES - 1}" in text
     assert f"candidate-{MOST_CANDIDATES}" not in text
     assert f"{MOST_CANDIDATES + 21} dummy-1 baseline" in text
@@ -361,3 +385,44 @@ def test_hostile_columns_are_text_in_what_was_examined(tmp_path: Path) -> None:
     assert page.open == []
     assert page.scripts == [SCRIPT]
     assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)
+
+
+def test_cost_stands_by_role_and_by_stage(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        for stage, role, tokens, usd in (("plan", "planner", 1200, 0.25), ("train", "engineer", 3400, 0.5), ("train", "critic", 50, None)):
+            w.enter(stage)
+            w.turn(role, stage)
+            for _ in range(2):
+                facts = {"provider": "openai", "model": "gpt", "finish_reason": "stop", "seconds": 1.25, "usd": usd}
+                w.add(ModelCalled(turn=w._turn, role=role, input_tokens=tokens, output_tokens=7, **facts))
+            w.call(role, "record_plan", {}, {"approach": "x"})
+            w.add(TurnEnded(turn=w._turn, role=role, status="ok", seconds=42.0))
+    facts = read_facts(w.run.path)
+    assert [(r.role, r.turns, r.calls, r.seconds) for r in facts.by_role] == [(r, 1, 1, 42.0) for r in ("planner", "engineer", "critic")]
+    train = facts.by_stage["train"]
+    assert (train.calls, train.input_tokens, train.output_tokens, train.usd, train.seconds) == (4, 6900, 28, None, 5.0)
+    assert facts.by_stage["plan"].usd == 0.5
+    text = " ".join(Page(write_report(w.run.path)).text.split())
+    assert "engineer1142.0 s" in text.replace(" 1 1 ", "11")
+    assert "plan22,400142.5 s$0.50" in text
+    assert "train46,900285.0 s" in text
+    assert "price unknown" in text
+    assert "withheld" not in text
+
+
+def test_a_run_of_the_playbook_alone_has_no_table_of_tokens(page: Page) -> None:
+    assert "Tokens in" not in page.text
+    assert "The playbook spoke for every role" in page.text
+
+
+def test_a_review_that_states_what_is_on_no_record_is_marked(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        w.enter("train")
+        w.turn("critic", "train")
+        w.add(w.score("linear-1", "linear", "train", [0.9] * 5))
+        w.add(Reviewed(stage="train", verdict="accept", findings=["linear-1 has 0.9.", "Its log loss is 0.412."]))
+    page = Page(write_report(w.run.path))
+    assert page.text.count("on no record:") == 1
+    assert "on no record: 0.412" in page.text
