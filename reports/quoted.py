@@ -23,6 +23,19 @@ _RANGE_OF_CENTS = re.compile(r"\s?(?:–|-|to|and)\s?\d+(?:\.\d+)?\s?(?:%|per\s?
 """What follows the first of two numbers that are both per cent."""
 _DURATION = re.compile(r"(?<![\w.])(?:(\d+) h(?: (\d+) min)?|(\d+) min(?: (\d+) s)?)(?!\w)")
 """As `figures.duration` writes one of a minute and more."""
+_SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_WORTH = {word: value for value, word in enumerate(_SMALL.split())} | {word: 10 * tens for tens, word in enumerate(_TENS.split(), 2)}
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
+_DIGIT, _WORD, _SCALE = "|".join(_SMALL.split()[:10]), "|".join([*_WORTH, *_SCALES]), "|".join(_SCALES)
+_SPELLED = re.compile(
+    rf"(?<![\w-])(?P<whole>(?:{_WORD})(?:(?:(?<=hundred)\s+and\s+|(?<=thousand)\s+and\s+|(?<=million)\s+and\s+|[\s-])(?:{_WORD}))*)\b"
+    rf"(?P<part>\s+point(?:\s+(?:{_DIGIT})\b)+)?(?P<cent>\s?(?:%|per\s?cent\b|percentage points?\b))?",
+    re.IGNORECASE,
+)
+"""A number in words, as `ninety-eight point five per cent`."""
+MOST_SPELLED = 10
+"""Whole numbers up to it are counts as every text has them, and are not read where they are written in words."""
 _SIZES = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
 _ORDINALS = frozenset({"st", "nd", "rd", "th"})
 
@@ -47,16 +60,17 @@ class Figure(NamedTuple):
 
 
 def names_in(texts: Iterable[str]) -> re.Pattern[str] | None:
-    """What finds the names with digits among `texts`, the longest first; None where there are none."""
-    found = sorted({text for text in texts if any(map(str.isdigit, text)) and any(map(str.isalpha, text))}, key=lambda t: (-len(t), t))
+    """What finds the names with digits or numbers in words among `texts`, the longest first; None where there are none."""
+    named = {text for text in texts if (any(map(str.isdigit, text)) and any(map(str.isalpha, text))) or (_SPELLED.search(text))}
+    found = sorted(named, key=lambda t: (-len(t), t))
     return re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in found[:20_000])) if found else None
 
 
 def figures(text: str, names: re.Pattern[str] | None = None) -> list[Figure]:
     """The numbers that `text` states, in their order. Digits within names, dates and references state none.
 
-    Signs are passed over, since a text says "0.02 worse" as well as −0.02; so are bounds such as "<0.001". Numbers that are written
-    in words are not read.
+    Signs are passed over, since a text says "0.02 worse" as well as −0.02; so are bounds such as "<0.001". Numbers in words are read
+    where they are more than ten, have decimals, or are per cent.
     """
     for pattern in (_NO_FIGURES, names):
         if pattern is not None:
@@ -67,6 +81,7 @@ def figures(text: str, names: re.Pattern[str] | None = None) -> list[Figure]:
         half = 0.5 if match[3] is not None else 30.0
         found.append(Figure(match[0], 3600.0 * hours + 60.0 * (minutes + alone) + seconds, half, False))
     text = _DURATION.sub(lambda one: "\x00" * len(one[0]), text)
+    found += [one for match in _SPELLED.finditer(text) if (one := _spelled(match)) is not None]
     for match in _NUMBER.finditer(text):
         if match["bound"] or match["tail"] in _ORDINALS:
             continue
@@ -79,3 +94,20 @@ def figures(text: str, names: re.Pattern[str] | None = None) -> list[Figure]:
             unit = _SIZES.get(text[match.end() :].lstrip(" \u202f\u00a0")[:2], 1.0)
             found.append(Figure(shown.strip(), mantissa * 10.0**power, 0.5 * 10.0 ** (power - decimals), cent, unit))
     return found
+
+
+def _spelled(match: re.Match[str]) -> Figure | None:
+    """A number in words; None for the small ones that every text counts with."""
+    total, current = 0, 0
+    for word in re.split(r"[\s-]+", match["whole"].lower()):
+        if word in _WORTH:
+            current += _WORTH[word]
+        elif word == "hundred":
+            current = max(1, current) * 100
+        elif word in _SCALES:
+            total, current = total + max(1, current) * _SCALES[word], 0
+    decimals = [_WORTH[word] for word in (match["part"] or "").lower().split()[1:]]
+    if total + current <= MOST_SPELLED and not decimals and not match["cent"]:
+        return None
+    value = total + current + sum(digit / 10**place for place, digit in enumerate(decimals, 1))
+    return Figure(match[0].strip(), value, 0.5 / 10 ** len(decimals), match["cent"] is not None)

@@ -31,10 +31,33 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
         ("0.5 is chance", []),
         ("It takes 12ms.", ["12"]),
         ("3 min 20 s, 2 h 5 min and 4 min", ["3 min 20 s", "2 h 5 min", "4 min"]),
+        ("Ninety-eight per cent of one hundred and five, twelve of them.", ["Ninety-eight per cent", "one hundred and five", "twelve"]),
+        ("It reaches zero point nine eight, two per cent more.", ["zero point nine eight", "two per cent"]),
+        ("One of three, ten at most; a one-sided test, someone, often, five and six.", []),
     ],
 )
 def test_the_figures_of_a_text_are_its_numbers_without_names_dates_and_references(text: str, stated: list[str]) -> None:
     assert [figure.text for figure in figures(text)] == stated
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("two thousand three hundred", 2300.0),
+        ("one hundred and five", 105.0),
+        ("zero point nine eight", 0.981),
+        ("twenty-one per cent", 0.213),
+        ("a million", 1e6),
+    ],
+)
+def test_a_number_in_words_is_held_against_the_record(text: str, value: float) -> None:
+    assert Ledger([Backing(value, "somewhere")]).unbacked(f"It has {text} here.") == []
+    assert Ledger([Backing(value * 1.2, "somewhere")]).unbacked(f"It has {text} here.") == [text.removeprefix("a ")]
+
+
+def test_a_number_in_words_that_is_a_name_is_none() -> None:
+    assert figures("The class twenty is rare", names_in(["twenty"])) == []
+    assert [f.value for f in figures("The class twenty is rare")] == [20.0]
 
 
 @pytest.mark.parametrize(("text", "value"), [("3 min 20 s", 200.4), ("2 h 5 min", 7523.0), ("53.1 kB", 53098), ("1.2 MB", 1_163_000)])
