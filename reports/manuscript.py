@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
+from reports.glyphs import FALL, RISE, outline
 from reports.tex import escape, spoken
 
 MOST_NAME = 44
+KEPT_TOGETHER = 10
+"""Rows of a table that no page is broken between; a longer one goes on with its head on the next page."""
+_GLYPH = re.compile(r"\\glyph\{([0-9A-F]+)\}")
+_DRAWN = (
+    # What programs read and copy: an unseen letter that stands for the character.
+    r"\leavevmode\pdfliteral direct{/Span<</ActualText<FEFF#1>>>BDC}"
+    r"\rlap{\pdfliteral direct{3 Tr}\csname under-#1\endcsname\pdfliteral direct{0 Tr}}\pdfliteral direct{EMC}"
+    # What is seen: its page of glyphs.pdf.
+    rf"\raisebox{{-{FALL}em}}[0.75em][0.2em]"
+    rf"{{\includegraphics[height={FALL + RISE:g}em,page=\csname glyph-#1\endcsname]{{figures/glyphs}}}}"
+)
+_UNDER = ((920, r"\textemdash{}"), (670, "m"), (420, "n"), (0, "i"))
+"""The unseen letter of about the same width, from so many thousandths of an em on, so that no program sees a gap between two."""
+_PREAMBLE = (
+    r"\emergencystretch=3em",
+    r"\newcommand{\code}[1]{{\footnotesize\ttfamily #1}}",
+    r"\newcolumntype{L}[1]{>{\raggedright\arraybackslash\hspace{0pt}}p{#1}}",
+    r"\pdfsuppressptexinfo=-1 \pdftrailerid{}",
+    rf"\DeclareRobustCommand{{\glyph}}[1]{{{_DRAWN}}}",
+    r"\setlength{\LTcapwidth}{\textwidth}",
+    r"\renewcommand{\topfraction}{0.9}\renewcommand{\bottomfraction}{0.8}",
+    r"\renewcommand{\textfraction}{0.08}\renewcommand{\floatpagefraction}{0.8}",
+)
 
 
 class Manuscript:
@@ -25,27 +50,30 @@ class Manuscript:
             ("booktabs", None),
             ("graphicx", None),
             ("array", None),
-            ("float", None),
+            ("longtable", None),
             ("natbib", ["numbers", "sort"]),
         ):
             self._document.packages.append(Package(name, options=options))
         self._document.packages.append(Package("hyperref", options=["hidelinks"]))
-        for line in (
-            r"\emergencystretch=3em",
-            r"\newcommand{\code}[1]{{\footnotesize\ttfamily #1}}",
-            r"\newcolumntype{L}[1]{>{\raggedright\arraybackslash\hspace{0pt}}p{#1}}",
-            r"\pdfsuppressptexinfo=-1 \pdftrailerid{}",
-        ):
+        for line in _PREAMBLE:
             self._document.preamble.append(NoEscape(line))
         self._document.preamble.append(Command("title", NoEscape(escape(title, 160))))
         self._document.preamble.append(Command("author", "mlteam"))
         self._document.preamble.append(Command("date", date))
-        self._document.append(NoEscape(r"\maketitle"))
+        self._document.append(NoEscape(r"\pagestyle{plain}\maketitle"))
         self.said: list[str] = []
         """Everything that was said, as plain text."""
 
-    def tex(self) -> str:
-        return str(self._document.dumps())
+    def tex(self) -> tuple[str, list[str]]:
+        """The LaTeX source, and the characters that are drawn, in the order of their pages in `figures/glyphs.pdf`."""
+        codes = sorted(set(_GLYPH.findall(self._document.dumps())))
+        drawn = [bytes.fromhex(code).decode("utf-16-be") for code in codes]
+        for page, (code, character) in enumerate(zip(codes, drawn, strict=True), 1):
+            one = outline(character)
+            under = next(letter for width, letter in _UNDER if one is None or one.width >= width)
+            self._document.preamble.append(self._raw(rf"\expandafter\def\csname glyph-{code}\endcsname{{{page}}}"))
+            self._document.preamble.append(self._raw(rf"\expandafter\def\csname under-{code}\endcsname{{{under}}}"))
+        return str(self._document.dumps()), drawn
 
     def section(self, title: str, level: int = 1) -> None:
         self._add(rf"\{'sub' * (level - 1)}section{{{escape(title)}}}")
@@ -66,30 +94,32 @@ class Manuscript:
             self._add("\\begin{itemize}\n" + "\n".join(rf"\item {escape(text, 600)}" for text in texts) + "\n\\end{itemize}")
 
     def command(self, text: str) -> None:
-        """A line for a shell; it is no claim."""
-        self._add("\\begin{quote}\\raggedright\\ttfamily\\small " + escape(text) + "\\end{quote}")
+        """Lines for a shell; they are no claim."""
+        lines = r" \\ ".join(map(escape, text.split("\n")))
+        self._add("\\begin{quote}\\raggedright\\ttfamily\\small " + lines + "\\end{quote}")
 
     def table(self, caption: str, widths: Sequence[float], head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table whose columns take these shares of the text's width; a width of 0 is a column of numbers, as wide as they are."""
-        from pylatex import Tabular
-
         if not rows:
             return
         self.said += [caption, *(" ".join(row) for row in rows)]
         columns = "".join("r" if width == 0 else rf"L{{{width}\textwidth}}" for width in widths)
-        table = Tabular(columns, booktabs=True, col_space="4pt", width=len(widths))
-        table.add_row([self._raw(escape(cell)) for cell in head])
-        table.append(self._raw(r"\midrule"))
-        for row in rows:
-            table.add_row([self._raw(escape(cell, MOST_NAME if width == 0 else 160)) for cell, width in zip(row, widths, strict=True)])
+        top = rf"\toprule {' & '.join(map(escape, head))} \\ \midrule"
+        ends = r" \\*" if len(rows) <= KEPT_TOGETHER else r" \\"
+        body = "\n".join(
+            " & ".join(escape(cell, MOST_NAME if width == 0 else 160) for cell, width in zip(row, widths, strict=True))
+            + (ends if number < len(rows) else r" \\")
+            for number, row in enumerate(rows, 1)
+        )
         self._add(
-            "\\begin{table}[H]\\centering\\small\n\\caption{" + escape(caption) + "}\n\\smallskip\n" + table.dumps() + "\n\\end{table}"
+            rf"{{\small\setlength{{\tabcolsep}}{{4pt}}\begin{{longtable}}{{@{{}}{columns}@{{}}}}"
+            f"\n\\caption{{{escape(caption)}}} \\\\*\n{top}\n\\endfirsthead\n{top}\n\\endhead\n{body}\n\\bottomrule\n\\end{{longtable}}}}"
         )
 
     def figure(self, caption: str, name: str) -> None:
         self.said.append(caption)
         self._add(
-            f"\\begin{{figure}}[H]\\centering\n\\includegraphics[width=\\textwidth]{{figures/{name}}}\n\\caption{{{escape(caption)}}}\n\\end{{figure}}"
+            f"\\begin{{figure}}[!htbp]\\centering\n\\includegraphics[width=\\textwidth]{{figures/{name}}}\n\\caption{{{escape(caption)}}}\n\\end{{figure}}"
         )
 
     def references(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reports.facts import RunFacts
 from reports.figures import metric_title
+from reports.glyphs import bundled, font_of
 from reports.visible import visible
 
 if TYPE_CHECKING:
@@ -21,8 +22,24 @@ INK, SOFT, MARK = "#1b2733", "#8a98a8", "#0b6e99"
 
 def draw(facts: RunFacts) -> dict[str, bytes]:
     """PDF bytes by file name, of the figures that this run has."""
-    found = {"candidates.pdf": _candidates(facts), "importance.pdf": _importance(facts), "curve.pdf": _curve(facts)}
+    import matplotlib as mpl
+
+    families, outlines = _lettering(facts)
+    with mpl.rc_context({"font.family": families, "pdf.fonttype": 3 if outlines else 42}):
+        found = {"candidates.pdf": _candidates(facts), "importance.pdf": _importance(facts), "curve.pdf": _curve(facts)}
     return {name: content for name, content in found.items() if content is not None}
+
+
+def _lettering(facts: RunFacts) -> tuple[list[str], bool]:
+    """Font families that have the characters of the labels, the usual one first, and whether there are others, whose outlines are taken."""
+    from matplotlib.font_manager import FontProperties, fontManager
+
+    labels = {one.column for one in facts.evaluation.importance} if facts.evaluation else set()
+    needed = {font_of(character) for label in labels for character in visible(label)} - {None, bundled()}
+    others = sorted(path for path in needed if path is not None)
+    for path in others:
+        fontManager.addfont(path)
+    return ["DejaVu Sans", *(FontProperties(fname=path).get_name() for path in others)], bool(others)
 
 
 def _candidates(facts: RunFacts) -> bytes | None:
@@ -86,10 +103,8 @@ def _label(name: str) -> str:
 
 
 def _pdf(figure: object) -> bytes:
-    import matplotlib as mpl
-
     content = io.BytesIO()
-    with warnings.catch_warnings(), mpl.rc_context({"pdf.fonttype": 42}):
+    with warnings.catch_warnings():
         # A box stands for a glyph that the font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(content, format="pdf", metadata={"CreationDate": None})  # type: ignore[attr-defined]

@@ -46,13 +46,29 @@ def results(paper: Manuscript, facts: RunFacts, figures: Mapping[str, bytes]) ->
 
 
 def _metrics(paper: Manuscript, facts: RunFacts) -> None:
-    if h := facts.holdout:
-        interval = f"{compact(h.low)} – {compact(h.high)}"
-        scored = [(f"{metric_title(h.metric)}, sealed rows", compact(h.score), interval)]
-        scored += [(f"{metric_title(name)}, sealed rows", compact(value), "–") for name, value in h.others.items() if name != h.metric]
-        looks = "once" if h.looks == 1 else f"{h.looks} times"
-        caption = f"Scores of {h.candidate} on {h.n:,} sealed rows, which were looked at {looks}, with the interval at {100 * h.level:g} %."
-        paper.table(caption, (0.45, 0, 0), ("Metric", "Score", "Interval"), scored)
+    """Metrics of out-of-fold predictions, beside those of the sealed rows where both are of one candidate."""
+    h, e = facts.holdout, facts.evaluation
+    sealed = {**h.others, h.metric: h.score} if h else {}
+    looks = "" if h is None else "once" if h.looks == 1 else f"{h.looks} times"
+    if h:
+        paper.say(
+            f"On {h.n:,} sealed rows, which were looked at {looks}, {h.candidate} has {metric_title(h.metric)} {compact(h.score)}, with a"
+            f" {100 * h.level:g} % interval of {compact(h.low)} to {compact(h.high)}."
+        )
+    both = h is not None and e is not None and h.candidate == e.candidate
+    if e and e.metrics:
+        rows = []
+        for m in e.metrics:
+            figure = score_format(m.score)
+            beside = figure(sealed[m.metric]) if both and m.metric in sealed else "–"
+            rows.append((metric_title(m.metric), figure(m.score), f"{figure(m.low)} – {figure(m.high)}", beside))
+        told = f"{e.candidate} by its out-of-fold predictions on the training rows, with bootstrap intervals"
+        told += ", and on the sealed rows." if both else "."
+        paper.table(told, (0.4, 0, 0, 0), ("Metric", "Out of fold", "Interval", "Sealed rows"), rows)
+    if h and not (both and e and e.metrics):
+        rest = [(metric_title(name), compact(value)) for name, value in sealed.items()]
+        paper.table(f"Metrics of {h.candidate} on the sealed rows.", (0.45, 0), ("Metric", "Score"), rest)
+    if h:
         paper.table(
             "What intervals around predicted values hold on the sealed rows.",
             (0, 0, 0, 0),
@@ -62,9 +78,6 @@ def _metrics(paper: Manuscript, facts: RunFacts) -> None:
                 for i in h.intervals
             ],
         )
-    if e := facts.evaluation:
-        rows = [(metric_title(m.metric), compact(m.score), f"{compact(m.low)} – {compact(m.high)}") for m in e.metrics]
-        paper.table(f"Out-of-fold predictions of {e.candidate} on the training rows.", (0.45, 0, 0), ("Metric", "Score", "Interval"), rows)
 
 
 def _comparisons(paper: Manuscript, facts: RunFacts) -> None:
@@ -90,10 +103,13 @@ def ablation(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None
     if len(best) < 2 and not facts.attempts:
         return
     paper.section("Ablation")
-    paper.say("What each family is worth alone: the best candidate of every family, under the same folds.")
     figure = score_format(facts.leaderboard[0].score if facts.leaderboard else 1.0)
-    rows = [(family, name, figure(score), figure(error)) for family, (name, score, error) in best.items()]
-    paper.table("The best candidate of every family.", (0.25, 0.35, 0, 0), ("Family", "Candidate", "Score", "Error"), rows)
+    if len(best) < len(facts.leaderboard):
+        paper.say("What each family is worth alone: the best candidate of every family, under the same folds.")
+        rows = [(family, name, figure(score), figure(error)) for family, (name, score, error) in best.items()]
+        paper.table("The best candidate of every family.", (0.25, 0.35, 0, 0), ("Family", "Candidate", "Score", "Error"), rows)
+    else:
+        paper.say("Every family has one candidate, so the table of candidates tells what each is worth alone.")
     if e := facts.evaluation:
         members = sorted(e.members, key=lambda m: -m.weight)
         paper.table(f"Members of {e.candidate}.", (0.35, 0), ("Member", "Weight"), [(m.name, f"{m.weight:.2f}") for m in members])

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from reports import paper_results
 from reports.commands import predict_command, replay_commands, run_command
 from reports.facts import RunFacts
-from reports.figures import compact, metric_title, task_title
+from reports.figures import compact, dollars, metric_title, task_title
 from reports.manuscript import Manuscript
+from reports.record import ModelUse, StageUse
 from reports.references import cited
 from reports.tex import unsettable
+from tools.constraints import FLOORS
 from tools.schemes import described
 
 Part = Callable[[Manuscript, RunFacts, Mapping[str, bytes]], None]
@@ -72,7 +74,7 @@ def data(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
         for one in profile.profiles[:MOST_COLUMNS]
     ]
     if any(unsettable(cell) for row in rows for cell in row):
-        paper.say("Characters that the typesetter lacks stand as their code points in Unicode.")
+        paper.say("Characters that no font here has, or whose script is not set letter by letter, stand as their code points in Unicode.")
     left_out = len(profile.profiles) - len(rows) + profile.not_shown
     paper.table(
         f"Columns of the {profile.rows:,} training rows: lowest, middle and highest value or the most frequent ones, and how well a small"
@@ -103,7 +105,9 @@ def methods(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
             + (f" Left out: {dropped}." if dropped else "")
         )
     keys = [key for key in cited(facts) if key in ("scikit-learn", "lightgbm", "xgboost", "catboost", "forest", "extra_trees", "torch")]
-    paper.say("Models. Families and preparation build on published libraries and methods", keys)
+    families = sorted({row.family for row in facts.leaderboard if row.family not in FLOORS})
+    fitted = f"Candidates of these families were fitted: {', '.join(families)}. " if families else ""
+    paper.say(f"Models. {fitted}Families and preparation build on published libraries and methods", keys)
     if "selection" in cited(facts):
         paper.say("The ensemble is a greedy selection over out-of-fold predictions", ["selection"])
     if "optuna" in cited(facts):
@@ -120,8 +124,7 @@ def _reproduce(paper: Manuscript, facts: RunFacts) -> None:
     paper.section("Reproducing the run", 2)
     paper.say("The run is made again by the first command; the second executes its notebook, whose cells are those that really ran.")
     paper.command(run_command(facts))
-    for line in replay_commands(facts).split("\n"):
-        paper.command(line)
+    paper.command(replay_commands(facts))
     if facts.package:
         paper.say("The packaged model predicts new rows with:")
         paper.command(predict_command(facts))
@@ -170,13 +173,33 @@ def experiments(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> N
         paper.say(f"In stage {one.stage} somebody else took over from the {one.role.replace('_', ' ')}: {one.reason}")
     for one in facts.degradations[:MOST_SKIPPED]:
         paper.say(f"In stage {one.stage} the run went on with less ({one.what}): {one.reason}")
-    spoke = [use for use in facts.models if use.model != "playbook"]
+    _cost(paper, facts)
+
+
+def _cost(paper: Manuscript, facts: RunFacts) -> None:
+    """What the run took by role, and where language models spoke, what they cost by role and by stage."""
     paper.table(
-        "Calls of language models.",
-        (0.2, 0.4, 0, 0, 0),
-        ("Role", "Model", "Calls", "Tokens in", "Tokens out"),
-        [(u.role.replace("_", " "), u.model, f"{u.calls:,}", f"{u.input_tokens:,}", f"{u.output_tokens:,}") for u in spoke],
+        "Turns of each role, the tools that it called, and the seconds that all this took.",
+        (0.25, 0, 0, 0),
+        ("Role", "Turns", "Calls of tools", "Seconds"),
+        [(r.role.replace("_", " "), f"{r.turns:,}", f"{r.calls:,}", f"{r.seconds:.1f}") for r in facts.by_role],
     )
+    if not facts.models_spoke:
+        return
+    used = ("Calls", "Tokens in", "Tokens out", "Answering, s", "Dollars")
+
+    def row(use: ModelUse | StageUse) -> tuple[str, ...]:
+        counts = (f"{use.calls:,}", f"{use.input_tokens:,}", f"{use.output_tokens:,}", f"{use.seconds:.1f}")
+        return (*counts, "not known" if use.usd is None else dollars(use.usd).removeprefix("$"))
+
+    paper.table(
+        "Calls of language models by role.",
+        (0.17, 0.25, 0, 0, 0, 0, 0),
+        ("Role", "Model", *used),
+        [(use.role.replace("_", " "), use.model, *row(use)) for use in facts.models if not use.program],
+    )
+    stages = [(use.stage or "none", *row(use)) for use in facts.by_stage.values()]
+    paper.table("Calls of models by stage.", (0.2, 0, 0, 0, 0, 0), ("Stage", *used), stages)
 
 
 def closing(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:

@@ -1,10 +1,11 @@
-"""Text as LaTeX that pdfTeX sets, whatever it holds."""
+"""Text as LaTeX that pdfTeX sets, whatever it holds; characters of other scripts are drawn (`reports.glyphs`)."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
+from reports.glyphs import outline
 from reports.visible import visible
 
 _SPECIAL = {
@@ -24,6 +25,10 @@ _SPECIAL = {
     '"': r"\textquotedbl{}",
     "'": "'",
     "`": r"\textasciigrave{}",
+    # Behind a line's end or an item these would begin an argument.
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
     "\u00a0": "~",
     "\u202f": r"\,",
     "−": r"\ensuremath{-}",
@@ -48,6 +53,9 @@ _NAMED = (
 _CAPITALS = ["Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega"]
 _GREEK = dict(zip("αβγδεζηθικλνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ", [*_NAMED, *_CAPITALS], strict=True))
 _KNOWN = frozenset({*map(chr, range(0x20, 0x7F)), *map(chr, range(0xC0, 0x100)), *_LETTERS, *_MARKS})
+_VARIANTS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Marks that choose between two looks of the character before."""
+_PARTS = re.compile(r"[^_\-./:,;=()|\\]+[_\-./:,;=()|\\]*|[_\-./:,;=()|\\]+")
 LONG_WORD = 14
 """Words beyond it may be broken after every few characters, so that no name of a column runs into the margin."""
 MOST_CHARS = 20_000
@@ -57,26 +65,36 @@ def escape(text: str, most: int = MOST_CHARS) -> str:
     """`text` as LaTeX that shows it as it is, in one paragraph.
 
     pdfTeX with the T1 fonts has the letters of Latin scripts. Greek goes through mathematics, what decomposes into known characters is
-    decomposed, and every other character stands as its code point, such as U+4E2D.
+    decomposed, what a font of this machine has is drawn, and every other character stands as its code point, such as U+4E2D.
     """
-    shown = " ".join(visible(text).split())
+    shown = " ".join(_composed(text).split())
     shown = shown if len(shown) <= most else shown[: most - 1] + "…"
     return " ".join(_word(word) for word in shown.split(" "))
 
 
 def unsettable(text: str) -> bool:
     """Whether some character of `text` stands as its code point."""
-    return any("U+" in _character(character) for character in visible(text))
+    return any("U+" in _character(character) for character in _composed(text))
+
+
+def _composed(text: str) -> str:
+    """What is seen of `text`, marks united with their letters where Unicode has such a letter."""
+    return _VARIANTS.sub("", unicodedata.normalize("NFC", visible(text)))
 
 
 def _word(word: str) -> str:
-    parts = [_character(character) for character in word]
-    if len(word) <= LONG_WORD and not any("U+" in part for part in parts):
-        return "".join(parts)
+    if len(word) <= LONG_WORD:
+        return _run(word)
+    return r"\allowbreak{}".join(_run(part) for part in _PARTS.findall(word))
+
+
+def _run(part: str) -> str:
+    """Characters that stay together, as far as none of them can end a line and there are not too many."""
     pieces = []
-    for number, part in enumerate(parts, 1):
-        pieces.append(part)
-        if number < len(parts) and (number % 8 == 0 or word[number - 1] in "_-./:,;=()|\\" or "U+" in part):
+    for number, character in enumerate(part, 1):
+        pieces.append(_character(character))
+        alone = "U+" in pieces[-1] or unicodedata.east_asian_width(character) in "WF"
+        if number < len(part) and (alone or (len(part) > LONG_WORD and number % 8 == 0)):
             pieces.append(r"\allowbreak{}")
     return "".join(pieces)
 
@@ -92,6 +110,8 @@ def _character(character: str) -> str:
     plain = unicodedata.normalize("NFKD", character)
     if plain != character and all(one in _KNOWN for one in plain):
         return "".join(map(_character, plain))
+    if outline(character) is not None:
+        return rf"\glyph{{{character.encode('utf-16-be').hex().upper()}}}"
     return rf"\code{{U+{ord(character):04X}}}"
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from reports import paper_sections
 from reports.facts import RunFacts, read_facts
+from reports.glyphs import glyphs_pdf
 from reports.ledger import Ledger, check, read_ledger
 from reports.manuscript import Manuscript
 from reports.paper_figures import draw
@@ -69,4 +70,5 @@ def compose(facts: RunFacts, ledger: Ledger) -> tuple[str, dict[str, bytes]]:
     for write in paper_sections.PARTS:
         write(paper, facts, figures)
     check(ledger, "the white paper", paper.said)
-    return paper.tex(), figures
+    text, drawn = paper.tex()
+    return text, {**figures, "glyphs.pdf": glyphs_pdf(drawn)} if drawn else figures
