@@ -16,7 +16,7 @@ _CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "f
 
 
 def predict_command(facts: RunFacts) -> str:
-    return f"mlteam predict {shlex.quote(facts.folder)} ROWS.csv -o predictions.csv"
+    return f"mlteam predict {run_folder(facts)} ROWS.csv -o predictions.csv"
 
 
 def run_command(facts: RunFacts) -> str:
@@ -44,11 +44,16 @@ def run_command(facts: RunFacts) -> str:
     return shlex.join(words)
 
 
+def run_folder(facts: RunFacts) -> str:
+    """The run directory as a shell takes it."""
+    return shlex.quote(facts.folder)
+
+
 def repeat_command(facts: RunFacts) -> str:
     """The run done again from its record, and compared."""
-    return f"mlteam replay {shlex.quote(facts.folder)}"
+    return f"mlteam replay {run_folder(facts)}"
 
 
 def replay_commands(facts: RunFacts) -> str:
     """Executing the notebook again; its cells write to `replay/` and leave the run as it is."""
-    return f"cd {shlex.quote(facts.folder)}\nrm -rf replay\njupyter nbconvert --to notebook --execute notebook.ipynb"
+    return f"cd {run_folder(facts)}\nrm -rf replay\njupyter nbconvert --to notebook --execute notebook.ipynb"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,16 @@ def write_notebook(run: Path) -> Path:
     """
     place = RunDir(run)
     facts = read_facts(place.path)
-    executed = list(_executed(facts, place))
-    document = {
-        "cells": [_opening(facts, executed), *executed, _closing(facts)],
+    cells = list(executed(facts, place))
+    made = document(facts, [_opening(facts, cells), *cells, _closing(facts)])
+    write_atomic(place.notebook, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+    return place.notebook
+
+
+def document(facts: RunFacts, cells: Sequence[Cell]) -> dict[str, Any]:
+    """A notebook of these cells."""
+    return {
+        "cells": list(cells),
         "metadata": {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python", **_python(facts)},
@@ -50,11 +57,9 @@ def write_notebook(run: Path) -> Path:
         "nbformat": NBFORMAT,
         "nbformat_minor": NBFORMAT_MINOR,
     }
-    write_atomic(place.notebook, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    return place.notebook
 
 
-def _opening(facts: RunFacts, executed: list[Cell]) -> Cell:
+def _opening(facts: RunFacts, cells: Sequence[Cell]) -> Cell:
     target = facts.contract.target if facts.contract else facts.settings.get("target")
     lines = [f"# Predicting {escape(str(target))}" if target else f"# {escape(facts.name)}"]
     wish = [f"Run `{facts.name}`"]
@@ -65,7 +70,7 @@ def _opening(facts: RunFacts, executed: list[Cell]) -> Cell:
     lines.append(", ".join(wish) + ".")
     if facts.plan:
         lines.append(paragraphs(facts.plan.approach))
-    apart = any(cell["metadata"].get("mlteam", {}).get("tool") == SUBMISSION_TOOL for cell in executed)
+    apart = any(cell["metadata"].get("mlteam", {}).get("tool") == SUBMISSION_TOOL for cell in cells)
     lines.append(
         "Every cell below was executed by the team in this order, and its outputs are those it gave"
         + (", but for code that was scored in sandboxes of its own, as is told there" if apart else "")
@@ -75,13 +80,15 @@ def _opening(facts: RunFacts, executed: list[Cell]) -> Cell:
     lines.append(
         "The cells read `data/` and write to `replay/`, so the run itself stays as it is. How far a search comes in its time can differ."
     )
-    return _markdown("opening", "\n\n".join(lines))
+    return markdown_cell("opening", "\n\n".join(lines))
 
 
-def _executed(facts: RunFacts, place: RunDir) -> Iterator[Cell]:
+def executed(facts: RunFacts, place: RunDir, only: Collection[str] | None = None) -> Iterator[Cell]:
+    """The journal's cells with the words between them; of these calls alone where `only` names some."""
     calls = {call.call: call for turn in facts.turns for call in turn.calls}
     texts = {turn.calls[-1].call: turn.texts[-1] for turn in facts.turns if turn.calls and turn.texts}
-    cells = [cell for cell in read_cells(place.cells) if cell["tool"] not in LEFT_OUT_TOOLS]
+    journal = (cell for cell in read_cells(place.cells) if only is None or cell["call"] in only)
+    cells = [cell for cell in journal if cell["tool"] not in LEFT_OUT_TOOLS]
     folds: dict[str, list[Cell]] = {}
     for cell in cells:
         if cell["tool"] == FOLD_TOOL:
@@ -102,11 +109,11 @@ def _executed(facts: RunFacts, place: RunDir) -> Iterator[Cell]:
         parts.append(_words(cell, call))
         if together and call:
             parts.append(words(call, together))
-        yield _markdown(f"words-{number}", "\n\n".join(parts))
+        yield markdown_cell(f"words-{number}", "\n\n".join(parts))
         yield _code(one_cell(call, together, returned.get(call.call)) if together and call else cell, number)
         said = texts.get(cell["call"])
         if said and said != (call.why if call else None):
-            yield _markdown(f"said-{number}", f"**{_role(cell)}:** {paragraphs(said)}")
+            yield markdown_cell(f"said-{number}", f"**{_role(cell)}:** {paragraphs(said)}")
 
 
 def _words(cell: Cell, call: ToolCall | None) -> str:
@@ -188,10 +195,11 @@ def _closing(facts: RunFacts) -> Cell:
         text = "No candidate was scored."
     if facts.status not in ("done", "unfinished"):
         text += f" The run ended as {facts.status.replace('_', ' ')}: {escape(facts.reason)}"
-    return _markdown("closing", f"## Score\n\n{text}")
+    return markdown_cell("closing", f"## Score\n\n{text}")
 
 
-def _markdown(name: str, text: str) -> Cell:
+def markdown_cell(name: str, text: str) -> Cell:
+    """A cell of prose."""
     return {"cell_type": "markdown", "id": name, "metadata": {}, "source": text.splitlines(keepends=True)}
 
 

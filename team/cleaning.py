@@ -3,6 +3,7 @@
 The newest runs are kept as they are. Of older ones that reached a model or a score, only views and caches go:
 
     reports/, notebook.ipynb    `mlteam report` writes them again
+    notebooks/                  so it does those of candidates
     replay/                     the notebook makes it when it is executed again
     work/plots/                 the notebook's cells hold every plot
     work/studies.db             what tuning remembered; the candidates it found stay
@@ -30,7 +31,7 @@ from team.inventory import Entry, disk_usage, list_entries, read_entry
 from team.rundir import RunDir
 from tools.sources.cache import Cache, cache_folder
 
-VIEWS = ("reports", "notebook.ipynb", "replay", "work/plots")
+VIEWS = ("reports", "notebook.ipynb", "notebooks", "replay", "work/plots")
 STUDIES = tuple(f"work/studies.db{suffix}" for suffix in ("", "-journal", "-wal", "-shm"))
 COPY = "work/model"
 Action = Literal["keep", "trim", "remove"]

@@ -15,7 +15,7 @@ from team.events import FellBack, ToolReturned
 from team.log import EventLog, mend, read_events
 from team.rundir import RunDir
 
-Document = Literal["html", "paper", "card", "notebook", "summary", "data"]
+Document = Literal["html", "paper", "card", "notebook", "summary", "notebooks", "data"]
 DOCUMENTS: tuple[Document, ...] = get_args(Document)
 OF_A_RUN: tuple[Document, ...] = ("html", "notebook", "card", "summary")
 """Those that a run writes at its end; the paper takes LaTeX and is written when it is asked for."""
@@ -96,6 +96,13 @@ def _notebook(run: Path) -> list[Path]:
     return [write_notebook(run)]
 
 
+def _notebooks(run: Path) -> list[Path]:
+    from reports.candidate_notebooks import write_candidate_notebooks
+
+    written = write_candidate_notebooks(run)
+    return [written] if written else []
+
+
 def _card(run: Path) -> list[Path]:
     from reports.model_card import write_card
 
@@ -128,6 +135,7 @@ _WRITERS: dict[Document, Callable[[Path], list[Path]]] = {
     "paper": _paper,
     "card": _card,
     "notebook": _notebook,
+    "notebooks": _notebooks,
     "summary": _summary,
     "data": _data,
 }
@@ -172,7 +180,7 @@ def _good_part(run: RunDir, damage: list[str]) -> Iterator[RunDir]:
         view.path.mkdir()
         told = " ".join(damage)
         for entry in run.path.resolve().iterdir():
-            if entry.name not in (run.events.name, run.notebook.name) and f"{entry.name} cannot be read" not in told:
+            if entry.name not in (run.events.name, run.notebook.name, run.notebooks.name) and f"{entry.name} cannot be read" not in told:
                 (view.path / entry.name).symlink_to(entry)
         shutil.copyfile(run.events, view.events)
         mend(view.events)
@@ -184,6 +192,8 @@ def _good_part(run: RunDir, damage: list[str]) -> Iterator[RunDir]:
         yield view
         if view.notebook.is_file():
             shutil.copyfile(view.notebook, run.notebook)
+        if view.notebooks.is_dir():
+            shutil.copytree(view.notebooks, run.notebooks, dirs_exist_ok=True)
 
 
 def _keep_backed_prose(view: RunDir) -> None:

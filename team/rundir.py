@@ -105,6 +105,11 @@ class RunDir:
         return self.path / "notebook.ipynb"
 
     @property
+    def notebooks(self) -> Path:
+        """One a candidate, where they were asked for."""
+        return self.path / "notebooks"
+
+    @property
     def model(self) -> Path:
         return self.path / "model"
 

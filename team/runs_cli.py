@@ -155,11 +155,12 @@ def _write_page(comparison: Comparison, path: Path) -> None:
 def report(
     run: Run = "last",
     only: Annotated[
-        str | None, typer.Option(metavar="NAME", help="One of html, paper, card, notebook, summary, data; all of them but data by default.")
+        str | None,
+        typer.Option(metavar="NAME", help="html, paper, card, notebook, notebooks, summary or data; all but data by default."),
     ] = None,
     out: Out = Path("runs"),
 ) -> None:
-    """Build a run's documents again and print where they are: report, white paper, model card, notebook and summary.
+    """Build a run's documents again and print where they are: report, white paper, model card, summary and notebooks.
 
     Of a run that is not finished, or whose record is damaged, they tell what is known; what is wrong is said, and the exit code is 1.
     """
