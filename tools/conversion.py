@@ -115,7 +115,7 @@ def _streamed(path: Path, output: Path, choice: Choice) -> SourceRead | None:
     if streamed is None:
         return None
     if streamed.rows == 0:
-        raise TableError(f"{path.name}: a header but no rows ({streamed.columns} columns)")
+        raise TableError(f"{path.name}: a header but no rows ({streamed.columns} columns); expected rows below it")
     return SourceRead(format=found.name, rows=streamed.rows, columns=streamed.columns, notes=streamed.notes)
 
 

@@ -38,5 +38,5 @@ def checked(frame: pd.DataFrame, path: Path, *, header_only: bool = False) -> pd
     if frame.shape[1] == 0:
         raise TableError(f"{path.name}: the table has no columns")
     if len(frame) == 0 and not header_only:
-        raise TableError(f"{path.name}: a header but no rows ({frame.shape[1]} columns)")
+        raise TableError(f"{path.name}: a header but no rows ({frame.shape[1]} columns); expected rows below it")
     return frame

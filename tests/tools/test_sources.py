@@ -85,6 +85,21 @@ def test_a_sum_is_held_against_the_file(tmp_path: Path, folder: Path) -> None:
     assert not (folder / "source.json").exists()
 
 
+def test_a_spelling_that_is_none_is_told_with_what_was_expected(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(TABLE)
+    (tmp_path / "t.sqlite").write_bytes(TABLE)
+    for spelling, told in {
+        " ": "SOURCE is empty; expected a file, a folder",
+        f"{tmp_path}/t.csv#colour=red": r"'colour=red' is no option; expected one of #sha256=, #md5=",
+        f"file://{tmp_path}/t.csv": rf"files are named by their path alone; write {tmp_path}/t.csv$",
+        f"{tmp_path}/t.sqlite": r"is no SQLite or DuckDB file; is it whole\? Check the path.$",
+        f"duckdb:///{tmp_path}/none.duckdb": r"names no file: there is no .*none.duckdb'. .*\(duckdb:////ABSOLUTE has four slashes\)",
+        "https://": "names no host; expected one such as https://HOST/rows.csv",
+    }.items():
+        with pytest.raises(InputRefused, match=told):
+            fetch(spelling, folder)
+
+
 @pytest.mark.parametrize("path", ["table.csv", "moved.csv"])
 def test_a_url_is_downloaded_and_redirects_are_followed(server: str, folder: Path, path: str) -> None:
     fetched = fetch(f"{server}/{path}", folder)

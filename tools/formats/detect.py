@@ -31,7 +31,7 @@ _MAGIC = {
     b"PK\x03\x04": "a zip archive; unpack it",
     b"\x89PNG": "a PNG image; a folder with one folder of pictures for each class is a table",
     b"\xff\xd8\xff": "a JPEG image; a folder with one folder of pictures for each class is a table",
-    b"%PDF": "a PDF document",
+    b"%PDF": "a PDF document; copy its tables into a CSV file",
     b"SQLite format 3": "an SQLite database; export the table as CSV",
     b"\x28\xb5\x2f\xfd": "zstandard data; unpack it first",
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it first",

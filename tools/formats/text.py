@@ -182,7 +182,8 @@ def short_lines(lines: Iterator[str], delimiter: str, width: int) -> list[str]:
     if not found:
         return []
     shown = ", ".join(map(str, found[:MOST_LINES_TOLD])) + (" …" if len(found) > MOST_LINES_TOLD else "")
-    return [f"{len(found):,} lines have fewer fields than the header, and the missing ones are empty: line {shown}."]
+    have = "1 line has" if len(found) == 1 else f"{len(found):,} lines have"
+    return [f"{have} fewer fields than the header, and the missing ones are empty: line {shown}."]
 
 
 def numbered_lines(file: Iterable[str], commented: bool) -> Iterator[str]:

@@ -12,7 +12,7 @@ from tools.files import remove_tree
 from tools.sources.archives import unpacked
 from tools.sources.cache import Cache, cache_folder
 from tools.sources.contract import RECORD, Fetched, FetchedFile, Room, Source, files_folder
-from tools.sources.databases import is_database
+from tools.sources.databases import ENDINGS, is_database
 from tools.sources.digests import digest_of
 from tools.sources.downloading import Downloads, Patience
 from tools.sources.secrets import Secrets
@@ -100,10 +100,13 @@ def adapter_of(spelling: Spelling) -> Source:
         InputRefused: for a scheme that nobody knows.
     """
     place = ADAPTERS.get(spelling.scheme.partition("+")[0])
+    if spelling.scheme == "file":
+        raise InputRefused(f"source {spelling.text!r}: files are named by their path alone; write {spelling.rest.removeprefix('//')}")
     if place is None and "://" in spelling.address:
         known = ", ".join(f"{name}:" for name in ADAPTERS if name != "frame")
         raise InputRefused(f"source {spelling.text!r} has an unknown scheme; expected a file, a folder, a pattern, or one of {known}")
-    if place is None and is_database(Path(spelling.address).expanduser()):
+    path = Path(spelling.address).expanduser()
+    if place is None and (is_database(path) or (path.suffix.lower() in ENDINGS and path.is_file())):
         place = ADAPTERS["sqlite"]
     module, _, name = (place or "tools.sources.local:Local").partition(":")
     adapter: Source = getattr(importlib.import_module(module), name)()

@@ -104,7 +104,9 @@ class _Out:
         return path
 
     def refuse(self, name: str, wrong: str) -> None:
-        raise InputRefused(f"{self.name} is not unpacked: its member {name[:80]!r} {wrong}. Do not use it, or unpack it by hand.")
+        raise InputRefused(
+            f"{self.name} is not unpacked: {f'its member {name[:80]!r}' if name else 'it'} {wrong}. Do not use it, or unpack it by hand."
+        )
 
     def count(self, size: int) -> None:
         """Take note of bytes that are about to be written."""
@@ -117,7 +119,9 @@ class _Out:
         elif self._bytes > self._room:
             wrong = "more than the disk has room for"
         if wrong:
-            self.wrong = f"{self.name} is not unpacked: it comes to {wrong}."
+            self.wrong = (
+                f"{self.name} is not unpacked: it comes to {wrong}. If it is what you expect, unpack it by hand and name the folder."
+            )
             raise InputRefused(self.wrong)
 
     def write(self, stream: IO[bytes] | Any, path: Path) -> None:

@@ -17,6 +17,8 @@ from tools.sources.spelling import Spelling
 from tools.spec import InputRefused
 
 MOST_TABLES = 200
+ENDINGS = (".sqlite", ".sqlite3", ".duckdb")
+"""Of names that promise a database."""
 _SQLITE, _DUCKDB = b"SQLite format 3\0", b"DUCK"
 
 
@@ -26,9 +28,9 @@ class File:
         path = Path(spelling.rest.removeprefix("//").removeprefix("/") if "://" in spelling.address else spelling.address).expanduser()
         kind = _kind(path)
         if kind is None:
-            raise InputRefused(
-                f"source {spelling.address!r} is no SQLite or DuckDB file. Check the path (sqlite:////ABSOLUTE has four slashes)."
-            )
+            slashes = f" ({spelling.scheme}:////ABSOLUTE has four slashes)" if spelling.scheme else ""
+            what = "is no SQLite or DuckDB file; is it whole?" if path.is_file() else f"names no file: there is no {str(path)!r}."
+            raise InputRefused(f"source {spelling.address!r} {what} Check the path{slashes}.")
         (_duckdb if kind == "duckdb" else _sqlite)(path, spelling, room)
         return Found()
 

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from tools.sources.contract import Found, Room
-from tools.sources.spelling import Spelling
+from tools.sources.spelling import OPTIONS, Spelling
 from tools.spec import InputRefused
 
 MOST_FILES = 100_000
@@ -45,6 +45,11 @@ def _listed(address: str, own: Path) -> list[tuple[Path, str, int]]:
     if not path.exists() and any(sign in address for sign in PATTERN):
         return _fitting(str(path))
     if not path.exists():
+        before, mark, option = address.rpartition("#")
+        if mark and Path(before).expanduser().exists():
+            raise InputRefused(
+                f"source {address!r}: {option!r} is no option; expected one of {', '.join(f'#{name}=' for name in OPTIONS)}."
+            )
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else [], n=3)
         hint = f" Near it: {', '.join(near)}." if near else f" The folder {str(path.parent)!r} has no such file; check the spelling."
         raise InputRefused(f"no such file: {str(path)!r}.{hint}")

@@ -68,6 +68,8 @@ def spelt(text: str) -> Spelling:
     Raises:
         InputRefused: for a digest that is none, or a secret that stands in it.
     """
+    if not text.strip():
+        raise InputRefused("SOURCE is empty; expected a file, a folder, a pattern, a URL, or a spelling such as openml:ID (docs/data.md).")
     spelling = Spelling(text, text)
     for mark in re.finditer("#", text):  # the first behind which there are options and nothing else
         if options := _options(text[mark.end() :]):

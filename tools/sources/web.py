@@ -57,7 +57,7 @@ class HttpWire:
         except ValueError as error:
             raise InputRefused(f"{url!r} is no URL: {error}.") from None
         if not address.hostname:
-            raise InputRefused(f"{url!r} is no URL: it names no host.")
+            raise InputRefused(f"{url!r} is no URL: it names no host; expected one such as https://HOST/rows.csv")
         user, _, host = address.netloc.rpartition("@")
         plain = urlunsplit((address.scheme, host, address.path, address.query, ""))
         self._key = plain
