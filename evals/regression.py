@@ -20,7 +20,7 @@ from evals.errors import LEAST_ERROR, error_of
 from evals.intervals import mean_of, standard_error
 from evals.ranking import ALPHA, same
 from evals.resampling import Resampling
-from evals.standings import Figure, Spread
+from evals.standings import RIGHT, Figure, Spread
 from tools.comparing import wilcoxon
 from tools.multiplicity import holm
 
@@ -179,7 +179,8 @@ def compare(old: Iterable[Attempt], new: Iterable[Attempt], names: tuple[str, st
 
 
 def _task(suite: str, budget_s: float, system: str, task: str, pairs: Sequence[Pair]) -> TaskChange:
-    scored = [(pair, scores) for pair in pairs if (scores := pair.scores) is not None and pair.old.right is None]
+    by_outcome = any(row.right is not None for pair in pairs for row in pair)
+    scored = [] if by_outcome else [(pair, scores) for pair in pairs if (scores := pair.scores) is not None]
     change, p, old, new = None, None, None, None
     if scored:
         old, new = (float(np.mean([scores[side] for _, scores in scored])) for side in (0, 1))
@@ -195,8 +196,8 @@ def _task(suite: str, budget_s: float, system: str, task: str, pairs: Sequence[P
         budget_s=budget_s,
         task=task,
         system=system,
-        metric=pairs[0].new.metric,
-        direction=pairs[0].new.direction,
+        metric=RIGHT if by_outcome else pairs[0].new.metric,
+        direction="max" if by_outcome else pairs[0].new.direction,
         pairs=len(pairs),
         scored=len(scored),
         old=old,
@@ -246,7 +247,11 @@ def _verdict(change: TaskChange, p: float | None) -> dict[str, str]:
 
 def _system(suite: str, budget_s: float, system: str, groups: Sequence[Sequence[Pair]]) -> SystemChange:
     pairs = [pair for group in groups for pair in group]
-    logs = [found for group in groups if (found := [_log_ratio(p) for p in group if p.scores is not None and p.old.right is None])]
+    logs = [
+        found
+        for group in groups
+        if (found := [_log_ratio(p) for p in group if p.scores is not None and p.old.right is None and p.new.right is None])
+    ]
     resampling = Resampling([len(one) for one in logs])
     between = resampling.interval(logs) if logs else None
     means = [float(np.mean(one)) for one in logs]

@@ -12,7 +12,8 @@ MOST_LINES = 60
 def told(found: Regression) -> str:
     """What got worse and better, then the systems as a whole, then what cannot be told."""
     changed = [change for change in found.tasks if change.verdict in ("worse", "better")]
-    open_ = [change for change in found.tasks if change.verdict == "untested" or (change.verdict == "same" and change.why)]
+    quiet = [change for change in found.tasks if change.verdict in ("same", "untested")]
+    open_ = [change for change in quiet if change.verdict == "untested" or change.failed_old != change.failed_new]
     level = f"{100 * found.level:g} %"
     parts = [
         f"{found.pairs} attempts of {found.old} and {found.new}, paired by task, system, seed, fold and budget; level {level} after Holm."
@@ -70,4 +71,4 @@ def _system(change: SystemChange) -> tuple[str, ...]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:+.1f} %"
+    return f"{signed(100 * share, '{:.1f}'.format)} %"

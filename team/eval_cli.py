@@ -77,7 +77,11 @@ def suite(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Try systems on the tasks of a suite: labels of test rows stay with a grader, and every attempt is a row that is kept."""
+    """Try systems on the tasks of a suite: labels of test rows stay with a grader, and every attempt is a row that is kept.
+
+    At the end the rows become pages. `mlteam eval compare OLD NEW` says what got better or worse from one eval to another, and
+    `mlteam eval site DIR` writes the pages of one again.
+    """
     from evals.engines import make_engine
     from evals.harness import Plan, listing, run_plan
     from evals.site.writing import publish
