@@ -30,8 +30,6 @@ _PREAMBLE = (
     r"\pdfsuppressptexinfo=-1 \pdftrailerid{}",
     rf"\DeclareRobustCommand{{\glyph}}[1]{{{_DRAWN}}}",
     r"\setlength{\LTcapwidth}{\textwidth}",
-    r"\renewcommand{\topfraction}{0.9}\renewcommand{\bottomfraction}{0.8}",
-    r"\renewcommand{\textfraction}{0.08}\renewcommand{\floatpagefraction}{0.8}",
 )
 
 
@@ -50,6 +48,7 @@ class Manuscript:
             ("booktabs", None),
             ("graphicx", None),
             ("array", None),
+            ("float", None),
             ("longtable", None),
             ("natbib", ["numbers", "sort"]),
         ):
@@ -117,9 +116,10 @@ class Manuscript:
         )
 
     def figure(self, caption: str, name: str) -> None:
+        """A figure where it is spoken of: longtable does not count what floats on its page."""
         self.said.append(caption)
         self._add(
-            f"\\begin{{figure}}[!htbp]\\centering\n\\includegraphics[width=\\textwidth]{{figures/{name}}}\n\\caption{{{escape(caption)}}}\n\\end{{figure}}"
+            f"\\begin{{figure}}[H]\\centering\n\\includegraphics[width=\\textwidth]{{figures/{name}}}\n\\caption{{{escape(caption)}}}\n\\end{{figure}}"
         )
 
     def references(self) -> None:

@@ -184,9 +184,9 @@ class Package(Fact):
 class Grown(Fact):
     """What came of fitting the final model on all rows of a table that only a sample of was in memory."""
 
-    rows: int = Field(alias="all_rows")
-    """Of the whole table; 0 where all were in memory."""
-    members: list[str] = Field(alias="grown")
+    rows: int = Field(0, alias="all_rows")
+    """Of the whole table; 0 where all were in memory, and in older runs."""
+    members: list[str] = Field([], alias="grown")
     """Those that were fitted on all of them, piece by piece."""
     event: int
 

@@ -168,3 +168,11 @@ def test_a_damaged_log_is_an_error_that_names_the_line(tmp_path: Path) -> None:
     w.run.events.write_bytes(b'{"kind":"nonsense"}\n' + w.run.events.read_bytes())
     with pytest.raises(MlteamError, match="line 1"):
         read_facts(w.run.path)
+
+
+def test_a_run_of_before_finish_told_of_all_rows_is_read_as_one_that_had_them_in_memory(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        w.turn("release_manager", "release")
+        w.call("release_manager", "finish", {}, {"candidate": "lightgbm-1", "rows": 333})
+    assert read_facts(w.run.path).grown is None
