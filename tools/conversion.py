@@ -57,7 +57,7 @@ def read_source(
     sheet: Annotated[str | None, "Of a workbook: a sheet's name, or its number from 1."] = None,
     key: Annotated[str | None, "Of an HDF5 or JSON file: where the table stands in it."] = None,
     table: Annotated[str | None, "Of several tables: the one whose rows are learnt from."] = None,
-    gather: Annotated[str | None, "Of several tables: one with many rows for each, joined as counts, means and ranges."] = None,
+    gather: Annotated[str | None, "Of several tables: those with many rows for each, joined as counts, means and ranges."] = None,
     header: Annotated[str | None, "Of text: `none` when the first line is a row, `first` when it is the header."] = None,
 ) -> SourceRead:
     """Read the files in the data folder as one table and write it as Parquet."""

@@ -34,6 +34,8 @@ CHANCE = 0.05
 FEWEST_ROWS = 200
 """Below this, folds are too small to tell a gain from noise."""
 MOST_SUGGESTED = 4
+GATHER = "gather="
+"""Before the name of a table whose rows were joined as counts, means and ranges: tried like a step, with its columns and without."""
 
 
 class TriedStep(BaseModel):
@@ -61,6 +63,8 @@ class StepsTried(BaseModel):
     tried: list[TriedStep]
     not_tried: list[str]
     """For want of time."""
+    left_out: list[str] = []
+    """Tables, as in `orders.*`, whose gathered columns do not gain: give them to `prepare` as `drop`."""
     family: str
     """Whose quick fits were compared."""
     metric: str
@@ -72,7 +76,10 @@ class StepsTried(BaseModel):
 
 @tool(where="kernel", timeout_s=3600, searches=True)
 def try_steps(
-    steps: Annotated[list[str], "Steps to try, such as make=ratios; leave out for those that the table suggests."] = [],
+    steps: Annotated[
+        list[str],
+        "Steps to try, such as make=ratios, or gather=TABLE for columns that were gathered; leave out for what the table suggests.",
+    ] = [],
     preparation: Annotated[str, "Preparation to begin with."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 20.0,
 ) -> StepsTried:
@@ -81,7 +88,7 @@ def try_steps(
     from tools.families import load_libraries
     from tools.folds import rows_ratio
     from tools.gain import judge_gain
-    from tools.preparation import load_preparation, own_steps
+    from tools.preparation import load_preparation
     from tools.problem import load_problem
     from tools.steps import in_order
 
@@ -92,12 +99,14 @@ def try_steps(
         raise ToolRefused(f"steps cannot be compared here: {reason}. Call prepare without any.")
     base = load_preparation(space, preparation, problem)
     name = _judge(contract)
+    tables = _gathered(base)
     try:
         # Steps are tried as they are told, the most promising first; how they run is another order.
-        in_order(steps)
+        in_order([step for step in steps if step not in tables])
     except ValueError as error:
         raise ToolRefused(str(error)) from None
-    waiting = list(dict.fromkeys(steps)) or suggested(problem, base)
+    waiting = list(dict.fromkeys(steps)) or [*tables, *suggested(problem, base)]
+    tables = {step: columns for step, columns in tables.items() if step in waiting}
     number, sign = len(waiting), 1.0 if contract.direction == "maximize" else -1.0
     kept: list[str] = []
     tried: list[TriedStep] = []
@@ -109,7 +118,7 @@ def try_steps(
         with deadline.alarm():
             problem = _dealt_anew(problem, space, name, base, number, deadline)
             if waiting:
-                before, fold_scores = _cross_validated(name, problem, base, deadline)
+                before, fold_scores = _cross_validated(name, problem, _with_steps(problem, base, tables, kept), deadline)
                 after = before
             while waiting:
                 # One that cannot be done in time tells nothing, and costs the search the time all the same.
@@ -117,8 +126,7 @@ def try_steps(
                     break
                 step = waiting[0]
                 try:
-                    chain = [*base.preparers, *own_steps(problem, base, [*kept, step])]
-                    made = base.model_copy(update={"preparers": chain, "made": base.seen})
+                    made = _with_steps(problem, base, tables, [*kept, step])
                     score, scores = _cross_validated(name, problem, made, deadline)
                 except ToolRefused as error:
                     found = TriedStep(step=step, score=None, gain=0.0, std_error=0.0, margin=0.0, p=1.0, kept=False, why=str(error)[:300])
@@ -137,15 +145,35 @@ def try_steps(
     except (DeadlineReached, KeyboardInterrupt):
         pass  # what was tried until then stands
     return StepsTried(
-        steps=in_order(kept),
+        steps=in_order([step for step in kept if step not in tables]),
         tried=tried,
         not_tried=waiting,
+        left_out=[f"{one.step.removeprefix(GATHER)}.*" for one in tried if one.step in tables and not one.kept],
         family=name,
         metric=contract.metric,
         before=before,
         after=after,
         seconds=round(deadline.elapsed(), 2),
     )
+
+
+def _gathered(base: Preparation) -> dict[str, list[str]]:
+    """The columns that were gathered from each table, by what trying them is called; none where nothing would be left without them, or
+    where what a package brings was made of them."""
+    from tools.formats.gathering import gathered_tables
+
+    found = {f"{GATHER}{table}": columns for table, columns in gathered_tables(column.name for column in base.columns).items()}
+    return found if not base.preparers and len(base.columns) > sum(map(len, found.values())) else {}
+
+
+def _with_steps(problem: Problem, base: Preparation, tables: dict[str, list[str]], steps: list[str]) -> Preparation:
+    """A preparation with steps, and of the columns that were gathered from tables only those whose `gather=TABLE` is among them."""
+    from tools.preparation import own_steps
+
+    without = {column for step, columns in tables.items() if step not in steps for column in columns}
+    base = base.model_copy(update={"columns": [column for column in base.columns if column.name not in without]})
+    chain = [*base.preparers, *own_steps(problem, base, [step for step in steps if step not in tables])]
+    return base.model_copy(update={"preparers": chain, "made": base.seen})
 
 
 def _dealt_anew(problem: Problem, space: Workspace, name: str, preparation: Preparation, number: int, deadline: Deadline) -> Problem:

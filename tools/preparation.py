@@ -97,7 +97,7 @@ class PreparationResult(BaseModel):
 @tool(where="kernel", timeout_s=600)
 def prepare(
     name: Annotated[str, "Name of the preparation, to be given to train and tune."] = "default",
-    drop: Annotated[list[str], "Columns to leave out, such as leaks."] = [],
+    drop: Annotated[list[str], "Columns to leave out, such as leaks; orders.* for all that were gathered from a table 'orders'."] = [],
     text: Annotated[bool, "Whether text columns are used."] = True,
     dates: Annotated[bool, "Whether date columns are used."] = True,
     preparers: Annotated[list[str], "Transformers that installed packages bring, in their order, to be fitted inside each fold."] = [],
@@ -141,7 +141,7 @@ def prepare(
         steps=[used.name for used in preparation.preparers if used.package == OWN],
         made=[column.name for column in preparation.made if column.name not in problem.X][:MOST_TOLD],
         lineage=traced,
-        not_there=[name for name in drop if name not in {column.name for column in problem.schema.columns}],
+        not_there=[name for name in drop if not name.endswith(".*") and name not in {column.name for column in problem.schema.columns}],
     )
 
 
@@ -262,7 +262,11 @@ def choose_columns(problem: Problem, *, name: str, drop: list[str], text: bool, 
     Raises:
         ToolRefused: when `drop` names a column that is not there but is spelled like one that is, or nothing would be left.
     """
+    from tools.formats.gathering import gathered_tables
+
     known = [column.name for column in problem.schema.columns]
+    of_tables = {f"{table}.*": columns for table, columns in gathered_tables(known).items() if f"{table}.*" not in known}
+    drop = [column for asked in drop for column in of_tables.get(asked, [asked])]
     for asked in drop:
         # What is spelled like no column is none to be left out, and there is nothing that the caller may have meant.
         if asked not in known and (near := get_close_matches(asked, known, n=3)):

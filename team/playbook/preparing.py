@@ -34,9 +34,11 @@ def prepare(t: Transcript) -> Decision:
         return Call("try_steps", {"time_s": seconds}, why)
     tried = t.last("try_steps")
     steps = tried.result.get("steps", []) if tried and tried.ok else []
-    if tried and steps and tried is t.done[-1]:
-        why = "more than chance on the same folds. The baselines go without, so that it can be told what that brings."
-        return Call("prepare", {"name": PREPARED, "steps": steps}, f"{joined(steps)} {'gains' if len(steps) == 1 else 'gain'} {why}")
+    left = tried.result.get("left_out", []) if tried and tried.ok else []
+    if tried and (steps or left) and tried is t.done[-1]:
+        return Call(
+            "prepare", {"name": PREPARED, **({"steps": steps} if steps else {}), **({"drop": left} if left else {})}, _gains(steps, left)
+        )
     p = done.result
     dropped = p.get("dropped", [])
     why = "; ".join(f"{d['column']!r}: {d['reason']}" for d in dropped[:4])
@@ -45,6 +47,16 @@ def prepare(t: Transcript) -> Decision:
         f"The preparation is validated on training rows: {p['columns_used']} of {p['columns_in']} columns take part"
         f" and make {p['features_out']} features.{left_out}{_prepared(t, wanted or steps)}{_tried(tried)}"
     )
+
+
+def _gains(steps: list[str], left: list[str]) -> str:
+    """Why a second preparation is made, in words."""
+    told = []
+    if steps:
+        told.append(f"{joined(steps)} {'gains' if len(steps) == 1 else 'gain'} more than chance on the same folds.")
+    if left:
+        told.append(f"{joined(left)} {'does' if len(left) == 1 else 'do'} not gain more than chance there.")
+    return f"{' '.join(told)} The baselines go by the first one, so that it can be told what that brings."
 
 
 def _may_gain(t: Transcript) -> bool:

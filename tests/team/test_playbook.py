@@ -503,6 +503,9 @@ async def test_steps_are_tried_where_there_is_time_and_used_where_they_gain() ->
     done.append(("prepare", wanted[1], default | {"features_out": 20}))
     said = str((await answer("engineer", "prepare", done, budget=budget)).content)
     assert "With make=ratios they make 20. make=dates does not gain more than chance, and is left out." in said
+    table = {"steps": [], "tried": [{"step": "gather=orders", "kept": False}], "left_out": ["orders.*"], "seconds": 9}
+    without = called(await answer("engineer", "prepare", [done[0], ("try_steps", {}, table)], budget=budget))
+    assert without == ("prepare", {"name": "prepared", "drop": ["orders.*"]})
     nothing = [*done[:1], ("try_steps", {}, {"steps": [], "tried": [], "seconds": 1})]
     assert "12 features" in str((await answer("engineer", "prepare", nothing, budget=budget)).content)
     refused = [*done[:1], ("try_steps", {}, "too few rows")]

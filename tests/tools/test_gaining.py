@@ -45,6 +45,24 @@ def test_nothing_is_kept_where_nothing_tells(open_workspace: Open) -> None:
     assert suggested(problem, load_preparation(space, "default", problem)) == ["make=ratios", "make=interactions"]
 
 
+def test_a_gathered_table_stays_where_its_columns_gain_and_is_left_out_where_not(open_workspace: Open) -> None:
+    rng, frame = np.random.default_rng(3), areas(300, told=False)
+    spent = rng.gamma(2.0, size=300)
+    told = {"orders.rows": rng.poisson(3.0, 300), "orders.mean(items.sum(price))": spent}
+    idle = {"visits.rows": rng.poisson(3.0, 300), "visits.max(minutes)": rng.normal(size=300)}
+    frame = frame.assign(**told, **idle, y=np.log(spent) + 0.2 * rng.normal(size=300))
+    space = open_workspace(frame, "y", "regression", folds=5)
+    found = try_steps(["gather=visits", "gather=orders"], time_s=300)
+    assert [(one.step, one.kept) for one in found.tried] == [("gather=visits", False), ("gather=orders", True)]
+    assert (found.steps, found.left_out) == ([], ["visits.*"])
+    made = prepare("prepared", drop=found.left_out)
+    assert [one.column for one in made.dropped] == list(idle)
+    assert made.not_there == []
+    assert {"orders.rows", "width"} <= {column.name for column in load_preparation(space, "prepared", load_problem(space)).columns}
+    with pytest.raises(ToolRefused, match="no step 'gather=sales'"):
+        try_steps(["gather=sales"])
+
+
 def test_refusals(open_workspace: Open) -> None:
     open_workspace("wine")
     with pytest.raises(ToolRefused, match="rows are too few"):

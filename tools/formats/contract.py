@@ -29,7 +29,7 @@ class Choice:
     table: str | None = None
     """Of several files: the name, without its ending, of the one whose rows are learnt from."""
     gather: str | None = None
-    """Of several files: the name of one that has many rows for each row learnt from, to be joined as counts, means and ranges."""
+    """Of several files: names, commas between, of those with many rows for each row learnt from, to be joined as counts and means."""
     header: str | None = None
     """Of text: `none` when the first line is a row, `first` when it is the header whatever it looks like."""
 

@@ -42,14 +42,15 @@ def combine(folder: Path, tables: dict[str, pd.DataFrame], choice: Choice) -> Re
         return Reading(frame, "several files", notes, [(name, len(tables[name])) for name in names])
     links = {name: _links(name, tables) for name in names}
     main = choice.table or _main(folder, tables, links)
-    frame, notes, joined = _joined(main, tables, links)
-    if choice.gather is not None:
-        frame, told_of = _gathered(frame, main, tables, links, choice.gather, joined)
-        notes, joined = [*notes, told_of], joined | {choice.gather}
-    left_out = [name for name in names if name not in joined]
+    frame, notes, keys = _joined(main, tables, links)
+    used = {main, *keys}
+    for name in _asked(choice.gather, tables):
+        frame, taken, told_of = _gathered(frame, main, tables, links, name, keys)
+        notes, used = [*notes, told_of], used | {name, *taken}
+    left_out = [name for name in names if name not in used]
     notes = [f"Rows are those of {main!r}.", *notes]
     notes += [f"Not joined, because no key gives at most one row of them for each row: {told(left_out)}."] if left_out else []
-    if many := [name for name in left_out if any(link.other == main for link in links[name])]:
+    if many := [name for name in left_out if any(link.other == main or link.other in keys for link in links[name])]:
         notes.append(f"#table={main}&gather={many[0]} joins what its rows come to; only what is known before the answer may be in them.")
     return Reading(frame, "several files", notes)
 
@@ -99,36 +100,84 @@ def _link(ours: pd.DataFrame, column: str, other: str, theirs: pd.DataFrame, key
     return Link(column, other, key, found) if found >= LEAST_FOUND else None
 
 
+def _asked(gather: str | None, tables: dict[str, pd.DataFrame]) -> list[str]:
+    """Names of tables, of which several stand behind commas."""
+    if gather is None or gather in tables:
+        return [gather] if gather is not None else []
+    return list(dict.fromkeys(name.strip() for name in gather.split(",")))
+
+
 def _gathered(
-    frame: pd.DataFrame, main: str, tables: dict[str, pd.DataFrame], links: dict[str, list[Link]], name: str, joined: set[str]
-) -> tuple[pd.DataFrame, str]:
-    """The rows of `main` with what the rows of another table come to for each.
+    frame: pd.DataFrame, main: str, tables: dict[str, pd.DataFrame], links: dict[str, list[Link]], name: str, keys: dict[str, str]
+) -> tuple[pd.DataFrame, list[str], str]:
+    """The rows of `main` with what the rows of another table come to for each, which tables those took along, and a sentence on it.
+
+    A value is made of rows that belong to one row of `main`, or to the row of a joined table that it belongs to, and of nothing that
+    other rows of `main` hold: whichever rows are learnt from, no other row can be seen through it. Aggregates over the rows of `main`
+    themselves are a step of a preparation, which is fitted inside folds.
+
+    Args:
+        keys: for each joined table the column of `frame` that its keys stand in.
 
     Raises:
         TableError: when there is no such table, or nothing links its rows to these.
     """
-    if name not in tables or name in joined:
-        others = [other for other in sorted(tables) if other not in joined]
-        listed = told(others) or "none"
+    there = {link.other: link for link in links.get(name, [])}
+    link = there.get(main) or next((link for other, link in there.items() if other in keys), None)
+    if name not in tables or name == main or name in keys:
+        listed = told([other for other in sorted(tables) if other != main and other not in keys]) or "none"
         raise TableError(f"gather={name!r} names no table whose rows are many for each row of {main!r}; such may be: {listed}")
-    link = next((link for link in links[name] if link.other == main), None)
     if link is None:
+        between = next((other for other in there if any(one.other == main or one.other in keys for one in links[other])), None)
+        if between is not None:
+            raise TableError(f"gather={name!r}: its rows belong to {between!r}; gather={between} takes what they come to along")
         wanted = f"{main.lower().removesuffix('s')}_id"
         raise TableError(f"gather={name!r}: no column of it holds keys of {main!r}; expected one such as {wanted}")
-    made = gathered(name, tables[name], link.column)
-    whole = frame.merge(made, how="left", left_on=link.key, right_index=True, validate="many_to_one")
+    rows, taken = _widened(name, tables, links, {main, *keys})
+    made = gathered(name, rows, link.column, deep=[column for column in rows.columns if column not in tables[name].columns])
+    column = link.key if link.other == main else keys[link.other]
+    whole = frame.merge(made, how="left", left_on=column, right_index=True, validate="many_to_one")
     assert len(whole) == len(frame), "a join to unique keys keeps the rows"
     whole[f"{name}.rows"] = whole[f"{name}.rows"].fillna(0)
-    return whole, f"{name!r} was gathered by {link.column!r} = {link.key!r}: {made.shape[1]} columns of what its rows come to for each."
+    along = f", which took {told(taken)} along," if taken else ""
+    return (
+        whole,
+        taken,
+        f"{name!r}{along} was gathered by {link.column!r} = {column!r}: {made.shape[1]} columns of what its rows come to for each.",
+    )
 
 
-def _joined(main: str, tables: dict[str, pd.DataFrame], links: dict[str, list[Link]]) -> tuple[pd.DataFrame, list[str], set[str]]:
-    frame, notes, joined, waiting = tables[main], [], {main}, [(main, "")]
+def _widened(name: str, tables: dict[str, pd.DataFrame], links: dict[str, list[Link]], without: set[str]) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a table with the columns of tables that each belongs to, and with what the rows of others come to for each.
+
+    One key further and no more: columns of tables that those belong to in their turn are left out.
+    """
+    rows, taken = tables[name], []
+    for link in links[name]:
+        if link.other not in without:
+            theirs = tables[link.other].set_index(link.key).add_prefix(f"{link.other}.")
+            rows, taken = (
+                rows.merge(theirs, how="left", left_on=link.column, right_index=True, validate="many_to_one"),
+                [*taken, link.other],
+            )
+    for other in sorted(set(tables) - without - {name, *taken}):
+        if (link := next((link for link in links[other] if link.other == name), None)) is not None:
+            made = gathered(other, tables[other], link.column)
+            rows, taken = rows.merge(made, how="left", left_on=link.key, right_index=True, validate="many_to_one"), [*taken, other]
+            rows[f"{other}.rows"] = rows[f"{other}.rows"].fillna(0)
+    assert len(rows) == len(tables[name]), "a join to unique keys keeps the rows"
+    return rows, taken
+
+
+def _joined(main: str, tables: dict[str, pd.DataFrame], links: dict[str, list[Link]]) -> tuple[pd.DataFrame, list[str], dict[str, str]]:
+    """The rows of `main` with the columns of tables that each belongs to, what to say of it, and for each of those tables the column
+    that its keys stand in."""
+    frame, notes, joined, waiting = tables[main], [], dict[str, str](), [(main, "")]
     while waiting:
         name, prefix = waiting.pop(0)
         for link in links[name]:
             column = prefix + link.column if prefix + link.column in frame.columns else link.column
-            if link.other in joined or column not in frame.columns:
+            if link.other == main or link.other in joined or column not in frame.columns:
                 continue
             added = tables[link.other].drop(columns=link.key)
             added = added.rename(columns={c: f"{link.other}.{c}" for c in added.columns})
@@ -136,7 +185,7 @@ def _joined(main: str, tables: dict[str, pd.DataFrame], links: dict[str, list[Li
             rows = len(frame)
             frame = frame.merge(added, how="left", left_on=column, right_on="__key__", validate="many_to_one").drop(columns="__key__")
             assert len(frame) == rows, "a join to unique keys keeps the rows"
-            joined.add(link.other)
+            joined[link.other] = column
             waiting.append((link.other, f"{link.other}."))
             missing = f"; {1 - link.found:.1%} of the values have no row there" if link.found < 1 else ""
             notes.append(f"{link.other!r} was joined by {column!r} = {link.key!r}, at most one row for each{missing}.")

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tools.formats.contract import Choice
 from tools.formats.detect import read
+from tools.formats.gathering import gathered_tables
 from tools.tables import TableError
 
 
@@ -69,6 +70,71 @@ def test_many_rows_for_each_are_gathered_when_that_is_asked_for(shop: Path) -> N
     assert "'orders' was gathered by 'customer_id' = 'id'" in reading.notes[2]
     with pytest.raises(TableError, match="gather='regions' names no table whose rows are many for each row of 'customers'"):
         read(shop, Choice(table="customers", gather="regions"))
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> dict[str, pd.DataFrame]:
+    """Customers of regions, their orders at shops, and the items of the orders."""
+    rng = np.random.default_rng(1)
+    made = {
+        "customers": pd.DataFrame({"id": np.arange(1, 41), "region_id": rng.integers(1, 4, 40), "y": rng.normal(size=40)}),
+        "regions": pd.DataFrame({"region_id": [1, 2, 3], "wealth": [1.5, 2.5, 3.5]}),
+        "shops": pd.DataFrame({"id": [1, 2, 3, 4, 5], "area": [10, 20, 30, 40, 55]}),
+        "orders": pd.DataFrame(
+            {
+                "id": np.arange(100, 300),
+                "customer_id": rng.integers(1, 40, 200),
+                "shop_id": rng.integers(1, 6, 200),
+                "paid": rng.random(200),
+            }
+        ),
+        "items": pd.DataFrame({"item": np.arange(900), "order_id": rng.integers(100, 300, 900), "price": rng.random(900)}),
+        "visits": pd.DataFrame({"visit": np.arange(60), "region_id": rng.integers(1, 4, 60), "minutes": rng.random(60)}),
+    }
+    for name, table in made.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    return made
+
+
+def test_what_is_gathered_follows_one_key_further(deep: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    reading = read(tmp_path, Choice(table="customers", gather="orders"))
+    frame, orders = reading.frame, deep["orders"]
+    theirs = orders[orders["customer_id"] == 7]
+    spent = [deep["items"].loc[deep["items"]["order_id"] == order, "price"].sum() for order in theirs["id"]]
+    assert len(frame) == 40
+    assert frame["orders.mean(items.sum(price))"][6] == pytest.approx(np.mean(spent))
+    assert frame["orders.max(shops.area)"][6] == deep["shops"].set_index("id")["area"][theirs["shop_id"]].max()
+    assert frame["orders.sum(items.rows)"].sum() == 900
+    assert frame["orders.rows"][39] == 0, "a customer without an order"
+    assert not any(column.startswith("orders.std(items") for column in frame.columns)
+    assert not any("(item)" in column or "sum(shop_id)" in column for column in frame.columns), "what only names a row is no number"
+    assert any("'orders', which took 'shops', 'items' along, was gathered by 'customer_id' = 'id'" in note for note in reading.notes)
+    assert reading.notes[-1].startswith("#table=customers&gather=visits"), "it belongs to the region that a customer has"
+
+
+def test_several_are_gathered_and_each_by_the_table_that_its_rows_belong_to(deep: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    frame = read(tmp_path, Choice(table="customers", gather="orders,visits")).frame
+    minutes = deep["visits"].groupby("region_id")["minutes"].mean()
+    assert frame["visits.mean(minutes)"].tolist() == pytest.approx(minutes[frame["region_id"]].tolist())
+    found = gathered_tables(frame.columns)
+    assert set(found) == {"orders", "visits"}
+    assert "orders.mean(items.sum(price))" in found["orders"]
+    with pytest.raises(TableError, match="gather='items': its rows belong to 'orders'; gather=orders takes what they come to along"):
+        read(tmp_path, Choice(table="customers", gather="items"))
+    with pytest.raises(TableError, match="gather='customers' names no table whose rows are many"):
+        read(tmp_path, Choice(table="customers", gather="customers"))
+
+
+def test_no_row_is_seen_through_what_is_gathered_for_another(deep: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    whole = read(tmp_path, Choice(table="customers", gather="orders,visits")).frame
+    kept = deep["customers"]["id"] % 2 == 0
+    deep["customers"].assign(y=-1.0)[kept].to_csv(tmp_path / "customers.csv", index=False)
+    orders = deep["orders"][deep["orders"]["customer_id"] % 2 == 0]
+    orders.to_csv(tmp_path / "orders.csv", index=False)
+    deep["items"][deep["items"]["order_id"].isin(orders["id"])].to_csv(tmp_path / "items.csv", index=False)
+    half = read(tmp_path, Choice(table="customers", gather="orders,visits")).frame
+    made = [column for columns in gathered_tables(whole.columns).values() for column in columns]
+    pd.testing.assert_frame_equal(half[made], whole.loc[kept, made].reset_index(drop=True))
 
 
 def test_tables_that_nothing_relates_ask_for_a_choice(tmp_path: Path) -> None:
