@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports import pages
+from reports.data_charts import data_charts
 from reports.facts import read_facts
 from reports.figures import compact
 from team.errors import MlteamError, PrerequisiteMissing
 from team.rundir import RunDir, write_atomic
+from tools.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +37,9 @@ def write_exploration(run: Path) -> Path:
     facts = read_facts(place.path)
     if facts.profile is None or facts.contract is None:
         raise MlteamError("the table of this run was not profiled; its data page tells of a profile.")
-    frame, rows, columns = _rows(place.data / "train.parquet")
+    whole = _read(place.data / "train.parquet")
+    frame, (rows, columns) = _shown(whole), whole.shape
+    charts = data_charts(facts, facts.profile.understanding, whole, Workspace(place.data, place.work).schema)
     page = pages.environment(compact).get_template("exploration.html")
     place.reports.mkdir(exist_ok=True)
     target = place.reports / "data.html"
@@ -43,7 +47,9 @@ def write_exploration(run: Path) -> Path:
         facts=facts,
         profile=facts.profile,
         found=facts.profile.understanding,
-        css=pages.stylesheet("report.css"),
+        charts=charts,
+        css=pages.stylesheet("report.css", "plane.css"),
+        script=pages.stylesheet("report.js"),
         table=table_report(frame, facts.contract.target),
         shown=(len(frame), rows, frame.shape[1], columns),
     )
@@ -51,16 +57,17 @@ def write_exploration(run: Path) -> Path:
     return target
 
 
-def _rows(path: Path) -> tuple[pd.DataFrame, int, int]:
-    """Rows and columns to show, and how many there are."""
+def _read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     if not path.exists():
         raise MlteamError("the training rows of this run are gone (data/train.parquet).")
-    frame = pd.read_parquet(path)
-    rows, columns = frame.shape
-    # The target stands wherever it stood; of very many columns the first are shown.
-    return frame.iloc[:: max(1, rows // ROWS), :MOST_COLUMNS].head(ROWS).reset_index(drop=True), rows, columns
+    return pd.read_parquet(path)
+
+
+def _shown(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows and columns to show: the target stands wherever it stood, and of very many columns the first are shown."""
+    return frame.iloc[:: max(1, len(frame) // ROWS), :MOST_COLUMNS].head(ROWS).reset_index(drop=True)
 
 
 def table_report(frame: pd.DataFrame, target: str) -> str:

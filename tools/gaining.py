@@ -15,6 +15,7 @@ from tools.workspace import workspace
 if TYPE_CHECKING:
     from tools.contract import Contract
     from tools.deadline import Deadline
+    from tools.families.fitted import Fitted
     from tools.families.setting import Array
     from tools.folds import Part
     from tools.preparation import Preparation
@@ -252,26 +253,40 @@ def _cross_validated(name: str, problem: Problem, preparation: Preparation, dead
 
 def _quick_fit(name: str, problem: Problem, preparation: Preparation, part: Part, deadline: Deadline) -> tuple[Array, Array]:
     """Positions of the rows that a fit predicts, and what it says of them. Raises as `_cross_validated` does."""
-    from tools.crossval import setting_for
     from tools.deadline import DeadlineReached
+    from tools.folds import share_of
+
+    share = min(1.0, MOST_ROWS / problem.n_rows)
+    learn, check = problem.scheme.rows(part)
+    learn = share_of(learn, share, problem.y, problem.contract)
+    fitted = fit_quickly(name, problem, preparation, learn, deadline, n_rows=max(1, round(share * problem.n_rows)))
+    if fitted.cut_short:
+        raise DeadlineReached(f"{name} could not be fitted in full before the time was over")
+    return check, fitted.predict(problem.X[[column.name for column in preparation.columns]].iloc[check])
+
+
+def fit_quickly(name: str, problem: Problem, preparation: Preparation, learn: Array, deadline: Deadline, n_rows: int) -> Fitted:
+    """A family on rows at positions `learn`: by its first configuration, with `ROUNDS` rounds where it has any.
+
+    Args:
+        n_rows: rows that its configuration is chosen for.
+
+    Raises:
+        DeadlineReached: when the time was over before.
+        ToolRefused: when a step fails.
+    """
+    from tools.crossval import setting_for
     from tools.families import family
     from tools.families.setting import FitContext
-    from tools.folds import share_of
     from tools.preparers import PreparerFailed, fit_prepared
 
     deadline.check()
-    share, model = min(1.0, MOST_ROWS / problem.n_rows), family(name)
-    setting = replace(setting_for(problem, preparation), n_rows=max(1, round(share * problem.n_rows)))
+    model, setting = family(name), replace(setting_for(problem, preparation), n_rows=n_rows)
     params = dict(model.default(setting)[0])
     params |= {"learning_rate": LEARNING_RATE} if "learning_rate" in params else {}
-    X = problem.X[[column.name for column in preparation.columns]]
-    learn, check = problem.scheme.rows(part)
-    learn = share_of(learn, share, problem.y, problem.contract)
+    X = problem.X[[column.name for column in preparation.columns]].iloc[learn]
     context = FitContext(deadline=deadline, iterations=ROUNDS if model.iterative else None, seed=setting.seed)
     try:
-        fitted = fit_prepared(model, preparation.preparers, X.iloc[learn], problem.y[learn], None, None, params, setting, context)
+        return fit_prepared(model, preparation.preparers, X, problem.y[learn], None, None, params, setting, context)
     except PreparerFailed as error:
         raise ToolRefused(str(error)) from None
-    if fitted.cut_short:
-        raise DeadlineReached(f"{name} could not be fitted in full before the time was over")
-    return check, fitted.predict(X.iloc[check])

@@ -9,10 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from reports import pages
 from reports.exploration import write_exploration
 from team.documents import DOCUMENTS, ON_DEMAND, rebuild
 from team.errors import MlteamError
 from tests.reports.written import finished
+from tools.columns import infer_schema
 
 HOSTILE = "</iframe><script>parent.document.title='taken'</script>"
 
@@ -23,13 +25,16 @@ def test_the_page_holds_the_rows_in_a_frame_without_rights(tmp_path: Path) -> No
         write_exploration(run.path)
     rows = pd.DataFrame({"Mass": range(60), "Depth": [HOSTILE, "deep"] * 30, "Sex": ["MALE", "FEMALE"] * 30})
     rows.to_parquet(run.data / "train.parquet")
+    (run.data / "schema.json").write_text(infer_schema(rows, "Sex").model_dump_json())
     assert rebuild(run, "data").paths == [run.reports / "data.html"]
     page = (run.reports / "data.html").read_text()
     before, frame = page.split("<iframe", 1)
     assert 'sandbox="allow-scripts"' in frame.split("srcdoc", 1)[0]
     assert "allow-same-origin" not in page
     assert "default-src 'none'" in before
-    assert "<script" not in before + frame.split('"></iframe>', 1)[1]
+    outside = before + frame.split('"></iframe>', 1)[1]
+    assert outside.count("<script") == outside.count(f"<script>{pages.stylesheet('report.js')}</script>") == 1
+    assert "by principal components" in before
     assert page.count("</iframe>") == 1, "what the table holds ends no frame"
     inside = unescape(re.search(r'srcdoc="([^"]*)"', page)[1])  # type: ignore[index]  # it is there
     assert "skrub" in inside

@@ -152,7 +152,7 @@ def _widened(name: str, tables: dict[str, pd.DataFrame], links: dict[str, list[L
 
     One key further and no more: columns of tables that those belong to in their turn are left out.
     """
-    rows, taken = tables[name], []
+    rows, taken = tables[name], list[str]()
     for link in links[name]:
         if link.other not in without:
             theirs = tables[link.other].set_index(link.key).add_prefix(f"{link.other}.")
@@ -161,9 +161,9 @@ def _widened(name: str, tables: dict[str, pd.DataFrame], links: dict[str, list[L
                 [*taken, link.other],
             )
     for other in sorted(set(tables) - without - {name, *taken}):
-        if (link := next((link for link in links[other] if link.other == name), None)) is not None:
-            made = gathered(other, tables[other], link.column)
-            rows, taken = rows.merge(made, how="left", left_on=link.key, right_index=True, validate="many_to_one"), [*taken, other]
+        if (back := next((each for each in links[other] if each.other == name), None)) is not None:
+            made = gathered(other, tables[other], back.column)
+            rows, taken = rows.merge(made, how="left", left_on=back.key, right_index=True, validate="many_to_one"), [*taken, other]
             rows[f"{other}.rows"] = rows[f"{other}.rows"].fillna(0)
     assert len(rows) == len(tables[name]), "a join to unique keys keeps the rows"
     return rows, taken

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,9 @@ import pytest
 from tests.tools.conftest import Open
 from tools.contract import Split
 from tools.eda import TableProfile, profile_table
+from tools.problem import load_problem
 from tools.understanding.findings import Gate
+from tools.understanding.gates import shuffled_target
 
 N = 400
 GATES = {
@@ -95,6 +99,19 @@ def test_an_identifier_that_carries_order(open_workspace: Open) -> None:
     frame = clean().sort_values("y", ignore_index=True).assign(case_number=[f"C-{i:05d}" for i in range(N)])
     found = failed(open_workspace, frame.sample(frac=1, random_state=0, ignore_index=True))
     assert found["identifier that carries order"].columns == ["case_number"]
+
+
+def test_a_score_above_chance_on_shuffled_targets(open_workspace: Open) -> None:
+    # A column that knows one of the very shuffles stands for a preparation that looks at what is to be predicted.
+    frame = clean()
+    space = open_workspace(frame, "y", "binary")
+    problem = load_problem(space)
+    passed = shuffled_target(problem)
+    assert passed.verdict == "pass"
+    told = replace(problem, X=problem.X.assign(a=np.random.default_rng(0).permutation(problem.y).astype("float64")))
+    found = shuffled_target(told)
+    assert found.verdict == "fail"
+    assert "with shuffled targets reaches ROC AUC 0.7" in found.evidence
 
 
 def test_drift_names_the_column_that_tells_the_sides_apart(open_workspace: Open) -> None:
