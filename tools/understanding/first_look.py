@@ -12,7 +12,7 @@ from tools.conversion import TABLE, WHOLE_BYTES
 from tools.understanding.findings import Ordering
 from tools.understanding.hints import hints
 from tools.understanding.order import groups, moments_columns
-from tools.understanding.targets import TargetGuess, documents_of, guess_targets, missing_shares
+from tools.understanding.targets import CALLED, TargetGuess, documents_of, guess_targets, like_one, missing_shares
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 ROWS = 5000
 GROUPS = 10
 """Groups of rows that are read of a large table."""
-MOST_COLUMNS = 200
+MOST_COLUMNS, MOST_NAMED, CLEARLY = 200, 20, 0.45
+"""Columns that are looked at, the first ones, and how many of the others whose name speaks so clearly for them."""
 MOST_TOLD = 3
 
 
@@ -65,7 +66,8 @@ def first_look(vault: Path, source: Path, *, target: str | None, goal: str | Non
 
 
 def _looked_at(path: Path, target: str | None) -> pd.DataFrame:
-    """Rows of a table, and of very many columns the first: stretches of neighbours, so that what hangs together in time still does.
+    """Rows of a table, and of very many columns the first, the last, and those whose name speaks for them: stretches of neighbours, so
+    that what hangs together in time still does.
 
     Of a large table some groups of rows, all over it, are read.
     """
@@ -74,7 +76,9 @@ def _looked_at(path: Path, target: str | None) -> pd.DataFrame:
 
     with pq.ParquetFile(path) as file:
         names, facts = [str(name) for name in file.schema_arrow.names], file.metadata
-        columns = [name for i, name in enumerate(names) if i < MOST_COLUMNS or name == target]
+        speaking = [name for name in names[MOST_COLUMNS:-1] if name.strip().lower() in CALLED or like_one(name) >= CLEARLY]
+        also = {target, *speaking[:MOST_NAMED], *names[-1:]}
+        columns = [name for i, name in enumerate(names) if i < MOST_COLUMNS or name in also]
         if sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups)) < WHOLE_BYTES:
             groups: list[int | None] = [None]
         else:

@@ -35,6 +35,15 @@ def test_of_a_large_table_groups_of_rows_all_over_it_are_looked_at(tmp_path: Pat
     assert [(one.column, one.sure) for one in found.orderings] == [("customer_id", True)]
 
 
+def test_a_wide_table_is_looked_at_where_its_names_speak(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    wide = {f"x{i}": rng.normal(size=60) for i in range(300)}
+    frame = pd.DataFrame({**wide, "class": rng.integers(0, 2, 60), **{f"z{i}": rng.normal(size=60) for i in range(20)}})
+    frame.to_parquet(tmp_path / TABLE)
+    found = first_look(tmp_path, tmp_path / "source", target=None, goal=None, said=None).targets
+    assert [one.column for one in found[:2]] == ["class", "z19"]
+
+
 def test_a_long_table_is_looked_at_in_stretches_all_over_it() -> None:
     places = _stretches(1_000_003)
     assert len(places) == len(set(places)) == ROWS

@@ -25,6 +25,21 @@ def test_an_identifier_in_the_last_place_is_hardly_predicted() -> None:
     assert "an identifier column, which is hardly predicted" in found[1].reasons
 
 
+def test_what_a_name_is_about_counts_more_than_what_it_speaks_of() -> None:
+    assert guess_targets(["SalePrice", "Sale.Type", "Sale.Condition"])[0].column == "SalePrice"
+    assert guess_targets(["default", "student", "income"])[0].column == "default"
+    assert guess_targets(["Salary", "Hits", "NewLeague"])[0].column == "Salary"
+    assert guess_targets(["avg_price_per_room", "is_repeated_guest", "adr"])[0].column == "avg_price_per_room"
+
+
+def test_places_and_dates_are_hardly_predicted() -> None:
+    assert guess_targets(["carat", "price", "x", "y", "z"])[0].column == "price"
+    assert guess_targets(["a", "x", "y"])[0].column == "y"
+    found = guess_targets(["ozone", "wind", "month", "day"])
+    assert (found[0].column, found[0].confidence) == ("ozone", 0.2)
+    assert "a part of a date" in found[1].reasons
+
+
 def test_goal_source_and_documentation_are_heard() -> None:
     names = ["rooms", "value", "distance"]
     assert guess_targets(names, goal="how much is the VALUE of a flat?")[0].column == "value"
