@@ -70,8 +70,8 @@ def _map(picture: Picture, parts: list[tuple[str, Array, list[str]]], n: int) ->
     else:
         title, note, across, up = "Rows and their neighbours", f"{n:,} training rows. {NEAR[picture.way]}", "", ""
         across_axis, up_axis = axis_over(x.tolist()), axis_over(y.tolist())
-        silent = {"across_texts": [""] * len(across_axis.ticks()), "up_texts": [""] * len(up_axis.ticks())}
-        drawn = plane(series, f"{title}, {n} rows", across=across_axis, up=up_axis, **silent)
+        blank, empty = [""] * len(across_axis.ticks()), [""] * len(up_axis.ticks())
+        drawn = plane(series, f"{title}, {n} rows", across=across_axis, up=up_axis, across_texts=blank, up_texts=empty)
     return Chart(title, note, drawn, across, up, tuple(label for label, _, _ in parts) if len(parts) > 1 else ())
 
 
