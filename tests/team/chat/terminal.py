@@ -48,9 +48,10 @@ def printed(child: pexpect.spawn, typed: str, last: str) -> list[str]:
 
 
 def lines_of(screen: str) -> list[str]:
-    """What was written to a terminal, as lines; what a prompt took back is left out, and so are links, which no width breaks."""
+    """What was written to a terminal, as lines: without prompts, over which it is written, and links, which no width breaks."""
     text = re.sub("[^\b]\b", "", re.sub(SEQUENCE, "", screen))
-    return [line for line in re.split(r"[\r\n]+", text) if "file://" not in line]
+    lines = (re.sub("^(?:(?:paused|answer)?> ?)+", "", line) for line in re.split(r"[\r\n]+", text))
+    return [line for line in lines if "file://" not in line]
 
 
 def ended(child: pexpect.spawn) -> int:

@@ -25,7 +25,7 @@ def test_a_whole_session_with_a_pause_words_and_questions(tmp_path: Path) -> Non
         child.send("\r")
         see(child, "acquire")
         child.send(CTRL_C)
-        see(child, "pausing at the next safe point", "paused. Enter or /resume goes on")
+        see(child, "pausing at the next safe point", "paused. Enter or /resume goes on", "or say what to change.")
         assert 60 < max(map(len, printed(child, "/help", "with everything saved"))) <= 100
         child.setwinsize(24, 60)
         assert 40 < max(map(len, printed(child, "/help", "with everything saved"))) <= 60
