@@ -33,7 +33,7 @@ class TaskBlocks:
         self.name, self.attempts, self.systems = name, attempts, systems
         self.outcomes = any(attempt.right is not None for attempt in attempts)
         blocks: dict[tuple[int, int], dict[str, Attempt]] = {}
-        for attempt in attempts:
+        for attempt in (attempt for attempt in attempts if attempt.system in systems):
             blocks.setdefault((attempt.seed, attempt.fold), {})[attempt.system] = attempt
         self.blocks = [Block(place, blocks[place]) for place in sorted(blocks)]
         # An attempt that was lost before anything was scored may not know its metric.

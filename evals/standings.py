@@ -21,6 +21,8 @@ from evals.ranking import ALPHA, cliques, critical_difference, friedman, pairs, 
 from evals.resampling import Resampling
 
 SCHEMA_VERSION = 1
+LEAST_SHARE = 0.5
+"""A system with fewer attempts than this share of the most that any has is not ranked."""
 FEW = 5
 """Below so many tasks a test over tasks can hardly tell anything."""
 RIGHT = "right outcome"
@@ -148,6 +150,10 @@ class Standing(Figure):
     def systems(self) -> tuple[str, ...]:
         return tuple(place.system for place in self.places)
 
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        return tuple(place.system for place in self.places if place.rank is not None)
+
 
 def standings(attempts: Iterable[Attempt]) -> list[Standing]:
     """One standing for each suite and budget, in the order of their names and seconds; none where there are no attempts."""
@@ -158,7 +164,10 @@ def standings(attempts: Iterable[Attempt]) -> list[Standing]:
 
 
 def _standing(suite: str, budget_s: float, attempts: Sequence[Attempt]) -> Standing:
-    systems = sorted({attempt.system for attempt in attempts})
+    everyone = sorted({attempt.system for attempt in attempts})
+    tried = Counter(attempt.system for attempt in attempts)
+    # One that has hardly begun must not leave the others with the little that it shares with them.
+    systems = [system for system in everyone if LEAST_SHARE * max(tried.values()) <= tried[system]]
     names = sorted({attempt.task for attempt in attempts})
     tasks = [TaskBlocks(name, [a for a in attempts if a.task == name], systems) for name in names]
     shared = [task for task in tasks if task.shared]
@@ -168,6 +177,7 @@ def _standing(suite: str, budget_s: float, attempts: Sequence[Attempt]) -> Stand
     resampling = Resampling([len(task.shared) for task in shared])
     test = _test(systems, average)
     places = [_place(k, system, attempts, by_block, average, normalised, resampling) for k, system in enumerate(systems)]
+    places += [_unranked(system, attempts) for system in everyone if system not in systems]
     places.sort(key=lambda place: (place.rank is None, place.rank.value if place.rank else 0.0, place.failed, place.system))
     return Standing(
         suite=suite,
@@ -176,11 +186,11 @@ def _standing(suite: str, budget_s: float, attempts: Sequence[Attempt]) -> Stand
         failed=sum(not well(attempt) for attempt in attempts),
         seeds=len({attempt.seed for attempt in attempts}),
         finished=max(attempt.finished for attempt in attempts),
-        tasks=tuple(_line(task, normalised.get(task.name)) for task in tasks),
+        tasks=tuple(_line(task, everyone, normalised.get(task.name)) for task in tasks),
         places=tuple(places),
-        duels=tuple(_duels([place.system for place in places], shared, resampling, test)),
+        duels=tuple(_duels([place.system for place in places if place.system in systems], shared, resampling, test)),
         test=test,
-        notes=tuple(_notes(systems, tasks, shared, test)),
+        notes=tuple(_notes(everyone, systems, tasks, shared, test)),
     )
 
 
@@ -193,14 +203,24 @@ def _place(
     normalised: dict[str, dict[str, list[float]] | None],
     resampling: Resampling,
 ) -> Place:
+    scaled = [by_system[system] for by_system in normalised.values() if by_system]
+    return _unranked(system, attempts).model_copy(
+        update={
+            "rank": _spread([list(found[:, k]) for found in by_block], resampling) if len(average) else None,
+            "normalised": _spread(scaled, resampling if len(scaled) == len(by_block) else Resampling([len(one) for one in scaled])),
+            "best": int((average[:, k] <= average.min(axis=1) + 1e-9).sum()) if len(average) else 0,
+        }
+    )
+
+
+def _unranked(system: str, attempts: Sequence[Attempt]) -> Place:
     mine = [attempt for attempt in attempts if attempt.system == system]
     expected = [attempt.right for attempt in mine if attempt.right is not None]
-    scaled = [by_system[system] for by_system in normalised.values() if by_system]
     return Place(
         system=system,
-        rank=_spread([list(found[:, k]) for found in by_block], resampling) if len(average) else None,
-        normalised=_spread(scaled, resampling if len(scaled) == len(by_block) else Resampling([len(one) for one in scaled])),
-        best=int((average[:, k] <= average.min(axis=1) + 1e-9).sum()) if len(average) else 0,
+        rank=None,
+        normalised=None,
+        best=0,
         attempts=len(mine),
         failed=sum(not well(attempt) for attempt in mine),
         right=sum(expected) if expected else None,
@@ -208,14 +228,14 @@ def _place(
     )
 
 
-def _line(task: TaskBlocks, normalised: dict[str, list[float]] | None) -> TaskLine:
-    average = task.ranks().mean(axis=0) if task.shared else None
+def _line(task: TaskBlocks, everyone: Sequence[str], normalised: dict[str, list[float]] | None) -> TaskLine:
+    average = dict(zip(task.systems, task.ranks().mean(axis=0), strict=True)) if task.shared else {}
     cells = []
-    for k, system in enumerate(task.systems):
+    for system in everyone:
         mine = [attempt for attempt in task.attempts if attempt.system == system]
         if not mine:
             continue
-        scaled = normalised[system] if normalised else None
+        scaled = normalised.get(system) if normalised else None
         cells.append(
             Cell(
                 task=task.name,
@@ -223,7 +243,7 @@ def _line(task: TaskBlocks, normalised: dict[str, list[float]] | None) -> TaskLi
                 attempts=len(mine),
                 failed=sum(not well(attempt) for attempt in mine),
                 score=_score(task, mine),
-                rank=None if average is None else float(average[k]),
+                rank=float(average[system]) if system in average else None,
                 normalised=None if scaled is None else _spread([scaled], Resampling([len(scaled)])),
                 cost=_cost(mine),
             )
@@ -331,8 +351,13 @@ def _duel(first: float | None, second: float | None) -> float:
     return 0.5 if same(first, second) else float(first > second)
 
 
-def _notes(systems: Sequence[str], tasks: Sequence[TaskBlocks], shared: Sequence[TaskBlocks], test: RankTest | None) -> Iterable[str]:
-    if len(systems) == 1:
+def _notes(
+    everyone: Sequence[str], systems: Sequence[str], tasks: Sequence[TaskBlocks], shared: Sequence[TaskBlocks], test: RankTest | None
+) -> Iterable[str]:
+    few = [system for system in everyone if system not in systems]
+    if few:
+        yield f"Not ranked, with fewer than half the attempts of the system that has most: {_listed(few)}."
+    if len(everyone) == 1:
         yield f"There is one system only, {systems[0]}: nothing to rank it against."
     mixed = [task.name for task in tasks if not task.outcomes and len(task.metrics) > 1]
     if mixed:

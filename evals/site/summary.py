@@ -21,8 +21,8 @@ def verdict(standing: Standing) -> str:
     ranked = [place for place in standing.places if place.rank is not None]
     if len(standing.places) < 2:
         return "One system alone: its scores stand below, and there is nothing to rank it against."
-    if not ranked:
-        return "There are no ranks: no task has attempts of all systems with the same seed."
+    if len(ranked) < 2:
+        return "There are no ranks: no task has attempts of the systems with the same seed."
     best, rank = ranked[0].system, ranked[0].rank
     assert rank is not None
     tied = [place.system for place in ranked[1:] if place.rank and abs(place.rank.value - rank.value) < 1e-9]

@@ -165,7 +165,7 @@ class _Pages:
 
     def _view(self, standing: Standing) -> dict[str, Any]:
         """What the templates need beside a standing."""
-        count = len(standing.systems)
+        count = len(standing.ranked)
         axis = Axis(1.0, float(count)) if count > 1 else None
         return {
             "aside": self._aside(standing),
@@ -174,7 +174,7 @@ class _Pages:
             "ranked": sum(task.shared for task in standing.tasks),
             "expecting": any(place.right is not None for place in standing.places),
             "charts": {place.system: _rank_chart(axis, place, k == 0) for k, place in enumerate(standing.places)},
-            "ticks": charts.ticks(axis, axis.tick_texts()) if axis and any(place.rank for place in standing.places) else "",
+            "ticks": charts.ticks(axis, axis.tick_texts()) if axis else "",
             "diagram": diagram(standing),
             "cells": {(cell.task, cell.system): cell for task in standing.tasks for cell in task.cells},
             "scales": {task.name: _scale(task.cells) for task in standing.tasks},

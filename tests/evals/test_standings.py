@@ -94,6 +94,19 @@ def test_systems_are_ranked_on_what_all_of_them_attempted() -> None:
     assert alone.duels == ()
 
 
+def test_a_system_that_has_hardly_begun_is_not_ranked_and_costs_the_others_nothing() -> None:
+    found = one([*field(4), attempt("task00", "late", 0.99), attempt("task00", "late", None, seed=1)])
+    assert ranks_of(found) == {"strong": 1.0, "weak": 2.0, "dummy": 3.0}
+    assert found.systems[-1] == "late"
+    assert (found.places[-1].rank, found.places[-1].failed, found.places[-1].attempts) == (None, 1, 2)
+    assert found.test is not None
+    assert found.test.tasks == 4
+    cell = next(cell for cell in found.tasks[0].cells if cell.system == "late")
+    assert cell.score is not None
+    assert (cell.score.value, cell.rank) == (0.99, None)
+    assert "fewer than half the attempts of the system that has most: late" in found.notes[0]
+
+
 def test_a_task_whose_attempts_have_different_metrics_is_not_ranked() -> None:
     found = one([attempt("t", "a", 0.9), attempt("t", "b", 3.0, metric="rmse", direction="min")])
     assert not found.tasks[0].shared
