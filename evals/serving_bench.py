@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 from team.serving import KEY_VARIABLE, find_package
 from tools.deploying.load import Load
 from tools.package.inputs import Inputs
@@ -24,8 +26,15 @@ KEY = "bench"
 READY_S = 300.0
 
 
+def cpu_s(process: int) -> float:
+    """Seconds that a process has had of a core."""
+    times = psutil.Process(process).cpu_times()
+    return float(times.user + times.system)
+
+
 def measure(package: Path, sandbox: str, seconds: float) -> dict[str, float | int]:
-    """Requests of one row, one after another; see `Load.summary` for what comes back."""
+    """Requests of one row, one after another; see `Load.summary` for what comes back, and `cpu_ms`, what the server's process had of a
+    core for each, which others on the machine change little."""
     cores = sorted(os.sched_getaffinity(0))
     env = {**os.environ, KEY_VARIABLE: KEY, "OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-m", "team.cli", "serve", str(package), "--port", "0", "--rate", "0", "--sandbox", sandbox]
@@ -40,13 +49,14 @@ def measure(package: Path, sandbox: str, seconds: float) -> dict[str, float | in
         inputs: Inputs = read_learnt(package, INPUTS_FILE, Inputs)
         body = json.dumps({"row": example_of(inputs)}).encode()
         Load(address, KEY, [body], seconds / 5).run(1)  # what is loaded with the first requests is no answer's time
-        load = Load(address, KEY, [body], seconds)
+        load, before = Load(address, KEY, [body], seconds), cpu_s(server.pid)
         load.run(1)
+        spent = cpu_s(server.pid) - before
         drain.kill()
         drain.wait(60)
         if load.failed:
             sys.exit(f"{len(load.failed)} of {len(load.ms)} requests failed; the first: {load.failed[0]}")
-        return load.summary
+        return {**load.summary, "cpu_ms": round(1000 * spent / max(1, len(load.ms)), 2)}
     finally:
         server.kill()
         server.wait(60)

@@ -186,6 +186,10 @@ def label_text(series: pd.Series) -> pd.Series:
         return stripped or None
 
     values = series.astype(object)
+    if len(values) == 1:  # as a served model is asked: what follows costs as much for one value as for thousands
+        value = values.iloc[0]
+        missing = value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
+        return pd.Series([None if missing else text(value)], index=series.index, dtype=object, name=series.name)
     codes, uniques = pd.factorize(values, use_na_sentinel=True)
     table = [text(value) for value in uniques] + [None]
     result = pd.Series(index=series.index, dtype=object, name=series.name)

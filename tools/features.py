@@ -29,6 +29,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Style = Literal["codes", "target", "dense"]
 LARGEST = 1e30
 """Numbers beyond this are clipped: libraries compute in float32."""
+FEW = 16
+"""Rows that are read value by value: a table's own operations cost as much for one row as for thousands."""
+DAY_NS = 86_400e9
+DATE_PARTS = ("days", "year", "month", "day", "weekday", "day of year", "hour")
 TEXT_COMPONENTS = 24
 TEXT_WORDS = 40
 MOST_GRAMS = 20_000
@@ -47,13 +51,22 @@ def date_parts(values: pd.Series) -> tuple[Array, list[str]]:
     """Days since 1970, year, month, day of month, day of week, day of year and hour, shape (n, 7)."""
     import pandas as pd
 
+    if len(values) <= FEW and values.dtype == "datetime64[ns]":
+        return np.array([_parts(stamp) for stamp in values], dtype=np.float64).reshape(-1, len(DATE_PARTS)), list(DATE_PARTS)
     stamps = pd.to_datetime(values)
     parts = stamps.dt
     days = (stamps - pd.Timestamp(0)) / pd.Timedelta(days=1)
     hour = parts.hour + parts.minute / 60
     columns = [days, parts.year, parts.month, parts.day, parts.day_of_week, parts.day_of_year, hour]
-    names = ["days", "year", "month", "day", "weekday", "day of year", "hour"]
-    return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns]), names
+    return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns]), list(DATE_PARTS)
+
+
+def _parts(stamp: Any) -> list[float]:
+    """The same of one moment; NaN where it is missing."""
+    if stamp != stamp:
+        return [np.nan] * len(DATE_PARTS)
+    hour = stamp.hour + stamp.minute / 60
+    return [float(stamp.value) / DAY_NS, stamp.year, stamp.month, stamp.day, stamp.day_of_week, stamp.day_of_year, hour]
 
 
 @dataclass
@@ -241,6 +254,9 @@ class TableEncoder:
         return {str(level): code for code, level in enumerate(sorted(counts.index, key=lambda v: (-counts[v], v)))}
 
     def _codes(self, values: pd.Series, name: str) -> Array:
+        if len(values) <= FEW:
+            levels = self.levels_[name]
+            return np.array([levels.get(value, np.nan) for value in values.to_numpy()], dtype=np.float64)
         return values.map(self.levels_[name]).to_numpy(dtype=np.float64, na_value=np.nan)
 
     def _code_table(self, X: pd.DataFrame, names: list[str]) -> Array:

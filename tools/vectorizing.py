@@ -59,6 +59,20 @@ def vectorizer_for(columns: list[Column], *, text: bool, dates: bool, rows: int,
     )
 
 
+def vectorized(vectorizer: Pipeline, X: pd.DataFrame) -> np.ndarray:
+    """What a fitted pipeline of `vectorizer_for` makes of rows; of a few without scikit-learn's way around its parts, which costs more."""
+    if len(X) > FEW:
+        return np.asarray(vectorizer.transform(X))
+    columns, *others = (step for _, step in vectorizer.steps)
+    parts = [part.transform(X[used]) for _, part, used in columns.transformers_ if not isinstance(part, str) and len(used)]
+    if not parts:
+        return np.asarray(vectorizer.transform(X))
+    matrix = np.hstack([np.asarray(part) for part in parts])
+    for step in others:
+        matrix = step.transform(matrix)
+    return np.asarray(matrix)
+
+
 class Numbers(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Columns of numbers as a matrix, without those that have no finite value in any row that it was fitted on."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.tools.conftest import mixed
 from tools.columns import coerce, infer_schema
-from tools.features import DenseScaler, TableEncoder, TextFeatures, date_parts
+from tools.features import FEW, DenseScaler, Style, TableEncoder, TextFeatures, date_parts
 
 
 @pytest.mark.parametrize("style", ["codes", "target", "dense"])
@@ -64,3 +64,28 @@ def test_the_scaler_survives_constant_and_missing_columns() -> None:
     assert scaled.shape == (3, 5)
     assert scaled[:, 4].tolist() == [0, 0, 1]
     assert abs(DenseScaler().fit(matrix).transform(np.full((1, 4), 1e30))).max() <= 3
+
+
+@pytest.mark.parametrize("style", ["codes", "target", "dense"])
+def test_a_few_rows_are_read_as_many_are(style: Style) -> None:
+    """They go another way, value by value."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "n": rng.normal(size=300),
+            "few": rng.choice(["a", "b", None], 300),
+            "many": [f"c{number}" for number in rng.integers(0, 30, 300)],
+            "when": pd.Timestamp("1912-06-23 23:59:59.123456789") + pd.to_timedelta(rng.integers(0, 2**62, 300), unit="ns"),
+        }
+    )
+    frame.loc[::7, ["n", "when"]] = None
+    schema = infer_schema(frame, None)
+    rows = coerce(frame, schema)
+    encoder = TableEncoder(schema.columns, style)
+    encoder.fit_transform(rows, rng.normal(size=300))
+    odd = rows.assign(few=rows["few"].where(rows.index % 5 > 0, "never seen"))
+    together = encoder.transform(odd)
+    assert np.array_equal(np.vstack([encoder.transform(odd.iloc[[place]]) for place in range(60)]), together[:60], equal_nan=True)
+    assert np.array_equal(encoder.transform(odd.head(FEW)), together[:FEW], equal_nan=True)
+    one_by_one = pd.concat([coerce(frame.iloc[[place]], schema) for place in range(60)], ignore_index=True)
+    pd.testing.assert_frame_equal(one_by_one, rows.head(60))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from tests.tools.conftest import mixed
 from tools.columns import coerce, infer_schema
-from tools.vectorizing import vectorizer_for
+from tools.vectorizing import vectorized, vectorizer_for
 
 
 def test_any_table_becomes_finite_numbers_of_the_same_width() -> None:
@@ -47,4 +47,5 @@ def test_rows_one_by_one_are_read_as_together_and_what_is_remembered_is_not_kept
             alone = np.vstack([np.asarray(vectorizer.transform(odd.iloc[[place]])) for place in range(len(odd))])
             assert np.array_equal(alone, together)
         assert np.array_equal(np.asarray(vectorizer.transform(odd.head(5))), together[:5])
+        assert np.array_equal(vectorized(vectorizer, odd.head(5)), together[:5])
     assert pickle.dumps(vectorizer) == before

@@ -15,7 +15,7 @@ from tools.families.blocks import spilled
 from tools.families.fitted import Predictor, Raw
 from tools.families.pinball_regression import PinballRegression
 from tools.families.setting import Array, FitContext, Params, Setting
-from tools.vectorizing import vectorizer_for
+from tools.vectorizing import vectorized, vectorizer_for
 
 if TYPE_CHECKING:
     import optuna
@@ -33,7 +33,7 @@ class LinearModel:
     n_classes: int
 
     def predict(self, X: pd.DataFrame) -> Array:
-        matrix = self.vectorizer.transform(X)
+        matrix = vectorized(self.vectorizer, X)
         values = self.estimator.predict_proba(matrix) if self.n_classes else self.estimator.predict(matrix)
         return np.asarray(values, dtype=np.float64)
 

@@ -18,6 +18,7 @@ from tools.families.fitted import Predictor, Raw
 from tools.families.lightgbm import LightGBM
 from tools.families.linear import Linear
 from tools.families.setting import Array, FitContext, Params, Setting
+from tools.vectorizing import vectorized
 
 if TYPE_CHECKING:
     import optuna
@@ -46,7 +47,7 @@ class OrderedLinearModel:
 
     def predict(self, X: pd.DataFrame) -> Array:
         """Probabilities of the classes, shape (n, cuts + 1)."""
-        matrix = self.vectorizer.transform(X)
+        matrix = vectorized(self.vectorizer, X)
         return between(np.column_stack([each.predict_proba(matrix)[:, 1] for each in self.above]))
 
 

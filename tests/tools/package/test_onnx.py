@@ -129,8 +129,7 @@ def test_trees_and_boosters_read_numbers_dates_and_categories(problems: dict[str
     assert apart(model_of(problems[kind], member(problems[kind], name)), tmp_path) <= EQUAL
 
 
-@pytest.mark.parametrize("kind", ["values", "two"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("name", "kind"), [("mlp", "values"), *((name, "two") for name in NETWORKS)])
 def test_networks_too(problems: dict[str, Problem], tmp_path: Path, name: str, kind: str) -> None:
     assert apart(model_of(problems[kind], member(problems[kind], name)), tmp_path) <= EQUAL
 

@@ -40,7 +40,7 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[http
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"])
 @given(data=st.data())
-@settings(suppress_health_check=list(HealthCheck), max_examples=20)
+@settings(suppress_health_check=list(HealthCheck), max_examples=10)
 async def test_predict_answers_as_it_is_described(client: httpx.AsyncClient, mode: str, data: Any) -> None:
     from schemathesis.checks import not_a_server_error
     from schemathesis.specs.openapi import checks
