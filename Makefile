@@ -89,6 +89,10 @@ SERVED_IN ?= unsafe-local
 bench-serving: $(VENV)/.all ## Milliseconds of a row from a served package on one core (RUN=last SERVED_IN=bubblewrap)
 	$(BIN)/python -m evals.serving_bench $(RUN) --sandbox $(SERVED_IN)
 
+.PHONY: bench-engines
+bench-engines: $(VENV)/.all ## How much sooner two worker processes are done than one, here and through Dask, on two idle cores
+	$(BIN)/python -m evals.engines_bench
+
 KILLS ?= 100
 SANDBOX ?= docker bubblewrap
 .PHONY: chaos

@@ -8,15 +8,12 @@ search that was killed goes on from its study; trials that it had begun come aga
 from __future__ import annotations
 
 import argparse
-import asyncio
-import atexit
-import functools
 import json
 import os
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from evals.engines import SPECS, Engine, make_engine
+from evals.spread_fit import Fit, fit
 from team.errors import MlteamError, UsageError
 from team.predict import workplace
 from tools.candidates import CandidateSpec
@@ -32,7 +30,7 @@ from tools.families import UNTUNABLE, FamilyUnavailable, learners
 from tools.families import family as family_for
 from tools.families.base import AT_REST
 from tools.files import read_regular
-from tools.fold_fits import FoldFit, outcome_of, read_fold
+from tools.fold_fits import FoldFit, outcome_of
 from tools.preparation import Preparation, load_preparation
 from tools.problem import Problem, load_problem
 from tools.samplers import Pruner, Sampler, pruner_for, sampler_for
@@ -43,84 +41,6 @@ from tools.workspace import Workspace, write_text
 
 MOST_BYTES = 1 << 24
 """Of the description of a preparation."""
-GRACE_S = 120.0
-"""For a fit that cannot be cut short, beside its own time."""
-
-Array = np.ndarray[Any, np.dtype[Any]]
-
-
-@dataclass(frozen=True)
-class Fit:
-    """One fold of one trial, with all that a worker needs to know."""
-
-    trial: int
-    part: int
-    data: str
-    """The run's data folder, in one that all workers share."""
-    sandbox: str
-    family: str
-    params: dict[str, Any]
-    preparation: Preparation
-    time_s: float
-
-
-class _Bench:
-    """In a worker's process: a sandbox that is kept from fit to fit, since starting one takes longer than many a fit."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._held = AsyncExitStack()
-        self._open: tuple[str, str] | None = None
-        self._kernel: Any = None
-        self._work = Path()
-
-    def fit(self, asked: Fit) -> tuple[FoldFit, Array]:
-        return self._loop.run_until_complete(self._fit(asked))
-
-    def close(self) -> None:
-        self._loop.run_until_complete(self._held.aclose())
-        self._loop.close()
-
-    async def _fit(self, asked: Fit) -> tuple[FoldFit, Array]:
-        await self._move(asked.sandbox, asked.data)
-        file = Workspace(Path(asked.data), self._work).preparations / f"{asked.preparation.name}.json"
-        write_text(file, asked.preparation.model_dump_json())
-        words = f"{asked.family!r}, {asked.params!r}, {asked.preparation.name!r}, {asked.part}, {asked.time_s!r}"
-        code = f"from tools.fold_fits import fit_fold\nfrom tools.show import show\nshow(fit_fold({words}))"
-        cell = await self._kernel.execute(code, timeout_s=asked.time_s + GRACE_S)
-        if cell.result is None:
-            raise MlteamError(f"{asked.family} failed on fold {asked.part}: {cell.evalue or cell.cause or cell.status}")
-        return FoldFit.model_validate(cell.result), read_fold(self._work)
-
-    async def _move(self, sandbox: str, data: str) -> None:
-        """See to it that the sandbox is one of this kind over this data."""
-        from team.sandbox import open_kernel
-
-        if self._open == (sandbox, data):
-            return
-        await self._held.aclose()
-        self._held, self._open = AsyncExitStack(), None
-        self._work = self._held.enter_context(workplace())
-        # Whoever shares the cores out between workers does it by this variable.
-        shared = {name: os.environ[name] for name in ("OMP_NUM_THREADS",) if name in os.environ}
-        self._kernel = await self._held.enter_async_context(open_kernel(sandbox, work=self._work, data=Path(data), env=shared))
-        self._open = (sandbox, data)
-
-
-@functools.cache
-def _bench() -> _Bench:
-    made = _Bench()
-    atexit.register(made.close)
-    return made
-
-
-def fit(asked: Fit) -> tuple[FoldFit, Array]:
-    """Fit a fold in this process's sandbox; what it tells, and its predictions, float64.
-
-    Raises:
-        MlteamError: the fit failed in the sandbox.
-    """
-    return _bench().fit(asked)
 
 
 @dataclass
@@ -264,7 +184,8 @@ def main(words: Sequence[str] | None = None) -> int:
         if given.engine == "local" and (given.jobs or 1) > 1:
             os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads() // given.jobs)))
         how = {"preparation": given.preparation, "sampler": given.sampler, "pruner": given.pruner, "sandbox": given.sandbox}
-        asked = Search(given.run.resolve(), given.family, studies, trials=given.trials, **how)
+        with quiet():
+            asked = Search(given.run.resolve(), given.family, studies, trials=given.trials, **how)
         with closing(make_engine(given.engine, given.jobs)) as engine:
             search(engine, asked, lambda line: print(line, file=sys.stderr, flush=True))
     except MlteamError as error:
