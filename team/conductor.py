@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
-import platform
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from team.approval import Approve
 from team.approvals import Approvals
@@ -28,13 +26,11 @@ from team.events import (
     ConstraintAdded,
     Event,
     FellBack,
-    KernelChanged,
     ModelCalled,
     RunContinued,
     RunEnded,
     RunPaused,
     RunStarted,
-    SandboxChosen,
     StageEnded,
     StageEntered,
     TimeAdded,
@@ -47,20 +43,13 @@ from team.grace import left_out, surrender, verdict
 from team.host import Host
 from team.host_calls import DISK_ERRORS
 from team.journal import Journal
+from team.kernels import Kernels
 from team.log import EventLog
 from team.models.recovering import NO_WORDS
 from team.objections import answered, overruled, unanswered
-from team.parsing import Parser
 from team.playbook import sections
-from team.quarantine import Quarantine
-from team.replaying import replay
 from team.roles import prompts_version
 from team.rundir import RunDir, write_atomic
-from team.sandbox import Kernel, open_kernel
-from team.sandbox import Limits as KernelLimits
-from team.sandbox.choose import choose, make_launcher
-from team.sandbox.contract import Launcher
-from team.sandbox.graphics import gpus_for
 from team.sandbox.private import sweep_folders
 from team.scales import Scales
 from team.settings import Settings
@@ -71,28 +60,10 @@ from team.telemetry import Tracer
 from team.toolroom import Toolroom
 from team.tracking import send_waiting
 from team.vault import Vault
+from team.versions import versions
 from tools.candidates import ENSEMBLE
-from tools.device import device_variables
 from tools.recording import load_tracker
 
-if TYPE_CHECKING:
-    from tools.conversion import SourceRead
-    from tools.submission import Scored
-
-VERSIONED = (
-    "mlteam",
-    "autogen-agentchat",
-    "scikit-learn",
-    "lightgbm",
-    "xgboost-cpu",
-    "xgboost",
-    "catboost",
-    "torch",
-    "optuna",
-    "skrub",
-    "pandas",
-    "numpy",
-)
 Subscriber = Callable[[Event], None]
 
 
@@ -127,30 +98,30 @@ class Conductor:
         self.vault = Vault(run)
         self.meter = Meter(Limits(settings.time, settings.trials, settings.max_cost, settings.max_tokens), at.usage)
         self.turns = at.turns
-        self._stack, self._kernel_stack = AsyncExitStack(), AsyncExitStack()
-        self._kernel: Kernel | None = None
+        self._stack = AsyncExitStack()
         # Seconds are counted by a clock that nobody sets, and those of earlier processes are added.
         self._began = time.perf_counter() - at.seconds
         self._stage_began, self._stage_searched = time.perf_counter() - at.stage_seconds, at.stage_searched
         self._thread = at.thread
         # Words that were logged after the checkpoint are not in it.
         self._words = [*at.words, *(one.text for one in (cut_off.tail if cut_off else ()) if isinstance(one, UserSpoken))]
-        self._limits = KernelLimits(
-            **settings.sandbox.model_dump(include=set(KernelLimits.model_fields) - {"memory_mb"}), memory_mb=settings.memory_mb
+        self._kernels = Kernels(
+            run, self.vault, settings, self.log.append, lambda: self.room.ongoing, self._stack, resumed=cut_off is not None
         )
         self._approvals = Approvals(settings.approval, approve, self.log.append, cut_off.events if cut_off else ())
-        host = Host(run, settings, self.vault, lambda: self.room.state, self._cross_validate, self._read_source, self._prose)
+        kernels = self._kernels
+        host = Host(run, settings, self.vault, lambda: self.room.state, kernels.cross_validate, kernels.read_source, self._prose)
         self.room = Toolroom(
             host=host,
             evidence=Evidence(run, self.vault, self.log.append),
             meter=self.meter,
             cells=CellJournal(run.cells),
             record=self.log,
-            kernel=self._open_kernel,
+            kernel=kernels.open,
             state=at.state,
             gate=self._hold if steering else None,
             approvals=self._approvals,
-            scales=Scales(run, self._make_launcher, lambda: self._limits, self._kernel_variables),
+            scales=Scales(run, kernels.launcher, lambda: kernels.limits, kernels.variables),
             writes_models=not settings.playbook_alone,
         )
         self._cast = Cast(
@@ -159,7 +130,6 @@ class Conductor:
 
     async def go(self) -> dict[str, Any]:
         """From the first stage to the last; whatever happens, the log says how it ended."""
-        self._loop = asyncio.get_running_loop()
         try:
             if self._steering:
                 self._steering.attach()
@@ -204,9 +174,9 @@ class Conductor:
         self._save()
 
     def _announce(self) -> None:
-        versions = {"python": platform.python_version(), "prompts": prompts_version(), **_versions()}
-        self.log.append(RunStarted(run=self.run_dir.name, settings=self.settings.model_dump(mode="json"), versions=versions))
-        self._choose_sandbox()
+        made_by = {**versions(), "prompts": prompts_version()}
+        self.log.append(RunStarted(run=self.run_dir.name, settings=self.settings.model_dump(mode="json"), versions=made_by))
+        self._kernels.choose()
         self.log.append(StageEntered(stage=Stage.PLAN, visit=1))
 
     async def _resume(self, cut_off: CutOff) -> None:
@@ -217,18 +187,12 @@ class Conductor:
         self.log.append(cut_off.event(self.room.state, self.run_dir.path))
         self.meter.usage.search_s += cut_off.lost_search_s
         if cut_off.checkpoint.events:
-            self._choose_sandbox()
+            self._kernels.choose()
         else:  # it was cut off before its first checkpoint
             self._announce()
         for event in cut_off.tail:
             if isinstance(event, ConstraintAdded):
                 await self._carry_out(event)
-
-    def _choose_sandbox(self) -> None:
-        chosen = choose(self.settings.sandbox.kind, trusted_code=self.settings.playbook_alone)
-        self._sandbox = chosen.kind
-        self._limit()
-        self.log.append(SandboxChosen(sandbox=chosen.kind, why=chosen.why))
 
     async def _safe_point(self) -> None:
         """Between two turns: wait where the user wants that, and take up what the user asked for."""
@@ -286,21 +250,13 @@ class Conductor:
         self.settings = self.settings.model_copy(update={"constraint": distinct([*self.settings.constraint, *added])})
         write_atomic(self.run_dir.settings, self.settings.to_yaml())
         self.room.host.wish = replace(self.room.host.wish, constraints=self.settings.constraints)
-        if self._kernel is not None:  # its memory may hold what is gone, and it was started by other limits
-            self._kernel = None
-            await self._kernel_stack.aclose()
-        self._limit()
+        await self._kernels.rebind(self.settings)
         before = self.room.state
         self.room.state = carry_out(event, before, self.run_dir, self.vault, self.settings.constraints)
         self.room.evidence.forget(event.excluded)
         self.room.evidence.write_leaderboard(self.room.state)
         if event.back_to:
             self._leave(before, self.room.state, "a constraint was added")
-
-    def _limit(self) -> None:
-        """What kernels that are started from here on may use."""
-        gpus = gpus_for(self.settings.fitted_on, self.settings.gpus, self._sandbox)
-        self._limits = self._limits.model_copy(update={"gpus": gpus, "memory_mb": self.settings.memory_mb})
 
     def _save(self) -> None:
         """Write the checkpoint and force everything to the disk: from here on, this turn is not lost."""
@@ -464,45 +420,11 @@ class Conductor:
         self.log.append(FellBack(stage=state.stage, role=PLAYBOOK, reason=given_up.reason, what=given_up.what))
         return given_up.outcome, skip(state)
 
-    async def _open_kernel(self) -> Kernel:
-        if self._kernel is None:
-            opened = open_kernel(
-                self._make_launcher(),
-                work=self.run_dir.work,
-                data=self.run_dir.data,
-                limits=self._limits,
-                env=self._kernel_variables(),
-                on_event=self._kernel_changed,
-                warm=True,
-            )
-            self._kernel_stack = await self._stack.enter_async_context(AsyncExitStack())
-            self._kernel = await self._kernel_stack.enter_async_context(opened)
-            if self._cut_off and (told := await replay(self._kernel, self.run_dir.cells)):
-                self._kernel_changed("replayed", told)
-        return self._kernel
-
-    async def _cross_validate(self, name: str, code: str, time_s: float) -> Scored:
-        quarantine = Quarantine(self.run_dir, self.vault, self._make_launcher(), self._limits, self.room.ongoing, self._kernel_variables())
-        return await quarantine.cross_validate(name, code, time_s)
-
     def _prose(self) -> dict[str, str]:
         """What the playbook says in each slot of the documents."""
         if self.room.state.holdout is None:
             return {}
         return sections(known(self.room.state, self.room.host.wish, self.meter, self.vault.contract, self.run_dir.name))
-
-    def _read_source(self) -> SourceRead:
-        return Parser(self.run_dir, self._make_launcher, self._limits, self._loop).read()
-
-    def _kernel_variables(self) -> dict[str, str]:
-        return device_variables(self.settings.fitted_on)
-
-    def _make_launcher(self) -> Launcher:
-        weights = self.settings.weights.resolve() if self.settings.weights else None
-        return make_launcher(self._sandbox, **self.settings.sandbox.model_dump(include={"transport"}), weights=weights)
-
-    def _kernel_changed(self, change: str, facts: dict[str, Any]) -> None:
-        self.log.append(KernelChanged(change=change, facts=facts))
 
     def _end(self, status: str, reason: str) -> dict[str, Any]:
         if self._steering:
@@ -521,13 +443,3 @@ class Conductor:
         total = time.perf_counter() - self._began
         summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}
         return summary
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in VERSIONED:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
