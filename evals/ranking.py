@@ -28,7 +28,7 @@ class Friedman(NamedTuple):
     f: float
     """Iman and Davenport's statistic of it, which is less cautious, with k - 1 and (k - 1)(n - 1); infinite where all agree."""
     p: float
-    """By `f`; where all datasets agree, the chance that n rankings of k do."""
+    """By `f`; where all datasets agree, the chance that n rankings of k with these ties do."""
 
 
 def same(first: float, second: float) -> bool:
@@ -68,7 +68,8 @@ def friedman(ranks: Array) -> Friedman:
     chi2 = (k - 1) * n**2 * float(((ranks.mean(axis=0) - middle) ** 2).sum()) / spread
     left = n * (k - 1) - chi2
     if left <= 1e-9 * n * (k - 1):
-        return Friedman(chi2, math.inf, math.exp(-(n - 1) * math.lgamma(k + 1)))
+        orders = math.lgamma(k + 1) - sum(math.lgamma(count + 1) for count in np.unique(ranks[0], return_counts=True)[1])
+        return Friedman(chi2, math.inf, math.exp(-(n - 1) * orders))
     f = (n - 1) * chi2 / left
     return Friedman(chi2, f, float(fisher.sf(f, k - 1, (k - 1) * (n - 1))))
 

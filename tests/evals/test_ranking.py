@@ -71,6 +71,8 @@ def test_tests_where_all_agree_or_nothing_differs() -> None:
     alike = friedman(np.array([[1.0, 2, 3]] * 4))
     assert math.isinf(alike.f)
     assert alike.p == pytest.approx((1 / 6) ** 3)
+    tied = friedman(np.array([[1.0, 2.5, 2.5]] * 3))
+    assert tied.p == pytest.approx((1 / 3) ** 2), "there are three orders with such a tie"
     assert friedman(np.full((4, 3), 2.0)) == (0.0, 0.0, 1.0)
 
 
