@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from team.errors import MlteamError, PrerequisiteMissing
-from team.events import FellBack, ToolReturned
+from team.events import FellBack, RunEnded, ToolReturned
 from team.log import EventLog, mend, read_events
 from team.rundir import RunDir
 
@@ -158,7 +158,19 @@ def _damage(run: RunDir) -> list[str]:
                 json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             found.append(f"{name} cannot be read ({error}); it is passed over")
-    return found
+    return found or _lost_end(run)
+
+
+def _lost_end(run: RunDir) -> list[str]:
+    """Whether whole lines are gone from the end of the log: then the prose speaks of what nothing on record holds."""
+    from reports.ledger import read_ledger
+
+    if not run.sections.exists() or any(isinstance(event, RunEnded) for event in read_events(run.events)):
+        return []
+    ledger = read_ledger(run.path)
+    backed = all(not ledger.unbacked(str(text)) for text in json.loads(run.sections.read_text(encoding="utf-8")).values())
+    # No figure is named here: the documents put these words on record, where it would back itself.
+    return [] if backed else ["the end of events.jsonl is gone: the prose states what nothing in it backs; such sentences are left out"]
 
 
 def _missing(run: RunDir) -> list[str]:

@@ -97,3 +97,17 @@ def test_an_unfinished_run_has_all_documents_that_need_no_score(tmp_path: Path) 
     for name in ("html", "card", "notebook", "summary"):
         written = rebuild(w.run, name)
         assert (len(written.paths), written.problems) == (1, [])
+
+
+def test_a_log_whose_last_lines_are_gone_gives_what_the_rest_allows(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    run.sections.write_text(json.dumps({"summary": "It reaches 0.9777 on sealed rows. The column Mass decides."}))
+    lines = run.events.read_text().splitlines(keepends=True)
+    scored = next(number for number, line in enumerate(lines) if '"holdout_scored"' in line)
+    run.events.write_text("".join(lines[: scored - 3]))
+    written = rebuild(run, "html")
+    assert written.paths == [run.report]
+    assert any("the end of events.jsonl is gone" in problem for problem in written.problems)
+    page = run.report.read_text(encoding="utf-8")
+    assert "The column Mass decides." in page
+    assert "It reaches" not in page
