@@ -87,7 +87,10 @@ class _Count:
             self._settle()
 
     def _settle(self) -> None:
-        self._least = np.unique(np.concatenate([self._least, *self._waiting]))[:MOST_KEPT]
+        every = np.sort(np.concatenate([self._least, *self._waiting]))  # numpy's own unique hashes them once more
+        new = np.ones(len(every), dtype=bool)
+        np.not_equal(every[1:], every[:-1], out=new[1:])
+        self._least = every[new][:MOST_KEPT]
         self._waiting, self._held = [], 0
 
     def unique(self, most: int) -> tuple[int, bool]:
