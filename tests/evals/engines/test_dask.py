@@ -13,6 +13,9 @@ import pytest
 
 from evals.engines import Engine, WorkerLost
 from evals.engines.dask import DaskEngine
+from evals.harness import Plan, run_plan
+from evals.suite import load_suite
+from evals.systems import find_systems
 from team.errors import MlteamError, PrerequisiteMissing
 from tests.evals.engines.chores import die, double, hold, nothing, raise_one, sleep_with_a_child
 from tests.evals.engines.cluster import Cluster
@@ -88,6 +91,16 @@ def test_what_a_killed_worker_had_is_done_by_another(cluster: Cluster, engine: D
     assert sorted((number, result) for (_, number), result in found) == [(number, 10 * number) for number in range(4)]
     assert len(list(tmp_path.glob(f"begun-{mine}-*"))) == 2
     assert len(list(tmp_path.glob("begun-*"))) == 5
+
+
+def test_attempts_of_a_suite_are_made_by_workers_and_kept_once(engine: DaskEngine, tmp_path: Path) -> None:
+    systems = tuple(find_systems(["dummy"]))
+    plan = Plan(load_suite("smoke"), systems, 30.0, 1, tmp_path / "out", tmp_path / "environments", tasks=("iris", "wine"), jail="none")
+    went = run_plan(plan, engine, lambda done, of, job, row: None)
+    assert sorted((row.task, row.system, row.status) for row in went.attempts) == [("iris", "dummy", "ok"), ("wine", "dummy", "ok")]
+    assert (went.new, went.skipped, went.faults) == (2, 0, [])
+    again = run_plan(plan, engine, lambda done, of, job, row: None)
+    assert (again.new, again.skipped, len(again.attempts)) == (0, 2, 2)
 
 
 def test_a_scheduler_without_workers_one_that_comes_back_and_one_that_is_gone(tmp_path: Path) -> None:
