@@ -118,9 +118,8 @@ def tree_svg(nodes: Sequence[Node], figure: Callable[[float], str], metric: str)
         height += ROW
     best = next((node for node in nodes if node.chosen), None)
     label = f"{len(nodes)} models and attempts" + (f", taken {visible(best.name)} with {figure(best.score or 0.0)}" if best else "")
-    return Markup('<svg class="chart plane tree" width="100%" height="{}" role="img" tabindex="0" aria-label="{}">{}{}</svg>').format(
-        height, label, edges, front
-    )
+    head = Markup('<svg class="chart plane tree" width="100%" height="{}" role="img" tabindex="0" aria-label="{}">').format(height, label)
+    return Markup('<div class="graph">{}{}{}</svg></div>').format(head, edges, front)
 
 
 def _in_depth(nodes: Sequence[Node]) -> Iterator[tuple[Node, int]]:
