@@ -98,6 +98,8 @@ def check_release(release: Release) -> None:
     """
     if release.repo is None:
         return
+    if release.repo != OWN_REPO and not Path(release.repo).is_dir():
+        raise UsageError(f"--repo {release.repo!r} is no folder. Name your repository, or make one: git init {release.repo}")
     repository = Repository(Path.cwd() if release.repo == OWN_REPO else Path(release.repo))
     try:
         repository.git("--version")

@@ -226,7 +226,7 @@ def test_what_cannot_work_is_told_before_the_run_begins(tmp_path: Path, monkeypa
 
     with pytest.raises(UsageError, match=r"--repo '.*' is no Git repository\. Type: git init"):
         check(repo=str(tmp_path))
-    with pytest.raises(UsageError, match="No such file or directory"):
+    with pytest.raises(UsageError, match=r"is no folder\. Name your repository, or make one: git init"):
         check(repo=str(tmp_path / "nowhere"))
     for name in ("GITHUB_TOKEN", "GH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
