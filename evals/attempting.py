@@ -19,6 +19,7 @@ from evals import jail
 from evals.attempts import Attempt, Key, Status
 from evals.environments import interpreter
 from evals.grading import Facts, Grade, Grader, Order
+from evals.our_run import JAILED
 from evals.suite import Task
 from evals.supervising import Ended, supervise
 from evals.systems.contract import System, Usage
@@ -85,7 +86,7 @@ def attempt(job: Job) -> Attempt:
             order = Order(task=job.task, seed=job.seed, fold=job.fold, folder=shown, environments=job.environments)
             facts = grader.draw(order)
             ended = _run(job, python, folder / "system", log)
-            status, reason = _outcome(job, ended)
+            status, reason = outcome(job, ended)
             grade = Grade()
             if status in ("ok", "over_budget"):
                 grade = grader.grade(out / "predictions.csv")
@@ -138,11 +139,12 @@ def _environment(job: Job, folder: Path) -> dict[str, str]:
         "PYTHONPATH": str(tools_package().parent),
         "PYTHONDONTWRITEBYTECODE": "1",
         **dict.fromkeys(counted, threads),
+        **({JAILED: "1"} if job.jail == "bubblewrap" else {}),
         **handed,
     }
 
 
-def _outcome(job: Job, ended: Ended) -> tuple[Status, str]:
+def outcome(job: Job, ended: Ended) -> tuple[Status, str]:
     """How an attempt went by how its process ended, and why."""
     said = [line.strip() for line in ended.tail.splitlines() if line.strip()]
     last = (said[-1] if said else "without a word")[-REASON:]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ from typing import Any
 from tools.quantiles import LEVELS
 
 COMMAND = (sys.executable, "-m", "team.cli")
+JAILED = "EVAL_JAILED"
+"""Variable that is set where all of this runs in the jail of an eval."""
 
 
 def learn_and_predict(
@@ -32,6 +35,7 @@ def learn_and_predict(
     limit_s: float | None = None,
     env: Mapping[str, str] | None = None,
     stderr: int | None = subprocess.PIPE,
+    sandbox: str = "auto",
 ) -> dict[str, Any]:
     """Learn from the train.csv of a folder and write predictions.csv for its test.csv to `out`.
 
@@ -39,6 +43,7 @@ def learn_and_predict(
         more: further words for `mlteam run`.
         limit_s: seconds that each of the two commands may take.
         env: the environment of both; None takes this one.
+        sandbox: what both run in.
         stderr: where what they tell meanwhile goes; the default keeps it for the error.
 
     Returns:
@@ -49,9 +54,10 @@ def learn_and_predict(
     """
     began = time.monotonic()
     words = ["run", str(folder / "train.csv"), *asked(meta), *more]
-    words += [f"--time={seconds:g}s", f"--seed={seed}", f"--out={out}", "--tracker=none", "--json"]
+    words += [f"--time={seconds:g}s", f"--seed={seed}", f"--out={out}", "--tracker=none", f"--sandbox={sandbox}", "--json"]
     summary = json.loads(_typed(words, limit_s, env, stderr))
-    _typed(["predict", summary["run"], str(folder / "test.csv"), "-o", str(out / "predictions.csv")], limit_s, env, stderr)
+    rows = [str(folder / "test.csv"), "-o", str(out / "predictions.csv"), f"--sandbox={sandbox}"]
+    _typed(["predict", summary["run"], *rows], limit_s, env, stderr)
     return {
         "wall_s": time.monotonic() - began,
         "model": summary["model"],
@@ -94,11 +100,18 @@ def asked(meta: dict[str, Any]) -> list[str]:
     return words + ([f"--classes={','.join(meta['classes'])}"] if meta["task"] == "ordinal" else [])
 
 
+def _sandbox() -> str:
+    """Within the jail of an eval namespaces may not nest; the jail is the sandbox then."""
+    from team.sandbox.bubblewrap import BubblewrapLauncher
+
+    return "unsafe-local" if os.environ.get(JAILED) and BubblewrapLauncher().obstacle() else "auto"
+
+
 def main() -> None:
     folder, seconds, seed, out = Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5])
     meta = json.loads((folder / "meta.json").read_text())
     try:
-        told = learn_and_predict(folder, meta, seconds, seed, out, sys.argv[6:], stderr=None)
+        told = learn_and_predict(folder, meta, seconds, seed, out, sys.argv[6:], stderr=None, sandbox=_sandbox())
     except subprocess.CalledProcessError as failure:
         print(failure.stdout.strip()[-2000:], file=sys.stderr)
         sys.exit(failure.returncode if failure.returncode > 0 else 1)

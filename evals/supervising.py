@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -56,16 +55,16 @@ def supervise(
     began = time.monotonic()
     stopped: Literal["", "timeout", "out_of_memory"] = ""
     peak = cpu = 0.0
+    seen: set[psutil.Process] = set()
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        # In the group of this process, which engines end as a whole where whoever gave the job is gone.
+        process = subprocess.Popen(command, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
     try:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(TICK_S)
                 break
-            memory, seconds = _usage(process.pid)
+            memory, seconds = _usage(process.pid, seen)
             peak, cpu = max(peak, memory), max(cpu, seconds)
             if memory_mb is not None and memory > memory_mb:
                 stopped = "out_of_memory"
@@ -76,7 +75,7 @@ def supervise(
             if stopped:
                 break
     finally:
-        _end(process)
+        _end(process, seen)
     wall = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -86,12 +85,14 @@ def supervise(
     return Ended(code, stopped, wall, max(cpu, spent), peak, _tail(log), _oom_kills() > kills)
 
 
-def _usage(root: int) -> tuple[float, float]:
-    """MiB held now, and processor seconds so far, of a process and all below it."""
+def _usage(root: int, seen: set[psutil.Process]) -> tuple[float, float]:
+    """MiB held now, and processor seconds so far, of a process and all below it, which are added to `seen`."""
     held = seconds = 0.0
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(root)
-        for each in (process, *process.children(recursive=True)):
+        below = process.children(recursive=True)
+        seen.update(below)
+        for each in (process, *below):
             with contextlib.suppress(psutil.Error):
                 memory, times = each.memory_info(), each.cpu_times()
                 # Pages of files are shared with whoever else has them open.
@@ -100,18 +101,16 @@ def _usage(root: int) -> tuple[float, float]:
     return held / 2**20, seconds
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of a process, its session and all below it."""
-    below: list[psutil.Process] = []
+def _end(process: subprocess.Popen[bytes], seen: set[psutil.Process]) -> None:
+    """Kill what is left of a process and of all that was ever seen below it, also where its parent is gone."""
     with contextlib.suppress(psutil.Error):
-        below = psutil.Process(process.pid).children(recursive=True)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    for each in below:
+        seen.update(psutil.Process(process.pid).children(recursive=True))
+    process.kill()
+    for each in seen:
         with contextlib.suppress(psutil.Error):
             each.kill()
     process.wait(WAITED_S)
-    psutil.wait_procs(below, timeout=WAITED_S)
+    psutil.wait_procs(list(seen), timeout=WAITED_S)
 
 
 def _oom_kills() -> int:

@@ -1,0 +1,259 @@
+"""An eval end to end: systems in their jail, the grader beside them, rows that outlive a kill, and cheats that gain nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from evals.attempting import Job, attempt, outcome
+from evals.attempts import Attempt, Attempts
+from evals.engines import make_engine
+from evals.harness import Plan, Went, listing, run_plan
+from evals.suite import Suite
+from evals.supervising import Ended, supervise
+from evals.systems import PROBES, System, find_systems
+from team.errors import MlteamError, UsageError
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 300.0
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table whose rows read the same wherever they are written, so that a cheat knows them again."""
+    path = tmp_path_factory.mktemp("source") / "rows.csv"
+    rows = pd.DataFrame({"number": range(80), "kind": ["red", "blue"] * 40})
+    rows.assign(label=["yes" if number % 4 < 2 else "no" for number in rows["number"]]).to_csv(path, index=False)
+    return path
+
+
+def suite_of(table: Path) -> Suite:
+    task = {
+        "name": "rows",
+        "source": str(table),
+        "target": "label",
+        "task": "binary",
+        "metric": "roc_auc",
+        "licence": "CC0",
+        "why": "small",
+    }
+    return Suite.model_validate({"name": "tiny", "why": "for this test", "tasks": [task | {"licence": "CC0", "why": "small"}]})
+
+
+def plan(table: Path, out: Path, names: list[str], **changes: Any) -> Plan:
+    systems = tuple(find_systems(names))
+    given = Plan(suite_of(table), systems, budget_s=5.0, seeds=1, out=out, environments=out / "environments", grace_s=PATIENCE_S)
+    return replace(given, **changes)
+
+
+def ran(given: Plan) -> Went:
+    engine = make_engine("local", 1)
+    try:
+        return run_plan(given, engine, lambda done, of, job, row: None)
+    finally:
+        engine.close()
+
+
+def job_of(table: Path, out: Path, command: list[str], **changes: Any) -> Job:
+    """An attempt of a system that is this command."""
+    system = System(name="own", command=tuple(command), why="for this test")
+    given = Job("tiny", suite_of(table).tasks[0], system, 0, 0, 5.0, out, out / "environments", grace_s=PATIENCE_S)
+    return replace(given, **changes)
+
+
+@pytest.fixture(scope="module")
+def went(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Went:
+    """One eval of jailed systems, for all that is asked of it."""
+    return ran(plan(table, tmp_path_factory.mktemp("eval"), ["dummy", "linear", *PROBES]))
+
+
+def row_of(went: Went, system: str) -> Attempt:
+    return next(row for row in went.attempts if row.system == system)
+
+
+@pytest.mark.bubblewrap
+def test_simple_systems_are_scored_with_an_interval_and_what_they_took(went: Went) -> None:
+    assert went.faults == []
+    dummy, linear = row_of(went, "dummy"), row_of(went, "linear")
+    assert (dummy.status, dummy.score, linear.status) == ("ok", 0.5, "ok")
+    assert linear.low is not None
+    assert linear.high is not None
+    assert linear.score is not None
+    assert linear.low <= linear.score <= linear.high
+    assert (linear.rows_train, linear.rows_test, linear.direction) == (60, 20, "max")
+    assert min(linear.wall_s, linear.cpu_s) > 0
+    assert linear.peak_mb > 20
+    assert linear.versions["jail"].startswith("bubblewrap")
+    assert "scikit-learn" in linear.versions
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.parametrize(
+    ("probe", "reason"),
+    [
+        ("boast", "there is no predictions.csv"),
+        ("short", "19 predictions for 20 rows"),
+        ("nan", "20 values of column proba_"),
+    ],
+)
+def test_a_cheat_gets_no_score(went: Went, probe: str, reason: str) -> None:
+    row = row_of(went, f"probe-{probe}")
+    assert (row.status, row.score) == ("invalid", None)
+    assert row.reason.startswith(reason)
+
+
+@pytest.mark.bubblewrap
+def test_the_same_for_every_row_is_worth_what_it_is(went: Went) -> None:
+    assert (row_of(went, "probe-constant").status, row_of(went, "probe-constant").score) == ("ok", 0.5)
+
+
+@pytest.mark.bubblewrap
+def test_labels_are_nowhere_to_be_found(went: Went) -> None:
+    row = row_of(went, "probe-labels")
+    assert (row.status, row.score) == ("failed", None)
+    assert "no file that can be read has the labels" in row.reason
+
+
+@pytest.mark.bubblewrap
+def test_what_is_finished_is_not_tried_again(went: Went, table: Path) -> None:
+    out = went.attempts.path.parent
+    again = ran(plan(table, out, ["dummy", "linear", *PROBES]))
+    assert (again.new, again.skipped) == (0, 2 + len(PROBES))
+    assert len(pd.read_parquet(out / "attempts.parquet")) == len(again.attempts)
+    assert not (out / "work").exists()
+    assert "probe-boast" in listing(again.attempts)
+
+
+def test_the_cheat_that_looks_for_labels_is_a_real_one(table: Path, tmp_path: Path) -> None:
+    """Without a jail, and with the source beside it, it finds them: what keeps it out is the jail."""
+    job = replace(job_of(table, table.parent, ["true"]), system=find_systems(["probe-labels"])[0], jail="none")
+    assert attempt(job).score == 1.0
+
+
+def test_ends_are_told_apart(table: Path, tmp_path: Path) -> None:
+    def ended(code: str, limit_s: float = PATIENCE_S, memory_mb: int | None = None) -> tuple[str, str, Ended]:
+        end = supervise(
+            [sys.executable, "-I", "-S", "-c", code], cwd=tmp_path, env={}, log=tmp_path / "log", limit_s=limit_s, memory_mb=memory_mb
+        )
+        return *outcome(job_of(table, tmp_path, ["true"], memory_mb=memory_mb), end), end
+
+    assert ended("pass")[:2] == ("ok", "")
+    refused = "import sys; sys.exit(print('mlteam: no rows to learn from', file=sys.stderr) or 2)"
+    assert ended(refused)[:2] == ("refused", "mlteam: no rows to learn from")
+    assert ended("1 / 0")[:2] == ("crashed", "exit code 1: ZeroDivisionError: division by zero")
+    status, reason, _ = ended("import os; os.kill(os.getpid(), 11)")
+    assert (status, "signal 11" in reason) == ("crashed", True)
+    assert ended("import sys; sys.exit(7)")[0] == "failed"
+    assert ended("raise MemoryError")[0] == "out_of_memory"
+    status, reason, took = ended("b = [bytearray(1 << 24) for _ in range(30)]\nwhile True: b[0][0] = 1", memory_mb=200)
+    assert (status, reason) == ("out_of_memory", "ended at more than 200 MiB")
+    assert took.peak_mb > 200
+    status, _, took = ended("while True: pass", limit_s=1.0)
+    assert status == "timeout"
+    assert took.wall_s >= 1
+    assert took.cpu_s > 0
+    late = replace(took, stopped="", code=0, wall_s=6 + PATIENCE_S)
+    assert outcome(job_of(table, tmp_path, ["true"]), late)[0] == "over_budget"
+
+
+def test_a_robust_task_says_whether_the_outcome_is_right(table: Path, tmp_path: Path) -> None:
+    job = job_of(table, tmp_path, ["{python}", "-I", "-S", "-c", "import sys; sys.exit(2)"], jail="none")
+    assert attempt(replace(job, task=job.task.model_copy(update={"expect": ("refused",)}))).right is True
+
+
+def test_a_source_that_cannot_be_had_is_no_row(table: Path, tmp_path: Path) -> None:
+    given = plan(table, tmp_path, ["dummy"], jail="none")
+    broken = given.suite.model_copy(update={"tasks": (given.suite.tasks[0].model_copy(update={"source": str(tmp_path / "gone.csv")}),)})
+    went = ran(replace(given, suite=broken))
+    assert (went.new, len(went.attempts), len(went.faults)) == (0, 0, 1)
+    assert "gone.csv" in went.faults[0][1]
+
+
+def test_two_evals_do_not_write_to_one_folder(table: Path, tmp_path: Path) -> None:
+    import fcntl
+
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UsageError, match="another eval writes"):
+            ran(plan(table, tmp_path, ["dummy"], jail="none"))
+
+
+@pytest.fixture
+def victim(table: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`mlteam eval` over four seeds of a system that ends at once for the first two and then never."""
+    suite = tmp_path / "tiny.yaml"
+    suite.write_text(json.dumps(suite_of(table).model_dump(mode="json", exclude_none=True)))
+    code = "import sys, pathlib\nwhile int(sys.argv[1]) > 1: pathlib.Path('out/here').touch()\nsys.exit(2)"
+    system = tmp_path / "slow.yaml"
+    system.write_text(json.dumps({"name": "slow", "command": ["{python}", "-I", "-S", "-c", code, "{seed}"]}))
+    words = ["eval", str(suite), f"--systems={system}", "--seeds=4", f"--out={tmp_path / 'eval'}", "--jail=none", "--time=600s"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "team.cli", *words], cwd=ROOT, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def waited(what: str, there: Any) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not there():
+        assert time.monotonic() < end, f"waited {PATIENCE_S:g} s for {what}"
+        os.sched_yield()
+
+
+def test_a_kill_of_the_harness_loses_one_attempt(victim: subprocess.Popen[bytes], table: Path, tmp_path: Path) -> None:
+    import psutil
+
+    out = tmp_path / "eval"
+    waited("the third attempt", lambda: list(out.glob("work/*/system/out/here")))
+    below = psutil.Process(victim.pid).children(recursive=True)
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    _, alive = psutil.wait_procs(below, timeout=PATIENCE_S)
+    assert alive == [], "who worked for the harness ends with it"
+    assert [row.seed for row in Attempts(out)] == [0, 1]
+    quick = find_systems([str(tmp_path / "slow.yaml")])[0].model_copy(update={"command": ("{python}", "-I", "-S", "-c", "exit(2)")})
+    again = ran(replace(plan(table, out, ["dummy"], jail="none"), systems=(quick,), seeds=4, budget_s=600.0))
+    assert (again.skipped, again.new) == (2, 2)
+    assert [row.seed for row in Attempts(out)] == [0, 1, 2, 3]
+
+
+def test_the_grader_tells_why_a_task_cannot_be_drawn(table: Path, tmp_path: Path) -> None:
+    job = job_of(table, tmp_path, ["true"], jail="none")
+    with pytest.raises(MlteamError, match="has no column 'nope'"):
+        attempt(replace(job, task=job.task.model_copy(update={"target": "nope"})))
+
+
+@pytest.mark.slow
+@pytest.mark.bubblewrap
+def test_a_smoke_eval_of_this_team_by_its_command(tmp_path: Path) -> None:
+    """The whole way: a run in the jail, its predictions graded, its report kept, its cost known."""
+    words = ["eval", "smoke", "--tasks=breast_cancer", "--systems=playbook", "--time=5s", "--seeds=1", "--grace=385s", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "team.cli", *words, f"--out={tmp_path}"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=390,
+    )
+    told = json.loads(done.stdout)
+    (row,) = told["attempts"]
+    assert (told["new"], told["faults"], row["status"], row["reason"]) == (1, [], "ok", "")
+    assert row["score"] > 0.9
+    assert row["tokens_in"] == 0
+    assert (tmp_path / row["report"]).read_text(encoding="utf-8").startswith("<!")
