@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
+
     from tools.candidates import Candidate
     from tools.contract import Contract, Direction
     from tools.problem import Problem
 
-Array = np.ndarray[Any, np.dtype[Any]]
+    Array = np.ndarray[Any, np.dtype[Any]]
+
 Objective = Literal["score", "latency", "size", "fairness"]
 """`score`: the contract's metric. `latency`: the candidate's `latency_ms`; it is measured, so that equal seeds may find different things.
 `size`: its `size_mb`. `fairness`: how differently it treats the groups of the sensitive column, 0 being alike."""
@@ -51,6 +52,8 @@ def unweighable(objectives: Sequence[str], contract: Contract) -> str | None:
 def _disparity(candidate: Candidate, problem: Problem, oof: Array) -> float:
     """Of the shares of positives that are found, where there are two classes and enough of each group, else of errors, as the trade-offs of
     a report count it; 0 where no two groups are large enough to compare."""
+    import numpy as np
+
     from tools.fairness import disparities, groups_of
 
     scored = problem.validated
