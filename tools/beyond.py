@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.contract import Contract
 from tools.conversion import TABLE
+from tools.parquet import by_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def _pieces(vault: Path, names: list[str], contract: Contract) -> Iterator[pa.Ta
 
     sampled = pq.read_table(vault / SAMPLE_FILE)["row"].to_numpy()
     begin = 0
-    with pq.ParquetFile(vault / TABLE) as file:
+    with by_pieces(vault / TABLE) as file:
         for batch in file.iter_batches(batch_size=PIECE_ROWS, columns=names):
             left = np.ones(batch.num_rows, dtype=bool)
             left[sampled[np.searchsorted(sampled, begin) : np.searchsorted(sampled, begin + batch.num_rows)] - begin] = False

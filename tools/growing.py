@@ -22,6 +22,7 @@ from tools.deadline import Deadline, DeadlineReached
 from tools.degradation import Degradation
 from tools.families import family
 from tools.families.setting import FitContext
+from tools.parquet import by_pieces
 from tools.problem import encode_target
 from tools.workspace import Workspace
 
@@ -108,10 +109,9 @@ def _fitted(space: Workspace, member: FittedMember, problem: Problem, rows: int,
 
 def _pieces(space: Workspace, problem: Problem, names: list[str], before: Fitted) -> Iterator[tuple[pd.DataFrame, Array]]:
     """Features and targets of all rows, as the member's own fit was shown them."""
-    import pyarrow.parquet as pq
 
     for table in TABLES:
-        with pq.ParquetFile(space.data / table) as file:
+        with by_pieces(space.data / table) as file:
             for batch in file.iter_batches(batch_size=PIECE_ROWS):
                 frame = batch.to_pandas()
                 y = encode_target(frame, problem.contract)

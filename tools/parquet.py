@@ -12,7 +12,11 @@ stands here too, and what departs from it is refused.
 from __future__ import annotations
 
 import io
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 _MAGIC = b"PAR1"
 _MOST_BYTES = 2 << 20
@@ -146,3 +150,10 @@ class _Reader:
 
 def _kind(shape: Any) -> int:
     return _LIST if isinstance(shape, list) else _STRUCT if isinstance(shape, dict) else int(shape)
+
+
+def by_pieces(path: Path) -> pq.ParquetFile:
+    """A file that is read batch by batch: what Arrow reads ahead it keeps until the last batch, so here it does not."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path, pre_buffer=False)

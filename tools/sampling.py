@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tools.conversion import TABLE, read_converted
+from tools.parquet import by_pieces
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,9 +42,8 @@ def rows_that_fit(vault: Path, memory_mb: int | None, stratum: str | None, seed:
         stratum: a column whose values keep their shares; None, or one that is not there or has many values, for a plain sample.
     """
     import numpy as np
-    import pyarrow.parquet as pq
 
-    with pq.ParquetFile(vault / TABLE) as file:
+    with by_pieces(vault / TABLE) as file:
         rows, first = file.metadata.num_rows, file.read_row_group(0).slice(0, 100_000).to_pandas()
         names = file.schema_arrow.names
     row_bytes = first.memory_usage(index=False, deep=True).sum() / max(1, len(first))
@@ -78,11 +78,10 @@ def _strata(vault: Path, column: str) -> np.ndarray[Any, np.dtype[np.int8]] | No
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     codes: dict[Any, int] = {}
     parts = []
-    with pq.ParquetFile(vault / TABLE) as file:
+    with by_pieces(vault / TABLE) as file:
         for batch in file.iter_batches(batch_size=1 << 16, columns=[column]):
             values = batch.column(column)
             if pa.types.is_dictionary(values.type):
@@ -103,10 +102,9 @@ def _taken(vault: Path, at: Positions) -> pd.DataFrame:
     """Rows at ascending positions, with no more than one group of the file in memory beside them."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     parts, begin = [], 0
-    with pq.ParquetFile(vault / TABLE) as file:
+    with by_pieces(vault / TABLE) as file:
         for batch in file.iter_batches(batch_size=1 << 16):
             here = at[np.searchsorted(at, begin) : np.searchsorted(at, begin + batch.num_rows)] - begin
             if len(here):

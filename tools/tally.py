@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tools.parquet import by_pieces
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -37,10 +39,9 @@ class Tally(NamedTuple):
 def tallies(path: Path) -> dict[str, Tally]:
     """The columns of a Parquet file, by name, in its order."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     found: dict[str, Tally] = {}
-    with pq.ParquetFile(path) as file:
+    with by_pieces(path) as file:
         schema = file.schema_arrow
         plain = schema.empty_table().to_pandas().dtypes
         for start in range(0, len(schema.names), _COLUMNS_AT_ONCE):

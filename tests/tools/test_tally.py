@@ -15,6 +15,7 @@ import tools.conversion
 import tools.tally
 from tools.conversion import TABLE, described
 from tools.intake import _of_estimates
+from tools.parquet import by_pieces
 from tools.tally import hashed, tallies
 
 
@@ -83,3 +84,15 @@ def test_hashes_are_those_of_values_wherever_they_stand() -> None:
     for i in range(len(texts)):
         assert hashed(texts.slice(i, 1)).tolist() == [all_at_once[i]]
     assert len(hashed(texts.slice(0, 0))) == 0
+
+
+def test_what_was_read_is_not_kept(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    with pq.ParquetWriter(tmp_path / TABLE, pa.schema([("x", pa.float64())])) as writer:
+        for _ in range(30):
+            writer.write_table(pa.table({"x": rng.normal(size=50_000)}))
+    before, most = pa.total_allocated_bytes(), 0
+    with by_pieces(tmp_path / TABLE) as file:
+        for _ in file.iter_batches(batch_size=50_000):
+            most = max(most, pa.total_allocated_bytes() - before)
+    assert most < (tmp_path / TABLE).stat().st_size / 4

@@ -18,6 +18,7 @@ from tools.formats.contract import Choice, first_line
 from tools.formats.kinds import FALSE, MISSING, TRUE, WRITTEN, Kind, Plan, guessed, unlike, widened
 from tools.formats.numbers import COMMA, GROUPED
 from tools.formats.text import DELIMITERS, PACKED, checked_header, detected, lacks_header, long_lines, numbered_lines, short_lines, sniffed
+from tools.parquet import by_pieces
 from tools.tables import TableError
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ def stream_parquet(path: Path, output: Path) -> Streamed | None:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with by_pieces(path) as file:
             schema = file.schema_arrow
             kinds = [field.type for field in schema]
             if any(pa.types.is_nested(kind) or pa.types.is_binary(kind) for kind in kinds) or len(set(schema.names)) < len(kinds):
