@@ -113,7 +113,6 @@ def main() -> None:
     try:
         told = learn_and_predict(folder, meta, seconds, seed, out, sys.argv[6:], stderr=None, sandbox=_sandbox())
     except subprocess.CalledProcessError as failure:
-        print(failure.stdout.strip()[-2000:], file=sys.stderr)
         sys.exit(failure.returncode if failure.returncode > 0 else 1)
     cost, report = told["summary"]["cost"], told["summary"]["report"]
     usage = {"tokens_in": cost["input_tokens"], "tokens_out": cost["output_tokens"], "dollars": cost["usd"], "report": report or ""}
