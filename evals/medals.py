@@ -7,7 +7,6 @@ leaderboards are in its repository (Git LFS); `MLE_BENCH` names a clone of it. W
 from __future__ import annotations
 
 import csv
-import math
 import os
 from pathlib import Path
 from typing import Literal
@@ -30,14 +29,15 @@ def leaderboard(competition: str) -> list[float] | None:
 
 
 def thresholds(scores: list[float], direction: Literal["max", "min"]) -> dict[Medal, float]:
-    """The score of the last team that has each medal, by the number of teams, as Kaggle's rules of progression give them."""
+    """The score of the last team that has each medal, by the number of teams, as MLE-bench's graders count: parts of a team are
+    dropped, and the first place has one in any case."""
     teams = len(scores)
     ranked = sorted(scores, reverse=direction == "max")
-    gold = math.ceil(0.1 * teams) if teams < 100 else 10 if teams < 250 else 10 + math.floor(0.002 * teams)
-    silver = math.ceil(0.2 * teams) if teams < 250 else 50 if teams < 1000 else math.ceil(0.05 * teams)
-    bronze = math.ceil(0.4 * teams) if teams < 250 else 100 if teams < 1000 else math.ceil(0.1 * teams)
+    gold = teams // 10 if teams < 100 else 10 if teams < 250 else 10 + teams // 500
+    silver = teams // 5 if teams < 250 else 50 if teams < 1000 else teams // 20
+    bronze = 2 * teams // 5 if teams < 250 else 100 if teams < 1000 else teams // 10
     places: tuple[tuple[Medal, int], ...] = (("gold", gold), ("silver", silver), ("bronze", bronze))
-    return {medal: ranked[min(place, teams) - 1] for medal, place in places}
+    return {medal: ranked[max(1, place) - 1] for medal, place in places}
 
 
 def medal(score: float, direction: Literal["max", "min"], scores: list[float]) -> Medal:

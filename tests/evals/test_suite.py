@@ -188,6 +188,8 @@ def test_medals_go_by_the_number_of_teams(tmp_path: Path, monkeypatch: pytest.Mo
     assert thresholds([float(place) for place in range(50)], "max") == {"gold": 45.0, "silver": 40.0, "bronze": 30.0}
     assert thresholds([float(place) for place in range(2000)], "min") == {"gold": 13.0, "silver": 99.0, "bronze": 199.0}
     scores = [float(place) for place in range(100)]
+    assert set(thresholds([1.0, 2.0], "min").values()) == {1.0}, "the first of two teams has every medal"
+    assert thresholds([float(n) for n in range(99)], "min")["gold"] == 8.0, "a tenth of 99 teams is nine of them"
     assert [medal(score, "max", scores) for score in (90, 89, 79, 59)] == ["gold", "silver", "bronze", "none"]
     assert leaderboard("spooky") is None
     folder = tmp_path / "mlebench" / "competitions" / "spooky"
