@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _BEINGS = (
-    "patient|subject|person|participant|respondent|customer|client|user|member|household|student|teacher|employee|driver|animal|speaker"
+    "patient|subject|person|individual|participant|respondent|volunteer|donor|child|customer|client|user|member|guest|passenger|tenant|owner"
+    "|buyer|seller|host|borrower|applicant|household|student|pupil|teacher|employee|worker|driver|rider|player|athlete|animal|specimen|speaker"
 )
 _THINGS = "family|school|vehicle|machine|device|sensor|account|session|visit|case|plot|site|author|company|firm|store|shop"
 BEING = re.compile(rf"(^|[\W_])({_BEINGS})s?$", re.I)

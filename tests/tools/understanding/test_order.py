@@ -22,7 +22,8 @@ def test_rows_that_belong_together_are_found_by_name_and_by_the_target() -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "sure"), [("patient", True), ("store_id", True), ("employee_position", None), ("company", None), ("product_id", False)]
+    ("name", "sure"),
+    [("patient", True), ("Individual ID", True), ("store_id", True), ("employee_position", None), ("company", None), ("product_id", False)],
 )
 def test_what_a_name_says_of_those_whom_rows_are_about(name: str, sure: bool | None) -> None:
     """None: no group at all. A model meets a position, a company or a product again."""
