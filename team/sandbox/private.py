@@ -1,7 +1,8 @@
 """Private folders of sandboxes, and whose they are.
 
 A folder says which process made it, so that what is left of a process that was killed can be told from what is in use: boot of the
-machine, process id and start of the process, which together are never used again. Containers carry the same mark.
+machine, process id and start of the process, which together are never used again. Containers carry the same mark. Who is killed before
+the mark is written, or after it was removed, leaves an empty folder, whose name has the process id.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ _LONGEST_SOCKET_PATH = 100
 
 def make_folder() -> Path:
     """A new folder, readable by us alone, whose sockets have names that the system accepts."""
-    longest = len(f"/{_PREFIX}xxxxxxxx/connection/k-1")
+    prefix = f"{_PREFIX}{os.getpid()}-"
+    longest = len(f"/{prefix}xxxxxxxx/connection/k-1")
     base = next((base for base in (tempfile.gettempdir(), "/tmp") if len(os.fsencode(base)) + longest <= _LONGEST_SOCKET_PATH), "/tmp")
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=base))
     (folder / _MARK).write_text(owner(), encoding="utf-8")
     return folder
 
@@ -51,10 +53,22 @@ def sweep_folders() -> list[Path]:
     removed = []
     for folder in {found for base in (tempfile.gettempdir(), "/tmp") for found in Path(base).glob(f"{_PREFIX}*")}:
         with contextlib.suppress(OSError):  # somebody else's, or removed by somebody else just now
-            if not folder.is_symlink() and folder.stat().st_uid == os.getuid() and is_gone((folder / _MARK).read_text(encoding="utf-8")):
+            if not folder.is_symlink() and folder.stat().st_uid == os.getuid() and _is_left(folder):
                 remove_folder(folder)
                 removed.append(folder)
     return removed
+
+
+def _is_left(folder: Path) -> bool:
+    """Whether the process that made a folder is gone.
+
+    Raises:
+        OSError: when nothing says whose it is.
+    """
+    mark, made_by = folder / _MARK, folder.name.removeprefix(_PREFIX).partition("-")[0]
+    if made_by.isdigit() and not mark.exists() and not any(folder.iterdir()):
+        return not psutil.pid_exists(int(made_by))
+    return is_gone(mark.read_text(encoding="utf-8"))
 
 
 def owner() -> str:

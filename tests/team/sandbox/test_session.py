@@ -16,7 +16,7 @@ from team.sandbox import Limits, open_kernel
 from team.sandbox.channels import _listens
 from team.sandbox.contract import Process
 from team.sandbox.local import LocalLauncher
-from team.sandbox.private import make_folder, remove_folder
+from team.sandbox.private import make_folder, remove_folder, sweep_folders
 
 
 class Unlucky(LocalLauncher):
@@ -69,6 +69,18 @@ def test_what_is_left_of_a_folder_that_was_half_removed_is_swept(tmp_path: Path)
     swept = f"from team.sandbox.private import sweep_folders; assert [str(f) for f in sweep_folders()] == [{str(left)!r}]"
     subprocess.run([sys.executable, "-c", swept], env=environment, check=True)
     assert not left.exists()
+
+
+def test_an_empty_folder_is_swept_when_the_process_in_its_name_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    names = {f"mlteam-{gone}-abcdefgh": True, f"mlteam-{os.getpid()}-abcdefgh": False, "mlteam-mine": False}
+    for name in names:
+        (tmp_path / name).mkdir()
+    swept = {folder.name for folder in sweep_folders()}
+    assert {name: name in swept for name in names} == names
 
 
 def test_a_folder_is_removed_whole(tmp_path: Path) -> None:
