@@ -19,8 +19,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,15 @@ subprocess.Popen("setsid sleep 1000 & sleep 1000", shell=True, start_new_session
 
 asyncio.run(main())
 """
+
+
+def sleeping(processes: Sequence[psutil.Process]) -> int:
+    """How many of them are a `sleep` by now."""
+    count = 0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            count += process.name() == "sleep"
+    return count
 
 
 class Events(list[tuple[str, dict[str, Any]]]):
@@ -517,8 +526,10 @@ print('survived')
                 "os.wait()"
             )
             assert kernel.pid is not None
-            processes = psutil.Process(kernel.pid).children(recursive=True)
-            assert sum(process.name() == "sleep" for process in processes) == 3
+            async with asyncio.timeout(60):
+                while sleeping(processes := psutil.Process(kernel.pid).children(recursive=True)) < 3:
+                    await asyncio.sleep(0.01)  # what was forked is a `sleep` from its exec on
+            assert sleeping(processes) == 3
         assert psutil.wait_procs(processes, timeout=0)[1] == []
         assert asyncio.all_tasks() == tasks
         assert open_files() == files
