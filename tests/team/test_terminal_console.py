@@ -7,6 +7,7 @@ import os
 import termios
 
 import pytest
+from rich.console import Console
 
 from team.terminal_console import TerminalConsole
 
@@ -23,7 +24,7 @@ def test_it_is_as_wide_as_the_terminal_is_now_whatever_was_exported(term: str, m
                 termios.tcsetwinsize(terminal, (24, columns))
                 assert (console.width, console.height) == (columns, 24)
             termios.tcsetwinsize(terminal, (0, 0))
-            assert console.width == (80 if term == "dumb" else 200), "a terminal that does not know leaves it to the environment"
+            assert console.width == Console(file=file).width, "a terminal that does not know leaves it to Rich"
     finally:
         os.close(other_end)
 
