@@ -8,6 +8,8 @@ from zipfile import ZIP_DEFLATED
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from tools.deadline import Deadline, DeadlineReached
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -18,6 +20,8 @@ OPTIONAL_FILES = (SKOPS_FILE, ONNX_FILE)
 EQUAL = 1e-4
 """Most that a prediction may differ from the pipeline's: of a probability, and of a value by the spread of the predictions."""
 CHECKED_ROWS = 500
+MOST_S = 15.0
+"""Seconds for a format, checking included: large forests take minutes to write, and a run is not held up for that."""
 
 
 class Format(BaseModel):
@@ -73,11 +77,12 @@ class NotPossible(Exception):
     """The model cannot be had in a format; the message says why, in words for the package."""
 
 
-def write_formats(folder: Path, model: FittedModel, rows: pd.DataFrame) -> Formats:
+def write_formats(folder: Path, model: FittedModel, rows: pd.DataFrame, most_s: float = MOST_S) -> Formats:
     """Write the model beside its `pipeline.joblib` in every format that can hold it.
 
     Args:
         rows: raw rows; predictions of `CHECKED_ROWS` of them decide whether a format counts.
+        most_s: seconds for each format, after which the package does without it.
     """
     import numpy as np
 
@@ -85,17 +90,18 @@ def write_formats(folder: Path, model: FittedModel, rows: pd.DataFrame) -> Forma
     expected = model.predict_table(checked)
     return Formats(
         formats=[
-            _write("skops", folder / SKOPS_FILE, model, checked, expected),
-            _write("onnx", folder / ONNX_FILE, model, checked, expected),
+            _write("skops", folder / SKOPS_FILE, model, checked, expected, most_s),
+            _write("onnx", folder / ONNX_FILE, model, checked, expected, most_s),
         ]
     )
 
 
-def _write(name: Literal["skops", "onnx"], path: Path, model: FittedModel, rows: pd.DataFrame, expected: Any) -> Format:
+def _write(name: Literal["skops", "onnx"], path: Path, model: FittedModel, rows: pd.DataFrame, expected: Any, most_s: float) -> Format:
     facts: dict[str, Any] = {"name": name, "file": path.name}
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        said = _skops(temporary, model, rows) if name == "skops" else _onnx(temporary, model, rows)
+        with Deadline(most_s).alarm():
+            said = _skops(temporary, model, rows) if name == "skops" else _onnx(temporary, model, rows)
         apart = difference(expected, said)
         if not apart <= EQUAL:
             raise NotPossible(f"its predictions differ from the pipeline's by up to {apart:.2g}, and {EQUAL:g} is the most that is taken")
@@ -103,6 +109,8 @@ def _write(name: Literal["skops", "onnx"], path: Path, model: FittedModel, rows:
         return Format(**facts, made=True, rows_checked=len(rows), largest_difference=apart)
     except NotPossible as error:
         return Format(**facts, made=False, why=str(error)[:500])
+    except DeadlineReached:
+        return Format(**facts, made=False, why=f"writing and checking it was not done in {most_s:g} s")
     except Exception as error:  # a converter of somebody else's may fail in any way, and the package does without
         return Format(**facts, made=False, why=f"the converter failed: {type(error).__name__}: {error}"[:500])
     finally:

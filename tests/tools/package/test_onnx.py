@@ -20,7 +20,7 @@ from tools.families import family
 from tools.families.setting import FitContext
 from tools.intake import fetch_data
 from tools.model import FittedMember, FittedModel
-from tools.package.interchange import EQUAL, NotPossible, difference, predict_onnx
+from tools.package.interchange import EQUAL, NotPossible, difference, predict_onnx, write_formats
 from tools.package.onnx_model import build
 from tools.preparation import Preparation, every_column
 from tools.problem import Problem, load_problem
@@ -175,3 +175,10 @@ def test_what_has_no_counterpart_is_said_plainly(problems: dict[str, Problem], n
     with pytest.raises(NotPossible) as told:
         build(model_of(problems["two"], member(problems["two"], name, drop)))
     assert why in str(told.value)
+
+
+def test_a_format_that_is_not_written_in_its_time_is_done_without(problems: dict[str, Problem], tmp_path: Path) -> None:
+    problem = problems["two"]
+    found = write_formats(tmp_path, model_of(problem, member(problem, "random_forest")), problem.X.head(50), most_s=0.001)
+    assert [(one.made, one.why) for one in found.formats] == [(False, "writing and checking it was not done in 0.001 s")] * 2
+    assert list(tmp_path.iterdir()) == []
