@@ -27,13 +27,14 @@ from tools.beyond import BEYOND_FILE
 from tools.candidates import Candidate, load_candidate
 from tools.columns import coerce
 from tools.contract import Contract, TableSchema
-from tools.crossval import refit_iterations, setting_for
+from tools.crossval import setting_for
 from tools.deadline import Deadline
 from tools.families import family
 from tools.families.setting import FitContext
 from tools.growing import TABLES
 from tools.preparation import load_preparation
 from tools.problem import encode_target, load_problem
+from tools.refitting import refit_iterations
 from tools.spec import ToolRefused
 from tools.workspace import Workspace
 

@@ -18,7 +18,7 @@ from tools.alignment import as_in
 from tools.candidates import Candidate, CandidateSpec, standard_error
 from tools.deadline import Deadline
 from tools.device import Device, asked
-from tools.families import NETWORKS, family
+from tools.families import family
 from tools.families.fitted import Fitted
 from tools.families.setting import FitContext, Setting
 from tools.folds import Part, share_of
@@ -30,7 +30,6 @@ from tools.problem import Problem
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tools.contract import Contract
     from tools.families.base import Family
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -187,7 +186,7 @@ def fit_part(
     everywhere = fitted.predict(X).astype(np.int64) if problem.contract.predicts == "groups" else None
     latency_ms = size_mb = 0.0
     if part == problem.parts[-1]:
-        bags = _bags(model_family, len(learn), problem)
+        bags = bags_of(model_family, len(learn), problem)
         latency_ms = table_ms(problem, list(X.columns)) + bags * latency_of(fitted.predict, rows)
         size_mb = bags * size_of(fitted)
     how = How(fitted.iterations, fitted.cut_short, fitted.starved, fitted.device, fitted.off_cuda)
@@ -337,67 +336,7 @@ def _paced(
     return model_family.paced(params, pace, seconds, setting)
 
 
-def refit(
-    candidate: Candidate, problem: Problem, preparation: Preparation, deadline: Deadline, most: Deadline | None = None
-) -> list[Fitted]:
-    """Fit a candidate's configuration on all rows of `problem`, or on its share, once or with several seeds to be averaged.
-
-    The number of iterations is the folds' mean, raised by half of what the rows grew by, since more rows carry more
-    iterations. Families that profit are fitted with up to `Family.bags` seeds, fewer on many rows, and only while
-    another fit is sure to end in time.
-
-    Args:
-        most: when a first fit that cannot be cut short has to be done, where that may be later than `deadline`.
-
-    Raises:
-        DeadlineReached: when not even one fit was done in time.
-    """
-    model_family = family(candidate.family)
-    rows = share_of(np.arange(problem.n_rows), candidate.share, problem.y, problem.contract)
-    setting = replace(setting_for(problem, preparation), n_rows=len(rows))
-    X, y = problem.X[[column.name for column in preparation.columns]], problem.y
-    if len(rows) < problem.n_rows:
-        X, y = X.iloc[rows], y[rows]
-    rounds = refit_iterations(candidate, problem.contract)
-    bags = _bags(model_family, len(rows), problem)
-    lanes = lanes_for(model_family, len(rows), setting, bags)
-    setting = replace(setting, threads=max(1, setting.threads // lanes))
-
-    def job(bag: int) -> Callable[[Deadline], Fitted]:
-        def fit(whole: Deadline) -> Fitted:
-            until = most if most and not (model_family.iterative or bag) else whole.share(whole.remaining() * 0.9)
-            context = FitContext(deadline=until, iterations=rounds, seed=setting.seed + bag)
-            return fit_prepared(model_family, preparation.preparers, X, y, None, None, dict(candidate.params), setting, context)
-
-        return fit
-
-    fits: list[Fitted] = []
-    longest = 0.0
-    while len(fits) < bags and (not fits or deadline.remaining() >= 1.5 * longest):
-        started = time.monotonic()
-        fits += abreast([job(bag) for bag in range(len(fits), min(bags, len(fits) + lanes))], lanes, deadline)
-        longest = max(longest, time.monotonic() - started)
-    return fits
-
-
-def _bags(model_family: Family, rows: int, problem: Problem) -> int:
+def bags_of(model_family: Family, rows: int, problem: Problem) -> int:
     """How many fits are averaged at most: one where the contract bounds what a model may take, or has no use for more."""
     constraints = problem.contract.constraints
     return 1 if constraints.bounded or "seeds" in constraints.without else min(model_family.bags, MOST_BAGS, max(1, 40_000 // max(1, rows)))
-
-
-def refit_iterations(candidate: Candidate, contract: Contract) -> int | None:
-    """How many iterations a fit on all rows gets; None for families without."""
-    if not candidate.iterations:
-        return None
-    fits = candidate.n_folds / candidate.repeats
-    growth = 1 + 0.5 / max(1, (fits if fits >= 2 else contract.folds) - 1)
-    if candidate.family in ("random_forest", "extra_trees", "survival_forest", *NETWORKS) or "growth" in contract.constraints.without:
-        growth = 1.0
-    return max(1, round(float(np.mean(candidate.iterations)) * growth))
-
-
-def average(fits: list[Fitted], X: pd.DataFrame) -> Array:
-    """Mean prediction of several fits."""
-    mean: Array = np.mean([fitted.predict(X) for fitted in fits], axis=0)
-    return mean

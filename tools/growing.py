@@ -86,7 +86,8 @@ def _fitted(space: Workspace, member: FittedMember, problem: Problem, rows: int,
         Exception: saying why there is none.
     """
     from tools.candidates import CODE
-    from tools.crossval import refit_iterations, setting_for
+    from tools.crossval import setting_for
+    from tools.refitting import refit_iterations
 
     record, before = member.candidate, member.fits[0]
     if record.family == CODE or member.preparation.preparers:

@@ -49,7 +49,7 @@ class FittedMember:
 
     def predict(self, X: pd.DataFrame) -> Array:
         """The mean of its fits, calibrated where the candidate was."""
-        from tools.crossval import average
+        from tools.refitting import average
 
         mean = average(self.fits, X[[column.name for column in self.preparation.columns if column.name in X]])
         return self.candidate.calibration.apply(mean) if self.candidate.calibration else mean
@@ -244,7 +244,7 @@ def _fit_member(
         (most or deadline).check()
         fitted: Fitted = fit_code(load_code(space, record), problem.ahead(problem.X).copy(), problem.y.copy(), problem.n_classes)
         return FittedMember(record, every_column(problem.schema), weight, [fitted])
-    from tools.crossval import refit
+    from tools.refitting import refit
 
     preparation = load_preparation(space, record.preparation, problem)
     return FittedMember(record, preparation, weight, refit(record, problem, preparation, deadline, most))

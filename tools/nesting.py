@@ -164,9 +164,9 @@ class Recipe:
         Raises:
             DeadlineReached: when nothing could be picked, or the pick not be fitted, in time.
         """
-        from tools.crossval import average, refit
         from tools.deadline import DeadlineReached
         from tools.deciding import tilted
+        from tools.refitting import average, refit
 
         tried = self.search(inner, turn.share((1 - REFIT_SHARE) * turn.remaining()))
         if not tried:

@@ -11,10 +11,11 @@ import pytest
 from tests.tools.conftest import Open
 from tests.tools.test_crossval import opened, spec
 from tools.abreast import abreast, lanes_for
-from tools.crossval import evaluate_candidate, refit, setting_for
+from tools.crossval import evaluate_candidate, setting_for
 from tools.deadline import Deadline
 from tools.families import family
 from tools.memory import LIMIT
+from tools.refitting import refit
 
 
 def test_as_many_run_at_a_time_as_there_are_lanes_and_results_keep_their_order() -> None:

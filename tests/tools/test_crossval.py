@@ -5,11 +5,12 @@ import pytest
 
 from tests.tools.conftest import Open
 from tools.candidates import CandidateSpec
-from tools.crossval import average, evaluate_candidate, refit, refit_iterations, setting_for, threads
+from tools.crossval import evaluate_candidate, setting_for, threads
 from tools.deadline import Deadline, DeadlineReached
 from tools.families import family
 from tools.preparation import Preparation, choose_columns
 from tools.problem import Problem, load_problem
+from tools.refitting import average, refit, refit_iterations
 
 
 def opened(open_workspace: Open, table: str) -> tuple[Problem, Preparation]:

@@ -14,13 +14,14 @@ from tests.tools.conftest import Open, mixed
 from tools.abreast import lanes_for
 from tools.candidates import CandidateSpec, leaderboard
 from tools.contract import Contract
-from tools.crossval import evaluate_candidate, refit, refit_iterations, setting_for
+from tools.crossval import evaluate_candidate, setting_for
 from tools.deadline import Deadline
 from tools.families import family
 from tools.families.matrix import encoder_for
 from tools.features import ONE_HOT_UP_TO
 from tools.preparation import load_preparation
 from tools.problem import Problem, load_problem
+from tools.refitting import refit, refit_iterations
 from tools.spec import ToolRefused
 from tools.training import train
 from tools.tuning import tune

@@ -12,7 +12,7 @@ from sklearn.linear_model import QuantileRegressor
 
 from tests.tools.conftest import Open, write_workspace
 from tools.candidates import CandidateSpec, load_repeats
-from tools.crossval import evaluate_candidate, refit, setting_for
+from tools.crossval import evaluate_candidate, setting_for
 from tools.deadline import Deadline
 from tools.ensembling import ensemble
 from tools.families import LEARNS, NETWORKS, FamilyUnavailable, family, learners
@@ -24,6 +24,7 @@ from tools.predictions import PredictionError, read_predictions, write_predictio
 from tools.preparation import every_column
 from tools.problem import Problem, load_problem
 from tools.quantiles import losses_by_level, pinball_losses
+from tools.refitting import refit
 from tools.slices import find_slices
 from tools.standings import over_rows
 from tools.training import train

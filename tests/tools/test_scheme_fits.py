@@ -11,13 +11,13 @@ import pytest
 from tests.hosting import Hosting
 from tests.tools.test_schemes import table
 from tools.candidates import BEFORE, Candidate, leaderboard, load_oof, load_repeats, standard_error
-from tools.crossval import refit_iterations
 from tools.ensembling import ensemble
 from tools.evaluation import evaluate
 from tools.explaining import explain
 from tools.intake import fetch_data
 from tools.learning_curve import learning_curve
 from tools.problem import load_problem
+from tools.refitting import refit_iterations
 from tools.sealing import seal_holdout
 from tools.slices import find_slices
 from tools.training import train
