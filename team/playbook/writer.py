@@ -32,7 +32,7 @@ MEANING = {
     "silhouette": "how much nearer rows are to their own group than to the next; 0 is no separation, 1 the most",
     "davies_bouldin": "the scatter within groups over the distance between them, lower is better",
     "calinski_harabasz": "the variance between groups over that within",
-    "agreement": "the mean rank correlation with each of four detectors of different make that the host runs",
+    "agreement": "the rank correlation with four detectors of different make that the host runs, weighted by what they agree on",
     "pinball": "the mean pinball loss over the predicted levels, lower is better",
     "crps": "how far the predicted distribution lies from the value, lower is better",
     "r2": "the share of the target's variance that is explained",

@@ -44,15 +44,30 @@ def test_the_interval_of_a_silhouette_is_not_flattered_by_repeated_rows() -> Non
     assert found.score - found.low == pytest.approx(found.high - found.score, rel=0.3)
 
 
-def test_agreement_is_the_mean_rank_correlation() -> None:
+def test_agreement_is_the_rank_correlation_weighted_by_consensus() -> None:
     rng = np.random.default_rng(1)
-    panel, scores = rng.normal(size=(80, 4)), rng.normal(size=80).round(1)
-    expected = np.mean([spearmanr(scores, column).statistic for column in panel.T])
-    assert score("agreement", "anomaly", panel, scores) == pytest.approx(expected)
+    panel, scores = rng.normal(size=(80, 4)) + rng.normal(size=(80, 1)), rng.normal(size=80).round(1)
+    alike = spearmanr(np.column_stack([scores, panel])).statistic
+    weights = (alike[1:, 1:].sum(axis=0) - 1) ** 2
+    assert score("agreement", "anomaly", panel, scores) == pytest.approx(np.average(alike[0, 1:], weights=weights))
     assert score("agreement", "anomaly", panel[:, :1], panel[:, 0] ** 3) == pytest.approx(1)
     assert score("agreement", "anomaly", panel, np.full(80, 0.5)) == 0
     found = bootstrap_interval("agreement", "anomaly", panel, scores, resamples=100)
     assert found.low <= found.score <= found.high
+
+
+def test_a_detector_that_none_of_the_others_is_like_has_no_say() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.normal(size=400)
+    panel = np.column_stack([truth + 0.3 * rng.normal(size=400) for _ in range(3)] + [-truth])
+    assert score("agreement", "anomaly", panel, truth) > 0.9
+    assert score("agreement", "anomaly", panel, -truth) < -0.9
+
+
+def test_detectors_that_all_disagree_count_alike() -> None:
+    truth = np.arange(50.0)
+    panel = np.column_stack([truth, -truth])
+    assert score("agreement", "anomaly", panel, truth) == pytest.approx(0)
 
 
 def test_labels_are_scored_by_the_order_of_the_scores() -> None:

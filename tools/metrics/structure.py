@@ -65,15 +65,21 @@ def _of_groups(name: str, points: Array, groups: Array, alone: float) -> float:
 
 
 def _agreement(panel: Array, scores: Array) -> float:
-    """Mean rank correlation (Spearman 1904) with each detector of the panel; 0 where all scores are alike."""
+    """Rank correlation (Spearman 1904) with the detectors of the panel, weighted by their consensus; 0 where all scores are alike.
+
+    A detector weighs by the square of its mean correlation with the others, and nothing where that is negative, as in the unsupervised
+    rank aggregation of Klementiev et al. (ECML 2007): one that finds other rows odd than all others do has little say.
+    """
     import numpy as np
     from scipy.stats import rankdata
 
     ranks = rankdata(np.column_stack([scores, panel]), axis=0)
     ranks -= ranks.mean(axis=0)
     norms = np.linalg.norm(ranks, axis=0)
-    products = ranks[:, 0] @ ranks[:, 1:]
-    return float(np.divide(products, norms[0] * norms[1:], out=np.zeros(len(products)), where=norms[0] * norms[1:] > 0).mean())
+    alike = np.divide(ranks.T @ ranks, np.outer(norms, norms), out=np.zeros((len(norms), len(norms))), where=np.outer(norms, norms) > 0)
+    others = alike[1:, 1:].sum(axis=0) - np.diag(alike)[1:]
+    weights = np.clip(others, 0, None) ** 2
+    return float(np.average(alike[0, 1:], weights=weights if weights.any() else None))
 
 
 _GROUPS: tuple[Task, ...] = ("cluster",)
@@ -112,7 +118,7 @@ STRUCTURE = (
         _SCORES,
         "maximize",
         "value",
-        "Mean rank correlation with a panel of detectors that the host runs, -1 to 1",
+        "Rank correlation with a panel of detectors that the host runs, weighted by what they agree on, -1 to 1",
         _agreement,
         (-1.0, 1.0),
         compares_rows=True,
