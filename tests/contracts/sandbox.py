@@ -373,6 +373,20 @@ print("end")
         assert result.traceback is not None
         assert "in innermost" in result.traceback
 
+    async def test_an_end_by_the_clock_is_known_however_many_threads_there_were(self, kernel: Kernel) -> None:
+        code = """
+import faulthandler, os, threading
+def deeper(n):
+    return threading.Event().wait() if n == 0 else deeper(n - 1)
+for _ in range(6):
+    threading.Thread(target=deeper, args=(60,), daemon=True).start()
+faulthandler.dump_traceback_later(0.5, exit=True, file=int(os.environ.get("MLTEAM_STDERR", "2")))
+threading.Event().wait()
+"""
+        result = await kernel.execute(code, timeout_s=60)
+        assert (result.status, result.cause) == ("died", "exit code 1")
+        assert (result.traceback or "").startswith("Timeout (")
+
     @pytest.mark.parametrize(
         "code",
         [

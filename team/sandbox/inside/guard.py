@@ -41,7 +41,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # -I leaves it o
 from quota import Quota, too_many_in_memory
 
 MIB = 1 << 20
-_LOG_BYTES = 8192
+_KEPT_BYTES, _LOG_BYTES = 1 << 18, 8192
+_LAST_WORDS = (b"Fatal Python error", b"Timeout (")
+"""What the interpreter begins its last traceback with. It is up to a hundred lines a thread long, and its head says why it was written."""
 _SHORTEST_TICK, _LONGEST_TICK = 0.02, 0.2
 _FASTEST_GROWTH = 8_000.0
 """MiB a second; more than several threads touching new pages reach. Sets how soon the next sample is due."""
@@ -82,6 +84,14 @@ class Order(TypedDict):
     open_files: int | None
     disk_mb: int | None
     files: int | None
+
+
+def _told(log: bytes) -> bytes:
+    """What is reported of a log: its end, or the head of a last traceback that is longer, and then the end."""
+    began = max(log.rfind(words) for words in _LAST_WORDS)
+    if 0 <= began < len(log) - _LOG_BYTES:
+        return log[began : began + _LOG_BYTES // 2] + b"\n...\n" + log[-_LOG_BYTES // 2 :]
+    return log[-_LOG_BYTES:]
 
 
 def main() -> None:
@@ -173,7 +183,7 @@ class Guard:
             subprocess.run(["rm", "-rf", "--", self.order["folder"]], check=False, stderr=subprocess.DEVNULL)
         return {
             "cause": cause or self._describe(self.status or 0),
-            "log": self.log.decode(errors="replace"),
+            "log": _told(self.log).decode(errors="replace"),
             "peak_mb": round(self.peak, 1),
         }
 
@@ -250,10 +260,10 @@ class Guard:
                 self.status = status
 
     def _read_log(self) -> bool:
-        """Take what was written to standard error, keeping the tail. Returns False at its end."""
+        """Take what was written to standard error, keeping its end. Returns False at its end."""
         try:
             while data := os.read(self.log_pipe, 65536):
-                self.log = (self.log + data)[-_LOG_BYTES:]
+                self.log = (self.log + data)[-_KEPT_BYTES:]
                 if len(data) < 65536:
                     return True
         except BlockingIOError:
