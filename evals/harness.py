@@ -18,6 +18,7 @@ from evals.attempting import WORK, Job, attempt
 from evals.attempts import Attempt, Attempts
 from evals.drawing import parts
 from evals.engines import Engine, WorkerLost
+from evals.queue_metrics import QueueMetrics
 from evals.suite import Suite
 from evals.systems.contract import System
 from team.errors import MlteamError, UsageError
@@ -91,11 +92,12 @@ class Tell(Protocol):
     def __call__(self, done: int, of: int, job: Job, row: Attempt | str) -> None: ...
 
 
-def run_plan(plan: Plan, engine: Engine, tell: Tell, jobs_at_once: int | None = None) -> Went:
+def run_plan(plan: Plan, engine: Engine, tell: Tell, jobs_at_once: int | None = None, queue: QueueMetrics | None = None) -> Went:
     """Make the attempts that are missing.
 
     Args:
         tell: called as each ends, with its row, or with the reason why it could not be made.
+        queue: counts them as they wait, are made and end.
 
     Raises:
         UsageError: when another eval writes to the same folder, or the plan cannot be run.
@@ -111,7 +113,8 @@ def run_plan(plan: Plan, engine: Engine, tell: Tell, jobs_at_once: int | None = 
         remove_tree(plan.out / WORK)
         missing = [job for job in jobs if job.key not in went.attempts]
         went.skipped = len(jobs) - len(missing)
-        for number, (job, result) in enumerate(engine.run(attempt, missing, jobs_at_once), 1):
+        queue = queue or QueueMetrics(plan.suite.name)
+        for number, (job, result) in enumerate(engine.run(attempt, queue.begin(missing, went.skipped), jobs_at_once), 1):
             if isinstance(result, WorkerLost):
                 result = _lost(job, result)
             if isinstance(result, Attempt):
@@ -121,7 +124,9 @@ def run_plan(plan: Plan, engine: Engine, tell: Tell, jobs_at_once: int | None = 
                 went.faults.append((job, str(result)))
             else:
                 went.faults.append((job, f"{type(result).__name__}: {result}"))
-            tell(number, len(missing), job, result if isinstance(result, Attempt) else went.faults[-1][1])
+            row = result if isinstance(result, Attempt) else went.faults[-1][1]
+            queue.ended(job.system.name, row)
+            tell(number, len(missing), job, row)
         went.attempts.write_parquet()
         remove_tree(plan.out / WORK)
     return went

@@ -11,14 +11,17 @@ from rich.text import Text
 
 from team.approval import ApprovalDecision, ApprovalRequest, Approve, ask_nobody
 from team.console import LiveView
+from team.json_log import JsonView
 from team.terminal import one_line
 
 YES, NO = ("y", "yes"), ("n", "no", "")
 BY = "terminal"
 
 
-def terminal_asker(view: LiveView) -> Approve | None:
-    """Asks on the terminal that `view` draws on; None where standard input is none."""
+def terminal_asker(view: LiveView | JsonView) -> Approve | None:
+    """Asks on the terminal that `view` draws on; None where it draws on none, or standard input is none."""
+    if isinstance(view, JsonView):
+        return None
     try:
         descriptor = sys.stdin.fileno()
         if not os.isatty(descriptor):

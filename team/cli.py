@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -63,6 +65,7 @@ for command in (
     runs_cli.report,
     runs_cli.replay,
     runs_cli.track,
+    runs_cli.metrics,
     release_cli.publish,
     release_cli.register,
     doctor,
@@ -73,6 +76,15 @@ app.add_typer(eval_app, name="eval")
 app.add_typer(sandbox_app, name="sandbox")
 
 
+def _complain(message: str, exit_code: int) -> NoReturn:
+    """Say once what went wrong, as the log format has it, and end."""
+    from team.json_log import say
+
+    if not say(message, logging.ERROR, exit_code=exit_code):
+        print(f"mlteam: {message}", file=sys.stderr)
+    sys.exit(exit_code)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: every expected failure is one message and its exit code, never a traceback.
 
@@ -80,20 +92,19 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: what follows `mlteam`; None takes the process's own.
     """
     from team.errors import MlteamError
+    from team.json_log import uninstall
     from team.terminal import clean
 
     try:
         code = app(arguments, prog_name="mlteam", standalone_mode=False)
     except MlteamError as error:
-        print(f"mlteam: {clean(str(error))}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _complain(clean(str(error)), error.exit_code)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except typer.Abort:
         sys.exit(130)
     except KeyboardInterrupt:
-        print("mlteam: stopped.", file=sys.stderr)
-        sys.exit(130)
+        _complain("stopped.", 130)
     except BrokenPipeError:
         # The reader went away, as `mlteam runs | head` does; there is nobody left to tell.
         sys.stderr.close()
@@ -102,13 +113,13 @@ def main(arguments: list[str] | None = None) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
             raise
         what = clean(repr(error.filename)) if error.filename else "what this command writes"
-        print(f"mlteam: cannot use {what}: {error.strerror}. Make room or make it writable, then type the command again.", file=sys.stderr)
-        sys.exit(2)
+        _complain(f"cannot use {what}: {error.strerror}. Make room or make it writable, then type the command again.", 2)
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        print(f"mlteam: {clean(error.format_message())} `mlteam --help` lists the commands.", file=sys.stderr)
-        sys.exit(2)
+        _complain(f"{clean(error.format_message())} `mlteam --help` lists the commands.", 2)
+    finally:
+        uninstall()
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -39,6 +39,7 @@ from team.events import (
     UserSpoken,
 )
 from team.evidence import Evidence
+from team.exporting import MetricsExport
 from team.grace import left_out, surrender, verdict
 from team.host import Host
 from team.host_calls import DISK_ERRORS
@@ -90,9 +91,12 @@ class Conductor:
         self.run_dir, self.settings = run, settings
         self._cut_off, self._steering = cut_off, steering
         at = cut_off.checkpoint if cut_off else Checkpoint(state=State(trials_spent=settings.trials == 0))
+        # First, since it refuses a port that is taken, and nothing is open yet.
+        self._metrics = MetricsExport(run, settings.metrics_port, cut_off.events if cut_off else ())
         self.log = Journal(EventLog(run.events), run.replies, cut_off.tail if cut_off else (), at.turns)
         self._tracer = Tracer(run.traces)
         self.log.subscribe(self._tracer)
+        self.log.subscribe(self._metrics)
         for subscriber in subscribers:
             self.log.subscribe(subscriber)
         self.vault = Vault(run)
@@ -165,6 +169,7 @@ class Conductor:
 
     def close(self) -> None:
         """Close the files of the run."""
+        self._metrics.close()
         self._tracer.close()
         self.log.close()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from team.options import Json
+from team.options import Json, LogFormat, MetricsPort
 from team.terminal import print_json
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def suite(
     environments: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where virtual environments of rivals are made.  [default: in the cache folder]")
     ] = None,
+    metrics_port: MetricsPort = None,
+    log_format: LogFormat = None,
     as_json: Json = False,
 ) -> None:
     """Try systems on the tasks of a suite: labels of test rows stay with a grader, and every attempt is a row that is kept.
@@ -84,10 +87,12 @@ def suite(
     """
     from evals.engines import make_engine
     from evals.harness import Plan, listing, run_plan
+    from evals.queue_metrics import QueueMetrics
     from evals.site.writing import publish
     from evals.suite import load_suite
     from evals.systems import find_systems
     from team.errors import MlteamError, UsageError
+    from team.metrics_server import MetricsServer
     from tools.sources.cache import cache_folder
 
     if jail not in ("bubblewrap", "none"):
@@ -109,11 +114,13 @@ def suite(
         memory_mb=memory,
         jail="none" if jail == "none" else "bubblewrap",
     )
-    chosen = make_engine(engine, jobs)
-    try:
-        went = run_plan(plan, chosen, _tell, jobs)
-    finally:
-        chosen.close()
+    queue = QueueMetrics(loaded.name)
+    with ExitStack() as open_now:
+        if metrics_port is not None:
+            open_now.callback(MetricsServer(queue.families, metrics_port).close)
+        chosen = make_engine(engine, jobs)
+        open_now.callback(chosen.close)
+        went = run_plan(plan, chosen, _tell, jobs, queue)
     wanted = {job.key for job in plan.jobs()}
     page = publish(plan.out, loaded.tasks) if len(went.attempts) else None
     if as_json:
@@ -130,9 +137,9 @@ def suite(
         )
     else:
         print(listing(went.attempts, lambda row: row.key in wanted))
-    print(f"{went.new} attempts made, {went.skipped} were there before; rows in {plan.out}", file=sys.stderr)
+    _say(f"{went.new} attempts made, {went.skipped} were there before; rows in {plan.out}", new=went.new, skipped=went.skipped)
     if page:
-        print(f"pages: {page}", file=sys.stderr)
+        _say(f"pages: {page}")
     if went.faults:
         reasons = dict.fromkeys(reason for _, reason in went.faults)
         told = "; ".join(list(reasons)[:3]) + (f"; and {len(reasons) - 3} more reasons" if len(reasons) > 3 else "")
@@ -185,7 +192,16 @@ def _tell(done: int, of: int, job: Job, row: Attempt | str) -> None:
     else:
         score = "" if row.score is None else f" {row.metric} {row.score:.5g}"
         told = f"{row.status}{score}, {row.wall_s:.1f} s{f': {row.reason[:160]}' if row.reason else ''}"
-    print(f"{done}/{of} {job}: {told}", file=sys.stderr, flush=True)
+    ended = {} if isinstance(row, str) else row.model_dump(include={"status", "score", "metric", "wall_s", "cpu_s", "peak_mb", "dollars"})
+    _say(f"{done}/{of} {job}: {told}", **job.key._asdict(), done=done, of=of, **ended)
+
+
+def _say(message: str, **facts: Any) -> None:
+    """Tell how far it has come on stderr, in the format of the logs."""
+    from team.json_log import say
+
+    if not say(message, logger="mlteam.eval", **facts):
+        print(message, file=sys.stderr, flush=True)
 
 
 def _names(text: str) -> list[str]:

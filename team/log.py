@@ -38,7 +38,7 @@ class EventLog:
         self._file = path.open("ab", buffering=0)
         self._next = max((event.seq + 1 for event in read_events(path)), default=0)
         self._subscribers: list[Subscriber] = []
-        self._redact = _redactor()
+        self._redact = redactor()
 
     def subscribe(self, subscriber: Subscriber) -> None:
         self._subscribers.append(subscriber)
@@ -166,7 +166,7 @@ def drop_torn_line(path: Path) -> None:
         os.truncate(path, content.rfind(b"\n") + 1)
 
 
-def _redactor() -> Callable[[str], str]:
+def redactor() -> Callable[[str], str]:
     """A function that replaces the values of secret-looking environment variables, also as JSON writes them, and what was looked up."""
     secrets = {value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET}
     secrets |= {json.dumps(value)[1:-1] for value in secrets}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,30 @@ Approval = Annotated[
     typer.Option(metavar="WHEN", help="When to ask before a tool's call: never, always or outside-only.  [default: outside-only]"),
 ]
 Approve = Annotated[list[str] | None, typer.Option(metavar="TOOL", help="A tool that need not ask; repeatable.")]
+
+
+def _logged(asked: str | None) -> str:
+    """Settle the format of logs, before anything else is parsed, so that what is wrong with the rest is told in it."""
+    if not asked and not os.environ.get("MLTEAM_LOG_FORMAT"):
+        return "text"
+    from team.json_log import log_as
+
+    return log_as(asked)
+
+
+LogFormat = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMAT",
+        callback=_logged,
+        is_eager=True,
+        help="What goes to stderr: text, or json, one object a line (MLTEAM_LOG_FORMAT).  [default: text]",
+    ),
+]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(metavar="PORT", min=1, max=65_535, help="Serve metrics for Prometheus at http://127.0.0.1:PORT/metrics meanwhile."),
+]
 
 Repo = Annotated[
     str | None,

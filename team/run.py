@@ -100,6 +100,7 @@ def resume(
     clients: Clients | None = None,
     approve: Approve | None = None,
     constraints: Sequence[Constraint] = (),
+    metrics_port: int | None = None,
 ) -> dict[str, Any]:
     """Go on with a run that was stopped, killed or failed, to its end, and return the summary.
 
@@ -107,6 +108,7 @@ def resume(
         sandbox: kind of sandbox from here on; None for the one of the settings.
         approve: as `start` takes it.
         constraints: what must be kept from here on, beside what is kept already.
+        metrics_port: where metrics are served from here on; None for where the settings say.
 
     Raises:
         UsageError: the run has ended, is in use, or has not begun.
@@ -116,7 +118,17 @@ def resume(
     if steering is not None:
         steering.constrain(*constraints)
     return asyncio.run(
-        _stoppable(aresume(run, sandbox=sandbox, subscribers=subscribers, clients=clients, steering=steering, approve=approve))
+        _stoppable(
+            aresume(
+                run,
+                sandbox=sandbox,
+                subscribers=subscribers,
+                clients=clients,
+                steering=steering,
+                approve=approve,
+                metrics_port=metrics_port,
+            )
+        )
     )
 
 
@@ -128,6 +140,7 @@ async def aresume(
     clients: Clients | None = None,
     steering: Steering | None = None,
     approve: Approve | None = None,
+    metrics_port: int | None = None,
 ) -> dict[str, Any]:
     """Like `resume`, inside a running event loop, whose signals are left alone."""
     with run.lock():
@@ -142,7 +155,7 @@ async def aresume(
             problems = write_documents(run)
             summary = read_summary(run)
             return {**summary, "fallbacks": [*summary["fallbacks"], *problems]}
-        return await _continue(run, cut_off, {"sandbox": sandbox}, subscribers, clients, steering, approve)
+        return await _continue(run, cut_off, {"sandbox": sandbox, "metrics_port": metrics_port}, subscribers, clients, steering, approve)
 
 
 def go_on(

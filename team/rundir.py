@@ -135,6 +135,11 @@ class RunDir:
     def traces(self) -> Path:
         return self.path / "traces.jsonl"
 
+    @property
+    def metrics(self) -> Path:
+        """What the run has come to in numbers, as Prometheus reads them."""
+        return self.path / "metrics.prom"
+
     def read_contract(self) -> Contract | None:
         """The sealed contract; None before there is one."""
         return Contract.model_validate_json(self.contract.read_text(encoding="utf-8")) if self.contract.exists() else None

@@ -1,4 +1,4 @@
-"""Commands on runs that are there: predict with one, show, list, clean, compare, report, track."""
+"""Commands on runs that are there: predict with one, show, list, clean, compare, report, track, count."""
 
 from __future__ import annotations
 
@@ -224,3 +224,35 @@ def track(
         print_json(sent)
     else:
         print(tracking(sent))
+
+
+def metrics(
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Run directory, the beginning of its name, or `last`; left out, every run of --out.")
+    ] = None,
+    out: Out = Path("runs"),
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to this file instead, whole or not at all.")
+    ] = None,
+) -> None:
+    """Print the metrics of runs as Prometheus reads them, from their logs: of finished ones, and of those that are going on.
+
+    A run whose log cannot be read to its end counts as damaged; the others are told all the same, and the exit code is 1.
+    """
+    from team.errors import MlteamError, UsageError
+    from team.exposition import families, read_metrics, text
+    from team.rundir import list_runs, open_run, write_atomic
+
+    read = [read_metrics(one) for one in ([open_run(run, out)] if run is not None else list_runs(out))]
+    if not read:
+        raise UsageError(f"there is no run in {str(out)!r}. Make one with mlteam run, or name another folder with --out DIR.")
+    exposition = text(lambda: families([found for found, _ in read]))
+    if output is None:
+        print(exposition, end="")
+    else:
+        try:
+            write_atomic(output, exposition)
+        except OSError as error:
+            raise UsageError(f"cannot write {str(output)!r}: {error.strerror or error}. Name another file with -o FILE.") from None
+    if problems := [problem for _, problem in read if problem]:
+        raise MlteamError("\n".join(problems))

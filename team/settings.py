@@ -46,8 +46,8 @@ from tools.schemes import SchemeName
 
 KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK", "MLTEAM_MEMORY_MB", "MLTEAM_STDERR")
 """What kernel tools are told of their folders and their sandbox; no settings."""
-OTHER_VARIABLES = ("MLTEAM_CACHE", "MLTEAM_SECRETS", "MLTEAM_SERVE_KEY", "MLTEAM_SERVE_RATE", "MLTEAM_SERVE_ROWS")
-"""Where downloads are kept, and secrets: of the machine rather than of a run."""
+OTHER_VARIABLES = ("MLTEAM_CACHE", "MLTEAM_LOG_FORMAT", "MLTEAM_SECRETS", "MLTEAM_SERVE_KEY", "MLTEAM_SERVE_RATE", "MLTEAM_SERVE_ROWS")
+"""Where downloads and secrets are kept, how logs are written: of the machine rather than of a run."""
 
 
 class _Sandbox(BaseModel):
@@ -220,6 +220,9 @@ class Settings(BaseSettings):
     `impute=knn` (`tools.steps`), fitted inside each fold."""
     tracker: Annotated[str | None, BeforeValidator(read_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
     """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
+
+    metrics_port: int | None = Field(None, ge=1, le=65_535)
+    """Port of 127.0.0.1 at which Prometheus may ask for metrics (`/metrics`) while the run goes on; None for none."""
 
     release: Release = Release()
     """Where the run is released to at its end, beside its directory: `{repo: DIR, tag: next, push: origin, registry: local}`."""

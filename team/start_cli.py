@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from team.options import Approval, Approve, Json, Out, PullRequest, Push, Registry, Repo, Run, Tag, approval_of, release_of
+from team.options import (
+    Approval,
+    Approve,
+    Json,
+    LogFormat,
+    MetricsPort,
+    Out,
+    PullRequest,
+    Push,
+    Registry,
+    Repo,
+    Run,
+    Tag,
+    approval_of,
+    release_of,
+)
 from team.terminal import print_json
 from tools.contract import Task
 
@@ -125,24 +139,26 @@ def run(
     registry: Registry = None,
     approval: Approval = None,
     approve: Approve = None,
+    metrics_port: MetricsPort = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
+    log_format: LogFormat = None,
     as_json: Json = False,
 ) -> None:
     """From a dataset to a model, a report and a score on rows that nobody has seen."""
     # Every option but these is a setting of the same name.
-    given = {name: value for name, value in locals().items() if name not in ("config", "as_json", "approve", *RELEASE)}
+    given = {name: value for name, value in locals().items() if name not in ("config", "log_format", "as_json", "approve", *RELEASE)}
     from team.settings import load_settings
 
     release = release_of(repo=repo, tag=tag, push=push, pull_request=pull_request, registry=registry)
     given |= approval_of(approval, approve) | release
     settings = load_settings(given, config)
     from team.asking import terminal_asker
-    from team.console import LiveView
     from team.errors import MlteamError
+    from team.progress import progress_view
     from team.run import start
 
     try:
-        with LiveView(sys.stderr) as view:
+        with progress_view() as view:
             summary = start(settings, [view], approve=terminal_asker(view))
     except MlteamError as error:
         if as_json:
@@ -158,18 +174,22 @@ def resume(
     constraint: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="What must be kept from here on, in a sentence; repeatable.")
     ] = None,
+    metrics_port: MetricsPort = None,
+    log_format: LogFormat = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a run that was stopped, killed or failed."""
     from team.asking import terminal_asker
-    from team.console import LiveView
+    from team.progress import progress_view
     from team.run import resume as take_up
     from team.rundir import open_run
 
     found = open_run(run, out)
     asked = _understood(constraint or [], found)
-    with LiveView(sys.stderr) as view:
-        summary = take_up(found, sandbox=sandbox, subscribers=[view], approve=terminal_asker(view), constraints=asked)
+    with progress_view(found.name) as view:
+        summary = take_up(
+            found, sandbox=sandbox, subscribers=[view], approve=terminal_asker(view), constraints=asked, metrics_port=metrics_port
+        )
     _tell(summary, as_json)
 
 
@@ -178,15 +198,16 @@ def fork(
     at: Annotated[str, typer.Option(help="Number of turns that had ended, or a stage: where it was entered.")],
     changes: Annotated[list[str] | None, typer.Option("--set", help="A setting that is to differ, such as time=5m.")] = None,
     out: Out = Path("runs"),
+    log_format: LogFormat = None,
     as_json: Json = False,
 ) -> None:
     """Start a new run from a step of another, with other settings, sharing what both only read."""
     import yaml
 
     from team.asking import terminal_asker
-    from team.console import LiveView
     from team.errors import UsageError
     from team.forking import fork as make
+    from team.progress import progress_view
     from team.run import go_on
     from team.rundir import open_run
 
@@ -197,7 +218,7 @@ def fork(
             raise UsageError(f"--set {change!r}: expected NAME=VALUE.")
         given[name.strip()] = yaml.safe_load(value)
     made, cut_off = make(open_run(run, out), at, given)
-    with LiveView(sys.stderr) as view:
+    with progress_view(made.name) as view:
         summary = go_on(made, cut_off, subscribers=[view], approve=terminal_asker(view))
     _tell(summary, as_json)
 

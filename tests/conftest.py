@@ -49,6 +49,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("postgres") is not None and not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         reason = "PostgreSQL is not installed: apt-get install postgresql"
         pytest.fail(reason) if IN_CI else pytest.skip(reason)
+    if item.get_closest_marker("prometheus") is not None and not (shutil.which("prometheus") and shutil.which("promtool")):
+        reason = "Prometheus is not installed: apt-get install prometheus"
+        pytest.fail(reason) if IN_CI else pytest.skip(reason)
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from evals.attempting import Job, attempt, outcome
 from evals.attempts import Attempt, Attempts
 from evals.engines import make_engine
 from evals.harness import Plan, Went, listing, run_plan
+from evals.queue_metrics import QueueMetrics
 from evals.suite import Suite
 from evals.supervising import Ended, supervise
 from evals.systems import PROBES, System, find_systems
@@ -57,10 +58,10 @@ def plan(table: Path, out: Path, names: list[str], **changes: Any) -> Plan:
     return replace(given, **changes)
 
 
-def ran(given: Plan) -> Went:
+def ran(given: Plan, queue: QueueMetrics | None = None) -> Went:
     engine = make_engine("local", 1)
     try:
-        return run_plan(given, engine, lambda done, of, job, row: None)
+        return run_plan(given, engine, lambda done, of, job, row: None, queue=queue)
     finally:
         engine.close()
 
@@ -73,9 +74,22 @@ def job_of(table: Path, out: Path, command: list[str], **changes: Any) -> Job:
 
 
 @pytest.fixture(scope="module")
-def went(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Went:
+def queue() -> QueueMetrics:
+    """What `went` was counted by."""
+    return QueueMetrics("tiny")
+
+
+@pytest.fixture(scope="module")
+def went(table: Path, tmp_path_factory: pytest.TempPathFactory, queue: QueueMetrics) -> Went:
     """One eval of jailed systems, for all that is asked of it."""
-    return ran(plan(table, tmp_path_factory.mktemp("eval"), ["dummy", "linear", *PROBES]))
+    return ran(plan(table, tmp_path_factory.mktemp("eval"), ["dummy", "linear", *PROBES]), queue)
+
+
+def test_an_eval_is_counted_as_it_goes(went: Went, queue: QueueMetrics) -> None:
+    found = {family.name: {tuple(one.labels.values()): one.value for one in family.samples} for family in queue.families()}
+    assert found["mlteam_eval_jobs"] == {("tiny", "waiting"): 0, ("tiny", "running"): 0}
+    rows = {("tiny", row.system, row.status): 1.0 for row in went.attempts}
+    assert found["mlteam_eval_attempts"] == rows
 
 
 def row_of(went: Went, system: str) -> Attempt:

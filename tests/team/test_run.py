@@ -79,7 +79,7 @@ def test_the_run_directory_is_complete(penguins: tuple[dict[str, Any], RunDir]) 
     summary, run = penguins
     for path in (
         run.settings, run.contract, run.manifest, run.plan, run.events, run.checkpoint, run.cells, run.leaderboard, run.sections,
-        run.notebook, run.report, run.tracking, run.traces, run.model / "pipeline.joblib", run.model / "model.json",
+        run.notebook, run.report, run.tracking, run.traces, run.metrics, run.model / "pipeline.joblib", run.model / "model.json",
     ):  # fmt: skip
         assert path.stat().st_size > 0, path
     assert read_summary(run)["holdout"] == summary["holdout"]
