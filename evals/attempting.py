@@ -3,66 +3,29 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import re
-import sys
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from evals import jail
-from evals.attempts import Attempt, Key, Status
-from evals.environments import interpreter
+from evals.attempts import Attempt, Status
+from evals.control import refuses_all
 from evals.grading import Facts, Grade, Grader, Order
-from evals.our_run import JAILED
-from evals.suite import Task
-from evals.supervising import Ended, supervise
-from evals.systems.contract import System, Usage
-from team.sandbox.environment import tools_package
+from evals.launching import WORK, Job, launch, prepared
+from evals.supervising import Ended
+from evals.systems.contract import Usage
 from tools.files import open_regular, remove_tree
 from tools.memory import WORDS
 
 REFUSED = 2
 SIGNALLED, KILLED = 128, 137
-REPORTS, WORK = "reports", "work"
+REPORTS = "reports"
 MOST_REPORT_BYTES, MOST_USAGE_BYTES = 64 << 20, 1 << 16
 REASON = 400
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to attempt, and with what means."""
-
-    suite: str
-    task: Task
-    system: System
-    seed: int
-    fold: int
-    budget_s: float
-    out: Path
-    """Folder of the eval."""
-    environments: Path
-    """Where virtual environments are kept."""
-    model: str = ""
-    threads: int = 1
-    grace_s: float = 60.0
-    """Seconds beyond the budget that an attempt may take before it counts as an overrun. At twice both it is ended."""
-    memory_mb: int | None = None
-    """MiB that the system's processes may take together; None leaves it to the machine."""
-    jail: Literal["bubblewrap", "none"] = "bubblewrap"
-
-    @property
-    def key(self) -> Key:
-        return Key(self.suite, self.task.name, self.system.name, self.seed, self.fold, self.budget_s)
-
-    def __str__(self) -> str:
-        fold = f", fold {self.fold}" if self.task.split.parts > 1 else ""
-        return f"{self.task.name}: {self.system.name}, seed {self.seed}{fold}"
 
 
 def attempt(job: Job) -> Attempt:
@@ -72,9 +35,7 @@ def attempt(job: Job) -> Attempt:
         MlteamError: when the attempt could not be made for reasons that are not the system's: the source cannot be had, or the
             environment cannot be made. There is no row then, and it is tried again the next time.
     """
-    python = Path(sys.executable)
-    if job.system.packages:
-        python = interpreter(job.environments, job.system.environment or re.sub(r"\W", "_", job.system.name), job.system.packages)
+    python = prepared(job)
     place = job.out / WORK
     place.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="attempt-", dir=place))
@@ -85,8 +46,10 @@ def attempt(job: Job) -> Attempt:
         with Grader() as grader:
             order = Order(task=job.task, seed=job.seed, fold=job.fold, folder=shown, environments=job.environments)
             facts = grader.draw(order)
-            ended = _run(job, python, folder / "system", log)
+            ended = launch(job, python, folder / "system", log)
             status, reason = outcome(job, ended)
+            if status == "refused" and job.task.control and (said := refuses_all(job, python, ended.wall_s)):
+                status, reason = "failed", said
             grade = Grade()
             if status in ("ok", "over_budget"):
                 grade = grader.grade(out / "predictions.csv")
@@ -95,53 +58,6 @@ def attempt(job: Job) -> Attempt:
         return _row(job, facts, ended, status, reason, grade, out, python)
     finally:
         remove_tree(folder)
-
-
-def _run(job: Job, python: Path, folder: Path, log: Path) -> Ended:
-    filled = {
-        "{python}": str(python),
-        "{table}": str(folder / "table"),
-        "{out}": str(folder / "out"),
-        "{seconds}": f"{job.budget_s:g}",
-        "{seed}": str(job.seed),
-        "{threads}": str(job.threads),
-        "{model}": job.model,
-    }
-    command = [_filled(word, filled) for word in job.system.command]
-    if job.jail == "bubblewrap":
-        own = [python.parent.parent] if job.system.packages else []
-        command = jail.jailed(command, folder, [*own, *job.system.shows], network=job.system.network)
-    return supervise(
-        command,
-        cwd=folder,
-        env=_environment(job, folder),
-        log=log,
-        limit_s=2 * (job.budget_s + job.grace_s),
-        memory_mb=job.memory_mb,
-    )
-
-
-def _filled(word: str, places: Mapping[str, str]) -> str:
-    return re.sub(r"\{[a-z]+\}", lambda found: places.get(found[0], found[0]), word)
-
-
-def _environment(job: Job, folder: Path) -> dict[str, str]:
-    """All that the system finds in its environment."""
-    home = folder / "home"
-    home.mkdir(exist_ok=True)
-    threads = str(job.threads)
-    counted = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MLTEAM_SANDBOX__CPUS")
-    handed = {name: os.environ[name] for name in job.system.variables if name in os.environ}
-    return {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(home),
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": str(tools_package().parent),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        **dict.fromkeys(counted, threads),
-        **({JAILED: "1"} if job.jail == "bubblewrap" else {}),
-        **handed,
-    }
 
 
 def outcome(job: Job, ended: Ended) -> tuple[Status, str]:
@@ -193,6 +109,7 @@ def _row(job: Job, facts: Facts, ended: Ended, status: Status, reason: str, grad
         dollars=usage.dollars,
         rows_train=facts.rows_train,
         rows_test=facts.rows_test,
+        data=facts.data,
         report=_keep_report(job, usage.report, out),
         versions={**usage.versions, **_versions(job, python), **(jail.facts() if job.jail == "bubblewrap" else {"jail": "none"})},
         finished=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -72,6 +72,9 @@ class Attempt(BaseModel):
     """None where nobody knows."""
     rows_train: int = 0
     rows_test: int = 0
+    data: str = ""
+    """Digest of what was drawn, answers and metric included (`Drawn.digest`): attempts are set against each other where it is the same.
+    Empty where nobody knows it, as in rows of older versions."""
     report: str = ""
     """The report of the run, as a path below the folder of the eval; empty where the system writes none."""
     versions: dict[str, str] = Field(default_factory=dict)
@@ -86,6 +89,11 @@ class Attempt(BaseModel):
     @property
     def key(self) -> Key:
         return Key(self.suite, self.task, self.system, self.seed, self.fold, self.budget_s)
+
+
+def differ(attempts: Iterable[Attempt]) -> bool:
+    """Whether attempts were made on different rows, as far as is known, so that their scores must not be compared."""
+    return len({attempt.data for attempt in attempts if attempt.data}) > 1
 
 
 class Attempts:

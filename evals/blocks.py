@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evals.attempts import Attempt
+from evals.attempts import Attempt, differ
 from evals.ranking import ranks, same
 
 DUMMY = "dummy"
@@ -40,7 +40,10 @@ class TaskBlocks:
         scored = [attempt for attempt in attempts if attempt.score is not None] or [a for a in attempts if a.metric] or attempts
         self.metrics = sorted({(attempt.metric, attempt.direction) for attempt in scored})
         comparable = self.outcomes or len(self.metrics) == 1
-        self.shared = [block for block in self.blocks if len(block.by_system) == len(systems)] if comparable else []
+        whole = [block for block in self.blocks if len(block.by_system) == len(systems)] if comparable else []
+        self.unlike = [block for block in whole if differ(block.by_system.values())]
+        """Seeds and folds on which systems had different rows, as where a suite was changed between two calls."""
+        self.shared = [block for block in whole if block not in self.unlike]
 
     def worth(self, attempt: Attempt) -> float | None:
         """Higher is better; None where it failed."""

@@ -5,6 +5,7 @@ Only the grader's process calls this. It fetches into a private folder and leave
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import tempfile
@@ -53,6 +54,17 @@ class Drawn:
             self.train.to_csv(folder / "train.csv", index=False)
         self.test.to_csv(folder / "test.csv", index=False)
         (folder / "meta.json").write_text(json.dumps(self.meta, indent=1), encoding="utf-8")
+
+    def digest(self, folder: Path) -> str:
+        """16 hexadecimal digits of the SHA-256 of all that was written to a folder and of the answers: equal where two attempts had the
+        same rows to learn from, the same to predict, and were held against the same answers by the same metric.
+        """
+        found = hashlib.sha256()
+        for name in ("train.csv", "test.csv", "meta.json"):
+            with (folder / name).open("rb") as file:
+                found.update(hashlib.file_digest(file, "sha256").digest())
+        found.update(self.answers.to_csv(index=False).encode("utf-8", "surrogatepass"))
+        return found.hexdigest()[:16]
 
 
 def draw(task: Task, seed: int, fold: int, environments: Path) -> Drawn:

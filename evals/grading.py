@@ -47,6 +47,8 @@ class Facts(BaseModel):
     direction: Literal["max", "min"]
     rows_train: int
     rows_test: int
+    data: str
+    """`Drawn.digest` of it."""
 
 
 class Grade(BaseModel):
@@ -173,7 +175,13 @@ def main() -> None:
         return
     upwards = metric_for(drawn.meta["metric"], drawn.meta["task"]).direction == "maximize"
     direction: Literal["max", "min"] = "max" if upwards else "min"
-    facts = Facts(metric=drawn.meta["metric"], direction=direction, rows_train=drawn.meta["rows"], rows_test=len(drawn.answers))
+    facts = Facts(
+        metric=drawn.meta["metric"],
+        direction=direction,
+        rows_train=drawn.meta["rows"],
+        rows_test=len(drawn.answers),
+        data=drawn.digest(order.folder),
+    )
     tell(facts.model_dump_json())
     if place := sys.stdin.readline():
         grade = graded(drawn.meta, drawn.answers, Path(json.loads(place)))

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from evals import jail
-from evals.attempting import WORK, Job, attempt
+from evals.attempting import attempt
 from evals.attempts import Attempt, Attempts
 from evals.drawing import parts
 from evals.engines import Engine, WorkerLost
+from evals.launching import WORK, Job
 from evals.queue_metrics import QueueMetrics
 from evals.suite import Suite
 from evals.systems.contract import System

@@ -14,13 +14,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from evals.attempts import Attempt, Key
+from evals.attempts import Attempt, Key, differ
 from evals.blocks import counted, well
 from evals.errors import LEAST_ERROR, error_of
+from evals.figures import RIGHT, Figure, Spread
 from evals.intervals import mean_of, standard_error
 from evals.ranking import ALPHA, same
 from evals.resampling import Resampling
-from evals.standings import RIGHT, Figure, Spread
 from tools.comparing import wilcoxon
 from tools.multiplicity import holm
 
@@ -121,7 +121,9 @@ class Pair(NamedTuple):
 
     @property
     def comparable(self) -> bool:
-        """Whether both were judged alike, on as many rows."""
+        """Whether both were judged alike, on the same rows; where those are not known, on as many."""
+        if differ(self):
+            return False
         if self.scores is None:
             return True
         return all(getattr(self.old, name) == getattr(self.new, name) for name in ("metric", "direction", "rows_test"))
@@ -146,6 +148,8 @@ def compare(old: Iterable[Attempt], new: Iterable[Attempt], names: tuple[str, st
     if not all_pairs:
         raise NothingInCommon(f"they have no attempt in common: {_told(before)}; {_told(after)}")
     pairs = {key: pair for key, pair in all_pairs.items() if pair.comparable}
+    if not pairs:
+        raise NothingInCommon("no attempt of both was made on the same rows and by the same metric, as where the suite or the data changed")
     unlike = sorted({key.task for key in all_pairs.keys() - pairs.keys()})
     by_task: dict[tuple[str, float, str, str], list[Pair]] = {}
     for key in sorted(pairs):
@@ -158,7 +162,7 @@ def compare(old: Iterable[Attempt], new: Iterable[Attempt], names: tuple[str, st
     notes = []
     if unlike:
         notes.append(
-            f"Left out, as the metric or the number of test rows differs: {', '.join(unlike[:6])}{' and more' * (len(unlike) > 6)}."
+            f"Left out, as the metric or the rows of the two evals differ: {', '.join(unlike[:6])}{' and more' * (len(unlike) > 6)}."
         )
     if any(change.tasks < FEWEST_TASKS for change in whole):
         notes.append(f"Over fewer than {FEWEST_TASKS} tasks no change as a whole is tested, as no test could tell it from chance.")

@@ -56,6 +56,11 @@ def _instead(frame: pd.DataFrame, train: pd.DataFrame | bytes) -> Made:
     return Made(train, whole.test, whole.answers, 0 if isinstance(train, bytes) else len(train))
 
 
+def control(rng: np.random.Generator) -> Made:
+    """Nothing is wrong with it: who refuses this refuses anything."""
+    return parted(sound(rng))
+
+
 def dirty(rng: np.random.Generator) -> Made:
     """Numbers with units and thousands, words for what is missing, blanks around categories, a column of nothing, rows twice."""
     frame = sound(rng)
@@ -179,7 +184,7 @@ def picture(rng: np.random.Generator) -> Made:
 MADE: dict[str, Callable[[np.random.Generator], Made]] = {
     each.__name__: each
     for each in (
-        *(dirty, poisoned, formulas, infinite, unseen, wide, rare, leaking, huge),
+        *(control, dirty, poisoned, formulas, infinite, unseen, wide, rare, leaking, huge),
         *(constant, unlabelled, targetless, empty, single, nothing, garbage, one_line, picture),
     )
 }

@@ -12,147 +12,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from evals.attempts import Attempt
-from evals.blocks import DUMMY, Array, TaskBlocks, counted, well
+from evals.blocks import Array, TaskBlocks, counted, well
+from evals.caveats import caveats
+from evals.figures import RIGHT, Cell, Cost, Duel, Place, RankTest, Spread, Standing, TaskLine
 from evals.intervals import mean_of, standard_error
 from evals.ranking import ALPHA, cliques, critical_difference, friedman, pairs, same
 from evals.resampling import Resampling
 
-SCHEMA_VERSION = 1
 LEAST_SHARE = 0.5
 """A system with fewer attempts than this share of the most that any has is not ranked."""
-FEW = 5
-"""Below so many tasks a test over tasks can hardly tell anything."""
-RIGHT = "right outcome"
-"""The metric of tasks that are about the outcome."""
-
-
-class Figure(BaseModel):
-    """Base of what a standing is made of."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Spread(Figure):
-    """A mean, and the 95 % interval around it where there is one."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-class Cost(Figure):
-    """Means over attempts, failed ones too; None where an attempt's is not known."""
-
-    wall_s: float
-    cpu_s: float
-    peak_mb: float
-    """Of the attempt that took most."""
-    tokens: float | None
-    dollars: float | None
-
-
-class Cell(Figure):
-    """One system on one task."""
-
-    task: str
-    system: str
-    attempts: int
-    failed: int
-    """Attempts without a score that counts."""
-    score: Spread | None
-    """In the metric's own direction, over the attempts that did not fail; None where all did."""
-    rank: float | None
-    """Mean over the seeds and folds that all systems share; None where they share none."""
-    normalised: Spread | None
-    """0 as good as the dummy, 1 as good as the best system; failed attempts count 0."""
-    cost: Cost
-
-
-class TaskLine(Figure):
-    """A task, with its systems from the best to the worst."""
-
-    name: str
-    metric: str
-    direction: str
-    rows_train: int
-    rows_test: int
-    cells: tuple[Cell, ...]
-    shared: bool
-    """Whether ranks are taken over it."""
-
-
-class Place(Figure):
-    """One system over all tasks."""
-
-    system: str
-    rank: Spread | None
-    normalised: Spread | None
-    best: int
-    """Tasks on which no other has a better rank."""
-    attempts: int
-    failed: int
-    right: int | None
-    """Attempts whose outcome is the one that the task expects; None where no task expects one."""
-    cost: Cost
-
-
-class Duel(Figure):
-    """Two systems on the seeds and folds of shared tasks."""
-
-    first: str
-    second: str
-    wins: int
-    """Attempts in which the first has the better score, or the second failed alone."""
-    ties: int
-    losses: int
-    share: Spread
-    """Of wins, ties half, each task counting alike; the interval is over tasks and, within them, seeds and folds."""
-    apart: bool | None
-    """Whether Nemenyi's test tells the two apart; None where it was not made."""
-
-
-class RankTest(Figure):
-    """Friedman's test over tasks and Nemenyi's critical difference."""
-
-    tasks: int
-    chi2: float
-    f: float | None
-    """None where it is infinite: all tasks rank the systems alike."""
-    p: float
-    critical_difference: float
-    groups: tuple[tuple[str, ...], ...]
-    """Systems that are not told apart, the best first."""
-
-
-class Standing(Figure):
-    """All that the attempts of one suite under one budget say. Keys are stable under one `schema_version`."""
-
-    schema_version: int = SCHEMA_VERSION
-    suite: str
-    budget_s: float
-    attempts: int
-    failed: int
-    seeds: int
-    finished: str
-    """When the last attempt ended."""
-    tasks: tuple[TaskLine, ...]
-    places: tuple[Place, ...]
-    """The best average rank first."""
-    duels: tuple[Duel, ...]
-    test: RankTest | None
-    notes: tuple[str, ...]
-    """What limits the comparison."""
-
-    @property
-    def systems(self) -> tuple[str, ...]:
-        return tuple(place.system for place in self.places)
-
-    @property
-    def ranked(self) -> tuple[str, ...]:
-        return tuple(place.system for place in self.places if place.rank is not None)
 
 
 def standings(attempts: Iterable[Attempt]) -> list[Standing]:
@@ -190,7 +60,7 @@ def _standing(suite: str, budget_s: float, attempts: Sequence[Attempt]) -> Stand
         places=tuple(places),
         duels=tuple(_duels([place.system for place in places if place.system in systems], shared, resampling, test)),
         test=test,
-        notes=tuple(_notes(everyone, systems, tasks, shared, test)),
+        notes=tuple(caveats(everyone, systems, tasks, shared, test)),
     )
 
 
@@ -349,40 +219,3 @@ def _duel(first: float | None, second: float | None) -> float:
     if first is None or second is None:
         return 0.5 if first is second else float(second is None)
     return 0.5 if same(first, second) else float(first > second)
-
-
-def _notes(
-    everyone: Sequence[str], systems: Sequence[str], tasks: Sequence[TaskBlocks], shared: Sequence[TaskBlocks], test: RankTest | None
-) -> Iterable[str]:
-    few = [system for system in everyone if system not in systems]
-    if few:
-        yield f"Not ranked, with fewer than half the attempts of the system that has most: {_listed(few)}."
-    if len(everyone) == 1:
-        yield f"There is one system only, {systems[0]}: nothing to rank it against."
-    mixed = [task.name for task in tasks if not task.outcomes and len(task.metrics) > 1]
-    if mixed:
-        yield f"Left out of ranks, as attempts were scored by different metrics: {_listed(mixed)}."
-    lacking = [task for task in tasks if not task.shared and task.name not in mixed]
-    if lacking:
-        missing = Counter(s for task in lacking for s in systems if all(s not in block.by_system for block in task.blocks))
-        whose = f" (most are missing of {missing.most_common(1)[0][0]})" if missing else ""
-        yield f"Left out of ranks, as not every system has an attempt with the same seed: {_listed([t.name for t in lacking])}{whose}."
-    fewer = [task.name for task in shared if len(task.shared) < len(task.blocks)]
-    if fewer:
-        yield f"Ranks are taken over the seeds and folds that all systems have, which are not all there are: {_listed(fewer)}."
-    flat = [task.name for task in shared if task.normalised() is None]
-    if flat and len(systems) > 1:
-        yield f"No normalised score, as no system is better than the {DUMMY if DUMMY in systems else 'worst'}: {_listed(flat)}."
-    if shared and DUMMY not in systems and len(systems) > 1:
-        yield f"There is no system {DUMMY!r}: the 0 of normalised scores is the worst system of each task."
-    if len(systems) > 1 and len(shared) == 1:
-        yield "There is one task only: ranks are not tested, and intervals are over its seeds and folds alone."
-    elif test is not None and test.critical_difference >= len(systems) - 1:
-        yield f"With {test.tasks} tasks Nemenyi's test can tell no two of {len(systems)} systems apart, whatever their ranks."
-    elif test is not None and test.tasks < FEW:
-        yield f"With {test.tasks} tasks the tests of ranks are rough; {FEW} at least are usual."
-
-
-def _listed(names: Sequence[str], most: int = 6) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

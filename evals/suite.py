@@ -72,6 +72,8 @@ class Task(_Strict):
     why: str
     expect: tuple[Status, ...] = ()
     """Outcomes that are right, such as a clear refusal; empty where only the score is of interest."""
+    control: str = ""
+    """Where a refusal is right: the source of a sound table of the same columns, which shows that the command line itself is understood."""
     classes: tuple[str, ...] = ()
     """Of an ordinal target, from the lowest to the highest."""
     event: str = ""

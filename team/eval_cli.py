@@ -14,8 +14,8 @@ from team.options import Json, LogFormat, MetricsPort
 from team.terminal import print_json
 
 if TYPE_CHECKING:
-    from evals.attempting import Job
     from evals.attempts import Attempt
+    from evals.launching import Job
 
 USUAL = "playbook,dummy,linear,lightgbm,catboost"
 SUITE_COMMAND = "SUITE"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from evals.standings import Cost, Place, Standing
+from evals.figures import Cost, Place, Standing
 from reports.charts import Axis, axis_over
 from reports.figures import compact, dollars, duration
 from reports.interactive import Chart

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from evals.standings import Standing
+from evals.figures import Standing
 from reports.charts import Axis
 from reports.visible import visible
 

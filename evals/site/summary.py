@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from evals.attempts import Attempt
 from evals.blocks import well
+from evals.figures import Spread, Standing
 from evals.ranking import ALPHA
-from evals.standings import Spread, Standing
 from reports.figures import duration, metric_title, p_value, score_format
 from reports.markdown import escape
 

@@ -14,11 +14,12 @@ from typing import Any, Protocol
 
 from evals.attempts import Attempt, Attempts
 from evals.blocks import well
+from evals.figures import RIGHT, Cell, Duel, Figure, Place, Standing
 from evals.site.addresses import file_name, report_link
 from evals.site.costs import cost_charts
 from evals.site.diagram import diagram
 from evals.site.summary import alike, markdown, verdict
-from evals.standings import RIGHT, Cell, Duel, Figure, Place, Standing, standings
+from evals.standings import standings
 from reports import charts, pages
 from reports.charts import Axis, focused_axis
 from reports.figures import duration, score_format

@@ -15,6 +15,7 @@ refusal of the data, with its reason as the last line of standard error; any oth
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,7 +35,12 @@ class System(BaseModel):
     """Name of that environment, which systems may share; empty: the system's own."""
     shows: tuple[Path, ...] = ()
     """Files and folders of the host that it may read beside its own."""
-    network: bool = False
+    network: bool | Literal["model"] = False
+    """Whether it has the machine's network. `model`: a proxy alone, in HTTP_PROXY and HTTPS_PROXY, that leads to the model's endpoints."""
+    model: str = ""
+    """Spec of the language model that it asks; empty: what `--model` says."""
+    programs: dict[str, str] = {}
+    """Programs of the machine that it needs, by name, each with the command that brings it."""
     variables: tuple[str, ...] = ()
     """Variables of the environment that are handed on, such as keys; all others are not."""
     versions: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evals.environments import AIDE, ENVIRONMENTS
+from evals.model_door import addresses
 from evals.systems.contract import System
 from team.errors import UsageError
 
@@ -27,7 +28,7 @@ def _own(name: str, called: str, package: str, why: str) -> System:
     return System(name=name, command=_program(program, called), versions=(package,), tasks=SUPERVISED, why=why)
 
 
-def _rival(name: str, called: str, environment: str, why: str) -> System:
+def _rival(name: str, called: str, environment: str, why: str, programs: dict[str, str] | None = None) -> System:
     return System(
         name=name,
         command=_program("quality_rivals.py", called),
@@ -35,6 +36,7 @@ def _rival(name: str, called: str, environment: str, why: str) -> System:
         environment=environment,
         tasks=SUPERVISED,
         why=why,
+        programs=programs or {},
     )
 
 
@@ -53,13 +55,13 @@ PLAIN = {
         _rival("autogluon", "autogluon_best", "autogluon_best", "AutoGluon, best_quality"),
         _rival("flaml", "flaml", "flaml", "FLAML"),
         _rival("mljar", "mljar", "mljar", "mljar-supervised, mode Compete"),
-        _rival("h2o", "h2o", "h2o", "H2O AutoML; needs Java"),
+        _rival("h2o", "h2o", "h2o", "H2O AutoML; needs Java", {"java": "apt-get install default-jre-headless"}),
         _rival("tpot", "tpot", "tpot", "TPOT"),
         System(
             name="aide",
             command=("{python}", str(EVALS / "quality_aide.py"), "aide", *PLACES, "{model}"),
             packages=AIDE,
-            network=True,
+            network="model",
             variables=ENDPOINT,
             tasks=SUPERVISED,
             why="AIDE, with the model that --model names",
@@ -86,7 +88,9 @@ def llm(spec: str) -> System:
     if not spec:
         raise UsageError("system 'llm:' names no model; expected llm:SPEC, such as llm:openai:MODEL, or llm with --model SPEC.")
     why = f"this team with {spec}"
-    return System(name=f"llm:{spec}", command=(*TEAM, f"--model={spec}"), network=True, variables=ENDPOINT, why=why)
+    addresses(spec)
+    command = (*TEAM, f"--model={spec}")
+    return System(name=f"llm:{spec}", command=command, network="model", model=spec, variables=ENDPOINT, why=why)
 
 
 WITH_ARGUMENT: dict[str, Callable[[str], System]] = {"llm": llm}

@@ -16,15 +16,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from evals.attempting import Job, attempt, outcome
+from evals.attempting import attempt, outcome
 from evals.attempts import Attempt, Attempts
 from evals.engines import make_engine
 from evals.harness import Plan, Went, listing, run_plan
+from evals.launching import Job
 from evals.queue_metrics import QueueMetrics
 from evals.suite import Suite
 from evals.supervising import Ended, supervise
 from evals.systems import PROBES, System, find_systems
 from team.errors import MlteamError, UsageError
+from tests.model_server import Reaction, Say, Seen, served
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 300.0
@@ -252,13 +254,10 @@ def test_the_grader_tells_why_a_task_cannot_be_drawn(table: Path, tmp_path: Path
         attempt(replace(job, task=job.task.model_copy(update={"target": "nope"})))
 
 
-@pytest.mark.slow
-@pytest.mark.bubblewrap
-def test_a_smoke_eval_of_this_team_by_its_command(tmp_path: Path) -> None:
-    """The whole way: a run in the jail, its predictions graded, its report kept, its cost known."""
-    words = ["eval", "smoke", "--tasks=breast_cancer", "--systems=playbook", "--time=5s", "--seeds=1", "--grace=385s", "--json"]
+def smoke_eval(system: str, out: Path) -> Attempt:
+    words = ["eval", "smoke", "--tasks=breast_cancer", f"--systems={system}", "--time=5s", "--seeds=1", "--grace=385s", "--json"]
     done = subprocess.run(
-        [sys.executable, "-m", "team.cli", *words, f"--out={tmp_path}"],
+        [sys.executable, "-m", "team.cli", *words, f"--out={out}"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -267,7 +266,34 @@ def test_a_smoke_eval_of_this_team_by_its_command(tmp_path: Path) -> None:
     )
     told = json.loads(done.stdout)
     (row,) = told["attempts"]
-    assert (told["new"], told["faults"], row["status"], row["reason"]) == (1, [], "ok", "")
-    assert row["score"] >= 0.5, "on a slow machine five seconds are enough for the baseline alone"
-    assert row["tokens_in"] == 0
-    assert (tmp_path / row["report"]).read_text(encoding="utf-8").startswith("<!")
+    assert (told["new"], told["faults"]) == (1, [])
+    return Attempt.model_validate(row)
+
+
+@pytest.mark.slow
+@pytest.mark.bubblewrap
+def test_a_smoke_eval_of_this_team_by_its_command(tmp_path: Path) -> None:
+    """The whole way: a run in the jail, its predictions graded, its report kept, its cost known."""
+    row = smoke_eval("playbook", tmp_path)
+    assert (row.status, row.reason, row.tokens_in) == ("ok", "", 0)
+    assert row.score is not None
+    assert row.score >= 0.5, "on a slow machine five seconds are enough for the baseline alone"
+    assert (tmp_path / row.report).read_text(encoding="utf-8").startswith("<!")
+
+
+@pytest.mark.slow
+@pytest.mark.bubblewrap
+def test_a_smoke_eval_of_this_team_with_a_language_model(tmp_path: Path) -> None:
+    """The model is asked from within the jail, where it alone is reached; one that is of no help costs tokens and not the result."""
+    asked: list[str] = []
+
+    def react(request: Seen) -> Reaction:
+        asked.append(request.path)
+        return Say("I cannot help with that.")
+
+    with served(react) as (url, _):
+        row = smoke_eval(f"llm:openai:m@{url}/v1", tmp_path)
+    assert (row.status, row.reason) == ("ok", "")
+    assert set(asked) == {"/v1/chat/completions"}
+    assert row.tokens_in == 10 * len(asked)
+    assert row.dollars is not None

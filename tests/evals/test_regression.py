@@ -127,7 +127,7 @@ def test_only_attempts_that_are_alike_are_paired() -> None:
     new = [*grid({"t": {"a": [0.9]}}), *grid({"u": {"a": [3.0]}}, metric="rmse", direction="min"), *grid({"v": {"a": [0.9]}}, rows_test=7)]
     found = both(old, new)
     assert (found.pairs, found.only_old, found.only_new) == (1, 1, 0)
-    assert "differs: u, v" in found.notes[0]
+    assert "differ: u, v" in found.notes[0]
     with pytest.raises(NothingInCommon, match=r"one has a on classic within 60 s; one has a on classic within 10 s"):
         both(old, grid({"t": {"a": [0.9]}}, budget_s=10.0))
     with pytest.raises(NothingInCommon, match="none of these systems"):
@@ -144,3 +144,15 @@ def test_versions_and_costs_that_differ_are_told() -> None:
     assert "12.0 s -> 1 min" in text
     assert "unknown" in text
     assert Regression.model_validate_json(found.model_dump_json()) == found
+
+
+def test_attempts_on_other_rows_are_never_set_against_each_other() -> None:
+    def rows(score: float, **data: str) -> list[Attempt]:
+        return [attempt(name, "playbook", score, data=digest) for name, digest in data.items()]
+
+    found = both(rows(0.9, a="1", b="2"), rows(0.1, a="1", b="3"))
+    assert (found.pairs, [change.task for change in found.tasks]) == (1, ["a"])
+    assert any("rows of the two evals differ: b" in note for note in found.notes)
+    failed = [row.model_copy(update={"status": "failed", "score": None}) for row in rows(0.1, b="3")]
+    with pytest.raises(NothingInCommon, match="on the same rows"):
+        both(rows(0.9, b="2"), failed)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from evals.figures import RIGHT, Standing
 from evals.intervals import mean_of, standard_error
 from evals.resampling import Resampling
-from evals.standings import RIGHT, Standing, standings
+from evals.standings import standings
 from tests.evals.attempted import attempt, field, grid
 
 
@@ -112,6 +113,17 @@ def test_a_task_whose_attempts_have_different_metrics_is_not_ranked() -> None:
     assert not found.tasks[0].shared
     assert all(cell.score is None for cell in found.tasks[0].cells)
     assert "different metrics: t" in found.notes[0]
+
+
+def test_systems_that_had_different_rows_are_not_ranked_against_one_another() -> None:
+    rows = [attempt("t", name, score, seed, data=f"{seed}") for name, score in (("a", 0.9), ("b", 0.8)) for seed in (0, 1)]
+    assert one(rows).tasks[0].shared
+    changed = [row.model_copy(update={"data": "other"}) if (row.system, row.seed) == ("b", 1) else row for row in rows]
+    found = one(changed)
+    assert found.duels[0].wins == 1, "seed 0 is still shared"
+    assert "Left out of ranks, where systems had different rows, as of another version of the suite: t." in found.notes
+    unknown = [row.model_copy(update={"data": ""}) if row.system == "b" else row for row in rows]
+    assert one(unknown).duels[0].wins == 2, "rows of an older version do not say"
 
 
 def test_poor_input_is_told_and_breaks_nothing() -> None:
