@@ -254,37 +254,11 @@ def test_the_grader_tells_why_a_task_cannot_be_drawn(table: Path, tmp_path: Path
         attempt(replace(job, task=job.task.model_copy(update={"target": "nope"})))
 
 
-def smoke_eval(system: str, out: Path) -> Attempt:
-    words = ["eval", "smoke", "--tasks=breast_cancer", f"--systems={system}", "--time=5s", "--seeds=1", "--grace=385s", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "team.cli", *words, f"--out={out}"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=390,
-    )
-    told = json.loads(done.stdout)
-    (row,) = told["attempts"]
-    assert (told["new"], told["faults"]) == (1, [])
-    return Attempt.model_validate(row)
-
-
 @pytest.mark.slow
 @pytest.mark.bubblewrap
 def test_a_smoke_eval_of_this_team_by_its_command(tmp_path: Path) -> None:
-    """The whole way: a run in the jail, its predictions graded, its report kept, its cost known."""
-    row = smoke_eval("playbook", tmp_path)
-    assert (row.status, row.reason, row.tokens_in) == ("ok", "", 0)
-    assert row.score is not None
-    assert row.score >= 0.5, "on a slow machine five seconds are enough for the baseline alone"
-    assert (tmp_path / row.report).read_text(encoding="utf-8").startswith("<!")
-
-
-@pytest.mark.slow
-@pytest.mark.bubblewrap
-def test_a_smoke_eval_of_this_team_with_a_language_model(tmp_path: Path) -> None:
-    """The model is asked from within the jail, where it alone is reached; one that is of no help costs tokens and not the result."""
+    """The whole way: a run in the jail, its predictions graded, its report kept, its cost known. Its model is asked from within the jail,
+    where it alone is reached; one that is of no help costs tokens and not the result, since the playbook takes over."""
     asked: list[str] = []
 
     def react(request: Seen) -> Reaction:
@@ -292,8 +266,19 @@ def test_a_smoke_eval_of_this_team_with_a_language_model(tmp_path: Path) -> None
         return Say("I cannot help with that.")
 
     with served(react) as (url, _):
-        row = smoke_eval(f"llm:openai:m@{url}/v1", tmp_path)
-    assert (row.status, row.reason) == ("ok", "")
+        words = ["eval", "smoke", "--tasks=breast_cancer", f"--systems=llm:openai:m@{url}/v1", "--time=5s", "--seeds=1", "--grace=385s"]
+        done = subprocess.run(
+            [sys.executable, "-m", "team.cli", *words, "--json", f"--out={tmp_path}"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=390,
+        )
+    told = json.loads(done.stdout)
+    (row,) = told["attempts"]
+    assert (told["new"], told["faults"], row["status"], row["reason"]) == (1, [], "ok", "")
+    assert row["score"] >= 0.5, "on a slow machine five seconds are enough for the baseline alone"
     assert set(asked) == {"/v1/chat/completions"}
-    assert row.tokens_in == 10 * len(asked)
-    assert row.dollars is not None
+    assert row["tokens_in"] == 10 * len(asked)
+    assert (tmp_path / row["report"]).read_text(encoding="utf-8").startswith("<!")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,67 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from evals.engines import Engine, WorkerLost
 from evals.engines.dask import DaskEngine
 from evals.harness import Plan, run_plan
 from evals.suite import load_suite
 from evals.systems import find_systems
 from team.errors import MlteamError, PrerequisiteMissing
-from tests.evals.engines.chores import die, double, hold, nothing, raise_one, sleep_with_a_child
+from tests.contracts.engine import EngineContract
+from tests.evals.engines.chores import double, hold
 from tests.evals.engines.cluster import Cluster
-from tests.evals.engines.waiting import LONGEST_S, is_gone, wait_for
+from tests.evals.engines.waiting import LONGEST_S, wait_for
 
 
-def test_every_job_comes_back_once(engine: Engine) -> None:
-    assert sorted(engine.run(double, range(7))) == [(number, 2 * number) for number in range(7)]
-    assert list(engine.run(double, [])) == []
-    assert list(engine.run(nothing, [1])) == [(1, None)]
-
-
-def test_what_becomes_of_a_job_is_its_own(engine: Engine) -> None:
-    found = dict(engine.run(die, ["kill"]))
-    assert isinstance(found["kill"], WorkerLost)
-    assert "died 3 times" in str(found["kill"])
-    raised = dict(engine.run(raise_one, ["plain", "unreadable"]))
-    assert isinstance(raised["plain"], ValueError)
-    assert "in raise_one" in raised["plain"].__notes__[0]
-    assert str(raised["unreadable"]).startswith("BudgetExceeded: time limit reached")
-
-
-def test_leaving_ends_jobs_on_the_workers_with_what_they_started(engine: Engine, tmp_path: Path) -> None:
-    note = tmp_path / "pids"
-
-    def jobs() -> Iterator[Path]:
-        yield note
-        wait_for(note.exists, "the job has begun")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        list(engine.run(sleep_with_a_child, jobs(), 2))
-    for pid in map(int, note.read_text().split()):
-        wait_for(lambda pid=pid: is_gone(pid), f"process {pid} has ended")
-
-
-CALLER = """
-import sys
-from pathlib import Path
-from evals.engines import make_engine
-from tests.evals.engines.chores import sleep_with_a_child
-list(make_engine(sys.argv[1]).run(sleep_with_a_child, [Path(sys.argv[2])]))
-"""
-
-
-def test_a_caller_that_is_killed_leaves_no_job_on_the_workers(engine: Engine, address: str, tmp_path: Path) -> None:
-    note = tmp_path / "pids"
-    path = f"import sys; sys.path[:] = {sys.path!r}"
-    caller = subprocess.Popen([sys.executable, "-c", path + CALLER, f"dask://{address}", str(note)])
-    try:
-        wait_for(note.exists, "the job has begun")
-    finally:
-        caller.kill()
-        caller.wait(LONGEST_S)
-    for pid in map(int, note.read_text().split()):
-        wait_for(lambda pid=pid: is_gone(pid), f"process {pid} has ended")
+class TestDask(EngineContract):
+    @pytest.fixture
+    def spec(self, address: str) -> str:
+        return f"dask://{address}"
 
 
 def test_what_a_killed_worker_had_is_done_by_another(cluster: Cluster, engine: DaskEngine, address: str, tmp_path: Path) -> None:
