@@ -39,7 +39,7 @@ def autogluon(presets: str) -> Fit:
         kind = {"count": "regression", "ordinal": "multiclass"}.get(meta["task"], meta["task"])
         metric = own.get(meta["metric"], meta["metric"])
         with tempfile.TemporaryDirectory() as folder:
-            predictor = TabularPredictor(meta["target"], problem_type=kind, eval_metric=metric, path=folder, verbosity=1)
+            predictor = TabularPredictor(meta["target"], problem_type=kind, eval_metric=metric, path=f"{folder}/models", verbosity=1)
             predictor.fit(train, presets=presets, time_limit=seconds, num_cpus=CORES)
             return predictor.predict(test) if meta["task"] in NUMBERS else predictor.predict_proba(test)
 
