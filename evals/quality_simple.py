@@ -34,11 +34,22 @@ def matrix(train: pd.DataFrame, test: pd.DataFrame) -> tuple[Any, Any]:
     steps = [
         ("numbers", make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler()), numeric),
         ("levels", OneHotEncoder(handle_unknown="ignore"), [name for name in words if name not in texts]),
-        *((f"text {name}", TfidfVectorizer(min_df=2), name) for name in texts),
+        *((f"text {name}", TfidfVectorizer(min_df=2), name) for name in texts if _has_words(train[name])),
     ]
     filled = (table.assign(**{name: table[name].fillna("").astype(str) for name in words}) for table in (train, test))
     encoder = ColumnTransformer(steps)
     return encoder.fit_transform(next(filled)), encoder.transform(next(filled))
+
+
+def _has_words(column: pd.Series) -> bool:
+    """Whether any word stands in two rows; in a column of identifiers none does."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    try:
+        TfidfVectorizer(min_df=2).fit(column.fillna("").astype(str))
+    except ValueError:
+        return False
+    return True
 
 
 def poisson_glm(meta: Meta, train: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
