@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from evals.attempting import Job
+from evals.launching import Job
 from evals.attempts import Attempt
 from team.exposition import buckets
 from team.run_metrics import Distribution, Metric

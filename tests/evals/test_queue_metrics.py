@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evals.attempting import Job
+from evals.launching import Job
 from evals.queue_metrics import QueueMetrics
 from evals.suite import Task
 from evals.systems.contract import System
