@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from evals.launching import Job
 from evals.attempts import Attempt
+from evals.launching import Job
 from team.exposition import buckets
 from team.run_metrics import Distribution, Metric
 
