@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.browser import browser, page, seen  # noqa: F401  # fixtures for every module
+
 pytest.register_assert_rewrite(
     "tests.contracts.model_scene",
     "tests.contracts.model_replies",
@@ -38,7 +40,7 @@ IN_CI = os.environ.get("CI") == "true"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    for kind in ("docker", "bubblewrap", "latex"):
+    for kind in ("docker", "bubblewrap", "latex", "browser"):
         if item.get_closest_marker(kind) is not None and (reason := _obstacle(kind)):
             pytest.fail(reason) if IN_CI else pytest.skip(reason)
     if item.get_closest_marker("hosts") is not None:
@@ -56,6 +58,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @functools.cache
 def _obstacle(kind: str) -> str | None:
+    if kind == "browser":
+        from tests.browser import obstacle
+
+        return obstacle()
     if kind == "latex":
         from reports.typesetting import INSTALL, missing_programs
 
