@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tools.conversion import SourceRead
     from tools.coverage import Coverage
     from tools.curves import Curves
-    from tools.git.release import Published
+    from tools.git.begun import Published
     from tools.releasing import Registered
     from tools.run_record import RunRecord
     from tools.submission import Scored

@@ -9,9 +9,10 @@ from team.errors import MlteamError, PrerequisiteMissing, UsageError
 from team.ledger import Ledger
 from team.rundir import RunDir
 from tools.files import list_names, read_regular
+from tools.git.begun import Published
 from tools.git.dvc import DvcFailed, pointers
 from tools.git.forge import ForgeRefused, forge_of
-from tools.git.release import NotPublished, Part, Plan, Published, publish
+from tools.git.release import NotPublished, Part, Plan, publish
 from tools.git.repository import GitFailed, Repository
 from tools.git.scan import MOST_BYTES
 from tools.package.manifest import PACKAGE
@@ -61,7 +62,7 @@ def plan_of(run: RunDir, repo: Path | None = None) -> Plan:
 def publish_run(
     run: RunDir, *, repo: Path | None, tag: str | None, remote: str | None, pull_request: bool, forge: str | None = None
 ) -> Published:
-    """Commit a run on its own branch, and tag, push and propose it where that is asked for.
+    """Commit a run on its own branch, and tag, push and propose it where that is asked for. What a killed call began is finished.
 
     Args:
         repo: the user's repository; None makes a fresh one in the run directory.
@@ -78,7 +79,7 @@ def publish_run(
     try:
         repository = Repository(repo.absolute()) if repo else Repository.make(run.path / OWN)
         asked = forge_of(repository.address(str(remote)) or str(remote), forge) if pull_request else None
-        return publish(repository, plan, tag=tag, remote=remote, forge=asked)
+        return publish(repository, plan, tag=tag, remote=remote, forge=asked, record=run.publication)
     except ForgeRefused as error:
         raise PrerequisiteMissing(f"{error}. Nothing was committed or pushed.") from None
     except GitFailed as error:

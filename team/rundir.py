@@ -132,6 +132,11 @@ class RunDir:
         return self.path / "outbox"
 
     @property
+    def publication(self) -> Path:
+        """What was committed of the run and where to, from before anything pointed to it."""
+        return self.path / "publication.json"
+
+    @property
     def traces(self) -> Path:
         return self.path / "traces.jsonl"
 

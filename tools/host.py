@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tools.curves import Curves
     from tools.deciding import Decided
     from tools.folds import Validation
-    from tools.git.release import Published
+    from tools.git.begun import Published
     from tools.metrics import Interval
     from tools.releasing import Registered
     from tools.run_record import RunRecord

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from tools.git.release import Published
+from tools.git.begun import Published
 from tools.host import HostContext
 from tools.spec import Outside, ToolRefused, tool
 

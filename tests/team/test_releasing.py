@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +36,8 @@ from team.toolroom import Toolroom
 from team.vault import Vault
 from tests.faulty_server import refusing
 from tests.forge import ForgeServer, forge_server
+from tests.striking_git import striking_git
+from tests.team.commands import LONGEST_S, command, running
 from tests.tools.git.test_release import refs, run_git
 from tools.registry import Registry
 
@@ -169,6 +174,31 @@ def released_again(told: Told, folder: Path, approve: Approve | None = None, **r
         return run, asyncio.run(calls())
     finally:
         log.close()
+
+
+def test_a_run_that_is_killed_while_it_publishes_finishes_that_once(tmp_path: Path, forge: ForgeServer) -> None:
+    made, out, opened = lab(tmp_path, forge), tmp_path / "runs", len(forge.opened)
+    asked = ["--repo", str(made.repo), "--tag", "next", "--push", "origin", "--pull-request", "--approve", "publish_run"]
+    search = ["--target", "Sex", "--time", "120s", "--trials", "0", "--folds", "2", "--families", "linear", "--sandbox", "unsafe-local"]
+    words = command("run", str(PENGUINS), *search, *asked, "--out", str(out))
+    for moment in ("update-ref", "push", "the request"):
+        strikes = striking_git(tmp_path / moment, "after", moment)  # git knows no command of the last name
+        with running(words, PATH=f"{strikes}{os.pathsep}{os.environ['PATH']}") as process:
+            forge.strike = process.kill if moment == "the request" else None
+            _, err = process.communicate(timeout=LONGEST_S)
+            assert process.returncode == -signal.SIGKILL, err
+        (run,) = out.glob("*-*/")
+        words = command("resume", str(run))
+    forge.strike = None
+    with running(command("resume", str(run), "--json")) as process:
+        summary = json.loads(process.communicate(timeout=LONGEST_S)[0])
+    branch = f"exp/{run.name}"
+    assert (summary["status"], summary["degradations"]) == ("done", [])
+    assert refs(made.repo) == [f"refs/heads/{branch}", "refs/heads/main", "refs/tags/v0.1.0"]
+    assert refs(made.remote) == [f"refs/heads/{branch}", "refs/tags/v0.1.0"]
+    assert [one["head"] for one in forge.opened[opened:]] == [branch]
+    (returned,) = (event for event in read_events(run / "events.jsonl") if isinstance(event, ToolReturned) and event.tool == "publish_run")
+    assert (returned.status, returned.result["pull_request"]) == ("ok", f"http://forge/pull/{opened + 1}")
 
 
 def test_where_nobody_can_be_asked_nothing_leaves_the_run(told: Told, tmp_path: Path) -> None:

@@ -30,6 +30,13 @@ class Forge(Protocol):
             ForgeRefused: when it may not, or there is no such project.
         """
 
+    def opened(self, branch: str) -> str | None:
+        """The address of the newest request that was made of `branch`, whatever became of it; None where there is none.
+
+        Raises:
+            ForgeRefused: when it does not say.
+        """
+
     def open(self, branch: str, base: str, title: str, text: str) -> str:
         """Ask for `branch` to be merged into `base`; the address of the request.
 
@@ -97,6 +104,11 @@ class GitHub(_Client):
             )
         return str(found["default_branch"])
 
+    def opened(self, branch: str) -> str | None:
+        owner = self.project.partition("/")[0]
+        found = self.ask("GET", f"/repos/{self.project}/pulls?state=all&head={quote(f'{owner}:{branch}', safe='')}", 200)
+        return str(found[0]["html_url"]) if found else None
+
     def open(self, branch: str, base: str, title: str, text: str) -> str:
         return str(self.ask("POST", f"/repos/{self.project}/pulls", 201, title=title, head=branch, base=base, body=text)["html_url"])
 
@@ -116,6 +128,11 @@ class GitLab(_Client):
                 " it needs the role Developer and the scope api"
             )
         return str(found["default_branch"])
+
+    def opened(self, branch: str) -> str | None:
+        project = quote(self.project, safe="")
+        found = self.ask("GET", f"/projects/{project}/merge_requests?state=all&source_branch={quote(branch, safe='')}", 200)
+        return str(found[0]["web_url"]) if found else None
 
     def open(self, branch: str, base: str, title: str, text: str) -> str:
         path = f"/projects/{quote(self.project, safe='')}/merge_requests"

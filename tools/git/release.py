@@ -1,4 +1,8 @@
-"""A run as commits on its own branch, with a tag, sent and proposed: all of it or nothing."""
+"""A run as commits on its own branch, with a tag, sent and proposed: all of it or nothing.
+
+The steps are: commits, refs here, refs there, pull request. What they are to come to is on record before the second, so whoever is killed
+finds each of them done, or does it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,9 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from pydantic import BaseModel
-
+from tools.git.begun import Begun, Published, Record, Wanted
 from tools.git.forge import Forge, ForgeRefused
 from tools.git.repository import GitFailed, Repository
 from tools.git.scan import scan
@@ -21,17 +25,6 @@ SHOWN_FILES = 5
 
 class NotPublished(Exception):
     """Nothing was released, here or elsewhere; the message says why, and what to type where something is left all the same."""
-
-
-class Published(BaseModel):
-    """What there is now."""
-
-    repository: str
-    branch: str
-    commits: list[str]
-    tag: str | None = None
-    remote: str | None = None
-    pull_request: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,9 +51,19 @@ class Plan:
     def message(self, part: Part) -> str:
         return "\n".join([f"{part.subject} ({self.run})", "", f"Run: {self.run}", *self.facts, ""])
 
+    @property
+    def messages(self) -> list[str]:
+        return [self.message(part) for part in self.parts]
+
 
 def publish(
-    repository: Repository, plan: Plan, *, tag: str | None = None, remote: str | None = None, forge: Forge | None = None
+    repository: Repository,
+    plan: Plan,
+    *,
+    tag: str | None = None,
+    remote: str | None = None,
+    forge: Forge | None = None,
+    record: Path | None = None,
 ) -> Published:
     """Commit a run, and tag, push and propose it where that is asked for.
 
@@ -68,39 +71,74 @@ def publish(
         tag: a semantic version, or `next`.
         remote: name or address of the repository to push to.
         forge: asks for a pull request; needs `remote`.
+        record: file that keeps what was begun. A call that finds the same wish there finishes it, or tells again what it came to.
 
     Raises:
         NotPublished: saying what stands against it; whatever was made until then is taken back.
     """
-    _check(repository, plan, tag)
-    tag = _next(repository) if tag == NEXT else tag
+    wanted = Wanted(repository=str(repository.path.absolute()), branch=plan.branch, tag=tag, remote=remote, proposes=forge is not None)
+    kept = Record(record)
+    found = kept.read(wanted)
+    again = found is not None and found.stands(repository, plan.messages)
+    begun = found if found and again else _begin(repository, plan, wanted, forge, kept)
+    if begun.done:
+        return begun.done
+    done = _finish(repository, plan, begun, forge, kept, again=again)
+    return kept.write(begun.model_copy(update={"done": done})).done or done
+
+
+def _begin(repository: Repository, plan: Plan, wanted: Wanted, forge: Forge | None, kept: Record) -> Begun:
+    """Make the commits, to which nothing points yet, and put them on record."""
+    _check(repository, plan, wanted.tag)
+    tag = _next(repository) if wanted.tag == NEXT else wanted.tag
     base = _allowed(forge)
-    refs: dict[str, str] = {}
     try:
         commits = _commits(repository, plan)
-        refs[f"refs/heads/{plan.branch}"] = commits[-1]
+        refs = {f"refs/heads/{plan.branch}": commits[-1]}
         if tag:
             refs[f"refs/tags/{tag}"] = _tag(repository, plan, tag, commits[-1])
-        repository.create(refs)
+        return kept.write(Begun(wanted=wanted, commits=commits, tag=tag, base=base, refs=refs))
     except GitFailed as error:
+        raise NotPublished(f"git could not commit the run: {error}") from None
+    except OSError as error:
+        raise NotPublished(f"what is begun cannot be put on record: {error}. Nothing was committed or pushed") from None
+
+
+def _finish(repository: Repository, plan: Plan, begun: Begun, forge: Forge | None, kept: Record, *, again: bool) -> Published:
+    """Every step after the commits.
+
+    Args:
+        again: whether somebody was here before and may have done some of them.
+    """
+    refs, remote, tag = begun.refs, begun.wanted.remote, begun.tag
+    try:
+        repository.create({name: at for name, at in refs.items() if not (again and repository.object(name) == at)})
+    except GitFailed as error:
+        kept.forget()
         raise NotPublished(f"git could not commit the run: {error}") from None
     undo: list[Callable[[], None]] = [lambda: repository.delete(list(refs))]
     pull_request = None
     try:
         if remote:
-            repository.push(remote, list(refs))
+            repository.push(remote, list(refs))  # one that holds them says so and goes on
             undo.insert(0, lambda: repository.push(remote, list(refs), remove=True))
-        if forge and base:
+        if forge and begun.base:
             text = "\n".join([*plan.facts, *([f"Tag: {tag}"] if tag else [])])
-            pull_request = forge.open(plan.branch, base, f"Experiment {plan.run}", text)
+            opened = forge.opened(plan.branch) if again else None
+            pull_request = opened or forge.open(plan.branch, begun.base, f"Experiment {plan.run}", text)
     except (GitFailed, ForgeRefused) as error:
         what = f"{remote} did not take the branch" if isinstance(error, GitFailed) else "the pull request was not opened"
-        raise NotPublished(f"{what}: {error}. {_taken_back(undo, plan, remote, refs)}") from None
+        raise NotPublished(f"{what}: {error}. {_taken_back(undo, kept, remote, refs)}") from None
     except BaseException:  # Ctrl-C too
-        _taken_back(undo, plan, remote, refs)
+        _taken_back(undo, kept, remote, refs)
         raise
     return Published(
-        repository=str(repository.path), branch=plan.branch, commits=commits, tag=tag, remote=remote, pull_request=pull_request
+        repository=str(repository.path),
+        branch=plan.branch,
+        commits=begun.commits,
+        tag=tag,
+        remote=remote,
+        pull_request=pull_request,
     )
 
 
@@ -162,15 +200,15 @@ def _tag(repository: Repository, plan: Plan, tag: str, commit: str) -> str:
     return repository.git("mktag", data=(text + "\n".join(plan.facts) + "\n").encode())
 
 
-def _taken_back(undo: Sequence[Callable[[], None]], plan: Plan, remote: str | None, refs: dict[str, str]) -> str:
+def _taken_back(undo: Sequence[Callable[[], None]], kept: Record, remote: str | None, refs: dict[str, str]) -> str:
     left = False
     for step in undo:
         try:
             step()
         except GitFailed:
             left = True
+    with contextlib.suppress(OSError):
+        kept.forget()
     if not left:
         return "Branch and tag were taken back: nothing is released"
-    with contextlib.suppress(GitFailed):
-        return f"What was made could not all be taken back. Type: git push {remote} {' '.join(f':{ref}' for ref in refs)}"
-    return ""
+    return f"What was made could not all be taken back. Type: git push {remote} {' '.join(f':{ref}' for ref in refs)}"

@@ -95,6 +95,13 @@ class Repository:
         except GitFailed:
             return None
 
+    def object(self, name: str) -> str | None:
+        """What a name points to itself: of an annotated tag the tag, not the commit."""
+        try:
+            return self.git("rev-parse", "--verify", "--quiet", name)
+        except GitFailed:
+            return None
+
     def commit(self, files: Mapping[str, bytes], message: str, parent: str | None) -> str:
         """Make a commit object that adds `files` to what `parent` holds; no branch moves.
 
@@ -125,11 +132,13 @@ class Repository:
         return env
 
     def create(self, refs: Mapping[str, str]) -> None:
-        """Make all of these refs, by their full names, or none.
+        """Make all of these refs, by their full names, or none; nothing where none are given.
 
         Raises:
             GitFailed: when one exists.
         """
+        if not refs:
+            return
         lines = ["start", *(f"create {name} {at}" for name, at in refs.items()), "prepare", "commit"]
         self.git("update-ref", "--stdin", data=("\n".join(lines) + "\n").encode())
 
