@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tools.contract import Contract
@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tools.model import FittedModel
+    from tools.package.inputs import Inputs
 
     Array = np.ndarray[Any, np.dtype[Any]]
+
+Answer = dict[str, Any]
 
 
 def answer_table(contract: Contract, predictions: Array, called: Sequence[str] = ()) -> pd.DataFrame:
@@ -34,6 +37,24 @@ def answer_table(contract: Contract, predictions: Array, called: Sequence[str] =
         answer = told(predictions, contract.classes)
     table = pd.DataFrame({"prediction": answer})
     return pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
+
+
+def answers(model: FittedModel, inputs: Inputs, rows: Sequence[Mapping[str, Any]], decision: Sequence[float] | None = None) -> list[Answer]:
+    """The answers of a model to rows of plain values, as dictionaries of what `predicted_table` has in columns.
+
+    Raises:
+        TableError: as `predicted_table`.
+    """
+    plain = model.contract.predicts == "classes" or (model.contract.one_number and model.contract.predicts != "groups")
+    found = model.predict_few(rows) if plain else None
+    if found is None:
+        table = predicted_table(model, inputs.frame([dict(row) for row in rows]), decision)
+        names, columns = list(table.columns), [table[name].tolist() for name in table.columns]
+        return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+    if model.contract.one_number:
+        return [{"prediction": value} for value in found.tolist()]
+    names, called = ["prediction", *model.contract.prediction_columns], model.called(found, decision)
+    return [dict(zip(names, (label, *values), strict=True)) for label, values in zip(called, found.tolist(), strict=True)]
 
 
 def predicted_table(model: FittedModel, frame: pd.DataFrame, decision: Sequence[float] | None = None) -> pd.DataFrame:

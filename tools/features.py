@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from tools.contract import Column
+from tools.few_rows import FEW, FewRows
 from tools.grams import Grams
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Style = Literal["codes", "target", "dense"]
 LARGEST = 1e30
 """Numbers beyond this are clipped: libraries compute in float32."""
-FEW = 16
-"""Rows that are read value by value: a table's own operations cost as much for one row as for thousands."""
 DAY_NS = 86_400e9
 DATE_PARTS = ("days", "year", "month", "day", "weekday", "day of year", "hour")
 TEXT_COMPONENTS = 24
@@ -40,17 +39,19 @@ ONE_HOT_UP_TO = 10
 """Categories up to this many are one column each where categories become numbers for forests."""
 
 
-def numbers(values: pd.Series) -> Array:
+def numbers(values: pd.Series | Array) -> Array:
     """Float64 with NaN for infinities, clipped to what float32 computes with."""
-    array = values.to_numpy(dtype=np.float64, copy=True)
+    array = np.array(values) if isinstance(values, np.ndarray) else values.to_numpy(dtype=np.float64, copy=True)
     array[~np.isfinite(array)] = np.nan
     return np.clip(array, -LARGEST, LARGEST)
 
 
-def date_parts(values: pd.Series) -> tuple[Array, list[str]]:
+def date_parts(values: pd.Series | Array) -> tuple[Array, list[str]]:
     """Days since 1970, year, month, day of month, day of week, day of year and hour, shape (n, 7)."""
     import pandas as pd
 
+    if isinstance(values, np.ndarray):
+        values = pd.Series(values)
     if len(values) <= FEW and values.dtype == "datetime64[ns]":
         return np.array([_parts(stamp) for stamp in values], dtype=np.float64).reshape(-1, len(DATE_PARTS)), list(DATE_PARTS)
     stamps = pd.to_datetime(values)
@@ -106,7 +107,7 @@ def digest(values: pd.Series) -> bytes:
     return hashlib.blake2b(hashes.tobytes(), digest_size=16).digest()
 
 
-def texts_of(values: pd.Series) -> list[str]:
+def texts_of(values: pd.Series | Array) -> list[str]:
     """The values as strings, missing ones empty."""
     return ["" if value is None or value != value else str(value) for value in values]
 
@@ -146,11 +147,13 @@ class TextFeatures:
             self.count_ = None
         return self
 
-    def transform(self, values: pd.Series) -> Array:
+    def transform(self, values: pd.Series | Array) -> Array:
         """Shape (n, width), float64. The array may be shared: do not write to it."""
+        if isinstance(values, np.ndarray):  # of a few rows, whose digest costs as much as they do
+            return self._transform(values)
         return cast("Array", _TRANSFORMED.get((self.key_, digest(values)), lambda: self._transform(values)))
 
-    def _transform(self, values: pd.Series) -> Array:
+    def _transform(self, values: pd.Series | Array) -> Array:
         texts = texts_of(values)
         lengths = np.array([[len(text), text.count(" ") + 1 if text else 0] for text in texts], dtype=np.float64).reshape(-1, 2)
         blocks = [lengths]
@@ -235,12 +238,12 @@ class TableEncoder:
             matrix = self.scaler_.fit(matrix).transform(matrix)
         return matrix.astype(np.float32)
 
-    def transform(self, X: pd.DataFrame) -> Array:
+    def transform(self, X: pd.DataFrame | FewRows) -> Array:
         """The matrix of other rows, shape (n, width), float32."""
-        encoded = self.target_.transform(self._code_table(X, self.wide_)) if self.wide_ and len(X) else None
+        encoded = self._encoded(X) if self.wide_ and len(X) else None
         if self.wide_ and not len(X):
             encoded = np.empty((0, self.target_width_))
-        scored = {name: score.transform(X[name]) for name, score in self.scores_.items()}
+        scored = {name: _once(X, name, score, score.transform) for name, score in self.scores_.items()}
         matrix = self._assemble(X, encoded, scored)
         return (self.scaler_.transform(matrix) if self.style == "dense" else matrix).astype(np.float32)
 
@@ -253,15 +256,34 @@ class TableEncoder:
         counts = values.value_counts()
         return {str(level): code for code, level in enumerate(sorted(counts.index, key=lambda v: (-counts[v], v)))}
 
-    def _codes(self, values: pd.Series, name: str) -> Array:
+    def _codes(self, values: pd.Series | Array, name: str) -> Array:
         if len(values) <= FEW:
             levels = self.levels_[name]
-            return np.array([levels.get(value, np.nan) for value in values.to_numpy()], dtype=np.float64)
+            plain = values if isinstance(values, np.ndarray) else values.to_numpy()
+            return np.array([levels.get(value, np.nan) for value in plain], dtype=np.float64)
+        assert not isinstance(values, np.ndarray)
         return values.map(self.levels_[name]).to_numpy(dtype=np.float64, na_value=np.nan)
 
-    def _code_table(self, X: pd.DataFrame, names: list[str]) -> Array:
+    def _code_table(self, X: pd.DataFrame | FewRows, names: list[str]) -> Array:
         """Codes with -1 for missing and unseen, shape (n, len(names))."""
         return np.column_stack([np.nan_to_num(self._codes(X[name], name), nan=-1.0) for name in names])
+
+    def _encoded(self, X: pd.DataFrame | FewRows) -> Array:
+        """Wide categories by the target, shape (n, names times outputs)."""
+        codes = self._code_table(X, self.wide_)
+        if not isinstance(X, FewRows):
+            return np.asarray(self.target_.transform(codes))
+        if "_by_code" not in self.__dict__:
+            # Every code of every column at once: each is encoded by itself, so that rows are looked up from here on.
+            most = max(len(self.levels_[name]) for name in self.wide_)
+            known = [np.where(np.arange(-1, most) < len(self.levels_[name]), np.arange(-1, most), -1) for name in self.wide_]
+            self._by_code = np.asarray(self.target_.transform(np.column_stack(known).astype(np.float64)))
+        each = self._by_code.shape[1] // len(self.wide_)
+        places = np.repeat(codes.astype(np.int64) + 1, each, axis=1)
+        return cast("Array", self._by_code[places, np.arange(self._by_code.shape[1])])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_by_code"}  # which is made again
 
     def _fit_target(self, X: pd.DataFrame, y: Array) -> Array:
         from sklearn.model_selection import KFold, StratifiedKFold
@@ -278,7 +300,7 @@ class TableEncoder:
         self.target_width_ = encoded.shape[1]
         return np.asarray(encoded)
 
-    def _assemble(self, X: pd.DataFrame, encoded: Array | None, scored: dict[str, Array]) -> Array:
+    def _assemble(self, X: pd.DataFrame | FewRows, encoded: Array | None, scored: dict[str, Array]) -> Array:
         n = len(X)
         parts: list[Array] = []
         self.blocks_: list[Block] = []
@@ -302,14 +324,19 @@ class TableEncoder:
             for i, name in enumerate(self.wide_):
                 add(name, encoded[:, i * each : (i + 1) * each])
         for name in self.numeric:
-            add(name, numbers(X[name])[:, None])
+            add(name, _once(X, name, numbers, numbers)[:, None])
         for name in self.dates:
-            add(name, date_parts(X[name])[0][:, : 1 if "date_parts" in self.without else None])
+            add(name, _once(X, name, date_parts, lambda values: date_parts(values)[0])[:, : 1 if "date_parts" in self.without else None])
         for name in self.texts:
-            add(name, self.text_[name].transform(X[name]))
+            add(name, _once(X, name, self.text_[name], self.text_[name].transform))
             if name in scored:
                 add(name, scored[name])
         return np.hstack(parts) if parts else np.zeros((n, 1))
+
+
+def _once(X: pd.DataFrame | FewRows, name: str, reader: object, read: Callable[[Any], Array]) -> Array:
+    """What a reader makes of a column. Members of a model that share it are told of a few rows what it made for the first of them."""
+    return X.kept((name, id(reader)), lambda: read(X[name])) if isinstance(X, FewRows) else read(X[name])
 
 
 @dataclass

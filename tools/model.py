@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,10 @@ import numpy as np
 from tools.calibration import Calibration
 from tools.candidates import CODE, ENSEMBLE, Candidate, load_candidate, load_code, load_oof
 from tools.columns import coerce
-from tools.contract import Contract, TableSchema
+from tools.contract import Column, Contract, TableSchema
 from tools.deadline import Deadline
 from tools.families.fitted import Fitted, FittedMedian
+from tools.few_rows import FEW, FewRows
 from tools.preparation import Preparation, every_column, load_preparation
 from tools.problem import Problem, load_problem
 from tools.spec import ToolRefused
@@ -47,7 +48,7 @@ class FittedMember:
     weight: float
     fits: list[Fitted]
 
-    def predict(self, X: pd.DataFrame) -> Array:
+    def predict(self, X: pd.DataFrame | FewRows) -> Array:
         """The mean of its fits, calibrated where the candidate was."""
         from tools.refitting import average
 
@@ -81,13 +82,29 @@ class FittedModel:
         Raises:
             TableError: when columns are missing.
         """
-        used = {column.name for member in self.members for column in member.preparation.columns}
-        used -= set(self.contract.sealed_columns)
-        X = coerce(frame, TableSchema(columns=[column for column in self.schema.columns if column.name in used]))
+        X = coerce(frame, TableSchema(columns=self._used))
         if len(X) == 0:
             return np.empty(0) if self.contract.one_number else np.empty((0, len(self.contract.prediction_columns)))
         parts = [self._predict(X.iloc[start : start + BATCH_ROWS]) for start in range(0, len(X), BATCH_ROWS)]
         return np.concatenate(parts)
+
+    def predict_few(self, rows: Sequence[Mapping[str, Any]]) -> Array | None:
+        """What `predict_table` says of a few rows of plain values by column, without a table's own cost.
+
+        Returns:
+            As `predict_table`; None where these rows, or this model, need a table.
+        """
+        if self.contract.forecast is not None or not 0 < len(rows) <= FEW:
+            return None
+        X = FewRows.read(rows, self._used)
+        return None if X is None else self._predict(X)
+
+    @property
+    def _used(self) -> list[Column]:
+        """Columns that a member asks for."""
+        used = {column.name for member in self.members for column in member.preparation.columns}
+        used -= set(self.contract.sealed_columns)
+        return [column for column in self.schema.columns if column.name in used]
 
     def called(self, predictions: Array, decision: Sequence[float] | None = None) -> list[str]:
         """The class that is called for each row of probabilities, by the model's own decision or another."""
@@ -124,7 +141,7 @@ class FittedModel:
         members = [replace(member, fits=[FittedMedian.of(fitted, place) for fitted in member.fits]) for member in self.members]
         return replace(self, contract=self.contract.model_copy(update={"task": "regression", "quantiles": []}), members=members)
 
-    def _predict(self, X: pd.DataFrame) -> Array:
+    def _predict(self, X: pd.DataFrame | FewRows) -> Array:
         said = {member.candidate.name: member.predict(X) for member in self.members}
         values = np.asarray(sum(m.weight * said[m.candidate.name] for m in self.members), dtype=np.float64)
         classes = self.contract.predicts == "classes"

@@ -24,6 +24,7 @@ import numpy as np
 from tools.deadline import DeadlineReached
 from tools.families.fitted import Fitted
 from tools.families.setting import Array
+from tools.few_rows import FewRows
 from tools.spec import ToolFailed
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class CodeModel(Fitted):
 
     code: str = ""
 
-    def predict(self, X: pd.DataFrame) -> Array:
+    def predict(self, X: pd.DataFrame | FewRows) -> Array:
         """Probabilities (n, n_classes), 0 for classes that the fit was not shown, or values (n,). float64.
 
         Raises:
@@ -48,6 +49,7 @@ class CodeModel(Fitted):
         """
         if len(X) == 0:
             return super().predict(X)
+        X = X.frame if isinstance(X, FewRows) else X
         with told("predicting failed", self.code):
             if self.n_classes == 0:
                 return _shaped(self.predictor.predict(X), (len(X),), "predict")

@@ -16,6 +16,7 @@ from tools.deadline import Deadline
 from tools.families import NETWORKS, family
 from tools.families.fitted import Fitted
 from tools.families.setting import FitContext
+from tools.few_rows import FewRows
 from tools.folds import share_of
 from tools.preparation import Preparation
 from tools.preparers import fit_prepared
@@ -83,7 +84,7 @@ def refit_iterations(candidate: Candidate, contract: Contract) -> int | None:
     return max(1, round(float(np.mean(candidate.iterations)) * growth))
 
 
-def average(fits: list[Fitted], X: pd.DataFrame) -> Array:
+def average(fits: list[Fitted], X: pd.DataFrame | FewRows) -> Array:
     """Mean prediction of several fits."""
     mean: Array = np.mean([fitted.predict(X) for fitted in fits], axis=0)
     return mean

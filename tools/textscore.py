@@ -59,7 +59,7 @@ class TextScore:
         self.model_ = self._fit(matrix, targets)
         return crossed
 
-    def transform(self, values: pd.Series) -> Array:
+    def transform(self, values: pd.Series | Array) -> Array:
         """The columns of other rows, shape (n, width), float64."""
         if len(values) == 0:
             return np.empty((0, self.width_))

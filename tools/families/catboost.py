@@ -17,6 +17,7 @@ from tools.families.fitted import Contributions, Raw
 from tools.families.matrix import by_source, column_shares, encoder_for, signs
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import TableEncoder
+from tools.few_rows import FewRows, TakesFew
 
 if TYPE_CHECKING:
     import optuna
@@ -29,14 +30,14 @@ PROBED = 10
 
 
 @dataclass
-class CatBoostModel:
+class CatBoostModel(TakesFew):
     encoder: TableEncoder
     categorical: list[str]
     booster: Any
     n_classes: int
     threads: int
 
-    def predict(self, X: pd.DataFrame) -> Array:
+    def predict(self, X: pd.DataFrame | FewRows) -> Array:
         pool = _pool(self.encoder.transform(X), self.categorical, X, None)
         with sheltered():
             if self.n_classes:
@@ -50,7 +51,7 @@ class CatBoostModel:
         return by_source(self.encoder, values.reshape(len(X), -1, values.shape[-1]), self.categorical)
 
 
-def _pool(matrix: Array, categorical: list[str], X: pd.DataFrame, y: Array | None) -> Any:
+def _pool(matrix: Array, categorical: list[str], X: pd.DataFrame | FewRows, y: Array | None) -> Any:
     """Numbers by position, then categories as text.
 
     Args:
@@ -61,8 +62,11 @@ def _pool(matrix: Array, categorical: list[str], X: pd.DataFrame, y: Array | Non
     numeric = np.ascontiguousarray(matrix, dtype=np.float32)
     texts = None
     if categorical:
-        frame = X[categorical]
-        filled = frame.astype(object).where(frame.notna(), MISSING)
+        if isinstance(X, FewRows):
+            filled: Any = {name: [MISSING if value is None else value for value in X[name]] for name in categorical}
+        else:
+            frame = X[categorical]
+            filled = frame.astype(object).where(frame.notna(), MISSING)
         texts = np.array([[str(value).encode("utf-8", "replace") for value in filled[name]] for name in categorical], dtype=object).T
         texts = np.ascontiguousarray(texts.reshape(len(X), len(categorical)))
     with sheltered():  # it reads the labels in Python, and takes an exception there for none

@@ -9,6 +9,7 @@ import numpy as np
 
 from tools.device import Device
 from tools.families.setting import Array
+from tools.few_rows import FewRows, TakesFew
 from tools.standing import Standing
 
 if TYPE_CHECKING:
@@ -79,12 +80,12 @@ class Fitted:
     off_cuda: str = ""
     """Why it was not fitted on a graphics processor though that was asked for."""
 
-    def predict(self, X: pd.DataFrame) -> Array:
+    def predict(self, X: pd.DataFrame | FewRows) -> Array:
         """Probabilities (n, n_classes) with rows summing to 1, quantiles (n, levels) ascending in each row, values (n,), risks and
         scores (n,) as shares of the rows that have less, or numbers of groups (n,). float64."""
         if len(X) == 0:
             return np.empty((0, self.n_classes or self.levels)) if self.n_classes or self.levels else np.empty(0)
-        raw = np.asarray(self.predictor.predict(X), dtype=np.float64)
+        raw = np.asarray(self.predictor.predict(self._taken(X)), dtype=np.float64)
         if self.standing is not None:
             return self.standing(raw)
         if self.renamed is not None:
@@ -99,6 +100,10 @@ class Fitted:
         proba = np.clip(proba, 1e-7, None)
         normalised: Array = proba / proba.sum(axis=1, keepdims=True)
         return normalised
+
+    def _taken(self, X: pd.DataFrame | FewRows) -> Any:
+        """Rows as the predictor takes them."""
+        return X.frame if isinstance(X, FewRows) and not isinstance(self.predictor, TakesFew) else X
 
     def contributions(self, X: pd.DataFrame) -> Contributions | None:
         """Exact Shapley values of rows; None for models that do not compute them, or know fewer classes than there are."""
@@ -152,9 +157,9 @@ class FittedLabels(Fitted):
             off_cuda=next((fitted.off_cuda for fitted in fits if fitted.off_cuda), ""),
         )
 
-    def predict(self, X: pd.DataFrame) -> Array:
+    def predict(self, X: pd.DataFrame | FewRows) -> Array:
         """Probability of each label, shape (n, labels). float64."""
-        return np.asarray(self.predictor.predict(X), dtype=np.float64) if len(X) else np.empty((0, self.n_classes))
+        return np.asarray(self.predictor.predict(self._taken(X)), dtype=np.float64) if len(X) else np.empty((0, self.n_classes))
 
     def contributions(self, X: pd.DataFrame) -> Contributions | None:
         return None
@@ -173,7 +178,7 @@ class FittedMedian(Fitted):
         told = {each.name: getattr(whole, each.name) for each in fields(Fitted)}
         return cls(**{**told, "levels": 0}, whole=whole, place=place)
 
-    def predict(self, X: pd.DataFrame) -> Array:
+    def predict(self, X: pd.DataFrame | FewRows) -> Array:
         """The median of each row, shape (n,)."""
         assert self.whole is not None
         return self.whole.predict(X)[:, self.place]

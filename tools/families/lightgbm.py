@@ -20,6 +20,7 @@ from tools.families.matrix import by_source, column_shares, encoder_for, plain, 
 from tools.families.quantile_trees import FEWEST_IN_LEAF
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import TableEncoder
+from tools.few_rows import FewRows, TakesFew
 
 if TYPE_CHECKING:
     import optuna
@@ -31,13 +32,13 @@ MOST_ITERATIONS = 5000
 
 
 @dataclass
-class LightGBMModel:
+class LightGBMModel(TakesFew):
     encoder: TableEncoder
     booster: Any
     iterations: int
     n_classes: int
 
-    def predict(self, X: pd.DataFrame) -> Array:
+    def predict(self, X: pd.DataFrame | FewRows) -> Array:
         values = np.asarray(self.booster.predict(self.encoder.transform(X), num_iteration=self.iterations))
         return np.column_stack([1 - values, values]) if self.n_classes == 2 else values
 

@@ -15,6 +15,7 @@ from tools.families.blocks import spilled
 from tools.families.fitted import Predictor, Raw
 from tools.families.pinball_regression import PinballRegression
 from tools.families.setting import Array, FitContext, Params, Setting
+from tools.few_rows import FewRows, TakesFew
 from tools.vectorizing import vectorized, vectorizer_for
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class LinearModel:
+class LinearModel(TakesFew):
     """A vectorizer of raw rows, then the estimator."""
 
     vectorizer: Any
     estimator: Any
     n_classes: int
 
-    def predict(self, X: pd.DataFrame) -> Array:
+    def predict(self, X: pd.DataFrame | FewRows) -> Array:
         matrix = vectorized(self.vectorizer, X)
         values = self.estimator.predict_proba(matrix) if self.n_classes else self.estimator.predict(matrix)
         return np.asarray(values, dtype=np.float64)

@@ -12,6 +12,7 @@ from tools.families.base import shares
 from tools.families.fitted import Contributions
 from tools.families.setting import Array, Setting
 from tools.features import Style, TableEncoder
+from tools.few_rows import FewRows, TakesFew
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,14 +39,14 @@ def trees_of(estimator: Any) -> list[Any] | None:
 
 
 @dataclass
-class MatrixModel:
+class MatrixModel(TakesFew):
     """`encoder` then `estimator`, which is any scikit-learn classifier or regressor."""
 
     encoder: TableEncoder
     estimator: Any
     n_classes: int
 
-    def predict(self, X: pd.DataFrame) -> Array:
+    def predict(self, X: pd.DataFrame | FewRows) -> Array:
         matrix = self.encoder.transform(X)
         if len(matrix) <= FEW and (trees := trees_of(self.estimator)) is not None:
             said = trees[0].predict(matrix)

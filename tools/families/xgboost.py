@@ -18,6 +18,7 @@ from tools.families.matrix import by_source, column_shares, encoder_for, plain, 
 from tools.families.quantile_trees import FEWEST_IN_LEAF
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import TableEncoder
+from tools.few_rows import FewRows, TakesFew
 
 if TYPE_CHECKING:
     import optuna
@@ -29,7 +30,7 @@ MOST_ITERATIONS = 5000
 
 
 @dataclass
-class XGBoostModel:
+class XGBoostModel(TakesFew):
     encoder: TableEncoder
     booster: Any
     iterations: int
@@ -37,7 +38,7 @@ class XGBoostModel:
     margin: bool = False
     """Whether it tells the sum of its trees, as of log hazards, whose exponentials may overflow."""
 
-    def predict(self, X: pd.DataFrame) -> Array:
+    def predict(self, X: pd.DataFrame | FewRows) -> Array:
         found = self.booster.predict(self._matrix(X), iteration_range=(0, self.iterations), output_margin=self.margin)
         values = np.asarray(found, dtype=np.float64 if self.margin else None)
         return np.column_stack([1 - values, values]) if self.n_classes == 2 else values
@@ -46,7 +47,7 @@ class XGBoostModel:
         values = np.asarray(self.booster.predict(self._matrix(X), iteration_range=(0, self.iterations), pred_contribs=True))
         return by_source(self.encoder, values.reshape(len(X), -1, values.shape[-1]))
 
-    def _matrix(self, X: pd.DataFrame) -> Any:
+    def _matrix(self, X: pd.DataFrame | FewRows) -> Any:
         import xgboost as xgb
 
         return xgb.DMatrix(self.encoder.transform(X), feature_types=_types(self.encoder), enable_categorical=True)

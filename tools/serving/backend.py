@@ -5,15 +5,10 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from tools.package.inputs import Inputs
 from tools.package.manifest import INPUTS_FILE, read_learnt, read_manifest
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from tools.model import FittedModel
 
 Answer = dict[str, Any]
 
@@ -44,19 +39,6 @@ class Backend(Protocol):
     async def aclose(self) -> None: ...
 
 
-def answered(model: FittedModel, frame: pd.DataFrame, decision: list[float] | None) -> list[Answer]:
-    """What the model says of rows: the columns that `mlteam predict` writes, one dictionary a row.
-
-    Raises:
-        TableError: when it cannot take them.
-    """
-    from tools.answers import predicted_table
-
-    table = predicted_table(model, frame, decision)
-    names, columns = list(table.columns), [table[name].tolist() for name in table.columns]
-    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
 class InProcess:
     """The model in this process. Loading it executes what its maker put into it: for packages that are trusted, and in containers."""
 
@@ -79,10 +61,11 @@ class InProcess:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, rows)
 
     def _answer(self, rows: list[dict[str, Any]]) -> list[Answer]:
+        from tools.answers import answers
         from tools.tables import TableError
 
         try:
-            return answered(self._model, self._inputs.frame(rows), self._decision)
+            return answers(self._model, self._inputs, rows, self._decision)
         except TableError as error:
             raise RowsRefused(str(error)) from None
         except Exception as error:  # a library below may fail on a row in any way, and the server goes on

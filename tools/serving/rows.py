@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, RootModel, StrictBool, StrictStr, Tag, create_model
 
 from tools.package.inputs import LONGEST_TEXT, Input, Inputs
@@ -70,13 +71,14 @@ def _date(column: Input) -> Any:
     def check(text: str) -> str:
         import pandas as pd
 
-        from tools.columns import parse_dates
+        from tools.features import DAY_NS
+        from tools.few_rows import read_date
 
-        found = parse_dates(pd.Series([text]), column.day_first)[0]
-        if found is pd.NaT:
+        moment = read_date(text, column.day_first)
+        if np.isnat(moment):
             raise ValueError("no date; expected one such as 2024-02-13")
         bounds = column.accepted
-        days = (found - pd.Timestamp(0)) / pd.Timedelta(days=1)
+        days = float(moment.astype(np.int64)) / DAY_NS
         if bounds and not bounds[0] <= days <= bounds[1]:
             first, last = (pd.Timestamp(0) + pd.Timedelta(days=round(bound)) for bound in bounds)
             raise ValueError(f"out of range; expected a date from {first.date()} to {last.date()}")

@@ -31,14 +31,14 @@ def answer(folder: str, rows: str) -> None:
     """
     from IPython.display import display
 
-    from tools.serving.backend import answered
+    from tools.answers import answers
     from tools.tables import TableError
 
     _forget()
     model, inputs, decision = _loaded(folder)
     given = json.loads(rows)
     try:
-        found = Answered(answers=answered(model, inputs.frame(given), decision) if given else [])
+        found = Answered(answers=answers(model, inputs, given, decision) if given else [])
     except TableError as error:
         found = Answered(refused=str(error))
     display({RESULT_MIME: found.model_dump(), "text/plain": f"{len(given)} rows"}, raw=True)
