@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from team.errors import MlteamError, PrerequisiteMissing
-from team.events import FellBack, RunEnded, ToolReturned
+from team.events import SCHEMA_VERSION, FellBack, RunEnded, RunStarted, ToolReturned
+from team.later import known_contract, later_version, read_known
 from team.log import EventLog, mend, read_events
 from team.rundir import RunDir
+from team.versions import versions
 
 Document = Literal["html", "paper", "card", "notebook", "summary", "notebooks", "data"]
 DOCUMENTS: tuple[Document, ...] = get_args(Document)
@@ -43,10 +45,11 @@ def write_documents(run: RunDir) -> list[str]:
 def rebuild(run: RunDir, only: Document | None = None) -> Written:
     """Write the documents of a run again, each for itself.
 
-    What is damaged is passed over, and told in the documents and in the problems.
+    What is damaged, or was written by a later version in words that this one does not know, is passed over, and told in the documents and
+    in the problems.
 
     Raises:
-        MlteamError: when the run was written by a later version, and where there is nothing to tell of.
+        MlteamError: where there is nothing to tell of.
     """
     wanted = (only,) if only else tuple(name for name in DOCUMENTS if name not in ON_DEMAND)
     damage = _damage(run)
@@ -142,15 +145,8 @@ _WRITERS: dict[Document, Callable[[Path], list[Path]]] = {
 
 
 def _damage(run: RunDir) -> list[str]:
-    """What of the record cannot be read, in words.
-
-    Raises:
-        MlteamError: when the log was written by a later version.
-    """
-    with tempfile.TemporaryDirectory(prefix="mlteam-log-") as scratch:
-        copy = Path(scratch) / run.events.name
-        shutil.copyfile(run.events, copy)
-        found = mend(copy)
+    """What of the record cannot be read, in words."""
+    found = _later(run) or _damaged_lines(run)
     for name in _MADE_OF_JSON:
         path = run.path / name
         try:
@@ -158,19 +154,45 @@ def _damage(run: RunDir) -> list[str]:
                 json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             found.append(f"{name} cannot be read ({error}); it is passed over")
-    return found or _lost_end(run)
+    return found or _unbacked_prose(run)
 
 
-def _lost_end(run: RunDir) -> list[str]:
-    """Whether whole lines are gone from the end of the log: then the prose speaks of what nothing on record holds."""
+def _damaged_lines(run: RunDir) -> list[str]:
+    with tempfile.TemporaryDirectory(prefix="mlteam-log-") as scratch:
+        copy = Path(scratch) / run.events.name
+        shutil.copyfile(run.events, copy)
+        return mend(copy)
+
+
+def _later(run: RunDir) -> list[str]:
+    """What a run of a later version holds that this one cannot read; empty for any other run."""
+    if (version := later_version(run.events)) is None:
+        return []
+    unread = run.contract.exists() and known_contract(run.contract) is None
+    contract = [f"{run.contract.name} cannot be read (it is of a version that this one does not know); it is passed over"] if unread else []
+    return [read_known(run.events, version).told, *contract]
+
+
+def _unbacked_prose(run: RunDir) -> list[str]:
+    """Whether the prose states what nothing on record holds though nobody is at fault: lines are gone from the end of the log, or an
+    earlier version wrote it, which knew other figures. In a run of this version it is a fault, and the documents fail and name it."""
     from reports.ledger import read_ledger
 
-    if not run.sections.exists() or any(isinstance(event, RunEnded) for event in read_events(run.events)):
+    if not run.sections.exists():
+        return []
+    events = list(read_events(run.events))
+    started = next((event for event in events if isinstance(event, RunStarted)), None)
+    ended = any(isinstance(event, RunEnded) for event in events)
+    writer = started.versions.get("mlteam", "") if started else ""
+    earlier = started is not None and (started.schema_version < SCHEMA_VERSION or writer not in ("", versions().get("mlteam", "")))
+    if ended and not earlier:
         return []
     ledger = read_ledger(run.path)
-    backed = all(not ledger.unbacked(str(text)) for text in json.loads(run.sections.read_text(encoding="utf-8")).values())
+    if all(not ledger.unbacked(str(text)) for text in json.loads(run.sections.read_text(encoding="utf-8")).values()):
+        return []
     # No figure is named here: the documents put these words on record, where it would back itself.
-    return [] if backed else ["the end of events.jsonl is gone: the prose states what nothing in it backs; such sentences are left out"]
+    why = "an earlier mlteam wrote this run" if ended else "the end of events.jsonl is gone"
+    return [f"{why}: the prose states what nothing on record backs; such sentences are left out"]
 
 
 def _missing(run: RunDir) -> list[str]:
@@ -195,6 +217,11 @@ def _good_part(run: RunDir, damage: list[str]) -> Iterator[RunDir]:
             if entry.name not in (run.events.name, run.notebook.name, run.notebooks.name) and f"{entry.name} cannot be read" not in told:
                 (view.path / entry.name).symlink_to(entry)
         shutil.copyfile(run.events, view.events)
+        if (version := later_version(run.events)) is not None:
+            view.events.write_bytes(b"".join(line + b"\n" for line in read_known(run.events, version).lines))
+            if (contract := known_contract(run.contract)) is not None:
+                view.contract.unlink()
+                view.contract.write_text(contract.model_dump_json(), encoding="utf-8")
         mend(view.events)
         log = EventLog(view.events)
         for line in damage:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner, Result
 
 from team.cli import app
 from team.documents import rebuild
-from team.errors import MlteamError
+from team.rundir import RunDir
 from tests.reports.written import Written, finished
 
 
@@ -72,12 +71,59 @@ def test_a_model_that_is_gone_is_told(tmp_path: Path) -> None:
     assert any(f"{run.model} is gone" in problem for problem in rebuild(run, "summary").problems)
 
 
-def test_a_run_of_a_later_version_is_refused(tmp_path: Path) -> None:
+def of_tomorrow(run: RunDir) -> bytes:
+    """Make a run one of a later version: of each kind of difference one."""
+    events = [json.loads(line) for line in run.events.read_text().splitlines()]
+    events[0] |= {"schema_version": 999, "planet": "Mars"}
+    scored = next(event for event in events if event["kind"] == "candidate_scored")
+    scored["mood"] = {"good": 0.4321}
+    meant_otherwise = next(event for event in events if event["kind"] == "model_called")
+    meant_otherwise["input_tokens"] = {"seen": 1, "heard": 2}
+    events.insert(3, {"kind": "told_of_tomorrow", "seq": 9000, "at": 0.0, "what": "rain"})
+    log = "".join(json.dumps(event) + "\n" for event in events).encode()
+    run.events.write_bytes(log)
+    run.contract.write_text(json.dumps(json.loads(run.contract.read_text()) | {"weather": "fair"}))
+    return log
+
+
+def test_a_run_of_a_later_version_gives_what_this_one_knows_of_it(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    log = of_tomorrow(run)
+    found = report(run.path, "--only", "html")
+    assert found.exit_code == 1
+    told = str(found.exception)
+    assert "events.jsonl was written by a later mlteam (events of version 999; this one reads up to 5)" in told
+    assert "1 event of a kind that it does not know ('told_of_tomorrow')" in told
+    assert "2 fields that it does not know ('planet', 'mood')" in told
+    assert "1 event that it reads otherwise" in told
+    page = run.report.read_text(encoding="utf-8")
+    assert "0.9777" in page, "the score"
+    assert "written by a later mlteam" in page
+    assert run.events.read_bytes() == log, "the run itself is left as it is"
+    for name in ("card", "summary", "notebook"):
+        assert len(rebuild(run, name).paths) == 1
+
+
+def test_a_contract_of_a_later_version_that_means_something_else_is_passed_over(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    of_tomorrow(run)
+    run.contract.write_text(json.dumps(json.loads(run.contract.read_text()) | {"task": "divination"}))
+    written = rebuild(run, "html")
+    assert written.paths == [run.report]
+    assert any("contract.json cannot be read (it is of a version" in problem for problem in written.problems)
+
+
+def test_prose_of_an_earlier_version_is_told_without_the_sentences_that_nothing_backs(tmp_path: Path) -> None:
     run = finished(tmp_path)
     first, rest = run.events.read_text().split("\n", 1)
-    run.events.write_text(json.dumps(json.loads(first) | {"schema_version": 999, "kind": "told_of_tomorrow"}) + "\n" + rest)
-    with pytest.raises(MlteamError, match="written by a later mlteam"):
-        rebuild(run)
+    run.events.write_text(json.dumps(json.loads(first) | {"schema_version": 1}) + "\n" + rest)
+    assert rebuild(run, "summary").problems == [f"{run.model} is gone: the documents tell of a model that `mlteam predict` does not find"]
+    run.sections.write_text(json.dumps({"summary": "It is 93.7 % sure. Mass decides."}))
+    for name, path in (("html", run.report), ("card", run.reports / "model_card.md"), ("summary", run.reports / "summary.md")):
+        written = rebuild(run, name)
+        assert (written.paths, "an earlier mlteam wrote this run" in written.problems[0]) == ([path], True)
+        text = path.read_text(encoding="utf-8")
+        assert ("Mass decides." in text, "93.7" in text) == (True, False)
 
 
 def test_prose_that_is_not_on_record_leaves_out_that_document_alone(tmp_path: Path) -> None:
