@@ -34,13 +34,14 @@ from team.events import (
     ToolCalled,
     ToolReturned,
     TurnStarted,
+    WorkTimed,
 )
 from team.log import read_events
 from team.rundir import RunDir
 from tools.constraints import FLOORS
 from tools.families import LINEAR
 
-WORDS = (MessageSpoken, ToolCalled, TurnStarted, Reviewed, ObjectionRaised, ObjectionAnswered, ProgressMade, CellExecuted)
+WORDS = (MessageSpoken, ToolCalled, TurnStarted, Reviewed, ObjectionRaised, ObjectionAnswered, ProgressMade, CellExecuted, WorkTimed)
 """Events that repeat what a role said, or measure nothing."""
 WORD_TOOLS = ("record_plan", "review", "write_section", "build_report")
 WORD_KEYS = frozenset({"idea", "lesson", "why", "approach", "findings", "kind", "seq", "at", "call", "turn", "sha256", "code"})

@@ -49,6 +49,11 @@ class CellJournal:
         self._next += 1
         return number
 
+    @property
+    def following(self) -> int:
+        """The position that the next cell gets."""
+        return self._next
+
     def of_call(self, call: str) -> list[dict[str, Any]]:
         """The cells of a call that ended before a resume, in their order."""
         return [document for document in read_cells(self._path) if document["call"] == call]

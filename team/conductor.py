@@ -59,6 +59,7 @@ from team.steering import Steering
 from team.summary import summarise
 from team.telemetry import Tracer
 from team.toolroom import Toolroom
+from team.trace_export import Exports, resource, wished
 from team.tracking import send_waiting
 from team.vault import Vault
 from team.versions import versions
@@ -94,7 +95,18 @@ class Conductor:
         # First, since it refuses a port that is taken, and nothing is open yet.
         self._metrics = MetricsExport(run, settings.metrics_port, cut_off.events if cut_off else ())
         self.log = Journal(EventLog(run.events), run.replies, cut_off.tail if cut_off else (), at.turns)
-        self._tracer = Tracer(run.traces)
+        self._exports = Exports(run.traces, wished(settings.tracker))
+        written = self._exports.file
+        self._tracer = Tracer(
+            run.name,
+            self._exports.take,
+            resource(),
+            ids=written.trace,
+            before=cut_off.events if cut_off else (),
+            forked=cut_off is not None and cut_off.fork_of is not None,
+            written=written.written,
+            capture=settings.capture_content,
+        )
         self.log.subscribe(self._tracer)
         self.log.subscribe(self._metrics)
         for subscriber in subscribers:
@@ -127,6 +139,7 @@ class Conductor:
             approvals=self._approvals,
             scales=Scales(run, kernels.launcher, lambda: kernels.limits, kernels.variables),
             writes_models=not settings.playbook_alone,
+            trace=lambda: self._tracer.ids,
         )
         self._cast = Cast(
             settings, clients, self.room, self.log, self._stack, lambda: self.turns, at.takeover, dict(at.failures), self._approvals
@@ -170,7 +183,7 @@ class Conductor:
     def close(self) -> None:
         """Close the files of the run."""
         self._metrics.close()
-        self._tracer.close()
+        self._exports.close()
         self.log.close()
 
     async def _begin(self) -> None:
@@ -425,6 +438,10 @@ class Conductor:
         self.log.append(FellBack(stage=state.stage, role=PLAYBOOK, reason=given_up.reason, what=given_up.what))
         return given_up.outcome, skip(state)
 
+    def _lack(self, what: str, reason: str) -> None:
+        """Put on record what the run goes without, between turns or at its end."""
+        self.log.append(FellBack(stage=self.room.state.stage or Stage.RELEASE, role=PLAYBOOK, reason=reason[:400], what=what))
+
     def _prose(self) -> dict[str, str]:
         """What the playbook says in each slot of the documents."""
         if self.room.state.holdout is None:
@@ -434,10 +451,13 @@ class Conductor:
     def _end(self, status: str, reason: str) -> dict[str, Any]:
         if self._steering:
             self._steering.detach()
+        for trouble in self._exports.troubles():
+            self._lack("traces", trouble)
         seconds = time.perf_counter() - self._began
         summary = summarise(self.run_dir, self.room.state, self.meter.usage, status, reason, seconds)
         self.log.append(RunEnded(status=status, reason=reason, seconds=seconds, summary=summary))
         self.log.sync()
+        untold = self._exports.close()
         self.close()
         sweep_folders()
         if self.vault.sealed:
@@ -445,6 +465,7 @@ class Conductor:
             summary["report"] = str(self.run_dir.report) if self.run_dir.report.exists() else None
         if status == "done" and self.settings.tracker and "track_run" not in self._approvals.refused:
             summary["sent"] = send_waiting(self.run_dir, self.settings.tracker)
+        summary["fallbacks"] += untold
         total = time.perf_counter() - self._began
         summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}
         return summary

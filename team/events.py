@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tools.coverage import Coverage
+from tools.spans import TimedSpan
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """2 added `run_resumed` and `run_forked`, 3 `optimism_estimated`, 4 `calls_recovered` and `repair_asked`, 5 `user_spoken`, `role_asked`,
 `run_paused`, `run_continued`, `time_added`, `approval_asked`, `approval_decided`, `constraint_added`, `objection_raised` and
-`objection_answered`; logs of earlier versions are read as they are."""
+`objection_answered`, 6 `work_timed`; logs of earlier versions are read as they are."""
 
 
 class _Event(BaseModel):
@@ -233,6 +234,18 @@ class CellExecuted(_Event):
     cause: str | None = None
 
 
+class WorkTimed(_Event):
+    """What took the time within a cell that has ended: fits, refits and trials, by the clock of its sandbox."""
+
+    kind: Literal["work_timed"] = "work_timed"
+    call: str
+    cell: int
+    spans: list[TimedSpan]
+    """In the order in which they ended; those without another one above them have the cell's span as their parent."""
+    left_out: int = 0
+    """How many there were beside, more than are kept or none that can be read."""
+
+
 class KernelChanged(_Event):
     kind: Literal["kernel_changed"] = "kernel_changed"
     change: str
@@ -448,6 +461,7 @@ Event = Annotated[
     | ApprovalDecided
     | ConstraintAdded
     | CellExecuted
+    | WorkTimed
     | KernelChanged
     | ProgressMade
     | AttemptMade

@@ -30,10 +30,11 @@ from team.events import (
     ToolCalled,
     ToolReturned,
     TurnStarted,
+    WorkTimed,
 )
 from team.log import EventLog, Subscriber, drop_torn_line
 
-_COPIES = (KernelChanged, ProgressMade, RunPaused, RunContinued)
+_COPIES = (KernelChanged, ProgressMade, RunPaused, RunContinued, WorkTimed)
 """Told anew each time: they speak of a process, not of the run."""
 
 

@@ -50,7 +50,21 @@ TEXT_CHARS = 2_000
 """Of one text in a line; the event log has the whole."""
 _FACTS = "mlteam_facts"
 """Under which a record carries what goes into its line beside the message."""
-_LEFT_OUT = {"seq", "at", "kind", "schema_version", "settings", "versions", "briefing", "arguments", "result", "facts", "summary", "text"}
+_LEFT_OUT = {
+    "seq",
+    "at",
+    "kind",
+    "schema_version",
+    "settings",
+    "versions",
+    "briefing",
+    "arguments",
+    "result",
+    "facts",
+    "summary",
+    "text",
+    "spans",
+}
 """Fields of events that are other fields of the line, or texts and tables that the event log keeps."""
 
 

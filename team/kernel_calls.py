@@ -13,6 +13,7 @@ from team.outcome import Outcome
 from team.reading import from_outside, loss_of, read_cell
 from team.rundir import RunDir
 from team.sandbox import CellResult, Kernel
+from team.timings import Timings
 from tools.show import PROGRESS_MIME
 from tools.spec import ToolSpec
 
@@ -63,8 +64,14 @@ class KernelCalls:
         cell, made = done[-1] if done else None, len(done)
         while cell is None or (_killed(cell) and not spec.free_form and made <= KILLED_REPEATS):
             # Not the call's own doing, and tools can be called again: what they finished is on disk.
-            cell = await kernel.execute(code, timeout_s=timeout_s, on_output=on_output)
-            self._ongoing.journal(spec.name, code, cell, self._typed(kernel.names) if spec.free_form else None)
+            timings = Timings()
+
+            def on_any(output: dict[str, Any], timings: Timings = timings) -> None:
+                timings.take(output)
+                on_output(output)
+
+            cell = await kernel.execute(code, timeout_s=timeout_s, on_output=on_any, metadata=self._ongoing.metadata)
+            self._ongoing.journal(spec.name, code, cell, self._typed(kernel.names) if spec.free_form else None, timings)
             made += 1
         return cell
 

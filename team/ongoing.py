@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from team.cells import CellJournal
-from team.events import CellExecuted, FellBack, ProgressMade
+from team.events import CellExecuted, FellBack, ProgressMade, WorkTimed
 from team.journal import Journal
 from team.reading import printable, recorded_cell
 from team.sandbox import CellResult
 from team.stages import Stage
+from team.timings import Timings
+from team.trace_ids import TraceIds
 
 MOST_PROGRESS = 2_000
 """Progress of one call that is logged: the log is not the sandbox's to fill."""
@@ -31,9 +33,15 @@ class Running(NamedTuple):
 class Ongoing:
     """One call after another, each on record while it is going on."""
 
-    def __init__(self, cells: CellJournal, record: Journal) -> None:
+    def __init__(self, cells: CellJournal, record: Journal, trace: Callable[[], TraceIds | None] = lambda: None) -> None:
+        """Nothing is going on yet.
+
+        Args:
+            trace: ids of the run's trace; None where there is none.
+        """
         self.cells = cells
         self.emit = record.append
+        self._trace = trace
         self._running: Running | None = None
         self._told = 0
 
@@ -61,15 +69,24 @@ class Ongoing:
             return
         self.emit(ProgressMade(call=self.running.call, facts=_small(facts)))
 
-    def journal(self, tool: str, code: str, cell: CellResult, names: list[str] | None = None) -> None:
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the message that carries the call's next cell says beside it: which span the cell is."""
+        ids = self._trace()
+        return {"traceparent": ids.traceparent(ids.cell(self.running.call, self.cells.following))} if ids else {}
+
+    def journal(self, tool: str, code: str, cell: CellResult, names: list[str] | None = None, timings: Timings | None = None) -> None:
         """Keep a cell that was executed for the call, whatever sandbox it ran in.
 
         Args:
             names: variables of the run's own kernel after it, where they may be wanted again.
+            timings: what it says that took its time.
         """
         call, role, stage = self.running
         number = self.cells.add(call, role, stage, tool, code, cell, names)
         self.emit(CellExecuted(call=call, cell=number, status=cell.status, seconds=cell.seconds, cause=cell.cause))
+        if timings is not None and (timings.spans or timings.left_out):
+            self.emit(WorkTimed(call=call, cell=number, spans=timings.spans, left_out=timings.left_out))
 
     def recorded(self) -> list[CellResult]:
         """Cells of the call that ended before the run was cut off, without the call having returned."""

@@ -28,6 +28,7 @@ from team.rundir import RunDir
 from team.sandbox import CellResult, Kernel, Limits, open_kernel
 from team.sandbox.contract import Launcher
 from team.sandbox.ending import to_the_end
+from team.timings import Timings
 from team.vault import Vault
 from tools.candidates import CODE_FILE
 from tools.contract import Split
@@ -64,7 +65,9 @@ class Journal(Protocol):
 
     def emit(self, event: Event) -> Event: ...
     def progress(self, facts: Mapping[str, Any]) -> None: ...
-    def journal(self, tool: str, code: str, cell: CellResult) -> None: ...
+    def journal(self, tool: str, code: str, cell: CellResult, *, timings: Timings) -> None: ...
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True)
@@ -163,10 +166,10 @@ class Quarantine:
         if room.fold.number == 1 and len(room.fold.learn) >= SAMPLED_FROM:
             await self._try_out(task, room, spec, left)
             left = task.deadline.remaining()
-        code = spec.cell({})
-        cell = await room.kernel.execute(code, timeout_s=max(LEAST_S, left))
+        code, timings = spec.cell({}), Timings()
+        cell = await room.kernel.execute(code, max(LEAST_S, left), timings.take, self._journal.metadata)
         await room.sandbox.aclose()
-        self._journal.journal(spec.name, code, cell)
+        self._journal.journal(spec.name, code, cell, timings=timings)
         facts = _facts(room.fold, cell, left)
         try:
             score = await asyncio.to_thread(task.take, room, facts, cell.seconds)
@@ -182,9 +185,9 @@ class Quarantine:
         Raises:
             ToolFailed: when it fails, or all folds would take longer than there is time.
         """
-        code = spec.cell({"sample": SAMPLE_ROWS})
-        cell = await room.kernel.execute(code, timeout_s=left)
-        self._journal.journal(spec.name, code, cell)
+        code, timings = spec.cell({"sample": SAMPLE_ROWS}), Timings()
+        cell = await room.kernel.execute(code, left, timings.take, self._journal.metadata)
+        self._journal.journal(spec.name, code, cell, timings=timings)
         facts = _facts(room.fold, cell, left)
         growth = len(room.fold.learn) / SAMPLE_ROWS
         needed = (facts.fit_seconds * growth**EXPONENT + facts.predict_seconds * growth) * room.fold.of

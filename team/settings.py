@@ -112,6 +112,12 @@ def _trackers_own() -> str | None:
     return address if address.startswith(("http://", "https://")) else None
 
 
+def _convention_captures() -> bool:
+    """Whether OpenTelemetry's own variable wants the content of messages in spans."""
+    said = os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").strip().lower()
+    return said in ("", "true", "span_only", "span_and_event")
+
+
 class Settings(BaseSettings):
     """What one run was asked to do."""
 
@@ -223,6 +229,9 @@ class Settings(BaseSettings):
 
     metrics_port: int | None = Field(None, ge=1, le=65_535)
     """Port of 127.0.0.1 at which Prometheus may ask for metrics (`/metrics`) while the run goes on; None for none."""
+    capture_content: bool = Field(default_factory=_convention_captures)
+    """Whether prompts, messages, arguments and results stand in the run's traces; left out, what
+    OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says, and yes where that says nothing."""
 
     release: Release = Release()
     """Where the run is released to at its end, beside its directory: `{repo: DIR, tag: next, push: origin, registry: local}`."""

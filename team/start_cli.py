@@ -132,6 +132,10 @@ def run(
     tracker: Annotated[
         str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
     ] = None,
+    capture_content: Annotated[
+        bool | None,
+        typer.Option("--capture/--no-capture", help="Prompts, messages, arguments and results in the run's traces.  [default: capture]"),
+    ] = None,
     repo: Repo = None,
     tag: Tag = None,
     push: Push = None,

@@ -1,22 +1,25 @@
-"""The event log as OpenTelemetry spans: run > stage > turn > model call and tool call > cell.
+"""The event log as spans: run > stage > turn > model call and tool call > cell > fit and trial.
 
-Spans are made from the events' own times, with the attribute names of OpenTelemetry's GenAI semantic conventions, by a
-tracer provider of the run's own, and go to `traces.jsonl`, one span a line.
+Names and attributes are those of OpenTelemetry's semantic conventions for generative AI
+(https://github.com/open-telemetry/semantic-conventions-genai), with `mlteam.*` beside them. Times are those of the events, and ids follow
+from what a span is of (`team.trace_ids`): events of earlier processes of a run can be gone through again, and give the same spans.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TextIO
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.sdk.trace import Event as SpanEvent
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from team.casting import PLAYBOOK
 from team.events import (
     CellExecuted,
     Event,
@@ -32,91 +35,163 @@ from team.events import (
     ToolReturned,
     TurnEnded,
     TurnStarted,
+    WorkTimed,
 )
+from team.trace_ids import TraceIds
+from tools.spans import TimedSpan
 
-ARGUMENT_CHARS = 2_000
+CONTENT_CHARS = 4_000
+"""Of each text of prompts, messages, arguments and results."""
+_CUT_OFF = "cut off"
+_CLASS = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,79})(?::|$)")
+_SCOPE = InstrumentationScope("mlteam")
 
 
-class FileExporter(SpanExporter):
-    """Writes each span as one JSON line."""
+@dataclass
+class _Open:
+    """A span that goes on."""
 
-    def __init__(self, path: Path) -> None:
-        self._file: TextIO = path.open("a", encoding="utf-8")
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        for span in spans:
-            self._file.write(json.dumps(json.loads(span.to_json()), separators=(",", ":")) + "\n")
-        self._file.flush()
-        return SpanExportResult.SUCCESS
-
-    def shutdown(self) -> None:
-        self._file.close()
+    id: int
+    name: str
+    parent: str | None
+    start: float
+    attributes: dict[str, Any]
+    kind: SpanKind = SpanKind.INTERNAL
+    events: list[SpanEvent] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
 
 
 class Tracer:
-    """Subscribe it to an event log; it ends its spans when the run ends. Close it after that."""
+    """Subscribe it to a run's event log; it hands each span on when it ends.
 
-    def __init__(self, path: Path) -> None:
-        self._provider = TracerProvider(resource=Resource.create({"service.name": "mlteam"}))
-        self._provider.add_span_processor(SimpleSpanProcessor(FileExporter(path)))
-        self._tracer = self._provider.get_tracer("mlteam")
-        self._open: dict[str, Span] = {}
+    Args:
+        run: name of the run.
+        take: gets every span that has ended, once each as long as it is told what was written before.
+        resource: what runs here.
+        ids: of the run's trace, where an earlier process has settled them.
+        before: events that stand in the log already, in order; of a fork those of its parent too.
+        forked: whether the run begins now, as a fork.
+        written: ids of spans that an earlier process handed on.
+        capture: whether prompts, messages, arguments, results and texts of errors are part of spans.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        take: Callable[[ReadableSpan], None],
+        resource: Resource,
+        *,
+        ids: TraceIds | None = None,
+        before: Sequence[Event] = (),
+        forked: bool = False,
+        written: Collection[int] = (),
+        capture: bool = True,
+    ) -> None:
+        self._run, self._take, self._resource, self._capture = run, take, resource, capture
+        self._open: dict[str, _Open] = {}
+        self._done = set(written)
+        self._gone_before = set[int]()
+        self._cells: dict[tuple[str, int], tuple[float, float]] = {}
+        self._texts: list[str] = []
+        self._resumes = 0
+        self._stage: StageEntered | None = None
+        self.ids = ids
+        """Ids of the trace, once the log's first event is known."""
+        self._began = before[0].at if before else None
+        own = len(before) if forked else max((n for n, one in enumerate(before) if isinstance(one, RunForked)), default=0)
+        for event in before[:own]:
+            self._stage = event if isinstance(event, StageEntered) else self._stage
+        for event in before[own:]:
+            self(event)
 
     def __call__(self, event: Event) -> None:
+        if self._began is None:
+            self._began = event.at
+        if self.ids is None:
+            self.ids = TraceIds.of(self._run, self._began)
         match event:
             case RunStarted():
-                self._begin("run", f"run {event.run}", None, event.at, {"mlteam.run": event.run})
-            case RunResumed():
-                self._begin("run", "run resumed", None, event.at, {"mlteam.resumed": event.times, "mlteam.turn": event.turn})
-                self._begin("stage", f"stage {event.stage}", "run", event.at, {"mlteam.stage": event.stage})
+                self._begin_run(event.at, {})
             case RunForked():
-                self._begin("run", f"fork of {event.parent}", None, event.at, {"mlteam.parent": event.parent, "mlteam.turn": event.turn})
+                self._fork(event)
+            case RunResumed():
+                self._resume(event)
             case StageEntered():
-                facts = {"mlteam.stage": event.stage, "mlteam.visit": event.visit}
-                self._begin("stage", f"stage {event.stage}", "run", event.at, facts)
+                self._begin_stage(event, event.at)
             case StageEnded():
                 self._end("stage", event.at, {"mlteam.outcome": event.outcome, "mlteam.search_seconds": event.search_seconds})
             case TurnStarted():
-                facts = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": event.role, "mlteam.turn": event.turn}
-                self._begin("turn", f"invoke_agent {event.role}", "stage", event.at, facts)
-            case MessageSpoken() if "turn" in self._open:
-                self._open["turn"].add_event("message", {"mlteam.text": event.text[:ARGUMENT_CHARS]}, timestamp=_ns(event.at))
+                self._begin_turn(event)
+            case MessageSpoken():
+                self._texts.append(event.text)
             case TurnEnded():
-                self._end("turn", event.at, {}, event.error)
+                self._end_turn(event)
             case ModelCalled():
                 self._model_call(event)
             case ToolCalled():
-                self._begin(event.call, f"execute_tool {event.tool}", "turn", event.at, _tool(event))
+                self._begin(f"call {event.call}", f"execute_tool {event.tool}", "turn", event.at, self._tool(event), ("call", event.call))
             case CellExecuted():
-                facts = {"mlteam.cell": event.cell, "mlteam.status": event.status}
-                span = self._child(f"cell {event.cell}", event.call, event.at - event.seconds, facts)
-                self._finish(span, event.at, None if event.status == "ok" else event.cause or event.status)
+                self._cell(event)
+            case WorkTimed():
+                self._work(event)
             case ToolReturned():
-                self._end(event.call, event.at, {"mlteam.status": event.status}, None if event.status == "ok" else event.status)
+                result = json.dumps(event.result, ensure_ascii=False) if event.result is not None else event.text
+                facts = {"mlteam.status": event.status, **self._content("gen_ai.tool.call.result", result)}
+                self._end(f"call {event.call}", event.at, facts, None if event.status == "ok" else event.status)
             case RunEnded():
                 self._close(event)
             case _:
                 pass
 
-    def _begin(self, key: str, name: str, parent: str | None, at: float, attributes: dict[str, Any]) -> None:
-        self._open[key] = self._child(name, parent, at, attributes)
+    def _begin_run(self, at: float, attributes: dict[str, Any]) -> _Open | None:
+        facts = {
+            "gen_ai.operation.name": "invoke_workflow",
+            "gen_ai.workflow.name": "mlteam",
+            "gen_ai.conversation.id": self._run,
+            "mlteam.run": self._run,
+        }
+        return self._begin("run", "invoke_workflow mlteam", None, at, facts | attributes, ("run",))
 
-    def _child(self, name: str, parent: str | None, at: float, attributes: dict[str, Any], kind: SpanKind = SpanKind.INTERNAL) -> Span:
-        above = self._open.get(parent or "") or self._open.get("stage") or self._open.get("run")
-        context = trace.set_span_in_context(above) if above and parent else None
-        return self._tracer.start_span(name, context=context, kind=kind, attributes=attributes, start_time=_ns(at))
+    def _fork(self, event: RunForked) -> None:
+        root = self._begin_run(event.at, {"mlteam.parent": event.parent, "mlteam.parent_turn": event.turn})
+        if root is not None and self._began is not None:  # both logs begin with the same event
+            ids = TraceIds.of(event.parent, self._began)
+            root.links.append(Link(_context(ids.trace, ids.span("run"))))
+        if self._stage is not None:
+            self._begin_stage(self._stage, event.at)
 
-    def _end(self, key: str, at: float, attributes: dict[str, Any], error: str | None = None) -> None:
-        span = self._open.pop(key, None)
-        if span is not None:
-            span.set_attributes(attributes)
-            self._finish(span, at, error)
+    def _resume(self, event: RunResumed) -> None:
+        """A run that was killed goes on within the spans that were open; one that was ended gets new ones, below its first."""
+        self._resumes = event.times
+        facts: dict[str, Any] = {"mlteam.resumed": event.times, "mlteam.away_s": event.away_s, "mlteam.in_flight": event.in_flight or ""}
+        if "run" in self._open:
+            self._open["run"].events.append(SpanEvent("resumed", facts, _ns(event.at)))
+        else:
+            self._begin_run(event.at, facts)
+        if self._stage is not None and "stage" not in self._open:
+            self._begin_stage(self._stage, event.at)
 
-    def _finish(self, span: Span, at: float, error: str | None) -> None:
-        if error is not None:
-            span.set_status(Status(StatusCode.ERROR, error))
-            span.set_attribute("error.type", error[:100])
-        span.end(end_time=_ns(at))
+    def _begin_stage(self, event: StageEntered, at: float) -> None:
+        self._stage = event
+        facts = {"mlteam.stage": event.stage, "mlteam.visit": event.visit}
+        self._begin("stage", f"stage {event.stage}", "run", at, facts, ("stage", event.seq))
+
+    def _begin_turn(self, event: TurnStarted) -> None:
+        facts = {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": event.role,
+            "gen_ai.conversation.id": self._run,
+            "mlteam.turn": event.turn,
+            "mlteam.stage": event.stage,
+            **self._content("gen_ai.input.messages", event.briefing, role="user"),
+        }
+        if self._begin("turn", f"invoke_agent {event.role}", "stage", event.at, facts, ("turn", event.seq)) is not None:
+            self._texts = []
+
+    def _end_turn(self, event: TurnEnded) -> None:
+        words = self._content("gen_ai.output.messages", "\n\n".join(self._texts), role="assistant") if self._texts else {}
+        self._texts = []
+        self._end("turn", event.at, words, event.error or (None if event.status == "ok" else event.status))
 
     def _model_call(self, event: ModelCalled) -> None:
         attributes = {
@@ -127,34 +202,173 @@ class Tracer:
             "gen_ai.usage.output_tokens": event.output_tokens,
             "gen_ai.usage.cache_read.input_tokens": event.cache_read_tokens,
             "gen_ai.usage.cache_creation.input_tokens": event.cache_write_tokens,
-            "mlteam.retries": event.retries,
-            "gen_ai.response.finish_reasons": [event.finish_reason],
+            "gen_ai.response.finish_reasons": (event.finish_reason,),
             "gen_ai.agent.name": event.role,
+            "gen_ai.conversation.id": self._run,
+            "mlteam.retries": event.retries,
+            "mlteam.tokens_estimated": event.estimated,
         }
         if event.usd is not None:
             attributes["mlteam.usd"] = event.usd
-        span = self._child(f"chat {event.model}", "turn", event.at - event.seconds, attributes, SpanKind.CLIENT)
-        self._finish(span, event.at, event.error)
+        kind = SpanKind.INTERNAL if event.provider in (PLAYBOOK, "replay") else SpanKind.CLIENT
+        span = _Open(self._id("chat", event.seq), f"chat {event.model}", "turn", event.at - event.seconds, attributes, kind)
+        self._hand_on(span, event.at, event.error)
+
+    def _tool(self, event: ToolCalled) -> dict[str, Any]:
+        return {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": event.tool,
+            "gen_ai.tool.type": "function",
+            "gen_ai.tool.call.id": event.call,
+            "gen_ai.agent.name": event.role,
+            "gen_ai.conversation.id": self._run,
+            "mlteam.where": event.where,
+            **self._content("gen_ai.tool.call.arguments", json.dumps(event.arguments, ensure_ascii=False)),
+        }
+
+    def _cell(self, event: CellExecuted) -> None:
+        assert self.ids is not None
+        began = event.at - event.seconds
+        self._cells[event.call, event.cell] = began, event.at
+        facts = {"mlteam.cell": event.cell, "mlteam.status": event.status}
+        span = _Open(self.ids.cell(event.call, event.cell), f"cell {event.cell}", f"call {event.call}", began, facts)
+        self._hand_on(span, event.at, None if event.status == "ok" else f"{event.status}: {event.cause}" if event.cause else event.status)
+
+    def _work(self, event: WorkTimed) -> None:
+        """Spans that a cell timed itself, held within the time that the cell took."""
+        window = self._cells.get((event.call, event.cell))
+        if self.ids is None or window is None:
+            return
+        cell = self.ids.cell(event.call, event.cell)
+        for span in timed_spans(self.ids, cell, event.spans, window, self._resource):
+            self._emit(span)
+
+    def _begin(
+        self, key: str, name: str, parent: str | None, at: float, attributes: dict[str, Any], of: tuple[str | int, ...]
+    ) -> _Open | None:
+        """Open a span; None where it is open already, since its event was told again."""
+        span_id = self._id(*of)
+        if key in self._open and self._open[key].id == span_id:
+            return None
+        links = []
+        if span_id in self._gone_before:  # its run was ended in the middle, and goes on
+            links = [Link(self._context_of(span_id))]
+            span_id = self._id(*of, "resumed", self._resumes)
+        self._end(key, at, {}, _CUT_OFF)
+        self._open[key] = _Open(span_id, name, parent, at, attributes, links=links)
+        return self._open[key]
+
+    def _end(self, key: str, at: float, attributes: dict[str, Any], error: str | None = None) -> None:
+        span = self._open.pop(key, None)
+        if span is None:
+            return
+        for below in [name for name, one in self._open.items() if one.parent == key]:
+            self._end(below, at, {}, _CUT_OFF)
+        span.attributes |= attributes
+        self._hand_on(span, at, error)
 
     def _close(self, event: RunEnded) -> None:
+        """The run has ended, perhaps in the middle of everything."""
+        error = None if event.status == "done" else event.status
         for key in [k for k in reversed(self._open) if k != "run"]:
-            self._end(key, event.at, {}, event.status if event.status != "done" else None)
-        self._end("run", event.at, {"mlteam.status": event.status}, event.reason or event.status if event.status != "done" else None)
+            if key in self._open:
+                self._gone_before.add(self._open[key].id)
+                self._end(key, event.at, {}, error)
+        if "run" in self._open:
+            self._gone_before.add(self._open["run"].id)
+        reason = f"{event.status}: {event.reason}" if error and event.reason else error
+        self._end("run", event.at, {"mlteam.status": event.status}, reason)
 
-    def close(self) -> None:
-        """Close the file. Spans that are still open are lost, as those of a run that never began are meant to be."""
-        self._provider.shutdown()
+    def _hand_on(self, span: _Open, at: float, error: str | None) -> None:
+        status = Status(StatusCode.UNSET)
+        if error is not None:
+            match = _CLASS.match(error)
+            span.attributes["error.type"] = match[1] if match else "_OTHER"
+            status = Status(StatusCode.ERROR, error[:500] if self._capture else None)
+        self._emit(
+            ReadableSpan(
+                span.name,
+                self._context_of(span.id),
+                self._parent(span),
+                self._resource,
+                span.attributes,
+                span.events,
+                span.links,
+                span.kind,
+                status=status,
+                start_time=_ns(min(span.start, at)),
+                end_time=_ns(at),
+                instrumentation_scope=_SCOPE,
+            )
+        )
+
+    def _emit(self, span: ReadableSpan) -> None:
+        assert span.context is not None
+        if span.context.span_id not in self._done:
+            self._done.add(span.context.span_id)
+            self._take(span)
+
+    def _parent(self, span: _Open) -> SpanContext | None:
+        if span.parent is None:
+            root = self._id("run")
+            return None if span.id == root else self._context_of(root)
+        above = next((self._open[name] for name in (span.parent, "stage", "run") if name in self._open), None)
+        return self._context_of(above.id) if above else self._context_of(self._id("run"))
+
+    def _content(self, name: str, text: str, role: str | None = None) -> dict[str, Any]:
+        """An attribute with what somebody wrote, in the shape of the conventions; nothing where content is not captured."""
+        if not self._capture or not text:
+            return {}
+        kept = text if len(text) <= CONTENT_CHARS else f"{text[: CONTENT_CHARS // 2]}\n[...]\n{text[-CONTENT_CHARS // 2 :]}"
+        if role is None:
+            return {name: kept}
+        message: dict[str, Any] = {"role": role, "parts": [{"type": "text", "content": kept}]}
+        return {name: json.dumps([message | ({"finish_reason": "stop"} if role == "assistant" else {})], ensure_ascii=False)}
+
+    def _id(self, *key: str | int) -> int:
+        assert self.ids is not None
+        return self.ids.span(*key)
+
+    def _context_of(self, span: int) -> SpanContext:
+        assert self.ids is not None
+        return _context(self.ids.trace, span)
 
 
-def _tool(event: ToolCalled) -> dict[str, Any]:
-    return {
-        "gen_ai.operation.name": "execute_tool",
-        "gen_ai.tool.name": event.tool,
-        "gen_ai.tool.call.id": event.call,
-        "gen_ai.tool.call.arguments": json.dumps(event.arguments, ensure_ascii=False)[:ARGUMENT_CHARS],
-        "gen_ai.agent.name": event.role,
-        "mlteam.where": event.where,
-    }
+def timed_spans(
+    ids: TraceIds, above: int, spans: Sequence[TimedSpan], window: tuple[float, float], resource: Resource
+) -> list[ReadableSpan]:
+    """What was timed elsewhere as spans of the trace, below the span `above`.
+
+    The other side chooses neither ids nor places: ids are derived anew, a parent has to end after its child, and no time lies outside
+    the window.
+    """
+    places = {span.id: place for place, span in enumerate(spans)}
+    made = []
+    for place, span in enumerate(spans):
+        parent = ids.span("timed", above, span.parent) if places.get(span.parent, -1) > place else above
+        attributes = {f"mlteam.{name}": value for name, value in span.facts.items()}
+        subject = span.facts.get("trial") if span.kind == "trial" else span.facts.get("function") or span.facts.get("family")
+        start, end = (min(max(at, window[0]), window[1]) for at in (span.start, span.end))
+        if span.error:
+            attributes["error.type"] = span.error
+        made.append(
+            ReadableSpan(
+                span.kind if subject is None else f"{span.kind} {subject}",
+                _context(ids.trace, ids.span("timed", above, span.id)),
+                _context(ids.trace, parent),
+                resource,
+                attributes | {"mlteam.kind": span.kind},
+                status=Status(StatusCode.ERROR if span.error else StatusCode.UNSET),
+                start_time=_ns(start),
+                end_time=_ns(end),
+                instrumentation_scope=_SCOPE,
+            )
+        )
+    return made
+
+
+def _context(trace: int, span: int) -> SpanContext:
+    return SpanContext(trace, span, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
 
 def _ns(at: float) -> int:

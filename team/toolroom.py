@@ -34,6 +34,7 @@ from team.roles import Role
 from team.sandbox import Kernel
 from team.scales import Scales
 from team.stages import State
+from team.trace_ids import TraceIds
 from tools.candidates import CODE
 from tools.predictions import PredictionError
 from tools.spec import InputRefused, ToolArgumentError, ToolRefused, ToolSpec, registry
@@ -62,6 +63,7 @@ class Toolroom:
         approvals: Approvals | None = None,
         scales: Scales | None = None,
         writes_models: bool = False,
+        trace: Callable[[], TraceIds | None] = lambda: None,
     ) -> None:
         """Keep what calls need.
 
@@ -70,11 +72,12 @@ class Toolroom:
             approvals: a person's words on calls; None asks nobody and allows everything.
             scales: measures fitted models where the contract bounds them; None takes the kernel's word.
             writes_models: whether language models play, which are to have time for a model of their own.
+            trace: ids of the run's trace, which cells are told; None where there is none.
         """
         self.host, self.evidence, self.meter, self.cells, self.kernel = host, evidence, meter, cells, kernel
         self.state = state
         self._specs = registry()
-        self.ongoing = Ongoing(cells, record)
+        self.ongoing = Ongoing(cells, record, trace)
         self._on_host = HostCalls(host, self.ongoing)
         self._in_kernel = KernelCalls(host.run, lambda: self.kernel(), self.ongoing, self._specs)
         self._bounds = Bounds(host, lambda: self.evidence, self.ongoing, scales)

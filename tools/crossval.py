@@ -26,6 +26,7 @@ from tools.measuring import latency_of, size_of, table_ms
 from tools.preparation import Preparation
 from tools.preparers import fit_prepared
 from tools.problem import Problem
+from tools.spans import timed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,7 +146,7 @@ def evaluate_candidate(
             whole.check()
             to_come = waves - next(begun) // lanes
             until = whole.share(target.remaining() * 0.93 / to_come) if model_family.iterative else whole
-            return fit_part(part, spec.share, params, problem, preparation, setting, model_family, until)
+            return fit_part(part, spec.share, params, problem, preparation, setting, model_family, until, spec.name)
 
         return fit
 
@@ -166,12 +167,14 @@ def fit_part(
     setting: Setting,
     model_family: Family,
     until: Deadline,
+    candidate: str | None = None,
 ) -> Outcome:
     """One fit of a cross-validation, and what it predicts for the rows that it did not see.
 
     Args:
         share: of the part's rows, that the fit learns from.
         until: when an iterative family stops adding iterations.
+        candidate: whose fit it is, for the trace.
     """
     X = problem.X[[column.name for column in preparation.columns]]
     learn, check = _rows(problem, part, share)
@@ -179,7 +182,10 @@ def fit_part(
     context = FitContext(deadline=until, seed=setting.seed)
     rows = problem.ahead(X.iloc[check])
     unseen = X.iloc[check], problem.y[check]
-    fitted = fit_prepared(model_family, preparation.preparers, X.iloc[learn], problem.y[learn], *unseen, params, setting, context)
+    place = {"fold": part.fold, "repeat": part.repeat, "unit": part.unit}
+    with timed("fit", family=model_family.name, candidate=candidate, **place, rows=len(learn)) as timing:
+        fitted = fit_prepared(model_family, preparation.preparers, X.iloc[learn], problem.y[learn], *unseen, params, setting, context)
+        timing.tell(iterations=fitted.iterations, cut_short=fitted.cut_short, device=fitted.device)
     tick = time.monotonic()
     predicted = fitted.predict(rows)
     took = (tick - began, time.monotonic() - tick)
@@ -326,7 +332,8 @@ def _paced(
     started = time.monotonic()
     X, y = problem.X[[column.name for column in preparation.columns]], problem.y
     unseen = X.iloc[check], y[check]
-    fitted = fit_prepared(model_family, preparation.preparers, X.iloc[learn], y[learn], *unseen, params, setting, context)
+    with timed("pilot", family=model_family.name, rows=len(learn)):
+        fitted = fit_prepared(model_family, preparation.preparers, X.iloc[learn], y[learn], *unseen, params, setting, context)
     if fitted.iterations is None:
         return params
     elapsed = time.monotonic() - started

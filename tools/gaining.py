@@ -9,6 +9,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel
 
 from tools.show import progress
+from tools.spans import timed
 from tools.spec import ToolRefused, tool
 from tools.workspace import workspace
 
@@ -287,6 +288,7 @@ def fit_quickly(name: str, problem: Problem, preparation: Preparation, learn: Ar
     X = problem.X[[column.name for column in preparation.columns]].iloc[learn]
     context = FitContext(deadline=deadline, iterations=ROUNDS if model.iterative else None, seed=setting.seed)
     try:
-        return fit_prepared(model, preparation.preparers, X, problem.y[learn], None, None, params, setting, context)
+        with timed("fit", family=model.name, preparation=preparation.name, rows=len(X)):
+            return fit_prepared(model, preparation.preparers, X, problem.y[learn], None, None, params, setting, context)
     except PreparerFailed as error:
         raise ToolRefused(str(error)) from None

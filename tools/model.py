@@ -18,6 +18,7 @@ from tools.families.fitted import Fitted, FittedMedian
 from tools.few_rows import FEW, FewRows
 from tools.preparation import Preparation, every_column, load_preparation
 from tools.problem import Problem, load_problem
+from tools.spans import timed
 from tools.spec import ToolRefused
 from tools.stack import Stack
 from tools.stacking import FittedStack
@@ -259,7 +260,8 @@ def _fit_member(
         from tools.modelcode import fit_code
 
         (most or deadline).check()
-        fitted: Fitted = fit_code(load_code(space, record), problem.ahead(problem.X).copy(), problem.y.copy(), problem.n_classes)
+        with timed("refit", family=CODE, candidate=record.name, rows=problem.n_rows):
+            fitted: Fitted = fit_code(load_code(space, record), problem.ahead(problem.X).copy(), problem.y.copy(), problem.n_classes)
         return FittedMember(record, every_column(problem.schema), weight, [fitted])
     from tools.refitting import refit
 

@@ -21,6 +21,7 @@ from tools.folds import share_of
 from tools.preparation import Preparation
 from tools.preparers import fit_prepared
 from tools.problem import Problem
+from tools.spans import timed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,10 @@ def refit(
         def fit(whole: Deadline) -> Fitted:
             until = most if most and not (model_family.iterative or bag) else whole.share(whole.remaining() * 0.9)
             context = FitContext(deadline=until, iterations=rounds, seed=setting.seed + bag)
-            return fit_prepared(model_family, preparation.preparers, X, y, None, None, dict(candidate.params), setting, context)
+            with timed("refit", family=candidate.family, candidate=candidate.name, seed=setting.seed + bag, rows=len(X)) as timing:
+                made = fit_prepared(model_family, preparation.preparers, X, y, None, None, dict(candidate.params), setting, context)
+                timing.tell(iterations=made.iterations, cut_short=made.cut_short, device=made.device)
+            return made
 
         return fit
 

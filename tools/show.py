@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from tools.spans import send_due
+
 RESULT_MIME = "application/vnd.mlteam.result+json"
 PROGRESS_MIME = "application/vnd.mlteam.progress+json"
 
@@ -35,6 +37,7 @@ def progress(**facts: Any) -> None:
         return
     if get_ipython() is None:
         return
+    send_due()
     line = "  ".join(f"{key} {_short(value)}" for key, value in facts.items())
     display({PROGRESS_MIME: json.loads(json.dumps(facts, default=str)), "text/plain": line}, raw=True)
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, FiniteFloat
 from tools.candidates import CANDIDATE_NAME, CODE, CODE_FILE, Candidate, CandidateFacts, facts, standard_error, write_candidate
 from tools.contract import Contract
 from tools.host import HostContext
+from tools.spans import timed
 from tools.spec import ToolRefused, tool
 from tools.workspace import workspace
 
@@ -162,7 +163,8 @@ def predict_fold(
     with told("importing the module failed", code):
         load_module(code)  # by itself, because what libraries take to load is no part of the fit
     started = time.monotonic()
-    model = fit_code(code, X, y, len(contract.classes))
+    with timed("fit", family=CODE, rows=len(X), sample=None if sample is None else True):
+        model = fit_code(code, X, y, len(contract.classes))
     fitted = time.monotonic()
     with told("the fitted model cannot be loaded again", code):
         model = pickle.loads(pickle.dumps(model))  # what is scored is what can be saved

@@ -29,6 +29,7 @@ from tools.casualties import of_the_rows
 from tools.constraints import FLOORS
 from tools.degradation import Degradation
 from tools.show import progress
+from tools.spans import timed
 from tools.spec import ToolRefused, tool
 from tools.workspace import Workspace, workspace
 
@@ -369,7 +370,8 @@ class _Search:
         started = time.monotonic()
         least = LEAST_ITERATIONS if model_family.iterative else None
         y, context = self.problem.y[rows], FitContext(deadline=self.deadline, iterations=least)
-        fitted = fit_prepared(model_family, self.preparation.preparers, X, y, None, None, dict(spec.params), setting, context)
+        with timed("pilot", family=spec.family, rows=len(rows)):
+            fitted = fit_prepared(model_family, self.preparation.preparers, X, y, None, None, dict(spec.params), setting, context)
         if reads:
             fitted.predict(X.head(max(1, round(len(rows) * (self.problem.n_rows / self.problem.fold_rows - 1)))))
         growth = spec.share * self.problem.fold_rows / len(rows)

@@ -12,6 +12,7 @@ from tools.front import Front, Kept
 from tools.objectives import Objective, directions, values_of
 from tools.samplers import Pruner, Sampler, pruner_for, sampler_for
 from tools.show import progress
+from tools.spans import Timing, timed
 from tools.spec import ToolRefused
 from tools.studies import counted, open_call, open_study, put_in_line
 
@@ -201,6 +202,11 @@ class Tuner:
         return study
 
     def _one(self, study: optuna.Study) -> None:
+        trial = self.trial = study.ask()
+        with timed("trial", family=self.family.name, trial=trial.number, study=study.study_name) as timing:
+            self._try(study, trial, timing)
+
+    def _try(self, study: optuna.Study, trial: optuna.Trial, timing: Timing) -> None:
         import time
 
         import optuna
@@ -208,13 +214,13 @@ class Tuner:
         from tools.crossval import PrunedTrial, evaluate_candidate
         from tools.deadline import DeadlineReached
 
-        trial = self.trial = study.ask()
         try:
             params = self.searched.draw(trial)
         except DeadlineReached:
             raise
         except Exception as error:  # a package's space may fail in any way
             self._failed(study, trial, error)
+            timing.error = type(error).__name__
             return
         alone = len(self.plan.objectives) == 1
         if alone and self.before is not None and self._on_record(params):
@@ -223,6 +229,7 @@ class Tuner:
                 trial.report(sum(self.before.fold_scores[:done]) / done, done)
                 trial.should_prune()  # which also puts it on record at the rungs that others are judged at
             study.tell(trial, self.before.score)
+            timing.tell(state="known", score=self.before.score)
             self.trial = None
             self.done += 1
             return
@@ -250,14 +257,17 @@ class Tuner:
                 )
         except PrunedTrial:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            timing.tell(state="pruned", folds=len(scores))
             self.pruned += 1
         except DeadlineReached:
             raise
         except Exception as error:  # a configuration that a library refuses is one failed trial
             self._failed(study, trial, error)
+            timing.error = type(error).__name__
             return
         else:
             self.failures = 0
+            timing.tell(state="complete", score=evaluated.candidate.score)
             known = self.before if self._on_record(params) else None
             # What is measured is never the same twice: of a candidate that is on record, the record counts.
             values = values_of(known or evaluated.candidate, self.plan.objectives, self.problem, evaluated.oof)

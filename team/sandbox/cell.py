@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from team.sandbox.channels import Channels, Message
@@ -30,13 +30,21 @@ _REPLY_SECONDS = 0.2
 class Cell:
     """A cell in progress. `close` must be awaited whatever happened."""
 
-    def __init__(self, channels: Channels, process: Process, event: Callable[..., None], code: str, outputs: Outputs) -> None:
+    def __init__(
+        self,
+        channels: Channels,
+        process: Process,
+        event: Callable[..., None],
+        code: str,
+        outputs: Outputs,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
         self._channels = channels
         self._process = process
         self._event = event
         self._collected = outputs
         self._sent = time.monotonic()
-        cell = channels.execute(code)
+        cell = channels.execute(code, metadata)
         self._reply = asyncio.create_task(channels.reply(cell))
         self._outputs = asyncio.create_task(channels.outputs(cell, outputs))
         self._death = asyncio.create_task(process.wait())

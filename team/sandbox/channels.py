@@ -84,8 +84,12 @@ class Channels:
         while not await self._client.iopub_channel.socket.poll(_ASK_AGAIN_SECONDS * 1000):
             self._send(self._client.shell_channel, "kernel_info_request", {})
 
-    def execute(self, code: str) -> str:
-        """Send one cell; returns the id that its reply and its outputs carry."""
+    def execute(self, code: str, metadata: Mapping[str, str] | None = None) -> str:
+        """Send one cell; returns the id that its reply and its outputs carry.
+
+        Args:
+            metadata: of the message, which code in the cell can read.
+        """
         content = {
             "code": code,
             "silent": False,
@@ -94,7 +98,7 @@ class Channels:
             "allow_stdin": False,
             "stop_on_error": False,
         }
-        return self._send(self._client.shell_channel, "execute_request", content)
+        return self._send(self._client.shell_channel, "execute_request", content, metadata)
 
     def ask(self) -> None:
         """Ask for a sign of life, which `reply` takes for a reply."""
@@ -138,9 +142,9 @@ class Channels:
         # Not by `stop_channels`, which opens the one for input to close it, through whatever link lies in its place by now.
         self._context.destroy(linger=0)
 
-    def _send(self, channel: AsyncZMQSocketChannel, kind: str, content: dict[str, Any]) -> str:
+    def _send(self, channel: AsyncZMQSocketChannel, kind: str, content: dict[str, Any], metadata: Mapping[str, str] | None = None) -> str:
         """Send a request; returns its id. One that cannot be sent, because the kernel cut the line, is never answered."""
-        request = self._client.session.msg(kind, content)
+        request = self._client.session.msg(kind, content, metadata=dict(metadata or {}))
         with contextlib.suppress(zmq.error.Again):
             channel.send(request)
         return str(request["header"]["msg_id"])

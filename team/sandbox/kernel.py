@@ -114,7 +114,9 @@ class Kernel:
         """Host process id of the sandbox's guard; None while no kernel runs."""
         return self._session.process.pid if self._session else None
 
-    async def execute(self, code: str, timeout_s: float = 60.0, on_output: OnOutput | None = None) -> CellResult:
+    async def execute(
+        self, code: str, timeout_s: float = 60.0, on_output: OnOutput | None = None, metadata: Mapping[str, str] | None = None
+    ) -> CellResult:
         """Run one cell and wait for its end. Nothing that the cell does is raised here; a second call waits for the first.
 
         Cancelling the awaiting task interrupts the cell and leaves the kernel usable.
@@ -124,6 +126,7 @@ class Kernel:
             timeout_s: wall-clock seconds the cell may take. A kernel that must be started anew first takes its own time.
             on_output: called with each notebook output as it arrives, progress displays included. An exception that
                 it raises interrupts the cell and is raised here.
+            metadata: of the request that carries the cell, such as the `traceparent` of whoever wants to know what takes its time.
 
         Raises:
             SandboxUnavailable: the last kernel was lost and no new one could be started.
@@ -143,7 +146,7 @@ class Kernel:
             self._was_lost, self._lost = False, []
             outputs = Outputs(self.limits, on_output)
             assert self._session is not None
-            return await self._run(self._session, code, timeout_s, outputs, fresh, lost)
+            return await self._run(self._session, code, timeout_s, outputs, fresh, lost, metadata)
 
     def miss(self, names: list[str]) -> None:
         """Tell with the next cell that these variables of an earlier kernel are gone."""
@@ -202,9 +205,18 @@ class Kernel:
         if event:
             self._event(event, **facts)
 
-    async def _run(self, session: Session, code: str, timeout_s: float, outputs: Outputs, fresh: bool, lost: list[str]) -> CellResult:
+    async def _run(
+        self,
+        session: Session,
+        code: str,
+        timeout_s: float,
+        outputs: Outputs,
+        fresh: bool,
+        lost: list[str],
+        metadata: Mapping[str, str] | None,
+    ) -> CellResult:
         started = time.monotonic()
-        cell = Cell(session.channels, session.process, self._event, code, outputs)
+        cell = Cell(session.channels, session.process, self._event, code, outputs, metadata)
         try:
             ending = await cell.run(timeout_s, self.limits.interrupt_s)
         except BaseException:

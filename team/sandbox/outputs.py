@@ -11,6 +11,7 @@ from typing import Any
 
 from team.sandbox.contract import Limits, OnOutput, Output
 from tools.show import PROGRESS_MIME, RESULT_MIME
+from tools.spans import SPANS_MIME
 
 # The escapes of ECMA-48: control sequences, operating system commands, and two-character ones.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
@@ -18,6 +19,8 @@ _MAX_DISPLAYS = 2_000
 """Displays kept of one cell, however small."""
 _MAX_SWITCHES = 8_000
 """Changes between streams and displays after which the text of both streams is kept as one."""
+_MAX_SPANS_BYTES = 4 << 20
+"""Of what one cell says that it timed."""
 _MAX_NOTES = 20
 """Displays left out with a note of their own; the rest are counted in one note at the end."""
 
@@ -58,7 +61,7 @@ class Outputs:
         self.malformed = 0
         self._limits = limits
         self._on_output = on_output
-        self._told = 0
+        self._told = self._spans = 0
         self._handlers: dict[str, Callable[[str, dict[str, Any]], Output | None]] = {
             "stream": self._stream,
             "display_data": self._display,
@@ -207,6 +210,8 @@ class Outputs:
             raise TypeError("metadata is no object")
         output: Output = {"output_type": kind, "data": data, "metadata": metadata}
         size += len(str(metadata))
+        if SPANS_MIME in data:
+            return self._pass_on_spans(output, size)
         if kind == "execute_result":
             output["execution_count"] = self.execution_count
         if PROGRESS_MIME in data:
@@ -219,6 +224,11 @@ class Outputs:
         if item is not None and isinstance(display_id, str):
             self._by_id[display_id] = item
         return item.output if item else None
+
+    def _pass_on_spans(self, output: Output, size: int) -> Output | None:
+        """What a cell timed is for the trace alone: no output of the notebook."""
+        self._spans += size
+        return output if self._spans <= _MAX_SPANS_BYTES else None
 
     def _take_result(self, data: dict[str, Any]) -> None:
         value = data[RESULT_MIME]

@@ -32,6 +32,7 @@ import pytest_asyncio
 from team.errors import UsageError
 from team.sandbox import CellResult, Kernel, Limits, open_kernel
 from team.sandbox.contract import Launcher
+from team.timings import Timings
 
 LIMITS = Limits(memory_mb=600, processes=40, interrupt_s=0.5, output_bytes=100_000, rich_output_bytes=1_000_000)
 
@@ -44,6 +45,26 @@ while True:
             time.sleep(0.01)
     except KeyboardInterrupt:
         pass
+"""
+
+TIMED = """
+from tools.abreast import abreast
+from tools.deadline import Deadline
+from tools.spans import timed
+
+def fit(fold):
+    def job(deadline):
+        try:
+            with timed("fit", fold=fold, family=None):
+                if fold == 1:
+                    raise ValueError
+        except ValueError:
+            pass
+    return job
+
+with timed("trial", trial=7) as timing:
+    list(abreast([fit(fold) for fold in range(3)], 2, Deadline(10)))
+    timing.tell(state="complete")
 """
 
 CONNECTION = """
@@ -201,6 +222,22 @@ class SandboxContract:
         assert [o["data"][mime]["fold"] for o in told if mime in o.get("data", {})] == list(range(20))
         assert [o["data"][mime] for o in result.outputs if mime in o.get("data", {})] == [{"fold": 19}]
         assert result.text == "done\n"
+
+    async def test_a_cell_tells_whoever_names_a_trace_what_took_its_time_and_nobody_else(self, kernel: Kernel) -> None:
+        traceparent = f"00-{'a' * 32}-{'b' * 16}-01"
+        heard, unheard = Timings(), Timings()
+        result = await kernel.execute(TIMED, on_output=heard.take, metadata={"traceparent": traceparent})
+        assert (result.status, result.outputs) == ("ok", [])
+        again = await kernel.execute(TIMED, on_output=unheard.take)
+        assert (again.status, again.outputs, unheard.spans, unheard.left_out) == ("ok", [], [], 0)
+        by_fact = {(span.kind, span.facts.get("fold")): span for span in heard.spans}
+        trial = by_fact["trial", None]
+        assert (trial.parent, trial.facts, trial.error) == ("b" * 16, {"trial": 7, "state": "complete"}, "")
+        folds = [by_fact["fit", fold] for fold in range(3)]
+        assert {span.parent for span in folds} == {trial.id}
+        assert all(trial.start <= span.start <= span.end <= trial.end for span in folds)
+        assert [span.error for span in folds] == ["", "ValueError", ""]
+        assert heard.left_out == 0
 
     async def test_a_plot_comes_back_as_png(self, kernel: Kernel) -> None:
         result = await kernel.execute("import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
