@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time
 from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -45,8 +46,8 @@ class Models(RoleModels):
     """Longest reply where code may be written; None takes 900 and 8,000."""
 
 
-class Price(BaseModel):
-    """What a model costs, in dollars per million tokens, as its provider's list says."""
+class Rate(BaseModel):
+    """Dollars per million tokens."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -57,13 +58,65 @@ class Price(BaseModel):
     cache_write: Decimal | None = Field(None, ge=0)
     """Of input that went into one; None for the price of input."""
 
-    def of(self, prompt_tokens: int, completion_tokens: int, cache_read_tokens: int = 0, cache_write_tokens: int = 0) -> Decimal:
-        """Dollars of a reply. `prompt_tokens` counts what the caches had or got too."""
+    def charge(self, prompt_tokens: int, completion_tokens: int, cache_read_tokens: int, cache_write_tokens: int) -> Decimal:
+        """Dollars at these prices. `prompt_tokens` counts what the caches had or got too."""
         read = self.input if self.cache_read is None else self.cache_read
         written = self.input if self.cache_write is None else self.cache_write
         plain = prompt_tokens - cache_read_tokens - cache_write_tokens
         tokens = plain * self.input + cache_read_tokens * read + cache_write_tokens * written + completion_tokens * self.output
         return tokens / _PER_TOKENS
+
+
+class Tier(Rate):
+    """What all tokens of a request cost whose input is longer than `above` tokens."""
+
+    above: int = Field(ge=0)
+
+
+class Hours(Rate):
+    """What tokens cost between two times of the day, UTC; the end does not belong to it, and may lie on the next day."""
+
+    start: time
+    end: time
+
+    def hold(self, now: time) -> bool:
+        """Whether they hold at this time of the day, UTC."""
+        return self.start <= now < self.end if self.start <= self.end else now >= self.start or now < self.end
+
+
+class Price(Rate):
+    """What a model costs, in dollars per million tokens, as its provider's list says."""
+
+    tiers: list[Tier] = []
+    """Prices of longer requests; the one with the highest bound that a request exceeds holds."""
+    hours: list[Hours] = []
+    """Prices at other times of the day; the first that holds goes before everything else."""
+    by: str = ""
+    """Which list says so, and under which name it has the model; empty where the user does."""
+
+    def of(
+        self,
+        prompt_tokens: int,
+        completion_tokens: int,
+        cache_read_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        at: datetime | None = None,
+    ) -> Decimal:
+        """Dollars of a reply.
+
+        Args:
+            prompt_tokens: all of the request, what the caches had or got included.
+            at: when it was asked for, with its time zone; None for now.
+        """
+        rate = self._rate(prompt_tokens, at)
+        return rate.charge(prompt_tokens, completion_tokens, cache_read_tokens, cache_write_tokens)
+
+    def _rate(self, prompt_tokens: int, at: datetime | None) -> Rate:
+        if self.hours:
+            now = (at or datetime.now(UTC)).astimezone(UTC).time()
+            if (held := next((one for one in self.hours if one.hold(now)), None)) is not None:
+                return held
+        return max((tier for tier in self.tiers if prompt_tokens > tier.above), key=lambda tier: tier.above, default=self)
 
 
 def split_specs(spec: str) -> list[str]:
