@@ -28,6 +28,9 @@ class Limits:
     """Dollars for models in all; None means no limit."""
     tokens: int | None = None
     """Tokens of models in all, input and output; None means no limit."""
+    told_usd: Decimal | None = None
+    """Dollars that the user wants to be told of; nothing is refused."""
+    told_tokens: int | None = None
 
 
 @dataclass
@@ -41,6 +44,9 @@ class Usage:
     usd: Decimal | None = field(default_factory=Decimal)
     """None as soon as one call had no known price."""
     model_calls: int = 0
+    least_usd: Decimal = field(default_factory=Decimal)
+    """What the calls with a known price cost: at least that much."""
+    unpriced_calls: int = 0
 
 
 class Meter:
@@ -81,6 +87,8 @@ class Meter:
         self.usage.input_tokens += input_tokens
         self.usage.output_tokens += output_tokens
         self.usage.usd = None if usd is None or self.usage.usd is None else self.usage.usd + usd
+        self.usage.least_usd += usd or 0
+        self.usage.unpriced_calls += usd is None
 
     def check_model(self, tokens: int, usd: Decimal | None, *, closing: bool) -> None:
         """Refuse a model call that could pass a limit. What fails, is repeated or repaired counts like any other call.

@@ -61,6 +61,7 @@ for command in (
     runs_cli.show,
     runs_cli.runs,
     runs_cli.clean,
+    runs_cli.cost,
     runs_cli.compare,
     runs_cli.report,
     runs_cli.replay,

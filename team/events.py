@@ -16,7 +16,8 @@ from tools.spans import TimedSpan
 SCHEMA_VERSION = 6
 """2 added `run_resumed` and `run_forked`, 3 `optimism_estimated`, 4 `calls_recovered` and `repair_asked`, 5 `user_spoken`, `role_asked`,
 `run_paused`, `run_continued`, `time_added`, `approval_asked`, `approval_decided`, `constraint_added`, `objection_raised` and
-`objection_answered`, 6 `work_timed`; logs of earlier versions are read as they are."""
+`objection_answered`, 6 `work_timed`, `cost_forecast`, `budget_warned` and `resources_used`; logs of earlier versions are read as they
+are."""
 
 
 class _Event(BaseModel):
@@ -434,6 +435,52 @@ class TimeAdded(_Event):
     """Seconds of search that the run has in all from here on."""
 
 
+class CostForecast(_Event):
+    """What the run was said to take before it began."""
+
+    kind: Literal["cost_forecast"] = "cost_forecast"
+    seconds: list[float]
+    """Least and most, in all."""
+    tokens: int | None
+    usd: float | None
+    """None where a price is not known."""
+    runs: int
+    """Earlier runs that it rests on."""
+    probes: list[dict[str, Any]] = []
+    """What a small question to each model measured, as `team.models.probing.Probe` has it."""
+
+
+class BudgetWarned(_Event):
+    """What models took has reached a share of a cap; told once for each share of each cap."""
+
+    kind: Literal["budget_warned"] = "budget_warned"
+    cap: Literal["max_cost", "max_tokens", "warn_cost", "warn_tokens"]
+    """The setting; the first two are hard, the others only tell."""
+    share: float
+    """Of the cap, that was reached: 0.5, 0.75, 0.9, and 1 of a soft one."""
+    spent: float
+    """Dollars or tokens by then."""
+    limit: float
+
+
+class ResourcesUsed(_Event):
+    """What the machine gave since the last event of this kind: this process and everything in the run's sandboxes."""
+
+    kind: Literal["resources_used"] = "resources_used"
+    turn: int
+    role: str
+    """Whose turn it was; empty outside of turns."""
+    stage: str
+    seconds: float
+    """Of wall-clock time."""
+    cpu_seconds: float
+    """Of processor time, all cores added up."""
+    gpu_seconds: float | None
+    """Of busy graphics processors; None where that cannot be known."""
+    memory_gb_seconds: float
+    """Memory held, in GB of 2**30 bytes, times the seconds it was held for."""
+
+
 class RunEnded(_Event):
     kind: Literal["run_ended"] = "run_ended"
     status: Literal["done", "failed", "interrupted"]
@@ -478,6 +525,9 @@ Event = Annotated[
     | RunPaused
     | RunContinued
     | TimeAdded
+    | CostForecast
+    | BudgetWarned
+    | ResourcesUsed
     | RunEnded,
     Field(discriminator="kind"),
 ]

@@ -24,6 +24,7 @@ from team.events import (
     ModelCalled,
     OptimismEstimated,
     ProgressMade,
+    ResourcesUsed,
     RunContinued,
     RunPaused,
     RunStarted,
@@ -34,7 +35,7 @@ from team.events import (
 )
 from team.log import EventLog, Subscriber, drop_torn_line
 
-_COPIES = (KernelChanged, ProgressMade, RunPaused, RunContinued, WorkTimed)
+_COPIES = (KernelChanged, ProgressMade, ResourcesUsed, RunPaused, RunContinued, WorkTimed)
 """Told anew each time: they speak of a process, not of the run."""
 
 

@@ -63,6 +63,11 @@ class RunDir:
         return self.path / "replies.jsonl"
 
     @property
+    def resources(self) -> Path:
+        """What the machine gave since the last event that tells of it."""
+        return self.path / "resources.json"
+
+    @property
     def plan(self) -> Path:
         return self.path / "plan.json"
 

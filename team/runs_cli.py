@@ -1,4 +1,4 @@
-"""Commands on runs that are there: predict with one, show, list, clean, compare, report, track, count."""
+"""Commands on runs that are there: predict with one, show, list, clean, tell the cost of, compare, report, track, count."""
 
 from __future__ import annotations
 
@@ -110,6 +110,35 @@ def _width() -> int:
     import shutil
 
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+
+
+def cost(
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN...]", help="Run directories, beginnings of their names, or `last`; left out, all.")
+    ] = None,
+    by: Annotated[str, typer.Option(metavar="WHAT", help="role, stage, run, day or model.")] = "run",
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Tell what runs took: calls and tokens of models, dollars, hours of processors, graphics processors and memory.
+
+    A price that nobody knows is told as unknown, and a sum that such calls are left out of as "at least". A fork is charged for what it
+    took itself.
+    """
+    from team.cost_view import print_costs, read_costs
+    from team.rundir import list_runs, open_run
+
+    asked = [open_run(run, out) for run in runs] if runs else list_runs(out)
+    if not asked and not as_json:
+        print(f"no runs in {str(out)!r} yet. `mlteam run FILE.csv --target COLUMN` makes one.")
+        return
+    table, left_out = read_costs(asked, by, whole=bool(runs))
+    if as_json:
+        print(clean_json(table.model_dump_json(indent=1)))
+    else:
+        print_costs(table, sys.stdout)
+    for name, why in left_out:
+        print(f"mlteam: {name} is left out: {why}", file=sys.stderr)
 
 
 def compare(

@@ -154,11 +154,18 @@ class Settings(BaseSettings):
     """Dollars that models may cost in all; the playbook finishes the run when they are spent. None means no limit."""
     max_tokens: int | None = Field(None, ge=1)
     """Tokens that models may take in all, input and output; None means no limit."""
+    warn_cost: Decimal | None = Field(None, gt=0)
+    """Dollars of which the user wants to be told when models near them; nothing is stopped. None tells of `max_cost` alone."""
+    warn_tokens: int | None = Field(None, ge=1)
+    """The same for tokens, input and output."""
+    probe: bool = True
+    """Whether every language model is asked one small question before a run, so that its forecast rests on what was measured."""
     expected_cost: Decimal | None = Field(None, gt=0)
     """Dollars that models are foreseen to cost; before they cost more a person is asked (`spend` in `approval.tools`). None foresees
     nothing."""
     prices: dict[str, Price] = {}
-    """Dollars per million tokens by model, such as `{"openai:MODEL": {input: 1.25, output: 10}}`; without one the cost is not known."""
+    """Dollars per million tokens by model, such as `{"openai:MODEL": {input: 1.25, output: 10}}`; without one the list of `team.pricing`
+    is asked, and what it says is added when the run begins. Where neither has one, the cost is not known."""
     sandbox: Sandbox = AutoSandbox()
     """Where code runs."""
     device: Asked = "auto"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import docker
 
     from team.sandbox.tunnel import Tunnels
+    from team.sandbox.use import ContainerUse
 
 LABEL = "mlteam.sandbox"
 """Label of every container of ours; its value says whose it is."""
@@ -40,7 +41,15 @@ _left: set[str] = set()
 class ContainerProcess:
     """A container that runs; see `contract.Process` for the promises."""
 
-    def __init__(self, client: docker.DockerClient, container: str, streams: Any, pid: int, tunnels: Tunnels | None) -> None:
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        container: str,
+        streams: Any,
+        pid: int,
+        tunnels: Tunnels | None,
+        use: ContainerUse | None = None,
+    ) -> None:
         """Take over a started container.
 
         Args:
@@ -49,8 +58,12 @@ class ContainerProcess:
             streams: what `attach_socket` gave.
             pid: of process 1, as the daemon's machine counts.
             tunnels: closed with this object.
+            use: told of its beginning and its end.
         """
         self.pid = pid
+        self._use = use
+        if use:
+            use.began(container)
         self.container = container
         self.tunnels: Mapping[int, int] = tunnels.ports if tunnels else {}
         self._client, self._streams, self._tunnels = client, streams, tunnels
@@ -77,6 +90,8 @@ class ContainerProcess:
         if self._closed:
             return
         self._closed = True
+        if self._use:
+            await asyncio.to_thread(self._use.ends, self.container)
         self.kill()
         await asyncio.wait({self._ended}, timeout=_CLOSE_SECONDS)
         await asyncio.to_thread(self._remove)

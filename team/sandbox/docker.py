@@ -42,6 +42,8 @@ from team.sandbox.tunnel import Tunnels
 if TYPE_CHECKING:
     import docker
 
+    from team.sandbox.use import ContainerUse
+
 _ROOT = PurePosixPath("/mlteam")
 _PREFIX = _ROOT / "venv"
 _INSIDE = _ROOT / "inside"
@@ -93,10 +95,11 @@ class DockerLauncher:
 
     kind: ClassVar[Kind] = "docker"
 
-    def __init__(self, transport: Transport = "auto", weights: Path | None = None) -> None:
+    def __init__(self, transport: Transport = "auto", weights: Path | None = None, use: ContainerUse | None = None) -> None:
         """`transport`: `ipc` by Unix sockets in a shared folder, `tcp` by loopback; `auto` takes ipc on Linux.
-        `weights`: a folder of checkpoints that the kernel may read."""
+        `weights`: a folder of checkpoints that the kernel may read. `use`: counts what containers take."""
         self._weights = weights
+        self._use = use
         self._shared = transport == "ipc" or (transport == "auto" and sys.platform == "linux")
         self._daemon: Daemon | None = None
         self._image: str | None = None
@@ -183,7 +186,7 @@ class DockerLauncher:
             raw_socket(streams).sendall(order(scratch=scratch))
             pid = int(client.api.inspect_container(container)["State"]["Pid"])
             tunnels = None if self._shared else Tunnels(client, container, _RELAY, CONNECTED)
-            started.append(_Started(client, container, streams, pid, tunnels))
+            started.append(_Started(client, container, streams, pid, tunnels, self._use))
         except BaseException as error:
             if container:
                 remove(client, container)
@@ -293,9 +296,10 @@ class _Started:
     streams: Any
     pid: int
     tunnels: Tunnels | None
+    use: ContainerUse | None = None
 
     def process(self) -> ContainerProcess:
-        return ContainerProcess(self.client, self.container, self.streams, self.pid, self.tunnels)
+        return ContainerProcess(self.client, self.container, self.streams, self.pid, self.tunnels, self.use)
 
 
 def _memory_mb(limits: Limits) -> int:
