@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from team.approval import SPEND, ApprovalRequest
 from team.approvals import Approvals, refusal
+from team.caps import Caps
 from team.casting import PLAYBOOK, members_of
 from team.errors import Diverged, MlteamError
 from team.events import FellBack, MessageSpoken, ModelCalled
@@ -53,6 +54,7 @@ class Cast:
         takeover: whether the playbook has taken over the visit of the stage.
         failures: turns in a row that each model has failed.
         approvals: a person's words, asked before more is spent than was foreseen.
+        caps: says when the user is to be told of what was spent.
     """
 
     def __init__(
@@ -66,9 +68,11 @@ class Cast:
         takeover: bool,
         failures: dict[str, int],
         approvals: Approvals | None = None,
+        caps: Caps | None = None,
     ) -> None:
         self._settings, self._clients, self._room, self._log, self._stack, self._turn = settings, clients, room, log, stack, turn
         self.takeover, self.failures, self._approvals = takeover, failures, approvals
+        self._caps = caps or Caps()
         self._repairs = RepairDesk(log.append, lambda: room.state, turn, self._terms)
         self._groups: dict[str, Group] = {}
         self._replays: list[ReplayClient] = []
@@ -197,6 +201,8 @@ class Cast:
         self._room.meter.charge_model(call.input_tokens, call.output_tokens, call.usd)
         facts = asdict(call) | {"usd": None if call.usd is None else float(call.usd)}
         self._log.append(ModelCalled(turn=self._turn(), **facts))
+        for warned in self._caps.crossed(self._room.meter.usage, self._room.meter.limits):
+            self._log.append(warned)
 
 
 def last_words(error: Exception) -> str:

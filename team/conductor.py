@@ -13,7 +13,8 @@ from typing import Any
 from team.approval import Approve
 from team.approvals import Approvals
 from team.briefing import SAID_SHOWN, brief, known
-from team.budget import Limits, Meter
+from team.budget import Meter
+from team.caps import Caps, limits_of
 from team.cast import Cast, Clients, last_words
 from team.casting import PLAYBOOK
 from team.cells import CellJournal
@@ -24,6 +25,7 @@ from team.documents import write_documents
 from team.errors import Interrupted, MlteamError, PrerequisiteMissing, UsageError
 from team.events import (
     ConstraintAdded,
+    CostForecast,
     Event,
     FellBack,
     ModelCalled,
@@ -49,6 +51,7 @@ from team.log import EventLog
 from team.models.recovering import NO_WORDS
 from team.objections import answered, overruled, unanswered
 from team.playbook import sections
+from team.resources import ResourceMeter
 from team.roles import prompts_version
 from team.rundir import RunDir, write_atomic
 from team.sandbox.private import sweep_folders
@@ -81,6 +84,7 @@ class Conductor:
         cut_off: CutOff | None = None,
         steering: Steering | None = None,
         approve: Approve | None = None,
+        before: Sequence[ModelCalled | CostForecast] = (),
     ) -> None:
         """Make everything that the run needs.
 
@@ -88,6 +92,7 @@ class Conductor:
             cut_off: where an earlier process left the run; None for a new one.
             steering: where the user has a say; None where nobody listens to one.
             approve: asks a person for a word on a call; None where nobody can be asked.
+            before: what was asked of models before a new run began, and foreseen from it; it is charged to the run.
         """
         self.run_dir, self.settings = run, settings
         self._cut_off, self._steering = cut_off, steering
@@ -112,7 +117,9 @@ class Conductor:
         for subscriber in subscribers:
             self.log.subscribe(subscriber)
         self.vault = Vault(run)
-        self.meter = Meter(Limits(settings.time, settings.trials, settings.max_cost, settings.max_tokens), at.usage)
+        self.meter = Meter(limits_of(settings), at.usage)
+        self._caps = Caps(cut_off.events if cut_off else ())
+        self._before = before
         self.turns = at.turns
         self._stack = AsyncExitStack()
         # Seconds are counted by a clock that nobody sets, and those of earlier processes are added.
@@ -124,6 +131,7 @@ class Conductor:
         self._kernels = Kernels(
             run, self.vault, settings, self.log.append, lambda: self.room.ongoing, self._stack, resumed=cut_off is not None
         )
+        self._resources = ResourceMeter(run.resources, self._kernels.containers)
         self._approvals = Approvals(settings.approval, approve, self.log.append, cut_off.events if cut_off else ())
         kernels = self._kernels
         host = Host(run, settings, self.vault, lambda: self.room.state, kernels.cross_validate, kernels.read_source, self._prose)
@@ -142,7 +150,16 @@ class Conductor:
             trace=lambda: self._tracer.ids,
         )
         self._cast = Cast(
-            settings, clients, self.room, self.log, self._stack, lambda: self.turns, at.takeover, dict(at.failures), self._approvals
+            settings,
+            clients,
+            self.room,
+            self.log,
+            self._stack,
+            lambda: self.turns,
+            at.takeover,
+            dict(at.failures),
+            self._approvals,
+            self._caps,
         )
 
     async def go(self) -> dict[str, Any]:
@@ -181,7 +198,8 @@ class Conductor:
         return f"The run is in {self.run_dir.path}. Try to go on with it: mlteam resume {self.run_dir.path}"
 
     def close(self) -> None:
-        """Close the files of the run."""
+        """Close the files of the run, and end what counts for it."""
+        self._resources.stop()
         self._metrics.close()
         self._exports.close()
         self.log.close()
@@ -189,12 +207,15 @@ class Conductor:
     async def _begin(self) -> None:
         write_atomic(self.run_dir.settings, self.settings.to_yaml())
         self._announce()
+        for note in self._before:
+            self._note(note)
         self._save()
 
     def _announce(self) -> None:
         made_by = {**versions(), "prompts": prompts_version()}
         self.log.append(RunStarted(run=self.run_dir.name, settings=self.settings.model_dump(mode="json"), versions=made_by))
         self._kernels.choose()
+        self._count()
         self.log.append(StageEntered(stage=Stage.PLAN, visit=1))
 
     async def _resume(self, cut_off: CutOff) -> None:
@@ -206,11 +227,20 @@ class Conductor:
         self.meter.usage.search_s += cut_off.lost_search_s
         if cut_off.checkpoint.events:
             self._kernels.choose()
+            self._count()
         else:  # it was cut off before its first checkpoint
             self._announce()
         for event in cut_off.tail:
+            if isinstance(event, ModelCalled) and event.turn == 0:  # beside the turns: no turn that is gone through again pays for it
+                self._note(event)
             if isinstance(event, ConstraintAdded):
                 await self._carry_out(event)
+
+    def _count(self) -> None:
+        """Begin to count what the machine gives, with what the process before could not tell any more."""
+        left = self._resources.start(self._cut_off.events if self._cut_off else (), self._kernels.graphics_use())
+        if left is not None:
+            self.log.append(left)
 
     async def _safe_point(self) -> None:
         """Between two turns: wait where the user wants that, and take up what the user asked for."""
@@ -221,10 +251,7 @@ class Conductor:
         if self.log.recovering or not (asked := self._steering.take()):
             return
         for note in asked.notes:
-            if isinstance(note, ModelCalled):
-                usd = None if note.usd is None else Decimal(str(note.usd))
-                self.meter.charge_model(note.input_tokens, note.output_tokens, usd)
-            self.log.append(note)
+            self._note(note)
         for words in asked.words:
             self._words.append(words)
             self.log.append(UserSpoken(turn=self.turns + 1, text=words))
@@ -234,13 +261,24 @@ class Conductor:
             await self._constrain(asked.constraints)
         self._save()
 
+    def _note(self, note: Event) -> None:
+        """Log what happened beside the turns, and charge what it cost."""
+        self.log.append(note)
+        if isinstance(note, ModelCalled):
+            usd = None if note.usd is None else Decimal(str(note.usd))
+            self.meter.charge_model(note.input_tokens, note.output_tokens, usd)
+            for warned in self._caps.crossed(self.meter.usage, self.meter.limits):
+                self.log.append(warned)
+
     async def _hold(self) -> None:
         """Wait while the user holds the run; the time that it stands is nobody's."""
         if self._steering is None or not self._steering.pausing:
             return
+        self._resources.tell(self.log.append)
         self.log.append(RunPaused(turn=self.turns, stage=str(self.room.state.stage)))
         self.log.sync()
         stood = await self._steering.hold()
+        self._resources.tell(self.log.append, idle=True)
         self._began += stood
         self._stage_began += stood
         self.log.append(RunContinued(seconds=stood))
@@ -301,6 +339,7 @@ class Conductor:
         assert before.stage is not None
         role = speaker(before)
         self.turns += 1
+        self._resources.turn(self.turns, role, before.stage)
         self.room.begin_turn(self.turns)
         trials_before = self.meter.usage.trials
         await self._speak(role, before.stage)
@@ -310,6 +349,7 @@ class Conductor:
             state = self.room.evidence.of_round(before, state, self.room.tuned, self.meter.usage.trials - trials_before)
         self._advance(before, state)
         self.log.settle(self.turns)
+        self._resources.tell(self.log.append)
         self._save()
 
     def _open_turn(self, role: str, stage: Stage, model: str) -> str:
@@ -454,6 +494,7 @@ class Conductor:
         for trouble in self._exports.troubles():
             self._lack("traces", trouble)
         seconds = time.perf_counter() - self._began
+        self._resources.tell(self.log.append)
         summary = summarise(self.run_dir, self.room.state, self.meter.usage, status, reason, seconds)
         self.log.append(RunEnded(status=status, reason=reason, seconds=seconds, summary=summary))
         self.log.sync()

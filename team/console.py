@@ -12,9 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from team.board import Board, Glance
+from team.caps import warning
 from team.events import (
     ApprovalAsked,
     ApprovalDecided,
+    BudgetWarned,
     ConstraintAdded,
     Event,
     FellBack,
@@ -118,6 +120,8 @@ class LiveView:
                     self._print(Text(f"    these do not count any more: {one_line(', '.join(event.excluded))}", style="dim"))
                 if event.back_to:
                     self._print(Text(f"    the work goes back to {event.back_to}", style="dim"))
+            case BudgetWarned():
+                self._hang(2, "!", warning(event), PROBLEM if event.share >= 0.9 else ATTENTION)
             case FellBack():
                 self._hang(2, "!", one_line(f"{event.role.replace('_', ' ')}: {event.reason}"), PROBLEM)
             case RunEnded() if event.status != "done":

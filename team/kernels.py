@@ -8,18 +8,21 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from team.events import Event, KernelChanged, SandboxChosen
+from team.graphics_use import graphics_use
 from team.ongoing import Ongoing
 from team.parsing import Parser
 from team.quarantine import Quarantine
 from team.replaying import replay
+from team.resources import Busy, no_graphics
 from team.rundir import RunDir
 from team.sandbox import Kernel, Limits, open_kernel
 from team.sandbox.choose import choose, make_launcher
 from team.sandbox.contract import Launcher
 from team.sandbox.graphics import gpus_for
+from team.sandbox.use import ContainerUse
 from team.settings import Settings
 from team.vault import Vault
-from tools.device import device_variables
+from tools.device import device_variables, visible
 
 if TYPE_CHECKING:
     from tools.conversion import SourceRead
@@ -53,6 +56,8 @@ class Kernels:
         self._of_roles_stack = AsyncExitStack()
         self.limits = Limits(**settings.sandbox.model_dump(include=set(Limits.model_fields) - {"memory_mb"}), memory_mb=settings.memory_mb)
         """What kernels that are started from here on may use."""
+        self.containers = ContainerUse()
+        """What the containers among them take."""
 
     def choose(self) -> None:
         """Settle on a kind of sandbox and say why. Called in the run's event loop, which host threads parse a source through.
@@ -101,10 +106,17 @@ class Kernels:
         """Parse the source in a sandbox of its own, from a host thread."""
         return Parser(self._run, self.launcher, self.limits, self._loop).read()
 
+    def graphics_use(self) -> Busy:
+        """How busy the graphics processors are that this run may use; none of them is, where it may use none."""
+        shown = self.limits.gpus != 0 if self._kind == "docker" else self._kind == "unsafe-local" and self._settings.fitted_on != "cpu"
+        return graphics_use() if shown and visible() else no_graphics
+
     def launcher(self) -> Launcher:
         """Starts sandboxes of the chosen kind."""
         weights = self._settings.weights.resolve() if self._settings.weights else None
-        return make_launcher(self._kind, **self._settings.sandbox.model_dump(include={"transport"}), weights=weights)
+        options: dict[str, Any] = self._settings.sandbox.model_dump(include={"transport"})
+        options |= {"use": self.containers} if self._kind == "docker" else {}
+        return make_launcher(self._kind, **options, weights=weights)
 
     def variables(self) -> dict[str, str]:
         """Environment of every kernel."""

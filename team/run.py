@@ -20,11 +20,12 @@ from team.conductor import Conductor, Subscriber
 from team.constraint import Constraint
 from team.documents import write_documents
 from team.errors import MlteamError, PrerequisiteMissing, UsageError
-from team.events import RunEnded
+from team.events import CostForecast, ModelCalled, RunEnded
 from team.frame_source import FrameSource
 from team.models import make_client, maker
+from team.pricing import with_prices
 from team.publishing import check_release
-from team.rundir import RunDir, create_run
+from team.rundir import RunDir, create_run, write_atomic
 from team.sandbox.choose import choose
 from team.sandbox.graphics import gpus_for
 from team.sandbox.private import sweep_folders
@@ -37,7 +38,11 @@ from tools.spec import InputRefused
 
 
 def start(
-    settings: Settings, subscribers: Sequence[Subscriber] = (), clients: Clients | None = None, approve: Approve | None = None
+    settings: Settings,
+    subscribers: Sequence[Subscriber] = (),
+    clients: Clients | None = None,
+    approve: Approve | None = None,
+    before: Sequence[ModelCalled | CostForecast] = (),
 ) -> dict[str, Any]:
     """Make a run directory, run the team to its end, and return the summary.
 
@@ -48,12 +53,13 @@ def start(
         subscribers: called with every event, in order.
         clients: makes the model client of a spec, where whoever calls has one of their own.
         approve: asks a person for a word on a call that needs one; None where nobody can be asked, and such calls are refused.
+        before: what models were asked before the run began, which it is charged for, and what was foreseen.
 
     Raises:
         UsageError: for input that cannot be used; the run directory is removed again.
         MlteamError: when the run fails; the run directory is kept and named.
     """
-    return asyncio.run(_stoppable(astart(settings, subscribers, clients, approve=approve)))
+    return asyncio.run(_stoppable(astart(settings, subscribers, clients, approve=approve, before=before)))
 
 
 async def astart(
@@ -63,6 +69,7 @@ async def astart(
     steering: Steering | None = None,
     frame: FrameSource | None = None,
     approve: Approve | None = None,
+    before: Sequence[ModelCalled | CostForecast] = (),
 ) -> dict[str, Any]:
     """Like `start`, inside a running event loop, whose signals are left alone.
 
@@ -70,6 +77,7 @@ async def astart(
         steering: how the user has a say while the run goes on.
         frame: the table that the settings' source names, where that is no place to fetch it from.
     """
+    settings = with_prices(settings)
     preflight(settings, clients)
     missing = _missing_folders(settings.out)
     run = create_run(settings.out, spelt(settings.source).title)
@@ -78,7 +86,9 @@ async def astart(
         with run.lock():
             if frame is not None:
                 frame.put(run.vault)
-            conductor = Conductor(run, settings, subscribers, clients or maker(settings.models), steering=steering, approve=approve)
+            conductor = Conductor(
+                run, settings, subscribers, clients or maker(settings.models), steering=steering, approve=approve, before=before
+            )
             return await conductor.go()
     except (UsageError, PrerequisiteMissing, OSError) as error:
         if conductor is not None:
@@ -197,8 +207,11 @@ async def _continue(
     steering: Steering | None = None,
     approve: Approve | None = None,
 ) -> dict[str, Any]:
-    settings = read_settings(run.settings, {**changes, "out": run.path.parent})
+    as_written = read_settings(run.settings, {**changes, "out": run.path.parent})
+    settings = with_prices(as_written)
     preflight(settings, clients)
+    if settings is not as_written:  # a model that came with a fork, or one whose price nobody knew when the run began
+        write_atomic(run.settings, settings.to_yaml())
     conductor = None
     try:
         conductor = Conductor(run, settings, subscribers, clients or maker(settings.models), cut_off, steering, approve)
@@ -271,12 +284,13 @@ def _check_approval(settings: Settings) -> None:
 
 def _check_price(settings: Settings, spec: str) -> None:
     """Refuse a limit in dollars for a model whose price nobody said."""
-    limit = settings.max_cost if settings.max_cost is not None else settings.expected_cost
+    limits = {"--max-cost": settings.max_cost, "--warn-cost": settings.warn_cost, "--expected-cost": settings.expected_cost}
+    option, limit = next(((option, limit) for option, limit in limits.items() if limit is not None), ("", None))
     if limit is not None and settings.price_of(spec) is None and not is_free(spec):
-        option = "--max-cost" if settings.max_cost is not None else "--expected-cost"
+        instead = "--warn-tokens" if option == "--warn-cost" else "--max-tokens"
         raise UsageError(
-            f"{option} {limit} needs the price of {spec}, which nobody said. Write it into a file that --config gives, in"
-            f" dollars per million tokens, such as prices: {{{spec!r}: {{input: 1.25, output: 10}}}}; or use --max-tokens."
+            f"{option} {limit} needs the price of {spec}, which nobody said and the price list does not have. Write it into a file that"
+            f" --config gives, in dollars per million tokens, such as prices: {{{spec!r}: {{input: 1.25, output: 10}}}}; or use {instead}."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -28,6 +29,7 @@ from tools.contract import Task
 
 if TYPE_CHECKING:
     from team.constraint import Constraint
+    from team.events import CostForecast, ModelCalled
     from team.rundir import RunDir
 
 
@@ -85,12 +87,20 @@ def run(
     group: Annotated[str | None, typer.Option(help="Column whose values must stay on one side of a split.")] = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows in time.")] = None,
     max_cost: Annotated[
-        str | None, typer.Option(help="Most dollars for models; then the playbook goes on. Their prices stand in --config.")
+        str | None, typer.Option(help="Most dollars for models; then the playbook goes on. --config may give their prices.")
+    ] = None,
+    warn_cost: Annotated[
+        str | None, typer.Option(metavar="USD", help="Dollars at whose 50, 75, 90 and 100 % you are told; nothing is stopped.")
     ] = None,
     expected_cost: Annotated[
         str | None, typer.Option(metavar="USD", help="Dollars that models are foreseen to cost; you are asked before they cost more.")
     ] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Most tokens for models, input and output; then the playbook goes on.")] = None,
+    warn_tokens: Annotated[int | None, typer.Option(help="The same as --warn-cost, for tokens.")] = None,
+    probe: Annotated[
+        bool | None,
+        typer.Option("--probe/--no-probe", help="Ask each language model one small question first, to forecast by.  [default: probe]"),
+    ] = None,
     max_latency_ms: Annotated[float | None, typer.Option(help="Most milliseconds that the model may take for a single row.")] = None,
     max_size_mb: Annotated[float | None, typer.Option(help="Most MB that the saved model may take.")] = None,
     interpretable: Annotated[bool | None, typer.Option("--interpretable", help="Only linear models and single trees, no blend.")] = None,
@@ -144,13 +154,15 @@ def run(
     approval: Approval = None,
     approve: Approve = None,
     metrics_port: MetricsPort = None,
+    forecast: Annotated[bool, typer.Option("--forecast", help="Only tell what it would take, and stop before anything is made.")] = False,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     log_format: LogFormat = None,
     as_json: Json = False,
 ) -> None:
     """From a dataset to a model, a report and a score on rows that nobody has seen."""
     # Every option but these is a setting of the same name.
-    given = {name: value for name, value in locals().items() if name not in ("config", "log_format", "as_json", "approve", *RELEASE)}
+    apart = ("config", "log_format", "as_json", "approve", "forecast", *RELEASE)
+    given = {name: value for name, value in locals().items() if name not in apart}
     from team.settings import load_settings
 
     release = release_of(repo=repo, tag=tag, push=push, pull_request=pull_request, registry=registry)
@@ -158,12 +170,23 @@ def run(
     settings = load_settings(given, config)
     from team.asking import terminal_asker
     from team.errors import MlteamError
+    from team.foresight import foresee
+    from team.json_log import installed
     from team.progress import progress_view
     from team.run import start
 
     try:
+        if forecast:
+            foreseen, _ = foresee(settings)
+            print_json(foreseen.document(settings)) if as_json else print("\n".join(foreseen.lines(settings)))
+            return
+        before: list[ModelCalled | CostForecast] = []
+        if not settings.playbook_alone:
+            foreseen, before = foresee(settings)
+            if not installed():  # the event says it there
+                print("\n".join(foreseen.lines(settings)), file=sys.stderr)
         with progress_view() as view:
-            summary = start(settings, [view], approve=terminal_asker(view))
+            summary = start(settings, [view], approve=terminal_asker(view), before=before)
     except MlteamError as error:
         if as_json:
             print_json({"run": None, "status": "failed", "reason": str(error), "exit_code": error.exit_code})

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from reports.kept import asked, held
 from team.budget import Usage
+from team.caps import warning
 from team.checkpoint import read_checkpoint
 from team.digest import failed_gates
 from team.errors import MlteamError
-from team.events import FellBack, ModelCalled, RunEnded, RunForked, RunResumed, RunStarted, SandboxChosen, StageEnded
+from team.events import BudgetWarned, Event, FellBack, ModelCalled, RunEnded, RunForked, RunResumed, RunStarted, SandboxChosen, StageEnded
 from team.log import read_events
+from team.resources import hours_of
 from team.rundir import RunDir
 from team.stages import CandidateFact, State
 from tools.families import BASELINES
@@ -46,11 +49,17 @@ def summarise(run: RunDir, state: State, usage: Usage, status: str, reason: str,
         "seconds": {**by_stage, "search": round(usage.search_s, 2), "total": round(seconds, 2)},
         "cost": {
             "usd": None if usage.usd is None else float(usage.usd),
+            "usd_at_least": float(usage.least_usd),
+            "unpriced_calls": usage.unpriced_calls,
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
+            "cache_read_tokens": sum(event.cache_read_tokens for event in events if isinstance(event, ModelCalled)),
+            "cache_write_tokens": sum(event.cache_write_tokens for event in events if isinstance(event, ModelCalled)),
             "model_calls": usage.model_calls,
             "estimated_calls": sum(isinstance(event, ModelCalled) and event.estimated for event in events),
+            "warnings": [warning(event) for event in events if isinstance(event, BudgetWarned)],
         },
+        "resources": _resources(events),
         "gates": {gate["gate"]: gate["verdict"] for gate in state.results.get("profile_table", {}).get("gates", [])},
         "failed_gates": failed_gates(state.results.get("profile_table", {})),
         "sandbox": chosen.sandbox if chosen else None,
@@ -84,6 +93,15 @@ def read_summary(run: RunDir) -> dict[str, Any]:
             state, usage = checkpoint.state, checkpoint.usage
     seconds = events[-1].at - started.at if started and events else 0.0
     return summarise(run, state, usage, "unfinished", f"it is running or was cut off in stage {state.stage}", seconds)
+
+
+def _resources(events: Sequence[Event]) -> dict[str, float | None] | None:
+    """Hours of the machine until the documents were written; None for runs of versions that did not count."""
+    took = hours_of(events)
+    if not took.measured:
+        return None
+    found = {"cpu_hours": took.cpu, "gpu_hours": took.gpu, "memory_gb_hours": took.memory_gb, "wall_hours": took.wall}
+    return {name: None if hours is None else round(hours, 6) for name, hours in found.items()}
 
 
 def _selected(state: State) -> CandidateFact | None:

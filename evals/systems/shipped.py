@@ -89,7 +89,7 @@ def llm(spec: str) -> System:
         raise UsageError("system 'llm:' names no model; expected llm:SPEC, such as llm:openai:MODEL, or llm with --model SPEC.")
     why = f"this team with {spec}"
     addresses(spec)
-    command = (*TEAM, f"--model={spec}")
+    command = (*TEAM, f"--model={spec}", "--no-probe")
     return System(name=f"llm:{spec}", command=command, network="model", model=spec, variables=ENDPOINT, why=why)
 
 

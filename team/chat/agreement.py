@@ -11,12 +11,15 @@ from rich.console import RenderableType
 
 from team.casting import is_free, members_of
 from team.chat.asking import answered_by
-from team.chat.forecast import Forecast, forecast, plan_table
+from team.chat.plan import plan_table
 from team.chat.wish import COLUMNS_SHOWN, Wish, columns_of, find_column, find_source, guess_target, read_by_model, read_wish
 from team.constraint import distinct
 from team.errors import MlteamError, UsageError
-from team.events import ModelCalled
+from team.events import CostForecast, ModelCalled
+from team.forecast import Forecast, forecast
+from team.models.probing import Probe, asked_models, probe
 from team.models.single import Clients
+from team.pricing import with_prices
 from team.run import preflight
 from team.sentences import read_constraints
 from team.settings import Settings, load_settings
@@ -46,6 +49,10 @@ class Agreement:
         yes: whether to begin without asking.
         clients: makes the client of a model that reads the words.
         charge: told what such a model cost.
+        probed: makes the client of a model that is asked to foresee by; None has its reply streamed.
+
+    Attributes:
+        before: what models were asked to foresee the run, and what was foreseen, for its log.
     """
 
     def __init__(
@@ -57,8 +64,11 @@ class Agreement:
         yes: bool,
         clients: Clients,
         charge: Callable[[ModelCalled], None],
+        probed: Clients | None = None,
     ) -> None:
         self._talk, self._given, self._config, self._yes, self._clients, self._charge = talk, dict(given), config, yes, clients, charge
+        self._probed, self._probes, self._calls = probed, list[Probe](), list[ModelCalled]()
+        self.before: list[ModelCalled | CostForecast] = []
 
     async def settle(self, words: str | None) -> Settings | None:
         """Settings that the user agreed to; None where the user said no.
@@ -76,7 +86,7 @@ class Agreement:
         constraints = read_constraints(wish.goal, known_columns(str(given["source"]))).constraints
         if constraints:
             given["constraint"] = [*given.get("constraint", ()), *(one.model_dump(mode="json") for one in constraints)]
-        settings = self._foreseen(load_settings(given, self._config))
+        settings = await self._foreseen(load_settings(given, self._config))
         if self._yes:
             return settings
         reply = await self._talk.ask("Start? Enter starts; or say what to change, such as: you have 5 minutes.")
@@ -85,19 +95,31 @@ class Agreement:
                 self._talk.tell("not started. Say what you want instead, or /quit.")
                 return None
             try:
-                settings = self._foreseen(self._changed(settings, reply))
+                settings = await self._foreseen(self._changed(settings, reply))
             except UsageError as error:
                 self._talk.tell(str(error))
             reply = await self._talk.ask("Start?")
         return settings
 
-    def _foreseen(self, settings: Settings) -> Settings:
+    async def _foreseen(self, settings: Settings) -> Settings:
         """Show what is going to happen. Where models have a price, the user is asked again before they cost more than the forecast."""
+        settings = with_prices(settings)
         preflight(settings, self._clients)
-        foreseen = forecast(settings)
+        if settings.probe:
+            await self._probe(settings)
+        foreseen = forecast(settings, self._probes)
+        self.before = [*self._calls, foreseen.event] if self._probes else []
         settings = _held_to(settings, foreseen)
         self._talk.tell(plan_table(settings, foreseen, [one.told for one in settings.constraint]))
         return settings
+
+    async def _probe(self, settings: Settings) -> None:
+        """Ask the models that were not asked yet one small question each."""
+        known = [one.model for one in self._probes]
+        if missing := [spec for spec in asked_models(settings) if spec not in known]:
+            self._talk.tell(f"a small question to {', '.join(missing)}, to foresee by …")
+        self._probes, calls = await probe(settings, self._probed, self._probes)
+        self._calls += calls
 
     def _changed(self, settings: Settings, reply: str) -> Settings:
         columns = known_columns(settings.source)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from team.budget import Limits, Meter, Usage
+from team.budget import Meter, Usage
+from team.caps import limits_of
 from team.casting import is_free, members_of
 from team.chat.answers import answer, question_for_model
 from team.checkpoint import read_checkpoint
@@ -49,4 +50,4 @@ async def ask_about(text: str, run: RunDir, settings: Settings, role: str | None
 def _meter(run: RunDir, settings: Settings) -> Meter:
     """What the run has spent by its last checkpoint, against its limits."""
     usage = read_checkpoint(run.checkpoint).usage if run.checkpoint.exists() else Usage(usd=Decimal())
-    return Meter(Limits(settings.time, settings.trials, settings.max_cost, settings.max_tokens), usage)
+    return Meter(limits_of(settings), usage)

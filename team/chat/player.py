@@ -6,7 +6,7 @@ The session and the run meet in `Steering`, in the event log, and where a call w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future as ConcurrentFuture
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,7 +16,7 @@ from team.board import Board
 from team.casting import Models
 from team.chat.screen import Screen
 from team.chat.watch import Watch
-from team.events import Event, RunEnded, RunStarted
+from team.events import CostForecast, Event, ModelCalled, RunEnded, RunStarted
 from team.forking import foreseen, fork
 from team.log import read_events
 from team.models import maker
@@ -62,10 +62,16 @@ class Player:
         if not isinstance(last, RunEnded):
             self.board.give_up("unfinished")
 
-    def begin(self, settings: Settings) -> None:
-        """Let the team work on something new."""
+    def begin(self, settings: Settings, before: Sequence[ModelCalled | CostForecast] = ()) -> None:
+        """Let the team work on something new.
+
+        Args:
+            before: what models were asked to foresee it, which it is charged for.
+        """
         self.run, self.settings, self.board = None, settings, Board()
-        self._start(lambda steering: astart(settings, [self._hear], self._makes(settings.models), steering, approve=self._approve))
+        self._start(
+            lambda steering: astart(settings, [self._hear], self._makes(settings.models), steering, approve=self._approve, before=before)
+        )
 
     def take_up(self) -> None:
         """Go on with the run that is talked about."""

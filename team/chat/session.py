@@ -44,7 +44,7 @@ class Session:
 
     def __init__(self, screen: Screen, given: Mapping[str, Any], config: Path | None, *, yes: bool, clients: Clients | None = None) -> None:
         self._screen, self._yes, self._clients = screen, yes, clients or make_client
-        self._agreement = Agreement(self, given, config, yes=yes, clients=self._clients, charge=self._charge)
+        self._agreement = Agreement(self, given, config, yes=yes, clients=self._clients, charge=self._charge, probed=clients)
         self._keyboard: Keyboard | None = None
         self.player = Player(screen, clients, self._repaint)
         self.aside_usd: Decimal | None = Decimal()
@@ -305,7 +305,8 @@ class Session:
     async def _begin(self, words: str | None) -> None:
         """From the wish to a run that the user agreed to."""
         if (settings := await self._agreement.settle(words)) is not None:
-            self.player.begin(settings)
+            self.player.begin(settings, self._agreement.before)
+            self._agreement.before = []
 
     def _finished(self) -> None:
         try:

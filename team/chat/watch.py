@@ -9,6 +9,7 @@ from team.chat.draft import Draft
 from team.chat.screen import Screen
 from team.console import LiveView
 from team.events import (
+    BudgetWarned,
     CellExecuted,
     Event,
     MessageSpoken,
@@ -53,6 +54,8 @@ class Watch:
         match event:
             case ModelCalled():  # comes between a reply and what is said of it
                 self._board(event)
+            case BudgetWarned():  # and so does this
+                self._view(event)
             case MessageSpoken():
                 self._board(event)
                 if missing := self._draft.missing(event.text):

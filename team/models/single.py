@@ -32,7 +32,7 @@ async def ask_once(
     Raises:
         MlteamError: when the model does not answer.
     """
-    client = MeteredClient(clients(spec), role, spec, lambda call: record(_as_event(call)), price)
+    client = MeteredClient(clients(spec), role, spec, lambda call: record(as_event(call)), price)
     try:
         messages: list[LLMMessage] = [SystemMessage(content=system), UserMessage(content=question[:MOST_CHARS], source="user")]
         reply = await client.create(messages)
@@ -53,6 +53,7 @@ def read_document(text: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _as_event(call: ModelCall) -> ModelCalled:
+def as_event(call: ModelCall) -> ModelCalled:
+    """A call that belongs to no turn, as the log has it."""
     facts = vars(call) | {"usd": None if call.usd is None else float(call.usd)}
     return ModelCalled(turn=0, **facts)

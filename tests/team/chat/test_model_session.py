@@ -29,6 +29,8 @@ class Model:
         system, request = (str(seen.body["messages"][at]["content"]) for at in (0, -1))
         if "You read what a user wants" in system:
             return Say('{"target": "Sex", "metric": "recall", "time": "5s"}')
+        if "one small question" in system:
+            return Say(", ".join(map(str, range(1, 41))))
         if "Answer a user's question" in system:
             self.asked.append(f"{system}\n{request}")
             return Say(f"THE ANSWER number {len(self.asked)} stands in leaderboard.json.")
@@ -45,7 +47,18 @@ def test_a_model_reads_the_wish_speaks_while_it_writes_and_answers_questions(tmp
         served(model) as (url, go),
         talking(wish, "--model", f"openai:m@{url}/v1", "--sandbox", "unsafe-local", "--out", tmp_path, OPENAI_API_KEY="k") as child,
     ):
-        see(child, "reads what you want", "predict", "Sex", "judged by", "recall", "at most 5 s", "dollars unknown", "Start?")
+        see(
+            child,
+            "reads what you want",
+            "predict",
+            "Sex",
+            "judged by",
+            "recall",
+            "at most 5 s",
+            "dollars unknown",
+            "a small question to openai:m@",
+            "Start?",
+        )
         child.send("\r")
         see(child, "planner", "First the table is looked at")  # the rest is not written yet
         go()
