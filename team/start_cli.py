@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 RELEASE = ("repo", "tag", "push", "pull_request", "registry")
 """Options that are parts of one setting."""
+NO_SETTINGS = ("config", "log_format", "as_json", "approve", "forecast", *RELEASE)
+"""Options that are no setting of the same name."""
 
 
 def run(
@@ -161,8 +163,7 @@ def run(
 ) -> None:
     """From a dataset to a model, a report and a score on rows that nobody has seen."""
     # Every option but these is a setting of the same name.
-    apart = ("config", "log_format", "as_json", "approve", "forecast", *RELEASE)
-    given = {name: value for name, value in locals().items() if name not in apart}
+    given = {name: value for name, value in locals().items() if name not in NO_SETTINGS}
     from team.settings import load_settings
 
     release = release_of(repo=repo, tag=tag, push=push, pull_request=pull_request, registry=registry)
