@@ -154,7 +154,7 @@ def _versions(job: Job, python: Path) -> dict[str, str]:
     found: dict[str, Any] = {}
     if job.system.packages:  # pinned, and what pip made of it
         paths = [str(path) for path in python.parent.parent.glob("lib/python*/site-packages")]
-        names = [re.split(r"[\[=<>~!@ ;]", package, maxsplit=1)[0] for package in job.system.packages]
+        names = [re.split(r"[\[=<>~!@ ;]", package, maxsplit=1)[0] for package in job.system.bare or job.system.packages]
         for each in importlib.metadata.distributions(path=paths):
             name = each.metadata["Name"]
             if name and re.sub(r"[-_.]+", "-", name).lower() in {re.sub(r"[-_.]+", "-", one).lower() for one in names}:
