@@ -2,7 +2,8 @@
 
 So Cyrillic, Chinese or an emoji stands in the paper as what it is, and the paper is still set by pdfTeX, which can execute nothing. The
 first font is DejaVu Sans, which comes with matplotlib; then those that are installed, in an order that does not depend on the machine. A
-script whose letters change shape with their neighbours, or run from right to left, is not drawn letter by letter: it would be wrong.
+script whose letters change shape with their neighbours, or run from right to left, is not drawn letter by letter, which would be wrong, but
+phrase by phrase (`reports.shaping`).
 """
 
 from __future__ import annotations
@@ -13,21 +14,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fontTools.pens.basePen import BasePen
+
 if TYPE_CHECKING:
     from fontTools.ttLib import TTFont
 
-FALL, RISE = 0.3, 1.0
+FALL, RISE = 0.45, 1.2
 """Below and above the line that letters stand on, in em: the height of a page."""
-PREFERRED = ("droidsansfallback", "notosanscjk", "wqy", "notosans-", "symbola", "freesans", "unifont")
+PREFERRED = ("droidsansfallback", "notosanscjk", "wqy", "notosans-", "symbola", "freesans", "freeserif", "unifont")
 """Beginnings of names of font files, those with many scripts first."""
-SHAPED = ((0x0590, 0x109F), (0x1100, 0x11FF), (0x1700, 0x1CFF), (0xA800, 0xABFF), (0xFB1D, 0xFDFF), (0xFE70, 0xFEFC), (0x10800, 0x11FFF))
+SHAPED = (
+    (0x0590, 0x109F),
+    (0x1100, 0x11FF),
+    (0x1700, 0x1CFF),
+    (0xA800, 0xABFF),
+    (0xFB1D, 0xFDFF),
+    (0xFE70, 0xFEFC),
+    (0x10800, 0x11FFF),
+    (0x1E800, 0x1EFFF),
+)
 """Code points of scripts that are shaped or run from right to left: Hebrew, Arabic, those of India and South East Asia, single jamo."""
 MOST_FONTS = 400
 UNITS = 1000
 
 
 class Outline(NamedTuple):
-    """A character as a path of PDF operators, in thousandths of an em."""
+    """A character or a phrase as a path of PDF operators, in thousandths of an em."""
 
     width: int
     path: str
@@ -46,18 +58,28 @@ def font_of(character: str) -> Path | None:
     """The first font that has `character`; None where none has, or where it cannot stand for itself."""
     if unicodedata.category(character)[0] not in "LNPS" or any(low <= ord(character) <= high for low, high in SHAPED):
         return None
-    return next((path for path in (bundled(), *_installed()) if ord(character) in _characters(path)), None)
+    return font_with(character)
 
 
 @functools.cache
-def _characters(path: Path) -> frozenset[int]:
+def font_with(character: str) -> Path | None:
+    """The first font that has `character`, for programs that shape letters themselves; None where none has."""
+    return next((path for path in fonts() if ord(character) in characters(path)), None)
+
+
+def fonts() -> tuple[Path, ...]:
+    """Fonts in the order in which they are asked."""
+    return (bundled(), *_installed())
+
+
+@functools.cache
+def characters(path: Path) -> frozenset[int]:
     font = _font(path)
     return frozenset() if font is None else frozenset(font.getBestCmap() or {})
 
 
-def glyphs_pdf(characters: Sequence[str]) -> bytes:
-    """A PDF with one page for each of `characters`, which all have an outline; the same characters and fonts give the same bytes."""
-    drawn = [one for character in characters if (one := outline(character)) is not None]
+def glyphs_pdf(drawn: Sequence[Outline]) -> bytes:
+    """A PDF with one page for each outline; the same outlines give the same bytes."""
     kids = " ".join(f"{3 + 2 * number} 0 R" for number in range(len(drawn)))
     objects = ["<</Type/Catalog/Pages 2 0 R>>", f"<</Type/Pages/Count {len(drawn)}/Kids[{kids}]>>"]
     for number, one in enumerate(drawn):
@@ -74,31 +96,42 @@ def glyphs_pdf(characters: Sequence[str]) -> bytes:
     return text.encode("ascii")
 
 
-def _drawn(font: TTFont, name: str) -> Outline | None:
-    from fontTools.pens.basePen import BasePen
+class PathPen(BasePen):  # type: ignore[misc]  # fontTools has no types
+    """Writes what a font draws as operators of PDF.
 
+    Args:
+        parts: gets them.
+        scale: thousandths of an em to a unit of the font.
+        x: how far to the right in units of the font.
+        y: how far up.
+    """
+
+    def __init__(self, parts: list[str], scale: float, x: float = 0, y: float = 0, glyphs: Any = None) -> None:
+        super().__init__(glyphs)
+        self._parts, self._scale, self._x, self._y = parts, scale, x, y
+
+    def _at(self, *points: tuple[float, float]) -> str:
+        return " ".join(f"{round(self._scale * (x + self._x))} {round(self._scale * (y + self._y))}" for x, y in points)
+
+    def _moveTo(self, point: Any) -> None:
+        self._parts.append(f"{self._at(point)} m")
+
+    def _lineTo(self, point: Any) -> None:
+        self._parts.append(f"{self._at(point)} l")
+
+    def _curveToOne(self, one: Any, other: Any, point: Any) -> None:
+        self._parts.append(f"{self._at(one, other, point)} c")
+
+    def _closePath(self) -> None:
+        self._parts.append("h")
+
+
+def _drawn(font: TTFont, name: str) -> Outline | None:
     glyphs = font.getGlyphSet()
     scale = UNITS / font["head"].unitsPerEm
     parts: list[str] = []
-
-    def at(*points: tuple[float, float]) -> str:
-        return " ".join(f"{round(scale * value)}" for point in points for value in point)
-
-    class Pen(BasePen):  # type: ignore[misc]
-        def _moveTo(self, point: Any) -> None:
-            parts.append(f"{at(point)} m")
-
-        def _lineTo(self, point: Any) -> None:
-            parts.append(f"{at(point)} l")
-
-        def _curveToOne(self, one: Any, other: Any, point: Any) -> None:
-            parts.append(f"{at(one, other, point)} c")
-
-        def _closePath(self) -> None:
-            parts.append("h")
-
     try:
-        glyphs[name].draw(Pen(glyphs))
+        glyphs[name].draw(PathPen(parts, scale, glyphs=glyphs))
         width = round(scale * glyphs[name].width)
     except Exception:  # a damaged font of the machine: whatever it raises, the next character is tried
         return None

@@ -6,21 +6,23 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from reports.glyphs import FALL, RISE, outline
-from reports.tex import escape, spoken
+from reports.glyphs import FALL, RISE, Outline
+from reports.shaping import seen
+from reports.tex import drawn, escape, spoken
 
 MOST_NAME = 44
 KEPT_TOGETHER = 10
 """Rows of a table that no page is broken between; a longer one goes on with its head on the next page."""
 _GLYPH = re.compile(r"\\glyph\{([0-9A-F]+)\}")
 _DRAWN = (
-    # What programs read and copy: an unseen letter that stands for the character.
-    r"\leavevmode\pdfliteral direct{/Span<</ActualText<FEFF#1>>>BDC}"
-    r"\rlap{\pdfliteral direct{3 Tr}\csname under-#1\endcsname\pdfliteral direct{0 Tr}}\pdfliteral direct{EMC}"
+    # What programs read and copy: unseen letters that stand for the characters.
+    r"\leavevmode\rlap{\pdfliteral direct{3 Tr}\csname under-#1\endcsname\pdfliteral direct{0 Tr}}"
     # What is seen: its page of glyphs.pdf.
     rf"\raisebox{{-{FALL}em}}[0.75em][0.2em]"
     rf"{{\includegraphics[height={FALL + RISE:g}em,page=\csname glyph-#1\endcsname]{{figures/glyphs}}}}"
 )
+_WIDTHS = {r"\textemdash{}": 1000, "m": 833, "n": 556, "i": 278}
+_DASH = 1000
 _UNDER = ((920, r"\textemdash{}"), (670, "m"), (420, "n"), (0, "i"))
 """The unseen letter of about the same width, from so many thousandths of an em on, so that no program sees a gap between two."""
 _PREAMBLE = (
@@ -63,16 +65,18 @@ class Manuscript:
         self.said: list[str] = []
         """Everything that was said, as plain text."""
 
-    def tex(self) -> tuple[str, list[str]]:
-        """The LaTeX source, and the characters that are drawn, in the order of their pages in `figures/glyphs.pdf`."""
+    def tex(self) -> tuple[str, list[Outline]]:
+        """The LaTeX source, and what is drawn, in the order of its pages in `figures/glyphs.pdf`."""
         codes = sorted(set(_GLYPH.findall(self._document.dumps())))
-        drawn = [bytes.fromhex(code).decode("utf-16-be") for code in codes]
-        for page, (code, character) in enumerate(zip(codes, drawn, strict=True), 1):
-            one = outline(character)
-            under = next(letter for width, letter in _UNDER if one is None or one.width >= width)
+        outlines = []
+        for page, code in enumerate(codes, 1):
+            text = bytes.fromhex(code).decode("utf-16-be")
+            one = drawn(text)
+            assert one is not None, code  # since `escape` names nothing else
+            outlines.append(one)
             self._document.preamble.append(self._raw(rf"\expandafter\def\csname glyph-{code}\endcsname{{{page}}}"))
-            self._document.preamble.append(self._raw(rf"\expandafter\def\csname under-{code}\endcsname{{{under}}}"))
-        return str(self._document.dumps()), drawn
+            self._document.preamble.append(self._raw(rf"\expandafter\def\csname under-{code}\endcsname{{{_under(text, one.width)}}}"))
+        return str(self._document.dumps()), outlines
 
     def section(self, title: str, level: int = 1) -> None:
         self._add(rf"\{'sub' * (level - 1)}section{{{escape(title)}}}")
@@ -128,3 +132,24 @@ class Manuscript:
     def _add(self, source: str) -> None:
         made: Any = self._raw(source)
         self._document.append(made)
+
+
+def _under(text: str, width: int) -> str:
+    """Unseen letters together as wide as what is drawn, each with what it stands for."""
+    parts = seen(text)
+    made, start = [], 0.0
+    for place, part in enumerate(parts, 1):
+        end = width * sum(map(len, parts[:place])) / len(text)
+        code = part.encode("utf-16-be").hex().upper()
+        letters, length = _letters(end - start)
+        made.append(rf"\pdfliteral direct{{/Span<</ActualText<FEFF{code}>>>BDC}}{letters}\pdfliteral direct{{EMC}}")
+        start += length
+    return "".join(made)
+
+
+def _letters(width: float) -> tuple[str, int]:
+    """One letter or several of about this width, and how wide they are."""
+    dashes = max(0, int((width - _UNDER[0][0]) // _DASH))
+    rest = width - dashes * _DASH
+    letter = next((letter for least, letter in _UNDER if rest >= least), "i")
+    return _UNDER[0][1] * dashes + letter, dashes * _DASH + _WIDTHS[letter]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reports.facts import RunFacts
 from reports.figures import metric_title
-from reports.glyphs import bundled, font_of
+from reports.glyphs import bundled, font_with
 from reports.visible import visible
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _lettering(facts: RunFacts) -> tuple[list[str], bool]:
     from matplotlib.font_manager import FontProperties, fontManager
 
     labels = {one.column for one in facts.evaluation.importance} if facts.evaluation else set()
-    needed = {font_of(character) for label in labels for character in visible(label)} - {None, bundled()}
+    needed = {font_with(character) for label in labels for character in visible(label)} - {None, bundled()}
     others = sorted(path for path in needed if path is not None)
     for path in others:
         fontManager.addfont(path)

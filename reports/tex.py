@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from reports.glyphs import outline
+from reports.glyphs import Outline, outline
+from reports.shaping import leftwards, lines, pieces, shaped
 from reports.visible import visible
 
 _SPECIAL = {
@@ -56,6 +57,7 @@ _KNOWN = frozenset({*map(chr, range(0x20, 0x7F)), *map(chr, range(0xC0, 0x100)),
 _VARIANTS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 """Marks that choose between two looks of the character before."""
 _PARTS = re.compile(r"[^_\-./:,;=()|\\]+[_\-./:,;=()|\\]*|[_\-./:,;=()|\\]+")
+LONG_PHRASE = 24
 LONG_WORD = 14
 """Words beyond it may be broken after every few characters, so that no name of a column runs into the margin."""
 MOST_CHARS = 20_000
@@ -69,17 +71,39 @@ def escape(text: str, most: int = MOST_CHARS) -> str:
     """
     shown = " ".join(_composed(text).split())
     shown = shown if len(shown) <= most else shown[: most - 1] + "…"
-    return " ".join(_word(word) for word in shown.split(" "))
+    return "".join(_phrase(part.text) if part.shaped else _plain(part.text) for part in pieces(shown))
+
+
+def drawn(text: str) -> Outline | None:
+    """What a character or a shaped phrase looks like where it is drawn."""
+    return outline(text) or shaped(text) if len(text) == 1 else shaped(text)
 
 
 def unsettable(text: str) -> bool:
     """Whether some character of `text` stands as its code point."""
-    return any("U+" in _character(character) for character in _composed(text))
+    return r"\code{U+" in escape(text)
 
 
 def _composed(text: str) -> str:
     """What is seen of `text`, marks united with their letters where Unicode has such a letter."""
     return _VARIANTS.sub("", unicodedata.normalize("NFC", visible(text)))
+
+
+def _plain(text: str) -> str:
+    return " ".join(_word(word) for word in text.split(" "))
+
+
+def _phrase(text: str) -> str:
+    """A shaped piece. One from right to left that is too long for a box stands in lines of its own, since what follows is further left."""
+    parts = lines(text, LONG_PHRASE if leftwards(text) else LONG_WORD)
+    if any(drawn(part) is None for part in parts):
+        return _plain(text)
+    ends = "\\hfil\\penalty-10000{}" if leftwards(text) else r"\allowbreak{}"
+    return ends.join(_glyph(part) for part in parts)
+
+
+def _glyph(text: str) -> str:
+    return rf"\glyph{{{text.encode('utf-16-be').hex().upper()}}}"
 
 
 def _word(word: str) -> str:
@@ -111,7 +135,7 @@ def _character(character: str) -> str:
     if plain != character and all(one in _KNOWN for one in plain):
         return "".join(map(_character, plain))
     if outline(character) is not None:
-        return rf"\glyph{{{character.encode('utf-16-be').hex().upper()}}}"
+        return _glyph(character)
     return rf"\code{{U+{ord(character):04X}}}"
 
 

@@ -18,15 +18,13 @@ from reports.tex import escape
 from reports.white_paper import compose, write_paper
 from tests.reports.written import examined, finished
 
-HOSTILE = 'a_b%c&d#e$ \\input{/etc/passwd} ^^41 {x} ~ "q" `u` 😀 שלום 中文 Ünï αβ≤3 Пол -- ' + "w" * 60
+HOSTILE = 'a_b%c&d#e$ \\input{/etc/passwd} ^^41 {x} ~ "q" `u` 😀 \u0378 שלום 中文 Ünï αβ≤3 Пол -- ' + "w" * 60
 
 
 def test_no_character_of_a_text_is_markup() -> None:
     assert escape("a_b%c&d#e$") == r"a\_b\%c\&d\#e\$"
     assert escape("\\input{x}") == r"\textbackslash{}input\{x\}"
-    assert escape("\u0378 ﬁ ש") == r"\code{U+0378} fi \code{U+05E9}", (
-        "no character, a ligature, and a letter of a script from right to left"
-    )
+    assert escape("\u0378 ﬁ ש") == r"\code{U+0378} fi \glyph{05E9}", "no character, a ligature, and a letter that is shaped"
     assert escape("Пол😀") == r"\glyph{041F}\glyph{043E}\glyph{043B}\glyph{D83DDE00}", "drawn from the font that matplotlib brings"
     assert escape("[a]*") == "{[}a{]}{*}", "no argument of what stands before"
     assert "\u202e" not in escape("a\u202eb")
@@ -85,6 +83,7 @@ def test_latex_sets_what_data_holds_without_text_in_the_margin(tmp_path: Path) -
         assert "0.9777" in text
         assert "a_b%c&d#e$" in text
         assert "Пол" in text
+        assert "שלום" in text
         assert ("中文" in text) == (outline("中") is not None)
         assert "References" in text
         assert "root:" not in text
