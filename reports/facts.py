@@ -35,9 +35,12 @@ from reports.record import (
     Attempt,
     CandidateRow,
     Fallback,
+    Foreseen,
     Grown,
     Holdout,
+    ListPrice,
     Look,
+    MachineUse,
     Manifest,
     ModelUse,
     Objection,
@@ -49,14 +52,20 @@ from reports.record import (
     Round,
     StageFact,
     StageUse,
+    Warned,
 )
+from reports.spent import foreseen, machine_use, prices_of
 from reports.table_findings import Lineage, Preparation, Profile, StepsTried
 from reports.trials import Search, read_search
+from team.caps import warning
 from team.events import (
     AttemptMade,
+    BudgetWarned,
+    CostForecast,
     Event,
     FellBack,
     HoldoutScored,
+    ModelCalled,
     ObjectionAnswered,
     ObjectionRaised,
     OptimismEstimated,
@@ -147,6 +156,13 @@ class RunFacts(Fact):
     parent: str | None
     """The run that it was forked from."""
     models: tuple[ModelUse, ...]
+    machine: MachineUse | None
+    """None for runs of versions that did not count it."""
+    foreseen: Foreseen | None
+    warned: tuple[Warned, ...]
+    prices: tuple[ListPrice, ...]
+    least_usd: float
+    """Dollars of the calls whose price is known."""
     by_stage: dict[str, StageUse]
     """What the calls of models in each stage cost."""
     plots: tuple[Plot, ...]
@@ -303,6 +319,11 @@ def read_facts(run: Path) -> RunFacts:
         fallbacks=tuple(one for one in fallbacks if not one.what),
         degradations=tuple(one for one in fallbacks if one.what),
         models=model_uses(events),
+        machine=machine_use(events),
+        foreseen=foreseen(last(events, CostForecast)),
+        warned=tuple(Warned(told=warning(e), event=e.seq) for e in events if isinstance(e, BudgetWarned)),
+        prices=prices_of(started.settings if started else {}),
+        least_usd=sum(e.usd or 0.0 for e in events if isinstance(e, ModelCalled)),
         by_stage={use.stage: use for use in stage_uses(events)},
         plots=list_plots(place),
         package=_result(Package, events, "package_model"),

@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 from reports.chronicle import leaderboard, role_times, seconds_at_work, stage_facts, stage_uses
 from reports.conversation import read_turns
 from reports.quoted import Figure, figures, names_in
+from reports.spent import on_record
 from reports.trials import read_search
 from team.errors import MlteamError
 from team.events import (
     AttemptMade,
     CandidateScored,
     CellExecuted,
+    CostForecast,
     Event,
     HoldoutScored,
     MessageSpoken,
@@ -30,6 +32,7 @@ from team.events import (
     ObjectionAnswered,
     ObjectionRaised,
     ProgressMade,
+    ResourcesUsed,
     Reviewed,
     ToolCalled,
     ToolReturned,
@@ -41,8 +44,11 @@ from team.rundir import RunDir
 from tools.constraints import FLOORS
 from tools.families import LINEAR
 
-WORDS = (MessageSpoken, ToolCalled, TurnStarted, Reviewed, ObjectionRaised, ObjectionAnswered, ProgressMade, CellExecuted, WorkTimed)
-"""Events that repeat what a role said, or measure nothing."""
+WORDS = (
+    *(MessageSpoken, ToolCalled, TurnStarted, Reviewed, ObjectionRaised, ObjectionAnswered, ProgressMade, CellExecuted, WorkTimed),
+    *(CostForecast, ResourcesUsed),
+)
+"""Events that repeat what a role said, measure nothing, or hold parts of what is stated as a sum."""
 WORD_TOOLS = ("record_plan", "review", "write_section", "build_report")
 WORD_KEYS = frozenset({"idea", "lesson", "why", "approach", "findings", "kind", "seq", "at", "call", "turn", "sha256", "code"})
 BOUND_KEYS = {"fold_scores": "fold"}
@@ -245,6 +251,8 @@ def _derived(events: Sequence[Event], files: Mapping[str, Any]) -> Iterator[Back
         yield Backing(use.seconds, f"model calls in stage {use.stage}: sum of seconds")
     yield Backing(float(len(events)), "events.jsonl (count)")
     yield from _of_the_clock(events)
+    yield from (Backing(*one) for one in on_record(events))
+    yield Backing(sum(call.usd or 0.0 for call in calls), "model calls: sum of known usd")
     yield from _worked_out(events, contract)
     learners = sum(c.family not in FLOORS for c in candidates.values())
     yield Backing(float(learners), "candidates that learn (count)")

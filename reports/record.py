@@ -212,6 +212,43 @@ class RoleTime(Fact):
     seconds: float
 
 
+class MachineUse(Fact):
+    """What the machine gave a run and its sandboxes until its documents were written: seconds; memory in GB of 2**30 bytes times hours."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    gpu_seconds: float | None
+    """None where nobody could tell how busy they were."""
+    memory_gb_hours: float
+
+
+class Warned(Fact):
+    """A share of a cap on models was reached; `told` says which, and what follows."""
+
+    told: str
+    event: int
+
+
+class Foreseen(Fact):
+    """What the run was said to take before it began: seconds, least and most."""
+
+    low: float
+    high: float
+    tokens: int | None
+    usd: float | None
+    event: int
+
+
+class ListPrice(Fact):
+    """Dollars per million tokens that the calls of a model were counted by, as texts with all their digits."""
+
+    model: str
+    input: str
+    output: str
+    by: str
+    """Which list says so; empty where the user does."""
+
+
 class StageUse(Fact):
     """Calls of models in all visits of a stage. `usd` is None when the price of any call is not known."""
 

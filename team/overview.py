@@ -41,9 +41,12 @@ def overview(summary: dict[str, Any]) -> str:
         lines.append(f"model      {summary['model']}, the best of {summary['candidates']} candidates")
     seconds, cost = summary["seconds"], summary["cost"]
     lines.append(f"time       {seconds['total']:.0f} s, {seconds['search']:.0f} s of them search")
-    usd = "unknown price" if cost["usd"] is None else f"${cost['usd']:.2f}"
+    least = cost.get("usd_at_least")
+    usd = f"${cost['usd']:.2f}" if cost["usd"] is not None else f"at least ${least:.2f}" if least else "unknown price"
     guessed = f" (of {cost['estimated_calls']} calls estimated)" if cost.get("estimated_calls") else ""
     lines.append(f"cost       {usd}, {cost['input_tokens'] + cost['output_tokens']:,} tokens{guessed}")
+    lines.extend(_machine(summary))
+    lines.extend(f"cap        {told}" for told in cost.get("warnings", [])[-1:])
     lines.extend(_gates(summary))
     lines.extend(f"fallback   {reason}" for reason in summary["fallbacks"])
     lines.extend(f"without    {reason}" for reason in summary.get("degradations", []))
@@ -57,6 +60,15 @@ def overview(summary: dict[str, Any]) -> str:
     if summary["status"] == "done":
         lines.append(f"predict    mlteam predict {summary['run']} ROWS.csv -o predictions.csv")
     return "\n".join(map(one_line, lines))
+
+
+def _machine(summary: dict[str, Any]) -> list[str]:
+    """What the machine gave; nothing in older runs."""
+    took = summary.get("resources")
+    if not took:
+        return []
+    gpu = "unknown" if took["gpu_hours"] is None else f"{took['gpu_hours']:.3g}"
+    return [f"machine    {took['cpu_hours']:.3g} CPU-hours, {gpu} GPU-hours, {took['memory_gb_hours']:.3g} GB-hours of memory"]
 
 
 def _gates(summary: dict[str, Any]) -> list[str]:

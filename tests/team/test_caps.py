@@ -9,6 +9,9 @@ from signal import SIGKILL
 
 import pytest
 
+from reports.facts import read_facts
+from reports.html import compose
+from reports.ledger import read_ledger
 from team.budget import Limits, Meter
 from team.caps import Caps, warning
 from team.cli import main
@@ -106,6 +109,11 @@ def test_a_killed_run_warns_once_and_its_hours_and_dollars_add_up(tmp_path: Path
     assert summary["resources"]["cpu_hours"] > 0
     assert summary["resources"]["gpu_hours"] == 0
     assert not (run / "resources.json").exists()
+    report = (run / "reports" / "report.html").read_text()
+    for told in ("$0.05 of $0.05, 100% of --warn-cost (nothing is stopped)", "Counted by dollars per million tokens", "of processor time"):
+        assert told in report
+    facts = read_facts(run)
+    compose(facts, {}, None, read_ledger(run, facts.events))  # raises where a figure of the page is not on record
 
     for by in ("role", "stage", "day", "model", "run"):
         with pytest.raises(SystemExit) as ended:
