@@ -207,6 +207,7 @@ def _said(event: Event, record: Record) -> tuple[Any, ...]:
         "optimism_estimated": ("candidate", "score", "optimism"),
         "holdout_scored": ("candidate", "score", "looks"),
         "fell_back": ("stage", "role", "reason"),
+        "budget_warned": ("cap", "share"),
         "run_ended": ("status", "reason"),
     }.get(event.kind, ())
     caller = next((e for e in record.of(ToolCalled) if e.call == facts.get("call")), None)

@@ -17,7 +17,7 @@ from team.events import CellExecuted, Event, KernelChanged
 Victim = Literal["host", "kernel", "container"]
 By = Literal["event", "time", "start", "resume"]
 
-OF_PROCESSES = frozenset({"kernel_changed", "progress_made", "sandbox_chosen", "run_resumed", "run_forked"})
+OF_PROCESSES = frozenset({"kernel_changed", "progress_made", "sandbox_chosen", "run_resumed", "run_forked", "resources_used", "work_timed"})
 """Events that speak of a process and not of the run: a resumed run has more of them, so they neither count nor must match."""
 LATEST_S = 0.03
 """A kill by event comes up to this late, since what can tear (a checkpoint, the ledger) is written between two events."""

@@ -63,7 +63,7 @@ class ContainerProcess:
         self.pid = pid
         self._use = use
         if use:
-            use.began(container)
+            use.began(container, pid)
         self.container = container
         self.tunnels: Mapping[int, int] = tunnels.ports if tunnels else {}
         self._client, self._streams, self._tunnels = client, streams, tunnels
@@ -91,7 +91,7 @@ class ContainerProcess:
             return
         self._closed = True
         if self._use:
-            await asyncio.to_thread(self._use.ends, self.container)
+            self._use.ends(self.container)
         self.kill()
         await asyncio.wait({self._ended}, timeout=_CLOSE_SECONDS)
         await asyncio.to_thread(self._remove)

@@ -13,7 +13,7 @@ import pytest
 from team.events import Event, ResourcesUsed
 from team.graphics_use import graphics_use
 from team.resources import Counted, Reading, ResourceMeter, hours_of, read_processes
-from team.sandbox.use import ContainerUse, reading_of
+from team.sandbox.use import ContainerUse, group_of, reading_of
 
 BURN = "import os\nwhile sum(os.times()[:2]) < {seconds}: pass\n"
 
@@ -86,11 +86,35 @@ def test_a_run_that_stood_is_nobody_s(tmp_path: Path) -> None:
 def test_containers_are_counted_by_their_daemon_and_keep_what_they_took(tmp_path: Path) -> None:
     answers: dict[str, list[Reading | None]] = {"a": [Reading(1.0, 100), Reading(2.5, 50)], "b": [Reading(4.0, 10), None]}
     use = ContainerUse(lambda container: answers[container].pop(0))
-    use.began("a")
-    use.began("b")
+    use.began("a", None)
+    use.began("b", None)
     assert use() == Reading(5.0, 110)
     use.ends("a")
     assert use() == Reading(6.5, 0), "the last word on each is kept, and what has ended holds nothing"
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_control_group_is_found_by_a_process_and_read(version: int, tmp_path: Path) -> None:
+    groups, processes = tmp_path / "cgroup", tmp_path / "proc"
+    (processes / "7").mkdir(parents=True)
+    if version == 1:
+        (processes / "7" / "cgroup").write_text("4:memory:/docker/c\n2:cpu,cpuacct:/docker/c\n0::/\n")
+        files = {"cpuacct/docker/c/cpuacct.usage": "2500000000", "memory/docker/c/memory.usage_in_bytes": str(300 * 2**20)}
+        files["memory/docker/c/memory.stat"] = f"inactive_file 1\ntotal_inactive_file {100 * 2**20}"
+    else:
+        (processes / "7" / "cgroup").write_text("0::/system.slice/docker-c.scope\n")
+        place = "system.slice/docker-c.scope"
+        files = {f"{place}/cpu.stat": "usage_usec 2500000\nuser_usec 1", f"{place}/memory.current": str(300 * 2**20)}
+        files[f"{place}/memory.stat"] = f"anon 5\ninactive_file {100 * 2**20}"
+    for name, text in files.items():
+        (groups / name).parent.mkdir(parents=True, exist_ok=True)
+        (groups / name).write_text(f"{text}\n")
+    found = group_of(7, groups, processes)
+    assert found is not None
+    assert found.read() == Reading(2.5, 200)
+    assert group_of(8, groups, processes) is None
+    (found.cpu / ("cpuacct.usage" if version == 1 else "cpu.stat")).unlink()
+    assert found.read() is None
 
 
 def test_a_daemon_s_answer_is_read_as_docker_stats_reads_it() -> None:
