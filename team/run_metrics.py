@@ -15,15 +15,18 @@ from typing import Literal
 from team.events import (
     ApprovalAsked,
     ApprovalDecided,
+    BudgetWarned,
     CandidateScored,
     CellExecuted,
     ConstraintAdded,
+    CostForecast,
     Event,
     FellBack,
     HoldoutScored,
     KernelChanged,
     ModelCalled,
     RepairAsked,
+    ResourcesUsed,
     RunContinued,
     RunEnded,
     RunForked,
@@ -38,6 +41,7 @@ from team.events import (
     ToolReturned,
     TurnEnded,
     TurnStarted,
+    WorkTimed,
 )
 
 Labels = tuple[str, ...]
@@ -117,6 +121,13 @@ METRICS = {
         Metric("mlteam_tool_calls_in_progress", "gauge", "Tool calls that are going on."),
         Metric("mlteam_approvals_waiting", "gauge", "Tool calls that wait for a person's word."),
         Metric("mlteam_cell_seconds", "histogram", "Seconds of an executed cell.", ("status",), TOOL_SECONDS),
+        Metric("mlteam_work_seconds", "histogram", "Seconds of fits, refits and trials within cells.", ("work", "status"), TOOL_SECONDS),
+        Metric("mlteam_cpu_seconds", "counter", "Seconds of processor time, of this process and the run's sandboxes.", ("role", "stage")),
+        Metric("mlteam_gpu_seconds", "counter", "Seconds of busy graphics processors, where that can be known.", ("role", "stage")),
+        Metric("mlteam_memory_byte_seconds", "counter", "Bytes of memory held, times the seconds for which.", ("role", "stage")),
+        Metric("mlteam_budget_share", "gauge", "Share of a cap on models that was reached, of those that are told.", ("cap",)),
+        Metric("mlteam_forecast_dollars", "gauge", "Dollars that the run was said to take before it began, where prices are known."),
+        Metric("mlteam_forecast_seconds", "gauge", "Seconds that the run was said to take at most before it began."),
         Metric("mlteam_failures", "counter", "What went wrong, by kind; the run may well have gone on.", ("kind",)),
         Metric("mlteam_search_seconds", "counter", "Seconds that counted against the time for the search."),
         Metric("mlteam_search_seconds_limit", "gauge", "Seconds that the search may take in all."),
@@ -251,6 +262,15 @@ class RunMetrics:
                 self._returned(event)
             case CellExecuted():
                 self._observe("cell_seconds", event.seconds, event.status)
+            case WorkTimed():
+                for span in event.spans:
+                    self._observe("work_seconds", max(0.0, span.end - span.start), span.kind, "error" if span.error else "ok")
+            case ResourcesUsed():
+                self._used(event)
+            case BudgetWarned():
+                self._values["budget_share"][event.cap,] = event.share
+            case CostForecast():
+                self._foreseen(event)
             case ApprovalAsked():
                 self._waiting.add(event.call)
             case ApprovalDecided():
@@ -318,6 +338,18 @@ class RunMetrics:
             self._count("cost_dollars", *who, by=event.usd)
         if event.error is not None:
             self._fail("model_error")
+
+    def _used(self, event: ResourcesUsed) -> None:
+        whose = (event.role, event.stage)
+        self._count("cpu_seconds", *whose, by=event.cpu_seconds)
+        self._count("memory_byte_seconds", *whose, by=event.memory_gb_seconds * 2**30)
+        if event.gpu_seconds is not None:
+            self._count("gpu_seconds", *whose, by=event.gpu_seconds)
+
+    def _foreseen(self, event: CostForecast) -> None:
+        self._values["forecast_seconds"][()] = event.seconds[-1]
+        if event.usd is not None:
+            self._values["forecast_dollars"][()] = event.usd
 
     def _returned(self, event: ToolReturned) -> None:
         self._open.discard(event.call)

@@ -8,8 +8,10 @@ from pathlib import Path
 from team.events import (
     ApprovalAsked,
     ApprovalDecided,
+    BudgetWarned,
     CandidateScored,
     CellExecuted,
+    CostForecast,
     Event,
     FellBack,
     HoldoutScored,
@@ -17,6 +19,7 @@ from team.events import (
     MessageSpoken,
     ModelCalled,
     RepairAsked,
+    ResourcesUsed,
     RunEnded,
     RunStarted,
     SandboxChosen,
@@ -26,8 +29,10 @@ from team.events import (
     ToolReturned,
     TurnEnded,
     TurnStarted,
+    WorkTimed,
 )
 from team.log import EventLog
+from tools.spans import TimedSpan
 
 
 def model_called(**changed: object) -> ModelCalled:
@@ -51,6 +56,7 @@ ENDED = RunEnded(status="done", seconds=9.0)
 WHOLE: tuple[Event, ...] = (
     STARTED,
     SandboxChosen(sandbox="bubblewrap", why="it works here"),
+    CostForecast(seconds=[30.0, 90.0], tokens=2_000, usd=0.5, runs=0),
     StageEntered(stage="train", visit=1),
     TurnStarted(turn=1, role="engineer", stage="train", briefing="what to do"),
     model_called(),
@@ -59,7 +65,17 @@ WHOLE: tuple[Event, ...] = (
     MessageSpoken(turn=1, role="engineer", text="I train."),
     called("c1"),
     CellExecuted(call="c1", cell=0, status="ok", seconds=2.0),
+    WorkTimed(
+        call="c1",
+        cell=0,
+        spans=[
+            TimedSpan(id="a" * 16, parent="b" * 16, kind="fit", start=5.0, end=6.5),
+            TimedSpan(id="c" * 16, parent="b" * 16, kind="fit", start=6.5, end=7.0, error="MemoryError"),
+        ],
+    ),
     returned("c1"),
+    BudgetWarned(cap="max_cost", share=0.5, spent=0.25, limit=0.5),
+    ResourcesUsed(turn=1, role="engineer", stage="train", seconds=4.0, cpu_seconds=6.0, gpu_seconds=0.5, memory_gb_seconds=2.0),
     CandidateScored(name="linear-1", family="linear", score=0.9, std_error=0.01, fold_scores=[0.9, 0.9], stage="train", seconds=1.0),
     called("c2"),
     CellExecuted(call="c2", cell=1, status="died", seconds=40.0, cause="out of memory"),

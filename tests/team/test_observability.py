@@ -216,7 +216,7 @@ def filled(expression: str) -> str:
 def test_every_expression_of_the_dashboard_is_answered_by_a_prometheus_that_scrapes(tmp_path: Path) -> None:
     ended, _ = read_metrics(RunDir(made_run(tmp_path)))
     going_on = RunMetrics("b-run")
-    for event in logged(tmp_path / "b-run" / "events.jsonl", WHOLE[:9]):
+    for event in logged(tmp_path / "b-run" / "events.jsonl", WHOLE[:15]):
         going_on(event)
     queue = queue_metrics.QueueMetrics("smoke")
     queue.ended("dummy", attempt("rows", "dummy", 0.5, dollars=0.5))

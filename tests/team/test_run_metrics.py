@@ -62,6 +62,18 @@ def test_what_a_run_did_is_counted(tmp_path: Path) -> None:
     assert {labels: one.total for labels, one in spread(found, "cell_seconds").items()} == {("ok",): 2.0, ("died",): 40.0}
 
 
+def test_what_the_machine_gave_and_what_was_foreseen(tmp_path: Path) -> None:
+    found = folded(tmp_path, *WHOLE)
+    used = [value(found, name, "engineer", "train") for name in ("cpu_seconds", "gpu_seconds", "memory_byte_seconds")]
+    assert used == [6.0, 0.5, 2.0 * 2**30]
+    assert {labels: one.total for labels, one in spread(found, "work_seconds").items()} == {("fit", "ok"): 1.5, ("fit", "error"): 0.5}
+    assert (value(found, "budget_share", "max_cost"), value(found, "forecast_dollars"), value(found, "forecast_seconds")) == (
+        0.5,
+        0.5,
+        90.0,
+    )
+
+
 def test_each_failure_is_of_one_kind(tmp_path: Path) -> None:
     found = {labels[0]: count for labels, count in values(folded(tmp_path, *WHOLE), "failures").items()}
     once = {"kernel_death", "tool_refused", "model_error", "model_repair", "turn_failed", "playbook_fallback", "left_out"}
