@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from team.options import Approval, Approve, approval_of
+from team.options import Approval, Approve, LogFormat, approval_of
 
 
 def chat(
@@ -33,6 +33,7 @@ def chat(
     approve: Approve = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Start without asking.")] = False,
+    log_format: LogFormat = None,
 ) -> None:
     """Talk to the team: say what you want, agree to a plan, watch, steer and ask.
 
@@ -40,15 +41,20 @@ def chat(
     pauses at the next safe point, twice stops with everything saved.
     """
     import asyncio
+    import sys
 
+    from team import json_log
     from team.chat.screen import Screen
     from team.chat.session import talk
     from team.chat.wish import find_source
     from team.errors import UsageError
+    from team.progress import progress_view
     from team.rundir import open_run
 
     if about is not None and source is not None:
         raise UsageError(f"SOURCE {source!r} and --run {about!r} exclude each other. Leave one out.")
+    if json_log.installed() and sys.stderr.isatty():
+        raise UsageError("--log-format json writes to stderr, where the session is drawn. Send it elsewhere: mlteam chat ... 2>chat.jsonl")
     run = open_run(about, out or Path("runs")) if about is not None else None
     words = goal or source
     table = source if source is not None and (Path(source).expanduser().is_file() or find_source(source) == source) else None
@@ -64,5 +70,6 @@ def chat(
         "constraint": constraint or None,
         **approval_of(approval, approve),
     }
-    code = asyncio.run(talk(Screen(), {k: v for k, v in given.items() if v is not None}, config, words, run, yes=yes))
+    also = progress_view if json_log.installed() else None
+    code = asyncio.run(talk(Screen(), {k: v for k, v in given.items() if v is not None}, config, words, run, yes=yes, also=also))
     raise typer.Exit(code)

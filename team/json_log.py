@@ -1,7 +1,8 @@
 """Logs for machines: one JSON object a line on stderr, of the run's events and of everything that Python's `logging` is told.
 
-An object has `timestamp` (ISO 8601 in UTC), `level`, `logger` and `message`; of a run also `run`, `stage`, `turn`, `role`, `event` (the
-kind) and the event's own facts, but for texts that belong to the event log alone. Secrets are redacted as they are there.
+An object has `timestamp` (ISO 8601 in UTC), `level`, `logger` and `message`; while a run goes on also `run`, `stage`, `turn`, `role`, and
+`trace_id` and `span_id` as its trace has them; of an event its kind (`event`) and its own facts, but for texts that belong to the event log
+alone. Secrets are redacted as they are there; where a run's `capture_content` is off, no line holds what somebody wrote.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
@@ -18,6 +19,7 @@ from team.errors import UsageError
 from team.events import (
     ApprovalAsked,
     ApprovalDecided,
+    BudgetWarned,
     CandidateScored,
     CellExecuted,
     ConstraintAdded,
@@ -28,6 +30,7 @@ from team.events import (
     MessageSpoken,
     ModelCalled,
     RepairAsked,
+    RoleAsked,
     RunEnded,
     RunForked,
     RunResumed,
@@ -39,13 +42,19 @@ from team.events import (
     ToolReturned,
     TurnEnded,
     TurnStarted,
+    UserSpoken,
 )
 from team.log import redactor
 from team.terminal import clean_json
+from team.trace_place import TracePlace
 
 VARIABLE = "MLTEAM_LOG_FORMAT"
 LOG = "mlteam"
 RUN_LOG, COMMAND_LOG = f"{LOG}.run", f"{LOG}.command"
+_WRITTEN = {"error", "problem", "reason", "question", "answer", "told", "constraints", "findings", "idea", "lesson", "what"}
+"""Fields of events in which somebody may have written something."""
+_WORDY = (MessageSpoken, UserSpoken, RoleAsked, ConstraintAdded, RepairAsked, ApprovalAsked, FellBack, ModelCalled, TurnEnded, RunEnded)
+"""Events whose message would hold it."""
 TEXT_CHARS = 2_000
 """Of one text in a line; the event log has the whole."""
 _FACTS = "mlteam_facts"
@@ -95,15 +104,15 @@ def install(stream: TextIO) -> None:
 
 def uninstall() -> None:
     """Undo `install`; nothing happens where there was none."""
-    root = logging.getLogger()
-    for handler in [one for one in root.handlers if isinstance(one, _JsonHandler)]:
-        root.removeHandler(handler)
+    for handler in _handlers():
+        logging.getLogger().removeHandler(handler)
         logging.getLogger(LOG).setLevel(logging.NOTSET)
         logging.captureWarnings(False)
 
 
 def installed() -> bool:
-    return any(isinstance(one, _JsonHandler) for one in logging.getLogger().handlers)
+    """Whether logs are JSON now."""
+    return bool(_handlers())
 
 
 def say(message: str, level: int = logging.INFO, *, logger: str = COMMAND_LOG, **facts: Any) -> bool:
@@ -118,46 +127,68 @@ class JsonView:
     """Subscribe it to an event log. It stands where the live view stands otherwise, a context manager like that.
 
     Args:
-        run: name of the run directory, where it is known before the run's first event.
+        run: name of the run directory, where there is one already.
+        before: events that stand in its log.
     """
 
-    def __init__(self, run: str | None = None) -> None:
+    def __init__(self, run: str | None = None, before: Iterable[Event] = ()) -> None:
         self._where: dict[str, Any] = {"run": run} if run else {}
+        self._place = TracePlace(run) if run else None
+        self._capture = True
         self._log = logging.getLogger(RUN_LOG)
+        for event in before:
+            self._follow(event)
+            self._leave(event)
 
     def __enter__(self) -> JsonView:
+        for handler in _handlers():
+            handler.where = self.here
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is held."""
+        for handler in _handlers():
+            handler.where = dict
+
+    def here(self) -> dict[str, Any]:
+        """Where the run stands: fields of every line that is logged meanwhile."""
+        ids = self._place.here() if self._place else None
+        return self._where | ({"trace_id": ids[0], "span_id": ids[1]} if ids else {})
 
     def __call__(self, event: Event) -> None:
-        self._follow(event)
+        facts = self._follow(event)
         level, message = _told(event)
-        if not self._log.isEnabledFor(level):
-            return
-        record = self._log.makeRecord(self._log.name, level, "", 0, "%s", (message,), None, extra={_FACTS: self._facts(event)})
+        if not self._capture and isinstance(event, _WORDY):
+            message = event.kind.replace("_", " ")
+        record = self._log.makeRecord(self._log.name, level, "", 0, "%s", (message,), None, extra={_FACTS: facts})
         record.created = event.at
         self._log.handle(record)
-        if isinstance(event, (StageEnded, RunEnded)):
-            self._where.pop("stage", None)
-        if isinstance(event, (TurnEnded, StageEnded, RunEnded)):
-            self._where = {name: value for name, value in self._where.items() if name not in ("turn", "role")}
+        self._leave(event)
 
-    def _follow(self, event: Event) -> None:
+    def _follow(self, event: Event) -> dict[str, Any]:
+        """Take in where an event happens, and give the fields of its line."""
         match event:
             case RunStarted():
-                self._where = {"run": event.run}
+                self._where = {"run": self._where.get("run", event.run)}
+                self._capture = bool(event.settings.get("capture_content", True))
+            case RunForked():
+                self._capture = bool(event.changed.get("capture_content", self._capture))
             case RunResumed() | StageEntered():
                 self._where["stage"] = event.stage
             case TurnStarted():
                 self._where |= {"stage": event.stage, "turn": event.turn, "role": event.role}
             case _:
                 pass
+        self._place = self._place or TracePlace(self._where.get("run", ""))
+        trace, span = self._place(event)
+        left_out = _LEFT_OUT if self._capture else _LEFT_OUT | _WRITTEN
+        own = event.model_dump(mode="json", exclude=left_out, exclude_none=True)
+        return {**self._where, "trace_id": trace, "span_id": span, "event": event.kind, **own}
 
-    def _facts(self, event: Event) -> dict[str, Any]:
-        own = event.model_dump(mode="json", exclude=_LEFT_OUT, exclude_none=True)
-        return {**self._where, "event": event.kind, **own}
+    def _leave(self, event: Event) -> None:
+        over = {TurnEnded: ("turn", "role"), StageEnded: ("stage", "turn", "role"), RunEnded: ("stage", "turn", "role")}.get(
+            type(event), ()
+        )
+        self._where = {name: value for name, value in self._where.items() if name not in over}
 
 
 def _told(event: Event) -> tuple[int, str]:
@@ -205,6 +236,8 @@ def _told(event: Event) -> tuple[int, str]:
             return logging.INFO, f"candidate {event.name} scored {event.score:.6g}"
         case HoldoutScored():
             return logging.INFO, f"holdout {event.metric} {event.score:.6g}"
+        case BudgetWarned():
+            return logging.WARNING, f"{event.share:.0%} of {event.cap} is spent: {event.spent:g} of {event.limit:g}"
         case FellBack():
             return logging.WARNING, event.reason
         case RunEnded():
@@ -220,6 +253,17 @@ class _JsonHandler(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self.setFormatter(JsonFormatter())
+        self.where: Callable[[], Mapping[str, Any]] = dict
+        """Tells where a run stands that goes on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not hasattr(record, _FACTS):
+            setattr(record, _FACTS, self.where())
+        super().emit(record)
+
+
+def _handlers() -> list[_JsonHandler]:
+    return [one for one in logging.getLogger().handlers if isinstance(one, _JsonHandler)]
 
 
 class JsonFormatter(logging.Formatter):

@@ -214,7 +214,7 @@ def resume(
 
     found = open_run(run, out)
     asked = _understood(constraint or [], found)
-    with progress_view(found.name) as view:
+    with progress_view(found) as view:
         summary = take_up(
             found, sandbox=sandbox, subscribers=[view], approve=terminal_asker(view), constraints=asked, metrics_port=metrics_port
         )
@@ -246,7 +246,7 @@ def fork(
             raise UsageError(f"--set {change!r}: expected NAME=VALUE.")
         given[name.strip()] = yaml.safe_load(value)
     made, cut_off = make(open_run(run, out), at, given)
-    with progress_view(made.name) as view:
+    with progress_view(made) as view:
         summary = go_on(made, cut_off, subscribers=[view], approve=terminal_asker(view))
     _tell(summary, as_json)
 

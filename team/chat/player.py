@@ -18,7 +18,7 @@ from team.chat.screen import Screen
 from team.chat.watch import Watch
 from team.events import CostForecast, Event, ModelCalled, RunEnded, RunStarted
 from team.forking import foreseen, fork
-from team.log import read_events
+from team.log import Subscriber, read_events
 from team.models import maker
 from team.models.single import Clients
 from team.run import ago_on, aresume, astart
@@ -36,10 +36,18 @@ class Player:
     Args:
         clients: makes model clients; None for those of the settings.
         repaint: called from the run's thread when words have come that are not a line yet.
+        also: makes another subscriber of a run that begins, or that goes on in the directory given.
     """
 
-    def __init__(self, screen: Screen, clients: Clients | None = None, repaint: Callable[[], None] = lambda: None) -> None:
-        self._screen, self._clients, self._repaint = screen, clients, repaint
+    def __init__(
+        self,
+        screen: Screen,
+        clients: Clients | None = None,
+        repaint: Callable[[], None] = lambda: None,
+        also: Callable[[RunDir | None], Subscriber] | None = None,
+    ) -> None:
+        self._screen, self._clients, self._repaint, self._also = screen, clients, repaint, also
+        self._other: Subscriber | None = None
         self.run: RunDir | None = None
         self.settings: Settings | None = None
         self.board = Board()
@@ -143,6 +151,7 @@ class Player:
         steering = self.steering = Steering()
         self.watch = Watch(self._screen, self.board, self._repaint)
         self.watch.run = self.run
+        self._other = self._also(self.run) if self._also else None
         pool = ThreadPoolExecutor(1, thread_name_prefix="team")
         self.work = asyncio.get_running_loop().run_in_executor(pool, lambda: asyncio.run(_awaited(work, steering)))
         pool.shutdown(wait=False)
@@ -151,6 +160,8 @@ class Player:
         """An event of the run, in its thread."""
         if isinstance(event, RunStarted) and self.settings is not None:
             self.run = self.watch.run = RunDir(self.settings.out / event.run)
+        if self._other is not None:
+            self._other(event)
         self.watch(event)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from team.chat.wish import find_source
 from team.constraint import distinct
 from team.errors import Interrupted, MlteamError, UsageError
 from team.events import ModelCalled, RoleAsked
+from team.log import Subscriber
 from team.models import make_client
 from team.models.single import Clients
 from team.overview import overview
@@ -40,13 +41,23 @@ class Session:
         given: settings of the command line; what the user says fills the rest.
         config: a settings file.
         yes: whether to start without asking.
+        also: as `Player` takes it.
     """
 
-    def __init__(self, screen: Screen, given: Mapping[str, Any], config: Path | None, *, yes: bool, clients: Clients | None = None) -> None:
+    def __init__(
+        self,
+        screen: Screen,
+        given: Mapping[str, Any],
+        config: Path | None,
+        *,
+        yes: bool,
+        clients: Clients | None = None,
+        also: Callable[[RunDir | None], Subscriber] | None = None,
+    ) -> None:
         self._screen, self._yes, self._clients = screen, yes, clients or make_client
         self._agreement = Agreement(self, given, config, yes=yes, clients=self._clients, charge=self._charge, probed=clients)
         self._keyboard: Keyboard | None = None
-        self.player = Player(screen, clients, self._repaint)
+        self.player = Player(screen, clients, self._repaint, also)
         self.aside_usd: Decimal | None = Decimal()
         self._leaving = asyncio.Event()
         self._code = 0
@@ -327,7 +338,16 @@ class Session:
             self.aside_usd = self.aside_usd + Decimal(str(call.usd)) if known and self.aside_usd is not None else None
 
 
-async def talk(screen: Screen, given: Mapping[str, Any], config: Path | None, words: str | None, run: RunDir | None, *, yes: bool) -> int:
+async def talk(
+    screen: Screen,
+    given: Mapping[str, Any],
+    config: Path | None,
+    words: str | None,
+    run: RunDir | None,
+    *,
+    yes: bool,
+    also: Callable[[RunDir | None], Subscriber] | None = None,
+) -> int:
     """A whole session; the exit code."""
-    session = Session(screen, given, config, yes=yes)
+    session = Session(screen, given, config, yes=yes, also=also)
     return await (session.about(run) if run is not None else session.new(words))

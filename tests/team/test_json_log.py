@@ -15,11 +15,14 @@ import pytest
 
 from team.asking import terminal_asker
 from team.cli import main
-from team.events import Event, FellBack, MessageSpoken
+from team.events import Event, FellBack, MessageSpoken, RunResumed
 from team.json_log import JsonView, install, installed, log_as, say, uninstall
-from team.log import EventLog
+from team.log import EventLog, read_events
 from team.progress import progress_view
-from tests.team.a_run import WHOLE
+from team.rundir import RunDir
+from team.trace_ids import TraceIds
+from team.trace_place import TracePlace
+from tests.team.a_run import STARTED, WHOLE, logged, made_run
 
 
 @pytest.fixture
@@ -77,7 +80,8 @@ def test_what_went_wrong_is_a_warning(tmp_path: Path, stream: io.StringIO) -> No
     follow(tmp_path, *WHOLE)
     warned = [line["event"] for line in lines(stream) if line["level"] == "WARNING"]
     assert set(warned) == {
-        "model_called", "repair_asked", "cell_executed", "kernel_changed", "tool_returned", "approval_asked", "fell_back", "turn_ended",
+        "model_called", "budget_warned", "repair_asked", "cell_executed", "kernel_changed", "tool_returned", "approval_asked", "fell_back",
+        "turn_ended",
     }  # fmt: skip
     follow(tmp_path / "another", WHOLE[-1].model_copy(update={"status": "failed", "reason": "no model came of it"}))
     assert lines(stream)[-1]["level"] == "ERROR"
@@ -98,6 +102,50 @@ def test_what_libraries_log_and_warn_of_goes_the_same_way(stream: io.StringIO) -
     assert (first["level"], first["logger"], first["message"]) == ("WARNING", "some.library", "disk a is 91 % full")
     assert second["exception"].splitlines()[-1] == "ValueError: no number"
     assert (third["logger"], "soon gone" in third["message"]) == ("py.warnings", True)
+
+
+def test_lines_have_the_ids_of_their_trace(tmp_path: Path, stream: io.StringIO) -> None:
+    told = follow(tmp_path, *WHOLE)
+    place = TracePlace("a-run")
+    assert [(line["trace_id"], line["span_id"]) for line in lines(stream)] == [place(event) for event in told]
+
+
+def test_what_is_logged_within_a_turn_says_so(tmp_path: Path, stream: io.StringIO) -> None:
+    with progress_view() as view:
+        for event in logged(tmp_path / "events.jsonl", WHOLE[:5]):
+            assert isinstance(view, JsonView)
+            view(event)
+        logging.getLogger("library").warning("slow")
+    logging.getLogger("library").warning("after it")
+    *_, turn, during, after = lines(stream)
+    assert {name: during[name] for name in ("run", "stage", "turn", "role")} == {
+        "run": "a-run", "stage": "train", "turn": 1, "role": "engineer",
+    }  # fmt: skip
+    assert (during["trace_id"], during["span_id"]) == (turn["trace_id"], turn["span_id"])
+    assert "run" not in after
+
+
+def test_a_run_that_is_taken_up_goes_on_in_its_trace(tmp_path: Path, stream: io.StringIO) -> None:
+    run = RunDir(made_run(tmp_path, events=WHOLE[:6]))
+    resumed = RunResumed(times=1, turn=0, stage="train", away_s=5.0)
+    with progress_view(run) as view:
+        for event in logged(run.events, [resumed]):
+            assert isinstance(view, JsonView)
+            view(event)
+    (line,) = lines(stream)
+    first = next(read_events(run.events))
+    assert line["trace_id"] == f"{TraceIds.of('a-run', first.at).trace:032x}"
+    assert (line["run"], line["stage"]) == ("a-run", "train")
+
+
+def test_what_somebody_wrote_is_left_out_where_content_is_not_captured(tmp_path: Path, stream: io.StringIO) -> None:
+    quiet = STARTED.model_copy(update={"settings": {"capture_content": False, "time": 60.0}})
+    follow(tmp_path, quiet, *WHOLE[1:])
+    written = stream.getvalue()
+    for words in ("I train.", "the server hung up", "no answer", "no call", "the model did not answer"):
+        assert words not in written
+    assert {line["message"] for line in lines(stream) if line["event"] == "message_spoken"} == {"message spoken"}
+    assert any(line.get("input_tokens") == 700 for line in lines(stream))
 
 
 def test_secrets_are_redacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,11 +24,18 @@ SEQUENCE = r"\x1b\[[0-9;?]*[a-zA-Z]"
 
 
 @contextmanager
-def talking(*arguments: str | Path, columns: int = 80, **variables: str) -> Iterator[pexpect.spawn]:
-    """`mlteam chat` on a terminal of its own; whatever happens, it is ended."""
+def talking(*arguments: str | Path, columns: int = 80, log: Path | None = None, **variables: str) -> Iterator[pexpect.spawn]:
+    """`mlteam chat` on a terminal of its own; whatever happens, it is ended.
+
+    Args:
+        log: gets what the program writes to standard error, in place of the terminal.
+    """
     words = ["-m", "team.cli", "chat", *map(str, arguments)]
     environment = {**ENVIRONMENT, **variables}
-    child = pexpect.spawn(sys.executable, words, env=environment, dimensions=(24, columns), timeout=WAIT_S, encoding="utf-8", echo=False)
+    program = sys.executable
+    if log is not None:
+        words, program = ["-c", f'exec "$0" "$@" 2>{shlex.quote(str(log))}', program, *words], "/bin/sh"
+    child = pexpect.spawn(program, words, env=environment, dimensions=(24, columns), timeout=WAIT_S, encoding="utf-8", echo=False)
     try:
         yield child
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -79,12 +80,12 @@ def test_two_interruptions_stop_with_everything_saved_and_the_session_takes_it_u
     assert any(isinstance(e, RunResumed) for e in read_events(run.events))
 
 
-def test_calls_wait_for_the_word_of_the_user(tmp_path: Path) -> None:
+def test_calls_wait_for_the_word_of_the_user_while_another_reads_the_log(tmp_path: Path) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text("approval: {tools: {record_plan: always, fetch_data: always}}")
-    with talking(
-        PENGUINS, "--target", "Sex", "--time", "5s", "--yes", "--config", config, "--sandbox", "unsafe-local", "--out", tmp_path / "runs"
-    ) as child:
+    log = tmp_path / "log.jsonl"
+    words = ("--target", "Sex", "--time", "5s", "--yes", "--config", config, "--sandbox", "unsafe-local", "--out", tmp_path / "runs")
+    with talking(PENGUINS, *words, "--log-format", "json", log=log) as child:
         see(child, "Allow record_plan to be called")
         child.send("/approve\r")
         see(child, "record_plan: allowed by chat", "a plan is recorded", "Allow fetch_data to be called")
@@ -95,6 +96,15 @@ def test_calls_wait_for_the_word_of_the_user(tmp_path: Path) -> None:
     (run,) = list_runs(tmp_path / "runs")
     decided = [(e.tool, e.allowed, e.by) for e in read_events(run.events) if isinstance(e, ApprovalDecided)]
     assert decided[:2] == [("record_plan", True, "chat"), ("fetch_data", False, "chat")]
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["run"] for line in told if line["logger"] == "mlteam.run"} == {run.name}
+    assert [line["tool"] for line in told if line.get("event") == "approval_decided"][:2] == ["record_plan", "fetch_data"]
+
+
+def test_a_log_that_would_be_written_over_the_session_is_refused() -> None:
+    with talking(PENGUINS, "--log-format", "json") as child:
+        child.expect("2>chat.jsonl")
+        assert ended(child) == 2
 
 
 @pytest.mark.parametrize(
