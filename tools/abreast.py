@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from tools.families.setting import Setting
 
 Result = TypeVar("Result")
+_BESIDE = contextvars.ContextVar("_BESIDE", default=False)
+
+
+def beside_others() -> bool:
+    """Whether the caller is one of several jobs that run side by side."""
+    return _BESIDE.get()
 
 
 def lanes_for(family: Family, rows: int, setting: Setting, fits: int) -> int:
@@ -58,7 +64,7 @@ def abreast(jobs: Sequence[Callable[[Deadline], Result]], lanes: int, deadline: 
     whole = deadline.share(float("inf"))
     with ThreadPoolExecutor(lanes, thread_name_prefix="fit") as pool:
         # Each in a copy of the caller's context, so that what is timed in a thread stands below what it is part of.
-        futures = [pool.submit(contextvars.copy_context().run, job, whole) for job in jobs]
+        futures = [pool.submit(contextvars.copy_context().run, _beside, job, whole) for job in jobs]
         try:
             for future in futures:
                 yield future.result()
@@ -66,3 +72,8 @@ def abreast(jobs: Sequence[Callable[[Deadline], Result]], lanes: int, deadline: 
             whole.end()
             for future in futures:
                 future.cancel()
+
+
+def _beside(job: Callable[[Deadline], Result], deadline: Deadline) -> Result:
+    _BESIDE.set(True)
+    return job(deadline)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tools.abreast import abreast, lanes_for
 from tools.crossval import evaluate_candidate, setting_for
 from tools.deadline import Deadline
 from tools.families import family
+from tools.families.lightgbm_quantiles import asked
 from tools.memory import LIMIT
 from tools.refitting import refit
 
@@ -118,3 +120,29 @@ def test_fits_abreast_give_what_fits_in_a_row_give(
     (oof, fits), (oof_two, fits_two) = found
     assert np.array_equal(oof, oof_two)
     assert np.array_equal(fits, fits_two)
+
+
+class Counted:
+    """A booster that keeps how many threads it was asked to predict with."""
+
+    params: ClassVar[dict[str, int]] = {"num_threads": 3}
+
+    def __init__(self) -> None:
+        self.threads: list[int] = []
+
+    def predict(self, matrix: object, num_iteration: int, num_threads: int) -> np.ndarray:
+        self.threads.append(num_threads)
+        return np.zeros(1)
+
+
+def test_a_prediction_beside_fits_takes_no_other_number_of_threads_than_they_do() -> None:
+    """LightGBM keeps one number for all of a process: where a prediction changed it, a fit beside it wrote where it must not."""
+    booster = Counted()
+
+    def job(deadline: Deadline) -> None:
+        asked(booster, np.zeros((1, 1)), 1)
+
+    list(abreast([job, job], 2, Deadline(60)))
+    assert booster.threads == [3, 3]
+    list(abreast([job], 1, Deadline(60)))
+    assert booster.threads == [3, 3, 0]

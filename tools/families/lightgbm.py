@@ -15,7 +15,7 @@ from tools.families.base import Family, class_weights, refuse_weights, row_weigh
 from tools.families.blocks import BLOCK_ROWS, Blocks, spilled
 from tools.families.boosting import Watch, paced, patience_for
 from tools.families.fitted import Contributions, Predictor, Raw
-from tools.families.lightgbm_quantiles import grown
+from tools.families.lightgbm_quantiles import asked, grown
 from tools.families.matrix import by_source, column_shares, encoder_for, plain, signs
 from tools.families.quantile_trees import FEWEST_IN_LEAF
 from tools.families.setting import Array, FitContext, Params, Setting
@@ -39,11 +39,11 @@ class LightGBMModel(TakesFew):
     n_classes: int
 
     def predict(self, X: pd.DataFrame | FewRows) -> Array:
-        values = np.asarray(self.booster.predict(self.encoder.transform(X), num_iteration=self.iterations))
+        values = asked(self.booster, self.encoder.transform(X), self.iterations)
         return np.column_stack([1 - values, values]) if self.n_classes == 2 else values
 
     def contributions(self, X: pd.DataFrame) -> Contributions:
-        values = np.asarray(self.booster.predict(self.encoder.transform(X), num_iteration=self.iterations, pred_contrib=True))
+        values = asked(self.booster, self.encoder.transform(X), self.iterations, pred_contrib=True)
         outputs = self.n_classes if self.n_classes > 2 else 1
         return by_source(self.encoder, values.reshape(len(X), outputs, -1))
 

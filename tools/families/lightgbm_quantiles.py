@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.abreast import beside_others
 from tools.families.boosting import Watch
 from tools.families.fitted import Contributions, Raw
 from tools.families.matrix import by_source, column_shares
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def asked(booster: Any, matrix: Array, iterations: int, **options: Any) -> Array:
+    """What a booster predicts, with as many threads as it was fitted with where other fits run beside it.
+
+    The library keeps one number of threads for the whole process, which every call sets anew: a prediction that asks for none while another
+    thread fits has that fit write beyond what it has room for, and the process is gone.
+    """
+    threads = booster.params.get("num_threads", 0) if beside_others() else 0
+    return np.asarray(booster.predict(matrix, num_iteration=iterations, num_threads=threads, **options))
+
+
 @dataclass
 class LightGBMQuantiles:
     encoder: TableEncoder
@@ -27,11 +38,11 @@ class LightGBMQuantiles:
 
     def predict(self, X: pd.DataFrame) -> Array:
         matrix = self.encoder.transform(X)
-        return np.column_stack([booster.predict(matrix, num_iteration=self.iterations) for booster in self.boosters])
+        return np.column_stack([asked(booster, matrix, self.iterations) for booster in self.boosters])
 
     def contributions(self, X: pd.DataFrame) -> Contributions:
         matrix = self.encoder.transform(X)
-        found = [booster.predict(matrix, num_iteration=self.iterations, pred_contrib=True) for booster in self.boosters]
+        found = [asked(booster, matrix, self.iterations, pred_contrib=True) for booster in self.boosters]
         return by_source(self.encoder, np.stack(found, axis=1))
 
 
