@@ -11,6 +11,7 @@ that were held back; 95 % intervals are of a bootstrap over those rows, by the s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import tempfile
@@ -85,34 +86,60 @@ def measure(folder: Path, rows: int, seconds: float, steps: Sequence[str] = STEP
     train = train.rename(columns={meta["target"]: "y"})
     if meta["task"] != "regression":
         train, held = (each.assign(y=each["y"].astype(str)) for each in (train, held))
-    with tempfile.TemporaryDirectory() as place:
-        data = Path(place) / "data"
-        data.mkdir()
-        write_data(train, meta["task"], data)
-        os.environ |= {"MLTEAM_DATA": str(data), "MLTEAM_WORK": f"{place}/work"}
-        problem = load_problem(workspace())
+    with opened(train, meta["task"]) as problem:
         X, truth = coerce(held, problem.schema), encode_target(held, problem.contract)
         found = _kept(steps, seconds)
         for name in FAMILIES:
             plain = _predicted(problem, name, [], X)
             for chosen in [*([step] for step in steps), found]:
-                try:
-                    made = _predicted(problem, name, chosen, X) if chosen else plain
-                except ToolRefused:
-                    continue
-                low, gain, high = _gain(problem, truth, plain, made)
                 together = chosen is found
-                before = score(problem.contract.metric, problem.contract.task, truth, plain)
-                yield Gain(
-                    folder.name,
-                    name,
-                    "all kept" if together else chosen[0],
-                    before,
-                    gain,
-                    low,
-                    high,
-                    bool(found) if together else chosen[0] in found,
-                )
+                what, kept = ("all kept", bool(found)) if together else (chosen[0], chosen[0] in found)
+                gain = _compared(problem, folder.name, name, chosen, what, kept, X, truth, plain)
+                if gain is not None:
+                    yield gain
+
+
+def judged(
+    table: str, task: str, train: pd.DataFrame, held: pd.DataFrame, steps: Sequence[str], seconds: float, seed: int = 0
+) -> tuple[list[str], list[Gain]]:
+    """What `try_steps` keeps, and what all of it together brings each family on rows held back; no gains where it keeps nothing.
+
+    Args:
+        train: rows with the target `y`, text where it is a class; `held` likewise.
+        steps: to try; left empty, those that the table suggests.
+        seconds: that `try_steps` may take.
+    """
+    with opened(train, task, seed) as problem:
+        found = _kept(steps, seconds)
+        if not found:
+            return [], []
+        X, truth = coerce(held, problem.schema), encode_target(held, problem.contract)
+        gains = [_compared(problem, table, name, found, "all kept", True, X, truth, _predicted(problem, name, [], X)) for name in FAMILIES]
+    return found, [gain for gain in gains if gain is not None]
+
+
+@contextlib.contextmanager
+def opened(train: pd.DataFrame, task: str, seed: int = 0) -> Iterator[Problem]:
+    """The problem of a table whose target is `y`, in a workspace that lasts as long as the context."""
+    with tempfile.TemporaryDirectory() as place:
+        data = Path(place) / "data"
+        data.mkdir()
+        write_data(train, task, data, seed)
+        os.environ |= {"MLTEAM_DATA": str(data), "MLTEAM_WORK": f"{place}/work"}
+        yield load_problem(workspace())
+
+
+def _compared(
+    problem: Problem, table: str, name: str, chosen: list[str], what: str, kept: bool, X: pd.DataFrame, truth: Array, plain: Array
+) -> Gain | None:
+    """The gain of chosen steps for a family; None where they cannot be used."""
+    try:
+        made = _predicted(problem, name, chosen, X) if chosen else plain
+    except ToolRefused:
+        return None
+    low, gain, high = _gain(problem, truth, plain, made)
+    before = score(problem.contract.metric, problem.contract.task, truth, plain)
+    return Gain(table, name, what, before, gain, low, high, kept)
 
 
 def _kept(steps: Sequence[str], seconds: float) -> list[str]:
