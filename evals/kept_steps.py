@@ -82,9 +82,10 @@ def dealt(source: Source, rows: int, split: int) -> tuple[pd.DataFrame, pd.DataF
     """Rows to learn from, `rows` at most and two thirds of all, and rows held back, with the target named `y`."""
     from sklearn.model_selection import train_test_split
 
-    frame = source.load().dropna(subset=[source.target]).rename(columns={source.target: "y"}).reset_index(drop=True)
-    frame.columns = [str(name) for name in frame.columns]
-    frame = frame.assign(**{name: frame[name].astype(object) for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)})
+    frame = source.load().dropna(subset=[source.target]).reset_index(drop=True)
+    frame.columns = [{source.target: "y", "y": "y_"}.get(str(name), str(name)) for name in frame.columns]
+    words = [name for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)]
+    frame = frame.astype(dict.fromkeys(words, object))
     classes = source.task != "regression"
     if classes:
         frame["y"] = frame["y"].astype(str)

@@ -82,13 +82,12 @@ def convert(folder: Path, output: Path, choice: Mapping[str, str | None]) -> Sou
 
     from tools.formats.contract import Choice, first_line
     from tools.formats.detect import read
-    from tools.formats.streaming import STREAM_FROM
     from tools.tables import TableError, checked
 
     files = [path for path in folder.rglob("*") if path.is_file()]
     path = files[0] if len(files) == 1 else folder
     chosen = Choice(**choice)
-    if len(files) == 1 and path.stat().st_size >= STREAM_FROM and (found := _streamed(path, output, chosen)):
+    if found := _streamed(path, output, chosen):
         return found
     reading = read(path, chosen)
     frame = checked(reading.frame, path)
@@ -101,22 +100,17 @@ def convert(folder: Path, output: Path, choice: Mapping[str, str | None]) -> Sou
 
 
 def _streamed(path: Path, output: Path, choice: Choice) -> SourceRead | None:
-    """A large file converted without ever holding it whole; None when its format or its shape asks for that."""
-    from tools.formats import columnar, text
-    from tools.formats.detect import find
-    from tools.formats.streaming import stream_parquet, stream_text
+    """Large files converted without ever holding them whole; None when their format or their shape asks for that."""
+    from tools.formats.parts import stream
     from tools.tables import TableError
 
-    found = find(path)
-    if found is text.FORMAT:
-        streamed = stream_text(path, output, choice)
-    else:
-        streamed = stream_parquet(path, output) if found is columnar.PARQUET else None
-    if streamed is None:
+    found = stream(path, output, choice)
+    if found is None:
         return None
-    if streamed.rows == 0:
-        raise TableError(f"{path.name}: a header but no rows ({streamed.columns} columns); expected rows below it")
-    return SourceRead(format=found.name, rows=streamed.rows, columns=streamed.columns, notes=streamed.notes)
+    if found.rows == 0:
+        raise TableError(f"{path.name}: a header but no rows ({found.columns} columns); expected rows below it")
+    pieces = [FileRead(name=name, rows=rows) for name, rows in found.pieces[:MOST_FILES]]
+    return SourceRead(format=found.format, rows=found.rows, columns=found.columns, notes=found.notes, files=pieces)
 
 
 def take_over(path: Path, inside: Path, told: SourceRead, vault: Path) -> SourceRead:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def plain(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
     """A frame of plain columns with names of text, and notes of what was changed for it.
 
-    Lists and objects inside a cell become JSON text; a column of numbers beside text becomes text.
+    Lists and objects inside a cell become JSON text; a column of numbers beside text, or of whole numbers that no 64 bits hold, becomes
+    text.
 
     Raises:
         TableError: for two columns of one name, or more than `MOST_COLUMNS`.
@@ -35,12 +36,12 @@ def plain(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
             continue
         present = values.dropna()
         if any(map(_is_nested, present)):
-            changed[name] = values.map(_json, na_action="ignore")
+            changed[name] = values.map(as_json, na_action="ignore")
             nested.append(name)
             continue
         kinds = {_kind(value) for value in present}
-        if len(kinds) > 1:
-            changed[name] = values.map(_text, na_action="ignore").astype("str")
+        if len(kinds) > 1 or any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in present):
+            changed[name] = values.map(as_text, na_action="ignore").astype("str")
             mixed.append(name)
         elif kinds == {"bytes"}:
             changed[name] = values.map(lambda value: value.decode("utf-8", errors="replace"), na_action="ignore").astype("str")
@@ -65,11 +66,13 @@ def _kind(value: Any) -> str:
     return "text" if isinstance(value, str) else type(value).__name__
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A value of a column that becomes text."""
     return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
+    """A value of a column some of whose values hold several."""
     return json.dumps(
         value, ensure_ascii=False, default=lambda other: other.tolist() if hasattr(other, "tolist") else str(other), sort_keys=True
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tools.formats.cells import plain
 from tools.formats.contract import Choice, Format, Reading, first_line
@@ -12,6 +13,7 @@ from tools.tables import TableError
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.dataset as ds
 
 
 def read_parquet(path: Path, choice: Choice) -> Reading:
@@ -20,6 +22,8 @@ def read_parquet(path: Path, choice: Choice) -> Reading:
 
     try:
         frame = pd.read_parquet(path)
+    except MemoryError:  # Arrow's is one of its own exceptions too, and tells nothing of the file
+        raise
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         raise TableError(f"{path.name}: not a readable parquet file ({first_line(error)}); is it whole?") from None
     return Reading(*_plain(frame, path, "Parquet"))
@@ -32,18 +36,37 @@ def read_partitions(folder: Path, files: list[Path]) -> Reading:
         TableError: when the files do not have one schema.
     """
     import pyarrow as pa
-    import pyarrow.dataset as ds
     import pyarrow.parquet as pq
 
+    paths = sorted(map(str, files))
     try:
-        paths = sorted(map(str, files))
-        found = ds.dataset(paths, format="parquet", partitioning=ds.partitioning(flavor="hive"), partition_base_dir=str(folder))
-        table = found.to_table()
+        table = partitions(folder, files).to_table()
+    except MemoryError:  # Arrow's is one of its own exceptions too, and tells nothing of the file
+        raise
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         raise TableError(f"{folder.name}: the folder's parquet files are no one table ({first_line(error)})") from None
     frame, name, notes = _plain(_frame(table), folder, "Parquet in partitions")
     rows = [(Path(path).relative_to(folder).as_posix(), pq.read_metadata(path).num_rows) for path in paths]
     return Reading(frame, name, [f"{len(paths):,} parquet files were read as one table.", *notes], rows)
+
+
+def partitions(folder: Path, files: Sequence[Path]) -> ds.Dataset:
+    """The files as one set of data; a column that is whole numbers in one of them and broken ones in another is broken ones. Raises what
+    Arrow raises."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    paths = sorted(map(str, files))
+    hive: dict[str, Any] = {"partitioning": ds.partitioning(flavor="hive"), "partition_base_dir": str(folder)}
+    found = ds.dataset(paths, format="parquet", **hive)
+    schemas = [fragment.physical_schema for fragment in found.get_fragments()]
+    if all(schema.equals(schemas[0]) for schema in schemas):
+        return found
+    try:
+        schema = pa.unify_schemas([found.schema, *schemas], promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return found  # reading it says which column
+    return ds.dataset(paths, format="parquet", schema=schema, **hive)
 
 
 def read_arrow(path: Path, choice: Choice) -> Reading:
@@ -58,6 +81,8 @@ def read_arrow(path: Path, choice: Choice) -> Reading:
                 table = reader.read_all()
         else:
             table = feather.read_table(path)
+    except MemoryError:  # Arrow's is one of its own exceptions too, and tells nothing of the file
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise TableError(f"{path.name}: not a readable Arrow or Feather file ({first_line(error)}); is it whole?") from None
     return Reading(*_plain(_frame(table), path, "Arrow"))
@@ -69,6 +94,8 @@ def read_orc(path: Path, choice: Choice) -> Reading:
 
     try:
         table = orc.read_table(path)
+    except MemoryError:  # Arrow's is one of its own exceptions too, and tells nothing of the file
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise TableError(f"{path.name}: not a readable ORC file ({first_line(error)}); is it whole?") from None
     return Reading(*_plain(_frame(table), path, "ORC"))

@@ -58,10 +58,16 @@ def read(path: Path, choice: Choice | None = None) -> Reading:
         raise TableError(f"{path.name}: the file is empty; expected a header line and rows")
     found = find(path)
     reading = found.read(path, choice)
-    named = SUFFIXES.get(path.suffix.lower())
-    if named is not None and named is not found:
-        reading.notes.insert(0, f"Named {path.suffix}, but by its content it is {found.name}, and was read so.")
+    reading.notes[:0] = misnamed(path, found)
     return reading
+
+
+def misnamed(path: Path, found: Format) -> list[str]:
+    """A note where a file is named for another format than the one that it was found to have."""
+    named = SUFFIXES.get(path.suffix.lower())
+    if named is None or named is found:
+        return []
+    return [f"Named {path.suffix}, but by its content it is {found.name}, and was read so."]
 
 
 def find(path: Path) -> Format:

@@ -23,9 +23,7 @@ def read_folder(folder: Path, choice: Choice) -> Reading:
     Raises:
         TableError: when it holds no table, too many files, or tables that nothing relates.
     """
-    files = _files(folder)
-    tables = [path for path in files if _kind(path) in SUFFIXES and not path.stem.lower().startswith(_BESIDE)]
-    pictures = [path for path in files if path.suffix.lower() in PICTURES]
+    files, tables, pictures = listed(folder)
     if len(pictures) > len(tables):
         reading = read_images(folder, pictures)
         reading.notes += [f"Tables beside the pictures were left out: {names(tables)}."] if tables else []
@@ -36,21 +34,48 @@ def read_folder(folder: Path, choice: Choice) -> Reading:
         raise TableError(f"{folder.name}: the folder holds no table; expected files such as .csv, .xlsx, .json or .parquet.{also}")
     if len(tables) == 1:
         return read(tables[0], choice)
-    parquet = [path for path in tables if SUFFIXES[_kind(path)] is columnar.PARQUET]
-    if choice.table is None and len(parquet) == len(tables) and (_one_schema(parquet) or any(path.parent != folder for path in parquet)):
-        return columnar.read_partitions(folder, parquet)
+    if choice.table is None and are_partitions(folder, tables):
+        return columnar.read_partitions(folder, tables)
     if len(tables) > MOST_TABLES:
         raise TableError(f"{folder.name}: {len(tables):,} tables; at most {MOST_TABLES} are read together")
     return _several(folder, tables, choice)
 
 
-def _several(folder: Path, tables: list[Path], choice: Choice) -> Reading:
+def listed(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """All files of a folder, those that are tables, and those that are pictures.
+
+    Raises:
+        TableError: when there are too many files.
+    """
+    files = _files(folder)
+    tables = [path for path in files if _kind(path) in SUFFIXES and not path.stem.lower().startswith(_BESIDE)]
+    return files, tables, [path for path in files if path.suffix.lower() in PICTURES]
+
+
+def are_partitions(folder: Path, tables: list[Path]) -> bool:
+    """Whether the tables are Parquet files of one schema, or in folders of their own."""
+    if any(SUFFIXES[_kind(path)] is not columnar.PARQUET for path in tables):
+        return False
+    return _one_schema(tables) or any(path.parent != folder for path in tables)
+
+
+def named_tables(folder: Path, tables: list[Path]) -> dict[str, Path]:
+    """Tables by their paths below the folder, without endings.
+
+    Raises:
+        TableError: when two have one name.
+    """
     by_name: dict[str, Path] = {}
     for path in tables:
         name = path.relative_to(folder).as_posix().partition(".")[0]
         if name in by_name:
             raise TableError(f"{folder.name}: two tables are called {name!r}: {by_name[name].name} and {path.name}; name one of the files")
         by_name[name] = path
+    return by_name
+
+
+def _several(folder: Path, tables: list[Path], choice: Choice) -> Reading:
+    by_name = named_tables(folder, tables)
     readings = {name: read(path, choice) for name, path in by_name.items()}
     whole = combine(folder, {name: reading.frame for name, reading in readings.items()}, choice)
     whole.pieces = [(by_name[name].relative_to(folder).as_posix(), rows) for name, rows in whole.pieces]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -74,15 +75,23 @@ class Plan(NamedTuple):
     """Whether lines that begin with # are none of its rows."""
 
 
-def guessed(plan: Plan) -> list[Kind]:
-    """Each column's kind by pieces from all over the file; "float" where none has a value."""
+def guessed(plans: Sequence[Plan]) -> list[Kind]:
+    """Each column's kind by pieces from all over the files, which have the same columns; "float" where none has a value."""
+    kinds: list[Kind | None] = [None] * len(plans[0].names)
+    for plan in plans:
+        kinds = [wider(kind, here) for kind, here in zip(kinds, _guessed_of(plan, max(1, _PIECES // len(plans))), strict=True)]
+    return [kind or "float" for kind in kinds]
+
+
+def _guessed_of(plan: Plan, pieces: int) -> list[Kind | None]:
+    """Each column's kind in so many pieces of a file; None where none has a value."""
     kinds: list[Kind | None] = [None] * len(plan.names)
     written: dict[int, list[pd.Series]] = {}
     size = plan.path.stat().st_size
     with plan.path.open("rb") as file:
-        for number in range(_PIECES):
-            file.seek(size * number // _PIECES)
-            piece = file.read(min(_PIECE, max(1 << 12, size // _PIECES // _LEAST_SHARE)))
+        for number in range(pieces):
+            file.seek(size * number // pieces)
+            piece = file.read(min(_PIECE, max(1 << 12, size // pieces // _LEAST_SHARE)))
             found = piece.split(b"\n")[1 if number else plan.above : -1]
             lines = b"\n".join(line for line in found if not (plan.commented and line.startswith(b"#")))
             here = _by_arrow(plan, lines) if plan.plain and not unlike(lines) else None
@@ -94,7 +103,7 @@ def guessed(plan: Plan) -> list[Kind]:
                     written.setdefault(i, []).append(look)
     for i, parts in written.items():
         kinds[i] = wider(kinds[i], _how_written(parts, plan.delimiter))
-    return [kind or "float" for kind in kinds]
+    return kinds
 
 
 def unlike(text: bytes) -> bool:

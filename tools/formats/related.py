@@ -15,6 +15,14 @@ LEAST_FOUND = 0.9
 """Share of a column's values that must be found among the keys of another table."""
 
 
+SEVERAL = "several files"
+
+
+def under_each_other(names: list[str]) -> str:
+    """A note of tables that were put under each other."""
+    return f"{len(names)} files of the same columns were put under each other: {told(names)}."
+
+
 class Link(NamedTuple):
     """Rows of one table that each belong to one row of another."""
 
@@ -38,8 +46,7 @@ def combine(folder: Path, tables: dict[str, pd.DataFrame], choice: Choice) -> Re
         raise TableError(f"{folder.name}: there is no table {choice.table!r}; tables: {told(names, 20)}")
     if choice.table is None and choice.gather is None and len({tuple(table.columns) for table in tables.values()}) == 1:
         frame = pd.concat([tables[name] for name in names], ignore_index=True)
-        notes = [f"{len(names)} files of the same columns were put under each other: {told(names)}."]
-        return Reading(frame, "several files", notes, [(name, len(tables[name])) for name in names])
+        return Reading(frame, SEVERAL, [under_each_other(names)], [(name, len(tables[name])) for name in names])
     links = {name: _links(name, tables) for name in names}
     main = choice.table or _main(folder, tables, links)
     frame, notes, keys = _joined(main, tables, links)

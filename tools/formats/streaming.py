@@ -1,4 +1,4 @@
-"""Text of any size as Parquet, block by block: memory does not grow with the file.
+"""Text of any size as Parquet, block by block, in one file or in parts of one table: memory does not grow with it.
 
 Arrow parses; what it does not read as pandas does (lines with missing fields, other encodings, blanks behind delimiters) pandas parses in
 chunks. A column's kind is guessed from pieces of the file (kinds.py); a value that does not fit widens it, and the file is begun again.
@@ -8,34 +8,33 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tools.formats.contract import Choice, first_line
+from tools.formats.groups import row_groups
 from tools.formats.kinds import FALSE, MISSING, TRUE, WRITTEN, Kind, Plan, guessed, unlike, widened
 from tools.formats.numbers import COMMA, GROUPED
 from tools.formats.text import DELIMITERS, PACKED, checked_header, detected, lacks_header, long_lines, numbered_lines, short_lines, sniffed
-from tools.parquet import by_pieces
 from tools.tables import TableError
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-STREAM_FROM = 4 * 2**20
-"""Files of so many bytes and more are streamed."""
 _HEAD, _BLOCK = 1 << 20, 1 << 22
-_GROUP_ROWS = 200_000
 _CHUNK_CELLS = 2_000_000
 
 
 class Streamed(NamedTuple):
-    rows: int
+    rows: list[int]
+    """Of each file."""
     columns: int
     notes: list[str]
+    """On all files together."""
+    of_files: list[list[str]]
+    """Notes on each file."""
 
 
 class _Misfit(Exception):
@@ -43,42 +42,53 @@ class _Misfit(Exception):
 
     def __init__(self, column: int, value: str | None = None) -> None:
         super().__init__(column)
-        self.column, self.value = column, value
+        self.column, self.value, self.file = column, value, 0
 
 
 class _Odd(Exception):
     """Arrow does not read the file."""
 
+    file = 0
 
-def stream_text(path: Path, output: Path, choice: Choice) -> Streamed | None:
-    """Convert a file of text; None when it has to be read whole (UTF-16, packed, a header over several lines).
+
+def stream_text(files: Sequence[Path], output: Path, choice: Choice) -> Streamed | None:
+    """Convert files of text whose rows stand under each other; None when one has to be read whole (UTF-16, packed, a header over several
+    lines), or when they have not the same columns in the same order.
 
     Raises:
         TableError: as `read_text` does.
     """
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff", *PACKED)):
-        return None
-    plan, notes = _planned(path, head, choice)
-    if plan is None:
-        return None
-    kinds = guessed(plan)
+    plans, notes = list[Plan](), list[list[str]]()
+    for path in files:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        if head.startswith((b"\xff\xfe", b"\xfe\xff", *PACKED)):
+            return None
+        plan, told = _planned(path, head, choice)
+        if plan is None or (plans and plan.names != plans[0].names):
+            return None
+        plans.append(plan)
+        notes.append(told)
+    kinds = guessed(plans)
     while True:
         try:
-            rows = _written(plan, kinds, output)
+            rows = _written(plans, kinds, output)
             break
         except _Misfit as misfit:
-            kinds[misfit.column] = widened(kinds[misfit.column], misfit.value, plan.delimiter)
-        except _Odd:
-            plan = plan._replace(plain=not plan.quoted, quoted=True)
+            kinds[misfit.column] = widened(kinds[misfit.column], misfit.value, plans[misfit.file].delimiter)
+        except _Odd as odd:
+            plan = plans[odd.file]
+            plans[odd.file] = plan._replace(plain=not plan.quoted, quoted=True)
+    whole: list[str] = []
     for how in dict.fromkeys(WRITTEN.values()):
-        written = [name for name, kind in zip(plan.names, kinds, strict=True) if WRITTEN.get(kind) == how]
-        notes += [f"Numbers {how}: {', '.join(map(repr, written[:10]))}."] if written else []
-    if not plan.plain and _lacks_at_the_end(output):
-        with _lines(plan) as lines:
-            notes += short_lines(lines, plan.delimiter, len(plan.names))
-    return Streamed(rows, len(plan.names), [*notes, f"{path.stat().st_size:,} bytes were read in a stream."])
+        written = [name for name, kind in zip(plans[0].names, kinds, strict=True) if WRITTEN.get(kind) == how]
+        whole += [f"Numbers {how}: {', '.join(map(repr, written[:10]))}."] if written else []
+    if not all(plan.plain for plan in plans) and _lacks_at_the_end(output):
+        for plan, told in zip(plans, notes, strict=True):
+            if not plan.plain:
+                with _lines(plan) as lines:
+                    told += short_lines(lines, plan.delimiter, len(plan.names))
+    return Streamed(rows, len(plans[0].names), whole, notes)
 
 
 def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list[str]]:
@@ -121,32 +131,21 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list
     ), notes
 
 
-def _written(plan: Plan, kinds: list[Kind], output: Path) -> int:
-    """Write all rows; returns how many there are."""
+def _written(plans: list[Plan], kinds: list[Kind], output: Path) -> list[int]:
+    """Write all rows; returns how many each file has."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    schema = pa.schema([(name, _type(kind)) for name, kind in zip(plan.names, kinds, strict=True)])
-    texts = [name for name, kind in zip(plan.names, kinds, strict=True) if kind == "text"]
-    rows, held = 0, 0
-    waiting: list[pa.RecordBatch] = []
-    # Numbers seldom repeat, so a dictionary of them is work for nothing. One group is written while the next is read.
-    with (
-        pq.ParquetWriter(output, schema, compression="snappy", use_dictionary=texts or False) as writer,
-        ThreadPoolExecutor(1) as beside,
-    ):
-        writing: Future[None] | None = None
-        for batch in chain(_by_arrow(plan, kinds) if plan.plain else _by_pandas(plan, kinds, schema), [None]):
-            if batch is not None:
-                waiting.append(batch)
-                held, rows = held + batch.num_rows, rows + batch.num_rows
-            if waiting and (held >= _GROUP_ROWS or batch is None):
-                if writing is not None:
-                    writing.result()
-                writing = beside.submit(writer.write_table, pa.Table.from_batches(waiting, schema))
-                waiting, held = [], 0
-        if writing is not None:
-            writing.result()
+    schema = pa.schema([(name, _type(kind)) for name, kind in zip(plans[0].names, kinds, strict=True)])
+    rows = [0] * len(plans)
+    with row_groups(output, schema) as groups:
+        for i, plan in enumerate(plans):
+            try:
+                for batch in _by_arrow(plan, kinds) if plan.plain else _by_pandas(plan, kinds, schema):
+                    groups.add(batch)
+                    rows[i] += batch.num_rows
+            except (_Misfit, _Odd) as found:
+                found.file = i
+                raise
     return rows
 
 
@@ -180,6 +179,8 @@ def _by_arrow(plan: Plan, kinds: list[Kind]) -> Iterator[pa.RecordBatch]:
             for batch in reader:
                 yield _with_numbers(batch, kinds)
     except pa.ArrowInvalid as error:
+        if str(error) == "Empty CSV file":  # nothing stands below the header
+            return
         found = re.search(r"In CSV column #(\d+)", str(error))
         if found is None or "invalid UTF8" in str(error):
             raise _Odd from None
@@ -269,24 +270,3 @@ def _lacks_at_the_end(output: Path) -> bool:
     facts = pq.read_metadata(output)
     groups = [facts.row_group(i) for i in range(facts.num_row_groups)]
     return any(group.column(facts.num_columns - 1).statistics.null_count for group in groups if group.num_rows)
-
-
-def stream_parquet(path: Path, output: Path) -> Streamed | None:
-    """Copy a Parquet file of plain columns, a batch at a time; None when it has to be read whole."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with by_pieces(path) as file:
-            schema = file.schema_arrow
-            kinds = [field.type for field in schema]
-            if any(pa.types.is_nested(kind) or pa.types.is_binary(kind) for kind in kinds) or len(set(schema.names)) < len(kinds):
-                return None
-            if any(name.startswith("__index_level_") for name in schema.names):
-                return None
-            with pq.ParquetWriter(output, schema, compression="snappy") as writer:
-                for batch in file.iter_batches(batch_size=1 << 16):
-                    writer.write_batch(batch)
-            return Streamed(file.metadata.num_rows, len(schema.names), [f"{path.stat().st_size:,} bytes were read in a stream."])
-    except (pa.ArrowException, OSError) as error:
-        raise TableError(f"{path.name}: not a readable parquet file ({first_line(error)}); is it whole?") from None

@@ -10,20 +10,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tools.formats.groups
 import tools.formats.kinds
+import tools.formats.parts
 import tools.formats.streaming
 from tools.conversion import convert
 from tools.formats.contract import Choice
 from tools.formats.detect import read
-from tools.formats.streaming import stream_parquet, stream_text
+from tools.formats.streaming import stream_text
 from tools.tables import TableError
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks so small that a small file has many."""
-    for name, size in (("_BLOCK", 1 << 12), ("_GROUP_ROWS", 500), ("_CHUNK_CELLS", 4000)):
+    for name, size in (("_BLOCK", 1 << 12), ("_CHUNK_CELLS", 4000)):
         monkeypatch.setattr(tools.formats.streaming, name, size)
+    monkeypatch.setattr(tools.formats.groups, "GROUP_ROWS", 500)
     monkeypatch.setattr(tools.formats.kinds, "_PIECE", 1 << 11)
 
 
@@ -48,13 +51,13 @@ def same(tmp_path: Path, text: str | bytes) -> list[str]:
     """Stream a file and hold it against the whole reading; returns the notes."""
     path = tmp_path / "t.csv"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    streamed = stream_text(path, tmp_path / "t.parquet", Choice())
+    streamed = stream_text([path], tmp_path / "t.parquet", Choice())
     assert streamed is not None
     read(path).frame.to_parquet(tmp_path / "whole.parquet")
     frame, whole = pd.read_parquet(tmp_path / "t.parquet"), pd.read_parquet(tmp_path / "whole.parquet")
     pd.testing.assert_frame_equal(frame, whole, rtol=1e-15)
-    assert (streamed.rows, streamed.columns) == whole.shape
-    return streamed.notes
+    assert (sum(streamed.rows), streamed.columns) == whole.shape
+    return [*streamed.of_files[0], *streamed.notes]
 
 
 def test_mixed_columns(tmp_path: Path) -> None:
@@ -115,7 +118,7 @@ def test_a_plain_table_costs_no_start_of_pandas(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     mixed().drop(columns=["late", "code", "word"]).to_csv(tmp_path / "in" / "t.csv", index=False)
     program = (
-        "import sys, pathlib, tools.formats.streaming as s; from tools.conversion import convert; s.STREAM_FROM = 1;"
+        "import sys, pathlib, tools.formats.parts as s; from tools.conversion import convert; s.STREAM_FROM = s.PACKED_FROM = 1;"
         "convert(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), {}); print('pandas' in sys.modules)"
     )
     done = subprocess.run(
@@ -127,11 +130,12 @@ def test_a_plain_table_costs_no_start_of_pandas(tmp_path: Path) -> None:
 def test_long_lines_are_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(mixed()[["whole", "word"]].to_csv(index=False) + "1,2,3\n")
     with pytest.raises(TableError, match=r"a line does not fit the header \(line 36\d\d has 3 fields, the header 2\)"):
-        stream_text(tmp_path / "t.csv", tmp_path / "t.parquet", Choice())
+        stream_text([tmp_path / "t.csv"], tmp_path / "t.parquet", Choice())
 
 
 def test_large_files_are_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools.formats.streaming, "STREAM_FROM", 1000)
+    for name in ("STREAM_FROM", "PACKED_FROM"):
+        monkeypatch.setattr(tools.formats.parts, name, 1000)
     (tmp_path / "in").mkdir()
     mixed().to_csv(tmp_path / "in" / "t.csv", index=False)
     told = convert(tmp_path / "in", tmp_path / "t.parquet", {})
@@ -140,15 +144,3 @@ def test_large_files_are_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "in" / "t.csv").write_text("a,b\n" + " " * 2000 + "\n")
     with pytest.raises(TableError, match="no rows"):
         convert(tmp_path / "in", tmp_path / "t.parquet", {})
-
-
-def test_parquet_is_copied_in_batches(tmp_path: Path) -> None:
-    mixed().to_parquet(tmp_path / "in.parquet")
-    assert stream_parquet(tmp_path / "in.parquet", tmp_path / "out.parquet") is not None
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out.parquet"), mixed())
-    for values in ([[1], [2]], [b"red", b"green"]):
-        pd.DataFrame({"a": values}).to_parquet(tmp_path / "in.parquet")
-        assert stream_parquet(tmp_path / "in.parquet", tmp_path / "out.parquet") is None, "what is made plain is read whole"
-    (tmp_path / "in.parquet").write_bytes((tmp_path / "in.parquet").read_bytes()[:200])
-    with pytest.raises(TableError, match="is it whole"):
-        stream_parquet(tmp_path / "in.parquet", tmp_path / "out.parquet")

@@ -1,0 +1,116 @@
+"""Large files, alone or as parts of one table in a folder, converted in a stream: in which way, and what is told of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tools.formats.contract import Choice, Format
+
+if TYPE_CHECKING:
+    from tools.formats.streaming import Streamed
+
+STREAM_FROM = 4 * 2**20
+"""Tables of so many bytes and more are streamed."""
+PACKED_FROM = 2**18
+"""Of files that may hold far more than their bytes: Parquet, Arrow, Feather and ORC."""
+
+
+class Converted(NamedTuple):
+    format: str
+    rows: int
+    columns: int
+    notes: list[str]
+    pieces: list[tuple[str, int]]
+    """Of parts under each other: path below the folder and number of rows, in the order of the table."""
+
+
+def stream(path: Path, output: Path, choice: Choice) -> Converted | None:
+    """Convert a file, or the parts of one table in a folder, without holding it whole; None where it is small or has to be read whole.
+
+    Raises:
+        TableError: when it cannot be read, as `detect.read` does.
+    """
+    if path.is_dir():
+        from tools.formats.folders import listed
+
+        _, tables, pictures = listed(path)
+        if len(pictures) > len(tables) or not tables:
+            return None
+        if len(tables) > 1:
+            return _parts(path, tables, output, choice)
+        path = tables[0]
+    size = path.stat().st_size
+    if size < PACKED_FROM:
+        return None
+    from tools.formats import jsons
+    from tools.formats.detect import find, misnamed
+
+    found = find(path)
+    if size < _least(found):
+        return None
+    if (streamed := _by_format(found, [path], output, choice)) is None:
+        return None
+    notes = [*misnamed(path, found), *streamed.of_files[0], *streamed.notes, _told(size)]
+    name = "JSON lines" if found is jsons.FORMAT else found.name
+    return Converted(name, sum(streamed.rows), streamed.columns, notes, [])
+
+
+def _parts(folder: Path, tables: list[Path], output: Path, choice: Choice) -> Converted | None:
+    from tools.formats.detect import SUFFIXES, find
+    from tools.formats.folders import are_partitions, named_tables
+    from tools.formats.related import SEVERAL, under_each_other
+
+    size = sum(path.stat().st_size for path in tables)
+    if choice.table is not None or choice.gather is not None or size < PACKED_FROM or not all(path.stat().st_size for path in tables):
+        return None
+    if are_partitions(folder, tables):
+        from tools.formats.batches import stream_partitions
+
+        files = sorted(tables, key=str)
+        if (streamed := stream_partitions(folder, files, output)) is None:
+            return None
+        told = f"{len(files):,} parquet files were read as one table."
+        pieces = [(path.relative_to(folder).as_posix(), rows) for path, rows in zip(files, streamed.rows, strict=True)]
+        return Converted("Parquet in partitions", sum(streamed.rows), streamed.columns, [told, _told(size)], pieces)
+    by_name = named_tables(folder, tables)
+    names = sorted(by_name)
+    files = [by_name[name] for name in names]
+    formats = {find(path).name for path in files}
+    found = find(files[0])
+    if size < _least(found) or len(formats) > 1 or any(SUFFIXES.get(path.suffix.lower()) is not found for path in files):
+        return None
+    if (streamed := _by_format(found, files, output, choice)) is None:
+        return None
+    of_files = [f"{name}: {note}" for name, notes in zip(names, streamed.of_files, strict=True) for note in notes]
+    pieces = [(path.relative_to(folder).as_posix(), rows) for path, rows in zip(files, streamed.rows, strict=True)]
+    notes = [under_each_other(names), *streamed.notes, *of_files, _told(size)]
+    return Converted(SEVERAL, sum(streamed.rows), streamed.columns, notes, pieces)
+
+
+def _least(found: Format) -> int:
+    from tools.formats import columnar
+
+    return PACKED_FROM if found in (columnar.PARQUET, columnar.ARROW, columnar.ORC) else STREAM_FROM
+
+
+def _by_format(found: Format, files: list[Path], output: Path, choice: Choice) -> Streamed | None:
+    from tools.formats import columnar, jsons, text
+
+    if found is text.FORMAT:
+        from tools.formats.streaming import stream_text
+
+        return stream_text(files, output, choice)
+    if found is jsons.FORMAT:
+        from tools.formats.lines import stream_lines
+
+        return stream_lines(files, output)
+    if found in (columnar.PARQUET, columnar.ARROW, columnar.ORC):
+        from tools.formats.batches import stream_batches
+
+        return stream_batches(files, output)
+    return None
+
+
+def _told(size: int) -> str:
+    return f"{size:,} bytes were read in a stream."
