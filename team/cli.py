@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from team import chat_cli, release_cli, runs_cli, start_cli
+from team import chat_cli, release_cli, runs_cli, start_cli, ui_cli
 from team.eval_cli import app as eval_app
 from team.options import Json
 from team.sandbox_cli import app as sandbox_app
@@ -60,6 +60,7 @@ for command in (
     release_cli.deploy,
     runs_cli.show,
     runs_cli.runs,
+    ui_cli.ui,
     runs_cli.clean,
     runs_cli.cost,
     runs_cli.compare,

@@ -72,7 +72,7 @@ def list_entries(out: Path) -> list[Entry]:
     """Every run below `out`, the newest first; what cannot be read is listed as damaged."""
     if not out.is_dir():
         return []
-    found = [read_entry(path) for path in out.absolute().iterdir() if _is_run(path)]
+    found = [read_entry(path) for path in out.absolute().iterdir() if is_run(path)]
     return sorted(found, key=lambda entry: (entry.started_at or _stamp(Path(entry.run)), entry.name), reverse=True)
 
 
@@ -132,7 +132,7 @@ def _entry(path: Path, state: State, reason: str, size: int, events: Sequence[Ev
     )
 
 
-def _is_run(path: Path) -> bool:
+def is_run(path: Path) -> bool:
     """A folder, or a link to one, that has an event log or is named as runs are."""
     return not path.name.startswith(".") and path.is_dir() and (_RUN_NAME.match(path.name) is not None or (path / "events.jsonl").exists())
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Container
 from typing import Any
 
 from team.deadlines import deadline
+from team.live import printing
 from team.ongoing import Ongoing
 from team.outcome import Outcome
 from team.reading import from_outside, loss_of, read_cell
@@ -42,12 +43,16 @@ class KernelCalls:
         """
         self.touched |= spec.free_form
 
-        def on_output(output: dict[str, Any]) -> None:
-            facts = output.get("data", {}).get(PROGRESS_MIME)
-            if isinstance(facts, dict):
-                self._ongoing.progress(facts)
+        with printing(self._run.live, self._ongoing.running.call) as printed:
 
-        cell = await self._cell(spec, spec.cell(values), deadline(spec, values), on_output)
+            def on_output(output: dict[str, Any]) -> None:
+                if output["output_type"] == "stream":
+                    printed(output["text"])
+                facts = output.get("data", {}).get(PROGRESS_MIME)
+                if isinstance(facts, dict):
+                    self._ongoing.progress(facts)
+
+            cell = await self._cell(spec, spec.cell(values), deadline(spec, values), on_output)
         outcome = read_cell(spec, cell).model_copy(update={"loss": loss_of(cell)})
         if outcome.status == "error" and os.strerror(errno.ENOSPC) in outcome.text:
             self._run.probe()  # the sandbox's word does not count: only a disk that takes nothing from the host ends the run

@@ -49,6 +49,11 @@ class RunDir:
         return self.path / "cells.jsonl"
 
     @property
+    def live(self) -> Path:
+        """What the cell that is running has printed so far; there is none between calls."""
+        return self.path / "live.txt"
+
+    @property
     def checkpoint(self) -> Path:
         return self.path / "checkpoint.json"
 

@@ -6,7 +6,8 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 from tools.serving.gate import App
 
@@ -32,8 +33,12 @@ def bind(host: str, port: int) -> socket.socket:
     return made
 
 
-async def serve(app: App, listening: socket.socket) -> None:
-    """Answer requests on a bound socket until a signal comes."""
+async def serve(app: App, listening: socket.socket, leaving: Callable[[], None] | None = None) -> None:
+    """Answer requests on a bound socket until a signal comes.
+
+    Args:
+        leaving: called when one has come, so that answers without an end of their own are ended.
+    """
     import uvicorn
 
     config = uvicorn.Config(
@@ -47,6 +52,11 @@ async def serve(app: App, listening: socket.socket) -> None:
     )
 
     class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            super().handle_exit(sig, frame)
+            if leaving is not None:
+                leaving()
+
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
             """Take signals as the wish to end, and go on behind `serve`: uvicorn's own would end the process there, and leave a sandbox."""
