@@ -139,7 +139,7 @@
     if (!trace) return;
     const whole = [Number(trace.dataset.began), Number(trace.dataset.end)];
     const [from, to] = shown ?? whole, depth = Number(byId("depth").value);
-    const share = (at) => 100 * (at - from) / Math.max(to - from, 1e-6);
+    const share = (at) => 100 * (at - from) / Math.max(to - from, 1e-7);
     for (const span of all(".span", trace)) {
       const start = Number(span.dataset.start), end = Number(span.dataset.end);
       span.hidden = Number(span.dataset.depth) > depth || end < from || start > to;
@@ -156,7 +156,7 @@
     document.addEventListener("click", (event) => {
       const span = event.target.closest?.(".span .name")?.closest(".span");
       if (!span) return;
-      shown = [Number(span.dataset.start), Math.max(Number(span.dataset.end), Number(span.dataset.start) + 1e-3)];
+      shown = [Number(span.dataset.start), Math.max(Number(span.dataset.end), Number(span.dataset.start) + 1e-6)];
       zoom();
     });
     document.addEventListener("keydown", (event) => { if (event.key === "Escape") { shown = null; zoom(); } });

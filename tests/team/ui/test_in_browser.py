@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from team.events import ToolCalled, ToolReturned
 from tests.browser import DESK, PHONE, Seen, complaints, fit
-from tests.reports.written import finished
+from tests.reports.written import Written, finished
 from tests.team.commands import command, follow, lines, running
 from tests.team.scored import scored
 from tests.team.ui.feeding import Said, said
@@ -98,13 +99,26 @@ def test_the_timeline_zooms_to_what_is_chosen_and_back(page: Page, client: httpx
     assert page.locator("#whole").is_disabled()
 
 
-def test_a_cell_comes_when_it_is_unfolded_and_what_was_unfolded_stays(page: Page, client: httpx.Client, names: list[str]) -> None:
+def test_hostile_text_is_text_and_what_was_unfolded_stays_so_while_a_turn_grows(
+    page: Page, client: httpx.Client, out: Path, names: list[str]
+) -> None:
     page.goto(f"{client.base_url}/runs/{names[0]}/")
     assert page.locator("img").count() == 0
     assert page.get_by_text("<img src=x onerror=alert(1)>").count() > 0
-    page.locator("#turn-1 summary", has_text="result").focus()
-    page.keyboard.press("Enter")
-    assert page.locator("#turn-1 details[open] pre").is_visible()
+    with Written(out) as w:
+        w.start()
+        w.turn("engineer", "train")
+        w.add(ToolCalled(call="c", turn=1, role="engineer", tool="train", where="kernel", arguments={"note": HOSTILE}))
+        w.add(ToolReturned(call="c", tool="train", status="ok", seconds=1.0, text=f"All of {HOSTILE}"))
+        with w.run.lock():
+            page.goto(f"{client.base_url}/runs/{w.run.name}/")
+            page.locator("#turn-0 summary", has_text="result").focus()
+            page.keyboard.press("Enter")
+            assert page.locator("#turn-0 details[open] pre").text_content() == f"All of {HOSTILE}"
+            w.say("engineer", f"Then {HOSTILE}")
+            page.locator("#turn-0", has_text="Then").wait_for()
+            assert page.locator("#turn-0 details[open] pre").text_content() == f"All of {HOSTILE}"
+            assert page.locator("img").count() == 0
 
 
 def test_a_real_run_is_seen_to_grow_and_its_feed_is_taken_up_where_it_was_cut(page: Page, seen: Seen, tmp_path: Path) -> None:
@@ -114,7 +128,7 @@ def test_a_real_run_is_seen_to_grow_and_its_feed_is_taken_up_where_it_was_cut(pa
         assert client.get("/api/runs").json()["runs"][0]["entry"]["state"] == "running"
         page.goto(f"{client.base_url}/runs/{run.name}/")
         before = page.locator(".turn").count()
-        page.wait_for_function(f"document.querySelectorAll('.turn').length > {before}")
+        page.locator(f"#turn-{before}").wait_for(state="attached")
         assert page.locator("#feed").text_content() == "live"
         assert page.locator("#now").is_visible()
         found: list[Said] = []
@@ -136,8 +150,9 @@ def test_a_real_run_is_seen_to_grow_and_its_feed_is_taken_up_where_it_was_cut(pa
         grown = page.locator("#turns").inner_text()
         page.reload()
         assert page.locator("#turns").inner_text() == grown
+        page.locator(".turn summary", has_text="cell").first.click()
+        assert "show(" in (page.locator(".turn details[open] pre.code").first.text_content() or "")
         page.locator("#documents a", has_text="Report").click()
         page.wait_for_url("**/reports/report.html")
         assert "penguins" in (page.locator("body").text_content() or "")
-        assert process.wait(120) == 0
     assert len(seen.hosts()) == 1
