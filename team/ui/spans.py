@@ -1,4 +1,4 @@
-"""The course of a run as spans one below the other: run, stages, turns, calls of models and tools, cells."""
+"""The course of a run as spans one below the other: stages, turns, calls of models and tools, cells, and fits and trials within these."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from team.events import (
     ToolReturned,
     TurnEnded,
     TurnStarted,
+    WorkTimed,
 )
+from tools.spans import TimedSpan
 
 MOST_SPANS = 3_000
-DEPTHS = {"stage": 0, "turn": 1, "model": 2, "tool": 2, "cell": 3}
+DEPTHS = {"stage": 0, "turn": 1, "model": 2, "tool": 2, "cell": 3, "fit": 4}
 
 
 @dataclass
@@ -88,6 +90,8 @@ def read_spans(events: Sequence[Event]) -> list[Span]:
             case CellExecuted():
                 status, detail = event.status, event.cause or ""
                 spans.append(Span("cell", f"cell {event.cell}", event.at - event.seconds, event.at, status, detail))
+            case WorkTimed():
+                spans += [_within(timed) for timed in sorted(event.spans, key=lambda timed: timed.start)]
             case ToolReturned() if event.call in calls:
                 ended = calls.pop(event.call)
                 ended.end, ended.status = event.at, event.status
@@ -97,3 +101,10 @@ def read_spans(events: Sequence[Event]) -> list[Span]:
                 pass
         before = event.at
     return spans[-MOST_SPANS:]
+
+
+def _within(timed: TimedSpan) -> Span:
+    """A fit, a refit or a trial, by what its facts call it."""
+    name = next((str(timed.facts[fact]) for fact in ("candidate", "name", "family", "trial") if fact in timed.facts), "")
+    detail = ", ".join(f"{fact} {value}" for fact, value in timed.facts.items())
+    return Span("fit", f"{timed.kind} {name}".strip(), timed.start, timed.end, timed.error or "ok", detail)

@@ -10,6 +10,7 @@ from reports.chronicle import run_status, seconds_at_work
 from reports.conversation import ToolCall, Turn, read_turns
 from team.board import Board, Glance
 from team.events import (
+    BudgetWarned,
     CandidateScored,
     CellExecuted,
     ConstraintAdded,
@@ -71,6 +72,8 @@ class Watched:
         self._stages: list[StageEntered | None] = []
         self._scored: dict[str, CandidateScored] = {}
         self._calls: dict[str, ToolCalled] = {}
+        self.warned: list[str] = []
+        """How near a cap on cost or tokens came, in words."""
 
     @property
     def last(self) -> int:
@@ -95,6 +98,9 @@ class Watched:
                     self._scored[event.name] = event
                 case ConstraintAdded():
                     self._scored = {name: one for name, one in self._scored.items() if name not in event.excluded}
+                case BudgetWarned():
+                    figures = f"{event.spent:,.6g} of {event.limit:,.6g}"
+                    self.warned.append(f"{event.share:.0%} of {event.cap.replace('_', ' ')} reached: {figures}")
                 case ToolCalled():
                     self._calls[event.call] = event
                 case ToolReturned():

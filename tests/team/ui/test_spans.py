@@ -15,8 +15,10 @@ from team.events import (
     ToolReturned,
     TurnEnded,
     TurnStarted,
+    WorkTimed,
 )
 from team.ui.spans import read_spans
+from tools.spans import TimedSpan
 
 
 def at(*timed: tuple[float, Event]) -> list[Event]:
@@ -32,6 +34,10 @@ def model(provider: str) -> ModelCalled:
     return ModelCalled(provider=provider, seconds=2.0, **facts)
 
 
+def fit(start: float, name: str, error: str = "") -> TimedSpan:
+    return TimedSpan(id="a" * 16, parent="b" * 16, kind="fit", start=start, end=start + 0.5, facts={"candidate": name}, error=error)
+
+
 START = RunStarted(run="r", settings={"target": "y", "source": "s", "time": 1}, versions={})
 TURN = TurnStarted(turn=1, role="engineer", stage="train", briefing="")
 
@@ -45,6 +51,7 @@ def test_what_holds_what_and_when() -> None:
         (5, model("playbook")),
         (6, called("c", "tune")),
         (9, CellExecuted(call="c", cell=4, status="error", seconds=2.5)),
+        (9, WorkTimed(call="c", cell=4, spans=[fit(8.0, "b"), fit(7.0, "a", error="ValueError")])),
         (10, ToolReturned(call="c", tool="tune", status="timeout", seconds=4)),
         (11, TurnEnded(turn=1, role="engineer", status="ok", seconds=9)),
         (12, StageEnded(stage="train", visit=2, outcome="enough", seconds=11, search_seconds=4)),
@@ -57,6 +64,8 @@ def test_what_holds_what_and_when() -> None:
         (2, "model", "m", 3, 5, "ok"),
         (2, "tool", "tune", 6, 10, "timeout"),
         (3, "cell", "cell 4", 6.5, 9, "error"),
+        (4, "fit", "fit a", 7, 7.5, "ValueError"),
+        (4, "fit", "fit b", 8, 8.5, "ok"),
     ]
     assert read_spans(events)[2].detail == "1,200 tokens in, 30 out"
 
