@@ -89,6 +89,8 @@ class Glance:
     tokens: int = 0
     usd: Decimal | None = field(default_factory=Decimal)
     """What models have cost; None as soon as one call had no known price."""
+    least_usd: Decimal = field(default_factory=Decimal)
+    """Of the calls with a known price."""
     done: float = 0.0
     """How far the run has come, from 0 to 1; an estimate that never falls."""
     holdout: HoldoutScored | None = None
@@ -104,7 +106,9 @@ class Glance:
     @property
     def cost(self) -> str:
         """Dollars, or the tokens where no price is known."""
-        return f"{self.tokens:,} tokens, price unknown" if self.usd is None else f"${self.usd:.2f}"
+        if self.usd is not None:
+            return f"${self.usd:.2f}"
+        return f"{self.tokens:,} tokens, " + (f"at least ${self.least_usd:.2f}" if self.least_usd else "price unknown")
 
 
 class Board:
@@ -163,6 +167,7 @@ class Board:
                 now.budget_s = event.search_s
             case ModelCalled():
                 now.tokens += event.input_tokens + event.output_tokens
+                now.least_usd += Decimal(str(event.usd or 0))
                 now.usd = None if event.usd is None or now.usd is None else now.usd + Decimal(str(event.usd))
             case SandboxChosen():
                 now.sandbox = event.sandbox

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
+from team.caps import warning
 from team.errors import UsageError
 from team.events import (
     ApprovalAsked,
@@ -215,6 +216,8 @@ def _told(event: Event) -> tuple[int, str]:
         case ModelCalled():
             told = f"{event.provider} {event.model} called"
             return (logging.INFO, told) if event.error is None else (logging.WARNING, f"{told}: {event.error}")
+        case BudgetWarned():
+            return logging.WARNING, warning(event)
         case RepairAsked():
             return logging.WARNING, f"asked again: {event.problem}"
         case ToolCalled():

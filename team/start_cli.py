@@ -172,7 +172,7 @@ def run(
     from team.asking import terminal_asker
     from team.errors import MlteamError
     from team.foresight import foresee
-    from team.json_log import installed
+    from team.json_log import say
     from team.progress import progress_view
     from team.run import start
 
@@ -184,7 +184,7 @@ def run(
         before: list[ModelCalled | CostForecast] = []
         if not settings.playbook_alone:
             foreseen, before = foresee(settings)
-            if not installed():  # the event says it there
+            if not say(f"foreseen: {foreseen.told}", grounds=foreseen.grounds(settings.out), beyond=foreseen.beyond(settings)):
                 print("\n".join(foreseen.lines(settings)), file=sys.stderr)
         with progress_view() as view:
             summary = start(settings, [view], approve=terminal_asker(view), before=before)
