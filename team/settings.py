@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from team.approval import Approval
 from team.casting import PLAYBOOK, Models, Price, RoleModels, provider_of
 from team.constraint import Constraint, Device, Memory, bound, cpu_only, distinct, listed, memory_mb
 from team.errors import UsageError
+from team.sandbox_settings import AutoSandbox, DockerSandbox, Sandbox
+from team.setting_problems import told
 from team.setting_values import (
     Duration,
     Names,
@@ -48,62 +50,6 @@ KERNEL_VARIABLES = ("MLTEAM_DATA", "MLTEAM_WORK", "MLTEAM_MEMORY_MB", "MLTEAM_ST
 """What kernel tools are told of their folders and their sandbox; no settings."""
 OTHER_VARIABLES = ("MLTEAM_CACHE", "MLTEAM_LOG_FORMAT", "MLTEAM_SECRETS", "MLTEAM_SERVE_KEY", "MLTEAM_SERVE_RATE", "MLTEAM_SERVE_ROWS")
 """Where downloads and secrets are kept, how logs are written: of the machine rather than of a run."""
-
-
-class _Sandbox(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    memory_mb: int = Field(4096, gt=0)
-    """Memory of the kernel and its children in MiB."""
-    cpus: int | None = Field(None, gt=0)
-    """Cores the kernel may use; None means all of them."""
-    disk_mb: int = Field(20_480, gt=0)
-    """Disk that the run's work folder may take, in MiB."""
-
-
-class AutoSandbox(_Sandbox):
-    """Docker where a daemon answers and the image is current, else bubblewrap where it works; else unsafe-local, which is
-    allowed only while the playbook alone writes the code."""
-
-    kind: Literal["auto"] = "auto"
-
-
-class DockerSandbox(_Sandbox):
-    """A container without network, of the image that `mlteam sandbox build` makes."""
-
-    kind: Literal["docker"]
-    gpus: int = Field(0, ge=-1)
-    """Graphics processors the kernel may use: 0 for none, -1 for all."""
-    transport: Literal["auto", "ipc", "tcp"] = "auto"
-    """How the kernel is reached: by Unix sockets in a shared folder (ipc), or by loopback where a virtual machine lies between
-    (tcp). auto takes ipc on Linux."""
-
-
-class BubblewrapSandbox(_Sandbox):
-    """Namespaces by bubblewrap: no network, read-only root, only the work folder writable."""
-
-    kind: Literal["bubblewrap"]
-
-
-class LocalSandbox(_Sandbox):
-    """A plain child process: no isolation at all."""
-
-    kind: Literal["unsafe-local"]
-
-
-_SANDBOXES = ("auto", "docker", "bubblewrap", "unsafe-local")
-
-
-def _sandbox(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {"kind": "auto", **value}
-    return {"kind": value} if isinstance(value, str) else value
-
-
-Sandbox = Annotated[
-    Annotated[AutoSandbox | DockerSandbox | BubblewrapSandbox | LocalSandbox, Field(discriminator="kind")],
-    BeforeValidator(_sandbox),
-]
 
 
 def _trackers_own() -> str | None:
@@ -348,7 +294,7 @@ def load_settings(overrides: dict[str, Any], config: Path | None = None) -> Sett
     try:
         layered = Layered(**given)
     except ValidationError as error:
-        raise UsageError("\n".join(_problem(detail) for detail in error.errors())) from None
+        raise UsageError("\n".join(told(detail, Settings.model_fields) for detail in error.errors())) from None
     return Settings.model_construct(**dict(layered))
 
 
@@ -380,7 +326,7 @@ def read_settings(path: Path, changes: dict[str, Any] | None = None) -> Settings
     try:
         return settled(given)
     except ValidationError as error:
-        raise UsageError("\n".join(_problem(detail) for detail in error.errors())) from None
+        raise UsageError("\n".join(told(detail, Settings.model_fields) for detail in error.errors())) from None
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -409,34 +355,3 @@ def _refuse_unknown_variables() -> None:
             near = difflib.get_close_matches(setting, Settings.model_fields, n=1)
             hint = f" Did you mean MLTEAM_{near[0].upper()}?" if near else ""
             raise UsageError(f"unknown environment variable {name}.{hint}")
-
-
-def _problem(detail: Any) -> str:
-    where = ".".join(str(part) for part in detail["loc"] if part not in _SANDBOXES)
-    if where == "constraint" and detail["type"] != "value_error":
-        return f"constraint: {detail['msg']}. Say it in a sentence, or by `kind`: change --constraint, or where it is set."
-    if detail["type"] == "extra_forbidden":
-        known = sorted(
-            [
-                *Settings.model_fields,
-                *(f"sandbox.{name}" for name in DockerSandbox.model_fields),
-                *(f"models.{name}" for name in Models.model_fields),
-                *(f"release.{name}" for name in Release.model_fields),
-            ]
-        )
-        near = difflib.get_close_matches(where, known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        return f"unknown setting {where!r}.{hint} Known settings: {', '.join(known)}."
-    if detail["type"] == "missing":
-        return f"setting {where!r} is missing."
-    if detail["type"] == "union_tag_invalid":
-        kinds = f"{', '.join(_SANDBOXES[:-1])} or {_SANDBOXES[-1]}"
-        return f"sandbox={detail['input'].get('kind')!r}: expected {kinds}. `mlteam doctor` shows what works here."
-    if not where:
-        return f"{detail['msg'].removeprefix('Value error, ')}. Change --constraint, or the options that say otherwise."
-    if where.partition(".")[0] == "release":  # so may an address among these
-        return f"{where}: {detail['msg'].removeprefix('Value error, ')}. Change --repo, --tag, --push, --pull-request or --registry."
-    flag = "--" + where.partition(".tools")[0].removesuffix(".default").replace("_", "-")
-    if where == "tracker":  # its value may hold a password
-        return f"tracker: {detail['msg'].removeprefix('Value error, ')}. Change --tracker, MLTEAM_TRACKER or MLFLOW_TRACKING_URI."
-    return f"{where}={detail['input']!r}: {detail['msg'].removeprefix('Value error, ')}. Change {flag}, or where it is set."

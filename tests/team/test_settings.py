@@ -9,7 +9,8 @@ import pytest
 
 from team.errors import UsageError
 from team.roles import NAMES
-from team.settings import BubblewrapSandbox, load_settings, read_settings
+from team.sandbox_settings import BubblewrapSandbox
+from team.settings import load_settings, read_settings
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("10m", 600), ("1.5h", 5400), ("45", 45), (30, 30)])
@@ -180,6 +181,8 @@ def test_names_come_as_a_list_or_with_commas(tmp_path: Path, monkeypatch: pytest
 def test_objectives_begin_with_the_score() -> None:
     assert load_settings({"source": "a.csv"}).objectives == ["score"]
     assert load_settings({"source": "a.csv", "objectives": "score, latency"}).objectives == ["score", "latency"]
+    with pytest.raises(UsageError, match=r"^objectives='speed': .*Change --objectives, or"):
+        load_settings({"source": "a.csv", "objectives": "score,speed"})
     with pytest.raises(UsageError, match="objectives='latency': expected score first"):
         load_settings({"source": "a.csv", "objectives": "latency"})
     with pytest.raises(UsageError, match="'score', 'latency', 'size' or 'fairness'"):
