@@ -47,6 +47,7 @@ from team.host import Host
 from team.host_calls import DISK_ERRORS
 from team.journal import Journal
 from team.kernels import Kernels
+from team.live_tracking import LiveTracking
 from team.log import EventLog
 from team.models.recovering import NO_WORDS
 from team.objections import answered, overruled, unanswered
@@ -67,7 +68,7 @@ from team.tracking import send_waiting
 from team.vault import Vault
 from team.versions import versions
 from tools.candidates import ENSEMBLE
-from tools.recording import load_tracker
+from tools.trackers.mlflow_store import load_tracker
 
 Subscriber = Callable[[Event], None]
 
@@ -100,7 +101,7 @@ class Conductor:
         # First, since it refuses a port that is taken, and nothing is open yet.
         self._metrics = MetricsExport(run, settings.metrics_port, cut_off.events if cut_off else ())
         self.log = Journal(EventLog(run.events), run.replies, cut_off.tail if cut_off else (), at.turns)
-        self._exports = Exports(run.traces, wished(settings.tracker))
+        self._exports = Exports(run.traces, wished(settings.mlflow_server))
         written = self._exports.file
         self._tracer = Tracer(
             run.name,
@@ -149,6 +150,17 @@ class Conductor:
             writes_models=not settings.playbook_alone,
             trace=lambda: self._tracer.ids,
         )
+        # Trackers that a person has to be asked about hear of the run when that person has allowed it.
+        told = host.trackers.names if not settings.approval.asks("track_run", outside=False) else ()
+        self._live = LiveTracking(
+            run,
+            host.trackers,
+            tuple(name for name in host.trackers.names if name in told or name not in host.trackers_outside),
+            lambda: self.vault.contract,
+            lambda: self.room.state,
+            cut_off.events if cut_off else (),
+        )
+        self.log.subscribe(self._live)
         self._cast = Cast(
             settings,
             clients,
@@ -504,8 +516,9 @@ class Conductor:
         if self.vault.sealed:
             summary["fallbacks"] += write_documents(self.run_dir)
             summary["report"] = str(self.run_dir.report) if self.run_dir.report.exists() else None
-        if status == "done" and self.settings.tracker and "track_run" not in self._approvals.refused:
-            summary["sent"] = send_waiting(self.run_dir, self.settings.tracker)
+        self._live.end(status)
+        if status == "done" and self.settings.trackers and "track_run" not in self._approvals.refused:
+            summary["sent"] = send_waiting(self.run_dir, self.settings.trackers)
         summary["fallbacks"] += untold
         total = time.perf_counter() - self._began
         summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}

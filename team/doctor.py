@@ -36,6 +36,8 @@ def check() -> list[Check]:
         _package("openai", "models at OpenAI and at servers that speak its protocol"),
         _package("anthropic", "models at Anthropic"),
         _package("mlflow", "a web page over the runs' MLflow stores"),
+        _package("wandb", "the tracker wandb"),
+        _package("tensorboardX", "the tracker tensorboard"),
         *_keys(),
     ]
     return checks

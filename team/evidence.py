@@ -212,7 +212,8 @@ class Evidence:
             case "track_run":
                 update["tracked"] = True
                 if kept := result.get("kept"):
-                    reason = f"{result['server']} did not take the run: {result['why']}; the record waits in {kept}"
+                    waits = ", ".join(result.get("waits") or [str(result["server"])])
+                    reason = f"{waits} did not take the run: {result['why']}; the record waits in {kept}"
                     reason += f". Type: mlteam track {self._run.path}"
                     self._emit(FellBack(stage=Stage.RELEASE, role="release_manager", reason=reason))
         return state.model_copy(update=update)

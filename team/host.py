@@ -13,12 +13,14 @@ from team.log import read_events
 from team.rundir import RunDir
 from team.settings import Settings
 from team.stages import State, may_send_back
-from team.tracking import run_record
+from team.tracking_record import run_record
 from team.vault import Vault
 from tools.families.weights import at_hand
 from tools.host import Wish
 from tools.release_wish import LOCAL, OWN
 from tools.spec import ToolFailed
+from tools.trackers.places import acts_outside
+from tools.trackers.sending import fanout
 
 if TYPE_CHECKING:
     from tools.conformal import Conformal
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from tools.curves import Curves
     from tools.git.begun import Published
     from tools.releasing import Registered
-    from tools.run_record import RunRecord
     from tools.submission import Scored
+    from tools.trackers.run_record import RunRecord
 
 Prose = Callable[[], dict[str, str]]
 """Text by slot, from what is known by now."""
@@ -55,7 +57,8 @@ class Host:
     ) -> None:
         self.run = run
         self.vault = vault
-        self.tracker = settings.tracker
+        self.trackers = fanout(run, settings.trackers)
+        self.trackers_outside = tuple(filter(acts_outside, settings.trackers))
         self._state = state
         self._cross_validate = cross_validate
         self._prose = prose

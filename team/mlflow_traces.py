@@ -10,7 +10,7 @@ import os
 import httpx
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from team.tracking import EXPERIMENT
+from team.tracking_record import EXPERIMENT
 
 HEADER = "x-mlflow-experiment-id"
 _API = "/api/2.0/mlflow/experiments"

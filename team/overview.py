@@ -51,7 +51,7 @@ def overview(summary: dict[str, Any]) -> str:
     lines.extend(f"fallback   {reason}" for reason in summary["fallbacks"])
     lines.extend(f"without    {reason}" for reason in summary.get("degradations", []))
     if summary.get("sent"):
-        lines.append(f"sent       what waited for the tracking server: {', '.join(summary['sent'])}")
+        lines.append(f"sent       what waited for its trackers: {', '.join(summary['sent'])}")
     lines.append(f"run        {summary['run']}")
     if summary["report"]:
         lines.append(f"report     {summary['report']}")

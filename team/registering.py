@@ -14,7 +14,8 @@ from tools.contract import Contract
 from tools.package.manifest import PackageDamaged
 from tools.registry import CHALLENGER, CHAMPION, PLACE_TAG, RUN_TAG, Registry, RegistryRefused, Version
 from tools.releasing import Registered
-from tools.tracker import BY_COMMAND, check_address, patient
+from tools.trackers.contract import BY_COMMAND
+from tools.trackers.mlflow_server import check_address, patient
 
 STORE = "registry.db"
 """The embedded registry of a folder of runs; the models lie beside it."""

@@ -239,11 +239,13 @@ def replay(
 
 def track(
     run: Run = "last",
-    tracker: Annotated[str | None, typer.Option(metavar="URI", help="MLflow server; left out, the one that the record waits for.")] = None,
+    tracker: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Where to: an MLflow server's URI, wandb, tensorboard; left out, those that wait.")
+    ] = None,
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Send a run to its tracking server, when that was down. Sending it again changes nothing."""
+    """Send a run to its trackers, when they were down. Sending it again changes nothing."""
     from team.overview import tracking
     from team.rundir import open_run
     from team.tracking import track as send

@@ -17,7 +17,7 @@ from tools.constraints import names_of, signs_of
 from tools.objectives import BESIDE_SCORE, Objective
 from tools.quantiles import levels_of
 from tools.schemes import GAP
-from tools.tracker import check_address
+from tools.trackers.places import read_places
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -97,8 +97,10 @@ Objectives = Annotated[list[Objective], NoDecode, BeforeValidator(read_objective
 
 
 def read_tracker(value: Any) -> Any:
-    """The address of a server without credentials; None for `none`."""
-    return None if value == "none" else check_address(value) if isinstance(value, str) else value
+    """Names of trackers and addresses of servers without credentials, with commas between them, also from a list; None for `none`."""
+    if isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):
+        value = ",".join(value) or "none"
+    return None if value == "none" else ",".join(read_places(value)) if isinstance(value, str) else value
 
 
 def read_joined(value: Any) -> Any:

@@ -178,7 +178,8 @@ class Settings(BaseSettings):
     """Transformers that installed packages bring (entry points of `mlteam.preparers`) in their order, and then steps such as
     `impute=knn` (`tools.steps`), fitted inside each fold."""
     tracker: Annotated[str | None, BeforeValidator(read_tracker)] = Field(default_factory=_trackers_own, validate_default=True)
-    """Address of an MLflow server that gets the run too; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
+    """What gets the run beside its own MLflow store: addresses of MLflow servers, `wandb`, `tensorboard` and trackers that installed
+    packages bring, with commas between them; left out, what MLFLOW_TRACKING_URI names; `none` for none."""
 
     metrics_port: int | None = Field(None, ge=1, le=65_535)
     """Port of 127.0.0.1 at which Prometheus may ask for metrics (`/metrics`) while the run goes on; None for none."""
@@ -215,6 +216,16 @@ class Settings(BaseSettings):
     def playbook_alone(self) -> bool:
         """Whether no language model has a say."""
         return self.all_models == [PLAYBOOK]
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """The trackers, each by its name or address."""
+        return tuple(self.tracker.split(",")) if self.tracker else ()
+
+    @property
+    def mlflow_server(self) -> str | None:
+        """Address of the first MLflow server among them."""
+        return next((name for name in self.trackers if "://" in name), None)
 
     def price_of(self, spec: str) -> Price | None:
         """What a single model costs; None where nobody said."""

@@ -142,7 +142,11 @@ def run(
         str | None, typer.Option(metavar="SIZE", help="Most bytes to download, and to unpack, such as 5GB.  [default: 20GB]")
     ] = None,
     tracker: Annotated[
-        str | None, typer.Option(metavar="URI", help="MLflow server that gets the run too, or none.  [default: MLFLOW_TRACKING_URI]")
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="What gets the run too: an MLflow server's URI, wandb, tensorboard, with commas; or none.  [default: MLFLOW_TRACKING_URI]",
+        ),
     ] = None,
     capture_content: Annotated[
         bool | None,

@@ -24,6 +24,7 @@ pytest.register_assert_rewrite(
     "tests.contracts.model_ending",
     "tests.contracts.sandbox",
     "tests.contracts.tracker",
+    "tests.contracts.tracker_places",
 )
 
 # The same examples every time, and none kept: a test that fails fails for everybody.
@@ -84,7 +85,9 @@ def _session_folder() -> Path:
 def _no_keys_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test can spend no money and is not steered by the machine's own settings."""
     for name in [
-        n for n in os.environ if n.startswith(("MLTEAM_", "MLFLOW_TRACKING_")) or n.endswith(("_API_KEY", "_AUTH_TOKEN", "_BASE_URL"))
+        n
+        for n in os.environ
+        if n.startswith(("MLTEAM_", "MLFLOW_TRACKING_", "WANDB_")) or n.endswith(("_API_KEY", "_AUTH_TOKEN", "_BASE_URL"))
     ]:
         monkeypatch.delenv(name)
     # Nor does it read or fill the user's own cache, secrets and keyring.

@@ -20,10 +20,14 @@ STARTS_S = 120.0
 
 
 class TrackingServer:
-    """`mlflow server` with its database and its files in a folder. The port stays the same over restarts."""
+    """`mlflow server` with its database and its files in a folder. The port stays the same over restarts.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        store: address of another database.
+    """
+
+    def __init__(self, folder: Path, store: str | None = None) -> None:
+        self._folder, self._store = folder, store or f"sqlite:///{folder / 'server.db'}"
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
@@ -41,7 +45,7 @@ class TrackingServer:
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
         command += [
             "--backend-store-uri",
-            f"sqlite:///{self._folder / 'server.db'}",
+            self._store,
             "--artifacts-destination",
             str(self._folder / "files"),
         ]

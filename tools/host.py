@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from tools.git.begun import Published
     from tools.metrics import Interval
     from tools.releasing import Registered
-    from tools.run_record import RunRecord
     from tools.submission import Scored
+    from tools.trackers.fanout import Fanout
+    from tools.trackers.run_record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,12 @@ class HostContext(Protocol):
     @property
     def vault(self) -> Sealer: ...
     @property
-    def tracker(self) -> str | None:
-        """Address of the tracking server that the run is sent to, or None."""
+    def trackers(self) -> Fanout:
+        """The trackers of the run, its own store among them."""
+
+    @property
+    def trackers_outside(self) -> tuple[str, ...]:
+        """Those that act outside the run directory."""
 
     def progress(self, **facts: Any) -> None:
         """Tell whoever watches how far the call that is going on has come.

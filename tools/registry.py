@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from tools.contract import Contract
 from tools.package.inputs import Inputs
 from tools.package.manifest import INPUTS_FILE, PACKAGE, packaged, read_learnt, verify
-from tools.recording import load_tracker
+from tools.trackers.mlflow_store import load_tracker
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 RUN_TAG, PLACE_TAG, PACKAGE_TAG, WHY_TAG = "mlteam.run", "mlteam.place", "mlteam.package", "mlteam.promoted"

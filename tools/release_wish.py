@@ -65,7 +65,7 @@ class Release(BaseModel):
     @field_validator("registry")
     @classmethod
     def _address(cls, registry: str | None) -> str | None:
-        from tools.tracker import check_address
+        from tools.trackers.mlflow_server import check_address
 
         return registry if registry in (None, LOCAL) else check_address(str(registry))
 

@@ -78,5 +78,6 @@ def _outcome(done: Done) -> str:
 def _on_record(tracked: dict[str, Any]) -> str:
     store, server = tracked.get("store", "the tracker"), tracked.get("server")
     if tracked.get("kept"):
-        return f"The run is on record in {store}; {server} did not take it ({tracked['why']}), so the record waits in {tracked['kept']}."
+        waits = joined(tracked.get("waits") or [server])
+        return f"The run is on record in {store}; {waits} did not take it ({tracked['why']}), so the record waits in {tracked['kept']}."
     return f"The run is on record in {store}{f' and on {server}' if server else ''}."

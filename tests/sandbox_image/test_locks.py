@@ -17,10 +17,10 @@ from team.sandbox.image import LOCK, TORCH_LOCK, Recipe
 
 RECIPE = Recipe()
 ROOT = RECIPE.folder.parent
-HOST_ONLY = {("mlflow", "tools/recording.py"), ("mlflow", "tools/tracker.py"), ("mlflow", "tools/registry.py")}
+HOST_ONLY = {("mlflow", "tools/registry.py")}
 """Imported by functions that run on the host alone."""
-HOST_FOLDERS = ("tools/sources/", "tools/serving/", "tools/deploying/", "tools/git/")
-"""Fetching, serving and publishing are the host's: no sandbox has a network."""
+HOST_FOLDERS = ("tools/sources/", "tools/serving/", "tools/deploying/", "tools/git/", "tools/trackers/")
+"""Fetching, serving, publishing and tracking are the host's: no sandbox has a network."""
 EXTRAS = {
     ("imblearn", "tools/steps/resampling.py"),
     ("sksurv", "tools/families/cox.py"),

@@ -421,9 +421,13 @@ async def test_a_model_that_cannot_be_exported_is_packaged_all_the_same() -> Non
             {"server": "http://host:1", "kept": "outbox/tracker.json", "why": "it answered 500"},
             "http://host:1 did not take it (it answered 500), so the record waits in outbox/tracker.json.",
         ),
+        (
+            {"server": "wandb, http://host:1", "waits": ["http://host:1"], "kept": "outbox/tracker.json", "why": "it answered 500"},
+            "http://host:1 did not take it (it answered 500), so the record waits in outbox/tracker.json.",
+        ),
     ],
 )
-async def test_the_release_manager_says_who_has_the_record(tracked: dict[str, str], said: str) -> None:
+async def test_the_release_manager_says_who_has_the_record(tracked: dict[str, Any], said: str) -> None:
     done = [(tool, {}, {"rows": 10}) for tool in ("open_holdout", "finish", "package_model")]
     answered = await answer(
         "release_manager", "release", [*done, ("track_run", {}, {"store": "mlflow.db", **tracked})], holdout={"candidate": "c"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,10 +142,12 @@ def test_limits_of_the_sandbox_and_its_kind_come_from_different_layers(monkeypat
         ({}, "http://mlflow.example:5000"),
         ({"tracker": "http://other:5000/"}, "http://other:5000"),
         ({"tracker": "none"}, None),
+        ({"tracker": "wandb, mlflow,http://Other:5000/"}, "wandb,mlflow,http://other:5000"),
+        ({"tracker": ["tensorboard", "http://other:5000"]}, "tensorboard,http://other:5000"),
     ],
 )
 def test_the_tracker_is_what_mlflow_would_use_where_nothing_else_is_said(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], settled: str | None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, Any], settled: str | None
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://MLflow.example:5000/")
     settings = load_settings({"source": "a.csv", **given})

@@ -23,12 +23,13 @@ from team.rundir import RunDir
 from team.stages import State
 from team.tracking import send_waiting, track
 from team.vault import Vault
-from tests.contracts.tracker import Store, TrackerContract
+from tests.contracts.tracker import Place, TrackerContract
+from tests.contracts.tracker_places import OnServer
 from tests.faulty_server import answering, refusing
 from tests.released import Released, embedded, released, shown
 from tests.team.test_run import finished
 from tests.tracking_server import TrackingServer
-from tools import outbox
+from tools.trackers import outbox
 from tools.tracking import track_run
 
 
@@ -43,7 +44,7 @@ def test_a_server_that_is_down_costs_no_more_than_a_line_in_the_log(tmp_path: Pa
     assert (tracked.server, tracked.kept, tracked.why) == (server, "outbox/tracker.json", "the connection was refused")
     assert len(shown(embedded(r.run))[1]) == 3, "the embedded store has it all the same"
     kept = json.loads((r.run.outbox / "tracker.json").read_text())
-    assert (kept["schema_version"], kept["server"], kept["record"]["run"]) == (1, server, r.run.name)
+    assert (kept["schema_version"], kept["places"], kept["record"]["run"]) == (2, [server], r.run.name)
     assert [c["name"] for c in kept["record"]["candidates"]] == ["linear-1", "linear-2", "linear-3"]
 
     told: list[FellBack] = []
@@ -74,7 +75,7 @@ def test_tracking_needs_a_final_score_an_address_and_a_sound_outbox(tmp_path: Pa
     assert not r.run.outbox.exists()
     r.run.outbox.mkdir()
     outbox.place(r.run).write_text('{"schema_version": 1, "server": "file:///etc"}')
-    with pytest.raises(UsageError, match=r"tracker.json is no record of a run: server: .*expected http"):
+    with pytest.raises(UsageError, match=r"tracker.json is no record of a run: places"):
         track(r.run)
 
 
@@ -91,13 +92,13 @@ def test_what_waits_beside_a_run_is_tried_while_the_server_answers_and_never_fai
     with answering(status) as (server, seen):
         damaged, in_use, other, own = (released(tmp_path, tracker=server) for _ in range(4))
         for r in (damaged, in_use, other, own):
-            outbox.keep(r.run, outbox.Kept(server=server, record=r.host.run_record()))
+            outbox.keep(r.run, outbox.Kept(places=[server, "http://127.0.0.1:1"], record=r.host.run_record()))
         outbox.place(damaged.run).write_text("{")
         with in_use.run.lock(), own.run.lock():
-            assert send_waiting(own.run, server) == []
+            assert send_waiting(own.run, (server,)) == []
         assert len(seen) == tried
     assert all(outbox.place(r.run).exists() for r in (damaged, in_use, other, own))
-    assert send_waiting(own.run, refusing()) == [], "what waits for another server is left alone"
+    assert send_waiting(own.run, (refusing(),)) == [], "what waits for another server is left alone"
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
@@ -133,8 +134,8 @@ class TestServer(TrackerContract):
     """A real server behind HTTP."""
 
     @pytest.fixture
-    def store(self, server: TrackingServer) -> Store:
-        return Store(server.address)
+    def place(self, server: TrackingServer) -> Place:
+        return OnServer(server.address)
 
 
 @pytest.mark.slow
@@ -146,15 +147,15 @@ def test_a_server_that_is_up_gets_the_run_and_takes_its_files(
         tracked = track_run(r.host)
         assert (tracked.server, tracked.kept) == (server.address, None)
     assert outbox.read(r.run) is None
-    store = Store(server.address)
+    store = OnServer(server.address)
     record = r.host.run_record()
-    assert [len(part) for part in store.of(record)] == [1, 10]
+    assert [len(one.candidates) for one in store.seen(record)] == [10]
     assert capsys.readouterr().out == "", "stdout belongs to results"
 
     code, out, _ = printed(capsys, "track", r.run.path, "--tracker", server.address + "/", "--json")
     sent = json.loads(out)
     assert (code, sent["server"], sent["candidates"], sent["artefacts"]) == (0, server.address, 10, 3)
-    assert [len(part) for part in store.of(record)] == [1, 10]
+    assert [len(one.candidates) for one in store.seen(record)] == [10]
 
 
 @pytest.mark.slow
@@ -176,24 +177,24 @@ def test_a_tracker_that_is_down_then_back(server: TrackingServer, tmp_path: Path
 
     later, taken = finished(tmp_path, "sklearn:iris", **given)
     assert (later["sent"], later["fallbacks"]) == ([missed.name], [])
-    assert f"what waited for the tracking server: {missed.name}" in overview(later)
-    store = Store(server.address)
+    assert f"what waited for its trackers: {missed.name}" in overview(later)
+    store = OnServer(server.address)
     for run, told in ((missed, summary), (taken, later)):
         assert outbox.read(run) is None
-        assert [len(part) for part in store.of(Released(run).host.run_record())] == [1, told["candidates"]]
-    parent = next(p for p in shown(server.address)[0] if p.info.run_id in store.of(kept.record)[0])
-    assert parent.data.metrics["holdout_score"] == summary["holdout"]["score"]
+        assert [len(one.candidates) for one in store.seen(Released(run).host.run_record())] == [told["candidates"]]
+    (seen,) = store.seen(kept.record)
+    assert seen.metrics["holdout_score"] == summary["holdout"]["score"]
 
     outbox.keep(missed, kept)  # as a kill leaves it between the sending and the end of it
     assert track(missed)["sent"]
-    assert [len(part) for part in store.of(kept.record)] == [1, summary["candidates"]]
+    assert [len(one.candidates) for one in store.seen(kept.record)] == [summary["candidates"]]
 
 
 @pytest.mark.slow
 def test_a_server_that_is_killed_while_it_is_sent_a_run(server: TrackingServer, tmp_path: Path) -> None:
-    """What it had taken by then is half a record, which the next sending replaces."""
+    """What it had taken by then is half a record, which the next sending makes whole."""
     r = released(tmp_path, candidates=40, tracker=server.address)
-    enough, pause = server.rows() + 10, Event()
+    enough, pause = server.rows() + 20, Event()
     try:
         with ThreadPoolExecutor(1) as pool:
             tracking = pool.submit(track_run, r.host)
@@ -204,14 +205,13 @@ def test_a_server_that_is_killed_while_it_is_sent_a_run(server: TrackingServer, 
             tracked = tracking.result(240)
     finally:
         server.start()
-    store, record = Store(server.address), r.host.run_record()
+    store, record = OnServer(server.address), r.host.run_record()
     assert tracked.kept == "outbox/tracker.json"
-    half, children = store.of(record)
-    assert len(half) == 1
-    assert 0 < len(children) < 40
+    half = [run for run in store.runs(record) if run.data.tags["mlteam.kind"] == "candidate"]
+    assert 0 < len(half) < 40
     assert track(r.run)["candidates"] == 40
-    assert [len(part) for part in store.of(record)] == [1, 40]
-    assert store.of(record)[0] != half
+    (seen,) = store.seen(record)
+    assert (seen.status, len(seen.candidates), set(map(len, seen.folds.values()))) == ("finished", 40, {2})
 
 
 def test_a_run_that_was_copied_is_the_same_run(tmp_path: Path) -> None:

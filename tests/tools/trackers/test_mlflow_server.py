@@ -12,8 +12,9 @@ import pytest
 
 from tests.contracts.tracker import record
 from tests.faulty_server import answering, refusing, silent, trickling
-from tools.recording import load_tracker
-from tools.tracker import NotSent, Patience, check_address, send
+from tools.trackers.contract import NOTHING, NotSent, Patience
+from tools.trackers.mlflow_server import Server, check_address
+from tools.trackers.mlflow_store import load_tracker
 
 QUICK = Patience(1, 1.0)
 
@@ -75,7 +76,7 @@ def test_a_server_that_is_down_costs_little_and_is_told_as_what_it_is(how: str) 
         address = up[0] if isinstance(up, tuple) else up
         began = time.monotonic()
         with pytest.raises(NotSent, match=told) as caught:
-            send(record("down"), address, [], QUICK)
+            Server(address).write(record("down"), NOTHING, QUICK)
     assert caught.value.answered is answered
     assert time.monotonic() - began < 10, "less than a run would wait"
 
@@ -86,7 +87,7 @@ def test_credentials_are_sent_and_told_to_nobody(monkeypatch: pytest.MonkeyPatch
     basic = base64.b64encode(b"ann:s3cr3t-word").decode()
     for status in (200, 401, 500):
         with answering(status) as (address, seen), pytest.raises(NotSent) as caught:
-            send(record("secret"), address, [], QUICK)
+            Server(address).write(record("secret"), NOTHING, QUICK)
         assert seen == [f"Basic {basic}"]
         error: BaseException | None = caught.value
         while error is not None:
@@ -99,5 +100,5 @@ def test_the_environment_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     load_tracker()
     before = dict(os.environ)
     with pytest.raises(NotSent):
-        send(record("environment"), refusing(), [], QUICK)
+        Server(refusing()).write(record("environment"), NOTHING, QUICK)
     assert dict(os.environ) == before

@@ -9,14 +9,13 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tools.recording import TOO_SLOW, NotRecorded, Written, load_tracker, write
-from tools.run_record import RunRecord
+from tools.trackers.contract import TOO_SLOW, Attachments, NotSent, Patience, Tracker, Written
+from tools.trackers.mlflow_store import NotRecorded, Store, load_tracker
+from tools.trackers.run_record import RunRecord
 
 CREDENTIALS = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
 """Where MLflow looks for what a server asks for."""
@@ -31,32 +30,6 @@ _REASONS = (
     (r"not in a valid JSON format", "it does not answer as an MLflow server does"),
 )
 """What MLflow and the libraries below it say when a request failed, and what is told of it."""
-_ENVIRONMENT = threading.Lock()
-
-
-class Patience(NamedTuple):
-    """How long a server may take."""
-
-    request_s: int
-    """Seconds of silence after which one request has failed. It is not tried again."""
-    total_s: float
-    """Seconds for all of a record."""
-
-
-IN_A_RUN = Patience(4, 30.0)
-BY_COMMAND = Patience(30, 600.0)
-
-
-class NotSent(Exception):
-    """The server did not take the record; the message says why, in a few words.
-
-    Attributes:
-        answered: whether the server answered, so that another record may fare better.
-    """
-
-    def __init__(self, why: str, answered: bool) -> None:
-        super().__init__(why)
-        self.answered = answered
 
 
 def check_address(address: str) -> str:
@@ -82,34 +55,43 @@ def check_address(address: str) -> str:
     return f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{parts.path.rstrip('/')}"
 
 
-def send(record: RunRecord, server: str, files: Sequence[Path], patience: Patience) -> Written:
-    """Send a record; sending it again replaces it.
+class Server(Tracker):
+    """An MLflow server.
 
     Args:
-        server: an address as `check_address` gives it.
-        files: what is stored with the record, where the server takes files.
-
-    Raises:
-        NotSent: when the server is down, silent, too slow or refuses.
+        address: as `check_address` gives it.
     """
-    load_tracker()
-    attempt = _Attempt(record, server, files, patience)
-    attempt.start()
-    if attempt.spoken.wait(patience.request_s + 1):
-        attempt.join(patience.total_s + patience.request_s)
-    if attempt.outcome is None:
-        raise NotSent(TOO_SLOW, answered=False)
-    if isinstance(attempt.outcome, NotSent):
-        raise attempt.outcome
-    return attempt.outcome
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._store: Store | None = None
+
+    def write(self, record: RunRecord, attachments: Attachments, patience: Patience) -> Written:
+        load_tracker()
+        attempt = _Attempt(self._address, self._store, record, attachments, patience)
+        self._store = None
+        attempt.start()
+        if attempt.spoken.wait(patience.request_s + 1):
+            attempt.join(patience.total_s + patience.request_s)
+        if attempt.outcome is None:
+            raise NotSent(TOO_SLOW, answered=False)
+        if isinstance(attempt.outcome, NotSent):
+            raise attempt.outcome
+        self._store = attempt.store
+        return attempt.outcome
 
 
 class _Attempt(threading.Thread):
-    """A daemon, which can be left behind: a name server that is silent, or an answer that comes byte by byte, heeds no timeout."""
+    """A daemon, which can be left behind: a name server that is silent, or an answer that comes byte by byte, heeds no timeout.
 
-    def __init__(self, record: RunRecord, server: str, files: Sequence[Path], patience: Patience) -> None:
+    Args:
+        store: what the server was given before by this process; None where that is not known.
+    """
+
+    def __init__(self, address: str, store: Store | None, record: RunRecord, attachments: Attachments, patience: Patience) -> None:
         super().__init__(daemon=True)
-        self._record, self._server, self._files, self._patience = record, server, files, patience
+        self._address, self._record, self._attachments, self._patience = address, record, attachments, patience
+        self.store = store
         self.spoken = threading.Event()
         """Set when the server has answered once, or never will."""
         self.outcome: Written | NotSent | None = None
@@ -124,14 +106,48 @@ class _Attempt(threading.Thread):
         deadline = time.monotonic() + self._patience.total_s
         try:
             with patient(self._patience):
-                client = MlflowClient(tracking_uri=self._server)
+                client = MlflowClient(tracking_uri=self._address)
                 client.get_experiment_by_name(self._record.experiment)
                 self.spoken.set()
-                return write(client, self._record, self._files, deadline=deadline)
+                self.store = self.store or Store(client)
+                return self.store.write(self._record, self._attachments, deadline=deadline)
         except NotRecorded as error:
             return NotSent(str(error), answered=time.monotonic() <= deadline)
         except Exception as error:  # whatever a library raises, the run goes on
             return _not_sent(error, self._patience)
+
+
+class _Environment:
+    """Variables that are set while anybody needs them so. Who needs other values waits; who needs the same does not."""
+
+    def __init__(self) -> None:
+        self._free = threading.Condition()
+        self._users = 0
+        self._wanted: dict[str, str] = {}
+        self._before: dict[str, str | None] = {}
+
+    def enter(self, wanted: dict[str, str]) -> None:
+        with self._free:
+            self._free.wait_for(lambda: self._users == 0 or self._wanted == wanted)
+            if self._users == 0:
+                self._wanted, self._before = wanted, {name: os.environ.get(name) for name in wanted}
+                os.environ.update(wanted)
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._free:
+            self._users -= 1
+            if self._users:
+                return
+            for name, value in self._before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+            self._free.notify_all()
+
+
+_ENVIRONMENT = _Environment()
 
 
 @contextmanager
@@ -143,17 +159,11 @@ def patient(patience: Patience) -> Iterator[None]:
         "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to results
     }
-    with _ENVIRONMENT:
-        before = {name: os.environ.get(name) for name in wanted}
-        os.environ.update(wanted)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
+    _ENVIRONMENT.enter(wanted)
+    try:
+        yield
+    finally:
+        _ENVIRONMENT.leave()
 
 
 def _not_sent(error: Exception, patience: Patience) -> NotSent:
