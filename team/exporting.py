@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,9 @@ class MetricsExport:
     def __call__(self, event: Event) -> None:
         self._metrics(event)
         if isinstance(event, (StageEnded, RunEnded)):
-            write_atomic(self._path, text(self._read))
+            # The numbers can be made from the log again, so what is wrong with their file is nothing to end a run for.
+            with contextlib.suppress(OSError):
+                write_atomic(self._path, text(self._read))
 
     def close(self) -> None:
         """Stop serving, and push a last time. It can be called twice."""

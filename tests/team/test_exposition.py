@@ -76,6 +76,16 @@ def test_the_file_is_written_at_the_end_of_a_stage_and_of_the_run(tmp_path: Path
     assert not list(run.path.glob(".*.tmp"))
 
 
+def test_a_file_that_cannot_be_written_ends_no_run(tmp_path: Path) -> None:
+    run = RunDir(made_run(tmp_path, events=()))
+    run.metrics.mkdir()
+    export = MetricsExport(run, None)
+    for event in logged(run.events):
+        export(event)
+    export.close()
+    assert value(exposed(run.path), "mlteam_run_status", run="a-run", status="done") == 1
+
+
 def test_a_run_that_is_taken_up_goes_on_counting(tmp_path: Path) -> None:
     run = RunDir(made_run(tmp_path, events=()))
     events = logged(run.events)
