@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from evals.attempts import Attempt
 from evals.launching import Job
 from team.exposition import buckets
-from team.run_metrics import Distribution, Metric
+from team.metric_families import Distribution, Metric
 
 if TYPE_CHECKING:
     from prometheus_client import Metric as Family

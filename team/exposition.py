@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from team.errors import MlteamError
 from team.log import read_events
-from team.run_metrics import Distribution, Metric, RunMetrics, Samples
+from team.metric_families import Distribution, Metric, Samples
+from team.run_metrics import RunMetrics
 from team.rundir import RunDir
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from team.run_metrics import Labels, RunMetrics, Samples
+from team.metric_families import Labels, Samples
+from team.run_metrics import RunMetrics
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import HistogramDataPoint, Metric, MetricExporter, MetricsData, NumberDataPoint

@@ -27,8 +27,9 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from evals import queue_metrics
 from team.exposition import families, read_metrics
+from team.metric_families import METRICS, Metric
 from team.metrics_server import MetricsServer
-from team.run_metrics import METRICS, Metric, RunMetrics
+from team.run_metrics import RunMetrics
 from team.rundir import RunDir
 from tests.evals.attempted import attempt
 from tests.team.a_run import WHOLE, logged, made_run

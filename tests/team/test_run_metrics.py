@@ -18,7 +18,8 @@ from team.events import (
     ToolCalled,
     TurnStarted,
 )
-from team.run_metrics import METRICS, STATUSES, Distribution, RunMetrics
+from team.metric_families import METRICS, STATUSES, Distribution
+from team.run_metrics import RunMetrics
 from tests.team.a_run import ENDED, STARTED, WHOLE, called, logged, model_called, returned
 
 
