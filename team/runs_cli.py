@@ -114,7 +114,7 @@ def _width() -> int:
 
 def cost(
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN...]", help="Run directories, beginnings of their names, or `last`; left out, all.")
+        list[str] | None, typer.Argument(metavar="RUN", help="Run directories, beginnings of their names, or `last`; left out, all.")
     ] = None,
     by: Annotated[str, typer.Option(metavar="WHAT", help="role, stage, run, day or model.")] = "run",
     out: Out = Path("runs"),

@@ -177,6 +177,7 @@ def run(
     from team.errors import MlteamError
     from team.foresight import foresee
     from team.json_log import say
+    from team.models.probing import asked_models
     from team.progress import progress_view
     from team.run import start
 
@@ -186,7 +187,7 @@ def run(
             print_json(foreseen.document(settings)) if as_json else print("\n".join(foreseen.lines(settings)))
             return
         before: list[ModelCalled | CostForecast] = []
-        if not settings.playbook_alone:
+        if asked_models(settings):
             foreseen, before = foresee(settings)
             if not say(f"foreseen: {foreseen.told}", grounds=foreseen.grounds(settings.out), beyond=foreseen.beyond(settings)):
                 print("\n".join(foreseen.lines(settings)), file=sys.stderr)
