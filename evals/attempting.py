@@ -26,6 +26,7 @@ SIGNALLED, KILLED = 128, 137
 REPORTS = "reports"
 MOST_REPORT_BYTES, MOST_USAGE_BYTES = 64 << 20, 1 << 16
 REASON = 400
+TRACEBACK = "Traceback (most recent call last)"
 
 
 def attempt(job: Job) -> Attempt:
@@ -64,7 +65,7 @@ def outcome(job: Job, ended: Ended) -> tuple[Status, str]:
     """How an attempt went by how its process ended, and why."""
     said = [line.strip() for line in ended.tail.splitlines() if line.strip()]
     last = (said[-1] if said else "without a word")[-REASON:]
-    trace = "Traceback (most recent call last)" in ended.tail
+    trace = TRACEBACK in ended.tail
     if ended.stopped == "timeout":
         return "timeout", f"ended after {ended.wall_s:.0f} s, with {job.budget_s:g} s to use; last it said: {last}"
     if ended.stopped == "out_of_memory":
@@ -81,7 +82,13 @@ def outcome(job: Job, ended: Ended) -> tuple[Status, str]:
         return "out_of_memory", last
     if ended.code > SIGNALLED:
         return "crashed", f"ended by signal {ended.code - SIGNALLED}; last it said: {last}"
-    return ("crashed" if trace else "failed"), f"exit code {ended.code}: {last}"
+    return ("crashed" if trace else "failed"), f"exit code {ended.code}: {(_raised(ended.tail) or last)[:REASON]}"
+
+
+def _raised(tail: str) -> str:
+    """The exception that the last traceback ends in, whatever was printed behind it; empty where there is none."""
+    behind = tail.rpartition(TRACEBACK)[2].splitlines()[1:] if TRACEBACK in tail else []
+    return next((line.strip() for line in behind if line.strip() and not line.startswith((" ", "\t"))), "")
 
 
 def _row(job: Job, facts: Facts, ended: Ended, status: Status, reason: str, grade: Grade, out: Path, python: Path) -> Attempt:
@@ -147,7 +154,7 @@ def _versions(job: Job, python: Path) -> dict[str, str]:
     found: dict[str, Any] = {}
     if job.system.packages:  # pinned, and what pip made of it
         paths = [str(path) for path in python.parent.parent.glob("lib/python*/site-packages")]
-        names = [re.split(r"[\[=<>~!@ ;]", package, maxsplit=1)[0] for package in job.system.packages]
+        names = [re.split(r"[\[=<>~!@ ;]", package, maxsplit=1)[0] for package in job.system.bare or job.system.packages]
         for each in importlib.metadata.distributions(path=paths):
             name = each.metadata["Name"]
             if name and re.sub(r"[-_.]+", "-", name).lower() in {re.sub(r"[-_.]+", "-", one).lower() for one in names}:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evals.environments import DATA_PACKAGES, interpreter
+from evals.environments import DATA_NEEDS, DATA_PACKAGES, interpreter
 from evals.suite import Split, Task
 from team.errors import UsageError
 from team.parsing import read_here
@@ -132,7 +132,7 @@ def _one_file(task: Task, folder: Path) -> pd.DataFrame:
 
 def _packaged(name: str, folder: Path, environments: Path) -> pd.DataFrame:
     """A table of `evals/quality_data.py`, written by the environment that has its packages."""
-    python = interpreter(environments, "data", DATA_PACKAGES, dependencies=False)
+    python = interpreter(environments, "data", DATA_NEEDS, DATA_PACKAGES)
     program = Path(__file__).with_name("quality_data.py")
     done = subprocess.run([str(python), str(program), "--whole", str(folder), name], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -70,7 +70,8 @@ def prepared(job: Job) -> Path:
             raise PrerequisiteMissing(f"system {job.system.name!r} needs the program {program!r}, which is not in {PATH}. Type: {command}")
     if not job.system.packages:
         return Path(sys.executable)
-    return interpreter(job.environments, job.system.environment or re.sub(r"\W", "_", job.system.name), job.system.packages)
+    name = job.system.environment or re.sub(r"\W", "_", job.system.name)
+    return interpreter(job.environments, name, job.system.packages, job.system.bare)
 
 
 def launch(job: Job, python: Path, folder: Path, log: Path, limit_s: float | None = None) -> Ended:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
@@ -48,13 +49,14 @@ def _address(url: str) -> Address:
 def door(allowed: Iterable[Address]) -> Iterator[Path]:
     """A folder with the socket of a proxy that leads to `allowed` alone, for as long as the block lasts."""
     with tempfile.TemporaryDirectory(prefix="mlteam-door-") as name:  # short, as paths of sockets have to be
-        path = Path(name) / SOCKET
-        loop, ready, over = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-        serving = _Door(frozenset(allowed)).serve(path, ready, over)
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(str(Path(name) / SOCKET))
+        listening.listen()
+        loop, over = asyncio.new_event_loop(), asyncio.Event()
+        serving = _Door(frozenset(allowed)).serve(listening, over)
         thread = threading.Thread(target=loop.run_until_complete, args=(serving,), name="door", daemon=True)
         thread.start()
         try:
-            ready.wait()
             yield Path(name)
         finally:
             loop.call_soon_threadsafe(over.set)
@@ -67,11 +69,10 @@ class _Door:
         self._allowed = allowed
         self._guests: set[asyncio.Task[None]] = set()
 
-    async def serve(self, path: Path, ready: threading.Event, over: asyncio.Event) -> None:
-        listening = await asyncio.start_unix_server(self._welcome, path, limit=MOST_HEAD_BYTES)
-        ready.set()
+    async def serve(self, listening: socket.socket, over: asyncio.Event) -> None:
+        server = await asyncio.start_unix_server(self._welcome, sock=listening, limit=MOST_HEAD_BYTES)
         await over.wait()
-        listening.close()
+        server.close()
         for guest in self._guests:
             guest.cancel()
         await asyncio.gather(*self._guests, return_exceptions=True)

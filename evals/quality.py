@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from evals.environments import DATA_PACKAGES, ENVIRONMENTS, interpreter
+from evals.environments import DATA_NEEDS, DATA_PACKAGES, ENVIRONMENTS, interpreter
 from evals.markers import record
 from evals.our_run import learn_and_predict
 from evals.quality_data import TABLES
@@ -66,14 +66,14 @@ class Bench:
     def data(self) -> Path:
         return self.root / "data"
 
-    def environment(self, name: str, packages: tuple[str, ...], *, dependencies: bool = True) -> Path:
+    def environment(self, name: str, packages: tuple[str, ...], bare: tuple[str, ...] = ()) -> Path:
         """The interpreter of an environment, which is made when it is not there."""
-        return interpreter(self.root / "venvs", name, packages, dependencies=dependencies)
+        return interpreter(self.root / "venvs", name, packages, bare)
 
     def provide_data(self, names: Sequence[str]) -> None:
         """Write the tables that are not there yet."""
         if missing := [name for name in names if not (self.data / name / "meta.json").exists()]:
-            python = self.environment("data", DATA_PACKAGES, dependencies=False)
+            python = self.environment("data", DATA_NEEDS, DATA_PACKAGES)
             subprocess.run([str(python), str(HERE / "quality_data.py"), str(self.data), *missing], check=True)
 
     def meta(self, name: str) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from typing import Any
 
 Meta = dict[str, Any]
 MOST_STEPS = 1000
+PAUSE_S = 2.0
+"""Behind a step that failed, as all will where no model answers."""
 
 
 def goal(meta: Meta) -> tuple[str, str]:
@@ -45,11 +47,17 @@ def counted(query: Callable[..., Any], used: dict[str, int]) -> Callable[..., An
     return ask
 
 
-def search(meta: Meta, table: Path, seconds: float, out: Path, model: str) -> dict[str, int]:
-    """Search until the time is over; gives the tokens that it took."""
+def search(meta: Meta, table: Path, seconds: float, out: Path, model: str, used: dict[str, int]) -> None:
+    """Search until the time is over.
+
+    Args:
+        used: gets the tokens that it takes, also where it fails.
+
+    Raises:
+        SystemExit: when nothing was made that AIDE takes for sound; says why.
+    """
     from aide import Experiment, backend
 
-    used = {"tokens_in": 0, "tokens_out": 0}
     asked = backend.provider_to_query_func
     asked.update({name: counted(query, used) for name, query in asked.items()})
     data = out / "input"
@@ -61,17 +69,26 @@ def search(meta: Meta, table: Path, seconds: float, out: Path, model: str) -> di
         part.model = model
     end = time.monotonic() + seconds
     experiment.interpreter.timeout = max(1, round(seconds))
+    said = ""
     try:
         for _ in range(MOST_STEPS):
             if time.monotonic() >= end:
                 break
-            experiment.agent.step(exec_callback=experiment.interpreter.run)
+            try:
+                experiment.agent.step(exec_callback=experiment.interpreter.run)
+            except Exception as error:  # a reply that is no review, or no model; the next step asks anew
+                said = f"{type(error).__name__}: {error}"
+                print(f"aide: a step ended in {said}", file=sys.stderr, flush=True)
+                time.sleep(min(PAUSE_S, max(0.0, end - time.monotonic())))
+                continue
             made = Path(experiment.cfg.workspace_dir) / "working" / "submission.csv"
             if experiment.journal.get_best_node() is experiment.journal.nodes[-1] and made.exists():
                 shutil.copy(made, out / "predictions.csv")
     finally:
         experiment.interpreter.cleanup_session()
-    return used
+    if not (out / "predictions.csv").exists():
+        steps = len(experiment.journal.nodes)
+        sys.exit(f"aide: none of {steps} programs made a submission that it took for sound{f'; a step ended in {said}' if said else ''}")
 
 
 def main() -> None:
@@ -81,8 +98,11 @@ def main() -> None:
         os.environ["OPENAI_BASE_URL"] = address
         os.environ.setdefault("OPENAI_API_KEY", "none")
     meta = json.loads((table / "meta.json").read_text())
-    used = search(meta, table, seconds, out, spec.rpartition(":")[2])
-    (out / "usage.json").write_text(json.dumps(used))
+    used = {"tokens_in": 0, "tokens_out": 0}
+    try:
+        search(meta, table, seconds, out, spec.rpartition(":")[2], used)
+    finally:
+        (out / "usage.json").write_text(json.dumps(used))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ class System(BaseModel):
     command: tuple[str, ...] = Field(min_length=1)
     packages: tuple[str, ...] = ()
     """What its environment is made of, as pip takes it; empty: it needs none."""
+    bare: tuple[str, ...] = ()
+    """Further packages of that environment, which come without what they say they need."""
     environment: str = Field("", pattern=f"^({NAME})?$")
     """Name of that environment, which systems may share; empty: the system's own."""
     shows: tuple[Path, ...] = ()

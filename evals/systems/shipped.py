@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from evals.environments import AIDE, ENVIRONMENTS
+from evals.environments import AIDE, AIDE_NEEDS, ENVIRONMENTS
 from evals.model_door import addresses
 from evals.systems.contract import System
 from team.errors import UsageError
@@ -60,7 +60,8 @@ PLAIN = {
         System(
             name="aide",
             command=("{python}", str(EVALS / "quality_aide.py"), "aide", *PLACES, "{model}"),
-            packages=AIDE,
+            packages=AIDE_NEEDS,
+            bare=AIDE,
             network="model",
             variables=ENDPOINT,
             tasks=SUPERVISED,

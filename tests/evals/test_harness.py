@@ -168,6 +168,7 @@ def test_ends_are_told_apart(table: Path, tmp_path: Path) -> None:
     refused = "import sys; sys.exit(print('mlteam: no rows to learn from', file=sys.stderr) or 2)"
     assert ended(refused)[:2] == ("refused", "mlteam: no rows to learn from")
     assert ended("1 / 0")[:2] == ("crashed", "exit code 1: ZeroDivisionError: division by zero")
+    assert ended("import atexit; atexit.register(print, 'good bye')\n1 / 0")[1].endswith("ZeroDivisionError: division by zero")
     status, reason, _ = ended("import os; os.kill(os.getpid(), 11)")
     assert (status, "signal 11" in reason) == ("crashed", True)
     assert ended("import sys; sys.exit(7)")[0] == "failed"
