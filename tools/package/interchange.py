@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from zipfile import ZIP_DEFLATED
@@ -88,20 +89,32 @@ def write_formats(folder: Path, model: FittedModel, rows: pd.DataFrame, most_s: 
 
     checked = rows.iloc[np.linspace(0, len(rows) - 1, min(len(rows), CHECKED_ROWS)).astype(int)].reset_index(drop=True)
     expected = model.predict_table(checked)
+    levels = _levels(model, rows)
     return Formats(
         formats=[
-            _write("skops", folder / SKOPS_FILE, model, checked, expected, most_s),
-            _write("onnx", folder / ONNX_FILE, model, checked, expected, most_s),
+            _write("skops", folder / SKOPS_FILE, lambda path: _skops(path, model, checked), checked, expected, most_s),
+            _write("onnx", folder / ONNX_FILE, lambda path: _onnx(path, model, checked, levels), checked, expected, most_s),
         ]
     )
 
 
-def _write(name: Literal["skops", "onnx"], path: Path, model: FittedModel, rows: pd.DataFrame, expected: Any, most_s: float) -> Format:
+def _levels(model: FittedModel, rows: pd.DataFrame) -> dict[str, list[str]]:
+    """Every level of the columns of categories, sorted."""
+    from tools.columns import coerce
+
+    schema = model.schema.without(model.contract.sealed_columns)
+    table = coerce(rows, schema)
+    return {one.name: sorted(table[one.name].dropna().unique()) for one in schema.columns if one.kind == "categorical"}
+
+
+def _write(
+    name: Literal["skops", "onnx"], path: Path, make: Callable[[Path], Any], rows: pd.DataFrame, expected: Any, most_s: float
+) -> Format:
     facts: dict[str, Any] = {"name": name, "file": path.name}
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with Deadline(most_s).alarm():
-            said = _skops(temporary, model, rows) if name == "skops" else _onnx(temporary, model, rows)
+            said = make(temporary)
         apart = difference(expected, said)
         if not apart <= EQUAL:
             raise NotPossible(f"its predictions differ from the pipeline's by up to {apart:.2g}, and {EQUAL:g} is the most that is taken")
@@ -138,10 +151,10 @@ def _skops(path: Path, model: FittedModel, rows: pd.DataFrame) -> Any:
     return again.predict_table(rows)
 
 
-def _onnx(path: Path, model: FittedModel, rows: pd.DataFrame) -> Any:
+def _onnx(path: Path, model: FittedModel, rows: pd.DataFrame, levels: dict[str, list[str]]) -> Any:
     from tools.package.onnx_model import build
 
-    graph = build(model)
+    graph = build(model, levels)
     path.write_bytes(graph.SerializeToString())
     return predict_onnx(path, rows, model)
 

@@ -6,7 +6,7 @@ categories as text with "" where missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,9 @@ UNKNOWN = "\x00"
 class Graph:
     """Nodes and constants of a graph that is being written; every value has a name of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, levels: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.levels = levels or {}
+        """Of columns of categories, all that are known."""
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.inputs: dict[str, Any] = {}

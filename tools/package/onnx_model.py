@@ -1,8 +1,8 @@
 """A fitted model as one ONNX graph from raw columns to predictions, where every part of it has a counterpart there.
 
-Covered: linear models of numbers and few categories, trees, forests, nearest neighbours, LightGBM, XGBoost, CatBoost of numbers, networks;
+Covered: linear models of numbers and few categories, trees, forests, nearest neighbours, LightGBM, XGBoost, CatBoost, networks;
 numbers, booleans, dates and categories; averages over fits and members, a second layer, calibration of every kind. Not covered: free text,
-CatBoost's own reading of categories (its exporter refuses it), dates in linear models, code of roles, and tasks whose predictions are no
+columns that CatBoost combines, dates in linear models, code of roles, and tasks whose predictions are no
 values or probabilities. The converters of the libraries turn trees and networks; the rest is written here.
 """
 
@@ -12,6 +12,7 @@ import contextlib
 import io
 import tempfile
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
     from tools.model import FittedMember, FittedModel
     from tools.stacking import FittedStack
 
+NO_LEVELS: Mapping[str, Sequence[str]] = {}
 INSTALL = "pip install 'mlteam[onnx]' where models are fitted"
 
 
-def build(model: FittedModel) -> Any:
+def build(model: FittedModel, levels: Mapping[str, Sequence[str]] = NO_LEVELS) -> Any:
     """The model as an `onnx.ModelProto`.
+
+    Args:
+        levels: every level of the columns of categories that the model has learnt of, which CatBoost does not tell.
 
     Raises:
         NotPossible: naming the part that has no counterpart.
@@ -45,7 +50,7 @@ def build(model: FittedModel) -> Any:
         import onnxruntime  # noqa: F401
     except ImportError as error:
         raise NotPossible(f"{error.name} is not installed ({INSTALL})") from None
-    graph = Graph()
+    graph = Graph(levels)
     n_classes = len(contract.classes)
     said = {member.candidate.name: _member(graph, member) for member in model.members}
     weighed = [member for member in model.members if member.weight]
@@ -117,10 +122,7 @@ def _predictor(graph: Graph, predictor: Any, name: str) -> str:
             return _network(graph, predictor, name)
         case "LightGBMModel" | "XGBoostModel" | "MatrixModel" | "CatBoostModel":
             if kind == "CatBoostModel" and predictor.categorical:
-                raise NotPossible(
-                    f"member {name!r} reads column {predictor.categorical[0]!r} as a category by CatBoost's own means, and CatBoost's"
-                    " exporter takes numbers alone"
-                )
+                return _categorical(graph, predictor, name)
             matrix, width = matrix_of(graph, predictor.encoder, name)
             if kind == "MatrixModel" and (trees := trees_of(predictor.estimator)) is not None:
                 return graph.cast(averaged(graph, trees, matrix, predictor.n_classes), "DOUBLE")
@@ -130,6 +132,18 @@ def _predictor(graph: Graph, predictor: Any, name: str) -> str:
                 raw = graph.op("Exp", raw)
             return raw if predictor.n_classes else graph.op("Reshape", raw, graph.constant([-1, 1], np.int64))
     raise NotPossible(f"member {name!r} is a {kind}, which has no counterpart in ONNX here")
+
+
+def _categorical(graph: Graph, predictor: Any, name: str) -> str:
+    """A model of CatBoost that reads categories by its own means."""
+    from tools.package.onnx_catboost import over_categories, probabilities
+
+    encoder = predictor.encoder
+    matrix, width = matrix_of(graph, encoder, name) if encoder.numeric or encoder.dates or encoder.texts else ("", 0)
+    scores = over_categories(graph, predictor, matrix, width, name)
+    if predictor.n_classes:
+        return probabilities(graph, scores, predictor.n_classes)
+    return graph.op("Exp", scores) if predictor.booster.get_all_params()["loss_function"] == "Poisson" else scores
 
 
 def _converted(predictor: Any, width: int) -> tuple[Any, str]:

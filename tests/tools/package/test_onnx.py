@@ -73,14 +73,21 @@ def problems(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Problem]:
     return made
 
 
-def member(problem: Problem, name: str, drop: tuple[str, ...] = ("text",), calibration: Calibration | None = None) -> FittedMember:
-    """A candidate of a family, fitted in a few iterations on the columns that are left."""
+def member(
+    problem: Problem,
+    name: str,
+    drop: tuple[str, ...] = ("text",),
+    calibration: Calibration | None = None,
+    iterations: int = ITERATIONS,
+    **other: Any,
+) -> FittedMember:
+    """A candidate of a family, fitted in a few iterations on the columns that are left, with other parameters than the default ones."""
     whole = every_column(problem.schema)
     preparation: Preparation = whole.model_copy(update={"columns": [one for one in whole.columns if one.name not in drop]})
     setting = replace(setting_for(problem, preparation), threads=1)
     learner = family(name)
-    context = FitContext(deadline=Deadline(600), iterations=ITERATIONS if learner.iterative else None)
-    params = dict(learner.default(setting)[0])
+    context = FitContext(deadline=Deadline(600), iterations=iterations if learner.iterative else None)
+    params = dict(learner.default(setting)[0]) | other
     params |= {"n_estimators": 20} if "n_estimators" in params else {}
     X = problem.X[[column.name for column in preparation.columns]]
     fitted = learner.fit(X, problem.y, None, None, params, setting, context)
@@ -115,7 +122,8 @@ def apart(model: FittedModel, folder: Path) -> float:
         odd[name] = odd[name].astype(object)
         odd.loc[odd.index % 5 == place, name] = None
     odd.loc[odd.index % 7 == 3, ["shape", "code"]] = "never seen"
-    (folder / "model.onnx").write_bytes(build(model).SerializeToString())
+    levels = {name: sorted(rows[name].dropna().unique()) for name in ("shape", "code")}
+    (folder / "model.onnx").write_bytes(build(model, levels).SerializeToString())
     return max(difference(model.predict_table(part), predict_onnx(folder / "model.onnx", part, model)) for part in (rows, odd, odd.head(1)))
 
 
@@ -144,6 +152,29 @@ def test_catboost_by_its_own_exporter_where_all_columns_are_numbers(problems: di
     assert apart(model_of(problems[kind], member(problems[kind], "catboost", drop=("text", "shape", "code"))), tmp_path) <= EQUAL
 
 
+@pytest.mark.parametrize("one_hot", [2, 10], ids=["by statistics", "few levels by hash"])
+@pytest.mark.parametrize("kind", WISHED)
+def test_catboost_reads_categories_where_it_does_not_combine_columns(
+    problems: dict[str, Problem], tmp_path: Path, kind: str, one_hot: int
+) -> None:
+    learnt = member(problems[kind], "catboost", iterations=60, one_hot_max_size=one_hot, max_ctr_complexity=1)
+    model = model_of(problems[kind], learnt)
+    levels = [model.predict_table(table().head(1).assign(shape=shape)).tolist() for shape in ("round", "flat", "long", "never seen")]
+    assert len({str(said) for said in levels}) > 1, "the categories have a say"
+    assert apart(model, tmp_path) <= EQUAL
+
+
+def test_catboost_without_any_number(problems: dict[str, Problem], tmp_path: Path) -> None:
+    learnt = member(problems["two"], "catboost", ("text", "size", "age", "new", "when"), iterations=30, max_ctr_complexity=1)
+    assert apart(model_of(problems["two"], learnt), tmp_path) <= EQUAL
+
+
+def test_columns_that_catboost_combines_are_said_plainly(problems: dict[str, Problem]) -> None:
+    learnt = member(problems["two"], "catboost", iterations=200, one_hot_max_size=2, max_ctr_complexity=3)
+    with pytest.raises(NotPossible, match=r"member 'catboost-1' splits by columns that CatBoost combines \(.*'(shape|code)'"):
+        build(model_of(problems["two"], learnt), {"shape": ["round"], "code": ["c1"]})
+
+
 @pytest.mark.parametrize(
     "calibration",
     [
@@ -167,7 +198,7 @@ def test_an_ensemble_with_a_second_layer_and_calibrations(problems: dict[str, Pr
     [
         ("lightgbm", (), "reads the text of column 'text', whose n-grams ONNX cannot count"),
         ("linear", ("text",), "reads column 'when' as text or as a date"),
-        ("catboost", ("text",), "reads column 'shape' as a category by CatBoost's own means, and CatBoost's exporter takes numbers alone"),
+        ("catboost", (), "reads the text of column 'text', whose n-grams ONNX cannot count"),
         ("dummy", (), "member 'dummy-1' is a Constant, which has no counterpart in ONNX"),
     ],
 )
