@@ -359,9 +359,9 @@ class Conductor:
         # A turn whose tuning was lost with its kernel is no round: nothing is known of what it would have gained.
         if before.stage is Stage.OPTIMISE and (self.room.tuned or not self.room.lost_search):
             state = self.room.evidence.of_round(before, state, self.room.tuned, self.meter.usage.trials - trials_before)
+        self._resources.tell(self.log.append)
         self._advance(before, state)
         self.log.settle(self.turns)
-        self._resources.tell(self.log.append)
         self._save()
 
     def _open_turn(self, role: str, stage: Stage, model: str) -> str:
