@@ -52,6 +52,10 @@ daemon: $(VENV)/.all ## Kill a Docker daemon under runs (one of its own, beside 
 notebooks: $(VENV)/.all ## Execute the example notebooks and a paused run in real kernels, and open JupyterLab where it and Chromium are there
 	$(BIN)/pytest -m notebook tests/notebook
 
+.PHONY: observe
+observe: $(VENV)/.all build/phoenix/.made ## Send a run to an Arize Phoenix of its own (below build/), find it there, and open its page in Chromium
+	PHOENIX_BIN=$(CURDIR)/build/phoenix/bin/phoenix $(BIN)/pytest -m phoenix tests/observe
+
 .PHONY: recording
 recording: $(VENV)/.all ## Record a session of mlteam chat as text into docs/chat.md
 	$(BIN)/python -m evals.chat_recording
@@ -93,6 +97,7 @@ bench-serving: $(VENV)/.all ## Milliseconds of a row from a served package on on
 bench-engines: $(VENV)/.all ## How much sooner two worker processes are done than one, here and through Dask, on two idle cores
 	$(BIN)/python -m evals.engines_bench
 
+PHOENIX ?= arize-phoenix==20.26.1
 KILLS ?= 100
 SANDBOX ?= docker bubblewrap
 .PHONY: chaos
@@ -118,6 +123,13 @@ pins: ## Settle the pinned set anew (a maintainer's job: needs the network)
 .PHONY: clean
 clean: ## Remove .venv and everything that tools left
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov
+
+# A server with many dependencies, some of them older or newer than ours: it gets an environment of its own, and is only ever spoken to.
+build/phoenix/.made: Makefile
+	rm -rf build/phoenix && $(PYTHON) -m venv build/phoenix
+	build/phoenix/bin/pip install --quiet uv
+	build/phoenix/bin/uv pip install --quiet --python build/phoenix/bin/python '$(PHOENIX)'
+	touch $@
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -100,6 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What the framework itself costs, beside models and tools.")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    from evals.tracing_cost import tracing_figures
     from team.sandbox.choose import report
 
     figures: dict[str, Any] = {
@@ -107,6 +108,7 @@ def main() -> None:
         "kernels": {r.name: kernel_figures(r.name) for r in report() if r.works},
         "events_per_s": log_rate(),
         "turn": turn_figures(),
+        "tracing": tracing_figures(),
     }
     if options.json:
         print(json.dumps(figures, indent=1))
@@ -117,6 +119,13 @@ def main() -> None:
     print(f"event log                {figures['events_per_s']:,.0f} events a second")
     turn = figures["turn"]
     print(f"a turn (of {turn['turns']})           {turn['chat_ms']:.1f} ms in the chat, {turn['between_ms']:.1f} ms between turns")
+    tracing = figures["tracing"]
+    took = tracing["host_s"] + tracing["otlp_s"] + tracing["kernel_s"]
+    parts = ", ".join(
+        f"{1000 * tracing[f'{part}_s']:.0f} ms {name}" for part, name in (("host", "here"), ("otlp", "sending"), ("kernel", "timing"))
+    )
+    print(f"tracing                  {100 * took / tracing['run_s']:.2f} % of a run's {tracing['run_s']:.1f} s of processor time")
+    print(f"                         {tracing['spans']} spans: {parts}")
 
 
 if __name__ == "__main__":

@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 
 from evals.engines import SPECS, Engine, make_engine
+from evals.job_trace import search_of
 from evals.spread_fit import Fit, fit
 from team.errors import MlteamError, UsageError
 from team.predict import workplace
+from team.rundir import RunDir
 from tools.candidates import CandidateSpec
 from tools.crossval import Evaluated, Pooled, setting_for, threads
 from tools.families import UNTUNABLE, FamilyUnavailable, learners
@@ -166,6 +168,10 @@ def search(engine: Engine, asked: Search, say: Callable[[str], None] = lambda li
                 say(f"trial {fit_asked.trial:3}  {told}")
 
 
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m evals.spread", description=str(__doc__).split("\n\n")[0])
     parser.add_argument("run", type=Path, help="a run's directory, in a folder that all workers share")
@@ -186,8 +192,8 @@ def main(words: Sequence[str] | None = None) -> int:
         how = {"preparation": given.preparation, "sampler": given.sampler, "pruner": given.pruner, "sandbox": given.sandbox}
         with quiet():
             asked = Search(given.run.resolve(), given.family, studies, trials=given.trials, **how)
-        with closing(make_engine(given.engine, given.jobs)) as engine:
-            search(engine, asked, lambda line: print(line, file=sys.stderr, flush=True))
+        with closing(make_engine(given.engine, given.jobs)) as engine, search_of(RunDir(given.run.resolve()), given.family, _say):
+            search(engine, asked, _say)
     except MlteamError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from evals.engines.tracing import doing
 from team.errors import MlteamError
 from team.predict import workplace
+from team.timings import Timings
 from tools.fold_fits import FoldFit, read_fold
 from tools.preparation import Preparation
 from tools.workspace import Workspace, write_text
@@ -63,7 +65,11 @@ class _Bench:
         write_text(file, asked.preparation.model_dump_json())
         words = f"{asked.family!r}, {asked.params!r}, {asked.preparation.name!r}, {asked.part}, {asked.time_s!r}"
         code = f"from tools.fold_fits import fit_fold\nfrom tools.show import show\nshow(fit_fold({words}))"
-        cell = await self._kernel.execute(code, timeout_s=asked.time_s + GRACE_S)
+        job, timings = doing(), Timings()
+        metadata = {"traceparent": job.traceparent} if job else None
+        cell = await self._kernel.execute(code, timeout_s=asked.time_s + GRACE_S, on_output=timings.take, metadata=metadata)
+        if job:
+            job.spans += timings.spans
         if cell.result is None:
             raise MlteamError(f"{asked.family} failed on fold {asked.part}: {cell.evalue or cell.cause or cell.status}")
         return FoldFit.model_validate(cell.result), read_fold(self._work)

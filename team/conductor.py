@@ -49,6 +49,7 @@ from team.journal import Journal
 from team.kernels import Kernels
 from team.live_tracking import LiveTracking
 from team.log import EventLog
+from team.mlflow_traces import keep_in_store
 from team.models.recovering import NO_WORDS
 from team.objections import answered, overruled, unanswered
 from team.playbook import sections
@@ -519,7 +520,7 @@ class Conductor:
         self._live.end(status)
         if status == "done" and self.settings.trackers and "track_run" not in self._approvals.refused:
             summary["sent"] = send_waiting(self.run_dir, self.settings.trackers)
-        summary["fallbacks"] += untold
+        summary["fallbacks"] += [*untold, *filter(None, [keep_in_store(self.run_dir)])]
         total = time.perf_counter() - self._began
         summary["seconds"] |= {"documents": round(total - seconds, 2), "total": round(total, 2)}
         return summary

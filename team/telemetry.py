@@ -42,6 +42,8 @@ from tools.spans import TimedSpan
 
 CONTENT_CHARS = 4_000
 """Of each text of prompts, messages, arguments and results."""
+_PART = {"openinference.span.kind": "CHAIN"}
+"""Of spans that the conventions have no operation for: what Phoenix, which has names of its own, calls a step."""
 _CUT_OFF = "cut off"
 _CLASS = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,79})(?::|$)")
 _SCOPE = InstrumentationScope("mlteam")
@@ -147,6 +149,7 @@ class Tracer:
         facts = {
             "gen_ai.operation.name": "invoke_workflow",
             "gen_ai.workflow.name": "mlteam",
+            **_PART,
             "gen_ai.conversation.id": self._run,
             "mlteam.run": self._run,
         }
@@ -173,7 +176,7 @@ class Tracer:
 
     def _begin_stage(self, event: StageEntered, at: float) -> None:
         self._stage = event
-        facts = {"mlteam.stage": event.stage, "mlteam.visit": event.visit}
+        facts = {"mlteam.stage": event.stage, "mlteam.visit": event.visit, **_PART}
         self._begin("stage", f"stage {event.stage}", "run", at, facts, ("stage", event.seq))
 
     def _begin_turn(self, event: TurnStarted) -> None:
@@ -230,7 +233,7 @@ class Tracer:
         assert self.ids is not None
         began = event.at - event.seconds
         self._cells[event.call, event.cell] = began, event.at
-        facts = {"mlteam.cell": event.cell, "mlteam.status": event.status}
+        facts = {"mlteam.cell": event.cell, "mlteam.status": event.status, **_PART}
         span = _Open(self.ids.cell(event.call, event.cell), f"cell {event.cell}", f"call {event.call}", began, facts)
         self._hand_on(span, event.at, None if event.status == "ok" else f"{event.status}: {event.cause}" if event.cause else event.status)
 
@@ -349,22 +352,39 @@ def timed_spans(
         attributes = {f"mlteam.{name}": value for name, value in span.facts.items()}
         subject = span.facts.get("trial") if span.kind == "trial" else span.facts.get("function") or span.facts.get("family")
         start, end = (min(max(at, window[0]), window[1]) for at in (span.start, span.end))
-        if span.error:
-            attributes["error.type"] = span.error
-        made.append(
-            ReadableSpan(
-                span.kind if subject is None else f"{span.kind} {subject}",
-                _context(ids.trace, ids.span("timed", above, span.id)),
-                _context(ids.trace, parent),
-                resource,
-                attributes | {"mlteam.kind": span.kind},
-                status=Status(StatusCode.ERROR if span.error else StatusCode.UNSET),
-                start_time=_ns(start),
-                end_time=_ns(end),
-                instrumentation_scope=_SCOPE,
-            )
-        )
+        name = span.kind if subject is None else f"{span.kind} {subject}"
+        own = ids.span("timed", above, span.id)
+        made.append(span_of(ids, own, name, parent, (start, end), resource, attributes | {"mlteam.kind": span.kind}, span.error))
     return made
+
+
+def span_of(
+    ids: TraceIds,
+    span: int,
+    name: str,
+    parent: int,
+    window: tuple[float, float],
+    resource: Resource,
+    attributes: dict[str, Any] | None = None,
+    error: str = "",
+) -> ReadableSpan:
+    """A span that has ended.
+
+    Args:
+        window: its start and end, seconds since the epoch.
+        error: class of the exception that ended it; empty where it went well.
+    """
+    return ReadableSpan(
+        name,
+        _context(ids.trace, span),
+        _context(ids.trace, parent),
+        resource,
+        {**_PART, **(attributes or {}), **({"error.type": error} if error else {})},
+        status=Status(StatusCode.ERROR if error else StatusCode.UNSET),
+        start_time=_ns(window[0]),
+        end_time=_ns(window[1]),
+        instrumentation_scope=_SCOPE,
+    )
 
 
 def _context(trace: int, span: int) -> SpanContext:

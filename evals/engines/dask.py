@@ -21,6 +21,7 @@ import cloudpickle
 
 import team
 from evals.engines import Job, Result, WorkerLost
+from evals.engines.tracing import traced, untraced
 from evals.engines.worker import Worker, read
 from team.errors import MlteamError, PrerequisiteMissing
 
@@ -79,7 +80,7 @@ class DaskEngine:
                     job, losses = following
                     # A key of its own each time: what was lost may still be done somewhere, and is not to be taken for this.
                     key = f"mlteam-{uuid.uuid4().hex}"
-                    future = self.client.submit(_done, cloudpickle.dumps((function, job)), key=key, pure=False)
+                    future = self.client.submit(_done, cloudpickle.dumps((traced(function), job)), key=key, pure=False)
                     pending[future] = job, losses
                     future.add_done_callback(finished.put)
                 if not pending:
@@ -93,7 +94,7 @@ class DaskEngine:
                         again.append((job, losses + 1))
                         continue
                     found = WorkerLost(f"the connection to dask://{self.address} was lost {MOST_LOSSES} times before it was done")
-                yield job, found
+                yield job, untraced(found)
         finally:
             if pending and self.client.status == "running":
                 with contextlib.suppress(OSError):  # a scheduler that is gone forgets them as well

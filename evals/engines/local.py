@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from evals.engines import Job, Result
+from evals.engines.tracing import traced, untraced
 from evals.engines.worker import Worker
 
 
@@ -23,7 +24,7 @@ class LocalEngine:
         workers, waiting = list(idle), iter(jobs)
         finished: queue.SimpleQueue[tuple[Worker, Job, Result | Exception]] = queue.SimpleQueue()
 
-        def do(worker: Worker, job: Job) -> None:
+        def do(worker: Worker, function: Callable[[Job], Result], job: Job) -> None:
             result: Result | Exception
             try:
                 result = worker.do(function, job)
@@ -35,14 +36,14 @@ class LocalEngine:
             try:
                 while True:
                     for job in waiting if idle else ():
-                        pool.submit(do, idle.pop(), job)
+                        pool.submit(do, idle.pop(), traced(function), job)
                         if not idle:
                             break
                     if len(idle) == len(workers):
                         return
                     worker, job, result = finished.get()
                     idle.append(worker)
-                    yield job, result
+                    yield job, untraced(result)
             finally:
                 for worker in workers:
                     worker.close()

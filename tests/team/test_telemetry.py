@@ -140,7 +140,12 @@ def test_what_a_cell_timed_lies_within_the_cell(tmp_path: Path) -> None:
     cell = found["cell 0"]
     for name in ("trial 3", "fit linear"):
         assert (found[name]["start_time"], found[name]["end_time"]) == (cell["start_time"], cell["end_time"])
-    assert found["trial 3"]["attributes"] == {"mlteam.trial": 3, "mlteam.score": 0.5, "mlteam.kind": "trial"}
+    assert found["trial 3"]["attributes"] == {
+        "mlteam.trial": 3,
+        "mlteam.score": 0.5,
+        "mlteam.kind": "trial",
+        "openinference.span.kind": "CHAIN",
+    }
     assert found["fit linear"]["attributes"]["error.type"] == "ValueError"
     assert found["fit linear"]["status"]["status_code"] == "ERROR"
 
