@@ -5,6 +5,7 @@ Every check looks at files alone, believes no summary without the log behind it,
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sqlite3
@@ -109,6 +110,7 @@ def check_run(run: Path, undisturbed: Path, *, same_calls: bool) -> list[str]:
         "holdout": looked_once,
         "documents": same_documents,
         "tracked": tracked_once,
+        "traced": traced_once,
         "readable": all_readable,
         "files": same_files,
         "half written": nothing_half_written,
@@ -279,6 +281,29 @@ def _tracked(store: Path) -> Counter[tuple[str, str]]:
     connection.close()
     # The run itself is named after its directory.
     return Counter(("a run" if re.match(r"\d{8}-\d{6}-", str(name)) else str(name), str(status)) for name, status in rows)
+
+
+def traced_once(here: Record, there: Record) -> Iterator[str]:
+    """The spans are one tree: none is there twice, and no turn or call has two. Lines that cannot be read are told elsewhere."""
+    spans = []
+    for line in here.dir.traces.read_text(encoding="utf-8").splitlines() if here.dir.traces.exists() else ():
+        with contextlib.suppress(ValueError):
+            spans.append(json.loads(line))
+    ids = Counter(span["context"]["span_id"] for span in spans)
+    keys = Counter(
+        f"{name} {span['attributes'][name]}"
+        for span in spans
+        for name in ("mlteam.turn", "gen_ai.tool.call.id")
+        if name in span["attributes"]
+    )
+    yield from (f"{one} is traced {times} times" for one, times in (ids + keys).items() if times > 1)
+    if (traces := len({span["context"]["trace_id"] for span in spans})) != 1:
+        yield f"there are {traces} traces"
+    if (roots := sum(span["parent_id"] is None for span in spans)) != 1:
+        yield f"{roots} spans have no parent"
+    yield from (
+        f"the parent of {span['name']} is not there" for span in spans if span["parent_id"] is not None and span["parent_id"] not in ids
+    )
 
 
 def all_readable(here: Record, there: Record) -> Iterator[str]:

@@ -120,9 +120,10 @@ def main() -> None:
     turn = figures["turn"]
     print(f"a turn (of {turn['turns']})           {turn['chat_ms']:.1f} ms in the chat, {turn['between_ms']:.1f} ms between turns")
     tracing = figures["tracing"]
-    took = tracing["host_s"] + tracing["otlp_s"] + tracing["kernel_s"]
+    took = tracing["import_s"] + tracing["host_s"] + tracing["otlp_s"] + tracing["kernel_s"]
     parts = ", ".join(
-        f"{1000 * tracing[f'{part}_s']:.0f} ms {name}" for part, name in (("host", "here"), ("otlp", "sending"), ("kernel", "timing"))
+        f"{1000 * tracing[f'{part}_s']:.0f} ms {name}"
+        for part, name in (("import", "imports"), ("host", "here"), ("otlp", "sending"), ("kernel", "timing"))
     )
     print(f"tracing                  {100 * took / tracing['run_s']:.2f} % of a run's {tracing['run_s']:.1f} s of processor time")
     print(f"                         {tracing['spans']} spans: {parts}")

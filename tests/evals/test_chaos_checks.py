@@ -147,6 +147,11 @@ def look_twice(run: Path) -> None:
     ledger.write_text(2 * ledger.read_text())
 
 
+def trace_twice(run: Path) -> None:
+    first = (run / "traces.jsonl").read_text().splitlines()[0]
+    appended("traces.jsonl", f"{first}\n")(run)
+
+
 def track_twice(run: Path) -> None:
     with sqlite3.connect(run / "mlflow.db") as store:
         store.execute("update runs set status = 'RUNNING' where name = 'linear-1'")
@@ -168,6 +173,7 @@ def track_twice(run: Path) -> None:
         (appended(".fold-1/left", "x"), {"files", "half written"}),
         (look_twice, {"holdout"}),
         (track_twice, {"tracked"}),
+        (trace_twice, {"traced"}),
     ],
 )
 def test_damage_to_a_file_is_told(run: Path, undisturbed: Path, change: Callable[[Path], None], checks: set[str]) -> None:

@@ -116,6 +116,12 @@ def test_a_run_killed_again_and_again_ends_as_an_undisturbed_one(
     cells = [json.loads(line) for line in (run / "cells.jsonl").read_text().splitlines()]
     theirs = [json.loads(line) for line in undisturbed[1].cells.read_text().splitlines()]
     assert [(c["cell"], c["tool"]) for c in cells] == [(c["cell"], c["tool"]) for c in theirs]
+    spans = [json.loads(line) for line in (run / "traces.jsonl").read_text().splitlines()]
+    ids = {span["context"]["span_id"] for span in spans}
+    assert len(ids) == len(spans)
+    assert len({span["context"]["trace_id"] for span in spans}) == 1
+    assert [span["name"] for span in spans if span["parent_id"] not in ids] == ["invoke_workflow mlteam"]
+    assert sorted(span["attributes"]["gen_ai.tool.call.id"] for span in spans if span["name"].startswith("execute_tool")) == sorted(called)
     assert "resumed 6 times" in (run / "reports" / "report.html").read_text()
 
 
