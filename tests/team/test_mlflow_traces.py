@@ -14,9 +14,9 @@ from team.mlflow_traces import keep_in_store
 from team.rundir import RunDir
 from team.telemetry import Tracer
 from team.trace_export import Exports, resource, wished
-from team.tracking import EXPERIMENT
+from team.tracking_record import EXPERIMENT
 from tests.tracking_server import TrackingServer
-from tools.recording import load_tracker
+from tools.trackers.mlflow_store import load_tracker, make_store
 
 EVENTS = [
     RunStarted(run="some-run", settings={}, versions={}),
@@ -56,9 +56,7 @@ def test_the_run_directorys_own_store_shows_the_trace_once(tmp_path: Path) -> No
     assert keep_in_store(run) == "", "without a store there is nothing to do"
     assert not run.tracking.exists()
     load_tracker()
-    from tools.recording import _make_store
-
-    _make_store(run.tracking)
+    make_store(run.tracking)
     assert (keep_in_store(run), keep_in_store(run)) == ("", "")
     (trace,) = shown(f"sqlite:///{run.tracking}")
     assert sorted(span.name for span in trace.data.spans) == NAMES
