@@ -35,6 +35,7 @@ from team.summary import read_summary
 from tools.sources import adapter_of
 from tools.sources.spelling import spelt
 from tools.spec import InputRefused
+from tools.trackers.places import lacking
 
 
 def start(
@@ -245,7 +246,7 @@ def preflight(settings: Settings, clients: Clients | None = None) -> None:
 
     Raises:
         UsageError: for an unknown metric, preparer, model or tool, or a URL that holds a password.
-        PrerequisiteMissing: for a model, a sandbox or a device that needs something first.
+        PrerequisiteMissing: for a model, a tracker, a sandbox or a device that needs something first.
     """
     from tools.metrics import find_metric
 
@@ -260,6 +261,8 @@ def preflight(settings: Settings, clients: Clients | None = None) -> None:
         raise UsageError(str(error)) from None
     _check_approval(settings)
     check_release(settings.release)
+    if lacks := lacking(settings.trackers):
+        raise PrerequisiteMissing(f"{lacks}.")
     for model in settings.all_models:
         for spec in split_specs(model):
             (clients or make_client)(spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,3 +135,10 @@ def test_what_acts_outside_the_run_directory_is_known(monkeypatch: pytest.Monkey
     monkeypatch.setenv("WANDB_API_KEY", "k")
     assert acts_outside("wandb")
     assert lacking(("mlflow", "http://h:1")) is None
+
+
+def test_a_tracker_whose_package_is_not_there_is_told_with_what_to_type() -> None:
+    """As in a Python without the extras: nothing is found any more that was not imported by then."""
+    asks = "import sys; from tools.trackers.places import lacking; sys.path.clear(); print(lacking(('mlflow', 'wandb', 'tensorboard')))"
+    done = subprocess.run([sys.executable, "-c", asks], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True)
+    assert done.stdout == "the tracker wandb needs the package wandb: pip install 'mlteam[wandb]'\n"
