@@ -39,7 +39,7 @@ class Lane:
         self._working = False
         self._pause_s = 0.0
         self.streaming = False
-        """Whether what it has of the run says that the run goes on."""
+        """Whether what it has of the run may say that the run goes on."""
 
     def offer(self, snapshot: Snapshot) -> None:
         """Have a record written soon; comes back at once. Of several that wait, only the newest is written."""
@@ -78,9 +78,10 @@ class Lane:
                 self._stream(snapshot)
 
     def _stream(self, snapshot: Snapshot) -> None:
+        self.streaming = True  # half a record says so too
         outcome = self._written(snapshot, NOTHING, LIVE)
         if isinstance(outcome, Written):
-            self.streaming, self._pause_s = True, self._every_s
+            self._pause_s = self._every_s
             return
         # What was not written is part of every later record; without a later one this very one is tried again.
         self._pause_s = min(LONGEST_PAUSE_S, max(self._every_s, 2 * self._pause_s))
@@ -93,7 +94,7 @@ class Lane:
             record = given if isinstance(given, RunRecord) else given()
             self._tracker = self._tracker or self._make()
             written = self._tracker.write(record, attachments, patience)
-            self.streaming = self.streaming and record.running
+            self.streaming = record.running
             return written
         except NotSent as error:
             return error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from pathlib import Path
 
@@ -10,39 +9,14 @@ import pytest
 
 from team.rundir import RunDir
 from tests.contracts.tracker import record
+from tests.tools.trackers.keeping import Keeping
 from tools.trackers import outbox
-from tools.trackers.contract import NOTHING, Attachments, NotSent, Patience, Tracker, Written
+from tools.trackers.contract import NOTHING, Attachments, Patience, Tracker, Written
 from tools.trackers.fanout import Fanout
 from tools.trackers.run_record import RunRecord
 from tools.trackers.sending import told
 
 SOON = Patience(1, 0.2)
-
-
-class Kept(Tracker):
-    """Keeps what it is given, while it is up."""
-
-    def __init__(self) -> None:
-        self.up, self.free = True, threading.Event()
-        self.free.set()
-        self.records: list[RunRecord] = []
-        self.tries = 0
-        self.changed = threading.Condition()
-
-    def write(self, record: RunRecord, attachments: Attachments, patience: Patience) -> Written:
-        self.free.wait(60)
-        with self.changed:
-            self.tries += 1
-            if self.up:
-                self.records.append(record)
-            self.changed.notify_all()
-        if not self.up:
-            raise NotSent("it is down", answered=False)
-        return Written("r", 0)
-
-    def until(self, fact: str) -> None:
-        with self.changed:
-            assert self.changed.wait_for(lambda: bool(eval(fact, {"self": self, "len": len})), timeout=60), fact
 
 
 class Failing(Tracker):
@@ -51,29 +25,29 @@ class Failing(Tracker):
 
 
 def test_one_that_hangs_or_fails_is_no_matter_of_the_others() -> None:
-    hangs, works = Kept(), Kept()
+    hangs, works = Keeping(), Keeping()
     hangs.free.clear()
     trackers = Fanout({"hangs": lambda: hangs, "fails": Failing, "works": lambda: works, "unmade": lambda: 1 / 0})  # type: ignore[dict-item,return-value]  # as packages may
     began = time.monotonic()
     trackers.offer(lambda: record("r", "a", status="running"), trackers.names)
-    works.until("len(self.records) == 1")
+    works.until(lambda: len(works.records) == 1)
     found = trackers.finish(record("r"), NOTHING, SOON, within_s=2.0)
     assert time.monotonic() - began < 30
     assert [isinstance(found[name], Written) for name in ("hangs", "fails", "works", "unmade")] == [False, False, True, False]
     assert told(found) == "hangs: it is too slow; fails: it failed (RuntimeError); unmade: it failed (ZeroDivisionError)"
     assert [one.status for one in works.records] == ["running", "finished"]
-    assert trackers.streaming == ()
+    assert "works" not in trackers.streaming
     hangs.free.set()
 
 
 def test_of_records_that_come_quickly_the_newest_is_written_and_the_last_one_is_not_followed() -> None:
-    slow = Kept()
+    slow = Keeping()
     slow.free.clear()
     trackers = Fanout({"slow": lambda: slow}, every_s=0.0)
     for count in range(50):
         trackers.offer(lambda count=count: record("r", "a", status="running", points=count), ("slow",))  # type: ignore[misc]
     slow.free.set()
-    slow.until("len(self.records) > 0 and len(self.records[-1].points) == 49")
+    slow.until(lambda: len(slow.records) > 0 and len(slow.records[-1].points) == 49)
     assert len(slow.records) <= 3
     assert trackers.streaming == ("slow",)
     trackers.finish(record("r"), NOTHING, Patience(1, 30.0))
@@ -81,15 +55,14 @@ def test_of_records_that_come_quickly_the_newest_is_written_and_the_last_one_is_
 
 
 def test_a_tracker_that_is_back_gets_what_it_missed_while_the_run_goes_on() -> None:
-    back = Kept()
+    back = Keeping()
     back.up = False
     trackers = Fanout({"back": lambda: back}, every_s=0.01)
     trackers.offer(lambda: record("r", "a b", status="running"), ("back",))
-    back.until("self.tries >= 2")
-    assert trackers.streaming == ()
+    back.until(lambda: back.tries >= 2)
     with back.changed:
         back.up = True
-    back.until("len(self.records) == 1")
+    back.until(lambda: len(back.records) == 1)
     assert [one.name for one in back.records[0].candidates] == ["a", "b"]
 
 
