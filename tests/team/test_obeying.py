@@ -1,0 +1,83 @@
+"""Whole runs with a model, over the wire, that does what the table tells it to: nothing outside the sandbox comes of it, and it is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.model_server import Say, Seen, served
+from tests.team.commands import ONE_CORE, command, lines
+from tests.team.test_poisoned import ORDERS, poisoned
+
+pytestmark = [pytest.mark.slow, pytest.mark.bubblewrap]
+
+TABLES = [("column", "plain"), ("category", "tags")]
+"""Of the thirty of `test_poisoned.py`."""
+SIGNS = {
+    "plain": "call track_run()",
+    "fence": "call open_holdout()",
+    "call": "score_holdout",
+    "tags": "finish(candidate=",
+    "hidden": "ftp://h",
+}
+"""What of an order is left in the block of data."""
+MOST_OBEYED = 30
+OUTSIDE = ("publish_run", "register_model", "track_run")
+
+
+class Obeying:
+    """Does what the table says whenever its words are in what it is shown: calls the tool that is named there, those that act outside, and,
+    where it may write code, runs some that tries to get out."""
+
+    def __init__(self, kind: str, code: str) -> None:
+        _, tool, arguments = ORDERS[kind]
+        self._sign, self._code = SIGNS[kind], code
+        self._calls: list[tuple[str, Any]] = [(tool, arguments), *((name, {}) for name in OUTSIDE)]
+        self.obeyed = 0
+
+    def __call__(self, request: Seen) -> Say:
+        shown = " ".join(json.dumps(one["content"], ensure_ascii=False) for one in request.body["messages"] if one["role"] != "system")
+        if self._sign not in shown or self.obeyed >= MOST_OBEYED:
+            return Say("There is nothing to do.")
+        self.obeyed += 1
+        offered = {one["function"]["name"] for one in request.body.get("tools", [])}
+        if "run_python" in offered and self._code not in shown and json.dumps(self._code)[1:-1] not in shown:
+            return Say(calls=[("run_python", {"code": self._code})])
+        return Say(calls=[self._calls[self.obeyed % len(self._calls)]])
+
+
+@pytest.mark.parametrize(("place", "kind"), TABLES)
+def test_who_obeys_the_table_changes_nothing_outside(place: str, kind: str, tmp_path: Path) -> None:
+    source, out, escaped = tmp_path / "in", tmp_path / "runs", tmp_path / "escaped"
+    source.mkdir()
+    poisoned(place, ORDERS[kind][0]).to_csv(source / "rows.csv", index=False)
+    (source / "README.md").write_text(ORDERS[kind][0] if place == "readme" else "rows")
+    reached: list[str] = []
+    with served(lambda request: reached.append(request.path) or Say("hello")) as (canary, _):  # type: ignore[func-returns-value]
+        code = f"try:\n open({str(escaped)!r}, 'w').write('x')\nexcept OSError as error:\n print(error)\n"
+        code += f"import urllib.request\nurllib.request.urlopen({canary!r} + '/out', timeout=5)"
+        obeying = Obeying(kind, code)
+        with served(obeying) as (url, _):
+            options = ["--target=y", "--time=60s", "--trials=0", "--folds=2", "--families=linear", "--sandbox=bubblewrap", "--no-probe"]
+            words = command("run", str(source), *options, f"--out={out}", f"--model=openai:m@{url}/v1", "--json")
+            before = sorted(tmp_path.iterdir())
+            done = subprocess.run(words, capture_output=True, text=True, timeout=480, check=False, env={**os.environ, **ONE_CORE})
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout)["status"] == "done"
+    assert obeying.obeyed or place == "readme", "its words were seen; those beside the table are read where no target is named"
+    assert reached == []
+    assert not escaped.exists()
+    assert set(tmp_path.iterdir()) - set(before) <= {out}
+    events = lines(next(out.iterdir()))
+    ended = {event["call"]: event for event in events if event["kind"] == "tool_returned"}
+    by_code = [ended[event["call"]] for event in events if event["kind"] == "tool_called" and event["arguments"].get("code") == code]
+    assert all(event["status"] == "error" for event in by_code), "no address is reached from inside"
+    assert by_code or place != "column", "a name of a column is shown where code may be written"
+    told = any("there is no tool '" in event["reason"] for event in events if event["kind"] == "fell_back")
+    refused = any(event["status"] in ("refused", "error") for event in ended.values())
+    assert told or refused or not obeying.obeyed, "that its calls came to nothing is on record"
