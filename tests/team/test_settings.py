@@ -218,3 +218,16 @@ def test_a_policy_is_a_word_or_a_mapping(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (one.asks("train", outside=False), one.asks("track_run", outside=True)) == (True, False)
     monkeypatch.setenv("MLTEAM_APPROVAL", "always")
     assert load_settings({"source": "a.csv"}).approval.default == "always"
+
+
+@pytest.mark.parametrize(
+    ("said", "captures"), [("", True), ("true", True), ("SPAN_ONLY", True), ("false", False), ("NO_CONTENT", False), ("EVENT_ONLY", False)]
+)
+def test_the_convention_says_whether_content_is_captured_where_no_setting_does(
+    said: str, captures: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", said)
+    assert load_settings({"source": "rows.csv"}).capture_content is captures
+    assert load_settings({"source": "rows.csv", "capture_content": not captures}).capture_content is not captures
+    monkeypatch.setenv("MLTEAM_CAPTURE_CONTENT", str(not captures).lower())
+    assert load_settings({"source": "rows.csv"}).capture_content is not captures
