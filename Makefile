@@ -83,9 +83,10 @@ bench-ablation: $(VENV)/.all ## What each part of the engine is worth, by runs w
 	$(BIN)/python -m evals.ablation --seconds $(SECONDS) --seeds $(SEEDS) $(if $(PARTS),--parts $(PARTS)) $(if $(TABLES),--tables $(TABLES))
 
 SIZES ?= 10MB 100MB 1GB
+REPEATS ?= 1
 .PHONY: bench-data
 bench-data: $(VENV)/.bench ## Convert generated CSV of 10 MB to 1 GB to Parquet, ours beside pandas, Polars and DuckDB, and write docs/data.md (SIZES=10GB)
-	$(BIN)/python -m evals.data_bench --sizes $(SIZES) --record docs/data.md
+	$(BIN)/python -m evals.data_bench --sizes $(SIZES) --repeats $(REPEATS) --record docs/data.md
 
 RUN ?= last
 SERVED_IN ?= unsafe-local

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.contract import Contract, TableSchema
 from tools.spec import ToolRefused
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tools.contract import Contract, TableSchema
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,14 @@ class Workspace:
 
     @property
     def contract(self) -> Contract:
+        from tools.contract import Contract  # no more than converting a source needs at the start
+
         return Contract.model_validate_json((self.data / "contract.json").read_text())
 
     @property
     def schema(self) -> TableSchema:
+        from tools.contract import TableSchema
+
         return TableSchema.model_validate_json((self.data / "schema.json").read_text())
 
     @property
