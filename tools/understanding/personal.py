@@ -32,7 +32,9 @@ _IP4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 _IP6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){2,7}[0-9A-Fa-f:]*[0-9A-Fa-f](?![\w:])")
 _MAC = re.compile(r"(?<![\w:-])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![\w:-])")
 _PHONE = re.compile(
-    r"(?<![\w+.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,4}\)[ .-]?)?\d{2,4}(?:[ .-]\d{2,4}){1,4}(?![\w.])|(?<![\w+])\+\d{8,15}(?!\d)"
+    # With the sign and code of a country digits are grouped in any way; without them, in groups of two to four.
+    r"(?<![\w+])\+\d{1,3}(?:[ -]\(?\d{1,10}\)?){1,6}(?![\w.-])"
+    r"|(?<![\w+.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,4}\)[ .-]?)?\d{2,4}(?:[ .-]\d{2,4}){1,4}(?![\w.])|(?<![\w+])\+\d{8,15}(?!\d)"
 )
 _DATE = re.compile(r"(?:1[89]|20|21)\d{2}([-. ])\d{1,2}\1\d{1,2}(?!\d)|\d{1,2}([-. ])\d{1,2}\2(?:1[89]|20|21)\d{2}(?!\d)")
 _STREET = re.compile(
@@ -96,9 +98,9 @@ def _address(text: str) -> bool:
 
 
 def _phone(text: str) -> bool:
-    """Whether digits are as many as a telephone number has, and no date such as 2024-01-31."""
+    """Whether digits are as many as a telephone number has (seven with the code of a small country), and no date such as 2024-01-31."""
     digits = sum(sign.isdigit() for sign in text)
-    return 9 <= digits <= 15 and not _DATE.match(text.strip())
+    return (7 if text.lstrip().startswith("+") else 9) <= digits <= 15 and not _DATE.match(text.strip())
 
 
 PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool], float], ...] = (

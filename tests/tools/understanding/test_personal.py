@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tools.understanding.personal import iban, luhn, masked, personal
+from tools.understanding.personal import iban, luhn, masked, masked_text, personal
 
 PEOPLE = pd.DataFrame(
     {
@@ -50,6 +50,21 @@ def test_personal_data_is_found_by_what_it_is() -> None:
 @pytest.mark.parametrize("column", HARMLESS.columns)
 def test_what_only_looks_like_it_is_let_be(column: str) -> None:
     assert personal(HARMLESS[[column]]) == []
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["+33 1 23 45 67 89", "+49 30 123456", "+44 121 234 5678", "+1 201-555-0123", "+247 62889", "+420 212 345 678", "+86 10 1234 5678"],
+)
+def test_a_number_with_the_code_of_a_country_is_a_phone_however_it_is_grouped(number: str) -> None:
+    (found,) = personal(pd.DataFrame({"x": [number] * 20}))
+    assert (found.kind, found.share) == ("phone", 1.0)
+    assert masked_text(f"ring {number} now") == "ring <phone> now"
+
+
+@pytest.mark.parametrize("text", ["+5.25", "a+12 345 6789b", "2024-01-31 12:00", "+12 34"])
+def test_signs_and_dates_are_no_phones(text: str) -> None:
+    assert masked_text(text) == text
 
 
 def test_check_digits_decide() -> None:
