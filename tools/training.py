@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Le
@@ -29,7 +28,6 @@ from tools.casualties import of_the_rows
 from tools.constraints import FLOORS
 from tools.degradation import Degradation
 from tools.show import progress
-from tools.spans import timed
 from tools.spec import ToolRefused, tool
 from tools.workspace import Workspace, workspace
 
@@ -41,13 +39,8 @@ if TYPE_CHECKING:
     from tools.problem import Problem
     from tools.sizing import Size
 
-PILOT_ROWS = 1500
 BEHIND = 3.0
 """Standard errors over folds. A family whose best candidate is further behind the best of all gets no more configurations."""
-MANY_FITS, LEAST_ITERATIONS = 20, 15
-"""More fits than these a candidate, as under leave-one-out, take long even where each is cut short after its fewest iterations."""
-READING, LEAST_READ = 1.5, 50
-"""How the time of models that read the table grows with its rows, attention being quadratic and the rest linear; fewest rows to tell it."""
 PATIENCE, PATIENCE_S = 3.0, 10.0
 """A fit that takes so many times its share of the time, and at least so many seconds more, will not come back: its kernel is
 ended with it, and the families after it still get theirs."""
@@ -154,9 +147,11 @@ class _Search:
     def __init__(self, space: Workspace, problem: Problem, preparation: Preparation, deadline: Deadline, attempts: Attempts) -> None:
         from tools.casualties import load_casualties
         from tools.crossval import setting_for
+        from tools.estimating import Estimates
 
         self.space, self.problem, self.preparation, self.deadline, self.attempts = space, problem, preparation, deadline, attempts
         self.setting = setting_for(problem, preparation)
+        self._estimates = Estimates(problem, preparation, self.setting)
         self.lost = load_casualties(space)
         self.made: list[Candidate] = []
         self.skipped: list[Skipped] = []
@@ -317,7 +312,7 @@ class _Search:
         # What cannot be cut short may take what the others leave, but never everything.
         limit = turn
         iterative = family(spec.family).iterative
-        needed = self._estimate(spec)
+        needed = self._estimates.seconds(spec, self.deadline)
         if needed > turn.remaining() and needed > 0.6 * self.deadline.remaining():
             slow = TooSlow if family(spec.family).reads else DeadlineReached
             raise slow(f"about {needed:.0f} s are needed, {turn.remaining():.1f} s are there")
@@ -347,35 +342,6 @@ class _Search:
         self.skipped.append(Skipped(name=name, reason=reason))
         self._missed.setdefault(family_name, reason)
         progress(skipped=name, reason=reason)
-
-    def _estimate(self, spec: CandidateSpec) -> float:
-        """Seconds that all fits of a family that cannot be cut short will take, from one on few rows; 0 for others, but where fits are
-        so many that the least of each adds up."""
-        import time
-
-        from tools.abreast import lanes_for
-        from tools.families import family
-        from tools.families.setting import FitContext
-        from tools.preparers import fit_prepared
-
-        model_family, n_rows = family(spec.family), spec.share * self.problem.n_rows
-        fits = len(self.problem.parts)
-        reads = model_family.reads
-        if spec.family in FLOORS or (fits <= MANY_FITS and (model_family.iterative or (n_rows <= 2 * PILOT_ROWS and not reads))):
-            return 0.0
-        lanes = lanes_for(model_family, self.problem.fold_rows, self.setting, fits)
-        setting = replace(self.setting, threads=max(1, self.setting.threads // lanes))  # as each of them will have
-        rows = self.problem.some(min(PILOT_ROWS, max(LEAST_READ, round(n_rows / 4))) if reads else PILOT_ROWS)
-        X = self.problem.X[[column.name for column in self.preparation.columns]].iloc[rows]
-        started = time.monotonic()
-        least = LEAST_ITERATIONS if model_family.iterative else None
-        y, context = self.problem.y[rows], FitContext(deadline=self.deadline, iterations=least)
-        with timed("pilot", family=spec.family, rows=len(rows)):
-            fitted = fit_prepared(model_family, self.preparation.preparers, X, y, None, None, dict(spec.params), setting, context)
-        if reads:
-            fitted.predict(X.head(max(1, round(len(rows) * (self.problem.n_rows / self.problem.fold_rows - 1)))))
-        growth = spec.share * self.problem.fold_rows / len(rows)
-        return (time.monotonic() - started) * growth ** (READING if reads else 1.1) * math.ceil(fits / lanes)
 
 
 def _key(family_name: str, params: Params, preparation: str, share: float) -> str:
