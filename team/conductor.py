@@ -41,17 +41,16 @@ from team.events import (
     UserSpoken,
 )
 from team.evidence import Evidence
-from team.exporting import MetricsExport
 from team.grace import left_out, surrender, verdict
 from team.host import Host
 from team.host_calls import DISK_ERRORS
 from team.journal import Journal
 from team.kernels import Kernels
-from team.live_tracking import LiveTracking
 from team.log import EventLog
 from team.mlflow_traces import keep_in_store
 from team.models.recovering import NO_WORDS
 from team.objections import answered, overruled, unanswered
+from team.observers import Observers
 from team.playbook import sections
 from team.resources import ResourceMeter
 from team.roles import prompts_version
@@ -62,9 +61,7 @@ from team.settings import Settings
 from team.stages import ROUNDS, SPEAKERS, Stage, State, after_turn, most_turns, outcome, skip, speaker, stuck
 from team.steering import Steering
 from team.summary import summarise
-from team.telemetry import Tracer
 from team.toolroom import Toolroom
-from team.trace_export import Exports, resource, wished
 from team.tracking import send_waiting
 from team.vault import Vault
 from team.versions import versions
@@ -100,22 +97,9 @@ class Conductor:
         self._cut_off, self._steering = cut_off, steering
         at = cut_off.checkpoint if cut_off else Checkpoint(state=State(trials_spent=settings.trials == 0))
         # First, since it refuses a port that is taken, and nothing is open yet.
-        self._metrics = MetricsExport(run, settings.metrics_port, cut_off.events if cut_off else ())
+        self._observers = Observers(run, settings, cut_off)
         self.log = Journal(EventLog(run.events), run.replies, cut_off.tail if cut_off else (), at.turns)
-        self._exports = Exports(run.traces, wished(settings.mlflow_server))
-        written = self._exports.file
-        self._tracer = Tracer(
-            run.name,
-            self._exports.take,
-            resource(),
-            ids=written.trace,
-            before=cut_off.events if cut_off else (),
-            forked=cut_off is not None and cut_off.fork_of is not None,
-            written=written.written,
-            capture=settings.capture_content,
-        )
-        self.log.subscribe(self._tracer)
-        self.log.subscribe(self._metrics)
+        self._observers.follow(self.log)
         for subscriber in subscribers:
             self.log.subscribe(subscriber)
         self.vault = Vault(run)
@@ -149,19 +133,9 @@ class Conductor:
             approvals=self._approvals,
             scales=Scales(run, kernels.launcher, lambda: kernels.limits, kernels.variables),
             writes_models=not settings.playbook_alone,
-            trace=lambda: self._tracer.ids,
+            trace=lambda: self._observers.ids,
         )
-        # Trackers that a person has to be asked about hear of the run when that person has allowed it.
-        told = host.trackers.names if not settings.approval.asks("track_run", outside=False) else ()
-        self._live = LiveTracking(
-            run,
-            host.trackers,
-            tuple(name for name in host.trackers.names if name in told or name not in host.trackers_outside),
-            lambda: self.vault.contract,
-            lambda: self.room.state,
-            cut_off.events if cut_off else (),
-        )
-        self.log.subscribe(self._live)
+        self._observers.track(self.log, host, settings.approval, lambda: self.vault.contract, lambda: self.room.state)
         self._cast = Cast(
             settings,
             clients,
@@ -213,8 +187,7 @@ class Conductor:
     def close(self) -> None:
         """Close the files of the run, and end what counts for it."""
         self._resources.stop()
-        self._metrics.close()
-        self._exports.close()
+        self._observers.close()
         self.log.close()
 
     async def _begin(self) -> None:
@@ -504,20 +477,20 @@ class Conductor:
     def _end(self, status: str, reason: str) -> dict[str, Any]:
         if self._steering:
             self._steering.detach()
-        for trouble in self._exports.troubles():
+        for trouble in self._observers.troubles():
             self._lack("traces", trouble)
         seconds = time.perf_counter() - self._began
         self._resources.tell(self.log.append)
         summary = summarise(self.run_dir, self.room.state, self.meter.usage, status, reason, seconds)
         self.log.append(RunEnded(status=status, reason=reason, seconds=seconds, summary=summary))
         self.log.sync()
-        untold = self._exports.close()
+        untold = self._observers.close()
         self.close()
         sweep_folders()
         if self.vault.sealed:
             summary["fallbacks"] += write_documents(self.run_dir)
             summary["report"] = str(self.run_dir.report) if self.run_dir.report.exists() else None
-        self._live.end(status)
+        self._observers.ended(status)
         if status == "done" and self.settings.trackers and "track_run" not in self._approvals.refused:
             summary["sent"] = send_waiting(self.run_dir, self.settings.trackers)
         summary["fallbacks"] += [*untold, *filter(None, [keep_in_store(self.run_dir)])]

@@ -52,10 +52,15 @@ def test_it_ends_with_a_score_that_is_better_than_the_baseline(penguins: tuple[d
     assert holdout["low"] > 0.7 > summary["baseline"]["score"]
     assert summary["cost"] == {
         "usd": 0.0,
+        "usd_at_least": 0.0,
+        "unpriced_calls": 0,
         "input_tokens": 0,
         "output_tokens": 0,
+        "cache_read_tokens": 0,
+        "cache_write_tokens": 0,
         "estimated_calls": 0,
         "model_calls": summary["cost"]["model_calls"],
+        "warnings": [],
     }
     assert summary["fallbacks"] == []
 
@@ -139,7 +144,7 @@ def test_spans_have_parents_and_cover_every_turn_and_call(penguins: tuple[dict[s
     spans = [json.loads(line) for line in run.traces.read_text().splitlines()]
     ids = {s["context"]["span_id"] for s in spans}
     roots = [s for s in spans if s["parent_id"] is None]
-    assert [s["name"] for s in roots] == [f"run {run.name}"]
+    assert [(s["name"], s["attributes"]["mlteam.run"]) for s in roots] == [("invoke_workflow mlteam", run.name)]
     assert all(s["parent_id"] in ids for s in spans if s["parent_id"] is not None)
     for kind, prefix in (
         ("turn_started", "invoke_agent"),
