@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pandas as pd
@@ -16,10 +17,12 @@ from evals.site.summary import markdown, verdict
 from evals.site.writing import publish
 from evals.standings import standings
 from team.errors import UsageError
+from tests.browser import DESK, PHONE, Seen, complaints, fit
 from tests.evals.attempted import attempt, field, grid, kept
-from tests.notebook.lab import browser, browser_program
-from tests.reports.test_browser import AUDIT, opened
 from tests.reports.test_html import HOSTILE, Page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page as Screen
 
 UNSAFE = f"a/../{HOSTILE}\u202e"
 
@@ -198,12 +201,11 @@ def test_a_report_that_is_no_file_of_the_eval_is_not_linked(tmp_path: Path, repo
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(browser_program() is None, reason="there is no Chromium: apt-get install chromium")
-async def test_pages_fit_their_window_and_can_be_read(folder: Path, pages: dict[str, Page]) -> None:
-    shown = ["index.html", "failures.html", "systems/strong.html", f"tasks/{file_name('classic/task00')}"]
-    async with browser("about:blank") as page:
-        for name in shown:
-            for width, scheme in ((1280, "light"), (390, "dark")) if name != "index.html" else ((1280, "dark"), (390, "light")):
-                await opened(page, (folder / "site" / name).as_uri(), width=width, scheme=scheme)
-                assert await page.value(AUDIT) == [], f"{name}, {width} pixels, {scheme}"
-                assert await page.value("trouble") == []
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["index.html", "failures.html", "systems/strong.html", f"tasks/{file_name('classic/task00')}"])
+def test_pages_fit_their_window_and_can_be_read(folder: Path, page: Screen, seen: Seen, name: str) -> None:
+    for width, scheme in ((DESK, "light"), (PHONE, "dark")) if name != "index.html" else ((DESK, "dark"), (PHONE, "light")):
+        fit(page, width, scheme)
+        page.goto((folder / "site" / name).as_uri())
+        assert complaints(page) == [], f"{width} pixels, {scheme}"
+    assert seen.hosts() == {""}

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from team.cli import app
 from team.documents import rebuild
+from team.events import SCHEMA_VERSION
 from team.rundir import RunDir
 from tests.reports.written import Written, finished
 
@@ -92,7 +93,7 @@ def test_a_run_of_a_later_version_gives_what_this_one_knows_of_it(tmp_path: Path
     found = report(run.path, "--only", "html")
     assert found.exit_code == 1
     told = str(found.exception)
-    assert "events.jsonl was written by a later mlteam (events of version 999; this one reads up to 5)" in told
+    assert f"events.jsonl was written by a later mlteam (events of version 999; this one reads up to {SCHEMA_VERSION})" in told
     assert "1 event of a kind that it does not know ('told_of_tomorrow')" in told
     assert "2 fields that it does not know ('planet', 'mood')" in told
     assert "1 event that it reads otherwise" in told

@@ -141,7 +141,7 @@ def test_the_status_line_tells_what_is_left_and_what_it_cost(nothing: Told) -> N
     assert "train · paused · " in status_line(board.glance())
     board(RunContinued(seconds=1.0))
     board(called(None))
-    assert status_line(board.glance()).endswith("90 s left · 24 tokens, price unknown")
+    assert status_line(board.glance()).endswith("90 s left · 24 tokens, at least $1.50")
 
 
 async def test_questions_are_answered_from_the_facts_with_the_file_they_stand_in(told: Told) -> None:
