@@ -22,7 +22,9 @@ def bind(host: str, port: int) -> socket.socket:
         OSError: when the address is taken or none.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends at once only over sockets that say that they speak TCP; over others the second part of an answer waits 40 ms for the
+    # client's word that the first has come (Nagle's algorithm, and acknowledgements that are put off).
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
