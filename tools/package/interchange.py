@@ -23,7 +23,7 @@ OPTIONAL_FILES = (SKOPS_FILE, ONNX_FILE)
 EQUAL = 1e-4
 """Most that a prediction may differ from the pipeline's: of a probability, and of a value by the spread of the predictions."""
 CHECKED_ROWS = 500
-MOST_S = 15.0
+MOST_S = 10.0
 """Seconds for a format, checking included: large forests take minutes to write, and a run is not held up for that."""
 LIBRARIES = {
     "skops": ("skops.io",),
