@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -85,6 +86,7 @@ def serving(folder: Path, model: Path) -> Iterator[tuple[subprocess.Popen[str], 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder / "app"), "HOST": "127.0.0.1", "PORT": str(port), "MLTEAM_SERVE_KEY": "k"}
+    env["MLTEAM_SERVE_RATE"] = "0"  # a quick model answers more than the hundred requests a second that one client may make
     words = [sys.executable, "-m", "tools.serving", str(model)]
     process = subprocess.Popen(words, cwd=folder / "app", env=env, stderr=subprocess.PIPE, text=True)
     try:
@@ -111,14 +113,19 @@ def until_ready(process: subprocess.Popen[str], address: str) -> None:
 @pytest.mark.slow
 def test_the_engine_of_the_folder_serves_under_load_and_ends_in_peace(folder: Path) -> None:
     with serving(folder, folder / "model") as (process, address):
+        log: list[str] = []
+        # It writes a line for each request, and waits where nobody reads them.
+        reading = threading.Thread(target=lambda: log.extend(process.stderr or []), daemon=True)
+        reading.start()
         until_ready(process, address)
         words = [sys.executable, str(folder / "load.py"), address, "--key", "k", "--rows", str(folder / "example.json"), "--seconds", "1"]
         loaded = subprocess.run([*words, "--clients", "2"], capture_output=True, text=True, timeout=LONGEST_S)
         assert loaded.returncode == 0, loaded.stderr
         assert json.loads(loaded.stdout)["failed"] == 0
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=LONGEST_S)
-        lines = [json.loads(line) for line in log.splitlines()]
+        process.wait(LONGEST_S)
+        reading.join(LONGEST_S)
+        lines = [json.loads(line) for line in log]
         assert (lines[0]["event"], lines[-1]["event"]) == ("started", "stopped")
         assert process.returncode == 0
 
