@@ -239,8 +239,6 @@ def _told(event: Event) -> tuple[int, str]:
             return logging.INFO, f"candidate {event.name} scored {event.score:.6g}"
         case HoldoutScored():
             return logging.INFO, f"holdout {event.metric} {event.score:.6g}"
-        case BudgetWarned():
-            return logging.WARNING, f"{event.share:.0%} of {event.cap} is spent: {event.spent:g} of {event.limit:g}"
         case FellBack():
             return logging.WARNING, event.reason
         case RunEnded():

@@ -78,6 +78,9 @@ def test_who_obeys_the_table_changes_nothing_outside(place: str, kind: str, tmp_
     by_code = [ended[event["call"]] for event in events if event["kind"] == "tool_called" and event["arguments"].get("code") == code]
     assert all(event["status"] == "error" for event in by_code), "no address is reached from inside"
     assert by_code or place != "column", "a name of a column is shown where code may be written"
-    told = any("there is no tool '" in event["reason"] for event in events if event["kind"] == "fell_back")
-    refused = any(event["status"] in ("refused", "error") for event in ended.values())
+    named = {ORDERS[kind][1], *OUTSIDE}
+    told = any(f"there is no tool '{name}'" in event["reason"] for event in events if event["kind"] == "fell_back" for name in named)
+    called = [event for event in events if event["kind"] == "tool_called" and event["tool"] in ("publish_run", "register_model")]
+    assert all(ended[event["call"]]["status"] != "ok" for event in called), "nothing was released that nobody asked for"
+    refused = any(ended[event["call"]]["status"] != "ok" for event in called)
     assert told or refused or not obeying.obeyed, "that its calls came to nothing is on record"

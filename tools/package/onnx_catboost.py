@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.package.interchange import NotPossible
-from tools.package.onnx_graph import UNKNOWN, Graph
+from tools.package.onnx_graph import UNKNOWN, Graph, tree_ensemble
 
 if TYPE_CHECKING:
     from tools.families.catboost import CatBoostModel
@@ -148,21 +148,4 @@ def _ensemble(
             nodes["true"].append(2 * node + 2)
             nodes["false"].append(2 * node + 1)
             nodes["missing"].append(int(of_number and above.get(split["float_feature_index"], False)))
-    return graph.op(
-        "TreeEnsembleRegressor",
-        matrix,
-        domain="ai.onnx.ml",
-        n_targets=outputs,
-        nodes_treeids=nodes["treeids"],
-        nodes_nodeids=nodes["nodeids"],
-        nodes_featureids=nodes["featureids"],
-        nodes_values=nodes["values"],
-        nodes_modes=nodes["modes"],
-        nodes_truenodeids=nodes["true"],
-        nodes_falsenodeids=nodes["false"],
-        nodes_missing_value_tracks_true=nodes["missing"],
-        target_treeids=leaves["treeids"],
-        target_nodeids=leaves["nodeids"],
-        target_ids=leaves["ids"],
-        target_weights=leaves["weights"],
-    )
+    return tree_ensemble(graph, matrix, outputs, nodes, leaves)

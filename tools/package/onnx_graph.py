@@ -126,6 +126,33 @@ class Graph:
         return made
 
 
+def tree_ensemble(graph: Graph, matrix: str, outputs: int, nodes: Mapping[str, Sequence[Any]], leaves: Mapping[str, Sequence[Any]]) -> str:
+    """Trees whose leaves are added up: a value of shape (n, outputs).
+
+    Args:
+        nodes: columns `treeids`, `nodeids`, `featureids`, `values`, `modes`, `true`, `false`, `missing`, a row a node.
+        leaves: columns `treeids`, `nodeids`, `ids`, `weights`, a row for each output of each leaf.
+    """
+    return graph.op(
+        "TreeEnsembleRegressor",
+        matrix,
+        domain="ai.onnx.ml",
+        n_targets=outputs,
+        nodes_treeids=nodes["treeids"],
+        nodes_nodeids=nodes["nodeids"],
+        nodes_featureids=nodes["featureids"],
+        nodes_values=nodes["values"],
+        nodes_modes=nodes["modes"],
+        nodes_truenodeids=nodes["true"],
+        nodes_falsenodeids=nodes["false"],
+        nodes_missing_value_tracks_true=nodes["missing"],
+        target_treeids=leaves["treeids"],
+        target_nodeids=leaves["nodeids"],
+        target_ids=leaves["ids"],
+        target_weights=leaves["weights"],
+    )
+
+
 def _identity(source: str, target: str) -> Any:
     from onnx import helper
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.package.onnx_graph import Graph
+from tools.package.onnx_graph import Graph, tree_ensemble
 
 
 def averaged(graph: Graph, trees: list[Any], matrix: str, n_classes: int) -> str:
@@ -36,24 +36,7 @@ def averaged(graph: Graph, trees: list[Any], matrix: str, n_classes: int) -> str
         leaves["nodeids"] += np.repeat(ends, width).tolist()
         leaves["ids"] += list(range(width)) * len(ends)
         leaves["weights"] += said.ravel().tolist()
-    return graph.op(
-        "TreeEnsembleRegressor",
-        matrix,
-        domain="ai.onnx.ml",
-        n_targets=width,
-        nodes_treeids=nodes["treeids"],
-        nodes_nodeids=nodes["nodeids"],
-        nodes_featureids=nodes["featureids"],
-        nodes_values=nodes["values"],
-        nodes_modes=nodes["modes"],
-        nodes_truenodeids=nodes["true"],
-        nodes_falsenodeids=nodes["false"],
-        nodes_missing_value_tracks_true=nodes["missing"],
-        target_treeids=leaves["treeids"],
-        target_nodeids=leaves["nodeids"],
-        target_ids=leaves["ids"],
-        target_weights=leaves["weights"],
-    )
+    return tree_ensemble(graph, matrix, width, nodes, leaves)
 
 
 def _rounded(thresholds: Any) -> Any:
