@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +17,18 @@ from tools.formats.contract import Choice, first_line
 from tools.formats.groups import row_groups
 from tools.formats.kinds import FALSE, MISSING, TRUE, WRITTEN, Kind, Plan, guessed, unlike, widened
 from tools.formats.numbers import COMMA, GROUPED
-from tools.formats.text import DELIMITERS, PACKED, checked_header, detected, lacks_header, long_lines, numbered_lines, short_lines, sniffed
+from tools.formats.text import (
+    DELIMITERS,
+    PACKED,
+    announced,
+    checked_header,
+    detected,
+    lacks_header,
+    long_lines,
+    numbered_lines,
+    short_lines,
+    sniffed,
+)
 from tools.tables import TableError
 
 if TYPE_CHECKING:
@@ -62,7 +74,7 @@ def stream_text(files: Sequence[Path], output: Path, choice: Choice) -> Streamed
     for path in files:
         with path.open("rb") as file:
             head = file.read(_HEAD)
-        if head.startswith((b"\xff\xfe", b"\xfe\xff", *PACKED)):
+        if b"\x00" in head or head.startswith((b"\xff\xfe", b"\xfe\xff", *PACKED)):
             return None
         plan, told = _planned(path, head, choice)
         if plan is None or (plans and plan.names != plans[0].names):
@@ -101,7 +113,8 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list
         text = head.decode(encoding, errors="replace")
     notes = [] if encoding == "utf-8" else [f"Decoded as {encoding}."]
     lines = text.splitlines()
-    above = 0
+    said = announced(text)
+    above = int(said is not None)
     while above < len(lines) and (not lines[above].strip() or lines[above].startswith("#")):
         above += 1
     if above and above < len(lines) and lines[above - 1].startswith("#"):
@@ -109,7 +122,7 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list
         above -= lines[above - 1].count(delimiter) >= lines[above].count(delimiter)
     commented = any(line.startswith("#") for line in lines[:above])
     notes += ["Comment lines that begin with # were left out."] if commented else []
-    delimiter, records = sniffed("\n".join(lines[above:]))
+    delimiter, records = sniffed("\n".join(lines[above:]), said)
     headless = choice.header == "none" or (choice.header is None and lacks_header(records))
     header = [f"column_{i + 1}" for i in range(len(records[0]))] if headless else records[0]
     names = checked_header(path, header, records if headless else records[1:])
@@ -214,26 +227,29 @@ def _by_pandas(plan: Plan, kinds: list[Kind], schema: pa.Schema) -> Iterator[pa.
 
     as_text = {name: "str" for name, kind in zip(plan.names, kinds, strict=True) if _type(kind, as_read=True) == pa.string()}
     try:
-        with pd.read_csv(
-            plan.path,
-            sep=plan.delimiter,
-            header=None,
-            names=plan.names,
-            index_col=False,
-            skiprows=plan.above,
-            skipinitialspace=True,
-            skip_blank_lines=len(plan.names) > 1,
-            dtype=as_text,
-            encoding=plan.encoding if plan.encoding != "utf-8" else "utf-8-sig",
-            encoding_errors="replace",
-            low_memory=False,
-            chunksize=max(1000, _CHUNK_CELLS // len(plan.names)),
-        ) as chunks:
+        with (
+            warnings.catch_warnings(action="error", category=pd.errors.ParserWarning),
+            pd.read_csv(
+                plan.path,
+                sep=plan.delimiter,
+                header=None,
+                names=plan.names,
+                index_col=False,
+                skiprows=plan.above,
+                skipinitialspace=True,
+                skip_blank_lines=len(plan.names) > 1,
+                dtype=as_text,
+                encoding=plan.encoding if plan.encoding != "utf-8" else "utf-8-sig",
+                encoding_errors="replace",
+                low_memory=False,
+                chunksize=max(1000, _CHUNK_CELLS // len(plan.names)),
+            ) as chunks,
+        ):
             for chunk in chunks:
                 if plan.commented:
                     chunk = chunk[~chunk.iloc[:, 0].astype(str).str.startswith("#")]
                 yield _with_numbers(_batch(chunk, kinds, schema), kinds)
-    except (pd.errors.ParserError, ValueError, OverflowError) as error:
+    except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OverflowError) as error:
         with _lines(plan) as lines:
             detail = long_lines(lines, plan.delimiter, len(plan.names)) or first_line(error)
         raise TableError(f"{plan.path.name}: a line does not fit the header ({detail}); mend it or quote its fields") from None

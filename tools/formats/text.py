@@ -7,12 +7,15 @@ import csv
 import gzip
 import io
 import lzma
+import re
+import warnings
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.formats.contract import Choice, Format, Reading
+from tools.formats.contract import HEAD_BYTES, Choice, Format, Reading, told
 from tools.formats.numbers import written_numbers
 from tools.tables import MOST_COLUMNS, TableError
 
@@ -41,11 +44,14 @@ def read_text(path: Path, choice: Choice) -> Reading:
     if not text.strip():
         raise TableError(f"{path.name}: the file holds only white space; expected a header line and rows")
     notes = [f"Decoded as {encoding}."] if encoding not in ("utf-8", "ascii") else []
+    if said := announced(text):
+        text = "\n" + text.partition("\n")[2]  # lines keep their numbers
     whole = text
     text, comments = _without_comments(text)
     if comments:
         notes.append(f"{comments} comment lines that begin with # were left out.")
-    delimiter, records = sniffed(text)
+    text = text.lstrip("\r\n")
+    delimiter, records = sniffed(text, said)
     headless = choice.header == "none" or (choice.header is None and lacks_header(records))
     header = [f"column_{i + 1}" for i in range(len(records[0]))] if headless else records[0]
     if headless:
@@ -74,20 +80,22 @@ def _parsed(path: Path, text: str, delimiter: str, header: list[str], headless: 
     import pandas as pd
 
     try:
-        frame = pd.read_csv(
-            io.StringIO(text),
-            sep=delimiter,
-            index_col=False,
-            low_memory=False,
-            skipinitialspace=True,
-            # In a table of one column an empty line is a row whose value is missing.
-            skip_blank_lines=len(header) > 1,
-            header=None if headless else "infer",
-            names=header if headless else None,
-        )
+        # A warning says that pandas cut off fields that the header has no names for.
+        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+            frame = pd.read_csv(
+                io.StringIO(text),
+                sep=delimiter,
+                index_col=False,
+                low_memory=False,
+                skipinitialspace=True,
+                # In a table of one column an empty line is a row whose value is missing.
+                skip_blank_lines=len(header) > 1,
+                header=None if headless else "infer",
+                names=header if headless else None,
+            )
     except pd.errors.EmptyDataError:
         raise TableError(f"{path.name}: the table has no columns") from None
-    except (pd.errors.ParserError, ValueError, OverflowError) as error:
+    except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OverflowError) as error:
         detail = long_lines(lines, delimiter, len(header)) or str(error).strip().splitlines()[-1][:200]
         raise TableError(f"{path.name}: a line does not fit the header ({detail}); mend it or quote its fields") from None
     frame.columns = [str(column) for column in frame.columns]
@@ -112,6 +120,12 @@ def checked_header(path: Path, header: list[str], body: list[list[str]]) -> list
     if len(header) > MOST_COLUMNS:
         raise TableError(
             f"{path.name}: {len(header):,} columns; at most {MOST_COLUMNS:,} are read. Leave columns out, or turn the table around"
+        )
+    if body and sum(len(record) > len(header) + 1 for record in body) > 0.9 * len(body):
+        usual = Counter(map(len, body)).most_common(1)[0][0]
+        raise TableError(
+            f"{path.name}: the first line has {len(header)} fields ({told(header)}), most lines below it {usual}; "
+            "if titles or comments stand above the header, remove them"
         )
     refuse_duplicates(path, named)
     if body and all(len(record) == len(header) + 1 for record in body):
@@ -216,8 +230,8 @@ def decoded(path: Path) -> tuple[str, str]:
             if not data:
                 raise TableError(f"{path.name}: the packed file is empty; expected a header line and rows")
             break
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", errors="replace"), "utf-16"
+    if (wide := _wide_encoding(data)) is not None:
+        return data.decode(wide, errors="replace"), wide.removesuffix("-le").removesuffix("-be")
     if b"\x00" in data:
         raise TableError(f"{path.name}: named as text, but it holds NUL bytes, so it is binary; expected a CSV file")
     try:
@@ -225,6 +239,19 @@ def decoded(path: Path) -> tuple[str, str]:
     except UnicodeDecodeError:
         encoding = detected(data)
         return data.decode(encoding, errors="replace"), encoding
+
+
+def _wide_encoding(data: bytes) -> str | None:
+    """UTF-32 or UTF-16 where a mark at the beginning says so, or where every second byte is zero, as in text of most alphabets."""
+    if data.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
+        return "utf-32"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    head = data[:HEAD_BYTES]
+    first, second = head[::2].count(0), head[1::2].count(0)
+    if max(first, second) > 0.3 * len(head) and min(first, second) == 0:  # of 0.5 at most
+        return "utf-16-le" if second else "utf-16-be"
+    return None
 
 
 def detected(data: bytes) -> str:
@@ -237,11 +264,18 @@ def detected(data: bytes) -> str:
     return best.encoding if best is not None else "cp1252"
 
 
-def sniffed(text: str) -> tuple[str, list[list[str]]]:
-    """The delimiter under which the first lines agree best on the number of fields, and those lines split by it."""
+def announced(text: str) -> str | None:
+    """The delimiter that a first line such as `sep=;` says, which Excel writes and reads; None without one."""
+    found = re.match(r"sep=([,;|\t])\r?\n", text, re.IGNORECASE)
+    return found[1] if found else None
+
+
+def sniffed(text: str, said: str | None = None) -> tuple[str, list[list[str]]]:
+    """The delimiter under which the first lines agree best on the number of fields, or the one that was said, and those lines split
+    by it."""
     sample = text[:1_000_000]
     best: tuple[float, str, list[list[str]]] | None = None
-    for delimiter in DELIMITERS:
+    for delimiter in (said,) if said else DELIMITERS:
         try:
             reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True)
             records = [record for record, _ in zip((r for r in reader if r), range(SNIFFED_ROWS), strict=False)]

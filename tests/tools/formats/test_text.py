@@ -75,6 +75,26 @@ def test_ragged_lines_are_told_by_number(tmp_path: Path) -> None:
         read(written(tmp_path, "a,b\n1,2\n1,2,3\n1,2\n1,2,3,4\n"))
 
 
+def test_no_field_is_cut_off_silently(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"first line has 1 fields \('% of a device'\), most lines below it 3"):
+        read(written(tmp_path, "% of a device\na,b,c\n1,2,3\n4,5,6\n"))
+    with pytest.raises(TableError, match=r"line 2 has 4 fields, the header 2"):
+        read(written(tmp_path, "a,b\n1,2,3,4\n1,2\n1,2\n"))
+
+
+def test_the_delimiter_that_excel_writes_above_a_header_is_taken(tmp_path: Path) -> None:
+    reading = read(written(tmp_path, "sep=;\r\na;b\r\n1,5;x,y\r\n2,5\r\n"))
+    assert reading.frame["a"].tolist() == [1.5, 2.5]
+    assert "line 4." in reading.notes[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_wide_encodings_are_known_with_and_without_their_mark(tmp_path: Path, encoding: str) -> None:
+    reading = read(written(tmp_path, "größe,b\n1,schön\n2,x\n".encode(encoding)))
+    assert reading.frame.to_dict("list") == {"größe": [1, 2], "b": ["schön", "x"]}
+    assert reading.notes == [f"Decoded as {encoding[:6]}."]
+
+
 def test_numbers_are_read_as_people_write_them(tmp_path: Path) -> None:
     commas = read(written(tmp_path, "a;b\n1.234,5;x\n2,25;y\n"))
     assert commas.frame["a"].tolist() == [1234.5, 2.25]
