@@ -72,11 +72,12 @@ bench-sandbox: $(VENV)/.bench ## Measure the sandboxes beside AutoGen's executor
 CONTESTANTS ?= mlteam autogluon_best autogluon_medium flaml catboost lightgbm
 SECONDS ?= 60
 SEEDS ?= 0
+SPLITS ?= 0
 PARTS ?=
 TABLES ?=
 .PHONY: bench-quality
-bench-quality: $(VENV)/.all ## Models of this team beside AutoML libraries on real tables, in the same time (CONTESTANTS="mlteam catboost" SECONDS=240 SEEDS="0 1")
-	$(BIN)/python -m evals.quality --contestants $(CONTESTANTS) --seconds $(SECONDS) --seeds $(SEEDS) $(if $(TABLES),--tables $(TABLES))
+bench-quality: $(VENV)/.all ## Models of this team beside AutoML libraries on real tables, in the same time (CONTESTANTS="mlteam catboost" SECONDS=240 SPLITS="0 1")
+	$(BIN)/python -m evals.quality --contestants $(CONTESTANTS) --seconds $(SECONDS) --seeds $(SEEDS) --splits $(SPLITS) $(if $(TABLES),--tables $(TABLES))
 
 .PHONY: bench-ablation
 bench-ablation: $(VENV)/.all ## What each part of the engine is worth, by runs without it (PARTS="ensemble mlp" TABLES="titanic ames" SECONDS=20 SEEDS="0 1")

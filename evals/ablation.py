@@ -99,7 +99,7 @@ def measure(bench: Bench, results: Results, names: Sequence[str], parts: Sequenc
     """Make the runs that are not among the results yet."""
     for seed in seeds:
         for name, metric, who in planned(bench, names, parts):
-            if (who, name, metric, seconds, seed) not in results:
+            if (who, name, metric, seconds, seed, bench.split) not in results:
                 result = bench.run(who, name, seconds, seed, metric=metric, words=words(who))
                 results.add(result)
                 print(result, file=sys.stderr, flush=True)
@@ -107,7 +107,7 @@ def measure(bench: Bench, results: Results, names: Sequence[str], parts: Sequenc
 
 def summarised(results: Results, names: Sequence[str], parts: Sequence[str], seconds: float, seeds: Sequence[int]) -> list[Worth]:
     """What each part is worth, the most valuable first, by the results that there are."""
-    there = [r for r in results if r.seconds == seconds and r.seed in seeds and r.table in names]
+    there = [r for r in results if r.seconds == seconds and r.seed in seeds and r.table in names and not r.split]
     whole = {(r.table, r.metric, r.seed): r for r in there if r.contestant == OURS}
     found = []
     for part in parts:

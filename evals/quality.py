@@ -2,12 +2,13 @@
 
 Each contestant learns from a table's train.csv in a process of its own, one at a time, and predicts test.csv, whose labels it never
 sees. The team does it as a user would: `mlteam run`, then `mlteam predict`. Results are appended to a file, so that a run that was cut
-off goes on, and seeds can be added.
+off goes on, and seeds and splits can be added.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -61,10 +62,12 @@ class Bench:
     root: Path
     threads: int = 2
     """Cores that a contestant may use."""
+    split: int = 0
+    """Which deal of the tables: where few rows are judged, one deal says as much of the rows as of the contestants."""
 
     @property
     def data(self) -> Path:
-        return self.root / "data"
+        return self.root / (f"data-{self.split}" if self.split else "data")
 
     def environment(self, name: str, packages: tuple[str, ...], bare: tuple[str, ...] = ()) -> Path:
         """The interpreter of an environment, which is made when it is not there."""
@@ -74,7 +77,7 @@ class Bench:
         """Write the tables that are not there yet."""
         if missing := [name for name in names if not (self.data / name / "meta.json").exists()]:
             python = self.environment("data", DATA_NEEDS, DATA_PACKAGES)
-            subprocess.run([str(python), str(HERE / "quality_data.py"), str(self.data), *missing], check=True)
+            subprocess.run([str(python), str(HERE / "quality_data.py"), str(self.data), "--split", str(self.split), *missing], check=True)
 
     def meta(self, name: str) -> dict[str, Any]:
         """What a table is: target, task, metric, classes, rows."""
@@ -100,7 +103,7 @@ class Bench:
             except (subprocess.SubprocessError, OSError, ValueError, KeyError) as failure:
                 told = getattr(failure, "stderr", None) or str(failure)
                 info, value, error = {}, None, str(told).strip()[-400:]
-        return Result(contestant, name, meta["metric"], seconds, seed, value, info.get("wall_s"), info, error)
+        return Result(contestant, name, meta["metric"], seconds, seed, value, info.get("wall_s"), info, error, self.split)
 
     def _rival(self, contestant: str, folder: Path, meta: dict[str, Any], seconds: float, seed: int, out: Path) -> dict[str, Any]:
         kind = SHARED.get(contestant, contestant)
@@ -133,24 +136,26 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", choices=sorted(TABLES), help="names of tables; all when left out", metavar="TABLE")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--splits", nargs="+", type=int, default=[0], help="ways to deal the rows into those to learn from and to predict")
     parser.add_argument("--threads", type=int, default=2, help="cores that each may use")
     parser.add_argument("--root", type=Path, default=Path("build/quality"), help="where tables, environments and results are kept")
     parser.add_argument("--again", action="store_true", help="measure also what is in the results already")
     parser.add_argument("--markdown", type=Path, help="put the table between the markers of this document")
     options = parser.parse_args()
-    bench = Bench(options.root.resolve(), options.threads)
     names = options.tables or sorted(TABLES)
-    bench.provide_data(names)
-    known = Results(bench.root / "results.jsonl")
-    for seed in options.seeds:
+    root = options.root.resolve()
+    known = Results(root / "results.jsonl")
+    for split, seed in itertools.product(options.splits, options.seeds):
+        bench = Bench(root, options.threads, split)
+        bench.provide_data(names)
         for name in names:
             for contestant in contestants_for(TABLES[name].task, options.contestants):
-                if not options.again and (contestant, name, bench.meta(name)["metric"], options.seconds, seed) in known:
-                    continue
-                result = bench.run(contestant, name, options.seconds, seed)
-                known.add(result)
-                print(result, file=sys.stderr, flush=True)
-    there = [r for r in known if r.seconds == options.seconds and r.table in names]
+                key = (contestant, name, bench.meta(name)["metric"], options.seconds, seed, split)
+                if options.again or key not in known:
+                    result = bench.run(contestant, name, options.seconds, seed)
+                    known.add(result)
+                    print(result, file=sys.stderr, flush=True)
+    there = [r for r in known if r.seconds == options.seconds and r.table in names and r.split in options.splits]
     automl = table([r for r in there if TABLES[r.table].task in AUTOML and r.contestant not in PLAIN], DIRECTIONS)
     simple = beside([r for r in there if TABLES[r.table].task in SIMPLE and r.contestant not in RIVALS], DIRECTIONS)
     for title, shown in (("quality", automl), ("simple", simple)):

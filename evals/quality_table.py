@@ -10,7 +10,10 @@ from evals.results import Result
 
 
 def table(results: Sequence[Result], directions: Mapping[str, str]) -> str:
-    """Markdown: one row a table, one column a contestant with its mean over seeds; then mean rank, wins and the largest gap.
+    """Markdown: one row a table, one column a contestant with its mean over splits and seeds; then mean rank, wins and the largest gap.
+
+    Where contestants were not all measured on the same splits of a table, those that all share count alone; the number of splits
+    stands behind the table's name where it is more than one.
 
     The gap to the best is relative: of the error for metrics that are minimised, of one minus the score for those that are
     maximised up to 1.
@@ -25,7 +28,7 @@ def table(results: Sequence[Result], directions: Mapping[str, str]) -> str:
     ranks: dict[str, list[float]] = {name: [] for name in names}
     gaps: dict[str, list[float]] = {name: [] for name in names}
     for each in dict.fromkeys(result.table for result in results):
-        mine = [result for result in results if result.table == each]
+        mine = _shared([result for result in results if result.table == each])
         metric, sign = mine[0].metric, 1.0 if directions[mine[0].metric] == "maximize" else -1.0
         means = {name: _mean([r for r in mine if r.contestant == name]) for name in names}
         there = {name: value for name, value in means.items() if value is not None}
@@ -41,7 +44,8 @@ def table(results: Sequence[Result], directions: Mapping[str, str]) -> str:
             walls = [r.wall_s for r in mine if r.contestant == name and r.wall_s is not None]
             text = f"{value:.4g} ({np.mean(walls):.0f} s)"
             cells.append(f"**{text}**" if value == best else text)
-        rows.append(f"| {each} | {metric} | {' | '.join(cells)} |")
+        splits = len({result.split for result in mine})
+        rows.append(f"| {each}{f' ({splits})' if splits > 1 else ''} | {metric} | {' | '.join(cells)} |")
     tail = [
         f"| mean rank | | {' | '.join(f'{np.mean(ranks[name]):.2f}' if ranks[name] else '' for name in names)} |",
         f"| best on | | {' | '.join(str(sum(rank == 1 for rank in ranks[name])) for name in names)} |",
@@ -55,7 +59,7 @@ def beside(results: Sequence[Result], directions: Mapping[str, str]) -> str:
     """Markdown: one row a table, its contestants by their means over seeds, the best first."""
     rows = []
     for each in dict.fromkeys(result.table for result in results):
-        mine = [result for result in results if result.table == each]
+        mine = _shared([result for result in results if result.table == each])
         sign = 1.0 if directions[mine[0].metric] == "maximize" else -1.0
         told: list[tuple[float, str]] = []
         for name in dict.fromkeys(result.contestant for result in mine):
@@ -68,6 +72,15 @@ def beside(results: Sequence[Result], directions: Mapping[str, str]) -> str:
             f"| {each} | {mine[0].metric} | {' | '.join(text for _, text in told[:1])} | {', '.join(text for _, text in told[1:])} |"
         )
     return "\n".join(["| table | metric | best | then |", "|--|--|--|--|", *rows]) if rows else ""
+
+
+def _shared(results: Sequence[Result]) -> list[Result]:
+    """Results of one table on the splits that all of its contestants were measured on; all of them where they share none."""
+    by_contestant: dict[str, set[int]] = {}
+    for result in results:
+        by_contestant.setdefault(result.contestant, set()).add(result.split)
+    shared = set.intersection(*by_contestant.values())
+    return [result for result in results if not shared or result.split in shared]
 
 
 def _mean(results: Sequence[Result]) -> float | None:

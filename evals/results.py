@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-Key = tuple[str, str, str, float, int]
-"""Contestant, table, metric, seconds, seed."""
+Key = tuple[str, str, str, float, int, int]
+"""Contestant, table, metric, seconds, seed, split."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one contestant reached on one table with one seed."""
+    """What one contestant reached on one table, dealt in one way, with one seed."""
 
     contestant: str
     table: str
@@ -26,16 +26,18 @@ class Result:
     wall_s: float | None
     info: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    split: int = 0
+    """Which deal of the table into rows to learn from and rows to predict."""
 
     @property
     def key(self) -> Key:
-        return self.contestant, self.table, self.metric, self.seconds, self.seed
+        return self.contestant, self.table, self.metric, self.seconds, self.seed, self.split
 
     def __str__(self) -> str:
         told = f"{self.score:.5g}" if self.score is not None else f"failed: {self.error}"
         wall = f"{self.wall_s:.0f} s" if self.wall_s is not None else ""
         model = self.info.get("model", "")
-        return f"{self.table:12} {self.contestant:18} seed {self.seed}  {told:10} {wall} {model}"
+        return f"{self.table:12} {self.contestant:18} split {self.split} seed {self.seed}  {told:10} {wall} {model}"
 
 
 class Results:

@@ -53,8 +53,8 @@ def test_counts_and_ordered_classes_are_scored_by_their_metrics() -> None:
     assert scored(meta, proba, truth) < 0
 
 
-def result(contestant: str, name: str, score: float | None, metric: str = "roc_auc", seed: int = 0) -> Result:
-    return Result(contestant, name, metric, 60.0, seed, score, 61.0)
+def result(contestant: str, name: str, score: float | None, metric: str = "roc_auc", seed: int = 0, split: int = 0) -> Result:
+    return Result(contestant, name, metric, 60.0, seed, score, 61.0, split=split)
 
 
 def test_ranks_wins_and_gaps() -> None:
@@ -74,6 +74,15 @@ def test_ranks_wins_and_gaps() -> None:
     assert lines[5] == "| mean rank | | 1.33 | 1.50 |"
     assert lines[6] == "| best on | | 2 | 1 |"
     assert lines[7] == "| largest gap to the best | | 10.0 % | 100.0 % |"
+
+
+def test_contestants_are_compared_on_the_splits_that_all_were_measured_on() -> None:
+    results = [
+        *(result("ours", "one", score, split=split) for split, score in enumerate((0.7, 0.8, 0.1))),
+        *(result("theirs", "one", score, split=split) for split, score in enumerate((0.6, 0.7))),
+    ]
+    lines = table(results, {"roc_auc": "maximize"}).splitlines()
+    assert lines[2] == "| one (2) | roc_auc | **0.75 (61 s)** | 0.65 (61 s) |"
 
 
 def test_every_contestant_has_an_environment() -> None:

@@ -103,6 +103,15 @@ def test_they_are_programs(written: Any, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "info.json").read_text())["wall_s"] > 0
 
 
+def test_a_split_deals_the_same_rows_anew(written: Any, tmp_path: Path) -> None:
+    folder, meta = written("count")
+    first = pd.read_csv(folder / "train.csv")
+    write(tmp_path / "other", "made", 1)
+    second = pd.read_csv(tmp_path / "other" / "made" / "train.csv")
+    assert len(first) == len(second) == meta["rows"]
+    assert not first.equals(second)
+
+
 def test_a_forecast_holds_back_the_end_of_every_series(written: Any) -> None:
     folder, meta = written("forecast")
     train, test = pd.read_csv(folder / "train.csv"), pd.read_csv(folder / "test.csv")
