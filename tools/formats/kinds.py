@@ -11,17 +11,47 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from tools.formats.numbers import COMMA, COMMAS_BETWEEN, DECIMAL_COMMAS, GROUPED, SURELY_GROUPED, written_numbers
+from tools.formats.numbers import (
+    COMMA,
+    COMMAS_BETWEEN,
+    DECIMAL_COMMAS,
+    DOTS_BETWEEN,
+    GAPS,
+    GAPS_BETWEEN,
+    GROUPED,
+    SPACED,
+    SURELY_GROUPED,
+    commas_part_thousands,
+    dots_part_thousands,
+    looks_dotted,
+    written_numbers,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-Kind = Literal["bool", "int", "float", "comma", "thousands", "grouped", "text"]
-"""Numbers are whole or broken, with decimal commas, or with commas between thousands, whole ("thousands") and broken ("grouped")."""
-WRITTEN: dict[Kind, str] = {"comma": DECIMAL_COMMAS, "thousands": COMMAS_BETWEEN, "grouped": COMMAS_BETWEEN}
+Kind = Literal["bool", "int", "float", "comma", "thousands", "grouped", "dotted", "spaced", "text"]
+"""Numbers are whole or broken, with decimal commas, with commas between thousands, whole ("thousands") and broken ("grouped"), or with
+dots ("dotted") or blanks ("spaced") between them."""
+WRITTEN: dict[Kind, str] = {
+    "comma": DECIMAL_COMMAS,
+    "thousands": COMMAS_BETWEEN,
+    "grouped": COMMAS_BETWEEN,
+    "dotted": DOTS_BETWEEN,
+    "spaced": GAPS_BETWEEN,
+}
 """Kinds that are read as text and made numbers of, with how they are written."""
-_WIDER: dict[Kind, Kind] = {"bool": "text", "int": "float", "float": "text", "comma": "text", "thousands": "grouped", "grouped": "text"}
+_WIDER: dict[Kind, Kind] = {
+    "bool": "text",
+    "int": "float",
+    "float": "text",
+    "comma": "text",
+    "thousands": "grouped",
+    "grouped": "text",
+    "dotted": "float",
+    "spaced": "text",
+}
 _GROUPED_KINDS = {"int", "float", "thousands", "grouped"}
 _PIECE, _PIECES = 1 << 18, 8
 _LEAST_SHARE = 8
@@ -50,7 +80,7 @@ MISSING = (
     "null",
 )
 """What pandas takes for a missing value."""
-_LIKE_NUMBERS = r"\s*[+-]?[0-9][0-9.,]*\s*"
+_LIKE_NUMBERS = rf"\s*[+-]?[0-9][0-9.,{GAPS}]*\s*"
 TRUE, FALSE = ("True", "TRUE", "true"), ("False", "FALSE", "false")
 
 
@@ -75,18 +105,31 @@ class Plan(NamedTuple):
     """Whether lines that begin with # are none of its rows."""
 
 
-def guessed(plans: Sequence[Plan]) -> list[Kind]:
-    """Each column's kind by pieces from all over the files, which have the same columns; "float" where none has a value."""
+def guessed(plans: Sequence[Plan]) -> tuple[list[Kind], str]:
+    """Each column's kind by pieces from all over the files, which have the same columns, "float" where none has a value; and the sign
+    that tells how commas in numbers are meant: the delimiter, or a comma where some column proves that they part thousands."""
     kinds: list[Kind | None] = [None] * len(plans[0].names)
-    for plan in plans:
-        kinds = [wider(kind, here) for kind, here in zip(kinds, _guessed_of(plan, max(1, _PIECES // len(plans))), strict=True)]
-    return [kind or "float" for kind in kinds]
-
-
-def _guessed_of(plan: Plan, pieces: int) -> list[Kind | None]:
-    """Each column's kind in so many pieces of a file; None where none has a value."""
-    kinds: list[Kind | None] = [None] * len(plan.names)
     written: dict[int, list[pd.Series]] = {}
+    for plan in plans:
+        here = _guessed_of(plan, max(1, _PIECES // len(plans)), written)
+        kinds = [wider(kind, other) for kind, other in zip(kinds, here, strict=True)]
+    marks = plans[0].delimiter
+    if written:
+        import pandas as pd
+
+        columns = {i: pd.concat(parts, ignore_index=True) for i, parts in written.items()}
+        marks = "," if any(map(commas_part_thousands, columns.values())) else marks
+        for i, values in columns.items():
+            kinds[i] = wider(kinds[i], _how_written(values, marks))
+        if "comma" in kinds:
+            kinds = ["dotted" if i in columns and dots_part_thousands(columns[i]) else kind for i, kind in enumerate(kinds)]
+    return [kind or "float" for kind in kinds], marks
+
+
+def _guessed_of(plan: Plan, pieces: int, written: dict[int, list[pd.Series]]) -> list[Kind | None]:
+    """Each column's kind in so many pieces of a file; None where none has a value, or only such as look like numbers, which are added
+    to `written`."""
+    kinds: list[Kind | None] = [None] * len(plan.names)
     size = plan.path.stat().st_size
     with plan.path.open("rb") as file:
         for number in range(pieces):
@@ -101,8 +144,6 @@ def _guessed_of(plan: Plan, pieces: int) -> list[Kind | None]:
                     kinds[i] = wider(kinds[i], look)
                 else:
                     written.setdefault(i, []).append(look)
-    for i, parts in written.items():
-        kinds[i] = wider(kinds[i], _how_written(parts, plan.delimiter))
     return kinds
 
 
@@ -189,13 +230,11 @@ def _kind_of(values: pd.Series) -> _Look:
     return values if values.dropna().astype(str).str.fullmatch(_LIKE_NUMBERS).all() else "text"
 
 
-def _how_written(parts: list[pd.Series], delimiter: str) -> Kind:
+def _how_written(values: pd.Series, marks: str) -> Kind:
     """The kind of all the values in pieces that look like numbers: one alone may not tell."""
-    import pandas as pd
-
-    numbers, how = written_numbers(pd.concat(parts, ignore_index=True), delimiter)
-    if how == DECIMAL_COMMAS:
-        return "comma"
+    numbers, how = written_numbers(values, marks)
+    if how in (DECIMAL_COMMAS, GAPS_BETWEEN):
+        return "comma" if how == DECIMAL_COMMAS else "spaced"
     return "text" if not how else "thousands" if (numbers.dropna() % 1 == 0).all() else "grouped"
 
 
@@ -204,6 +243,8 @@ def wider(one: Kind | None, other: Kind | None) -> Kind | None:
     if one is None or other is None or one == other:
         return one or other
     both = {one, other}
+    if "spaced" in both and both <= {"spaced", "int", "float", "comma"}:
+        return "spaced"
     if both == {"int", "float"}:
         return "float"
     if both == {"int", "comma"}:
@@ -213,21 +254,30 @@ def wider(one: Kind | None, other: Kind | None) -> Kind | None:
     return "text"
 
 
-def widened(kind: Kind, value: str | None, delimiter: str) -> Kind:
+def widened(kinds: Sequence[Kind], column: int, value: str | None, marks: str) -> Kind:
     """A kind for a column that a value of another was met in.
 
     Args:
+        kinds: of all columns; where one has decimal commas, dots part thousands.
         value: as it stands in the file; None where nobody knows it.
+        marks: as `guessed` gives it.
     """
-    found = wider(kind, _kind_of_text(value.strip(), delimiter)) if value is not None else None
+    kind = kinds[column]
+    if kind == "dotted":
+        return wider("float", _kind_of_text(value.strip(), marks) if value is not None else None) or "float"
+    if value is not None and kind == "int" and "comma" in kinds and looks_dotted(value.strip()):
+        return "dotted"
+    found = wider(kind, _kind_of_text(value.strip(), marks)) if value is not None else None
     return found if found not in (None, kind) else _WIDER[kind]
 
 
-def _kind_of_text(value: str, delimiter: str) -> Kind:
+def _kind_of_text(value: str, marks: str) -> Kind:
     if re.fullmatch(r"[+-]?\d+", value):
         return "int" if abs(int(value)) < 2**63 else "text"
     if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", value, re.IGNORECASE):
         return "float"
-    if delimiter != ";" and re.fullmatch(GROUPED, value) and (delimiter == "," or re.search(SURELY_GROUPED, value)):
+    if marks != ";" and re.fullmatch(GROUPED, value) and (marks == "," or re.search(SURELY_GROUPED, value)):
         return "thousands" if "." not in value else "grouped"
-    return "comma" if delimiter != "," and re.fullmatch(COMMA, value) else "text"
+    if re.search(rf"\d[{GAPS}]", value) and re.fullmatch(SPACED, value):
+        return "spaced"
+    return "comma" if marks != "," and re.fullmatch(COMMA, value) else "text"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tools.formats.contract import Choice, first_line
 from tools.formats.groups import row_groups
 from tools.formats.kinds import FALSE, MISSING, TRUE, WRITTEN, Kind, Plan, guessed, unlike, widened
-from tools.formats.numbers import COMMA, GROUPED
+from tools.formats.numbers import COMMA, DOTTED, GAPS, GROUPED, SPACED
 from tools.formats.text import (
     DELIMITERS,
     PACKED,
@@ -81,19 +81,24 @@ def stream_text(files: Sequence[Path], output: Path, choice: Choice) -> Streamed
             return None
         plans.append(plan)
         notes.append(told)
-    kinds = guessed(plans)
+    kinds, marks = guessed(plans)
+    plain = set[int]()
+    """Columns in which a dot was met that parts no thousands."""
     while True:
+        if "comma" in kinds:
+            kinds = ["dotted" if kind == "float" and i not in plain else kind for i, kind in enumerate(kinds)]
         try:
-            rows = _written(plans, kinds, output)
+            rows, dotted = _written(plans, kinds, output)
             break
         except _Misfit as misfit:
-            kinds[misfit.column] = widened(kinds[misfit.column], misfit.value, plans[misfit.file].delimiter)
+            plain |= {misfit.column} if kinds[misfit.column] == "dotted" else set()
+            kinds[misfit.column] = widened(kinds, misfit.column, misfit.value, marks)
         except _Odd as odd:
             plan = plans[odd.file]
             plans[odd.file] = plan._replace(plain=not plan.quoted, quoted=True)
     whole: list[str] = []
     for how in dict.fromkeys(WRITTEN.values()):
-        written = [name for name, kind in zip(plans[0].names, kinds, strict=True) if WRITTEN.get(kind) == how]
+        written = [name for i, name in enumerate(plans[0].names) if WRITTEN.get(kinds[i]) == how and (kinds[i] != "dotted" or i in dotted)]
         whole += [f"Numbers {how}: {', '.join(map(repr, written[:10]))}."] if written else []
     if not all(plan.plain for plan in plans) and _lacks_at_the_end(output):
         for plan, told in zip(plans, notes, strict=True):
@@ -144,22 +149,24 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list
     ), notes
 
 
-def _written(plans: list[Plan], kinds: list[Kind], output: Path) -> list[int]:
-    """Write all rows; returns how many each file has."""
+def _written(plans: list[Plan], kinds: list[Kind], output: Path) -> tuple[list[int], set[int]]:
+    """Write all rows; returns how many each file has, and which columns had dots between thousands."""
     import pyarrow as pa
 
     schema = pa.schema([(name, _type(kind)) for name, kind in zip(plans[0].names, kinds, strict=True)])
     rows = [0] * len(plans)
+    dotted = set[int]()
     with row_groups(output, schema) as groups:
         for i, plan in enumerate(plans):
             try:
-                for batch in _by_arrow(plan, kinds) if plan.plain else _by_pandas(plan, kinds, schema):
+                for read in _by_arrow(plan, kinds) if plan.plain else _by_pandas(plan, kinds, schema):
+                    batch = _with_numbers(read, kinds, dotted)
                     groups.add(batch)
                     rows[i] += batch.num_rows
             except (_Misfit, _Odd) as found:
                 found.file = i
                 raise
-    return rows
+    return rows, dotted
 
 
 def _type(kind: Kind, *, as_read: bool = False) -> pa.DataType:
@@ -189,8 +196,7 @@ def _by_arrow(plan: Plan, kinds: list[Kind]) -> Iterator[pa.RecordBatch]:
             parse_options=pc.ParseOptions(delimiter=plan.delimiter, newlines_in_values=plan.quoted),
             convert_options=options,
         ) as reader:
-            for batch in reader:
-                yield _with_numbers(batch, kinds)
+            yield from reader
     except pa.ArrowInvalid as error:
         if str(error) == "Empty CSV file":  # nothing stands below the header
             return
@@ -201,7 +207,13 @@ def _by_arrow(plan: Plan, kinds: list[Kind]) -> Iterator[pa.RecordBatch]:
         raise _Misfit(int(found[1]), value[1] if value else None) from None
 
 
-def _with_numbers(batch: pa.RecordBatch, kinds: list[Kind]) -> pa.RecordBatch:
+_PATTERNS: dict[Kind, str] = {"comma": COMMA, "thousands": GROUPED, "grouped": GROUPED, "dotted": DOTTED, "spaced": SPACED}
+_BETWEEN: dict[Kind, str] = {"comma": r"\.", "thousands": ",", "grouped": ",", "dotted": r"\.", "spaced": f"[{GAPS}]"}
+"""What stands between thousands."""
+
+
+def _with_numbers(batch: pa.RecordBatch, kinds: list[Kind], dotted: set[int]) -> pa.RecordBatch:
+    """Rows with numbers where they were read as text; columns with dots between thousands are added to `dotted`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -209,10 +221,12 @@ def _with_numbers(batch: pa.RecordBatch, kinds: list[Kind]) -> pa.RecordBatch:
         if kind not in WRITTEN:
             continue
         texts = pc.utf8_trim_whitespace(batch.column(i))
-        fits = pc.match_substring_regex(texts, f"^({COMMA if kind == 'comma' else GROUPED})$")
+        fits = pc.match_substring_regex(texts, f"^({_PATTERNS[kind]})$")
         if not pc.all(fits, min_count=0).as_py():
             raise _Misfit(i, texts.filter(pc.invert(fits))[0].as_py())
-        plain = pc.replace_substring(texts, "." if kind == "comma" else ",", "")
+        if kind == "dotted" and i not in dotted and pc.any(pc.match_substring(texts, ".")).as_py():
+            dotted.add(i)
+        plain = pc.replace_substring_regex(texts, _BETWEEN[kind], "")
         try:
             numbers = pc.cast(pc.replace_substring(plain, ",", "."), _type(kind))
         except pa.ArrowInvalid:
@@ -248,7 +262,7 @@ def _by_pandas(plan: Plan, kinds: list[Kind], schema: pa.Schema) -> Iterator[pa.
             for chunk in chunks:
                 if plan.commented:
                     chunk = chunk[~chunk.iloc[:, 0].astype(str).str.startswith("#")]
-                yield _with_numbers(_batch(chunk, kinds, schema), kinds)
+                yield _batch(chunk, kinds, schema)
     except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OverflowError) as error:
         with _lines(plan) as lines:
             detail = long_lines(lines, plan.delimiter, len(plan.names)) or first_line(error)

@@ -11,12 +11,20 @@ import re
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.formats.contract import HEAD_BYTES, Choice, Format, Reading, told
-from tools.formats.numbers import written_numbers
+from tools.formats.numbers import (
+    DECIMAL_COMMAS,
+    DOTS_BETWEEN,
+    commas_part_thousands,
+    could_have_dots,
+    dots_part_thousands,
+    without_dots,
+    written_numbers,
+)
 from tools.tables import MOST_COLUMNS, TableError
 
 if TYPE_CHECKING:
@@ -63,20 +71,43 @@ def read_text(path: Path, choice: Choice) -> Reading:
         notes += short_lines(lines, delimiter, len(header))
     frame, names = _without_huge(frame)
     notes += [f"Whole numbers that are too long for 64 bits were kept as text: {', '.join(map(repr, names[:10]))}."] if names else []
-    columns: dict[str, pd.Series] = {}
-    how_written: dict[str, list[str]] = {}
-    for position in range(frame.shape[1]):
-        name = str(frame.columns[position])
-        columns[name], how = written_numbers(frame.iloc[:, position], delimiter)
-        if how:
-            how_written.setdefault(how, []).append(name)
-    if how_written:
-        frame = frame.assign(**{name: columns[name] for names in how_written.values() for name in names})
+    frame, how_written = _with_numbers(frame, delimiter, lambda names: _parsed(path, text, delimiter, header, headless, lines, names))
     notes += [f"Numbers {how}: {', '.join(map(repr, names[:10]))}." for how, names in how_written.items()]
     return Reading(frame, "text", notes)
 
 
-def _parsed(path: Path, text: str, delimiter: str, header: list[str], headless: bool, lines: Iterator[str]) -> pd.DataFrame:
+def _with_numbers(
+    frame: pd.DataFrame, delimiter: str, as_text: Callable[[list[str]], pd.DataFrame]
+) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """A table with numbers where people wrote some.
+
+    Args:
+        as_text: gives the table again, with the columns that are named as they stand in the file.
+
+    Returns:
+        The table, and names of columns by how their numbers were written.
+    """
+    marks = "," if any(commas_part_thousands(frame[name]) for name in frame) else delimiter
+    columns: dict[str, pd.Series] = {}
+    found: dict[str, list[str]] = {}
+    for name in map(str, frame):
+        values, how = written_numbers(frame[name], marks)
+        if how:
+            columns[name] = values
+            found.setdefault(how, []).append(name)
+    if DECIMAL_COMMAS in found:
+        broken = [name for name in map(str, frame) if frame[name].dtype == "float64" and could_have_dots(frame[name])]
+        raw = frame.assign(**as_text(broken)[broken]) if broken else frame
+        for name in map(str, frame):
+            if name not in columns and dots_part_thousands(raw[name]):
+                columns[name] = without_dots(raw[name])
+                found.setdefault(DOTS_BETWEEN, []).append(name)
+    return frame.assign(**columns) if columns else frame, found
+
+
+def _parsed(
+    path: Path, text: str, delimiter: str, header: list[str], headless: bool, lines: Iterator[str], as_text: Sequence[str] = ()
+) -> pd.DataFrame:
     import pandas as pd
 
     try:
@@ -92,6 +123,7 @@ def _parsed(path: Path, text: str, delimiter: str, header: list[str], headless: 
                 skip_blank_lines=len(header) > 1,
                 header=None if headless else "infer",
                 names=header if headless else None,
+                dtype=dict.fromkeys(as_text, "str"),
             )
     except pd.errors.EmptyDataError:
         raise TableError(f"{path.name}: the table has no columns") from None

@@ -101,7 +101,24 @@ def test_what_a_late_value_makes_of_a_column(tmp_path: Path, monkeypatch: pytest
     rows = [str(i) for i in range(3000)]
     for late in ('"1,234"', '"1,234.5"', '"1,2"', "x", "1e3", "0.5", "12345678901234567890123", "true"):
         same(tmp_path, "a,b\n" + "".join(f"{row},{row}\n" for row in rows) + f"1,{late}\n")
-    same(tmp_path, "a;b\n" + "".join(f"{row};{row}\n" for row in rows) + "1;1.234,5\n")
+    for late in ("1.234,5", "1 234", "1'234,5"):
+        same(tmp_path, "a;b\n" + "".join(f"{row};{row}\n" for row in rows) + f"1;{late}\n")
+    for late in ("1.234", "1.23", "1.234.567", "x"):
+        same(tmp_path, "a;b\n" + "".join(f"{i % 1000};{i % 7},5\n" for i in range(3000)) + f"{late};2,25\n")
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_one_column_tells_how_numbers_are_written_in_all(tmp_path: Path, delimiter: str) -> None:
+    german = {"people": [f"{i * 379:,}".replace(",", ".") for i in range(3000)], "share": [i % 17 / 100 for i in range(3000)]}
+    frame = mixed()[["holes", "flag"]].assign(price=[f"{i % 7},5" for i in range(3000)], **german)
+    notes = same(tmp_path, frame.to_csv(index=False, sep=delimiter))
+    assert notes == ["Numbers with decimal commas: 'price'.", "Numbers with dots between thousands: 'people'."]
+    english = mixed()[["flag"]].assign(
+        people=[f"{i % 900 + 1},{i % 900 + 99:03}" for i in range(3000)], price=[f"{i * 79.25:,.2f}" for i in range(3000)]
+    )
+    assert same(tmp_path, english.to_csv(index=False, sep=delimiter)) == ["Numbers with commas between thousands: 'people', 'price'."]
+    swiss = english.assign(price=[f"{i * 79.25:,.2f}".replace(",", "’") for i in range(3000)])[["flag", "price"]]
+    assert same(tmp_path, swiss.to_csv(index=False, sep=delimiter)) == ["Numbers with blanks or apostrophes between thousands: 'price'."]
 
 
 def test_numbers_that_arrow_takes_for_others(tmp_path: Path) -> None:

@@ -108,6 +108,30 @@ def test_numbers_are_read_as_people_write_them(tmp_path: Path) -> None:
     assert read(written(tmp_path, "a\tb\n1,234\tx\n2,345\ty\n")).frame["a"].tolist() == ["1,234", "2,345"], "may be either"
 
 
+def test_one_column_tells_how_numbers_are_written_in_all(tmp_path: Path) -> None:
+    german = read(written(tmp_path, "price;people;share;version\n1.234,5;3.445;0.125;1.2\n2,25;12.000;0.5;1.345\n7;;0.25;1.4\n"))
+    assert german.frame["people"].tolist()[:2] == [3445, 12000]
+    assert german.frame["share"].tolist() == [0.125, 0.5, 0.25], "dots are decimal signs where they part no thousands"
+    assert german.frame["version"].tolist() == [1.2, 1.345, 1.4]
+    assert german.notes == ["Numbers with decimal commas: 'price'.", "Numbers with dots between thousands: 'people'."]
+    millions = read(written(tmp_path, "price;people\n1,5;3.445.000\n2,25;12.000\n"))
+    assert millions.frame["people"].tolist() == [3_445_000, 12_000]
+    alone = read(written(tmp_path, "people;share\n3.445;0,125x\n12.000;0,5x\n"))
+    assert alone.frame["people"].tolist() == [3.445, 12.0], "nothing says that these dots part thousands"
+    for delimiter in ";\t|":
+        english = read(written(tmp_path, f"price{delimiter}people\n42,221.09{delimiter}3,445\n7{delimiter}12,001\n"))
+        assert english.frame["people"].tolist() == [3445, 12001]
+        assert english.notes == ["Numbers with commas between thousands: 'price', 'people'."]
+
+
+@pytest.mark.parametrize("between", [" ", "\u00a0", "\u202f", "'", "\u2019"])
+def test_blanks_and_apostrophes_between_thousands_are_read(tmp_path: Path, between: str) -> None:
+    reading = read(written(tmp_path, f"price;text\n42{between}221,09;a 1\n7;b{between}123\n-1{between}234{between}567;c\n"))
+    assert reading.frame["price"].tolist() == [42221.09, 7, -1234567]
+    assert reading.frame["text"].tolist() == ["a 1", f"b{between}123", "c"]
+    assert reading.notes == ["Numbers with blanks or apostrophes between thousands: 'price'."]
+
+
 def test_a_first_line_of_measurements_is_a_row(tmp_path: Path) -> None:
     path = written(tmp_path, "5.1,3.5,1.4,setosa\n4.9,3.0,1.4,setosa\n", "iris.data")
     reading = read(path)
