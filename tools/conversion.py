@@ -59,13 +59,15 @@ def read_source(
     table: Annotated[str | None, "Of several tables: the one whose rows are learnt from."] = None,
     gather: Annotated[str | None, "Of several tables: those with many rows for each, joined as counts, means and ranges."] = None,
     header: Annotated[str | None, "Of text: `none` when the first line is a row, `first` when it is the header."] = None,
+    encoding: Annotated[str | None, "Of text: its encoding, such as cp1251, where it is not the one that would be guessed."] = None,
 ) -> SourceRead:
     """Read the files in the data folder as one table and write it as Parquet."""
     from tools.tables import TableError
 
     space = workspace()
     try:
-        return convert(space.data, space.work / TABLE, {"sheet": sheet, "key": key, "table": table, "gather": gather, "header": header})
+        choice = {"sheet": sheet, "key": key, "table": table, "gather": gather, "header": header, "encoding": encoding}
+        return convert(space.data, space.work / TABLE, choice)
     except TableError as error:
         raise ToolRefused(str(error)) from None
     except MemoryError:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tools.formats.cells import plain
 from tools.formats.contract import Choice, Format, Reading
-from tools.formats.text import decoded
+from tools.formats.encodings import decoded
 from tools.tables import TableError
 
 _ATTRIBUTE = re.compile(r"""@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s{]+)\s*(.*)""", re.I)
@@ -25,7 +25,7 @@ def read_arff(path: Path, choice: Choice) -> Reading:
     """
     import pandas as pd
 
-    text, _ = decoded(path)
+    text, _ = decoded(path, choice.encoding)
     names, kinds, start = _header(path, text)
     columns: list[list[Any]] = [[] for _ in names]
     for number, line in enumerate(io.StringIO(text), 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,7 +34,16 @@ class Choice:
     header: str | None = None
     """Of text: `none` when the first line is a row, `first` when it is the header whatever it looks like."""
 
+    encoding: str | None = None
+    """Of text: its encoding, by a name that Python knows, such as cp1251; as Python spells it once it is taken."""
+
     def __post_init__(self) -> None:
+        if self.encoding is not None:
+            try:
+                b"a".decode(self.encoding)
+                object.__setattr__(self, "encoding", codecs.lookup(self.encoding).name)
+            except (LookupError, UnicodeError):
+                raise TableError(f"encoding={self.encoding!r} is unknown; expected one such as utf-8, latin-1, cp1251 or gb18030") from None
         if self.header not in (None, "none", "first"):
             raise TableError(f"header={self.header!r} is unknown; expected header=none or header=first")
 

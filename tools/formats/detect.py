@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tools.formats import arff, columnar, excel, hdf5, jsons, statistical, text
 from tools.formats.contract import HEAD_BYTES, Choice, Format, Reading, told
+from tools.formats.encodings import PACKED
 from tools.tables import TableError
 
 FORMATS: tuple[Format, ...] = (
@@ -99,7 +100,7 @@ def find(path: Path) -> Format:
     if named is not None:
         name = named.name.lower() if named is columnar.PARQUET else named.name
         raise TableError(f"{path.name}: not a readable {name} file: its content is something else; is it whole?")
-    if b"\x00" in head and head[:2] not in (b"\xff\xfe", b"\xfe\xff") and not head.startswith(tuple(text.PACKED)):
+    if b"\x00" in head and head[:2] not in (b"\xff\xfe", b"\xfe\xff") and not head.startswith(tuple(PACKED)):
         kinds = ", ".join(sorted({found.name for found in FORMATS}, key=str.lower))
         raise TableError(f"{path.name}: unknown kind of table {suffix!r}; expected one of: {kinds}")
     return text.FORMAT

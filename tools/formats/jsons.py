@@ -8,7 +8,7 @@ from typing import Any
 
 from tools.formats.cells import plain
 from tools.formats.contract import Choice, Format, Reading
-from tools.formats.text import decoded
+from tools.formats.encodings import decoded, decoding_notes
 from tools.tables import TableError
 
 MOST_DEPTH = 20
@@ -18,8 +18,8 @@ def read_json(path: Path, choice: Choice) -> Reading:
     """Read JSON. An object inside a record becomes columns named `outer.inner`."""
     import pandas as pd
 
-    text, encoding = decoded(path)
-    notes = [f"Decoded as {encoding}."] if encoding != "utf-8" else []
+    text, encoding = decoded(path, choice.encoding)
+    notes = decoding_notes(encoding, text, choice.encoding)
     document, lines = _parsed(path, text)
     records, where = _records(path, document, choice)
     notes += [where] if where else []

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tools.formats.contract import Choice, first_line
+from tools.formats.encodings import PACKED, decoding_notes, encoding_of
 from tools.formats.groups import row_groups
 from tools.formats.kinds import FALSE, MISSING, TRUE, WRITTEN, Kind, Plan, guessed, unlike, widened
 from tools.formats.numbers import COMMA, DOTTED, GAPS, GROUPED, SPACED
 from tools.formats.text import (
     DELIMITERS,
-    PACKED,
     announced,
     checked_header,
-    detected,
     lacks_header,
     long_lines,
     numbered_lines,
@@ -74,7 +73,11 @@ def stream_text(files: Sequence[Path], output: Path, choice: Choice) -> Streamed
     for path in files:
         with path.open("rb") as file:
             head = file.read(_HEAD)
-        if b"\x00" in head or head.startswith((b"\xff\xfe", b"\xfe\xff", *PACKED)):
+        if (
+            b"\x00" in head
+            or (choice.encoding or "").startswith(("utf-16", "utf-32"))
+            or head.startswith((b"\xff\xfe", b"\xfe\xff", *PACKED))
+        ):
             return None
         plan, told = _planned(path, head, choice)
         if plan is None or (plans and plan.names != plans[0].names):
@@ -111,12 +114,9 @@ def stream_text(files: Sequence[Path], output: Path, choice: Choice) -> Streamed
 def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list[str]]:
     whole = len(head) < _HEAD
     head = head if whole else head[: head.rfind(b"\n") + 1]
-    try:
-        text, encoding = head.decode("utf-8-sig"), "utf-8"
-    except UnicodeDecodeError:
-        encoding = detected(head)
-        text = head.decode(encoding, errors="replace")
-    notes = [] if encoding == "utf-8" else [f"Decoded as {encoding}."]
+    encoding = choice.encoding or encoding_of(head)
+    text = head.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
+    notes = decoding_notes(encoding, text, choice.encoding)
     lines = text.splitlines()
     said = announced(text)
     above = int(said is not None)
@@ -136,7 +136,14 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list
     if headless:
         notes.append(f"The first line is a row, not a header: the columns are named {names[0]} to {names[-1]}.")
     names = [name if name.strip() else f"Unnamed: {i}" for i, name in enumerate(names)]
-    plain = encoding == "utf-8" and f"{delimiter} " not in text and not commented and len(names) > 1 and not unlike(head)
+    plain = (
+        encoding == "utf-8"
+        and "\ufffd" not in text
+        and f"{delimiter} " not in text
+        and not commented
+        and len(names) > 1
+        and not unlike(head)
+    )
     return Plan(
         path,
         delimiter,

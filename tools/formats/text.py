@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import bz2
 import csv
-import gzip
 import io
-import lzma
 import re
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.formats.contract import HEAD_BYTES, Choice, Format, Reading, told
+from tools.formats.contract import Choice, Format, Reading, told
+from tools.formats.encodings import decoded, decoding_notes
 from tools.formats.numbers import (
     DECIMAL_COMMAS,
     DOTS_BETWEEN,
@@ -35,7 +32,6 @@ DELIMITERS = (",", ";", "\t", "|")
 MOST_LINES_TOLD = 5
 FEWEST_BANDS = 6
 """So many numbers in order name the bands of a spectrum; fewer stand in order by chance."""
-PACKED = {b"\x1f\x8b": ("gzip", gzip.decompress), b"BZh": ("bzip2", bz2.decompress), b"\xfd7zXZ": ("xz", lzma.decompress)}
 
 
 def read_text(path: Path, choice: Choice) -> Reading:
@@ -48,10 +44,10 @@ def read_text(path: Path, choice: Choice) -> Reading:
     Raises:
         TableError: when it holds nothing, has no header, two columns of one name, or lines with more fields than the header.
     """
-    text, encoding = decoded(path)
+    text, encoding = decoded(path, choice.encoding)
     if not text.strip():
         raise TableError(f"{path.name}: the file holds only white space; expected a header line and rows")
-    notes = [f"Decoded as {encoding}."] if encoding not in ("utf-8", "ascii") else []
+    notes = decoding_notes(encoding, text, choice.encoding)
     if said := announced(text):
         text = "\n" + text.partition("\n")[2]  # lines keep their numbers
     whole = text
@@ -248,52 +244,6 @@ def _odd_lines(lines: Iterator[str], delimiter: str, odd: Callable[[int], bool])
         return [(reader.line_num, len(record)) for record in reader if odd(len(record))]
     except csv.Error:  # a field of more than 128 KiB
         return []
-
-
-def decoded(path: Path) -> tuple[str, str]:
-    """The text of a file and its encoding, after refusing binary content."""
-    data = path.read_bytes()
-    for magic, (kind, unpack) in PACKED.items():
-        if data.startswith(magic):
-            try:
-                data = unpack(data)
-            except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
-                raise TableError(f"{path.name}: not readable {kind} data ({error})") from None
-            if not data:
-                raise TableError(f"{path.name}: the packed file is empty; expected a header line and rows")
-            break
-    if (wide := _wide_encoding(data)) is not None:
-        return data.decode(wide, errors="replace"), wide.removesuffix("-le").removesuffix("-be")
-    if b"\x00" in data:
-        raise TableError(f"{path.name}: named as text, but it holds NUL bytes, so it is binary; expected a CSV file")
-    try:
-        return data.decode("utf-8-sig"), "utf-8"
-    except UnicodeDecodeError:
-        encoding = detected(data)
-        return data.decode(encoding, errors="replace"), encoding
-
-
-def _wide_encoding(data: bytes) -> str | None:
-    """UTF-32 or UTF-16 where a mark at the beginning says so, or where every second byte is zero, as in text of most alphabets."""
-    if data.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
-        return "utf-32"
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    head = data[:HEAD_BYTES]
-    first, second = head[::2].count(0), head[1::2].count(0)
-    if max(first, second) > 0.3 * len(head) and min(first, second) == 0:  # of 0.5 at most
-        return "utf-16-le" if second else "utf-16-be"
-    return None
-
-
-def detected(data: bytes) -> str:
-    """The most likely encoding of text that is not UTF-8."""
-    from charset_normalizer import from_bytes
-
-    # Only lines with bytes beyond ASCII tell encodings apart.
-    lines = [line for line in data.splitlines() if not line.isascii()][:2000]
-    best = from_bytes(b"\n".join(lines), cp_exclusion=["utf_16", "utf_32", "utf_7"]).best()
-    return best.encoding if best is not None else "cp1252"
 
 
 def announced(text: str) -> str | None:

@@ -143,10 +143,36 @@ def test_a_first_line_of_measurements_is_a_row(tmp_path: Path) -> None:
     assert not lacks_header([["y", *(str(400 + i / 2) for i in range(9))], ["1", *["0.1"] * 9]]), "a spectrum's columns"
 
 
-def test_an_encoding_other_than_utf8_is_told(tmp_path: Path) -> None:
-    reading = read(written(tmp_path, "größe,farbe\n1,schön grün gefärbt\n2,weiß wie Käse\n".encode("cp1252")))
-    assert reading.frame.shape == (2, 2)
-    assert reading.notes[0].startswith("Decoded as ")
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "größe,farbe\n1,schön grün gefärbt\n2,weiß wie Käse\n"),
+        ("cp1252", "prénom,n\né,1\nñandú,3\nçava,4\n"),
+        ("cp1252", "preço,ação\nSão Paulo,1\nGoiás,2\nCeará – “x” €,1\n"),
+        ("cp1251", "имя,n\nМосква,1\nКазань,2\nУфа,3\nПривет мир,3\n"),
+        ("cp1253", "Αθήνα,Θεσσαλονίκη\nΠάτρα,1\n"),
+        ("cp932", "名前,n\n東京都,1\n大阪府,1\n"),
+        ("gb18030", "名字,城市\n北京,上海\n"),
+    ],
+)
+def test_an_encoding_other_than_utf8_is_guessed_and_told(tmp_path: Path, encoding: str, text: str) -> None:
+    reading = read(written(tmp_path, text.encode(encoding)))
+    assert list(reading.frame.columns) == text.splitlines()[0].split(",")
+    assert reading.notes == [f"Decoded as {encoding}, which is a guess: `#encoding=` behind the source decides it."]
+
+
+def test_the_user_decides_the_encoding(tmp_path: Path) -> None:
+    path = written(tmp_path, "město,a\nPříbram,1\nPlzeň,2\n".encode("cp1250"))
+    assert read(path, Choice(encoding="windows-1250")).frame["město"].tolist() == ["Příbram", "Plzeň"]
+    for name in ("klingon", "base64"):
+        with pytest.raises(TableError, match=f"encoding='{name}' is unknown; expected one such as utf-8"):
+            Choice(encoding=name)
+
+
+def test_a_broken_sign_does_not_change_the_encoding(tmp_path: Path) -> None:
+    reading = read(written(tmp_path, "größe\n".encode() + "schön grün gefärbt weiß\n".encode() * 9 + b"caf\xe9\n"))
+    assert reading.frame.iloc[-1, 0] == "caf\ufffd"
+    assert reading.notes[0].startswith("Bytes that are none of utf-8 were replaced")
 
 
 @pytest.mark.parametrize(
