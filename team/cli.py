@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from team import chat_cli, release_cli, runs_cli, start_cli, ui_cli
+from team import chat_cli, release_cli, runs_cli, start_cli, tune_cli, ui_cli
 from team.eval_cli import app as eval_app
 from team.options import Json
 from team.sandbox_cli import app as sandbox_app
@@ -74,6 +74,7 @@ for command in (
     tools,
 ):
     app.command()(command)
+eval_app.command()(tune_cli.tune)
 app.add_typer(eval_app, name="eval")
 app.add_typer(sandbox_app, name="sandbox")
 

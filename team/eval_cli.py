@@ -83,7 +83,7 @@ def suite(
     """Try systems on the tasks of a suite: labels of test rows stay with a grader, and every attempt is a row that is kept.
 
     At the end the rows become pages. `mlteam eval compare OLD NEW` says what got better or worse from one eval to another, and
-    `mlteam eval site DIR` writes the pages of one again.
+    `mlteam eval site DIR` writes the pages of one again. `mlteam eval tune RUN --family NAME` spreads a run's search over the same engines.
     """
     from evals.engines import make_engine
     from evals.harness import Plan, listing, run_plan

@@ -13,22 +13,28 @@ import os
 import shutil
 import stat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from team.cells import read_cells
 from team.checkpoint import Checkpoint, CutOff, read_checkpoint
 from team.errors import MlteamError, UsageError
-from team.events import CellExecuted, Event
-from team.log import read_events
+from team.events import CellExecuted, Event, UserSpoken
+from team.evidence import Evidence
+from team.log import EventLog, read_events
 from team.rundir import RunDir, create_run, write_atomic
 from team.settings import Settings, read_settings
 from team.stages import Stage
 from team.vault import Vault
 from tools.beyond import BEYOND_FILE
+from tools.candidates import Candidate, free_name, write_candidate
 from tools.conversion import READING, TABLE
 from tools.sources.contract import RECORD, files_folder
 from tools.sources.frame import frame_file
 from tools.studies import FORKED, PARENT_STUDIES
+from tools.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive", "constraint")
 DECIDED_BY_THE_SPLIT = (
@@ -43,13 +49,29 @@ AFTER_THE_LOOK = ("scored.parquet", "intervals.json", "curves.json")
 """What the vault keeps only when the holdout was scored."""
 
 
-def fork(parent: RunDir, at: str, changes: dict[str, Any], out: Path | None = None) -> tuple[RunDir, CutOff]:
+class Brought(NamedTuple):
+    """A candidate that was found outside of a run, over the folds of its contract."""
+
+    candidate: Candidate
+    """Its name is the beginning of the one that it gets."""
+    oof: np.ndarray
+    """Out-of-fold predictions of all repeats, (repeats · n, k) or (repeats · n,)."""
+    before: np.ndarray | None
+    """The same before they were calibrated; None where they were not."""
+    by: str
+    """Who found it, for the words that the team gets."""
+
+
+def fork(
+    parent: RunDir, at: str, changes: dict[str, Any], out: Path | None = None, brought: Brought | None = None
+) -> tuple[RunDir, CutOff]:
     """Make a run directory that stands where `parent` stood.
 
     Args:
         at: a number of turns that had ended, or the name of a stage: then where it was first entered.
         changes: settings that are to differ, by their dotted names.
         out: folder of the new run; None for the parent's.
+        brought: a candidate that the fork has beside those of its parent, scored here as any other.
 
     Returns:
         The new run, and what its conductor is to go on from.
@@ -62,6 +84,9 @@ def fork(parent: RunDir, at: str, changes: dict[str, Any], out: Path | None = No
     fork = create_run(out or parent.path.parent, f"{parent.name[16:] or 'run'}-fork")
     try:
         _fill(parent, fork, checkpoint, events)
+        if brought is not None:
+            checkpoint = _bring(fork, checkpoint, brought)
+            events = list(read_events(fork.events))
         write_atomic(fork.settings, settings.to_yaml())
         fork.write_checkpoint(checkpoint.model_dump(mode="json"))
     except BaseException:
@@ -89,11 +114,7 @@ def find_checkpoint(run: RunDir, at: str) -> Checkpoint:
     Raises:
         UsageError: there is none, naming those there are.
     """
-    there: dict[int, Checkpoint] = {}
-    for path in sorted(run.checkpoints.glob("[0-9]*.json")):
-        with contextlib.suppress(MlteamError):  # a damaged one is as good as none
-            checkpoint = read_checkpoint(path)
-            there[checkpoint.turns] = checkpoint
+    there = _checkpoints(run)
     entered: dict[str, Checkpoint] = {}
     for checkpoint in there.values():
         if checkpoint.state.stage is not None and checkpoint.state.turns_in_visit == 0:
@@ -106,6 +127,56 @@ def find_checkpoint(run: RunDir, at: str) -> Checkpoint:
     if found.state.stage is None:
         raise UsageError(f"{at!r} is no step to go on from: the run had ended there. Choose an earlier step; stages: {', '.join(entered)}.")
     return found
+
+
+def before_the_choice(run: RunDir) -> Checkpoint:
+    """The last checkpoint at which a further candidate can still be chosen: where selecting began last, or else in the search before it.
+
+    Raises:
+        UsageError: the run has trained nothing yet.
+    """
+    searching = (Stage.TRAIN, Stage.OPTIMISE)
+    there = [one for one in _checkpoints(run).values() if one.state.holdout is None]
+    selecting = [one for one in there if one.state.stage is Stage.SELECT and one.state.turns_in_visit == 0]
+    found = selecting or [one for one in there if one.state.stage in searching]
+    if not found:
+        raise UsageError(
+            f"run {run.name!r} has trained nothing yet, so no candidate can be chosen in it. Go on with it: mlteam resume {run.path}"
+        )
+    return max(found, key=lambda one: one.turns)
+
+
+def _checkpoints(run: RunDir) -> dict[int, Checkpoint]:
+    """Those that can be read, by the turns that had ended."""
+    there: dict[int, Checkpoint] = {}
+    for path in sorted(run.checkpoints.glob("[0-9]*.json")):
+        with contextlib.suppress(MlteamError):  # a damaged one is as good as none
+            checkpoint = read_checkpoint(path)
+            there[checkpoint.turns] = checkpoint
+    return there
+
+
+def _bring(fork: RunDir, checkpoint: Checkpoint, brought: Brought) -> Checkpoint:
+    """Put a candidate into a fork that has not begun, and score it.
+
+    Raises:
+        UsageError: its predictions break the fork's contract.
+    """
+    from tools.problem import load_problem
+
+    space, log = Workspace(fork.data, fork.work), EventLog(fork.events)
+    try:
+        record = brought.candidate.model_copy(update={"name": free_name(space, brought.candidate.name)})
+        write_candidate(space, record, load_problem(space), brought.oof, brought.before)
+        words = f"{record.name} was found by {brought.by} over the folds of this run's contract. It is a candidate like the others."
+        log.append(UserSpoken(turn=checkpoint.turns + 1, text=words))
+        state, problems = Evidence(fork, Vault(fork), log.append).of_candidates(checkpoint.state)
+        if problems:
+            raise UsageError(f"{'; '.join(problems)}.")
+        log.sync()
+        return checkpoint.model_copy(update={"state": state, "events": log.length, "words": [*checkpoint.words, words]})
+    finally:
+        log.close()
 
 
 def _changed(parent: RunDir, changes: dict[str, Any], checkpoint: Checkpoint) -> Settings:

@@ -88,8 +88,14 @@ def shared_storage(where: str) -> optuna.storages.BaseStorage:
         return optuna.storages.RDBStorage(address, engine_kwargs={"poolclass": NullPool})
     kind, _, path = where.partition(":")
     if kind != "journal" or not path:
-        raise ValueError(f"{where!r}: expected postgresql://USER:PASSWORD@HOST/DATABASE or journal:FILE")
+        raise ValueError(f"{without_password(where)!r}: expected postgresql://USER:PASSWORD@HOST/DATABASE or journal:FILE")
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
+
+
+def without_password(where: str) -> str:
+    """Where studies lie, as it may be shown."""
+    scheme, separator, rest = where.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else where
 
 
 def _adopt_studies(space: Workspace) -> None:

@@ -40,9 +40,9 @@ def run(tmp_path: Path) -> RunDir:
 
 
 def spread(run: RunDir, engine: Engine, folder: Path) -> list[dict[str, Any]]:
-    """The spans of a search of two trials."""
+    """The spans of a search of one trial."""
     with quiet(), search_of(run, "tree", lambda line: None):
-        search(engine, Search(run.path, "tree", f"journal:{folder / 'studies'}", trials=2, pruner="none", sandbox="unsafe-local"))
+        search(engine, Search(run.path, "tree", f"journal:{folder / 'studies'}", trials=1, pruner="none", sandbox="unsafe-local"))
     return [json.loads(line) for line in run.traces.read_text().splitlines()]
 
 
@@ -51,8 +51,8 @@ def check(run: RunDir, spans: list[dict[str, Any]]) -> None:
     kinds = {kind: [span for span in spans if span["name"].startswith(kind)] for kind in ("search tree", "job fit", "fit tree")}
     (asked,) = kinds["search tree"]
     folds = json.loads((run.data / "contract.json").read_text())["folds"]
-    assert len(kinds["job fit"]) == len(kinds["fit tree"]) == 2 * folds
-    assert len(spans) == 1 + 4 * folds
+    assert len(kinds["job fit"]) == len(kinds["fit tree"]) == folds
+    assert len(spans) == 1 + 2 * folds
     assert len({span["context"]["trace_id"] for span in spans}) == 1
     for fit in kinds["fit tree"]:
         job = ids[fit["parent_id"]]

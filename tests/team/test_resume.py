@@ -15,7 +15,7 @@ import pytest
 from team.checkpoint import read_cut_off
 from team.cli import main
 from team.errors import MlteamError, UsageError
-from team.events import CandidateScored, HoldoutScored, RunEnded, RunForked, RunResumed, ToolCalled, ToolReturned
+from team.events import CandidateScored, HoldoutScored, RunEnded, RunForked, RunResumed, ToolCalled, ToolReturned, UserSpoken
 from team.forking import fork
 from team.log import read_events
 from team.run import go_on, resume, start
@@ -228,6 +228,28 @@ def test_a_fork_goes_on_from_a_step_with_other_settings_and_shares_what_both_rea
     assert (told.parent, told.changed["goal"]) == (parent.name, "the same once more")
     assert sum(isinstance(e, RunEnded) for e in read_events(made.events)) == 1
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_what_a_spread_search_finds_is_judged_in_a_fork(
+    undisturbed: tuple[dict[str, Any], RunDir], capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = undisturbed[1]
+    ledger = (parent.vault / "ledger.jsonl").read_bytes()
+    with pytest.raises(SystemExit) as ended:
+        main(["eval", "tune", str(parent.path), "--family", "linear", "--trials", "2", "--jobs", "2", "--fork", "--json"])
+    assert ended.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    made = found["fork"]
+    assert (made["status"], made["holdout"]["looks"], made["forked_from"]) == ("done", 2, parent.name)
+    mine = RunDir(Path(made["run"]))
+    scored = {e.name: e for e in read_events(mine.events) if isinstance(e, CandidateScored)}
+    assert scored["linear-spread-1"].score == pytest.approx(found["score"], rel=1e-9)
+    assert "linear-spread-1" not in {e.name for e in read_events(parent.events) if isinstance(e, CandidateScored)}
+    said = next(e.text for e in read_events(mine.events) if isinstance(e, UserSpoken))
+    assert said.startswith("linear-spread-1 was found by `mlteam eval tune` as the best of 2 trials of linear")
+    assert found["leader"]["name"] in scored
+    assert "linear-spread-1" in mine.report.read_text()
+    assert (parent.vault / "ledger.jsonl").read_bytes() == ledger
 
 
 @pytest.mark.parametrize(
