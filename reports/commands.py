@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 from reports.facts import RunFacts
 from tools.sources.frame import FRAME
 
 _OPTIONS = (
-    *("target", "task", "event", "classes", "goal", "metric", "time", "trials", "model"),
-    *("sandbox", "seed", "holdout", "folds", "validation", "repeats", "window", "gap", "group", "time_column"),
-    *("series", "horizon", "known", "mask_pii"),
+    *("target", "task", "event", "classes", "quantiles", "goal", "metric", "time", "trials", "model"),
+    *(
+        "sandbox",
+        "device",
+        "weights",
+        "seed",
+        "holdout",
+        "folds",
+        "validation",
+        "repeats",
+        "window",
+        "gap",
+        "own_split",
+        "group",
+        "time_column",
+    ),
+    *("series", "horizon", "known", "mask_pii", "sampler", "pruner", "objectives", "preparers", "without"),
+    *("max_cost", "max_tokens", "expected_cost", "max_download"),
 )
 _CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive")
+ELSEWHERE = ("out", "constraint", "warn_cost", "warn_tokens", "probe", "tracker", "capture_content", "approval", "metrics_port")
+"""Options of a run that change nothing of what it comes to, or, like `constraint`, are written out by themselves."""
+_LEFT_OPEN: dict[str, Any] = {"device": "auto", "objectives": ["score"], "max_download": 20_000_000_000}
+"""What is no different when it is not said, where that is not nothing."""
 
 
 def predict_command(facts: RunFacts) -> str:
@@ -29,7 +49,7 @@ def run_command(facts: RunFacts) -> str:
         value = facts.settings.get(name)
         if name == "sandbox" and isinstance(value, dict):
             value = value.get("kind")
-        if value is None or value is False or value == []:
+        if value is None or value is False or value == [] or value == _LEFT_OPEN.get(name):
             continue
         if value is True:
             words.append(f"--{name.replace('_', '-')}")
@@ -42,6 +62,14 @@ def run_command(facts: RunFacts) -> str:
         if one.said and not one.refused:
             words += ["--constraint", one.said]
     return shlex.join(words)
+
+
+def said_by_no_option(facts: RunFacts) -> str:
+    """Which settings the command leaves out since no option says them, as a sentence; empty for none."""
+    settings = facts.settings
+    left = [f"models.{role}" for role, model in (settings.get("models") or {}).items() if isinstance(model, str)]
+    left += ["prices"] if settings.get("prices") else []
+    return f"No option says {', '.join(left)}: a file of settings does, with --config, as in settings.yaml of the run." if left else ""
 
 
 def run_folder(facts: RunFacts) -> str:

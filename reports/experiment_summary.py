@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reports.commands import predict_command, repeat_command, replay_commands, run_command
+from reports.commands import predict_command, repeat_command, replay_commands, run_command, said_by_no_option
 from reports.facts import RunFacts, read_facts
 from reports.figures import compact, metric_title, task_title
 from reports.ledger import Ledger, check, read_ledger
@@ -52,6 +52,8 @@ def render(facts: RunFacts, ledger: Ledger) -> str:
     page.heading("Make it again")
     page.say("The run, with every setting written out:")
     page.command(run_command(facts))
+    if left := said_by_no_option(facts):
+        page.say(left)
     page.say("What it did, done again in a clean sandbox and compared:")
     page.command(repeat_command(facts))
     page.say("Its notebook, executed from top to bottom:")

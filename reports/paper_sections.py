@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from reports import paper_results
-from reports.commands import predict_command, replay_commands, run_command
+from reports.commands import predict_command, replay_commands, run_command, said_by_no_option
 from reports.facts import RunFacts
 from reports.figures import compact, dollars, metric_title, task_title
 from reports.manuscript import Manuscript
@@ -124,6 +124,8 @@ def _reproduce(paper: Manuscript, facts: RunFacts) -> None:
     paper.section("Reproducing the run", 2)
     paper.say("The run is made again by the first command; the second executes its notebook, whose cells are those that really ran.")
     paper.command(run_command(facts))
+    if left := said_by_no_option(facts):
+        paper.say(left)
     paper.command(replay_commands(facts))
     if facts.package:
         paper.say("The packaged model predicts new rows with:")
