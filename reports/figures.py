@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 from tools.contract import Contract, Task
@@ -71,6 +72,23 @@ NOTHING = 1e-9
 def metric_title(name: str) -> str:
     """A metric's name as people write it; an unknown one as it is."""
     return METRIC_TITLES.get(name) or BESIDE_METRICS.get(name, name.replace("_", " "))
+
+
+_PERSONS = ("Cohen", "Matthews", "Brier", "Poisson", "Huber", "Davies", "Calinski")
+
+
+def metric_said(name: str) -> str:
+    """A metric's name within a sentence: `ROC AUC`, `log loss`. One whose title would read like a figure stays as it is."""
+    title = metric_title(name)
+    if re.search(r"(?<!\w)\d", title):
+        return name
+    return title if title.startswith(_PERSONS) or not title[1:2].islower() else title[0].lower() + title[1:]
+
+
+def source_name(source: str) -> str:
+    """What a source is called, without the folders or the host that it lies in, and without a sum behind it."""
+    plain = re.sub(r"#(sha256|md5)=.*$", "", source).removeprefix("frame:").rstrip("/")
+    return plain.rpartition("/")[2] or plain or source
 
 
 TASK_TITLES: dict[Task, str] = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from reports import paper_results
 from reports.commands import predict_command, replay_commands, run_command, said_by_no_option
 from reports.facts import RunFacts
-from reports.figures import compact, dollars, metric_title, task_title
+from reports.figures import compact, dollars, metric_title, source_name, task_title
 from reports.manuscript import Manuscript
 from reports.record import ModelUse, StageUse
 from reports.references import cited
@@ -24,7 +24,7 @@ def title(facts: RunFacts) -> str:
     """What the paper is about: the target and its source."""
     contract = facts.contract
     source = facts.manifest.source if facts.manifest else str(facts.settings.get("source", facts.name))
-    source = source.rstrip("/").rpartition("/")[2] or source
+    source = source_name(source)
     if contract is None:
         return f"An experiment on {source}"
     if contract.predicts in ("groups", "scores"):

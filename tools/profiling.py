@@ -244,19 +244,19 @@ def _columns(problem: Problem) -> list[Warned]:
         if column.kind == "numeric" and np.isinf(values.to_numpy()).any():
             groups["infinite"].append(column.name)
     texts = {
-        "constant": "hold one value and say nothing",
-        "all_missing": "hold no value at all",
-        "identifier": "number or name the rows and will not repeat",
-        "high_cardinality": "are categories with very many values",
-        "infinite": "hold infinite values, which count as missing",
+        "constant": ("holds one value and says nothing", "hold one value and say nothing"),
+        "all_missing": ("holds no value at all", "hold no value at all"),
+        "identifier": ("numbers or names the rows and will not repeat", "number or name the rows and will not repeat"),
+        "high_cardinality": ("is a category with very many values", "are categories with very many values"),
+        "infinite": ("holds infinite values, which count as missing", "hold infinite values, which count as missing"),
     }
     return [
         Warned(
             kind=kind,
             columns=names[:20],
-            message=f"{len(names)} columns {texts[kind]}: {', '.join(name[:40] for name in names[:5])}"
+            message=f"{len(names)} columns {texts[kind][1]}: {', '.join(name[:40] for name in names[:5])}"
             if len(names) > 1
-            else f"{names[0][:60]!r}: such columns {texts[kind]}",
+            else f"{names[0][:60]!r} {texts[kind][0]}",
         )
         for kind, names in groups.items()
         if names

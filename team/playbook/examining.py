@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from reports.figures import metric_said
 from team.playbook.transcript import Call, Transcript
-from team.playbook.wording import joined, score
+from team.playbook.wording import called, joined, score
 from tools.candidates import CODE, ENSEMBLE
 from tools.metrics import find_metric
 
@@ -122,7 +123,7 @@ def slices_told(found: dict[str, Any]) -> str:
     more = f" {others} more {'is' if others == 1 else 'are'} worse than the rest." if others else ""
     inside, overall = worst["score"], found["score_overall"]
     if inside is not None and overall is not None and find_metric(found["metric"]).better(overall, inside):
-        figures = f"{found['metric']} {score(inside)} there, {score(overall)} on all tested rows"
+        figures = f"{metric_said(found['metric'])} {score(inside)} there, {score(overall)} on all tested rows"
     else:
         figures = f"{found['loss']} {score(worst['loss'])} there, {score(worst['loss_elsewhere'])} elsewhere"
     return f"It errs most where {joined(worst['conditions'])}, {worst['rows']:,} rows: {figures}.{more}"
@@ -137,27 +138,38 @@ def nested_told(found: dict[str, Any]) -> str:
     else:
         flattered = f"{score(-optimism)} worse, so the choice flattered nobody" if optimism else "so the choice flattered nobody"
     return (
-        f"Made again inside {found['folds']} folds, the choice of a family scores {found['metric']} {score(found['nested'])} on rows"
-        f" that had no part in it; its own cross-validation says {score(found['flat'])}, {flattered}. It took {families}."
+        f"Made again inside {found['folds']} folds, the choice of a family scores {metric_said(found['metric'])} {score(found['nested'])}"
+        f" on rows that had no part in it; its own cross-validation says {score(found['flat'])}, {flattered}. It took {families}."
     )
 
 
 def standings_told(found: dict[str, Any]) -> str:
-    """Who cannot be told apart from the leader, in a sentence."""
-    alike, rivals = found["alike"], found["rivals"]
-    test = f"by the corrected t-test over folds ({found['level']:.0%} for all {found['pairs']} pairs)"
+    """Who cannot be told apart from the leader, by which test, and what they have."""
+    alike = found["alike"]
+    test = f"By the corrected t-test over folds ({found['level']:.0%} for all {found['pairs']} pairs)"
     if not alike:
-        return f"{found['leader']} can be told apart from the best of every other family {test}."
-    others = f"the best of {len(alike)} of {len(rivals)} other families" if len(rivals) > 1 else "the best of the other family"
-    named = joined([f"{rival['name']} {score(rival['score'])}" for rival in rivals if not rival["apart"]][:4])
-    more = f" and {len(alike) - 4} more" if len(alike) > 4 else ""
-    return f"{found['leader']} cannot be told apart from {others} {test}: {named}{more}."
+        return f"{test}, {called(found['leader'])} can be told apart from the best of every other family."
+    named = [f"{rival['name']} ({score(rival['score'])})" for rival in found["rivals"] if not rival["apart"]]
+    shown = [*named[:4], f"{len(alike) - 4} more"] if len(alike) > 4 else named
+    return f"{test}, {called(found['leader'])} cannot be told apart from {_others(found)}: {joined(shown)}."
+
+
+def alike_told(found: dict[str, Any]) -> str:
+    """The same without the test and the names."""
+    if not found["alike"]:
+        return f"{called(found['leader'], first=True)} can be told apart from the best of every other family."
+    return f"{called(found['leader'], first=True)} cannot be told apart from {_others(found)}."
+
+
+def _others(found: dict[str, Any]) -> str:
+    alike, rivals = len(found["alike"]), len(found["rivals"])
+    return f"the best of {alike} of {rivals} other families" if rivals > 1 else "the best of the other family"
 
 
 def curve_told(found: dict[str, Any]) -> str:
     """Whether more rows would help, in a sentence."""
     interval = f"{found['level']:.0%} interval {score(found['low'])} to {score(found['high'])}"
-    gain = f"about {score(found['gain'])} in {found['metric']} ({interval})"
+    gain = f"about {score(found['gain'])} in {metric_said(found['metric'])} ({interval})"
     return {
         "likely": f"Twice the rows are likely to gain {gain}.",
         "hardly": f"Twice the rows would hardly help: they would gain {gain}, less than the score is uncertain by.",

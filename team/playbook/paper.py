@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.examining import UNTARGETED, curve_told, slices_told, standings_told
-from team.playbook.wording import joined, score, sentence
+from reports.figures import metric_said, source_name
+from team.playbook.examining import UNTARGETED, alike_told, curve_told, standings_told
+from team.playbook.wording import called, joined, score, sentence
 from tools.candidates import ENSEMBLE
 from tools.constraints import FLOORS
 from tools.families import LINEAR
+from tools.understanding.advice import METRICS
 
 QUESTIONS = {
     "groups": "which rows belong together, where nobody has said so",
@@ -17,28 +19,36 @@ QUESTIONS = {
     "labels": "which labels a row carries",
     "quantiles": "in which range a value will lie",
 }
+SIMPLE = {
+    "dummy": "a model that ignores the columns",
+    "seasonal_naive": "the seasonal naive forecast",
+    "linear": "a linear model",
+    "coxnet": "a Cox regression",
+}
+"""What any model has to beat, in words."""
 
 
 def abstract(f: dict[str, Any], aim: str) -> str:
     c, h = f["contract"], f["holdout"]
     families = [name for name in f["best_of_family"] if name not in (*FLOORS, ENSEMBLE)]
-    text = f"This paper reports an experiment on {c['rows_train'] + c['rows_holdout']:,} rows of {f['wish']['source']}, {aim}."
+    rows = c["rows_train"] + c["rows_holdout"]
+    text = f"This paper reports an experiment on {rows:,} rows of {source_name(f['wish']['source'])}, {aim}."
     count = f.get("candidates", len(f["leaderboard"]))
     compared = f"{count} candidates" if count > 1 else "One candidate"
-    compared += f" of {len(families)} families and the baselines" if len(families) > 1 else ""
+    compared += f" of {len(families)} families, baselines included," if len(families) > 1 else ""
     text += (
-        f" {compared} learned from {c['rows_train']:,} rows, validated on the same {c['folds']} folds, under a contract that was"
-        " sealed before anybody saw a row."
+        f" {compared} learned from {c['rows_train']:,} of them and {'were' if count > 1 else 'was'} validated on the same {c['folds']}"
+        " folds, under a contract that was sealed before anybody saw a row."
     )
     text += (
-        f" The selected one, {h['candidate']}, reaches {c['metric']} {score(h['score'])} ({h['level']:.0%} interval {score(h['low'])} to"
-        f" {score(h['high'])}) on {h['n']:,} sealed rows."
+        f" The one that was taken, {called(h['candidate'])}, reaches {metric_said(c['metric'])} {score(h['score'])} ({h['level']:.0%}"
+        f" interval {score(h['low'])} to {score(h['high'])}) on {h['n']:,} sealed rows."
     )
     dummy = f["best_of_family"].get("dummy")
     if dummy and dummy["name"] != h["candidate"]:
-        text += f" A model that ignores the columns has {score(dummy['score'])}."
+        text += f" A model that ignores the columns has {score(dummy['score'])} in cross-validation."
     if (found := f.get("compare_models")) and found["leader"] == h["candidate"]:
-        text += f" {standings_told(found)}"
+        text += f" {alike_told(found)}"
     return text
 
 
@@ -46,57 +56,60 @@ def introduction(f: dict[str, Any], meaning: str) -> str:
     c, p, wish = f["contract"], f.get("profile_table", {}), f["wish"]
     question = QUESTIONS.get(c.get("predicts", "values"), f"what {c['target']!r} is" if c.get("target") else "what the rows hold")
     columns = "one column" if c["features"] == 1 else f"{c['features']} columns"
-    text = f"The question is {question}, told from {columns} of {wish['source']}."
+    text = f"The question is {question}, told from {columns} of {source_name(wish['source'])}."
     if wish.get("goal"):
         text += f" It was put in these words: {sentence(str(wish['goal']))}"
-    by = "was asked for" if wish.get("metric") else "was chosen for this kind of target"
-    text += f" Answers are judged by {c['metric']}, which {by}" + (f": {meaning}." if meaning else ".")
+    text += f" Answers are judged by {metric_said(c['metric'])}" + (f", {meaning}." if meaning else ".")
+    if wish.get("metric"):
+        text += " It was asked for."
+    elif why := METRICS.get(c["metric"]):
+        text += f" Nobody asked for it; it was taken because {why}."
     if strongest := f.get("strongest_columns"):
         names = joined([repr(s["column"]) for s in strongest[:3]])
-        text += f" Before any model was fitted, single columns were tried alone, and {names} told most."
+        text += f" Of the columns alone, {names} {'tells' if len(strongest) == 1 else 'tell'} most."
     if warnings := [w["message"] for w in p.get("warnings", [])][:3]:
-        text += f" What the table itself warns of: {sentence('; '.join(w.rstrip('.') for w in warnings))}"
+        text += f" The table gives these warnings: {sentence('; '.join(w.rstrip('.') for w in warnings))}"
     floors = [name for name in (*FLOORS, *LINEAR) if name in f["best_of_family"]]
     if floors and c.get("predicts", "values") not in UNTARGETED:
-        known = joined([f"{name} with {score(f['best_of_family'][name]['score'])}" for name in floors])
-        text += f"\n\nA result is worth something only beside what is to be had for nothing. In cross-validation that is {known}."
+        known = joined([f"{SIMPLE.get(name, name)} has {score(f['best_of_family'][name]['score'])}" for name in floors])
+        text += f"\n\nWhat is to be had for little is the mark to beat. In cross-validation {known}."
     return text
 
 
 def discussion(f: dict[str, Any]) -> str:
-    h = f["holdout"]
+    c, h = f["contract"], f["holdout"]
     parts = []
     best = next((row for row in f["leaderboard"] if row["name"] == h["candidate"]), None)
     if best:
         gap = h["score"] - best["score"]
         inside = h["low"] <= best["score"] <= h["high"]
+        side = "lower" if gap < 0 else "higher"
+        worse = (gap < 0) == (c["direction"] == "maximize")
         parts.append(
-            f"The sealed rows and cross-validation differ by {score(abs(gap))}, which is "
+            f"On the sealed rows {metric_said(c['metric'])} is {score(abs(gap))} {side} than in cross-validation"
+            f"{', which is worse' if worse else ', which is better'}"
             + (
-                "within what so few rows leave open."
+                ", and within what so few rows leave open."
                 if inside
-                else "more than the interval allows: the sealed rows are the ones to believe."
+                else ", and more than the interval allows: the sealed rows are the ones to believe."
             )
+            if gap
+            else f"On the sealed rows {metric_said(c['metric'])} is what it was in cross-validation."
         )
     if (found := f.get("compare_models")) and found["leader"] == h["candidate"]:
         parts.append(standings_told(found))
     if (found := f.get("evaluate")) and found["candidate"] == h["candidate"] and found.get("importance"):
         told = [f"{i['column']!r} ({score(i['importance'])})" for i in found["importance"][:3] if i["importance"] > 0]
         if told:
-            parts.append(f"{h['candidate']} relies most on {joined(told)}, by {found['importance_kind']}.")
-    if (found := f.get("find_slices")) and found["candidate"] == h["candidate"]:
-        parts.append(slices_told(found))
+            kind = found["importance_kind"].replace(c["metric"], metric_said(c["metric"]))
+            parts.append(f"{called(h['candidate'], first=True)} relies most on {joined(told)}, by the {kind}.")
     tuned = [r for r in f.get("rounds", []) if r["families"]]
     if tuned:
-        real = [r for r in tuned if r["real"]]
-        parts.append(
-            f"Of {len(tuned)} round{'s' if len(tuned) > 1 else ''} of tuning, "
-            + (
-                f"{len(real)} brought more than noise."
-                if real
-                else "none brought more than noise: what is left lies in the columns, not in settings."
-            )
-        )
+        real = sum(r["real"] for r in tuned)
+        rounds = "The one round of tuning" if len(tuned) == 1 else f"Of {len(tuned)} rounds of tuning, {real or 'none'}"
+        lies = "what is left to gain lies in the columns rather than in settings"
+        some = "brought more than noise." if real else f"brought no more than noise: {lies}."
+        parts.append(f"{rounds} {some}" if real or len(tuned) == 1 else f"{rounds} brought more than noise: {lies}.")
     return " ".join(parts) or f"{h['candidate']} was the only candidate, so there is nothing to set it beside."
 
 
@@ -104,8 +117,8 @@ def conclusion(f: dict[str, Any]) -> str:
     c, h = f["contract"], f["holdout"]
     looks = "one look at the sealed rows is" if h["looks"] == 1 else f"{h['looks']} looks at the sealed rows are"
     text = (
-        f"For rows like these, {h['candidate']} is expected to have {c['metric']} between {score(h['low'])} and {score(h['high'])}; that"
-        f" is the claim, and {looks} what it rests on."
+        f"For rows like these, {called(h['candidate'])} is expected to have {metric_said(c['metric'])} between {score(h['low'])} and"
+        f" {score(h['high'])}; that is the claim, and {looks} what it rests on."
     )
     if (found := f.get("learning_curve")) and found["candidate"] == h["candidate"]:
         text += f" {curve_told(found)}"

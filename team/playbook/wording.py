@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tools.candidates import ENSEMBLE
 from tools.contract import Task
 from tools.coverage import coverage_told
 
@@ -22,6 +23,13 @@ def score(value: float) -> str:
 
 def plus_minus(value: float, std_error: float) -> str:
     return f"{score(value)} ± {std_error:.2g}"
+
+
+def called(candidate: str, *, first: bool = False) -> str:
+    """A candidate within a sentence, or where it begins one: the blend is no name."""
+    if candidate != ENSEMBLE:
+        return candidate
+    return f"{'The' if first else 'the'} {candidate}"
 
 
 def joined(items: list[str]) -> str:

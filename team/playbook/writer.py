@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from reports.figures import metric_said
 from team.playbook.examining import UNTARGETED, curve_told, nested_told, slices_told, structure_told
 from team.playbook.paper import abstract, conclusion, discussion, introduction
 from team.playbook.transcript import Call, Decision, Say, Transcript
-from team.playbook.wording import coverage_sentence, joined, plus_minus, score
+from team.playbook.wording import called, coverage_sentence, joined, plus_minus, score
 from tools.candidates import ENSEMBLE
 from tools.constraints import FLOORS
 from tools.families import LINEAR
@@ -37,6 +38,8 @@ MEANING = {
     "crps": "how far the predicted distribution lies from the value, lower is better",
     "r2": "the share of the target's variance that is explained",
 }
+MOST_INSIGHTS = 4
+"""Sentences on what was found out about the table, the gravest first."""
 
 
 def decide(t: Transcript) -> Decision:
@@ -53,7 +56,7 @@ def decide(t: Transcript) -> Decision:
 
 def sections(f: dict[str, Any]) -> dict[str, str]:
     """The prose of every slot, in the order in which it is written. `f` are the facts of a briefing of this stage."""
-    meaning = MEANING.get(f["contract"]["metric"], "")
+    meaning = _meaning(f["contract"])
     return {
         "summary": _summary(f),
         "data": _data(f),
@@ -72,10 +75,10 @@ def _summary(f: dict[str, Any]) -> str:
     if _predicts(f) in UNTARGETED:
         return _found(f)
     aim = _aim(f)
-    meaning = f", {MEANING[c['metric']]}" if c["metric"] in MEANING else ""
+    meaning = _meaning(c)
     text = (
-        f"On {h['n']:,} rows that nobody had seen, {aim} reaches {c['metric']} {score(h['score'])}"
-        f" ({h['level']:.0%} interval {score(h['low'])} to {score(h['high'])}){meaning}."
+        f"On {h['n']:,} rows that nobody had seen, {aim} reaches {metric_said(c['metric'])} {score(h['score'])}"
+        f" ({h['level']:.0%} interval {score(h['low'])} to {score(h['high'])})" + (f": {meaning}." if meaning else ".")
     )
     dummy = f["best_of_family"].get("dummy")
     if dummy and dummy["name"] == h["candidate"]:
@@ -98,6 +101,14 @@ def _summary(f: dict[str, Any]) -> str:
     return text
 
 
+def _meaning(c: dict[str, Any]) -> str:
+    """What the metric says of this target."""
+    if c["metric"] == "roc_auc" and len(c.get("classes", [])) == 2 and c.get("positive") in c["classes"]:
+        other = next(label for label in c["classes"] if label != c["positive"])
+        return f"the chance that a random row of class {c['positive']!r} is ranked above a random one of class {other!r}"
+    return MEANING.get(c["metric"], "")
+
+
 def _aim(f: dict[str, Any]) -> str:
     c = f["contract"]
     if _predicts(f) in UNTARGETED:
@@ -117,7 +128,8 @@ def _found(f: dict[str, Any]) -> str:
     """The summary where no column is predicted."""
     c, h, found = f["contract"], f["holdout"], f.get("examine_structure")
     figures = (
-        f"{c['metric']} {score(h['score'])} ({h['level']:.0%} interval {score(h['low'])} to {score(h['high'])}), {MEANING[c['metric']]}"
+        f"{metric_said(c['metric'])} {score(h['score'])} ({h['level']:.0%} interval {score(h['low'])} to {score(h['high'])}),"
+        f" {MEANING[c['metric']]}"
     )
     if _predicts(f) == "scores":
         text = f"On {h['n']:,} rows that nobody had seen, the anomaly scores of {h['candidate']} have {figures}."
@@ -141,26 +153,44 @@ def _found(f: dict[str, Any]) -> str:
 
 def _data(f: dict[str, Any]) -> str:
     c, p = f["contract"], f.get("profile_table", {})
+    profiles = p.get("profiles", [])
     kinds: dict[str, int] = {}
-    for column in p.get("profiles", []):
+    for column in profiles:
         kinds[column["kind"]] = kinds.get(column["kind"], 0) + 1
-    text = (
-        f"{c['rows_train']:,} rows were used to learn and {c['rows_holdout']:,} were sealed by a {c['split']['kind']} split"
-        " before anybody saw a row."
-    )
+    taken = {
+        "random": "at random",
+        "stratified": f"at random within {_within(f)}",
+        "group": f"in whole groups of {c['split']['column']!r}",
+        "time": f"the latest by {c['split']['column']!r}",
+        "given": "those that the source itself keeps for it",
+    }[c["split"]["kind"]]
+    text = f"{c['rows_train']:,} rows were used to learn. {c['rows_holdout']:,} were sealed before anybody saw a row, {taken}."
     if of := c.get("sampled_from"):
         text += f" They are a random sample of the {of:,} rows that there are, as many as the memory of the sandbox has room for."
     if kinds:
         beside = " beside the target" if c["target"] else ""
+        told = joined([f"{n} {'is' if n == 1 else 'are'} {kind}" for kind, n in kinds.items()])
         if c["features"] == 1:
             text += f" The one column{beside} is {next(iter(kinds))}."
+        elif len(profiles) < c["features"]:
+            text += f" Of the {c['features']} columns{beside}, {len(profiles)} were described one by one; {told}."
         else:
-            text += f" The {c['features']} columns{beside} hold {joined([f'{n} {kind}' for kind, n in kinds.items()])} columns."
-    gaps = sorted((x for x in p.get("profiles", []) if x.get("missing", 0) > 0), key=lambda x: -x["missing"])
+            text += f" Of the {c['features']} columns{beside}, {told}."
+    gaps = sorted((x for x in profiles if x.get("missing", 0) > 0), key=lambda x: -x["missing"])
     if gaps:
         named = joined([f"{x['column']!r} ({x['missing']:.0%})" for x in gaps[:3]])
-        text += f" Values are missing in {len(gaps)} of them, most in {named}."
+        text += f" Values are missing in {len(gaps)} of them{', most in' if len(gaps) > 3 else ':'} {named}."
+    for told in p.get("insights", [])[:MOST_INSIGHTS]:
+        text += f" {told}"
+    if grades := [g for g in p.get("scorecard", []) if g["aspect"] != "overall" and g["grade"] < 100]:
+        worst = min(grades, key=lambda g: g["grade"])
+        text += f" The lowest of its grades for quality is that of {worst['aspect']}: {worst['grade']}."
     return text
+
+
+def _within(f: dict[str, Any]) -> str:
+    """What a stratified split deals out evenly."""
+    return {"risk": "events and censored rows", "scores": "labels"}.get(_predicts(f), "classes")
 
 
 def _method(f: dict[str, Any]) -> str:
@@ -169,7 +199,7 @@ def _method(f: dict[str, Any]) -> str:
     tried = f"{'1 family was' if len(families) == 1 else f'{len(families)} families were'} tried: {joined(families)}"
     tried = tried if families else "No family beyond the baselines was tried"
     text = (
-        f"Every candidate was validated alike, by {c['scheme']}, and scored by its out-of-fold predictions; the score was computed"
+        f"Every candidate was validated alike, by {c['scheme'].replace('; ', ', ')}. It is scored by its out-of-fold predictions,"
         f" outside the kernel that trained it. {tried}."
     )
     tuned = [r for r in f.get("rounds", []) if r["families"]]
@@ -190,11 +220,11 @@ def _method(f: dict[str, Any]) -> str:
 def _result(f: dict[str, Any]) -> str:
     c, h = f["contract"], f["holdout"]
     best = [row for row in f["leaderboard"] if row["name"] == h["candidate"]]
-    text = f"{h['candidate']} was selected."
+    text = f"{called(h['candidate'], first=True)} was selected."
     if best:
         inside = h["low"] <= best[0]["score"] <= h["high"]
-        text += f" Its cross-validated {c['metric']} is {plus_minus(best[0]['score'], best[0]['std_error'])}, " + (
-            "inside the holdout's interval, so the selection did not flatter itself."
+        text += f" Its cross-validated {metric_said(c['metric'])} is {plus_minus(best[0]['score'], best[0]['std_error'])}, " + (
+            "inside the holdout's interval: nothing says that the selection flattered itself."
             if inside
             else "outside the holdout's interval: trust the holdout."
         )
@@ -218,22 +248,23 @@ def _members(blend: dict[str, Any]) -> list[tuple[str, float]]:
 def _limitations(f: dict[str, Any]) -> str:
     c, h = f["contract"], f["holdout"]
     together = "if rows belong together, by person, place or time, the score is too good for new ones."
-    within = {"risk": "events and censored rows", "scores": "labels"}.get(_predicts(f), "classes")
     text = {
         "random": f"The split is random: {together}",
-        "stratified": f"The split is random within {within}: {together}",
+        "stratified": f"The split is random within {_within(f)}: {together}",
         "group": f"The split keeps {c['split']['column']!r} apart, so the score speaks for new values of it, not for later times.",
         "time": f"The holdout is the latest part by {c['split']['column']!r}, so the score speaks for the time right after it.",
+        "given": f"The split is the source's own: {together}",
     }[c["split"]["kind"]]
     if c.get("forecast") and not c["forecast"]["series"]:
         text += (
             " Errors of one series are like those of the steps beside them, so the interval, which takes rows for independent, is narrow."
         )
     wide = abs(h["high"] - h["low"])
-    text += f" With {h['n']:,} rows in the holdout the interval is {score(wide)} wide; differences smaller than that mean nothing here."
+    text += f" With {h['n']:,} rows in the holdout the interval is {score(wide)} wide: smaller differences cannot be seen on them."
     if strongest := f.get("strongest_columns"):
         names = joined([repr(s["column"]) for s in strongest[:3]])
-        text += f" Alone, {names} tell most about the target: make sure that they are known at the moment of prediction."
+        tell, they = ("tells", "it is") if len(strongest) == 1 else ("tell", "they are")
+        text += f" Alone, {names} {tell} most about the target: make sure that {they} known at the moment of prediction."
     for tool, told in (("find_slices", slices_told), ("learning_curve", curve_told)):
         if (found := f.get(tool)) and found["candidate"] == h["candidate"]:
             text += f" {told(found)}"

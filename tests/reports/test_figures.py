@@ -14,11 +14,13 @@ from reports.figures import (
     dollars,
     duration,
     file_size,
+    metric_said,
     metric_title,
     p_value,
     score_format,
     share,
     signed,
+    source_name,
 )
 from tools.contract import Task
 
@@ -95,3 +97,10 @@ def test_small_p_values_are_not_zero() -> None:
 
 def test_a_scale_of_nothing_gets_no_decimals_of_its_own() -> None:
     assert score_format(1e-10)(0.0) == score_format(0.0)(0.0) == "0.000"
+
+
+def test_names_within_a_sentence() -> None:
+    said = [metric_said(name) for name in ("roc_auc", "log_loss", "kappa", "f1", "pinball_10", "smape", "my_metric")]
+    assert said == ["ROC AUC", "log loss", "Cohen's kappa", "F1", "pinball_10", "sMAPE", "my metric"]
+    sources = ["/tmp/a b/x.csv", "https://h.org/d/t.parquet", "hf:owner/name", "sklearn:iris", "x.csv#sha256=abcd", "frame:sales#sha256=ff"]
+    assert [source_name(source) for source in sources] == ["x.csv", "t.parquet", "name", "sklearn:iris", "x.csv", "sales"]

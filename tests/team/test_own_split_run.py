@@ -53,3 +53,4 @@ def test_parts_of_the_hub_are_the_split(tmp_path: Path, monkeypatch: pytest.Monk
     told = "its test part is the holdout, its validation part the one fold that validates"
     assert told in " ".join(json.loads((run / "manifest.json").read_text())["notes"])
     assert told in (run / "reports" / "report.html").read_text()
+    assert json.loads((run / "sections.json").read_text())["limitations"].startswith("The split is the source's own: if rows")

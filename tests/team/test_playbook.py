@@ -265,17 +265,17 @@ async def test_the_critic_accepts_before_it_looks_at_the_holdout() -> None:
     tool, arguments = called(await answer("critic", "select", [searched, compared], **facts))
     assert (tool, arguments["verdict"]) == ("review", "accept")
     told = "It errs most where age > 60 and plan = 'basic', 210 rows: "
-    test = "by the corrected t-test over folds (5% for all 3 pairs)"
+    test = "By the corrected t-test over folds (5% for all 3 pairs), lightgbm-1"
     assert arguments["findings"][-2:] == [
-        f"{told}roc_auc 0.71 there, 0.9 on all tested rows.",
-        f"lightgbm-1 cannot be told apart from the best of 1 of 2 other families {test}: linear-1 0.89.",
+        f"{told}ROC AUC 0.71 there, 0.9 on all tested rows.",
+        f"{test} cannot be told apart from the best of 1 of 2 other families: linear-1 (0.89).",
     ]
     better = {**SLICES, "slices": [{**SLICES["slices"][0], "score": 0.95}]}
     alone = ("compare_models", {}, {**STANDINGS, "alike": []})
     _, other = called(await answer("critic", "select", [("find_slices", {}, better), alone], **facts))
     assert other["findings"][-2:] == [
         f"{told}log loss 0.8 there, 0.3 elsewhere.",
-        f"lightgbm-1 can be told apart from the best of every other family {test}.",
+        f"{test} can be told apart from the best of every other family.",
     ]
     accepted = [searched, compared, ("review", arguments, {**arguments, "back_to": None})]
     assert called(await answer("critic", "select", accepted, **facts)) == ("score_holdout", {"candidate": "lightgbm-1"})
@@ -306,7 +306,7 @@ async def test_nested_validation_is_asked_for_where_the_user_did_and_told() -> N
     _, arguments = called(
         await answer("writer", "document", [("write_section", {"slot": s}, {}) for s in ("summary", "data", "method")], **facts)
     )
-    assert "roc_auc 0.88 on rows that had no part in it; its own cross-validation says 0.9, 0.02 better" in arguments["text"]
+    assert "ROC AUC 0.88 on rows that had no part in it; its own cross-validation says 0.9, 0.02 better" in arguments["text"]
 
 
 async def test_examining_gets_a_small_share_of_the_search_and_nothing_where_trials_decide() -> None:
@@ -326,9 +326,49 @@ async def test_examining_gets_a_small_share_of_the_search_and_nothing_where_tria
     both: list[tuple[str, dict[str, Any], dict[str, Any] | str]] = [*done, ("learning_curve", {}, CURVE), ("explain", {}, "no time")]
     assert isinstance((await answer("engineer", "select", both, **facts, budget=budget(240))).content, str)
     drawn = await answer("engineer", "select", [*done, ("learning_curve", {}, CURVE)], **facts, budget=budget(60))
-    assert str(drawn.content).endswith("Twice the rows are likely to gain about 0.012 in roc_auc (90% interval 0.005 to 0.02).")
+    assert str(drawn.content).endswith("Twice the rows are likely to gain about 0.012 in ROC AUC (90% interval 0.005 to 0.02).")
     refused = await answer("engineer", "select", [*done, ("learning_curve", {}, "too few rows")], **facts, budget=budget(60))
     assert str(refused.content).endswith("nobody has compared them with anything yet.")
+
+
+@pytest.mark.parametrize(
+    ("split", "data", "limits"),
+    [
+        ({"kind": "random"}, "a row, at random.", "The split is random: if"),
+        ({"kind": "stratified"}, "a row, at random within classes.", "The split is random within classes: if"),
+        ({"kind": "group", "column": "ward"}, "a row, in whole groups of 'ward'.", "The split keeps 'ward' apart"),
+        ({"kind": "time", "column": "day"}, "a row, the latest by 'day'.", "The holdout is the latest part by 'day'"),
+        ({"kind": "given"}, "a row, those that the source itself keeps for it.", "The split is the source's own: if"),
+    ],
+)
+def test_the_writer_has_words_for_every_split_and_every_slot(split: dict[str, Any], data: str, limits: str) -> None:
+    from team.playbook.writer import sections
+
+    holdout = {"candidate": "ensemble", "n": 100, "score": 0.88, "low": 0.85, "high": 0.94, "level": 0.95, "looks": 1}
+    profile = {
+        "profiles": [{"column": "age", "kind": "numeric", "missing": 0.2}, {"column": "plan", "kind": "categorical", "missing": 0.0}],
+        "warnings": [{"message": "'plan' holds one value and says nothing"}],
+        "insights": ["Values may be missing at random (Little's test, p = 0.4)."],
+        "scorecard": [{"aspect": "overall", "grade": 90}, {"aspect": "balance", "grade": 71}, {"aspect": "validity", "grade": 100}],
+    }
+    facts = board(ensemble=(0.9, 0.005), lightgbm=(0.89, 0.005), linear=(0.85, 0.01), dummy=(0.5, 0))
+    facts |= {"holdout": holdout, "profile_table": profile, "strongest_columns": [{"column": "age", "association": 0.7}]}
+    facts["leaderboard"][0]["name"] = holdout["candidate"]
+    contract = {"target": "paid", "metric": "roc_auc", "direction": "maximize", "task": "binary", "positive": "yes", "features": 2}
+    sealed = {"split": {"column": None, **split}, "classes": ["no", "yes"], "rows_train": 400, "rows_holdout": 100}
+    facts["contract"] = {**contract, **sealed, "folds": 5, "scheme": "5 folds; because nothing ties rows together"}
+    facts["wish"] = {"source": "/home/me/loans.csv", "target": "paid", "goal": None, "metric": None}
+    made = sections(facts)
+    assert f"{data} Of the 2 columns beside the target, 1 is numeric and 1 is categorical." in made["data"]
+    assert "Values are missing in 1 of them: 'age' (20%). Values may be" in made["data"]
+    assert made["data"].endswith("The lowest of its grades for quality is that of balance: 71.")
+    assert made["limitations"].startswith(limits)
+    assert "'age' tells most about the target: make sure that it is known" in made["limitations"]
+    assert "a random row of class 'yes' is ranked above a random one of class 'no'" in made["summary"]
+    assert "from 2 columns of loans.csv." in made["introduction"]
+    assert "the ensemble, reaches ROC AUC 0.88" in made["abstract"]
+    assert "ROC AUC is 0.02 lower than in cross-validation, which is worse" in made["discussion"]
+    assert not any("roc_auc" in text or "/home" in text for text in made.values())
 
 
 async def test_the_writer_tells_what_is_known_of_the_candidate_that_was_scored() -> None:

@@ -140,7 +140,8 @@ def insights(
         told.append(f"{repeated.near:.1%} of rows nearly repeat another.")
     if dependent is not None and dependent.dependent:
         by = f"time ({dependent.by!r})" if dependent.by else "the table's rows"
-        told.append(f"In the order of {by} the target hangs together: autocorrelation {dependent.lag1:.2f} at a lag of one row.")
+        how = "hangs together" if dependent.lag1 >= 0 else "alternates"
+        told.append(f"In the order of {by} the target {how}: autocorrelation {dependent.lag1:.2f} at a lag of one row.")
     if related and abs(related[0].value) > 0.9:
         pair = related[0]
         measure = {"pearson": "correlation", "spearman": "rank correlation", "cramers_v": "Cramér's V"}[pair.measure]
