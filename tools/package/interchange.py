@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,6 +31,8 @@ LIBRARIES = {
     "onnx": ("onnx", "onnxruntime", "skl2onnx", "onnxmltools", "onnxmltools.convert.common.data_types"),
 }
 """What each format imports, before an alarm is set: one that strikes while a compiled module is made takes the process along."""
+UNASKED = ("torch", "dask")
+"""What skops imports for nothing: it lists scikit-learn's estimators by a walk through its packages, some of which adapt these to it."""
 
 
 class Format(BaseModel):
@@ -119,9 +122,10 @@ def _write(
 ) -> Format:
     facts: dict[str, Any] = {"name": name, "file": path.name}
     temporary = path.with_name(f".{path.name}.tmp")
-    for library in LIBRARIES[name]:
-        with suppress(ImportError):  # what needs it says so
-            import_module(library)
+    with _as_if_missing(UNASKED):
+        for library in LIBRARIES[name]:
+            with suppress(ImportError):  # what needs it says so
+                import_module(library)
     deadline = Deadline(most_s)
     late = Format(**facts, made=False, why=f"writing and checking it was not done in {most_s:g} s")
     try:
@@ -144,6 +148,18 @@ def _write(
         return Format(**facts, made=False, why=f"the converter failed: {type(error).__name__}: {error}"[:500])
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _as_if_missing(names: tuple[str, ...]) -> Iterator[None]:
+    """Have an import of these fail within, but for those that were imported before: a model that needs one brought it along."""
+    unknown = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(unknown))  # type: ignore[arg-type]  # None is what tells the import system so
+    try:
+        yield
+    finally:
+        for name in unknown:
+            sys.modules.pop(name, None)
 
 
 def difference(expected: Any, said: Any) -> float:

@@ -57,6 +57,23 @@ def test_skops_and_onnx_say_what_the_pipeline_says(numbers: Hosting) -> None:
     assert difference(model.predict_table(odd), predict_onnx(folder / "model.onnx", odd, model)) <= EQUAL
 
 
+def test_writing_them_imports_no_library_that_the_model_does_without(numbers: Hosting, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    code = f"""
+import sys
+from pathlib import Path
+import pandas as pd
+from tools.package.interchange import write_formats
+from tools.package.standalone import load
+rows = pd.read_parquet({str(numbers.run.data / "all.parquet")!r})
+written = write_formats(Path({str(tmp_path)!r}), load(Path({str(numbers.run.model)!r})), rows)
+print([one.made for one in written.formats], "torch" in sys.modules)
+import torch.nn
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
+    assert (done.stdout, done.returncode) == ("[True, True] False\n", 0), done.stderr
+
+
 def test_onnx_reads_dates_categories_and_gaps_as_the_pipeline_does(penguins: Hosting) -> None:
     """What it cannot hold is said: see test_onnx.py."""
     formats = {one.name: one for one in read_learnt(penguins.run.model, "formats.json", Formats).formats}
