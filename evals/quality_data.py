@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 METRIC = {
@@ -94,6 +95,39 @@ def houses() -> pd.DataFrame:
     return pd.DataFrame({"city": table["city"], "month": month, "sales": table["sales"]})
 
 
+def tweets() -> pd.DataFrame:
+    """What a politician wrote between 2009 and 2017."""
+    return r("dslabs", "trump_tweets", "id_str", "is_retweet")
+
+
+def devices() -> pd.DataFrame:
+    """From which device or program a text was sent."""
+    return often(tweets(), "source", 40).sample(8000, random_state=0)
+
+
+def liked() -> pd.DataFrame:
+    """How often a text was liked, as a logarithm, by its words and the device that it came from."""
+    table = tweets()
+    table = table[table["favorite_count"] > 0].sample(6000, random_state=0)
+    return table.assign(likes=np.log1p(table["favorite_count"]))[["text", "source", "likes"]]
+
+
+def often(table: pd.DataFrame, column: str, least: int) -> pd.DataFrame:
+    """Rows whose value of a column is not among the rarest: a split needs some on both sides."""
+    counts = table[column].value_counts()
+    return table[table[column].isin(counts[counts >= least].index)]
+
+
+def flights() -> pd.DataFrame:
+    """Was a flight more than a quarter of an hour late? What is known only when it has left is left out."""
+    table = r("openintro", "nycflights", "year", "dep_time", "dep_delay", "arr_time", "air_time")
+    return table.assign(late=(table["arr_delay"] > 15).map({True: "yes", False: "no"})).drop(columns=["arr_delay"])
+
+
+LENT = ("grade", "sub_grade", "installment", "loan_status", "balance", "paid_total", "paid_principal", "paid_interest", "paid_late_fees")
+"""What is known of a loan only when its interest is."""
+
+
 TABLES = {
     "titanic": Table(lambda: r("Stat2Data", "Titanic", "SexCode"), "Survived", "binary", "names as text"),
     "telco_churn": Table(lambda: r("modeldata", "wa_churn"), "churn", "binary", "categories"),
@@ -116,6 +150,13 @@ TABLES = {
     "houses": Table(houses, "sales", "forecast", "26 monthly series, a year ahead", series="city", time="month", horizon=12),
     "penguins": Table(lambda: r("palmerpenguins", "penguins", "species", "island", "year"), "", "cluster", "four measures and the sex"),
     "biopsy": Table(lambda: r("MASS", "biopsy", "ID"), "class", "anomaly", "malignant cells among benign, a third"),
+    "caravan": Table(lambda: r("ISLR", "Caravan"), "Purchase", "binary", "6 % positives, 85 columns of codes"),
+    "flights": Table(flights, "late", "binary", "3,490 levels"),
+    "storms": Table(lambda: r("dplyr", "storms", "category"), "status", "multiclass", "times and places, half-missing"),
+    "surveys": Table(lambda: often(r("ratdat", "surveys", "record_id"), "species_id", 20), "species_id", "multiclass", "rare classes"),
+    "loans": Table(lambda: r("openintro", "loans_full_schema", *LENT), "interest_rate", "regression", "half-missing, 4,741 job titles"),
+    "tweets": Table(devices, "source", "multiclass", "short texts"),
+    "likes": Table(liked, "likes", "regression", "pure text"),
     "carseats": Table(lambda: islp("Carseats"), "ShelveLoc", "ordinal", "three ordered classes", ("Bad", "Medium", "Good")),
 }
 
