@@ -35,8 +35,6 @@ EXTRAS = {
     ("onnx", "tools/package/onnx_graph.py"),
     ("onnx", "tools/package/onnx_model.py"),
     ("onnxruntime", "tools/package/onnx_model.py"),
-    ("onnxmltools", "tools/package/onnx_model.py"),
-    ("skl2onnx", "tools/package/onnx_model.py"),
     ("umap", "tools/understanding/picture.py"),
 }
 """Brought by extras that the image is made without; what needs them is left out there with a reason."""

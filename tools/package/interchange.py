@@ -25,10 +25,10 @@ EQUAL = 1e-4
 """Most that a prediction may differ from the pipeline's: of a probability, and of a value by the spread of the predictions."""
 CHECKED_ROWS = 500
 MOST_S = 10.0
-"""Seconds for a format, checking included: large forests take minutes to write, and a run is not held up for that."""
+"""Seconds for a format, checking included, where nobody says how many: large forests take minutes, and a run is not held up for that."""
 LIBRARIES = {
     "skops": ("skops.io",),
-    "onnx": ("onnx", "onnxruntime", "skl2onnx", "onnxmltools", "onnxmltools.convert.common.data_types"),
+    "onnx": ("onnx", "onnxruntime"),
 }
 """What each format imports, before an alarm is set: one that strikes while a compiled module is made takes the process along."""
 UNASKED = ("torch", "dask")
@@ -127,7 +127,7 @@ def _write(
             with suppress(ImportError):  # what needs it says so
                 import_module(library)
     deadline = Deadline(most_s)
-    late = Format(**facts, made=False, why=f"writing and checking it was not done in {most_s:g} s")
+    late = Format(**facts, made=False, why=f"writing and checking it was not done in {most_s:g} s; a longer --time gives it longer")
     try:
         with deadline.alarm():
             said = make(temporary)
@@ -178,7 +178,7 @@ def _skops(path: Path, model: FittedModel, rows: pd.DataFrame) -> Any:
         from skops import io
     except ImportError:
         raise NotPossible("skops is not installed where the model was fitted (pip install 'mlteam[serve]')") from None
-    io.dump(model, path, compression=ZIP_DEFLATED, compresslevel=6)
+    io.dump(model, path, compression=ZIP_DEFLATED, compresslevel=1)
     again: FittedModel = io.load(path, trusted=io.get_untrusted_types(file=path))
     return again.predict_table(rows)
 

@@ -124,28 +124,22 @@ def _ensemble(
     for number, tree in enumerate(trees):
         splits = tree["splits"] or []
         depth = len(splits)
-        values = np.asarray(tree["leaf_values"], dtype=np.float64).reshape(2**depth, outputs)
-        for node in range(2 ** (depth + 1) - 1):
-            level = (node + 1).bit_length() - 1
-            nodes["treeids"].append(number)
-            nodes["nodeids"].append(node)
-            if level == depth:
-                # The way from the root, whose first step is the highest split and the highest bit.
-                leaf = node + 1 - 2**depth
-                leaves["treeids"] += [number] * outputs
-                leaves["nodeids"] += [node] * outputs
-                leaves["ids"] += range(outputs)
-                leaves["weights"] += values[leaf].tolist()
-                for name, value in (("featureids", 0), ("values", 0.0), ("modes", "LEAF"), ("true", 0), ("false", 0), ("missing", 0)):
-                    nodes[name].append(value)
-                continue
-            place = depth - 1 - level
-            split = splits[place]
-            of_number = split["split_type"] == "FloatFeature"
-            nodes["featureids"].append(split["float_feature_index"] if of_number else features[number, place])
-            nodes["values"].append(float(np.float32(split["border"])) if of_number else 0.5)
-            nodes["modes"].append("BRANCH_GT")
-            nodes["true"].append(2 * node + 2)
-            nodes["false"].append(2 * node + 1)
-            nodes["missing"].append(int(of_number and above.get(split["float_feature_index"], False)))
+        inner, ends = 2**depth - 1, 2**depth
+        # The way from the root, whose first step is the highest split and the highest bit.
+        asked = depth - np.log2(np.arange(1, inner + 1)).astype(np.int64) - 1
+        of_number = [split["split_type"] == "FloatFeature" for split in splits]
+        columns = [s["float_feature_index"] if n else features[number, at] for at, (s, n) in enumerate(zip(splits, of_number, strict=True))]
+        bounds = [float(np.float32(s["border"])) if n else 0.5 for s, n in zip(splits, of_number, strict=True)]
+        gaps = [int(n and above.get(s["float_feature_index"], False)) for s, n in zip(splits, of_number, strict=True)]
+        nodes["treeids"] += [number] * (inner + ends)
+        nodes["nodeids"] += range(inner + ends)
+        for name, of_split in (("featureids", columns), ("values", bounds), ("missing", gaps)):
+            nodes[name] += [of_split[place] for place in asked] + [0] * ends
+        nodes["modes"] += ["BRANCH_GT"] * inner + ["LEAF"] * ends
+        nodes["true"] += [*range(2, 2 * inner + 1, 2), *[0] * ends]
+        nodes["false"] += [*range(1, 2 * inner, 2), *[0] * ends]
+        leaves["treeids"] += [number] * (ends * outputs)
+        leaves["nodeids"] += np.repeat(np.arange(inner, inner + ends), outputs).tolist()
+        leaves["ids"] += list(range(outputs)) * ends
+        leaves["weights"] += np.asarray(tree["leaf_values"], dtype=np.float64).tolist()
     return tree_ensemble(graph, matrix, outputs, nodes, leaves)

@@ -79,14 +79,14 @@ class Graph:
         self.nodes += list(graph.node)
         return prefix + output
 
-    def looked_up(self, text: str, table: Mapping[str, Any], other: Any) -> str:
-        """A row of numbers for each text (n, 1): shape (n, width), float64.
+    def looked_up(self, text: str, table: Mapping[str, Any], other: Any, dtype: Any = np.float64) -> str:
+        """A row of numbers for each text (n, 1): shape (n, width), of the dtype.
 
         Args:
             table: numbers of known texts, (width,).
             other: those of every other text.
         """
-        rows = np.array([*table.values(), other], dtype=np.float64)
+        rows = np.array([*table.values(), other], dtype=dtype)
         keys = list(table) or [UNKNOWN]
         places = self.op(
             "LabelEncoder",
@@ -96,7 +96,15 @@ class Graph:
             values_int64s=[min(place, len(table)) for place in range(len(keys))],
             default_int64=len(table),
         )
-        return self.op("Gather", self.constant(rows), self.op("Reshape", places, self.constant([-1], np.int64)), axis=0)
+        return self.op("Gather", self.constant(rows, dtype), self.op("Reshape", places, self.constant([-1], np.int64)), axis=0)
+
+    def largest(self, values: str, count: int) -> str:
+        """Places of the largest values of each row, int64, shape (n, count)."""
+        from onnx import helper
+
+        made, places = self.name(), self.name()
+        self.nodes.append(helper.make_node("TopK", [values, self.constant([count], np.int64)], [made, places], axis=1))
+        return places
 
     def joined(self, parts: list[str]) -> str:
         """Matrices side by side."""
@@ -133,7 +141,9 @@ def tree_ensemble(graph: Graph, matrix: str, outputs: int, nodes: Mapping[str, S
         nodes: columns `treeids`, `nodeids`, `featureids`, `values`, `modes`, `true`, `false`, `missing`, a row a node.
         leaves: columns `treeids`, `nodeids`, `ids`, `weights`, a row for each output of each leaf.
     """
-    return graph.op(
+    from onnx import AttributeProto
+
+    made = graph.op(
         "TreeEnsembleRegressor",
         matrix,
         domain="ai.onnx.ml",
@@ -142,7 +152,6 @@ def tree_ensemble(graph: Graph, matrix: str, outputs: int, nodes: Mapping[str, S
         nodes_nodeids=nodes["nodeids"],
         nodes_featureids=nodes["featureids"],
         nodes_values=nodes["values"],
-        nodes_modes=nodes["modes"],
         nodes_truenodeids=nodes["true"],
         nodes_falsenodeids=nodes["false"],
         nodes_missing_value_tracks_true=nodes["missing"],
@@ -151,6 +160,11 @@ def tree_ensemble(graph: Graph, matrix: str, outputs: int, nodes: Mapping[str, S
         target_ids=leaves["ids"],
         target_weights=leaves["weights"],
     )
+    # A few words again and again: the helper would encode each anew, which takes longer than all else of large forests.
+    encoded = {mode: mode.encode() for mode in set(nodes["modes"])}
+    modes = AttributeProto(name="nodes_modes", type=AttributeProto.STRINGS, strings=[encoded[mode] for mode in nodes["modes"]])
+    graph.nodes[-1].attribute.append(modes)
+    return made
 
 
 def _identity(source: str, target: str) -> Any:

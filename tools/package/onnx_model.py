@@ -3,7 +3,7 @@
 Covered: linear models of numbers and few categories, trees, forests, nearest neighbours, LightGBM, XGBoost, CatBoost, networks;
 numbers, booleans, dates and categories; averages over fits and members, a second layer, calibration of every kind. Not covered: free text,
 columns that CatBoost combines, dates in linear models, code of roles, and tasks whose predictions are no
-values or probabilities. The converters of the libraries turn trees and networks; the rest is written here.
+values or probabilities. Networks and CatBoost's numbers go through the exporters of their libraries; the rest is written here.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.package.interchange import NotPossible
+from tools.package.onnx_boosters import of_lightgbm, of_xgboost
 from tools.package.onnx_columns import matrix_of, vectorized
-from tools.package.onnx_graph import ML_OPSET, OPSET, Graph
+from tools.package.onnx_graph import OPSET, Graph
+from tools.package.onnx_neighbours import NEIGHBOURS, neighbours
 from tools.package.onnx_trees import averaged
 
 if TYPE_CHECKING:
@@ -126,11 +128,14 @@ def _predictor(graph: Graph, predictor: Any, name: str) -> str:
             matrix, width = matrix_of(graph, predictor.encoder, name)
             if kind == "MatrixModel" and (trees := trees_of(predictor.estimator)) is not None:
                 return graph.cast(averaged(graph, trees, matrix, predictor.n_classes), "DOUBLE")
-            converted, output = _converted(predictor, width)
-            raw = graph.cast(graph.include(converted, {converted.graph.input[0].name: matrix}, output), "DOUBLE")
-            if kind == "CatBoostModel" and not predictor.n_classes and predictor.booster.get_all_params()["loss_function"] == "Poisson":
-                raw = graph.op("Exp", raw)
-            return raw if predictor.n_classes else graph.op("Reshape", raw, graph.constant([-1, 1], np.int64))
+            if kind == "MatrixModel" and type(predictor.estimator).__name__ in NEIGHBOURS:
+                return neighbours(graph, predictor.estimator, matrix, predictor.n_classes)
+            if kind == "LightGBMModel":
+                return of_lightgbm(graph, predictor, matrix, width, name)
+            if kind == "XGBoostModel":
+                return of_xgboost(graph, predictor, matrix, width, name)
+            if kind == "CatBoostModel":
+                return _of_catboost(graph, predictor, matrix)
     raise NotPossible(f"member {name!r} is a {kind}, which has no counterpart in ONNX here")
 
 
@@ -146,49 +151,24 @@ def _categorical(graph: Graph, predictor: Any, name: str) -> str:
     return graph.op("Exp", scores) if predictor.booster.get_all_params()["loss_function"] == "Poisson" else scores
 
 
-def _converted(predictor: Any, width: int) -> tuple[Any, str]:
-    """A model over a float32 matrix by the converter of its library, and the name of its output: probabilities, or values."""
-    try:
-        from onnxmltools.convert.common.data_types import FloatTensorType
-        from skl2onnx import to_onnx
-    except ImportError as error:
-        raise NotPossible(f"{error.name} is not installed ({INSTALL})") from None
-    shape = [("rows", FloatTensorType([None, width]))]
-    match type(predictor).__name__:
-        case "LightGBMModel":
-            import lightgbm
-            from onnxmltools import convert_lightgbm
-
-            text = predictor.booster.model_to_string(num_iteration=predictor.iterations)
-            made = convert_lightgbm(lightgbm.Booster(model_str=text), initial_types=shape, zipmap=False, target_opset=15)
-        case "XGBoostModel":
-            from onnxmltools import convert_xgboost
-
-            made = convert_xgboost(predictor.booster[: predictor.iterations], initial_types=shape, target_opset=15)
-        case "CatBoostModel":
-            return _of_catboost(predictor.booster)
-        case _:
-            options = {"zipmap": False} if predictor.n_classes else None
-            sample = np.zeros((1, width), dtype=np.float32)
-            made = to_onnx(predictor.estimator, sample, options=options, target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET})
-    return made, made.graph.output[1 if predictor.n_classes else 0].name
-
-
-def _of_catboost(booster: Any) -> tuple[Any, str]:
-    """CatBoost's own export, without the step that makes dictionaries of probabilities."""
+def _of_catboost(graph: Graph, predictor: Any, matrix: str) -> str:
+    """CatBoost's own export of trees over numbers, without the step that makes dictionaries of probabilities."""
     import onnx
 
     with tempfile.TemporaryDirectory(prefix="mlteam-onnx-") as folder:
         path = Path(folder, "model.onnx")
-        booster.save_model(str(path), format="onnx")
+        predictor.booster.save_model(str(path), format="onnx")
         made = onnx.load(str(path))
-    mapped = next((node for node in made.graph.node if node.op_type == "ZipMap"), None)
-    if mapped is None:
-        return made, made.graph.output[0].name
-    inside = mapped.input[0]
-    made.graph.node.remove(mapped)
-    del made.graph.output[1]
-    return made, inside
+    output = made.graph.output[0].name
+    if mapped := next((node for node in made.graph.node if node.op_type == "ZipMap"), None):
+        output = mapped.input[0]
+        made.graph.node.remove(mapped)
+        del made.graph.output[1]
+    raw = graph.cast(graph.include(made, {made.graph.input[0].name: matrix}, output), "DOUBLE")
+    if predictor.n_classes:
+        return raw
+    values = graph.op("Reshape", raw, graph.constant([-1, 1], np.int64))
+    return graph.op("Exp", values) if predictor.booster.get_all_params()["loss_function"] == "Poisson" else values
 
 
 def _network(graph: Graph, model: Any, name: str) -> str:

@@ -24,7 +24,7 @@ def averaged(graph: Graph, trees: list[Any], matrix: str, n_classes: int) -> str
         nodes["treeids"] += [number] * tree.node_count
         nodes["nodeids"] += range(tree.node_count)
         nodes["featureids"] += np.where(inner, tree.feature, 0).tolist()
-        nodes["values"] += np.where(inner, _rounded(tree.threshold), 0).tolist()
+        nodes["values"] += np.where(inner, rounded(tree.threshold), 0).tolist()
         nodes["modes"] += np.where(inner, "BRANCH_LEQ", "LEAF").tolist()
         nodes["true"] += np.where(inner, tree.children_left, 0).tolist()
         nodes["false"] += np.where(inner, tree.children_right, 0).tolist()
@@ -39,7 +39,7 @@ def averaged(graph: Graph, trees: list[Any], matrix: str, n_classes: int) -> str
     return tree_ensemble(graph, matrix, width, nodes, leaves)
 
 
-def _rounded(thresholds: Any) -> Any:
+def rounded(thresholds: Any) -> Any:
     """The largest float32 that is no larger: numbers of float32 lie on the same side of it."""
     near = thresholds.astype(np.float32)
     return np.where(near > thresholds, np.nextafter(near, np.float32(-np.inf)), near)
