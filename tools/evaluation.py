@@ -134,7 +134,8 @@ def evaluate(
     oof = problem.scheme.by_repeat(load_repeats(space, candidate, problem))[0]
     # The deciding metric may be somebody else's function.
     metrics = extras.make("the intervals of the metrics", lambda: _metrics(problem, oof), needs_mb=0) or []
-    importance, kind = extras.make("the importance of columns", lambda: _importance(model, problem, deadline)) or ([], "")
+    row_s = predicting / max(1, len(predictions))
+    importance, kind = extras.make("the importance of columns", lambda: _importance(model, problem, deadline, row_s)) or ([], "")
     return EvaluationResult(
         candidate=candidate,
         predictions=f"predictions/{candidate}.parquet",
@@ -240,13 +241,14 @@ def _metric_facts(name: str, ends: Sequence[Any], level: float) -> MetricFacts:
     return MetricFacts(metric=name, score=ends[0], low=ends[1], high=ends[2], level=level)
 
 
-def _importance(model: FittedModel, problem: Problem, deadline: Deadline) -> tuple[list[ColumnImportance], str]:
+def _importance(model: FittedModel, problem: Problem, deadline: Deadline, row_s: float) -> tuple[list[ColumnImportance], str]:
     """Permutation importance on a sample of rows while time is left, else the models' own.
 
     The rows are those of the fit, so it tells what the model relies on, not what helps on unseen rows.
-    """
-    import time
 
+    Args:
+        row_s: seconds that a row of a batch took to predict.
+    """
     import numpy as np
 
     from tools.importance import loss_of_metric, permutation_importance
@@ -260,12 +262,9 @@ def _importance(model: FittedModel, problem: Problem, deadline: Deadline) -> tup
     used = list(dict.fromkeys(column.name for member in model.members for column in member.preparation.columns))
     ranked = [name for name in model.importance if name in used]
     columns = (ranked + [name for name in used if name not in ranked])[:IMPORTANCE_COLUMNS]
-    started = time.monotonic()
+    if row_s * len(X) * (len(columns) + 1) > min(20.0, 0.5 * deadline.remaining()):
+        return own, "share of the model's own gain"
     try:
-        model.predict_table(X)
-        each = time.monotonic() - started
-        if each * len(columns) > min(20.0, 0.5 * deadline.remaining()):
-            return own, "share of the model's own gain"
         shuffled = permutation_importance(model.predict_table, X, lambda p: loss_of_metric(problem, y, p), columns, rng)
         found = [ColumnImportance(column=name, importance=round(losses[0], 6)) for name, losses in shuffled.items()]
     except ValueError:  # the metric is undefined on the sample

@@ -14,6 +14,8 @@ LEAST_S = 4.0
 AMPLE_S = 600.0
 BY_PIECES, MOST_GROWING = 3.0, 1.0
 """A row that is read from disk takes about so many times what one in memory does; and what it may take in all, of the search."""
+EXPORT_SHARE, LEAST_EXPORT_S, MOST_EXPORT_S = 0.1, 5.0, 20.0
+"""How long each further format of the model may take: a share of the search, within bounds."""
 PATIENCE = 5
 """How many times longer a fit gets that did not end in its time."""
 
@@ -41,6 +43,13 @@ def growing_time(facts: dict[str, Any], candidate: str, opened: dict[str, Any]) 
         return 0.0
     within = max(MOST_GROWING * float(facts["budget"]["search_seconds"]), AMPLE_S if facts["budget"]["trials"] is not None else 0.0)
     return round(min(within, BY_PIECES * _estimate(facts, candidate) * beyond / rows + LEAST_S), 1)
+
+
+def export_time(facts: dict[str, Any]) -> dict[str, float]:
+    """Seconds for each further format as `export_model` takes them; its own where trials bound the search, whose time says nothing."""
+    if facts["budget"]["trials"] is not None:
+        return {}
+    return {"time_s": round(min(MOST_EXPORT_S, max(LEAST_EXPORT_S, EXPORT_SHARE * float(facts["budget"]["search_seconds"]))), 1)}
 
 
 def too_slow(done: Done) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.refitting import PATIENCE, growing_time, refit_time, too_slow
+from team.playbook.refitting import PATIENCE, export_time, growing_time, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import joined, sentence
 
@@ -40,7 +40,9 @@ def decide(t: Transcript) -> Decision:
             f"The candidate that was scored, {candidate}, is refitted on all rows, with the same settings.",
         )
     if finish.ok and not t.called("export_model") and not t.called("package_model"):
-        return Call("export_model", {}, "Other programs read skops and ONNX, so the model is written in these where it can be.")
+        return Call(
+            "export_model", export_time(t.facts), "Other programs read skops and ONNX, so the model is written in these where it can be."
+        )
     if not t.called("package_model"):
         return Call("package_model", {}, "The refitted pipeline takes raw rows, so it can be packaged as it is.")
     if not t.called("track_run"):
