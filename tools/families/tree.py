@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tools.families.appetite import Appetite
@@ -26,12 +27,15 @@ class Tree(Family):
 
     def default(self, setting: Setting) -> list[Params]:
         leaf = max(FEWEST_IN_LEAF if setting.quantiles else 2, min(50, setting.n_rows // 60))
-        return [{"max_depth": 6, "min_samples_leaf": leaf}]
+        first: Params = {"max_depth": 6, "min_samples_leaf": leaf}
+        # What a tree splits of a text are components that nobody can read, and they take most of its time: it is there at once without.
+        return [{**first, "texts": False}, {**first, "texts": True}] if _may_leave_texts(setting) else [first]
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         return {
             "max_depth": trial.suggest_int("max_depth", 2, 16),
             "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 200, log=True),
+            **({"texts": trial.suggest_categorical("texts", [False, True])} if _may_leave_texts(setting) else {}),
         }
 
     def _fit(
@@ -39,7 +43,8 @@ class Tree(Family):
     ) -> Raw:
         from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-        encoder = encoder_for(setting, "target")
+        params = dict(params)
+        encoder = encoder_for(setting if params.pop("texts", True) else replace(setting, text=False), "target")
         matrix = encoder.fit_transform(X, y)
         context.deadline.check()
         kind = DecisionTreeClassifier if setting.n_classes else DecisionTreeRegressor
@@ -50,6 +55,12 @@ class Tree(Family):
         if setting.quantiles:
             estimator = LeafQuantiles.of(estimator, matrix, y, setting.quantiles)
         return Raw(MatrixModel(encoder, estimator, setting.n_classes), importance=importance)
+
+
+def _may_leave_texts(setting: Setting) -> bool:
+    """Whether there are texts, and something beside them."""
+    kinds = {column.kind for column in setting.columns}
+    return setting.text and "text" in kinds and kinds != {"text"}
 
 
 FAMILIES = {"tree": Tree()}
