@@ -13,6 +13,7 @@ import numpy as np
 
 from tools.features import Recent, digest, text_features, texts_of
 from tools.grams import Grams
+from tools.readings import read_once, sharing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ FEWEST_ROWS = 100
 MOST_COLUMNS = 40
 """Classes beyond this many get no column."""
 
-_SCORED = Recent()
+_SCORED, _WORDS = Recent(), Recent()
 
 
 class TextScore:
@@ -45,9 +46,9 @@ class TextScore:
         """
         from sklearn.model_selection import KFold, StratifiedKFold
 
-        texts = texts_of(values)
-        self.halves_ = [text_features(values, self.seed).grams_, Grams("words", MOST_WORDS).fit(texts)]
-        matrix, targets = self._matrix(texts), self._targets(y)
+        words = _WORDS.get(digest(values), lambda: Grams("words", MOST_WORDS).fit(texts_of(values)))
+        self.halves_ = [text_features(values, self.seed).grams_, words]
+        matrix, targets = self._read(values), self._targets(y)
         self.width_ = targets.shape[1]
         crossed = np.empty((len(y), self.width_))
         if self.n_classes and _rarest(y) >= PARTS:
@@ -63,8 +64,13 @@ class TextScore:
         """The columns of other rows, shape (n, width), float64."""
         if len(values) == 0:
             return np.empty((0, self.width_))
-        found: Array = self.model_.predict(self._matrix(texts_of(values))).reshape(len(values), -1)
+        found: Array = self.model_.predict(self._read(values)).reshape(len(values), -1)
         return found
+
+    def _read(self, values: pd.Series | Array) -> Any:
+        if isinstance(values, np.ndarray) or not sharing():
+            return self._matrix(texts_of(values))
+        return read_once(self.halves_[1], digest(values), lambda: self._matrix(texts_of(values)))
 
     def _matrix(self, texts: list[str]) -> Any:
         from scipy.sparse import csr_matrix, hstack

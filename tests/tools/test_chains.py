@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,3 +69,31 @@ def test_a_chain_is_taken_where_it_proves_itself(open_workspace: Open) -> None:
     first, second = leaderboard(space)
     assert (first.params.get(CHAIN), second.params.get(CHAIN)) == ("forward", None)
     assert first.score > second.score + 0.1
+
+
+class Counted:
+    """A fitted vectorizer that counts how often it is asked."""
+
+    def __init__(self, vectorizer: Any) -> None:
+        self.steps, self.asked, self._vectorizer = vectorizer.steps, 0, vectorizer
+
+    def transform(self, X: pd.DataFrame) -> Any:
+        self.asked += 1
+        return self._vectorizer.transform(X)
+
+
+def test_labels_read_the_rows_once(open_workspace: Open) -> None:
+    problem = opened(open_workspace)
+    setting = setting_for(problem, choose_columns(problem, name="default", drop=[], text=True, dates=True))
+    asked = family("linear")
+    fitted = asked.fit(problem.X, problem.y, None, None, asked.default(setting)[0], setting, FitContext())
+    models = fitted.predictor.fits  # type: ignore[attr-defined]
+    alone = np.column_stack([each.predict(problem.X)[:, 1] for each in models])
+    counted = Counted(models[0].predictor.vectorizer)
+    assert all(each.predictor.vectorizer is models[0].predictor.vectorizer for each in models)
+    for each in models:
+        each.predictor.vectorizer = counted
+    assert np.array_equal(fitted.predict(problem.X), alone)
+    assert counted.asked == 1
+    models[0].predict(problem.X)
+    assert counted.asked == 2, "what was read is kept for one call alone"

@@ -15,6 +15,7 @@ from tools.device import Place, place
 from tools.families.appetite import Appetite
 from tools.families.fitted import NO_CLASSES, Constant, Fitted, FittedLabels, LabelModels, Predictor, Raw
 from tools.families.setting import Array, FitContext, Params, Setting
+from tools.readings import shared_readings
 from tools.standing import Standing
 from tools.survival import events_of, null_residuals
 
@@ -226,17 +227,18 @@ class Family(ABC):
         order = list(range(setting.labels))[:: -1 if chain == "backward" else 1]
         links = _link_names(X, setting.labels - 1) if chain else []
         one, fits = replace(setting, labels=0, predicts="classes"), {}
-        for step, label in enumerate(order):
-            left = context.deadline
-            part = replace(context, deadline=left.share(left.remaining() / (setting.labels - step)) if self.iterative else left)
-            truth = None if y_valid is None else y_valid[:, label]
-            fitted = fits[label] = self.fit(X, y[:, label], X_valid, truth, params, one, part)
-            if step < len(links):
-                link = links[step]
-                # What stops a fit early is what the chain will see, so that the stop is not too late.
-                X_valid = None if X_valid is None else X_valid.assign(**{link: fitted.predict(X_valid)[:, 1]})
-                X = X.assign(**{link: y[:, label].astype(np.float64)})
-                one = replace(one, columns=[*one.columns, Column(name=link, kind="numeric", missing=0.0, unique=2)])
+        with shared_readings():
+            for step, label in enumerate(order):
+                left = context.deadline
+                part = replace(context, deadline=left.share(left.remaining() / (setting.labels - step)) if self.iterative else left)
+                truth = None if y_valid is None else y_valid[:, label]
+                fitted = fits[label] = self.fit(X, y[:, label], X_valid, truth, params, one, part)
+                if step < len(links):
+                    link = links[step]
+                    # What stops a fit early is what the chain will see, so that the stop is not too late.
+                    X_valid = None if X_valid is None else X_valid.assign(**{link: fitted.predict(X_valid)[:, 1]})
+                    X = X.assign(**{link: y[:, label].astype(np.float64)})
+                    one = replace(one, columns=[*one.columns, Column(name=link, kind="numeric", missing=0.0, unique=2)])
         return FittedLabels.of(LabelModels([fits[label] for label in sorted(fits)], order, links))
 
     def _fit_risk(self, rows: Rows, params: Params, setting: Setting, context: FitContext) -> Fitted:

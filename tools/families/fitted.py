@@ -10,6 +10,7 @@ import numpy as np
 from tools.device import Device
 from tools.families.setting import Array
 from tools.few_rows import FewRows, TakesFew
+from tools.readings import shared_readings
 from tools.standing import Standing
 
 if TYPE_CHECKING:
@@ -126,10 +127,11 @@ class LabelModels:
     def predict(self, X: pd.DataFrame) -> Array:
         """Probability of each label, shape (n, labels). float64."""
         proba = np.empty((len(X), len(self.fits)))
-        for step, place in enumerate(self.order):
-            said = proba[:, place] = self.fits[place].predict(X)[:, 1]
-            if self.links and step + 1 < len(self.order):
-                X = X.assign(**{self.links[step]: said})
+        with shared_readings():
+            for step, place in enumerate(self.order):
+                said = proba[:, place] = self.fits[place].predict(X)[:, 1]
+                if self.links and step + 1 < len(self.order):
+                    X = X.assign(**{self.links[step]: said})
         return proba
 
 

@@ -16,6 +16,7 @@ from tools.families.fitted import Predictor, Raw
 from tools.families.pinball_regression import PinballRegression
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.few_rows import FewRows, TakesFew
+from tools.readings import read_once
 from tools.vectorizing import vectorized, vectorizer_for
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class LinearModel(TakesFew):
     n_classes: int
 
     def predict(self, X: pd.DataFrame | FewRows) -> Array:
-        matrix = vectorized(self.vectorizer, X)
+        matrix = read_once(self.vectorizer, X, lambda: vectorized(self.vectorizer, X))
         values = self.estimator.predict_proba(matrix) if self.n_classes else self.estimator.predict(matrix)
         return np.asarray(values, dtype=np.float64)
 

@@ -16,6 +16,7 @@ from tools.families.pinball_regression import PinballRegression
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.features import MOST_GRAMS, TableEncoder, texts_of
 from tools.grams import Grams
+from tools.readings import read_once
 from tools.textscore import MOST_WORDS
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class SparseLinearModel:
     n_classes: int
 
     def predict(self, X: pd.DataFrame) -> Array:
-        matrix = self.encoder.transform(X)
+        matrix = read_once(self.encoder, X, lambda: self.encoder.transform(X))
         values = self.estimator.predict_proba(matrix) if self.n_classes else self.estimator.predict(matrix)
         return np.asarray(values, dtype=np.float64)
 
@@ -96,20 +97,8 @@ class SparseLinear(Family):
     ) -> Raw:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
-        from sklearn.preprocessing import OneHotEncoder
 
-        dense = encoder_for(setting, "dense", besides=[c.name for c in setting.columns if c.kind in ("categorical", "text")])
-        numbers = dense.fit_transform(X, y)
-        categories = [c.name for c in setting.columns if c.kind == "categorical"]
-        levels = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=2, dtype=np.float32)
-        if categories:
-            levels.fit(_as_text(X, categories))
-        texts = {}
-        for name in [c.name for c in setting.columns if c.kind == "text" and setting.text]:
-            read = texts_of(X[name])
-            texts[name] = [Grams("letters", MOST_GRAMS).fit(read), Grams("words", MOST_WORDS).fit(read)]
-        encoder = SparseEncoder(dense, levels, categories, texts)
-        matrix = encoder.transform(X, numbers)
+        encoder, matrix = context.of_rows(X, lambda: self.encoded(X, setting))
         context.deadline.check()
         if setting.quantiles:
             levels = PinballRegression(setting.quantiles, params["alpha"]).fit(matrix, y, context.deadline)
@@ -125,6 +114,24 @@ class SparseLinear(Family):
             warnings.simplefilter("ignore", ConvergenceWarning)
             estimator.fit(matrix, y)
         return Raw(SparseLinearModel(encoder, estimator, setting.n_classes))
+
+    @staticmethod
+    def encoded(X: pd.DataFrame, setting: Setting) -> tuple[SparseEncoder, Any]:
+        """A fitted encoder, and the rows that it was fitted to as a sparse matrix."""
+        from sklearn.preprocessing import OneHotEncoder
+
+        dense = encoder_for(setting, "dense", besides=[c.name for c in setting.columns if c.kind in ("categorical", "text")])
+        numbers = dense.fit_transform(X, np.zeros(len(X)))  # of numbers and dates, in which the target has no part
+        categories = [c.name for c in setting.columns if c.kind == "categorical"]
+        levels = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=2, dtype=np.float32)
+        if categories:
+            levels.fit(_as_text(X, categories))
+        texts = {}
+        for name in [c.name for c in setting.columns if c.kind == "text" and setting.text]:
+            read = texts_of(X[name])
+            texts[name] = [Grams("letters", MOST_GRAMS).fit(read), Grams("words", MOST_WORDS).fit(read)]
+        encoder = SparseEncoder(dense, levels, categories, texts)
+        return encoder, encoder.transform(X, numbers)
 
 
 def _as_text(X: pd.DataFrame, names: list[str]) -> Array:
