@@ -55,6 +55,8 @@ class ToolCall(Fact):
     records: tuple[Record, ...]
     event: int
     """Place of the return in the event log, or of the call while it has not returned."""
+    after_s: float = 0.0
+    """Seconds from the beginning of the turn until it was called."""
 
 
 class Turn(Fact):
@@ -95,7 +97,7 @@ class _CallSoFar:
         self.returned: ToolReturned | None = None
         self.records: list[Record] = []
 
-    def done(self) -> ToolCall:
+    def done(self, began: float) -> ToolCall:
         back = self.returned
         return ToolCall(
             call=self.called.call,
@@ -109,6 +111,7 @@ class _CallSoFar:
             gist=_gist(back) if back else "",
             records=tuple(self.records),
             event=back.seq if back else self.called.seq,
+            after_s=max(0.0, self.called.at - began),
         )
 
 
@@ -154,7 +157,7 @@ class _TurnSoFar:
             stage=self.started.stage,
             visit=self.visit,
             texts=tuple(self.texts),
-            calls=tuple(call.done() for call in self.calls),
+            calls=tuple(call.done(self.started.at) for call in self.calls),
             records=tuple(self.records),
             status=self.ended.status if self.ended else "unfinished",
             seconds=self.ended.seconds if self.ended else 0.0,

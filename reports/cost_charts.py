@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
-from reports.charts import Axis, axis_over, focused_axis
+from reports.charts import focused_axis
 from reports.facts import RunFacts
 from reports.figures import metric_title
-from reports.interactive import Chart
-from reports.plane import Mark, Series, plane
+from reports.plotly_figures import Mark, Scale, Series, plane
+from reports.plotly_page import Chart
 from tools.tradeoffs import Option
 
 LEAST = 1e-6
 """Milliseconds or MB that stand for none on a logarithmic axis."""
+ROOM = 1.3
+"""How many times further an axis goes than its outer marks."""
 
 
 def cost_charts(facts: RunFacts, figure: Callable[[float], str]) -> Iterator[Chart]:
@@ -27,29 +28,25 @@ def cost_charts(facts: RunFacts, figure: Callable[[float], str]) -> Iterator[Cha
     better = "up" if facts.contract is None or facts.contract.direction == "maximize" else "down"
     named = {found.knee: "the knee", found.recommended: "recommended"}
     for title, unit, cost in (("time for a row", "ms", _latency), ("size on file", "MB", _size)):
-        across = axis_over([_logarithm(cost(o)) for _, options in kinds for o in options])
         series = [
             Series(
                 kind,
-                [Mark(_logarithm(cost(o)), o.score, _told(o, figure(o.score), f"{cost(o):.3g} {unit}", named)) for o in options],
+                [Mark(max(cost(o), LEAST), o.score, _told(o, figure(o.score), f"{cost(o):.3g} {unit}", named)) for o in options],
                 line=False,
             )
             for kind, options in kinds
             if options
         ]
+        costs = [mark.x for one in series for mark in one.marks]
         yield Chart(
             f"Score and {title}",
             f"What stands further {better} and to the left gives more for less.",
             plane(
                 series,
-                f"{metric} of candidates by {title}",
-                across=across,
-                up=up,
-                across_texts=_ticks(across),
+                Scale(f"{title[:1].upper()}{title[1:]}, {unit}", (min(costs) / ROOM, max(costs) * ROOM), log=True),
+                Scale(metric, (up.low, up.high)),
             ),
-            f"{title[:1].upper()}{title[1:]}, {unit}",
-            metric,
-            tuple(one.label for one in series) if len(series) > 1 else (),
+            f"{metric} of candidates by {title}",
         )
 
 
@@ -63,11 +60,3 @@ def _latency(option: Option) -> float:
 
 def _size(option: Option) -> float:
     return option.size_mb
-
-
-def _logarithm(value: float) -> float:
-    return math.log10(max(value, LEAST))
-
-
-def _ticks(axis: Axis) -> list[str]:
-    return [f"{float(f'{10**value:.2g}'):,.12g}" for value in axis.ticks()]

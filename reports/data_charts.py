@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.charts import axis_over
 from reports.facts import RunFacts
 from reports.figures import compact
-from reports.interactive import Chart
-from reports.plane import COLOURS, Mark, Series, plane
+from reports.plotly_figures import COLOURS, Mark, Scale, Series, plane
+from reports.plotly_page import Chart
 from reports.visible import visible
 from tools.columns import coerce
 from tools.contract import Contract, TableSchema
@@ -64,15 +63,12 @@ def _map(picture: Picture, parts: list[tuple[str, Array, list[str]]], n: int) ->
     if picture.held is not None:
         first, second = picture.held
         note = f"{n:,} training rows, every column counting alike; what is drawn holds {first + second:.0%} of the variance."
-        across, up = f"first component, {first:.0%} of the variance", f"second component, {second:.0%}"
+        across, up = Scale(f"first component, {first:.0%} of the variance"), Scale(f"second component, {second:.0%}")
         title = "All rows by principal components"
-        drawn = plane(series, f"{title}, {n} rows")
     else:
-        title, note, across, up = "Rows and their neighbours", f"{n:,} training rows. {NEAR[picture.way]}", "", ""
-        across_axis, up_axis = axis_over(x.tolist()), axis_over(y.tolist())
-        blank, empty = [""] * len(across_axis.ticks()), [""] * len(up_axis.ticks())
-        drawn = plane(series, f"{title}, {n} rows", across=across_axis, up=up_axis, across_texts=blank, up_texts=empty)
-    return Chart(title, note, drawn, across, up, tuple(label for label, _, _ in parts) if len(parts) > 1 else ())
+        title, note = "Rows and their neighbours", f"{n:,} training rows. {NEAR[picture.way]}"
+        across = up = Scale(blank=True)
+    return Chart(title, note, plane(series, across, up), f"{title}, {n} rows")
 
 
 def _parts(target: pd.Series | None, contract: Contract, n: int) -> list[tuple[str, Array, list[str]]]:
@@ -126,12 +122,8 @@ def _along(X: pd.DataFrame, target: pd.Series | None, contract: Contract, found:
             series.append(Series(label, marks, line=numeric))
         name = visible(one.column)
         note = f"It tells {one.share:.0%} of what there is to know of the target by itself. Bars are 95 % intervals of the mean."
-        axis = axis_over([mark.x for each in series for mark in each.marks])
-        drawn = plane(series, f"{up} along {name}", across=axis, across_texts=None if numeric else [""] * len(axis.ticks()))
-        across = name if numeric else f"{name}: {', '.join(text for text, _, _ in bins)}"
-        yield Chart(
-            f"{up} along {name[:40]}", note, drawn, across[:200], up, tuple(label for label, _ in wanted) if len(wanted) > 1 else ()
-        )
+        across = Scale(name) if numeric else Scale(name, (-0.5, len(bins) - 0.5), texts=tuple(text for text, _, _ in bins))
+        yield Chart(f"{up} along {name[:40]}", note, plane(series, across, Scale(up)), f"{up} along {name}")
 
 
 def _wanted(target: pd.Series, contract: Contract) -> tuple[list[tuple[str, Array]], str]:

@@ -48,8 +48,8 @@ def write_exploration(run: Path) -> Path:
         profile=facts.profile,
         found=facts.profile.understanding,
         charts=charts,
-        css=pages.stylesheet("report.css", "plane.css"),
-        script=pages.stylesheet("report.js"),
+        css=pages.stylesheet("report.css", "plots.css"),
+        **pages.script(charts),
         table=table_report(frame, facts.contract.target),
         shown=(len(frame), rows, frame.shape[1], columns),
     )

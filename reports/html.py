@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML file that needs no network. It is whole without its script, which makes charts answer a pointer.
+"""The report: one self-contained HTML file that needs no network. It carries Plotly, which draws its charts.
 
 Images that decode are embedded.
 """
@@ -6,7 +6,6 @@ Images that decode are embedded.
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Callable, Sequence, Set
 from pathlib import Path
@@ -14,17 +13,16 @@ from typing import Any
 
 from reports import charts, pages
 from reports.commands import predict_command, repeat_command, replay_commands, run_command
-from reports.cost_charts import cost_charts
 from reports.diagnosis import Diagnosis, diagnose
 from reports.facts import RunFacts, read_facts
-from reports.figures import NOTHING, score_format
+from reports.figures import score_format
 from reports.interactive import charts_of, stands_for
 from reports.ledger import Ledger, check, read_ledger
 from reports.lineage_graph import lineage_svg
-from reports.plane import told, without
+from reports.plotly_page import claims as claimed
+from reports.plotly_page import without
 from reports.plots import png_size, read_images
 from reports.record import CandidateRow
-from reports.solution_tree import tree_chart
 from team.rundir import RunDir, write_atomic
 from tools.constraints import FLOORS
 from tools.deciding import ONE_SIDED
@@ -98,27 +96,22 @@ def _render(
     figure = score_format(scale)
     axis = _folds_axis(facts.leaderboard)
     template = pages.environment(figure, claims, withheld).get_template("report.html")
-    drawn = charts_of(facts, diagnosis)
-    drawn |= {"costs": list(cost_charts(facts, figure)), "tree": list(tree_chart(facts, figure))}
-    claims += [said for part in drawn.values() for chart in part for said in told(chart.drawn)]
-    drawn = {part: [chart._replace(drawn=without(chart.drawn, withheld)) for chart in found] for part, found in drawn.items()}
+    drawn = charts_of(facts, diagnosis, figure)
+    claims += [said for part in drawn.values() for chart in part for said in claimed(chart)]
+    drawn = {part: [without(chart, withheld) for chart in found] for part, found in drawn.items()}
     return template.render(
         facts=facts,
         diagnosis=diagnosis,
         withheld=len(withheld),
         unbacked=ledger.unbacked,
         charts=drawn,
-        steps=json.dumps([list(step.model_dump().values()) for step in diagnosis.steps]) if diagnosis else "",
-        css=pages.stylesheet("report.css", "plane.css"),
-        **pages.script(),
+        css=pages.stylesheet("report.css", "plots.css"),
+        **pages.script([chart for part in drawn.values() for chart in part]),
         glance=_glance(facts, figure),
         folds_axis=axis,
         folds_ticks=charts.ticks(axis, axis.tick_texts()) if facts.leaderboard else "",
         board=_board(facts),
         images={name: _embedded(image) for name, image in images.items() if not stands_for(name, diagnosis, drawn)},
-        longest_stage=max([*facts.seconds_by_stage.values(), 1e-9]),
-        largest_importance=max([*(i.importance for i in facts.evaluation.importance), NOTHING / 10]) if facts.evaluation else 1.0,
-        searched=_searched_by_stage(facts),
         commands={
             "predict": predict_command(facts),
             "run": run_command(facts),
@@ -200,13 +193,6 @@ def _tradeoffs(facts: RunFacts) -> dict[str, Any] | None:
     if found is None or len(found.front) + len(found.beaten) < 2:
         return None
     return {"found": found, "sensitive": facts.contract.constraints.sensitive if facts.contract else None}
-
-
-def _searched_by_stage(facts: RunFacts) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for visit in facts.stages:
-        total[visit.stage] = total.get(visit.stage, 0.0) + visit.search_seconds
-    return total
 
 
 def _anchors(facts: RunFacts) -> set[int]:

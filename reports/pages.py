@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from reports import charts
 from reports.figures import compact, dollars, duration, file_size, metric_title, p_value, score_format, share, signed, task_title
-from reports.plane import COLOURS
+from reports.plotly_page import Chart, figure_json, library, sources
 from reports.visible import visible
 from tools.schemes import described
 
@@ -81,9 +81,10 @@ def environment(
         "moment": _moment,
         "quoted": lambda value: Quoted(value),
         "paragraphs": lambda text: [part.strip() for part in re.split(r"\n\s*\n", str(text)) if part.strip()],
+        "figure_json": figure_json,
         "as_json": lambda value: _cut_middle(json.dumps(value, indent=1, ensure_ascii=False, default=str), MOST_CODE_CHARS),
     }
-    found.globals |= {"colours": COLOURS, "interval": charts.interval, "folds": charts.folds, "bar": charts.bar}
+    found.globals |= {"interval": charts.interval, "folds": charts.folds, "bar": charts.bar}
     return found
 
 
@@ -115,7 +116,12 @@ def stylesheet(*names: str | Path) -> Markup:
     return Markup("\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names))
 
 
-def script() -> dict[str, str]:
-    """The script that pages of charts share, and its hash for their Content-Security-Policy."""
-    text = stylesheet("report.js")
-    return {"script": text, "script_hash": base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")}
+def script(charts: Sequence[Chart] = ()) -> dict[str, Any]:
+    """The script of pages of tables and charts, Plotly as its data, and what a Content-Security-Policy allows of them by hash.
+
+    Args:
+        charts: of the page; without one it carries no Plotly.
+    """
+    text = stylesheet("plots.js", "report.js")
+    own = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    return {"script": text, "script_sources": " ".join([f"'sha256-{own}'", *sources(charts)]), "library": library(charts)}

@@ -1,4 +1,4 @@
-"""The tree of solutions as inline SVG: what was drafted, what was improved or mended from what, what it scored, and how sure that is.
+"""The tree of solutions: what was drafted, what was improved or mended from what, what it scored, and how sure that is.
 
 Models that roles wrote carry their place in the tree on record (`AttemptMade`). Of the engine's own candidates the record has family and
 stage: the configurations of the first search are drafts, what tuning found is an improvement of the best of its family before it.
@@ -9,20 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from markupsafe import Markup
+import plotly.graph_objects as go
 
 from reports.facts import RunFacts
 from reports.figures import metric_title
-from reports.interactive import Chart
+from reports.plotly_figures import PLACED, Document, document, label
+from reports.plotly_page import Chart
 from reports.record import Attempt, CandidateRow
 from reports.visible import visible
 from tools.candidates import CODE, ENSEMBLE
 from tools.constraints import FLOORS
 
-ROW, STEP, LEFT = 26, 22, 12
-"""Pixels: of a node's line, of a level, and of the first level's dot from the edge."""
+ROW = 26
+"""Pixels of a node's line."""
 MOST_NODES = 60
-MOST_LETTERS = 30
+DEEPER = 6
+"""Levels beyond the deepest, over which names and scores stand."""
+KINDS = {
+    "baseline": "var(--faint)",
+    "draft": "var(--s0)",
+    "improve": "var(--s2)",
+    "debug": "var(--s1)",
+    "blend": "var(--s3)",
+    "without a score": "var(--bad)",
+}
+"""Of nodes, with their colours."""
 
 Move = Literal["baseline", "draft", "improve", "debug", "blend"]
 
@@ -84,42 +95,86 @@ def _move_of(row: CandidateRow) -> Move:
 def tree_chart(facts: RunFacts, figure: Callable[[float], str]) -> Iterator[Chart]:
     """The tree as a chart of the page; none for fewer than two nodes."""
     nodes = grow(facts)
+    if len(nodes) < 2:
+        return
     metric = metric_title(facts.contract.metric) if facts.contract else "score"
-    if drawn := tree_svg(nodes, figure, metric):
-        lost = sum(node.score is None for node in nodes)
-        note = (
-            f"{len(nodes)} models and attempts{f', {lost} of them without a score' if lost else ''}, in the order in which they were made."
-            " A line leads to what was changed or mended; on the right stands the score with one standard error over folds."
-        )
-        yield Chart("From drafts to what was taken", note, drawn, "", "")
+    lost = sum(node.score is None for node in nodes)
+    more = f" The first {MOST_NODES} are drawn, and {len(nodes) - MOST_NODES} more are not." if len(nodes) > MOST_NODES else ""
+    note = (
+        f"{len(nodes)} models and attempts{f', {lost} of them without a score' if lost else ''}, in the order in which they were made."
+        f" A line leads to what was changed or mended; on the right stands the score with one standard error over folds.{more}"
+    )
+    best = next((node for node in nodes if node.chosen), None)
+    said = f"{len(nodes)} models and attempts" + (f", taken {visible(best.name)} with {figure(best.score or 0.0)}" if best else "")
+    yield Chart("From drafts to what was taken", note, tree_figure(nodes, figure, metric), said)
 
 
-def tree_svg(nodes: Sequence[Node], figure: Callable[[float], str], metric: str) -> Markup:
-    """The tree, one node a line, each with what is told of it in `data-t`; empty for fewer than two nodes.
+def tree_figure(nodes: Sequence[Node], figure: Callable[[float], str], metric: str) -> Document:
+    """One node a line, further to the right the deeper it stands; a trace for each kind of node, which its legend names.
 
     Args:
         figure: prints scores.
     """
-    if len(nodes) < 2:
-        return Markup("")
-    shown = list(_in_depth(nodes))
-    kept = shown[:MOST_NODES]
-    at = {node.event: (LEFT + STEP * depth, ROW * place + ROW // 2) for place, (node, depth) in enumerate(kept)}
-    edges, front = Markup(""), Markup("")
+    kept = list(_in_depth(nodes))[:MOST_NODES]
+    at = {node.event: (depth, row) for row, (node, depth) in enumerate(kept)}
+    edges: dict[str, list[float | None]] = {"x": [], "y": []}
     for node, _ in kept:
-        x, y = at[node.event]
         if node.parent in at:
-            above, over = at[node.parent]
-            edges += Markup('<path class="edge" d="M{} {}V{}H{}"/>').format(above, over, y, x)
-        front += _line(node, x, y, figure, metric)
-    height = ROW * len(kept)
-    if len(kept) < len(shown):
-        front += Markup('<text class="soft" x="{}" y="{}">and {} more</text>').format(LEFT, height + 14, len(shown) - len(kept))
-        height += ROW
-    best = next((node for node in nodes if node.chosen), None)
-    label = f"{len(nodes)} models and attempts" + (f", taken {visible(best.name)} with {figure(best.score or 0.0)}" if best else "")
-    head = Markup('<svg class="chart plane tree" width="100%" height="{}" role="img" tabindex="0" aria-label="{}">').format(height, label)
-    return Markup('<div class="graph">{}{}{}</svg></div>').format(head, edges, front)
+            (above, over), (x, y) = at[node.parent], at[node.event]
+            edges["x"] += [above, above, x, None]
+            edges["y"] += [over, y, y, None]
+    line = {"color": "var(--line)", "width": 2}
+    traces = [go.Scatter(**edges, mode="lines", line=line, hoverinfo="skip", showlegend=False, meta=PLACED)]
+    for kind, colour in KINDS.items():
+        mine = [node for node, _ in kept if kind == ("without a score" if node.score is None else node.move)]
+        if mine:
+            traces.append(_nodes(kind, colour, mine, at, figure, metric))
+    deepest = max(depth for _, depth in kept)
+    notes = [
+        {
+            "text": _score(node, figure),
+            "x": 1,
+            "xref": "paper",
+            "xanchor": "right",
+            "y": row,
+            "showarrow": False,
+            "font": {"color": "var(--bad)" if node.score is None else "var(--ink)", "weight": 700 if node.chosen else 400},
+        }
+        for row, (node, _) in enumerate(kept)
+    ]
+    hidden = {"visible": False, "fixedrange": True}
+    layout = {
+        "xaxis": {**hidden, "range": [-0.25, deepest + DEEPER]},
+        "yaxis": {**hidden, "range": [len(kept) - 0.4, -0.6]},
+        "annotations": notes,
+        "height": 76 + ROW * len(kept),
+        "showlegend": True,
+    }
+    return document(go.Figure(traces, layout))
+
+
+def _nodes(
+    kind: str, colour: str, nodes: Sequence[Node], at: dict[int, tuple[int, int]], figure: Callable[[float], str], metric: str
+) -> go.Scatter:
+    lost = kind == "without a score"
+    return go.Scatter(
+        x=[at[node.event][0] for node in nodes],
+        y=[at[node.event][1] for node in nodes],
+        name=kind,
+        mode="markers+text",
+        text=[f"  {label(node.name)}" for node in nodes],
+        textposition="middle right",
+        textfont={"color": "var(--ink)", "size": 13},
+        hovertext=[_told(node, figure, metric) for node in nodes],
+        hoverinfo="text",
+        marker={
+            "color": "var(--card)" if lost else colour,
+            "size": 11,
+            "line": {"color": "var(--bad)" if lost else "var(--ink)", "width": [2 if lost or node.chosen else 0 for node in nodes]},
+        },
+        cliponaxis=False,
+        meta=PLACED,
+    )
 
 
 def _in_depth(nodes: Sequence[Node]) -> Iterator[tuple[Node, int]]:
@@ -135,20 +190,11 @@ def _in_depth(nodes: Sequence[Node]) -> Iterator[tuple[Node, int]]:
         waiting += [(child, depth + 1) for child in reversed(under.get(node.event, []))]
 
 
-def _line(node: Node, x: int, y: int, figure: Callable[[float], str], metric: str) -> Markup:
-    scored = "not scored" if node.score is None else figure(node.score)
+def _score(node: Node, figure: Callable[[float], str]) -> str:
     noise = f" ± {figure(node.std_error)}" if node.score is not None and node.std_error is not None else ""
-    told = f"{node.move} {visible(node.name)}: {metric + ' ' if node.score is not None else ''}{scored}{noise}"
-    told += f"; {node.gain}" if node.gain else ""
-    kind = f"{node.move}{' chosen' if node.chosen else ''}{' lost' if node.score is None else ''}"
-    dot = Markup('<circle class="dot" data-t="{}" cx="{}" cy="{}" r="5"/>').format(told, x, y)
-    name = Markup('<text x="{}" y="{}"><tspan class="name">{}</tspan> <tspan class="soft">{}</tspan></text>').format(
-        x + 12, y + 4, _cut(visible(node.name)), node.move
-    )
-    right = Markup('<tspan class="name">{}</tspan><tspan class="soft">{}</tspan>').format(scored, noise)
-    score = Markup('<text class="score" x="100%" y="{}" text-anchor="end">{}</text>').format(y + 4, right)
-    return Markup('<g class="{}">{}{}{}</g>').format(kind, dot, name, score)
+    return ("not scored" if node.score is None else figure(node.score)) + noise
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…"
+def _told(node: Node, figure: Callable[[float], str], metric: str) -> str:
+    told = f"{node.move} {visible(node.name)}: {metric + ' ' if node.score is not None else ''}{_score(node, figure)}"
+    return told + (f"; {node.gain}" if node.gain else "")

@@ -47,6 +47,11 @@ class Seen:
     requests: list[str] = field(default_factory=list)
     """Every address that was asked for."""
 
+    def hear(self, kind: str, text: str) -> None:
+        """Note what the console said, but that Chromium's software WebGL took its time, which says nothing of a page."""
+        if kind in ("error", "warning") and not (text.startswith("[.WebGL-") and "GPU stall due to ReadPixels" in text):
+            self.trouble.append(f"console: {text}")
+
     def hosts(self) -> set[str]:
         """Where requests went: host and port, empty for files and data."""
         return {urlsplit(address).netloc for address in self.requests}
@@ -74,7 +79,7 @@ def page(browser: Browser, seen: Seen) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": DESK, "height": 900}, accept_downloads=True)
     context.set_default_timeout(WITHIN_MS)
     opened = context.new_page()
-    opened.on("console", lambda said: seen.trouble.append(f"console: {said.text}") if said.type in ("error", "warning") else None)
+    opened.on("console", lambda said: seen.hear(said.type, said.text))
     opened.on("pageerror", lambda error: seen.trouble.append(f"exception: {error}"))
     opened.on("request", lambda request: seen.requests.append(request.url))
     yield opened

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 from evals.figures import Cost, Place, Standing
-from reports.charts import Axis, axis_over
-from reports.figures import compact, dollars, duration
-from reports.interactive import Chart
-from reports.plane import Mark, Series, plane
+from reports.figures import dollars, duration
+from reports.plotly_figures import Mark, Scale, Series, plane
+from reports.plotly_page import Chart
 from reports.visible import visible
 
 
@@ -24,10 +22,9 @@ def cost_charts(standings: Sequence[Standing]) -> list[Chart]:
             standings,
             "Score by time",
             "Mean seconds of an attempt, from start to predictions, on a scale of powers of ten. 0 is as good as the dummy, 1 as the best.",
-            lambda cost: math.log10(max(cost.wall_s, 1e-3)),
+            lambda cost: max(cost.wall_s, 1e-3),
             lambda cost: duration(cost.wall_s),
-            "Wall clock",
-            _powers,
+            Scale("Wall clock, seconds", log=True),
         )
     ]
     if any(place.cost.dollars for standing in standings for place in standing.places):
@@ -38,8 +35,7 @@ def cost_charts(standings: Sequence[Standing]) -> list[Chart]:
                 "Mean dollars of an attempt for language models. Systems whose price is not known are not drawn.",
                 lambda cost: cost.dollars,
                 lambda cost: dollars(cost.dollars),
-                "Dollars",
-                lambda axis: [f"${compact(value)}" for value in axis.ticks()],
+                Scale("Dollars"),
             )
         )
     return [chart for chart in found if chart is not None]
@@ -51,8 +47,7 @@ def _chart(
     note: str,
     across: Callable[[Cost], float | None],
     told: Callable[[Cost], str],
-    label: str,
-    texts: Callable[[Axis], list[str]],
+    scale: Scale,
 ) -> Chart | None:
     series = []
     for system in dict.fromkeys(place.system for standing in standings for place in standing.places):
@@ -62,9 +57,7 @@ def _chart(
             series.append(Series(visible(system), marks))
     if not series:
         return None
-    axis = axis_over([mark.x for one in series for mark in one.marks])
-    drawn = plane(series, f"{title}: {len(series)} systems", across=axis, across_texts=texts(axis))
-    return Chart(title, note, drawn, label, "Normalised score", tuple(one.label for one in series))
+    return Chart(title, note, plane(series, scale, Scale("Normalised score")), f"{title}: {len(series)} systems")
 
 
 def _mark(standing: Standing, place: Place, across: Callable[[Cost], float | None], told: Callable[[Cost], str]) -> Mark | None:
@@ -74,7 +67,3 @@ def _mark(standing: Standing, place: Place, across: Callable[[Cost], float | Non
     between = f" ({y.low:.3f} to {y.high:.3f})" if y.low is not None and y.high is not None else ""
     text = f"{visible(place.system)}: {y.value:.3f}{between}, {told(place.cost)}, given {duration(standing.budget_s)}"
     return Mark(x, y.value, text, y.low, y.high)
-
-
-def _powers(axis: Axis) -> list[str]:
-    return [duration(10**value) for value in axis.ticks()]

@@ -45,11 +45,9 @@ def diagram(standing: Standing) -> Markup:
         marks += _f('<line class="stem" x1="{}%" x2="{}%" y1="{}" y2="{}"/>', x, edge, y, y)
         label = f"{_cut(system)}  {rank.value:.2f}" if left else f"{rank.value:.2f}  {_cut(system)}"
         marks += _f('<text class="name" x="{}%" y="{}" text-anchor="{}">{}</text>', edge, y - 5, "start" if left else "end", label)
-        marks += _f('<circle class="dot" data-t="{}" cx="{}%" cy="{}" r="3.5"/>', told, x, AXIS)
+        marks += _f('<circle class="dot" cx="{}%" cy="{}" r="3.5"><title>{}</title></circle>', x, AXIS, told)
     label = f"Average ranks of {len(ranked)} systems over {test.tasks} tasks, critical difference {test.critical_difference:.2f}"
-    return _f(
-        '<svg class="chart plane cd ticks" width="100%" height="{}" role="img" tabindex="0" aria-label="{}">{}</svg>', height, label, marks
-    )
+    return _f('<svg class="chart cd ticks" width="100%" height="{}" role="img" aria-label="{}">{}</svg>', height, label, marks)
 
 
 def _place(axis: Axis, rank: float) -> float:

@@ -120,8 +120,7 @@ class _Pages:
         }
         self.environment.globals["right_metric"] = RIGHT
         self.shared = {
-            **pages.script(),
-            "css": pages.stylesheet("report.css", "plane.css", "comparison.css", TEMPLATES / "site.css"),
+            "css": pages.stylesheet("report.css", "plots.css", "comparison.css", TEMPLATES / "site.css"),
             "suites": ", ".join(dict.fromkeys(standing.suite for standing in found)),
             "finished": max(standing.finished for standing in found)[:19].replace("T", " ") + " UTC",
             "most_rows": MOST_ROWS,
@@ -137,7 +136,8 @@ class _Pages:
             yield f"systems/{file_name(name)}", self._page("system.html", "../", **self._system(name))
 
     def _page(self, template: str, up: str, **facts: Any) -> str:
-        return self.environment.get_template(template).render(**self.shared, up=up, **facts)
+        drawn = [chart for _, found in facts.get("costs", ()) for chart in found]
+        return self.environment.get_template(template).render(**self.shared, **pages.script(drawn), up=up, **facts)
 
     def _index(self) -> dict[str, Any]:
         failed = [row for row in self.attempts if not well(row)]

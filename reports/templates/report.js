@@ -1,98 +1,29 @@
-"use strict";
-// What the page adds to charts and tables that are whole without it: no mark is drawn and no number is made here that the page lacks.
+// What the page adds to tables that are whole without it, and the threshold of a confusion matrix: no number is made here that it lacks.
 (() => {
-  const tip = document.createElement("div");
-  tip.className = "tip";
-  tip.hidden = true;
-  const spoken = document.createElement("div");
-  spoken.className = "spoken";
-  spoken.setAttribute("role", "status");
-  document.body.append(tip, spoken);
-
-  const middle = (mark) => {
-    const box = mark.getBoundingClientRect();
-    return [box.left + box.width / 2, box.top + box.height / 2];
-  };
-
-  const show = (chart, mark) => {
-    for (const on of chart.querySelectorAll(".on")) on.classList.remove("on");
-    tip.hidden = !mark;
-    if (!mark) return;
-    const same = mark.dataset.k === undefined ? [mark] : chart.querySelectorAll(`[data-k="${mark.dataset.k}"]`);
-    for (const part of same) part.classList.add("on");
-    tip.textContent = mark.dataset.t;
-    const [x, y] = middle(mark);
-    const room = document.documentElement.clientWidth - tip.offsetWidth - 8;
-    tip.style.left = `${Math.max(8, Math.min(room, x - tip.offsetWidth / 2)) + scrollX}px`;
-    tip.style.top = `${(y > tip.offsetHeight + 20 ? y - tip.offsetHeight - 12 : y + 12) + scrollY}px`;
-  };
-
-  for (const chart of document.querySelectorAll("svg.plane")) {
-    const marks = () => [...chart.querySelectorAll("[data-t]")].filter((mark) => !mark.closest(".off"));
-    let at = -1;
-    const near = (event) => {
-      let best = null, least = 60 * 60;
-      for (const mark of marks()) {
-        const [x, y] = middle(mark);
-        const far = (x - event.clientX) ** 2 + (y - event.clientY) ** 2;
-        if (far < least) [best, least] = [mark, far];
-      }
-      show(chart, best);
-    };
-    chart.addEventListener("pointermove", near);
-    chart.addEventListener("pointerdown", near);
-    chart.addEventListener("pointerleave", () => show(chart, null));
-    chart.addEventListener("blur", () => { at = -1; show(chart, null); });
-    chart.addEventListener("keydown", (event) => {
-      const all = marks();
-      const down = chart.classList.contains("tree") ? 1 : -1;
-      const step = { ArrowRight: 1, ArrowUp: -down, ArrowLeft: -1, ArrowDown: down }[event.key];
-      if (event.key === "Escape") { at = -1; show(chart, null); return; }
-      if (!all.length || (!step && event.key !== "Home" && event.key !== "End")) return;
-      at = event.key === "Home" ? 0 : event.key === "End" ? all.length - 1 : at < 0 ? (step > 0 ? 0 : all.length - 1) : (at + step + all.length) % all.length;
-      show(chart, all[at]);
-      spoken.textContent = all[at].dataset.t;
-      event.preventDefault();
-    });
-  }
-
-  for (const entry of document.querySelectorAll(".legend li")) {
-    const series = entry.closest("figure").querySelectorAll(`svg [data-s="${entry.dataset.s}"]`);
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = entry.textContent;
-    button.setAttribute("aria-pressed", "true");
-    button.addEventListener("click", () => {
-      const on = button.getAttribute("aria-pressed") !== "true";
-      button.setAttribute("aria-pressed", String(on));
-      for (const part of series) part.classList.toggle("off", !on);
-    });
-    entry.replaceChildren(button);
-  }
-
-  for (const table of document.querySelectorAll("table.confusion[data-steps]")) {
-    const steps = JSON.parse(table.dataset.steps);
-    const cells = [...table.querySelectorAll("td.heat")];
-    const before = cells.map((cell) => cell.innerHTML);
-    const shares = cells.map((cell) => cell.style.getPropertyValue("--share"));
+  for (const plot of document.querySelectorAll(".plot[data-steps]")) {
+    const steps = JSON.parse(plot.dataset.steps);
     const box = document.createElement("div");
     box.className = "threshold";
     box.innerHTML = '<label>Threshold <input type="range" min="0" step="1"></label> <output></output> <button type="button">As it was scored</button>';
     const [slider, told, reset] = [box.querySelector("input"), box.querySelector("output"), box.querySelector("button")];
     slider.max = steps.length - 1;
-    const start = steps.reduce((best, step, k) => (Math.abs(step[0] - table.dataset.called) < Math.abs(steps[best][0] - table.dataset.called) ? k : best), 0);
+    const start = steps.reduce((best, step, k) => (Math.abs(step[0] - plot.dataset.called) < Math.abs(steps[best][0] - plot.dataset.called) ? k : best), 0);
+    let before;
     const scored = () => {
       slider.value = start;
-      cells.forEach((cell, k) => { cell.innerHTML = before[k]; cell.style.setProperty("--share", shares[k]); });
+      if (before) plots.change(plot, (figure) => { figure.data[0] = { ...figure.data[0], ...before }; });
       told.textContent = "move it to call more, or fewer";
     };
     const move = () => {
       const [threshold, found, alarms, missed, rejected] = steps[slider.value];
-      const counts = [rejected, alarms, missed, found];
-      cells.forEach((cell, k) => {
-        const share = counts[k] / Math.max(1, counts[k] + counts[k ^ 1]);
-        cell.innerHTML = `<b>${counts[k].toLocaleString("en")}</b> <small>${Math.round(100 * share)} %</small>`;
-        cell.style.setProperty("--share", share.toFixed(3));
+      const counts = [[rejected, alarms], [missed, found]];
+      const shares = counts.map((row) => row.map((n) => n / Math.max(1, row[0] + row[1])));
+      const texts = counts.map((row, k) => row.map((n, j) => `${n.toLocaleString("en")}\n${Math.round(100 * shares[k][j])} %`));
+      plots.change(plot, ({ data: [heat], layout }) => {
+        before ??= { z: heat.z, text: heat.text, hovertext: heat.hovertext };
+        const names = layout.xaxis.ticktext;
+        const hovertext = counts.map((row, k) => row.map((n, j) => `${names[k]}, called ${names[j]}: ${n.toLocaleString("en")} rows, ${Math.round(100 * shares[k][j])} % of the class`));
+        Object.assign(heat, { z: shares, text: texts, hovertext });
       });
       const precision = found + alarms ? (found / (found + alarms)).toFixed(3) : "–";
       const recall = found + missed ? (found / (found + missed)).toFixed(3) : "–";
@@ -101,7 +32,7 @@
     slider.addEventListener("input", move);
     reset.addEventListener("click", scored);
     scored();
-    table.parentElement.after(box);
+    plot.after(box);
   }
 
   const reachable = () => {

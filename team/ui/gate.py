@@ -26,8 +26,8 @@ POLICY = (
 )
 """Content-Security-Policy of the page itself: nothing comes from elsewhere, nothing within a page is a script."""
 DOCUMENT_POLICY = (
-    "sandbox allow-scripts allow-popups allow-downloads; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "sandbox allow-scripts allow-popups allow-downloads; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Of documents that lie in runs and evals: whatever they hold, it is no part of this page, and asks nobody for anything."""
 HEADERS = {

@@ -12,6 +12,7 @@ import pytest
 
 from reports.data_charts import data_charts
 from reports.facts import read_facts
+from reports.plotly_page import figure_json
 from tests.reports.written import contract, finished
 from tools.columns import infer_schema
 from tools.understanding.findings import Informative, Understanding
@@ -44,15 +45,17 @@ def test_classes_are_told_apart_on_the_maps_and_along_columns(tmp_path: Path) ->
         "share of FEMALE along Isle",
     ]
     first = found["All rows by principal components"]
-    assert first.legend == ("FEMALE", "MALE")
-    assert first.drawn.count('data-t="Sex: MALE"') == (frame["Sex"] == "MALE").sum()
-    told = re.findall(r'data-t="([^"]*)"', found["share of FEMALE along Mass"].drawn)
+    assert [trace["name"] for trace in first.figure["data"]] == ["FEMALE", "MALE"]
+    assert [text for _, text in first.told].count("Sex: MALE") == (frame["Sex"] == "MALE").sum()
+    told = [text for _, text in found["share of FEMALE along Mass"].told]
     assert len(told) == 10
     assert re.fullmatch(r"-\S+ to -\S+: 1 ± 0, 20 rows", told[0])
     assert told[-1].endswith(": 0 ± 0, 20 rows")
-    text = "".join(map(str, (part for chart in found.values() for part in (chart.drawn, chart.across))))
-    assert "<script" not in "".join(str(chart.drawn) for chart in found.values())
-    assert "\u202e" not in text
+    assert set(found["share of FEMALE along Isle"].figure["layout"]["xaxis"]["ticktext"]) == {HOSTILE.replace("\u202e", ""), "Biscoe"}
+    drawn_as = "".join(map(str, map(figure_json, found.values())))
+    assert "<" not in drawn_as
+    assert "\u202e" not in drawn_as
+    assert "\\u202e" not in drawn_as
 
 
 def test_numbers_are_told_in_thirds_and_means(tmp_path: Path) -> None:
@@ -61,8 +64,8 @@ def test_numbers_are_told_in_thirds_and_means(tmp_path: Path) -> None:
     found = drawn(
         tmp_path, frame, ["Mass"], target="price", task="regression", metric="rmse", direction="minimize", classes=[], positive=None
     )
-    assert len(found["All rows by principal components"].legend) == 3
-    means = [float(told.split(": ")[1].split(" ")[0]) for told in re.findall(r'data-t="([^"]*)"', found["mean of price along Mass"].drawn)]
+    assert len(found["All rows by principal components"].figure["data"]) == 3
+    means = [float(told.split(": ")[1].split(" ")[0]) for _, told in found["mean of price along Mass"].told]
     assert means == sorted(means)
 
 

@@ -10,8 +10,8 @@ import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from reports.diagnosis import Diagnosis, diagnose
+from reports.error_charts import error_charts
 from reports.facts import read_facts
-from reports.interactive import charts_of
 from team.rundir import RunDir
 from tests.reports.written import Written, contract, evaluation, finished, predicted
 from tools.constraints import Constraints
@@ -66,7 +66,7 @@ def test_values_have_residuals_and_their_quantiles(tmp_path: Path) -> None:
     assert found.worst[0].row == int(np.abs(truth - values).argmax())
     middle = min(found.quantiles, key=lambda one: abs(one.normal))
     assert abs(middle.residual) < 0.2
-    titles = [chart.title for chart in charts_of(read_facts(w.run.path), found)["errors"]]
+    titles = [chart.title for chart in error_charts(read_facts(w.run.path), found)]
     assert titles == ["Predicted and actual", "Residuals", "Q-Q plot of the residuals"]
 
 

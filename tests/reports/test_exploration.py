@@ -33,7 +33,8 @@ def test_the_page_holds_the_rows_in_a_frame_without_rights(tmp_path: Path) -> No
     assert "allow-same-origin" not in page
     assert "default-src 'none'" in before
     outside = before + frame.split('"></iframe>', 1)[1]
-    assert outside.count("<script") == outside.count(f"<script>{pages.stylesheet('report.js')}</script>") == 1
+    assert outside.count("<script>") == outside.count(f"<script>{pages.stylesheet('plots.js', 'report.js')}</script>") == 1
+    assert outside.count("<script ") == 2 + outside.count('class="plot"'), "Plotly, the theme and a figure each are data"
     assert "by principal components" in before
     assert page.count("</iframe>") == 1, "what the table holds ends no frame"
     inside = unescape(re.search(r'srcdoc="([^"]*)"', page)[1])  # type: ignore[index]  # it is there

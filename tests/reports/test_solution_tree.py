@@ -7,8 +7,7 @@ from pathlib import Path
 from reports.facts import read_facts
 from reports.html import compose
 from reports.ledger import read_ledger
-from reports.plane import told
-from reports.solution_tree import MOST_NODES, grow, tree_svg
+from reports.solution_tree import MOST_NODES, grow, tree_chart
 from team.events import AttemptMade
 from team.rundir import RunDir
 from tests.reports.written import SCORES, Written
@@ -54,15 +53,16 @@ def test_what_changes_or_mends_another_hangs_on_it(tmp_path: Path) -> None:
 
 
 def test_it_is_drawn_with_scores_and_noise_and_tells_each_node_to_pointer_and_keys(tmp_path: Path) -> None:
-    nodes = grow(read_facts(_grown(tmp_path).path))
-    drawn = tree_svg(nodes, "{:.3f}".format, "ROC AUC")
-    assert 'tabindex="0"' in drawn
-    assert "<b>" not in drawn
-    assert drawn.count('class="edge"') == 3
-    assert told(drawn)[0] == "9 models and attempts, taken ensemble with 0.980"
-    assert "debug own-<b>: ROC AUC 0.962 ± 0.012; +0.052 ± 0.013 against own: more than chance" in told(drawn)
-    assert "improve own-<b>: not scored" in told(drawn)
-    order = [text.split(":")[0] for text in told(drawn)[1:]]
+    (chart,) = tree_chart(read_facts(_grown(tmp_path).path), "{:.3f}".format)
+    assert chart.label == "9 models and attempts, taken ensemble with 0.980"
+    told = [text for _, text in chart.told]
+    assert "debug own-<b>: ROC AUC 0.962 ± 0.012; +0.052 ± 0.013 against own: more than chance" in told
+    assert "improve own-<b>: not scored" in told
+    edges, *nodes = chart.figure["data"]
+    assert edges["x"].count(None) == 3, "a line for each that came of another"
+    assert [trace["name"] for trace in nodes] == ["baseline", "draft", "improve", "debug", "blend", "without a score"]
+    row = {text: y for trace in nodes for text, y in zip(trace["hovertext"], trace["y"], strict=True)}
+    order = [text.split(":")[0] for text, _ in sorted(row.items(), key=lambda one: one[1])]
     assert order[2:4] == ["draft lightgbm-1", "improve lightgbm-tuned-1"], "what came of a node stands under it"
 
 
@@ -74,7 +74,12 @@ def test_all_that_it_says_is_on_record(tmp_path: Path) -> None:
 
 
 def test_a_large_tree_is_cut_and_says_so(tmp_path: Path) -> None:
-    nodes = grow(read_facts(_grown(tmp_path).path))
-    many = [nodes[0]._replace(event=1000 + number) for number in range(MOST_NODES + 5)]
-    assert "and 5 more" in tree_svg(many, "{:.3f}".format, "ROC AUC")
-    assert tree_svg(nodes[:1], "{:.3f}".format, "ROC AUC") == ""
+    with Written(tmp_path) as w:
+        w.start()
+        for number in range(MOST_NODES + 5):
+            w.add(w.score(f"linear-{number}", "linear", "train", [0.9, 0.8]))
+    facts = read_facts(w.run.path)
+    (chart,) = tree_chart(facts, "{:.3f}".format)
+    assert "and 5 more are not" in chart.note
+    assert len(chart.told) == MOST_NODES
+    assert not list(tree_chart(facts.model_copy(update={"leaderboard": facts.leaderboard[:1]}), "{:.3f}".format))
