@@ -119,7 +119,7 @@ pins: ## Settle the pinned set anew (a maintainer's job: needs the network)
 	build/pins/bin/pip install --quiet '.[all,foundation,dev,bench]'
 	build/pins/bin/pip freeze --exclude mlteam | sed 's/+cpu$$//' | LC_ALL=C sort -f > constraints.txt
 	build/pins/bin/pip install --quiet uv
-	$(COMPILE) --generate-hashes --no-emit-package debugpy sandbox_image/requirements.in -o sandbox_image/requirements.lock
+	$(COMPILE) --generate-hashes --no-emit-package debugpy --no-emit-package dnspython sandbox_image/requirements.in -o sandbox_image/requirements.lock
 	$(COMPILE) --no-deps sandbox_image/requirements-torch.in -o sandbox_image/requirements-torch.lock
 
 .PHONY: clean

@@ -38,8 +38,8 @@ EXTRAS = {
     ("umap", "tools/understanding/picture.py"),
 }
 """Brought by extras that the image is made without; what needs them is left out there with a reason."""
-UNUSED = {"debugpy", "setuptools"}
-"""Named by ipykernel and torch and left out of the image; `requirements.in` and `requirements-torch.in` say why."""
+UNUSED = {"debugpy", "dnspython", "setuptools"}
+"""Named by ipykernel, email-validator and torch, and left out of the image; `requirements.in` and `requirements-torch.in` say why."""
 
 
 def locked(name: str) -> dict[str, str]:

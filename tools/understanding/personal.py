@@ -1,18 +1,20 @@
-"""Personal data in a table: found by patterns whose values are checked, and masked where the user asks for it.
+"""Personal data in a table: found in what values are and in what columns are called, and masked where the user asks for it.
 
-Patterns alone take every long number for a card: what has a check digit or a structure is held against it (Luhn's sum of cards, ISO 7064 of
-IBANs, the numbers that the US never issued, addresses that Python's `ipaddress` reads). Names of people have no such mark, so they count
-only in columns that are named for them. No value is told.
+What a text shows by itself is in `marks`, and columns of bare national numbers in `national_numbers`. Names of people have no such mark, so
+they count only in columns that are named for them. No value is told.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tools.understanding import telephones
 from tools.understanding.findings import Personal
+from tools.understanding.marks import MARKS, SURE, Mark
+from tools.understanding.national_numbers import ENOUGH, LEAST_EVIDENCE, national_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,27 +22,9 @@ if TYPE_CHECKING:
 LOOKED_AT = 1000
 LEAST_SHARE = 0.02
 """Share of a column's values that must hold personal data before the column is named: texts may hold a stray one."""
+LEAST_VALID = 0.5
+"""Share of a column's candidates that must pass their check: of numbers at random, every tenth has Luhn's sum."""
 MOST_CHARS = 2000
-SURE = 0.85
-"""Confidence from which a match counts by itself."""
-
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.)+[A-Za-z]{2,24}(?![\w-])")
-_CARD = re.compile(r"(?<![\d.])(?:\d[ -]?){12,18}\d(?![\d.])")
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
-_SSN = re.compile(r"(?<![\d-])(\d{3})-(\d{2})-(\d{4})(?![\d-])")
-_IP4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
-_IP6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){2,7}[0-9A-Fa-f:]*[0-9A-Fa-f](?![\w:])")
-_MAC = re.compile(r"(?<![\w:-])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![\w:-])")
-_PHONE = re.compile(
-    # With the sign and code of a country digits are grouped in any way; without them, in groups of two to four.
-    r"(?<![\w+])\+\d{1,3}(?:[ -]\(?\d{1,10}\)?){1,6}(?![\w.-])"
-    r"|(?<![\w+.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,4}\)[ .-]?)?\d{2,4}(?:[ .-]\d{2,4}){1,4}(?![\w.])|(?<![\w+])\+\d{8,15}(?!\d)"
-)
-_DATE = re.compile(r"(?:1[89]|20|21)\d{2}([-. ])\d{1,2}\1\d{1,2}(?!\d)|\d{1,2}([-. ])\d{1,2}\2(?:1[89]|20|21)\d{2}(?!\d)")
-_STREET = re.compile(
-    r"\b\d{1,5}[A-Za-z]?\s+(?:[A-Z][\w.']*\s+){1,4}(?:St|Street|Ave|Avenue|Rd|Road|Blvd|Boulevard|Lane|Ln|Drive|Dr|Court|Ct|Way|Place|Pl)\b"
-    r"|\b[A-ZÄÖÜ][\wäöüß.-]*(?:straße|strasse|str\.|gasse|weg|platz|allee)\s+\d{1,4}\s?[a-z]?\b"
-)
 
 NAMED: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
@@ -55,66 +39,18 @@ NAMED: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("date of birth", re.compile(r"(^|[\W_])(dob|birth[\W_]?(date|day)|date[\W_]of[\W_]birth|born)([\W_]|$)", re.I)),
     (
         "national number",
-        re.compile(r"(^|[\W_])(ssn|social[\W_]security|passport|national[\W_]id|tax[\W_]id|driver'?s?[\W_]licen[cs]e)", re.I),
+        re.compile(
+            r"(^|[\W_])(ssn|social[\W_]?security|passport|national[\W_]?(id|number)|tax[\W_]?(id|number)|driver'?s?[\W_]?licen[cs]e)"
+            r"|(^|[\W_])(nhs|nino|insurance|cpf|curp|pesel|bsn|nir|aadhaa?r|pps|sin|tfn|dni|nie|cnic|codice[\W_]fiscale|personnummer"
+            r"|steuer[\W_]?id|idnr|ahv)([\W_]?(id|no|nr|number))?$",
+            re.I,
+        ),
     ),
     ("account", re.compile(r"(^|[\W_])(iban|account[\W_]?(no|number|nr)|credit[\W_]?card|card[\W_]?(no|number))", re.I)),
 )
 """What a column's name says it holds. It counts where its values are of such a shape."""
-_PERSON = re.compile(r"[A-ZÀ-Þ][\w'’.-]+(?:[ ,]+[A-ZÀ-Þ][\w'’.-]*){0,4}", re.UNICODE)
-
-
-def luhn(text: str) -> bool:
-    """Whether the digits of a text have Luhn's sum, as numbers of cards do."""
-    digits = [int(sign) for sign in text if sign.isdigit()]
-    doubled = [digit * 2 - 9 * (digit > 4) if place % 2 else digit for place, digit in enumerate(reversed(digits))]
-    return 13 <= len(digits) <= 19 and len(set(digits)) > 1 and sum(doubled) % 10 == 0
-
-
-def iban(text: str) -> bool:
-    """Whether a text has the check digits of an IBAN (ISO 7064, modulo 97)."""
-    plain = text.replace(" ", "").upper()
-    if not 15 <= len(plain) <= 34 or not plain.isalnum():
-        return False
-    return int("".join(str(int(sign, 36)) for sign in plain[4:] + plain[:4])) % 97 == 1
-
-
-def _card(text: str) -> bool:
-    return text.lstrip()[0] in "23456" and luhn(text)
-
-
-def _social(text: str) -> bool:
-    """Whether a number may have been issued: no area 000, 666 or from 900 on, no group 00, no serial 0000."""
-    area, group, serial = text.split("-")
-    return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
-
-
-def _address(text: str) -> bool:
-    """Whether a text is an internet address that somebody may have: not one of versions such as 1.2.0.0, nor a loopback."""
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return not (found.is_loopback or found.is_unspecified) and (found.version == 6 or not text.endswith(".0.0"))
-
-
-def _phone(text: str) -> bool:
-    """Whether digits are as many as a telephone number has (seven with the code of a small country), and no date such as 2024-01-31."""
-    digits = sum(sign.isdigit() for sign in text)
-    return (7 if text.lstrip().startswith("+") else 9) <= digits <= 15 and not _DATE.match(text.strip())
-
-
-PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool], float], ...] = (
-    ("email", _EMAIL, lambda _: True, 0.98),
-    ("card", _CARD, _card, 0.95),
-    ("IBAN", _IBAN, iban, 0.99),
-    ("US social security number", _SSN, _social, 0.85),
-    ("IP address", _IP4, _address, 0.9),
-    ("IP address", _IP6, _address, 0.9),
-    ("MAC address", _MAC, lambda _: True, 0.9),
-    ("phone", _PHONE, _phone, 0.6),
-    ("address", _STREET, lambda _: True, 0.75),
-)
-"""What stands in a text, its pattern, what a match must pass, and how sure it then is. Earlier ones are masked first."""
+CARD = next(mark for mark in MARKS if mark.kind == "card")
+ITS_VALUES, CHECK_DIGITS = "its values", "the check digits of its values"
 
 
 def personal(frame: pd.DataFrame) -> list[Personal]:
@@ -134,43 +70,94 @@ def personal_column(name: str, values: pd.Series) -> Personal | None:
     if types.is_datetime64_any_dtype(values.dtype):
         return Personal(column=name[:80], kind=named, share=1.0, confidence=0.9, why="its name") if named == "date of birth" else None
     if types.is_numeric_dtype(values.dtype):
-        # Numbers have no shape to hold a name against; a card or a telephone number has many digits.
-        long = named in ("phone", "account", "national number") and float((abs(present) >= 1e7).mean()) > 0.5
-        return Personal(column=name[:80], kind=str(named), share=1.0, confidence=0.7, why="its name and its length") if long else None
+        return _numbers(name, named, present)
     texts = present.iloc[:: max(1, len(present) // LOOKED_AT)].astype(str).str.slice(0, MOST_CHARS)
-    known = texts.value_counts(normalize=True)
-    shares: dict[str, tuple[float, float]] = {}
-    for kind, pattern, valid, confidence in PATTERNS:
-        hits = sum(share for text, share in known.items() if any(valid(match[0]) for match in pattern.finditer(str(text))))
-        if hits >= LEAST_SHARE:
-            shares.setdefault(kind, (float(hits), confidence))
-    if shares:
-        kind, (share, confidence) = max(shares.items(), key=lambda pair: (pair[1][0] * pair[1][1], pair[0]))
-        # A weak pattern in few values is a chance hit, unless the name says the same.
-        if confidence >= SURE or kind == named or share >= 0.8:
-            surer = 0.95 if kind == named else confidence
-            why = "its name and its values" if kind == named else "its values"
-            return Personal(column=name[:80], kind=kind, share=round(share, 4), confidence=surer, why=why)
-    if named in ("name", "address", "date of birth") and (share := _shaped(named, texts.drop_duplicates())) >= 0.5:
+    known = {str(text): float(share) for text, share in texts.value_counts(normalize=True).items()}
+    if (found := national_column(list(known), named == "national number")) is not None:
+        kind, share, confidence = found
+        return Personal(column=name[:80], kind=kind, share=share, confidence=confidence, why=CHECK_DIGITS)
+    seen = [one for mark in MARKS if (one := _seen(mark, known)).share >= LEAST_SHARE and not one.by_chance]
+    for one in sorted(seen, key=lambda one: (-one.share * one.confidence, one.mark.kind)):
+        kind = one.mark.kind
+        # A weak pattern in few values is a chance hit, unless the name says the same, and parts may be numbered like phones in many.
+        if one.confidence >= SURE or kind == named or (one.share >= 0.8 and (kind != "phone" or telephones.at_home(list(known)))):
+            surer = 0.95 if kind == named else one.confidence
+            why = "its name and its values" if kind == named else ITS_VALUES
+            return Personal(column=name[:80], kind=kind, share=round(one.share, 4), confidence=surer, why=why)
+    if named is not None and (share := _shaped(named, texts.drop_duplicates())) >= 0.5:
         return Personal(column=name[:80], kind=named, share=round(share, 4), confidence=0.7, why="its name and the shape of its values")
     return None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """How often a mark stands in the texts of a column."""
+
+    mark: Mark
+    share: float
+    """Of values, that hold one that passes its check."""
+    candidates: int
+    passing: int
+    """In different values."""
+
+    @property
+    def by_chance(self) -> bool:
+        return self.passing < LEAST_VALID * self.candidates
+
+    @property
+    def confidence(self) -> float:
+        """That of the mark, or sure where check digits hold in so many values that chance is ruled out."""
+        proven = self.passing * self.mark.evidence >= LEAST_EVIDENCE and self.passing >= ENOUGH * self.candidates
+        return max(self.mark.confidence, SURE) if proven else self.mark.confidence
+
+
+def _seen(mark: Mark, known: Mapping[str, float]) -> _Seen:
+    share, candidates, passing = 0.0, 0, 0
+    for text, of_values in known.items():
+        found = [passes for *_, passes in mark.find(text)]
+        candidates += len(found)
+        passing += sum(found)
+        share += of_values * any(found)
+    return _Seen(mark, share, candidates, passing)
+
+
+def _numbers(name: str, named: str | None, present: pd.Series) -> Personal | None:
+    """What a column of numbers holds: they have check digits, or a name that fits their length, and no other shape."""
+    whole = present[(present % 1 == 0) & (present >= 1e6) & (present < 1e18)]
+    if len(whole) >= ENOUGH * len(present):
+        different = whole.drop_duplicates()
+        texts = [str(int(number)) for number in different.iloc[:: max(1, len(different) // LOOKED_AT)]]
+        card = _seen(CARD, dict.fromkeys(texts, 1 / len(texts)))
+        if card.share >= ENOUGH and card.passing >= LEAST_EVIDENCE:
+            return Personal(column=name[:80], kind=CARD.kind, share=round(card.share, 4), confidence=CARD.confidence, why=CHECK_DIGITS)
+        if (found := national_column(texts, named == "national number")) is not None:
+            kind, share, confidence = found
+            return Personal(column=name[:80], kind=kind, share=share, confidence=confidence, why=CHECK_DIGITS)
+    long = named in ("phone", "account", "national number") and float((abs(present) >= 1e7).mean()) > 0.5
+    return Personal(column=name[:80], kind=str(named), share=1.0, confidence=0.7, why="its name and its length") if long else None
+
+
+_SHAPES = {
+    "name": r"[A-ZÀ-Þ][\w'’.-]+(?:[ ,]+[A-ZÀ-Þ][\w'’.-]*){0,4}",
+    "phone": r"(?=(?:\D*\d){6})[+(]?\d[\d ()./-]{5,22}(?: ?(?:x|ext\.?) ?\d{1,6})?",
+    "address": r"(?s:.*\d.*[A-Za-z].*|.*[A-Za-z].*\d.*)",
+    "national number": r"(?=(?:\D*\d){5})[A-Z0-9][A-Z0-9 ./-]{4,24}",
+    "account": r"(?=(?:\D*\d){6})[A-Z0-9][A-Z0-9 ./-]{5,34}",
+}
 
 
 def _shaped(kind: str, texts: pd.Series) -> float:
     """Share of values of the shape that a name of the column promises, of columns that do not repeat a few words."""
     if kind == "date of birth":
         return float(texts.str.contains(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}").mean())
-    if len(texts) < 10:
-        return 0.0
-    pattern = _PERSON if kind == "name" else re.compile(r".*\d.*[A-Za-z].*|.*[A-Za-z].*\d.*", re.S)
-    return float(texts.str.strip().str.fullmatch(pattern).mean())
+    return float(texts.str.strip().str.fullmatch(_SHAPES[kind]).mean()) if len(texts) >= 10 else 0.0
 
 
 def masked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Personal]]:
     """The table with personal data replaced by what it is, such as `<email>`, and the columns that were found to hold some.
 
     Of texts the matches go, those that are sure in every text column, since a stray one is personal as well; a column that is personal by
-    its name goes whole, into one value.
+    its name or by the check digits of its values goes whole, into one value.
     """
     from pandas.api import types
 
@@ -180,23 +167,25 @@ def masked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Personal]]:
         plain = types.is_numeric_dtype(values.dtype) or types.is_datetime64_any_dtype(values.dtype)
         if one is not None:
             found.append(one)
-        if one is not None and (one.why != "its values" or plain):
+        if one is not None and (one.why != ITS_VALUES or plain):
             changed[name] = values.astype(object).where(values.isna(), f"<{one.kind}>")
         elif not plain:
-            least = 0.0 if one is not None else SURE
-            texts = {value: masked_text(str(value), least) for value in values.dropna().unique()}
+            # What a column holds comes first: Danes and Swedes hyphenate alike.
+            marks = sorted(MARKS, key=lambda mark: mark.kind != one.kind) if one is not None else _sure_ones(values)
+            texts = {value: masked_text(str(value), marks) for value in values.dropna().unique()}
             if any(text != str(value) for value, text in texts.items()):
                 changed[name] = values.astype(object).map(texts, na_action="ignore")
     return frame.assign(**changed), sorted(found, key=lambda one: -one.confidence)
 
 
-def masked_text(text: str, least: float = 0.0) -> str:
-    """A text in which each match of a pattern that passes its check is replaced by its kind; of patterns that are at least so sure."""
-    for kind, pattern, valid, confidence in PATTERNS:
-        if confidence >= least:
-            text = pattern.sub(_replacer(kind, valid), text)
+def _sure_ones(values: pd.Series) -> list[Mark]:
+    """Marks that count by themselves, but for those whose check most candidates of a column fail, so that the others pass by chance."""
+    known = dict.fromkeys((str(value)[:MOST_CHARS] for value in values.dropna().unique()[:LOOKED_AT]), 0.0)
+    return [mark for mark in MARKS if mark.confidence >= SURE and not _seen(mark, known).by_chance]
+
+
+def masked_text(text: str, marks: Sequence[Mark] = MARKS) -> str:
+    """A text in which whatever has one of the marks, and passes its check, is replaced by its kind."""
+    for mark in marks:
+        text = mark.masked(text)
     return text
-
-
-def _replacer(kind: str, valid: Callable[[str], bool]) -> Callable[[re.Match[str]], str]:
-    return lambda match: f"<{kind}>" if valid(match[0]) else match[0]

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from tools.understanding.personal import iban, luhn, masked, masked_text, personal
+from tools.understanding.personal import masked, masked_text, personal
 
 PEOPLE = pd.DataFrame(
     {
@@ -28,6 +30,15 @@ HARMLESS = pd.DataFrame(
         "species name": ["Adelie"] * 20 + ["Gentoo"] * 20,
         "measure": np.linspace(0, 1e9, 40),
         "text": ["the quick brown fox"] * 40,
+        "order of 16 digits": [f"{4000_1234_0000_0000 + i * 7919:d}" for i in range(40)],
+        "id": range(100_000, 100_040),
+        "price": [f"{i * 37.5 + 1000:,.2f}" for i in range(40)],
+        "place": [f"{51 + i / 97:.4f}, {-i / 89:.4f}" for i in range(40)],
+        "seconds": [1_700_000_000 + i * 3607 for i in range(40)],
+        "isbn": ["978-3-16-148410-0", "0-306-40615-2", "9780131103627", "0131103628"] * 10,
+        "hash": [hashlib.md5(bytes([i]), usedforsecurity=False).hexdigest() for i in range(40)],
+        "code": [f"{chr(65 + i % 26)}{chr(90 - i % 26)}{i * 7919 % 10**6:06d}{chr(65 + i * 7 % 26)}" for i in range(40)],
+        "release": [f"{1 + i % 9}.{i}.{i * 3 % 70}.{i % 4 + 1}" for i in range(40)],
     }
 )
 
@@ -67,11 +78,20 @@ def test_signs_and_dates_are_no_phones(text: str) -> None:
     assert masked_text(text) == text
 
 
-def test_check_digits_decide() -> None:
-    assert luhn("4111111111111111")
-    assert not luhn("4111111111111112")
-    assert iban("DE89370400440532013000")
-    assert not iban("DE89370400440532013001")
+@pytest.mark.parametrize(
+    ("right", "kind", "wrong"),
+    [
+        ("4111111111111111", "card", "4111111111111112"),
+        ("DE89370400440532013000", "IBAN", "DE89370400440532013001"),
+        ("ann.lee@example.org", "email", "ann..lee@example.org"),
+        ("529.982.247-25", "Brazilian CPF", "529.982.247-26"),
+        ("131052-308T", "Finnish identity code", "131052-308U"),
+        ("078-05-1121", "US social security number", "078-00-1121"),
+    ],
+)
+def test_check_digits_and_structure_decide(right: str, kind: str, wrong: str) -> None:
+    assert masked_text(f"it is {right}, she said") == f"it is <{kind}>, she said"
+    assert f"<{kind}>" not in masked_text(f"it is {wrong}, she said")
 
 
 def test_a_stray_address_is_masked_though_its_column_is_not_told() -> None:
