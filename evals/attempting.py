@@ -15,6 +15,7 @@ from evals import jail
 from evals.attempts import Attempt, Status
 from evals.control import refuses_all
 from evals.grading import Facts, Grade, Grader, Order
+from evals.engines.tracing import doing
 from evals.launching import WORK, Job, launch, prepared
 from evals.supervising import Ended
 from evals.systems.contract import Usage
@@ -23,7 +24,7 @@ from tools.memory import WORDS
 
 REFUSED = 2
 SIGNALLED, KILLED = 128, 137
-REPORTS = "reports"
+REPORTS, TRACES = "reports", "traces"
 MOST_REPORT_BYTES, MOST_USAGE_BYTES = 64 << 20, 1 << 16
 REASON = 400
 TRACEBACK = "Traceback (most recent call last)"
@@ -117,7 +118,8 @@ def _row(job: Job, facts: Facts, ended: Ended, status: Status, reason: str, grad
         rows_train=facts.rows_train,
         rows_test=facts.rows_test,
         data=facts.data,
-        report=_keep_report(job, usage.report, out),
+        report=_keep(job, usage.report, out, REPORTS, ".html"),
+        traces=_keep(job, usage.traces, out, TRACES, ".jsonl") if doing() else "",
         versions={**usage.versions, **_versions(job, python), **(jail.facts() if job.jail == "bubblewrap" else {"jail": "none"})},
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         right=status in job.task.expect if job.task.expect else None,
@@ -133,8 +135,8 @@ def _usage(out: Path) -> Usage:
         return Usage()
 
 
-def _keep_report(job: Job, told: str, out: Path) -> str:
-    """Keep the report that the system names below its own folder; its place below the folder of the eval."""
+def _keep(job: Job, told: str, out: Path, kind: str, ending: str) -> str:
+    """Keep a file that the system names below its own folder; its place below the folder of the eval."""
     if not told or not Path(told).is_relative_to(out):
         return ""
     try:
@@ -143,8 +145,8 @@ def _keep_report(job: Job, told: str, out: Path) -> str:
     except OSError:
         return ""
     system = re.sub(r"[^A-Za-z0-9._-]", "_", job.system.name)
-    place = Path(REPORTS) / f"{job.task.name}-{system}-{job.seed}-{job.fold}-{job.budget_s:g}.html"
-    (job.out / REPORTS).mkdir(exist_ok=True)
+    place = Path(kind) / f"{job.task.name}-{system}-{job.seed}-{job.fold}-{job.budget_s:g}{ending}"
+    (job.out / kind).mkdir(exist_ok=True)
     (job.out / place).write_bytes(content)
     return str(place)
 

@@ -77,6 +77,8 @@ class Attempt(BaseModel):
     Empty where nobody knows it, as in rows of older versions."""
     report: str = ""
     """The report of the run, as a path below the folder of the eval; empty where the system writes none."""
+    traces: str = ""
+    """The spans of the run, as a path below the folder of the eval; empty where nobody traces the eval, or the system writes none."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Of the system's packages, by name."""
     finished: str

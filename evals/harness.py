@@ -18,6 +18,7 @@ from evals.attempting import attempt
 from evals.attempts import Attempt, Attempts
 from evals.drawing import parts
 from evals.engines import Engine, WorkerLost
+from evals.eval_trace import eval_of
 from evals.launching import WORK, Job
 from evals.queue_metrics import QueueMetrics
 from evals.suite import Suite
@@ -87,6 +88,8 @@ class Went:
     skipped: int = 0
     faults: list[tuple[Job, str]] = field(default_factory=list)
     """Attempts that could not be made, through no fault of a system; they have no row and are tried again the next time."""
+    untraced: list[str] = field(default_factory=list)
+    """What collectors of traces did not take, in words."""
 
 
 class Tell(Protocol):
@@ -115,19 +118,24 @@ def run_plan(plan: Plan, engine: Engine, tell: Tell, jobs_at_once: int | None = 
         missing = [job for job in jobs if job.key not in went.attempts]
         went.skipped = len(jobs) - len(missing)
         queue = queue or QueueMetrics(plan.suite.name)
-        for number, (job, result) in enumerate(engine.run(attempt, queue.begin(missing, went.skipped), jobs_at_once), 1):
-            if isinstance(result, WorkerLost):
-                result = _lost(job, result)
-            if isinstance(result, Attempt):
-                went.attempts.append(result)
-                went.new += 1
-            elif isinstance(result, MlteamError):
-                went.faults.append((job, str(result)))
-            else:
-                went.faults.append((job, f"{type(result).__name__}: {result}"))
-            row = result if isinstance(result, Attempt) else went.faults[-1][1]
-            queue.ended(job.system.name, row)
-            tell(number, len(missing), job, row)
+        facts = {"systems": tuple(system.name for system in plan.systems), "budget_s": plan.budget_s, "seeds": plan.seeds}
+        facts |= {"attempts": len(missing), "skipped": went.skipped}
+        with eval_of(plan.out, plan.suite.name, facts, went.untraced.append) as trace:
+            for number, (job, result) in enumerate(engine.run(attempt, queue.begin(missing, went.skipped), jobs_at_once), 1):
+                if isinstance(result, WorkerLost):
+                    result = _lost(job, result)
+                if isinstance(result, Attempt):
+                    went.attempts.append(result)
+                    went.new += 1
+                elif isinstance(result, MlteamError):
+                    went.faults.append((job, str(result)))
+                else:
+                    went.faults.append((job, f"{type(result).__name__}: {result}"))
+                row = result if isinstance(result, Attempt) else went.faults[-1][1]
+                queue.ended(job.system.name, row)
+                if trace is not None:
+                    trace.ended(job, row)
+                tell(number, len(missing), job, row)
         went.attempts.write_parquet()
         remove_tree(plan.out / WORK)
     return went

@@ -16,7 +16,7 @@ from team.rundir import RunDir
 from team.settings import read_settings
 from team.telemetry import span_of, timed_spans
 from team.trace_export import Exports, resource, wished
-from team.trace_ids import TraceIds
+from team.trace_ids import TraceIds, search_key
 from tools.spans import TimedSpan
 
 
@@ -37,13 +37,23 @@ class JobTrace:
         return self._ids.traceparent(self._span)
 
     def take(self, spans: Sequence[TimedSpan], asked_at: float) -> None:
-        """Hand the spans of one job on, by this machine's clock: those of another may go wrong."""
-        window, job = (asked_at, time.time()), spans[-1]
-        within = window[0] <= job.start and job.end <= window[1]
-        ahead = 0.0 if within else (job.start + job.end) / 2 - sum(window) / 2  # as if request and answer had taken equally long
-        moved = [span.model_copy(update={"start": span.start - ahead, "end": span.end - ahead}) for span in spans]
-        for span in timed_spans(self._ids, self._span, moved, window, self._resource):
+        """Hand the spans of one job on."""
+        window = asked_at, time.time()
+        for span in timed_spans(self._ids, self._span, by_this_clock(spans, window), window, self._resource):
             self._emit(span)
+
+
+def by_this_clock(spans: Sequence[TimedSpan], window: tuple[float, float]) -> list[TimedSpan]:
+    """Spans of a job by the clock of this machine: that of another may go wrong.
+
+    Args:
+        spans: the job's own is the last.
+        window: when it was asked for and when its answer came, seconds since the epoch.
+    """
+    job = spans[-1]
+    within = window[0] <= job.start and job.end <= window[1]
+    ahead = 0.0 if within else (job.start + job.end) / 2 - sum(window) / 2  # as if request and answer had taken equally long
+    return [span.model_copy(update={"start": span.start - ahead, "end": span.end - ahead}) for span in spans]
 
 
 @contextmanager
@@ -60,7 +70,7 @@ def search_of(run: RunDir, name: str, say: Callable[[str], None]) -> Iterator[No
     tracker = read_settings(run.settings).mlflow_server if run.settings.exists() else None
     exports = Exports(run.traces, wished(tracker))
     ids = exports.file.trace or TraceIds.of(run.name, first.at if first else 0.0)
-    own, began, what = ids.span("search", name, secrets.token_hex(8)), time.time(), resource()
+    own, began, what = ids.span(*search_key(name, secrets.token_hex(8))), time.time(), resource()
     error = ""
     try:
         with receiving(JobTrace(ids, own, exports.take, what)):
@@ -69,6 +79,6 @@ def search_of(run: RunDir, name: str, say: Callable[[str], None]) -> Iterator[No
         error = type(raised).__name__
         raise
     finally:
-        exports.take(span_of(ids, own, f"search {name}", ids.span("run"), (began, time.time()), what, error=error))
+        exports.take(span_of(ids, own, f"search {name}", ids.run, (began, time.time()), what, error=error))
         for trouble in exports.close():
             say(trouble)

@@ -116,6 +116,7 @@ def main() -> None:
         sys.exit(failure.returncode if failure.returncode > 0 else 1)
     cost, report = told["summary"]["cost"], told["summary"]["report"]
     usage = {"tokens_in": cost["input_tokens"], "tokens_out": cost["output_tokens"], "dollars": cost["usd"], "report": report or ""}
+    usage["traces"] = str(Path(told["summary"]["run"]) / "traces.jsonl")
     (out / "usage.json").write_text(json.dumps(usage | {"versions": {"mlteam": importlib.metadata.version("mlteam")}}))
 
 

@@ -140,6 +140,8 @@ def suite(
     _say(f"{went.new} attempts made, {went.skipped} were there before; rows in {plan.out}", new=went.new, skipped=went.skipped)
     if page:
         _say(f"pages: {page}")
+    for trouble in went.untraced:
+        _say(f"traces: {trouble}")
     if went.faults:
         reasons = dict.fromkeys(reason for _, reason in went.faults)
         told = "; ".join(list(reasons)[:3]) + (f"; and {len(reasons) - 3} more reasons" if len(reasons) > 3 else "")

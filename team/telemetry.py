@@ -37,7 +37,7 @@ from team.events import (
     TurnStarted,
     WorkTimed,
 )
-from team.trace_ids import TraceIds
+from team.trace_ids import RUN, Key, TraceIds, call_key, chat_key, stage_key, timed_key, turn_key
 from tools.spans import TimedSpan
 
 CONTENT_CHARS = 4_000
@@ -131,7 +131,7 @@ class Tracer:
             case ModelCalled():
                 self._model_call(event)
             case ToolCalled():
-                self._begin(f"call {event.call}", f"execute_tool {event.tool}", "turn", event.at, self._tool(event), ("call", event.call))
+                self._begin(f"call {event.call}", f"execute_tool {event.tool}", "turn", event.at, self._tool(event), call_key(event.call))
             case CellExecuted():
                 self._cell(event)
             case WorkTimed():
@@ -153,13 +153,13 @@ class Tracer:
             "gen_ai.conversation.id": self._run,
             "mlteam.run": self._run,
         }
-        return self._begin("run", "invoke_workflow mlteam", None, at, facts | attributes, ("run",))
+        return self._begin("run", "invoke_workflow mlteam", None, at, facts | attributes, RUN)
 
     def _fork(self, event: RunForked) -> None:
         root = self._begin_run(event.at, {"mlteam.parent": event.parent, "mlteam.parent_turn": event.turn})
         if root is not None and self._began is not None:  # both logs begin with the same event
             ids = TraceIds.of(event.parent, self._began)
-            root.links.append(Link(_context(ids.trace, ids.span("run"))))
+            root.links.append(link_to(ids.trace, ids.run))
         if self._stage is not None:
             self._begin_stage(self._stage, event.at)
 
@@ -177,7 +177,7 @@ class Tracer:
     def _begin_stage(self, event: StageEntered, at: float) -> None:
         self._stage = event
         facts = {"mlteam.stage": event.stage, "mlteam.visit": event.visit, **_PART}
-        self._begin("stage", f"stage {event.stage}", "run", at, facts, ("stage", event.seq))
+        self._begin("stage", f"stage {event.stage}", "run", at, facts, stage_key(event.seq))
 
     def _begin_turn(self, event: TurnStarted) -> None:
         facts = {
@@ -188,7 +188,7 @@ class Tracer:
             "mlteam.stage": event.stage,
             **self._content("gen_ai.input.messages", event.briefing, role="user"),
         }
-        if self._begin("turn", f"invoke_agent {event.role}", "stage", event.at, facts, ("turn", event.seq)) is not None:
+        if self._begin("turn", f"invoke_agent {event.role}", "stage", event.at, facts, turn_key(event.seq)) is not None:
             self._texts = []
 
     def _end_turn(self, event: TurnEnded) -> None:
@@ -214,7 +214,7 @@ class Tracer:
         if event.usd is not None:
             attributes["mlteam.usd"] = event.usd
         kind = SpanKind.INTERNAL if event.provider in (PLAYBOOK, "replay") else SpanKind.CLIENT
-        span = _Open(self._id("chat", event.seq), f"chat {event.model}", "turn", event.at - event.seconds, attributes, kind)
+        span = _Open(self._id(chat_key(event.seq)), f"chat {event.model}", "turn", event.at - event.seconds, attributes, kind)
         self._hand_on(span, event.at, event.error)
 
     def _tool(self, event: ToolCalled) -> dict[str, Any]:
@@ -246,17 +246,16 @@ class Tracer:
         for span in timed_spans(self.ids, cell, event.spans, window, self._resource):
             self._emit(span)
 
-    def _begin(
-        self, key: str, name: str, parent: str | None, at: float, attributes: dict[str, Any], of: tuple[str | int, ...]
-    ) -> _Open | None:
+    def _begin(self, key: str, name: str, parent: str | None, at: float, attributes: dict[str, Any], of: Key) -> _Open | None:
         """Open a span; None where it is open already, since its event was told again."""
-        span_id = self._id(*of)
+        span_id = self._id(of)
         if key in self._open and self._open[key].id == span_id:
             return None
         links = []
         if span_id in self._gone_before:  # its run was ended in the middle, and goes on
             links = [Link(self._context_of(span_id))]
-            span_id = self._id(*of, "resumed", self._resumes)
+            assert self.ids is not None
+            span_id = self.ids.again(of, self._resumes)
         self._end(key, at, {}, _CUT_OFF)
         self._open[key] = _Open(span_id, name, parent, at, attributes, links=links)
         return self._open[key]
@@ -313,10 +312,10 @@ class Tracer:
 
     def _parent(self, span: _Open) -> SpanContext | None:
         if span.parent is None:
-            root = self._id("run")
+            root = self._id(RUN)
             return None if span.id == root else self._context_of(root)
         above = next((self._open[name] for name in (span.parent, "stage", "run") if name in self._open), None)
-        return self._context_of(above.id) if above else self._context_of(self._id("run"))
+        return self._context_of(above.id) if above else self._context_of(self._id(RUN))
 
     def _content(self, name: str, text: str, role: str | None = None) -> dict[str, Any]:
         """An attribute with what somebody wrote, in the shape of the conventions; nothing where content is not captured."""
@@ -328,13 +327,13 @@ class Tracer:
         message: dict[str, Any] = {"role": role, "parts": [{"type": "text", "content": kept}]}
         return {name: json.dumps([message | ({"finish_reason": "stop"} if role == "assistant" else {})], ensure_ascii=False)}
 
-    def _id(self, *key: str | int) -> int:
+    def _id(self, of: Key) -> int:
         assert self.ids is not None
-        return self.ids.span(*key)
+        return self.ids.span(*of)
 
     def _context_of(self, span: int) -> SpanContext:
         assert self.ids is not None
-        return _context(self.ids.trace, span)
+        return context_of(self.ids.trace, span)
 
 
 def timed_spans(
@@ -348,12 +347,12 @@ def timed_spans(
     places = {span.id: place for place, span in enumerate(spans)}
     made = []
     for place, span in enumerate(spans):
-        parent = ids.span("timed", above, span.parent) if places.get(span.parent, -1) > place else above
+        parent = ids.span(*timed_key(above, span.parent)) if places.get(span.parent, -1) > place else above
         attributes = {f"mlteam.{name}": value for name, value in span.facts.items()}
         subject = span.facts.get("trial") if span.kind == "trial" else span.facts.get("function") or span.facts.get("family")
         start, end = (min(max(at, window[0]), window[1]) for at in (span.start, span.end))
         name = span.kind if subject is None else f"{span.kind} {subject}"
-        own = ids.span("timed", above, span.id)
+        own = ids.span(*timed_key(above, span.id))
         made.append(span_of(ids, own, name, parent, (start, end), resource, attributes | {"mlteam.kind": span.kind}, span.error))
     return made
 
@@ -362,24 +361,28 @@ def span_of(
     ids: TraceIds,
     span: int,
     name: str,
-    parent: int,
+    parent: int | None,
     window: tuple[float, float],
     resource: Resource,
     attributes: dict[str, Any] | None = None,
     error: str = "",
+    links: Sequence[Link] = (),
 ) -> ReadableSpan:
     """A span that has ended.
 
     Args:
+        parent: None for the first of its trace.
         window: its start and end, seconds since the epoch.
         error: class of the exception that ended it; empty where it went well.
+        links: what it has to do with beside its parent.
     """
     return ReadableSpan(
         name,
-        _context(ids.trace, span),
-        _context(ids.trace, parent),
+        context_of(ids.trace, span),
+        None if parent is None else context_of(ids.trace, parent),
         resource,
         {**_PART, **(attributes or {}), **({"error.type": error} if error else {})},
+        links=links,
         status=Status(StatusCode.ERROR if error else StatusCode.UNSET),
         start_time=_ns(window[0]),
         end_time=_ns(window[1]),
@@ -387,7 +390,13 @@ def span_of(
     )
 
 
-def _context(trace: int, span: int) -> SpanContext:
+def link_to(trace: int, span: int) -> Link:
+    """A link to a span of any trace."""
+    return Link(context_of(trace, span))
+
+
+def context_of(trace: int, span: int) -> SpanContext:
+    """What names a span to others."""
     return SpanContext(trace, span, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
 

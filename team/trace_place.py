@@ -1,6 +1,6 @@
 """Which span of a run's trace an event stands in, so that what is logged of it can be found there.
 
-The ids are those that `telemetry.py` gives its spans; both are derived, so neither asks the other.
+The ids are those that `telemetry.py` gives its spans; both derive them from the keys of `trace_ids.py`, so neither asks the other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from team.events import (
     TurnEnded,
     TurnStarted,
 )
-from team.trace_ids import TraceIds
+from team.trace_ids import RUN, Key, TraceIds, call_key, chat_key, stage_key, turn_key
 
 _LEVELS = ("turn", "stage", "run")
 
@@ -58,43 +58,43 @@ class TracePlace:
     def _enter(self, event: Event, ids: TraceIds) -> None:
         match event:
             case RunStarted():
-                self._begin(ids, "run", "run")
+                self._begin(ids, "run", RUN)
             case RunForked():
                 self._open, self._gone = {}, set()
-                self._begin(ids, "run", "run")
+                self._begin(ids, "run", RUN)
                 self._begin_stage(ids)
             case RunResumed():
                 self._resumes = event.times
                 if "run" not in self._open:
-                    self._begin(ids, "run", "run")
+                    self._begin(ids, "run", RUN)
                 if "stage" not in self._open:
                     self._begin_stage(ids)
             case StageEntered():
                 self._stage = event
                 self._begin_stage(ids)
             case TurnStarted():
-                self._begin(ids, "turn", "turn", event.seq)
+                self._begin(ids, "turn", turn_key(event.seq))
             case ToolCalled():
-                self._begin(ids, f"call {event.call}", "call", event.call)
+                self._begin(ids, f"call {event.call}", call_key(event.call))
             case _:
                 pass
 
     def _begin_stage(self, ids: TraceIds) -> None:
         if self._stage is not None:
-            self._begin(ids, "stage", "stage", self._stage.seq)
+            self._begin(ids, "stage", stage_key(self._stage.seq))
 
-    def _begin(self, ids: TraceIds, level: str, *of: str | int) -> None:
+    def _begin(self, ids: TraceIds, level: str, of: Key) -> None:
         span = ids.span(*of)
-        self._open[level] = ids.span(*of, "resumed", self._resumes) if span in self._gone else span
+        self._open[level] = ids.again(of, self._resumes) if span in self._gone else span
 
     def _span(self, event: Event, ids: TraceIds) -> int:
         match event:
             case RunStarted() | RunForked() | RunResumed() | RunEnded():
-                return self._open.get("run", ids.span("run"))
+                return self._open.get("run", ids.run)
             case StageEntered() | StageEnded():
-                return self._open.get("stage", ids.span("run"))
+                return self._open.get("stage", ids.run)
             case ModelCalled():
-                return ids.span("chat", event.seq)
+                return ids.span(*chat_key(event.seq))
             case CellExecuted():
                 return ids.cell(event.call, event.cell)
             case _:
@@ -102,7 +102,7 @@ class TracePlace:
                 return self._innermost(ids) if call is None else call
 
     def _innermost(self, ids: TraceIds) -> int:
-        return next((self._open[level] for level in _LEVELS if level in self._open), ids.span("run"))
+        return next((self._open[level] for level in _LEVELS if level in self._open), ids.run)
 
     def _leave(self, event: Event) -> None:
         match event:

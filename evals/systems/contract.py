@@ -62,4 +62,6 @@ class Usage(BaseModel):
     dollars: float | None = Field(None, ge=0)
     report: str = Field("", max_length=4096)
     """Path of an HTML file that it wrote."""
+    traces: str = Field("", max_length=4096)
+    """Path of the spans that it wrote, as OpenTelemetry's SDK does, one a line."""
     versions: dict[str, str] = Field({}, max_length=50)

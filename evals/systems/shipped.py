@@ -13,6 +13,8 @@ from team.errors import UsageError
 HERE = Path(__file__).parent
 EVALS = HERE.parent
 SUPERVISED = ("binary", "multiclass", "ordinal", "regression", "count")
+CAPTURE = ("MLTEAM_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT")
+"""Whether the content of messages stands in traces, which the eval hands on."""
 ENDPOINT = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")
 PLACES = ("{table}", "{seconds}", "{seed}", "{out}")
 TEAM = ("{python}", "-m", "evals.our_run", "team", *PLACES)
@@ -47,7 +49,7 @@ def _probe(called: str, why: str) -> System:
 PLAIN = {
     system.name: system
     for system in (
-        System(name="playbook", command=(*TEAM, "--model=playbook"), why="this team without a language model"),
+        System(name="playbook", command=(*TEAM, "--model=playbook"), variables=CAPTURE, why="this team without a language model"),
         _own("dummy", "dummy", "scikit-learn", "the prior, or the mean: what any score is held against"),
         _own("linear", "linear", "scikit-learn", "logistic or ridge regression over imputed, scaled and one-hot columns"),
         _own("lightgbm", "lightgbm", "lightgbm", "its defaults"),
@@ -91,7 +93,7 @@ def llm(spec: str) -> System:
     why = f"this team with {spec}"
     addresses(spec)
     command = (*TEAM, f"--model={spec}", "--no-probe")
-    return System(name=f"llm:{spec}", command=command, network="model", model=spec, variables=ENDPOINT, why=why)
+    return System(name=f"llm:{spec}", command=command, network="model", model=spec, variables=(*ENDPOINT, *CAPTURE), why=why)
 
 
 WITH_ARGUMENT: dict[str, Callable[[str], System]] = {"llm": llm}

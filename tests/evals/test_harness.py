@@ -27,6 +27,7 @@ from evals.supervising import Ended, supervise
 from evals.systems import PROBES, System, find_systems
 from team.errors import MlteamError, UsageError
 from tests.model_server import Reaction, Say, Seen, served
+from tests.collector import collector
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 300.0
@@ -266,12 +267,12 @@ def test_a_smoke_eval_of_this_team_by_its_command(tmp_path: Path) -> None:
         asked.append(request.path)
         return Say("I cannot help with that.")
 
-    with served(react) as (url, _):
+    with served(react) as (url, _), collector() as (address, sent):
         words = ["eval", "smoke", "--tasks=breast_cancer", f"--systems=llm:openai:m@{url}/v1", "--time=5s", "--seeds=1", "--grace=385s"]
         done = subprocess.run(
             [sys.executable, "-m", "team.cli", *words, "--json", f"--out={tmp_path}"],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OTEL_EXPORTER_OTLP_ENDPOINT": address},
             stdout=subprocess.PIPE,
             check=True,
             timeout=390,
@@ -283,3 +284,23 @@ def test_a_smoke_eval_of_this_team_by_its_command(tmp_path: Path) -> None:
     assert set(asked) == {"/v1/chat/completions"}
     assert row["tokens_in"] == 10 * len(asked)
     assert (tmp_path / row["report"]).read_text(encoding="utf-8").startswith("<!")
+    check_traces([span for seen in sent for part in seen.request.resource_spans for scope in part.scope_spans for span in scope.spans])
+
+
+def check_traces(spans: list[Any]) -> None:
+    """What a collector got of an eval of one attempt: its own trace, and that of the attempt's run, which it is linked to."""
+    (whole,) = (span for span in spans if span.name == "eval smoke")
+    (tried,) = (span for span in spans if span.name.startswith("attempt breast_cancer: llm:"))
+    (run,) = (span for span in spans if span.name == "invoke_workflow mlteam")
+    assert (whole.parent_span_id, tried.parent_span_id, run.parent_span_id) == (b"", whole.span_id, b"")
+    assert tried.trace_id == whole.trace_id != run.trace_id
+    assert [(link.trace_id, link.span_id) for link in tried.links] == [(run.trace_id, run.span_id)]
+    facts = {one.key: one.value for one in tried.attributes}
+    assert (facts["mlteam.status"].string_value, facts["mlteam.seed"].int_value) == ("ok", 0)
+    assert facts["mlteam.score"].double_value >= 0.5
+    assert whole.start_time_unix_nano <= tried.start_time_unix_nano <= run.start_time_unix_nano
+    assert run.end_time_unix_nano <= tried.end_time_unix_nano <= whole.end_time_unix_nano
+    of_the_run = [span for span in spans if span.trace_id == run.trace_id]
+    assert {"stage train", "execute_tool seal_holdout", "chat m"} <= {span.name for span in of_the_run}
+    ids = {span.span_id for span in of_the_run}
+    assert all(span.parent_span_id in ids for span in of_the_run if span is not run)
