@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from pydantic import ValidationError
 from evals import jail
 from evals.attempts import Attempt, Status
 from evals.control import refuses_all
-from evals.grading import Facts, Grade, Grader, Order
 from evals.engines.tracing import doing
+from evals.grading import Facts, Grade, Grader, Order
 from evals.launching import WORK, Job, launch, prepared
+from evals.suite import Task
 from evals.supervising import Ended
 from evals.systems.contract import Usage
 from tools.files import open_regular, remove_tree
@@ -92,8 +94,31 @@ def _raised(tail: str) -> str:
     return next((line.strip() for line in behind if line.strip() and not line.startswith((" ", "\t"))), "")
 
 
+def judged(task: Task, status: Status, grade: Grade, direction: str, warnings: Sequence[str]) -> tuple[bool | None, str]:
+    """Whether an outcome is the right one, and why predictions in time are not; None where the task expects nothing but a score.
+
+    Args:
+        direction: `max` or `min`, of the metric.
+        warnings: what the system said was wrong with the data.
+    """
+    if not task.expect:
+        return None, ""
+    if status != "ok" or status not in task.expect:
+        return status in task.expect, ""
+    if task.tells and not any(task.tells in one for one in warnings):
+        return False, f"it does not tell what is wrong with the data: {task.tells}"
+    if task.floor is not None:
+        sign = 1.0 if direction == "max" else -1.0
+        bounds = [bound for bound in (grade.low, grade.high) if bound is not None] or [grade.score or task.floor]
+        worst = min(bounds, key=lambda bound: sign * bound)
+        if sign * worst <= sign * task.floor:
+            return False, f"not told from who knows nothing: the interval reaches {worst:.4g}, and {task.floor:g} is what that scores"
+    return True, ""
+
+
 def _row(job: Job, facts: Facts, ended: Ended, status: Status, reason: str, grade: Grade, out: Path, python: Path) -> Attempt:
     usage = _usage(out)
+    right, why = judged(job.task, status, grade, facts.direction, usage.warnings)
     return Attempt(
         suite=job.suite,
         task=job.task.name,
@@ -102,7 +127,7 @@ def _row(job: Job, facts: Facts, ended: Ended, status: Status, reason: str, grad
         fold=job.fold,
         budget_s=job.budget_s,
         status=status,
-        reason=" ".join(reason.split()),
+        reason=" ".join((reason or why).split()),
         metric=facts.metric,
         direction=facts.direction,
         score=grade.score,
@@ -122,7 +147,8 @@ def _row(job: Job, facts: Facts, ended: Ended, status: Status, reason: str, grad
         traces=_keep(job, usage.traces, out, TRACES, ".jsonl") if doing() else "",
         versions={**usage.versions, **_versions(job, python), **(jail.facts() if job.jail == "bubblewrap" else {"jail": "none"})},
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        right=status in job.task.expect if job.task.expect else None,
+        warnings=usage.warnings,
+        right=right,
     )
 
 

@@ -85,6 +85,8 @@ class Attempt(BaseModel):
     """ISO 8601, in UTC."""
     medal: Literal["gold", "silver", "bronze", "none"] | None = None
     """That the score would have had in a competition of Kaggle; None where there is no leaderboard."""
+    warnings: list[str] = []
+    """What the system said was wrong with the data; its own word."""
     right: bool | None = None
     """Whether the outcome is one that the task expects, such as a clear refusal; None where the task expects nothing but a score."""
 
@@ -165,7 +167,8 @@ class Attempts:
         path = path or self.path.with_suffix(".parquet")
         rows = [attempt.model_dump() for attempt in self]
         columns = {name: [row[name] for row in rows] for name in Attempt.model_fields}
-        columns["versions"] = [json.dumps(row["versions"], sort_keys=True) for row in rows]
+        for name in ("versions", "warnings"):
+            columns[name] = [json.dumps(row[name], sort_keys=True) for row in rows]
         table = pd.DataFrame(columns).astype({name: kind for name, kind in _KINDS.items() if name in columns})
         partial = path.with_name(f".{path.name}.partial")
         table.to_parquet(partial, index=False)

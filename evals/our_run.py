@@ -114,9 +114,11 @@ def main() -> None:
         told = learn_and_predict(folder, meta, seconds, seed, out, sys.argv[6:], stderr=None, sandbox=_sandbox())
     except subprocess.CalledProcessError as failure:
         sys.exit(failure.returncode if failure.returncode > 0 else 1)
-    cost, report = told["summary"]["cost"], told["summary"]["report"]
+    summary = told["summary"]
+    cost, report = summary["cost"], summary["report"]
+    failed = [f"{gate}: {why}"[:1000] for gate, why in summary["failed_gates"].items() if summary["gates"].get(gate) == "fail"]
     usage = {"tokens_in": cost["input_tokens"], "tokens_out": cost["output_tokens"], "dollars": cost["usd"], "report": report or ""}
-    usage["traces"] = str(Path(told["summary"]["run"]) / "traces.jsonl")
+    usage |= {"traces": str(Path(summary["run"]) / "traces.jsonl"), "warnings": failed}
     (out / "usage.json").write_text(json.dumps(usage | {"versions": {"mlteam": importlib.metadata.version("mlteam")}}))
 
 

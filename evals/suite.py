@@ -72,6 +72,10 @@ class Task(_Strict):
     why: str
     expect: tuple[Status, ...] = ()
     """Outcomes that are right, such as a clear refusal; empty where only the score is of interest."""
+    floor: float | None = None
+    """The score of who knows nothing. With `expect`, predictions are right only where the whole interval of their score is better."""
+    tells: str = ""
+    """Words that a system's own warnings must hold for its predictions to be right, such as the name of a check that has to fail."""
     control: str = ""
     """Where a refusal is right: the source of a sound table of the same columns, which shows that the command line itself is understood."""
     classes: tuple[str, ...] = ()
@@ -81,6 +85,12 @@ class Task(_Strict):
     time: str = ""
     horizon: int = 0
     """As `mlteam run` takes them, for survival and forecasts."""
+
+    @model_validator(mode="after")
+    def _judged(self) -> Task:
+        if (self.floor is not None or self.tells) and "ok" not in self.expect:
+            raise ValueError("floor and tells say what predictions are worth: expect must have ok")
+        return self
 
 
 class Suite(_Strict):

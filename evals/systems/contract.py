@@ -15,9 +15,9 @@ refusal of the data, with its reason as the last line of standard error; any oth
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from evals.suite import NAME
 
@@ -64,4 +64,6 @@ class Usage(BaseModel):
     """Path of an HTML file that it wrote."""
     traces: str = Field("", max_length=4096)
     """Path of the spans that it wrote, as OpenTelemetry's SDK does, one a line."""
+    warnings: list[Annotated[str, StringConstraints(max_length=1000)]] = Field([], max_length=50)
+    """What it found wrong with the data, and learnt from nevertheless."""
     versions: dict[str, str] = Field({}, max_length=50)

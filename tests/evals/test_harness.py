@@ -16,18 +16,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from evals.attempting import attempt, outcome
+from evals.attempting import attempt, judged, outcome
 from evals.attempts import Attempt, Attempts
 from evals.engines import make_engine
+from evals.grading import Grade
 from evals.harness import Plan, Went, listing, run_plan
 from evals.launching import Job
 from evals.queue_metrics import QueueMetrics
-from evals.suite import Suite
+from evals.suite import Suite, Task
 from evals.supervising import Ended, supervise
 from evals.systems import PROBES, System, find_systems
 from team.errors import MlteamError, UsageError
-from tests.model_server import Reaction, Say, Seen, served
 from tests.collector import collector
+from tests.model_server import Reaction, Say, Seen, served
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 300.0
@@ -188,6 +189,39 @@ def test_ends_are_told_apart(table: Path, tmp_path: Path) -> None:
 def test_a_robust_task_says_whether_the_outcome_is_right(table: Path, tmp_path: Path) -> None:
     job = job_of(table, tmp_path, ["{python}", "-I", "-S", "-c", "import sys; sys.exit(2)"], jail="none")
     assert attempt(replace(job, task=job.task.model_copy(update={"expect": ("refused",)}))).right is True
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "bounds", "warnings", "right", "why"),
+    [
+        ({}, "ok", (0.4, 0.6), [], True, ""),
+        ({}, "over_budget", (0.8, 0.9), [], False, ""),
+        ({"floor": 0.5}, "ok", (0.6, 0.8), [], True, ""),
+        ({"floor": 0.5}, "ok", (0.5, 0.5), [], False, "the interval reaches 0.5, and 0.5 is what that scores"),
+        ({"floor": 0.5}, "ok", (0.48, 0.9), [], False, "the interval reaches 0.48"),
+        ({"floor": 0.5}, "refused", (None, None), [], False, ""),
+        ({"floor": 0.5, "expect": ("ok", "refused")}, "refused", (None, None), [], True, ""),
+        ({"tells": "single feature"}, "ok", (0.9, 1.0), ["shuffled target: too good"], False, "does not tell what is wrong"),
+        ({"tells": "single feature"}, "ok", (0.4, 0.6), ["single feature: 'outcome' alone"], True, ""),
+    ],
+)
+def test_predictions_in_time_are_right_where_they_are_worth_something(
+    table: Path, more: dict[str, Any], status: Any, bounds: tuple[float | None, float | None], warnings: list[str], right: bool, why: str
+) -> None:
+    task = suite_of(table).tasks[0]
+    assert judged(task, status, Grade(), "max", warnings) == (None, "")
+    task = Task.model_validate({**task.model_dump(), "expect": ("ok",), **more})
+    low, high = bounds
+    found = judged(task, status, Grade(score=low, low=low, high=high), "max", warnings)
+    assert (found[0], why in found[1]) == (right, True)
+    if task.floor is not None and low is not None and high is not None:  # the same of an error, which is better where it is smaller
+        mirrored = Grade(score=1 - low, low=1 - high, high=1 - low)
+        assert judged(task, status, mirrored, "min", warnings)[0] == right
+
+
+def test_only_predictions_can_be_held_to_a_score(table: Path) -> None:
+    with pytest.raises(ValueError, match="expect must have ok"):
+        Task.model_validate({**suite_of(table).tasks[0].model_dump(), "expect": ("refused",), "floor": 0.5})
 
 
 def test_a_source_that_cannot_be_had_is_no_row(table: Path, tmp_path: Path) -> None:
