@@ -92,14 +92,19 @@ def left_out(
     return found
 
 
+NO_TIME = "no model could be trained: the time of the search was over before a first candidate was done. Give it more with --time."
+
+
 def verdict(state: State, why: str) -> str:
     """Exactly why there is no model, for the one who started the run."""
     match state.stage:
         case Stage.TRAIN | Stage.OPTIMISE:
             lost = "; ".join(state.dropped.values())
+            if not lost and _no_time(state):
+                return NO_TIME
             return f"no model could be trained: {lost or _short(why)}.{_advice(lost or why)}"
         case Stage.SELECT if not state.candidates:
-            return "no model could be trained: the time of the search was over before a first candidate was done. Give it more with --time."
+            return NO_TIME
         case Stage.SELECT if state.unfit:
             lost = "; ".join(f"{name} ({reason})" for name, reason in state.unfit.items())
             return f"no candidate could be fitted on all training rows: {lost}.{_advice(lost)}"
@@ -107,6 +112,12 @@ def verdict(state: State, why: str) -> str:
             name = state.holdout.candidate
             return f"{name} is scored and the report is written, but there is no package of it: {_short(why)}."
     return f"stage {state.stage} cannot be ended: {_short(why)}"
+
+
+def _no_time(state: State) -> bool:
+    """Whether the search was over before even the baselines were done."""
+    skipped = state.results.get("train_baselines", {}).get("skipped", [])
+    return not state.candidates and bool(skipped) and all("time" in left_out["reason"] for left_out in skipped)
 
 
 def _short(why: str, most: int = 300) -> str:

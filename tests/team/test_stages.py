@@ -163,6 +163,10 @@ def test_nothing_is_missing_where_the_stage_has_its_fact() -> None:
 def test_a_search_that_was_over_before_its_first_candidate_is_told_as_that() -> None:
     told = verdict(State(stage=Stage.SELECT, search_spent=True), "the engineer said nothing")
     assert told == "no model could be trained: the time of the search was over before a first candidate was done. Give it more with --time."
+    baselines = {"train_baselines": {"skipped": [{"name": "dummy-1", "reason": "the time is over"}]}}
+    assert verdict(State(stage=Stage.TRAIN, results=baselines), "nothing was done") == told
+    unfit = {"train_baselines": {"skipped": [{"name": "dummy-1", "reason": "it failed"}]}}
+    assert verdict(State(stage=Stage.TRAIN, results=unfit), "it failed") == "no model could be trained: it failed."
 
 
 def test_a_nested_validation_that_was_asked_for_and_not_made_is_told() -> None:

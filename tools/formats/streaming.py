@@ -22,9 +22,11 @@ from tools.formats.text import (
     DELIMITERS,
     announced,
     checked_header,
+    comments_among_rows,
     lacks_header,
     long_lines,
     numbered_lines,
+    parted_by_blanks,
     short_lines,
     sniffed,
 )
@@ -125,7 +127,9 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list
     if above and above < len(lines) and lines[above - 1].startswith("#"):
         delimiter = max(DELIMITERS, key=lines[above].count)
         above -= lines[above - 1].count(delimiter) >= lines[above].count(delimiter)
-    commented = any(line.startswith("#") for line in lines[:above])
+    if parted_by_blanks("\n".join(lines[above:])):
+        return None, notes
+    commented = any(line.startswith("#") for line in lines[:above]) or ("\n#" in text and comments_among_rows("\n".join(lines[above:])))
     notes += ["Comment lines that begin with # were left out."] if commented else []
     delimiter, records = sniffed("\n".join(lines[above:]), said)
     headless = choice.header == "none" or (choice.header is None and lacks_header(records))

@@ -7,7 +7,7 @@ import io
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,10 @@ def read_text(path: Path, choice: Choice) -> Reading:
     if comments:
         notes.append(f"{comments} comment lines that begin with # were left out.")
     text = text.lstrip("\r\n")
+    if parted_by_blanks(text):
+        notes.append("Its fields are parted by blanks.")
+        text, whole = _with_tabs(text), _with_tabs(whole)
+        said = "\t"
     delimiter, records = sniffed(text, said)
     headless = choice.header == "none" or (choice.header is None and lacks_header(records))
     header = [f"column_{i + 1}" for i in range(len(records[0]))] if headless else records[0]
@@ -67,18 +71,16 @@ def read_text(path: Path, choice: Choice) -> Reading:
         notes += short_lines(lines, delimiter, len(header))
     frame, names = _without_huge(frame)
     notes += [f"Whole numbers that are too long for 64 bits were kept as text: {', '.join(map(repr, names[:10]))}."] if names else []
-    frame, how_written = _with_numbers(frame, delimiter, lambda names: _parsed(path, text, delimiter, header, headless, lines, names))
+    frame, how_written = _with_numbers(frame, delimiter, lambda: _parsed(path, text, delimiter, header, headless, lines, as_text=True))
     notes += [f"Numbers {how}: {', '.join(map(repr, names[:10]))}." for how, names in how_written.items()]
     return Reading(frame, "text", notes)
 
 
-def _with_numbers(
-    frame: pd.DataFrame, delimiter: str, as_text: Callable[[list[str]], pd.DataFrame]
-) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+def _with_numbers(frame: pd.DataFrame, delimiter: str, as_text: Callable[[], pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, list[str]]]:
     """A table with numbers where people wrote some.
 
     Args:
-        as_text: gives the table again, with the columns that are named as they stand in the file.
+        as_text: gives the table again, its columns as they stand in the file.
 
     Returns:
         The table, and names of columns by how their numbers were written.
@@ -93,7 +95,7 @@ def _with_numbers(
             found.setdefault(how, []).append(name)
     if DECIMAL_COMMAS in found:
         broken = [name for name in map(str, frame) if frame[name].dtype == "float64" and could_have_dots(frame[name])]
-        raw = frame.assign(**as_text(broken)[broken]) if broken else frame
+        raw = frame.assign(**as_text()[broken]) if broken else frame
         for name in map(str, frame):
             if name not in columns and dots_part_thousands(raw[name]):
                 columns[name] = without_dots(raw[name])
@@ -102,7 +104,7 @@ def _with_numbers(
 
 
 def _parsed(
-    path: Path, text: str, delimiter: str, header: list[str], headless: bool, lines: Iterator[str], as_text: Sequence[str] = ()
+    path: Path, text: str, delimiter: str, header: list[str], headless: bool, lines: Iterator[str], *, as_text: bool = False
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -119,14 +121,14 @@ def _parsed(
                 skip_blank_lines=len(header) > 1,
                 header=None if headless else "infer",
                 names=header if headless else None,
-                dtype=dict.fromkeys(as_text, "str"),
+                dtype="str" if as_text else None,
             )
     except pd.errors.EmptyDataError:
         raise TableError(f"{path.name}: the table has no columns") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OverflowError) as error:
         detail = long_lines(lines, delimiter, len(header)) or str(error).strip().splitlines()[-1][:200]
         raise TableError(f"{path.name}: a line does not fit the header ({detail}); mend it or quote its fields") from None
-    frame.columns = [str(column) for column in frame.columns]
+    frame.columns = [str(column).strip() for column in frame.columns]
     return frame
 
 
@@ -142,7 +144,8 @@ def _without_huge(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def checked_header(path: Path, header: list[str], body: list[list[str]]) -> list[str]:
     """The header, with a nameless column more where every line ends in a delimiter."""
-    named = [name for name in header if name.strip()]
+    header = [name.strip() for name in header]
+    named = [name for name in header if name]
     if not named:
         raise TableError(f"{path.name}: the first line names no columns; expected a header line")
     if len(header) > MOST_COLUMNS:
@@ -169,7 +172,10 @@ def checked_header(path: Path, header: list[str], body: list[list[str]]) -> list
 def _without_comments(text: str) -> tuple[str, int]:
     """Text without its comment lines. A first line with `#` that has the fields of the lines below it is a header."""
     if not text.startswith("#"):
-        return text, 0
+        if "\n#" not in text or not comments_among_rows(text):
+            return text, 0
+        kept = [line for line in text.split("\n") if not line.startswith("#")]
+        return "\n".join(kept), text.count("\n#")
     lines = text.splitlines(keepends=True)
     above = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
     if above == len(lines):
@@ -180,6 +186,15 @@ def _without_comments(text: str) -> tuple[str, int]:
         above -= 1
     kept = [line for line in lines[above:] if line is lines[above] or not line.startswith("#")]
     return "".join(kept), len(lines) - len(kept)
+
+
+def comments_among_rows(text: str) -> bool:
+    """Whether lines that begin with # are none of the rows of a table whose first line is its header: none of them has its fields,
+    and none can stand in a quoted field."""
+    header = text.partition("\n")[0]
+    delimiter = max(DELIMITERS, key=header.count)
+    marked = [line for line in text.split("\n") if line.startswith("#")]
+    return bool(marked) and '"' not in text and max(line.count(delimiter) for line in marked) < header.count(delimiter)
 
 
 def lacks_header(records: list[list[str]]) -> bool:
@@ -244,6 +259,21 @@ def _odd_lines(lines: Iterator[str], delimiter: str, odd: Callable[[int], bool])
         return [(reader.line_num, len(record)) for record in reader if odd(len(record))]
     except csv.Error:  # a field of more than 128 KiB
         return []
+
+
+def parted_by_blanks(text: str) -> bool:
+    """Whether lines agree on a number of fields with blanks between them, on no other delimiter, and hold numbers in one place."""
+    lines = [line for line in text[:1_000_000].splitlines()[: SNIFFED_ROWS + 1] if line.strip()][:SNIFFED_ROWS]
+    if len(lines) < 3 or any(delimiter in lines[0] for delimiter in DELIMITERS):
+        return False
+    records = [line.split() for line in lines]
+    width = len(records[0])
+    numbers = [all(_number(record[i]) is not None for record in records[1:]) for i in range(width) if {*map(len, records)} == {width}]
+    return width > 1 and any(numbers) and '"' not in text
+
+
+def _with_tabs(text: str) -> str:
+    return "\n".join("\t".join(line.split()) for line in text.split("\n"))
 
 
 def announced(text: str) -> str | None:

@@ -76,6 +76,8 @@ def test_what_arrow_reads_otherwise(tmp_path: Path) -> None:
     told = "2 lines have fewer fields than the header, and the missing ones are empty: line 3002, 3003."
     assert same(tmp_path, short)[0] == told == read(tmp_path / "t.csv").notes[0]
     same(tmp_path, plain.replace(",", ", "))
+    same(tmp_path, "whole , share \n" + "1,0.5\n" * 900)
+    same(tmp_path, "whole,share\n" + "1,0.5\n" * 900 + "# a break\n" + "1,0.5\n" * 900)
     same(tmp_path, "sep=;\n" + plain.replace(",", ";"))
     lines = short.splitlines(keepends=True)
     notes = same(tmp_path, "".join(["# from a device\n", *lines[:1000], "# a break\n", *lines[1000:]]))

@@ -67,6 +67,30 @@ def test_comment_lines_above_a_header_are_left_out(tmp_path: Path) -> None:
     assert list(read(written(tmp_path, "#id,a\n1,2\n")).frame.columns) == ["#id", "a"]
 
 
+def test_comment_lines_among_rows_are_left_out_where_they_can_be_none(tmp_path: Path) -> None:
+    reading = read(written(tmp_path, "a,b,c\n1,2,3\n# part two, again\n4,5,6\n"))
+    assert reading.frame.to_dict("list") == {"a": [1, 4], "b": [2, 5], "c": [3, 6]}
+    assert reading.notes == ["1 comment lines that begin with # were left out."]
+    assert read(written(tmp_path, "a,b\n#x,2\n4,5\n")).frame["a"].tolist() == ["#x", "4"]
+    assert read(written(tmp_path, 'a,b\n1,"x\n#y"\n')).frame["b"].tolist() == ["x\n#y"]
+
+
+def test_fields_may_be_parted_by_blanks(tmp_path: Path) -> None:
+    reading = read(written(tmp_path, " 0.00632  18.00   2.310  a\n 0.02731   0.00   7.070  b\n 0.5   1.00\t7.070  b \n", "housing.data"))
+    assert reading.frame.shape == (3, 4)
+    assert reading.frame["column_2"].tolist() == [18.0, 0.0, 1.0]
+    assert reading.notes[0] == "Its fields are parted by blanks."
+    assert list(read(written(tmp_path, "first second\n1 a\n2 b\n")).frame.columns) == ["first", "second"]
+    for text in ("name\nAnn Lee\nBob Ray\n", "text\nan odd film\nnot so good\n"):
+        assert read(written(tmp_path, text)).frame.shape == (2, 1)
+
+
+def test_blanks_around_names_of_columns_are_none_of_them(tmp_path: Path) -> None:
+    assert list(read(written(tmp_path, "a ; b ;c\n1;2,5;3.445\n1;2,5;13.445\n")).frame.columns) == ["a", "b", "c"]
+    with pytest.raises(TableError, match="named twice: 'a'"):
+        read(written(tmp_path, "a ,a\n1,2\n"))
+
+
 def test_ragged_lines_are_told_by_number(tmp_path: Path) -> None:
     reading = read(written(tmp_path, 'a,b,c\n1,"two\nlines",3\n4,5\n6,7,8\n9\n'))
     assert reading.frame["c"].isna().tolist() == [False, True, False, True]
