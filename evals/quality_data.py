@@ -153,7 +153,9 @@ TABLES = {
     "caravan": Table(lambda: r("ISLR", "Caravan"), "Purchase", "binary", "6 % positives, 85 columns of codes"),
     "flights": Table(flights, "late", "binary", "3,490 levels"),
     "storms": Table(lambda: r("dplyr", "storms", "category"), "status", "multiclass", "times and places, half-missing"),
-    "surveys": Table(lambda: often(r("ratdat", "surveys", "record_id"), "species_id", 20), "species_id", "multiclass", "rare classes"),
+    "surveys": Table(
+        lambda: often(r("ratdat", "surveys", "record_id"), "species_id", 20), "species_id", "multiclass", "26 classes, rare ones"
+    ),
     "loans": Table(lambda: r("openintro", "loans_full_schema", *LENT), "interest_rate", "regression", "half-missing, 4,741 job titles"),
     "tweets": Table(devices, "source", "multiclass", "short texts"),
     "likes": Table(liked, "likes", "regression", "pure text"),
