@@ -41,7 +41,7 @@ format: $(VENV)/.all ## Put the code into its standard format
 escape: $(VENV)/.all ## Run hostile cells in every kind of sandbox and write what stopped them to docs/escape.md
 	mkdir -p build && rm -f build/escape.jsonl
 	@# The careless hosts of the controls leave half-read folders, which Python tells of when it ends.
-	ESCAPE_RECORD=build/escape.jsonl $(BIN)/pytest -m escape -W ignore::pytest.PytestUnraisableExceptionWarning tests/escape; ended=$$?; \
+	ESCAPE_RECORD=build/escape.jsonl $(BIN)/pytest -n auto --dist worksteal -m escape -W ignore::pytest.PytestUnraisableExceptionWarning tests/escape; ended=$$?; \
 	$(BIN)/python -m evals.escape_table build/escape.jsonl docs/escape.md; exit $$ended
 
 .PHONY: daemon
@@ -55,6 +55,11 @@ notebooks: $(VENV)/.all ## Execute the example notebooks and a paused run in rea
 .PHONY: observe
 observe: $(VENV)/.all build/phoenix/.made ## Send a run to an Arize Phoenix of its own (below build/), find it there, and open its page in Chromium
 	PHOENIX_BIN=$(CURDIR)/build/phoenix/bin/phoenix $(BIN)/pytest -m phoenix tests/observe
+
+BASE ?=
+.PHONY: image
+image: $(VENV)/.all ## Make the image of the Docker sandbox (BASE=mlteam-base:debian12: on that image, by wheels that this machine fetches)
+	$(BIN)/mlteam sandbox build $(if $(BASE),--offline --base $(BASE))
 
 .PHONY: recording
 recording: $(VENV)/.all ## Record a session of mlteam chat as text into docs/chat.md

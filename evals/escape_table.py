@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from reports.markdown import escape
 from team.sandbox.choose import report
@@ -43,10 +43,13 @@ class Line(TypedDict):
     outcome: str
     """`held`, `through`, `skipped` or `none`."""
     seen: str
+    number: NotRequired[int]
+    """Place of the attack in the suite, where that does not follow from the order of the lines: tests may run side by side."""
 
 
 def read_lines(path: Path) -> list[Line]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines: list[Line] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return sorted(lines, key=lambda line: line.get("number", 0))
 
 
 def page(lines: list[Line], facts: list[str]) -> str:

@@ -73,9 +73,10 @@ def record(group: str, attack: Attack, where: str, outcome: str, seen: str) -> N
     path = os.environ.get("ESCAPE_RECORD")
     if path:
         seen = re.sub(r"/tmp/pytest-of-\S*?/(outside|runs|prices)", r"\1", " ".join(seen.split()))
-        line = {"group": group, "attack": attack.name, "tries": attack.tries, "where": where, "outcome": outcome, "seen": seen}
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        told = {"group": group, "attack": attack.name, "tries": attack.tries, "where": where, "outcome": outcome, "seen": seen}
+        line = json.dumps({**told, "number": CASES.index((group, attack))}, ensure_ascii=False) + "\n"
+        with open(path, "ab", buffering=0) as file:  # in one piece, since another worker may write too
+            file.write(line.encode())
 
 
 def _named(cases: list[tuple[str, Attack]]) -> list[Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from evals.escape_table import Line, page
+import json
+from pathlib import Path
+
+from evals.escape_table import Line, page, read_lines
 
 
 def line(attack: str, where: str, outcome: str = "held", seen: str = "EPERM", group: str = "network") -> Line:
@@ -36,6 +39,17 @@ def test_the_last_line_of_a_place_counts_and_groups_keep_their_order() -> None:
     assert text.index("## Files") < text.index("## Network")
     assert "2 attacks" in text
     assert "through**" not in text.split("## Files")[1]
+
+
+def test_lines_that_workers_wrote_side_by_side_stand_in_the_order_of_the_suite(tmp_path: Path) -> None:
+    written: list[Line] = [
+        {**line("b", "docker"), "number": 1},
+        {**line("a", "docker"), "number": 0},
+        {**line("b", "control"), "number": 1},
+    ]
+    record = tmp_path / "escape.jsonl"
+    record.write_text("".join(json.dumps(one) + "\n" for one in written))
+    assert [(one["attack"], one["where"]) for one in read_lines(record)] == [("a", "docker"), ("b", "docker"), ("b", "control")]
 
 
 def test_what_was_seen_is_inert() -> None:
