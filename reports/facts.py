@@ -57,6 +57,7 @@ from reports.record import (
 from reports.spent import foreseen, machine_use, prices_of
 from reports.table_findings import Lineage, Preparation, Profile, StepsTried
 from reports.trials import Search, read_search
+from reports.winner import Winner, read_winner
 from team.caps import warning
 from team.events import (
     AttemptMade,
@@ -119,6 +120,8 @@ class RunFacts(Fact):
     turns: tuple[Turn, ...]
     leaderboard: tuple[CandidateRow, ...]
     """Best first."""
+    winner: Winner | None
+    """The candidate of `selected`, with its settings."""
     rounds: tuple[Round, ...]
     attempts: tuple[Attempt, ...]
     """Models that roles wrote as code, those that failed included."""
@@ -264,7 +267,7 @@ def read_facts(run: Path) -> RunFacts:
     fallbacks = [Fallback(stage=e.stage, role=e.role, reason=e.reason, what=e.what, event=e.seq) for e in events if isinstance(e, FellBack)]
     having = {"candidate": holdout.candidate} if holdout else {}
     preparation = _result(Preparation, events, "prepare")
-    return RunFacts(
+    facts = RunFacts(
         name=started.run if started else place.name,
         folder=folder_of(place, events),
         status=status,
@@ -288,6 +291,7 @@ def read_facts(run: Path) -> RunFacts:
         stages=stages,
         turns=read_turns(events),
         leaderboard=leaderboard(events, contract),
+        winner=None,
         rounds=round_facts(events),
         attempts=tuple(Attempt(**e.model_dump(exclude={"kind", "seq", "at"}), event=e.seq) for e in events if isinstance(e, AttemptMade)),
         reviews=tuple(
@@ -330,6 +334,7 @@ def read_facts(run: Path) -> RunFacts:
         grown=_grown(events),
         events=len(events),
     )
+    return facts.model_copy(update={"winner": read_winner(place, facts.selected) if facts.selected else None})
 
 
 def _lineage(place: RunDir, preparation: Preparation | None) -> Lineage | None:

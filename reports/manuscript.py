@@ -8,7 +8,7 @@ from typing import Any
 
 from reports.glyphs import FALL, RISE, Outline
 from reports.shaping import seen
-from reports.tex import drawn, escape, spoken
+from reports.tex import drawn, escape, spoken, typed
 
 MOST_NAME = 44
 KEPT_TOGETHER = 10
@@ -98,7 +98,7 @@ class Manuscript:
 
     def command(self, text: str) -> None:
         """Lines for a shell; they are no claim."""
-        lines = r" \\ ".join(map(escape, text.split("\n")))
+        lines = r" \\ ".join(map(typed, text.split("\n")))
         self._add("\\begin{quote}\\raggedright\\ttfamily\\small " + lines + "\\end{quote}")
 
     def table(self, caption: str, widths: Sequence[float], head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,12 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reports.commands import predict_command
 from reports.facts import RunFacts, read_facts
-from reports.figures import compact, metric_title, task_title
+from reports.figures import compact, metric_said, metric_title, source_name, task_title
 from reports.ledger import Ledger, check, read_ledger
 from reports.markdown_page import MarkdownPage
 from reports.paper_sections import title
 from team.errors import MlteamError
 from team.rundir import RunDir, write_atomic
+from tools.candidates import ENSEMBLE
+from tools.contract import Contract
 
 SECTIONS = (
     "Model details",
@@ -29,6 +33,11 @@ SECTIONS = (
     "Ethical considerations",
     "Caveats and recommendations",
 )
+MOST_NAMED, MOST_RANGES = 12, 5
+_PROTECTED = re.compile(
+    r"(^|[\W_])(sex|gender|race|ethnic(ity)?|religion|nationality|age|disab(led|ility)|pregnan(t|cy)|marital|caste)([\W_]|$)", re.I
+)
+"""Columns that are called after attributes which laws against discrimination know."""
 PipelineTag = Literal["tabular-classification", "tabular-regression", "time-series-forecasting"]
 _LICENCES = {
     "cc0": "cc0-1.0",
@@ -105,6 +114,8 @@ def render(facts: RunFacts, ledger: Ledger) -> str:
     for heading in SECTIONS:
         page.heading(heading)
         _PARTS[heading](page, facts)
+    if facts.winner is not None:
+        ledger = ledger.with_file(f"what the kernel wrote of {facts.winner.name}", facts.winner.flat)
     check(ledger, "the model card", page.said)
     metadata = yaml.safe_dump(
         metadata_of(facts).model_dump(by_alias=True, exclude_defaults=False, exclude_none=True), sort_keys=False, allow_unicode=True
@@ -129,7 +140,7 @@ def metadata_of(facts: RunFacts) -> CardMetadata:
     if holdout and contract:
         scores = {holdout.metric: holdout.score, **holdout.others}
         metrics = [MetricResult(type=name, name=metric_title(name), value=value) for name, value in scores.items()]
-        source = facts.manifest.source if facts.manifest else facts.name
+        source = source_name(facts.manifest.source) if facts.manifest else facts.name
         task = TaskOf(type=tag or "other", name=task_title(contract))
         index = [Indexed(name=facts.name, results=[Result(task=task, dataset=DatasetOf(type="tabular", name=source), metrics=metrics)])]
     known = next((code for word, code in _LICENCES.items() if word in licence), "unknown" if not licence else "other")
@@ -158,12 +169,21 @@ def validate(card: str) -> CardMetadata:
 
 def _details(page: MarkdownPage, facts: RunFacts) -> None:
     chosen, ended = facts.selected, facts.status.replace("_", " ")
+    moment = datetime.fromtimestamp(facts.started_at or 0, UTC)
+    version = f" {facts.versions['mlteam']}" if "mlteam" in facts.versions else ""
+    made = f"on {moment.day} {moment:%B %Y} by mlteam{version}, in the run {facts.name} ({ended})"
     if chosen is None:
-        page.say(f"No model was scored; the run {facts.name} is {ended}.")
+        page.say(f"No model was scored {made}.")
     else:
-        page.say(f"{chosen.name}, of the family {chosen.family}, made by the run {facts.name}, which is {ended}.")
+        what = "A weighted average of candidates" if chosen.family == ENSEMBLE else f"{chosen.name}, of the family {chosen.family}"
+        page.say(f"{what}, made {made}.")
     if facts.evaluation and len(facts.evaluation.members) > 1:
         page.items([f"{one.name} with weight {one.weight:.2f}" for one in facts.evaluation.members])
+    if (w := facts.winner) and w.params is not None:
+        fitted = {w.name: w.params} if w.params else {one.name: one.params for one in w.members}
+        if any(fitted.values()):
+            page.say("Settings, as the kernel wrote them:")
+        page.items([f"{name}: {', '.join(map(_setting, params.items()))}" for name, params in fitted.items() if params])
     if facts.package:
         rows = f" {facts.package.rows:,}" if facts.package.rows else ""
         grown, beyond = facts.grown, ""
@@ -177,7 +197,37 @@ def _details(page: MarkdownPage, facts: RunFacts) -> None:
     page.table(["Made with", "Version"], [(name, version) for name, version in facts.versions.items()])
 
 
+def _setting(setting: tuple[str, Any]) -> str:
+    name, value = setting
+    return f"{name} {compact(value) if isinstance(value, float) else value}"
+
+
+def _gives(contract: Contract) -> str:
+    """What a prediction is."""
+    if contract.predicts == "labels":
+        return f"the chance of each of {_named(contract.classes)}"
+    if contract.classes:
+        return f"one of the classes {_named(contract.classes)}, with the probability of each"
+    told = {
+        "risk": f"how soon {contract.event!r} is to be expected, as a risk",
+        "groups": "the group that a row belongs to",
+        "scores": "how much a row stands out",
+        "quantiles": f"quantiles of {contract.target!r}",
+    }
+    steps = f", {contract.forecast.horizon} steps ahead" if contract.forecast else ""
+    return told.get(contract.predicts, f"a value of {contract.target!r}{steps}")
+
+
+def _named(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:MOST_NAMED])
+    return f"{shown} and others" if len(names) > MOST_NAMED else shown
+
+
 def _use(page: MarkdownPage, facts: RunFacts) -> None:
+    if c := facts.contract:
+        page.say(f"From the column{'' if len(c.features) == 1 else 's'} {_named(c.features)} of a row it gives {_gives(c)}.")
+    if goal := facts.settings.get("goal"):
+        page.say(f"It was made for this wish: {goal}")
     if text := facts.sections.get("summary"):
         page.say(text)
     elif facts.contract:
@@ -188,10 +238,23 @@ def _use(page: MarkdownPage, facts: RunFacts) -> None:
 
 def _out_of_scope(page: MarkdownPage, facts: RunFacts) -> None:
     c = facts.contract
-    page.say(
-        "Rows that come from elsewhere than the ones it learned from, tables without its columns, and decisions about people that nobody"
-        " checks." + (f" {len(c.features)} columns are expected, of the kinds that the data section tells." if c else "")
-    )
+    if c is None:
+        page.say("Nothing is known of what it may be used for.")
+        return
+    source = source_name(facts.manifest.source) if facts.manifest else "the source"
+    page.say(f"Rows of another origin than those of {source}, and tables without its columns.")
+    profiles = facts.profile.profiles if facts.profile else ()
+    ranges = [f"{one.column!r} from {one.low} to {one.high}" for one in profiles if one.kind == "numeric" and one.low and one.high]
+    if ranges:
+        page.say("Values beyond those that it learned from, where it only guesses:")
+        page.items(ranges[:MOST_RANGES])
+    if c.classes and c.predicts == "classes":
+        page.say(f"Rows of any other class of {c.target!r}: each gets one of those that it knows.")
+    later = {
+        "time": f"Times long after the sealed rows, which are the latest by {c.split.column!r}.",
+        "group": f"Later times: rows were parted by {c.split.column!r}, not in their order in time.",
+    }
+    page.say(later.get(c.split.kind, "Later times, or persons and places that it has not met: the rows were not parted by any of them."))
 
 
 def _factors(page: MarkdownPage, facts: RunFacts) -> None:
@@ -251,9 +314,18 @@ def _evaluation(page: MarkdownPage, facts: RunFacts) -> None:
 
 
 def _ethics(page: MarkdownPage, facts: RunFacts) -> None:
+    c, profile = facts.contract, facts.profile
+    if c and (about := [name for name in dict.fromkeys([*c.features, c.target]) if name and _PROTECTED.search(name)]):
+        compared = f"Groups of {c.constraints.sensitive!r} were compared" if c.constraints.sensitive else "Groups were not compared"
+        page.say(f"By their names these columns tell of persons what laws protect in many places: {_named(about)}. {compared}.")
+    if profile and (people := profile.understanding.personal):
+        masked = " They were masked before a sandbox saw them." if facts.settings.get("mask_pii") else ""
+        page.say(f"These columns hold personal data: {', '.join(f'{one.column!r} ({one.kind})' for one in people[:MOST_NAMED])}.{masked}")
+    elif profile:
+        page.say("No column was found to hold personal data. The scan goes by patterns and names of columns, and may miss some.")
+    what = f"{c.target!r}" if c and c.target else "this"
     page.say(
-        "The run measured errors and, where a sensitive column was named, differences between groups. It did not ask whether predictions"
-        " of this kind should be made, who bears their errors, or how the data came to be; whoever uses the model has to."
+        f"The run did not ask whether {what} should be predicted, who bears the errors, or how the data came to be: whoever uses it has to."
     )
 
 
@@ -263,7 +335,9 @@ def _caveats(page: MarkdownPage, facts: RunFacts) -> None:
     if facts.status != "done":
         page.say(f"The run did not end as it should: {facts.status.replace('_', ' ')}{f', {facts.reason}' if facts.reason else ''}.")
     page.items([f"{one.what}: {one.reason}" for one in facts.degradations[:12]])
-    page.say("Watch its scores on new rows with known outcomes, and fit it anew when they leave the interval above.")
+    if (h := facts.holdout) and facts.contract:
+        worse = f"falls below {compact(h.low)}" if facts.contract.direction == "maximize" else f"rises above {compact(h.high)}"
+        page.say(f"Score new rows once their outcomes are known; when {metric_said(h.metric)} {worse}, it is time to fit anew.")
 
 
 _PARTS: dict[str, Any] = dict(

@@ -96,6 +96,40 @@ def _comparisons(paper: Manuscript, facts: RunFacts) -> None:
     paper.items([f"Left out of the tests: {line}" for line in s.untested])
 
 
+STEPS = (("baseline", "baselines alone"), ("train", "and the families, untuned"), ("optimise", "and tuning"), ("select", "and blending"))
+
+
+def _built_up(paper: Manuscript, facts: RunFacts) -> None:
+    """What the run would have had without its later stages: the best candidate of those that each stage began with and added."""
+    rows, far = [], 0
+    figure = score_format(facts.leaderboard[0].score if facts.leaderboard else 1.0)
+    for place, (stage, told) in enumerate(STEPS):
+        if not any(c.stage == stage for c in facts.leaderboard):
+            continue
+        reached = {name for name, _ in STEPS[: place + 1]}
+        best = next(c for c in facts.leaderboard if c.stage in reached)
+        rows.append((told, best.name, figure(best.score), figure(best.std_error)))
+        far += 1
+    if far > 1:
+        caption = "What the run has without its later stages: the best candidate of all that stood after each, by its out-of-fold score."
+        paper.table(caption, (0.3, 0.32, 0, 0), ("With", "Best candidate", "Score", "Error"), rows)
+
+
+def _steps(paper: Manuscript, facts: RunFacts) -> None:
+    """Columns that were made or changed, each with and without."""
+    if (tried := facts.steps_tried) is None:
+        return
+    rows = [
+        (one.step, compact(one.gain), compact(one.std_error), compact(one.margin), "kept" if one.kept else "left out")
+        for one in tried.tried
+    ]
+    caption = (
+        f"Steps of the preparation, each tried with {tried.family} on the same folds with it and without: the gain in"
+        f" {metric_title(tried.metric)}, its standard error, and what it must exceed."
+    )
+    paper.table(caption, (0.34, 0, 0, 0, 0.16), ("Step", "Gain", "Error", "To exceed", "Verdict"), rows)
+
+
 def ablation(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
     best: dict[str, tuple[str, float, float]] = {}
     for c in facts.leaderboard:
@@ -103,6 +137,8 @@ def ablation(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None
     if len(best) < 2 and not facts.attempts:
         return
     paper.section("Ablation")
+    _built_up(paper, facts)
+    _steps(paper, facts)
     figure = score_format(facts.leaderboard[0].score if facts.leaderboard else 1.0)
     if len(best) < len(facts.leaderboard):
         paper.say("What each family is worth alone: the best candidate of every family, under the same folds.")

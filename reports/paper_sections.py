@@ -11,6 +11,7 @@ from reports.figures import compact, dollars, metric_title, source_name, task_ti
 from reports.manuscript import Manuscript
 from reports.record import ModelUse, StageUse
 from reports.references import cited
+from reports.table_findings import Profile
 from reports.tex import unsettable
 from tools.constraints import FLOORS
 from tools.schemes import described
@@ -56,7 +57,9 @@ def data(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
     paper.section("Data")
     if m := facts.manifest:
         licence = f" Its licence is {m.licence}." if m.licence else " The source states no licence."
-        paper.say(f"The table was read from {m.source}: {m.rows:,} rows and {m.columns} columns, {m.bytes:,} bytes.{licence}")
+        lost = facts.rows_without_target
+        without = f" {lost:,} {'row has' if lost == 1 else 'rows have'} no target and took no part." if lost else ""
+        paper.say(f"The table was read from {m.source}: {m.rows:,} rows and {m.columns} columns, {m.bytes:,} bytes.{without}{licence}")
     if text := facts.sections.get("data"):
         paper.say(text)
     if (profile := facts.profile) is None:
@@ -75,6 +78,7 @@ def data(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
     ]
     if any(unsettable(cell) for row in rows for cell in row):
         paper.say("Characters that no font here has, or whose script is not set letter by letter, stand as their code points in Unicode.")
+    _gates(paper, profile)
     left_out = len(profile.profiles) - len(rows) + profile.not_shown
     paper.table(
         f"Columns of the {profile.rows:,} training rows: lowest, middle and highest value or the most frequent ones, and how well a small"
@@ -82,6 +86,23 @@ def data(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
         (0.25, 0.12, 0, 0, 0.31, 0),
         ("Column", "Kind", "Missing", "Distinct", "Values", "Alone"),
         rows,
+    )
+
+
+def _gates(paper: Manuscript, profile: Profile) -> None:
+    """What was looked for that would make the score too good, and how good the table is."""
+    found = profile.understanding
+    paper.table(
+        "Gates that look for leaks. A gate that fails stops nothing: it is for a person to judge.",
+        (0.24, 0.12, 0.56),
+        ("Gate", "Verdict", "Evidence"),
+        [(gate.gate, gate.verdict, gate.evidence) for gate in found.gates],
+    )
+    paper.table(
+        "Grades of the quality of the training table.",
+        (0.18, 0, 0.62),
+        ("Aspect", "Grade", "Why"),
+        [(one.aspect, f"{one.grade}", one.why) for one in found.scorecard],
     )
 
 
@@ -95,8 +116,8 @@ def methods(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
         paper.say(
             f"Contract. Before any role saw a row, a {c.split.kind} split{by} with seed {c.split.seed} sealed {c.rows_holdout:,} rows and"
             f" left {c.rows_train:,}{sampled}; metric ({metric_title(c.metric)}, {c.direction}d) and folds were fixed with it."
-            f" Validation is by {described(c)}. Candidates hand over predictions, and the scores are computed outside the sandbox"
-            " that fitted them."
+            + ("" if "method" in facts.sections else f" Validation is by {described(c).replace('; ', ', ')}.")
+            + " Candidates hand over predictions, and the scores are computed outside the sandbox that fitted them."
         )
     if prep := facts.preparation:
         dropped = "; ".join(f"{one.column} ({one.reason})" for one in prep.dropped[:10])
@@ -120,7 +141,28 @@ def methods(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
     _reproduce(paper, facts)
 
 
+def _settings(paper: Manuscript, facts: RunFacts) -> None:
+    """With what the model that was taken was fitted."""
+    if (w := facts.winner) is None or w.params is None:
+        return
+    own = [("all", w.params)] if w.params else []
+    rows = [
+        (name, setting, compact(value) if isinstance(value, float) else str(value))
+        for name, params in [*own, *((one.name, one.params) for one in w.members)]
+        for setting, value in params.items()
+        if isinstance(value, (str, int, float)) or value is None
+    ]
+    prepared = f", on the preparation {w.preparation}" if w.preparation else ""
+    paper.table(
+        f"Settings of {w.name}{prepared}, as its kernel wrote them; what is not listed is its library's default.",
+        (0.27, 0.35, 0.24),
+        ("Model", "Setting", "Value"),
+        rows,
+    )
+
+
 def _reproduce(paper: Manuscript, facts: RunFacts) -> None:
+    _settings(paper, facts)
     paper.section("Reproducing the run", 2)
     paper.say("The run is made again by the first command; the second executes its notebook, whose cells are those that really ran.")
     paper.command(run_command(facts))

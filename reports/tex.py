@@ -63,6 +63,10 @@ LONG_WORD = 14
 MOST_CHARS = 20_000
 
 
+_OPENING = re.compile(r"(?<![^\s(\[{])'(?=[^\s'])")
+"""A straight quotation mark that begins what it quotes."""
+
+
 def escape(text: str, most: int = MOST_CHARS) -> str:
     """`text` as LaTeX that shows it as it is, in one paragraph.
 
@@ -71,7 +75,16 @@ def escape(text: str, most: int = MOST_CHARS) -> str:
     """
     shown = " ".join(_composed(text).split())
     shown = shown if len(shown) <= most else shown[: most - 1] + "…"
-    return "".join(_phrase(part.text) if part.shaped else _plain(part.text) for part in pieces(shown))
+    return _set(_OPENING.sub("‘", shown))
+
+
+def typed(text: str) -> str:
+    """A line for a shell as LaTeX: what is copied from the page is what is to be typed, straight quotation marks too."""
+    return _set(" ".join(_composed(text).split())).replace("'", r"\textquotesingle{}")
+
+
+def _set(text: str) -> str:
+    return "".join(_phrase(part.text) if part.shaped else _plain(part.text) for part in pieces(text))
 
 
 def drawn(text: str) -> Outline | None:

@@ -65,6 +65,12 @@ def compose(facts: RunFacts, ledger: Ledger) -> tuple[str, dict[str, bytes]]:
     except ImportError:
         raise PrerequisiteMissing("no PyLaTeX here, which writes the paper. Type: pip install 'mlteam[paper]'") from None
     figures = draw(facts)
+    if facts.profile is not None:
+        ledger = ledger.with_file(
+            f"event {facts.profile.event}: reasons of grades", [one.why for one in facts.profile.understanding.scorecard]
+        )
+    if facts.winner is not None:
+        ledger = ledger.with_file(f"what the kernel wrote of {facts.winner.name}", facts.winner.flat)
     moment = datetime.fromtimestamp(facts.started_at or 0, UTC)
     paper = Manuscript(paper_sections.title(facts), f"{moment.day} {moment:%B %Y}")
     for write in paper_sections.PARTS:

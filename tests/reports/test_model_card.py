@@ -25,6 +25,18 @@ def test_the_card_has_all_sections_and_metadata_that_a_hub_takes(tmp_path: Path)
     assert "The packaged model" in card
 
 
+def test_the_card_speaks_of_this_table_and_this_model(tmp_path: Path) -> None:
+    card = write_card(finished(tmp_path, goal="Tell them apart.").path).read_text()
+    assert "lightgbm-1, of the family lightgbm, made on " in card
+    assert "From the columns 'Mass', 'Depth' of a row it gives one of the classes 'MALE', 'FEMALE', with the probability of each." in card
+    assert "It was made for this wish: Tell them apart." in card
+    assert "- 'Mass' from 1 to 3" in card
+    assert "any other class of 'Sex'" in card
+    assert "By their names these columns tell of persons what laws protect in many places: 'Sex'. Groups were not compared." in card
+    assert "No column was found to hold personal data." in card
+    assert "when ROC AUC falls below 0.9483, it is time to fit anew." in card
+
+
 def test_the_card_tells_where_it_errs(tmp_path: Path) -> None:
     assert "Mass &#62; 4200 and Depth = 'a': 0.4321 in 61 rows, 0.1234 elsewhere" in write_card(examined(tmp_path).path).read_text()
 

@@ -14,9 +14,11 @@ from reports.facts import read_facts
 from reports.glyphs import outline
 from reports.ledger import UnbackedFigure, read_ledger
 from reports.references import ENTRIES, cited
-from reports.tex import escape
+from reports.tex import escape, typed
 from reports.white_paper import compose, write_paper
-from tests.reports.written import examined, finished
+from team.events import ToolReturned
+from team.log import EventLog
+from tests.reports.written import examined, finished, profile
 
 HOSTILE = 'a_b%c&d#e$ \\input{/etc/passwd} ^^41 {x} ~ "q" `u` 😀 \u0378 שלום 中文 Ünï αβ≤3 Пол -- ' + "w" * 60
 
@@ -29,6 +31,8 @@ def test_no_character_of_a_text_is_markup() -> None:
     assert escape("[a]*") == "{[}a{]}{*}", "no argument of what stands before"
     assert "\u202e" not in escape("a\u202eb")
     assert escape("--") == "-{}-{}"
+    assert escape("'it's' ('b')") == "‘it's' (‘b')", "marks that open are turned"
+    assert typed("--x 'a b'") == r"-{}-{}x \textquotesingle{}a b\textquotesingle{}", "what is copied can be typed"
     assert escape("cross-validation") == r"cross-{}\allowbreak{}validation", "no word is broken that is not too long by itself"
 
 
@@ -47,6 +51,38 @@ def test_prose_with_a_figure_that_is_not_on_record_ends_the_build(tmp_path: Path
     run.sections.write_text(json.dumps({"abstract": "It reaches 0.9123 on unseen rows."}))
     with pytest.raises(UnbackedFigure, match=r"the white paper states '0\.9123'"):
         compose(read_facts(run.path), read_ledger(run.path))
+
+
+def test_it_tells_with_what_the_model_was_fitted_what_each_part_brought_and_what_the_gates_say(tmp_path: Path) -> None:
+    from tools.candidates import Candidate
+    from tools.understanding.findings import Gate, Grade
+
+    run = finished(tmp_path)
+    log = EventLog(run.events)
+    gates = [Gate(gate="single feature", verdict="fail", evidence="'a_b' alone has ROC AUC 0.997.").model_dump()]
+    grades = [Grade(aspect="completeness", grade=83, why="83.7% of values are there").model_dump()]
+    found = {**profile(), "gates": gates, "scorecard": grades}
+    tried = {"step": "impute=knn", "score": 0.9, "gain": 0.0123, "std_error": 0.0045, "margin": 0.0078, "kept": True}
+    steps = {"steps": ["impute=knn"], "tried": [tried], "family": "lightgbm", "metric": "roc_auc", "before": 0.8877}
+    for call, (tool, result) in enumerate({"profile_table": found, "try_steps": steps}.items()):
+        log.append(ToolReturned(call=str(call), tool=tool, status="ok", seconds=1.0, search_seconds=0.0, result=result, text=""))
+    log.close()
+    params = {"learning_rate": 0.0317, "num_leaves": 47, "grow_policy": "a_b"}
+    known = {"name": "lightgbm-1", "family": "lightgbm", "params": params, "preparation": "default", "metric": "roc_auc"}
+    fit = {"score": 0.97, "std_error": 0.01, "fold_scores": [0.97], "n_folds": 1, "fit_seconds": 1.0, "predict_ms_per_row": 0.1}
+    folder = run.work / "candidates" / "lightgbm-1"
+    folder.mkdir(parents=True)
+    (folder / "candidate.json").write_text(Candidate(**known, **fit, members=[]).model_dump_json())
+    text, _ = compose(read_facts(run.path), read_ledger(run.path))
+    for told in (
+        "0.0317",
+        "a\\_b",
+        "83.7\\%",
+        "0.997",
+        "impute=knn & 0.0123 & 0.0045 & 0.0078 & kept",
+        "baselines alone & linear-{}1 & 0.9600",
+    ):
+        assert told in text, told
 
 
 def test_every_method_that_is_cited_has_an_entry_and_no_other_is(tmp_path: Path) -> None:
