@@ -16,7 +16,7 @@ from tools.features import numbers
 from tools.problem import Problem
 from tools.understanding.findings import Dependence, Gate, GateName, Reading
 from tools.understanding.order import groups, levels
-from tools.understanding.repeats import across_the_split
+from tools.understanding.repeats import across_the_split, repeated_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -269,13 +269,16 @@ def ordered_identifiers(
     few = min(np.bincount(levels(pd.Series(problem.plain_target)))[1:].min(initial=problem.n_rows), problem.n_rows // 2) if chance else 0
     noise = CHANCE_ERRORS * float(np.sqrt((problem.n_rows + 1) / (12 * max(1, few) * max(1, problem.n_rows - few)))) if chance else 0.0
     judged: list[tuple[float, str]] = []
+    # Copies of rows have their number again, which makes it no less a number of the rows.
+    once = ~repeated_rows(problem.X)
     for column in problem.schema.columns:
         values = problem.X[column.name]
-        if column.name not in keys or values.nunique() < FEWEST_UNIQUE * len(values) or column.kind == "datetime":
+        if column.name not in keys or values.nunique() < FEWEST_UNIQUE * once.sum() or column.kind == "datetime":
             continue
         running = numbers(values) if column.kind == "numeric" else _last_number(values)
         if running is None:
             continue
+        running = np.where(once, running, np.nan)
         if (value := associate(Column(name=column.name, kind="numeric", missing=0.0, unique=len(values)), pd.Series(running))) is not None:
             judged.append((value, column.name))
     if not judged:

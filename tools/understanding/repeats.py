@@ -46,6 +46,14 @@ def repeats(problem: Problem) -> Repeats:
     )
 
 
+def repeated_rows(frame: pd.DataFrame) -> Array:
+    """Which rows equal one before them in all columns, shape (n,)."""
+    import pandas as pd
+
+    found: Array = pd.util.hash_pandas_object(frame, index=False).duplicated().to_numpy()
+    return found
+
+
 def _near(problem: Problem) -> float | None:
     """Share of rows that another one nearly is, by columns of numbers within `NEAR` of their spread and equal categories."""
     import pandas as pd

@@ -19,7 +19,7 @@ from tools.understanding.gates import run_gates
 from tools.understanding.kinds import read_column
 from tools.understanding.missingness import missingness
 from tools.understanding.personal import personal
-from tools.understanding.repeats import repeats
+from tools.understanding.repeats import repeated_rows, repeats
 from tools.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def understand(
         associate: measures the same of other values in the place of a column's.
     """
     columns = part.schema.columns
-    readings = [read_column(column.name, raw[column.name], column.kind) for column in columns]
+    # A row that comes twice says nothing more of what a column is, and makes a number of rows look like no number of theirs.
+    single = raw[~repeated_rows(part.X)]
+    readings = [read_column(column.name, single[column.name], column.kind) for column in columns]
     keys = {one.column for one in readings if one.kind == "identifier"}
     holdout = _holdout(space, part)
     missing = extras.make("the patterns of missing values", lambda: missingness(part))
