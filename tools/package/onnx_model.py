@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tools.model import FittedMember, FittedModel
     from tools.stacking import FittedStack
 
+KINDS = ("LinearModel", "NetworkModel", "LightGBMModel", "XGBoostModel", "MatrixModel", "CatBoostModel")
 NO_LEVELS: Mapping[str, Sequence[str]] = {}
 INSTALL = "pip install 'mlteam[onnx]' where models are fitted"
 
@@ -54,7 +55,9 @@ def build(model: FittedModel, levels: Mapping[str, Sequence[str]] = NO_LEVELS) -
         raise NotPossible(f"{error.name} is not installed ({INSTALL})") from None
     graph = Graph(levels)
     n_classes = len(contract.classes)
-    said = {member.candidate.name: _member(graph, member) for member in model.members}
+    # What may turn out to have no counterpart comes first, so that nothing is written in vain for seconds.
+    ordered = sorted(model.members, key=lambda member: max(_doubt(fitted.predictor) for fitted in member.fits), reverse=True)
+    said = {member.candidate.name: _member(graph, member) for member in ordered}
     weighed = [member for member in model.members if member.weight]
     total = graph.sum([said[member.candidate.name] for member in weighed], [member.weight for member in weighed])
     if n_classes:
@@ -64,6 +67,14 @@ def build(model: FittedModel, levels: Mapping[str, Sequence[str]] = NO_LEVELS) -
     if n_classes and model.calibration:
         total = _calibrated(graph, total, model.calibration, n_classes)
     return graph.model(total if n_classes else graph.op("Reshape", total, graph.constant([-1], np.int64)), n_classes)
+
+
+def _doubt(predictor: Any) -> int:
+    """How likely a model is to have no counterpart: it reads texts or is of another kind, then linear ones, then CatBoost's."""
+    kind = type(predictor).__name__
+    if kind not in KINDS or getattr(getattr(predictor, "encoder", None), "texts", None):
+        return 3
+    return {"LinearModel": 2, "CatBoostModel": 1}.get(kind, 0)
 
 
 def _stacked(graph: Graph, stack: FittedStack, average: str, said: dict[str, str], n_classes: int) -> str:

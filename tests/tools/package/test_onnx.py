@@ -208,6 +208,12 @@ def test_what_has_no_counterpart_is_said_plainly(problems: dict[str, Problem], n
     assert why in str(told.value)
 
 
+def test_members_that_cannot_be_had_are_found_before_others_are_written(problems: dict[str, Problem]) -> None:
+    problem = problems["two"]
+    with pytest.raises(NotPossible, match="member 'dummy-1' is a Constant"):
+        build(model_of(problem, member(problem, "linear", ("text",)), member(problem, "dummy")))
+
+
 def test_a_format_that_is_not_written_in_its_time_is_done_without(problems: dict[str, Problem], tmp_path: Path) -> None:
     problem = problems["two"]
     found = write_formats(tmp_path, model_of(problem, member(problem, "random_forest")), problem.X.head(50), most_s=0.001)
