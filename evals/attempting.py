@@ -59,6 +59,8 @@ def attempt(job: Job) -> Attempt:
                 grade = grader.grade(out / "predictions.csv")
                 if grade.reason:
                     status, reason = "invalid", grade.reason
+        # Of a path it matters what it names, and not where this attempt was.
+        reason = reason.replace(f"{folder / 'system'}/", "")
         return _row(job, facts, ended, status, reason, grade, out, python)
     finally:
         remove_tree(folder)
@@ -95,7 +97,7 @@ def _raised(tail: str) -> str:
 
 
 def judged(task: Task, status: Status, grade: Grade, direction: str, warnings: Sequence[str]) -> tuple[bool | None, str]:
-    """Whether an outcome is the right one, and why predictions in time are not; None where the task expects nothing but a score.
+    """Whether an outcome is the right one, and why it is not; None where the task expects nothing but a score.
 
     Args:
         direction: `max` or `min`, of the metric.
@@ -103,8 +105,10 @@ def judged(task: Task, status: Status, grade: Grade, direction: str, warnings: S
     """
     if not task.expect:
         return None, ""
-    if status != "ok" or status not in task.expect:
-        return status in task.expect, ""
+    if status not in task.expect:
+        return False, f"{' or '.join(task.expect)} would have been right"
+    if status != "ok":
+        return True, ""
     if task.tells and not any(task.tells in one for one in warnings):
         return False, f"it does not tell what is wrong with the data: {task.tells}"
     if task.floor is not None:
@@ -118,6 +122,7 @@ def judged(task: Task, status: Status, grade: Grade, direction: str, warnings: S
 
 def _row(job: Job, facts: Facts, ended: Ended, status: Status, reason: str, grade: Grade, out: Path, python: Path) -> Attempt:
     usage = _usage(out)
+    free = job.jail == "bubblewrap" and job.system.network is False  # nobody can be paid from there
     right, why = judged(job.task, status, grade, facts.direction, usage.warnings)
     return Attempt(
         suite=job.suite,
@@ -139,7 +144,7 @@ def _row(job: Job, facts: Facts, ended: Ended, status: Status, reason: str, grad
         peak_mb=round(ended.peak_mb, 1),
         tokens_in=usage.tokens_in,
         tokens_out=usage.tokens_out,
-        dollars=usage.dollars,
+        dollars=0.0 if usage.dollars is None and free else usage.dollars,
         rows_train=facts.rows_train,
         rows_test=facts.rows_test,
         data=facts.data,

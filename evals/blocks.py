@@ -82,6 +82,11 @@ def counted(attempt: Attempt) -> float | None:
     return attempt.score if attempt.status == "ok" and attempt.score is not None and math.isfinite(attempt.score) else None
 
 
+def ending(status: str) -> str:
+    """How attempts that failed ended, in words: predictions that the grader took fail where their task asks for something else."""
+    return "not right" if status == "ok" else status.replace("_", " ")
+
+
 def well(attempt: Attempt) -> bool:
     """Whether an attempt has what its task asks for: the right outcome, or else a score that counts."""
     return attempt.right if attempt.right is not None else counted(attempt) is not None

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from evals.attempts import Attempt
-from evals.blocks import well
+from evals.blocks import ending, well
 from evals.figures import Spread, Standing
 from evals.ranking import ALPHA
 from reports.figures import duration, metric_title, p_value, score_format
@@ -126,7 +126,7 @@ def _failures(attempts: Sequence[Attempt]) -> Iterator[str]:
         return
     counts = Counter((row.system, row.status, row.reason) for row in failed)
     rows = [
-        (escape(system), status.replace("_", " "), str(count), escape(reason[:MOST_REASON_CHARS]))
+        (escape(system), ending(status), str(count), escape(reason[:MOST_REASON_CHARS]))
         for (system, status, reason), count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     ]
     yield f"{len(failed)} of {len(attempts)} attempts failed."

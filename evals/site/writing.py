@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evals.attempts import Attempt, Attempts
-from evals.blocks import well
+from evals.blocks import ending, well
 from evals.figures import RIGHT, Cell, Duel, Figure, Place, Standing
 from evals.site.addresses import file_name, report_link
 from evals.site.costs import cost_charts
@@ -112,6 +112,7 @@ class _Pages:
             "file_name": file_name,
             "report_link": lambda row: report_link(folder, row),
             "well": well,
+            "ending": ending,
             "reason": lambda text: text if len(text) <= MOST_REASON_CHARS else text[: MOST_REASON_CHARS - 1] + "…",
             "mebibytes": lambda value: f"{value:,.0f} MiB",
             "has": _has,

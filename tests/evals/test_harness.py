@@ -195,7 +195,8 @@ def test_a_robust_task_says_whether_the_outcome_is_right(table: Path, tmp_path: 
     ("more", "status", "bounds", "warnings", "right", "why"),
     [
         ({}, "ok", (0.4, 0.6), [], True, ""),
-        ({}, "over_budget", (0.8, 0.9), [], False, ""),
+        ({}, "over_budget", (0.8, 0.9), [], False, "ok would have been right"),
+        ({"expect": ("refused",)}, "ok", (0.8, 0.9), [], False, "refused would have been right"),
         ({"floor": 0.5}, "ok", (0.6, 0.8), [], True, ""),
         ({"floor": 0.5}, "ok", (0.5, 0.5), [], False, "the interval reaches 0.5, and 0.5 is what that scores"),
         ({"floor": 0.5}, "ok", (0.48, 0.9), [], False, "the interval reaches 0.48"),
