@@ -158,7 +158,7 @@ def checked_header(path: Path, header: list[str], body: list[list[str]]) -> list
             f"{path.name}: the first line has {len(header)} fields ({told(header)}), most lines below it {usual}; "
             "if titles or comments stand above the header, remove them"
         )
-    refuse_duplicates(path, named)
+    refuse_duplicates(path, named, ", or put #header=none behind the source if the first line is a row")
     if body and all(len(record) == len(header) + 1 for record in body):
         if any(record[-1] for record in body):
             raise TableError(
@@ -198,7 +198,7 @@ def comments_among_rows(text: str) -> bool:
 
 
 def lacks_header(records: list[list[str]]) -> bool:
-    """Whether the first line is a row: it holds a broken number, and its numbers are none that could name columns.
+    """Whether the first line is a row: it holds a broken number, or one twice, and its numbers are none that could name columns.
 
     Columns of spectra are named by numbers, each once and in order; anything else with a decimal point is a measurement.
     """
@@ -206,7 +206,8 @@ def lacks_header(records: list[list[str]]) -> bool:
         return False
     numbers = [number for number in map(_number, records[0]) if number is not None]
     broken = [number for number in numbers if number != int(number)]
-    if not broken or (len(set(numbers)) == len(numbers) >= FEWEST_BANDS and numbers in (sorted(numbers), sorted(numbers)[::-1])):
+    twice = len(set(numbers)) < len(numbers)
+    if not (broken or twice) or (len(set(numbers)) == len(numbers) >= FEWEST_BANDS and numbers in (sorted(numbers), sorted(numbers)[::-1])):
         return False
     below = [sum(_number(cell) is not None for cell in record) for record in records[1:20]]
     return len(numbers) > 1 and sum(below) / len(below) >= len(numbers) - 0.5
@@ -305,12 +306,16 @@ def sniffed(text: str, said: str | None = None) -> tuple[str, list[list[str]]]:
     return best[1], best[2]
 
 
-def refuse_duplicates(path: Path, names: list[str]) -> None:
-    """Raise `TableError` where a name stands twice."""
+def refuse_duplicates(path: Path, names: list[str], otherwise: str = "") -> None:
+    """Raise `TableError` where a name stands twice.
+
+    Args:
+        otherwise: what else may be done about it.
+    """
     seen: set[str] = set()
     twice = sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
     if twice:
-        raise TableError(f"{path.name}: columns named twice: {', '.join(map(repr, twice[:10]))}; rename or remove them")
+        raise TableError(f"{path.name}: columns named twice: {', '.join(map(repr, twice[:10]))}; rename or remove them{otherwise}")
 
 
 # Text has no mark of its own: what no other format recognises is taken for text.

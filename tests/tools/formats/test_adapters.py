@@ -139,6 +139,7 @@ def test_an_unknown_header_is_refused() -> None:
         ({"a": [1, 2], "b": ["x", "y"]}, ["a", "b"]),
         ({"a": {"0": 1, "1": 2}, "b": {"0": "x", "1": "y"}}, ["a", "b"]),
         ([["a", "b"], [1, 2], [3, 4]], ["a", "b"]),
+        ({"columns": ["a", "b"], "index": [0, 1], "data": [[1, "x"], [2, "y"]]}, ["a", "b"]),
         ([{"a": 1, "tags": ["x", "y"]}, {"a": 2, "tags": []}], ["a", "tags"]),
     ],
 )
@@ -148,6 +149,11 @@ def test_shapes_of_json(tmp_path: Path, document: object, columns: list[str]) ->
     assert list(frame.columns) == columns
     assert len(frame) == 2
     frame.to_parquet(tmp_path / "t.parquet")
+
+
+def test_a_line_of_json_ends_where_the_line_ends(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"a": "x\u2028y"}\n{"a": "z\x85"}\n', encoding="utf-8")
+    assert read(tmp_path / "t.jsonl").frame["a"].tolist() == ["x\u2028y", "z\x85"]
 
 
 def test_json_that_is_no_table(tmp_path: Path) -> None:

@@ -164,6 +164,10 @@ def test_a_first_line_of_measurements_is_a_row(tmp_path: Path) -> None:
     assert "is a row, not a header" in reading.notes[0]
     assert len(read(path, Choice(header="first")).frame) == 1
     assert len(read(written(tmp_path, "1,2\n3,4\n"), Choice(header="none")).frame) == 2
+    assert len(read(written(tmp_path, "1,10,1\n3,4,0\n5,10,1\n")).frame) == 3, "no header names a column twice"
+    assert not lacks_header([["1", "2", "3"], ["4", "5", "6"]])
+    with pytest.raises(TableError, match=r"named twice: 'a'; .*#header=none"):
+        read(written(tmp_path, "a,a,yes\nb,a,no\n"))
     assert not lacks_header([["y", *(str(400 + i / 2) for i in range(9))], ["1", *["0.1"] * 9]]), "a spectrum's columns"
 
 
