@@ -72,11 +72,11 @@ def _records(path: Path, document: Any, choice: Choice) -> tuple[list[Any], str]
         return document[choice.key], f"Records were taken from {choice.key!r}."
     lists = {name: value for name, value in document.items() if isinstance(value, list)}
     tables = {name: value for name, value in lists.items() if value and all(isinstance(record, dict) for record in value)}
-    header, rows = lists.get("columns"), lists.get("data")
-    if header and rows and all(isinstance(row, list) and len(row) == len(header) for row in rows):
+    header, body = lists.get("columns"), lists.get("data")
+    if header and body and all(isinstance(row, list) and len(row) == len(header) for row in body):
         names = [str(name) for name in header]
         if len(set(names)) == len(names):
-            return [dict(zip(names, row, strict=True)) for row in rows], "Names were taken from 'columns' and rows from 'data'."
+            return [dict(zip(names, row, strict=True)) for row in body], "Names were taken from 'columns' and rows from 'data'."
     if tables:
         name = max(tables, key=lambda name: len(tables[name]))
         others = (

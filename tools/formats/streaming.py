@@ -23,6 +23,7 @@ from tools.formats.text import (
     announced,
     checked_header,
     comments_among_rows,
+    escapes_quotes,
     lacks_header,
     long_lines,
     numbered_lines,
@@ -127,7 +128,7 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list
     if above and above < len(lines) and lines[above - 1].startswith("#"):
         delimiter = max(DELIMITERS, key=lines[above].count)
         above -= lines[above - 1].count(delimiter) >= lines[above].count(delimiter)
-    if parted_by_blanks("\n".join(lines[above:])):
+    if parted_by_blanks("\n".join(lines[above:])) or escapes_quotes(text):
         return None, notes
     commented = any(line.startswith("#") for line in lines[:above]) or ("\n#" in text and comments_among_rows("\n".join(lines[above:])))
     notes += ["Comment lines that begin with # were left out."] if commented else []

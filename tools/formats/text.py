@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
@@ -59,6 +60,9 @@ def read_text(path: Path, choice: Choice) -> Reading:
         notes.append("Its fields are parted by blanks.")
         text, whole = _with_tabs(text), _with_tabs(whole)
         said = "\t"
+    if escapes_quotes(text):
+        notes.append('Quotes inside fields are written as \\".')
+        text, whole = text.replace('\\"', '""'), whole.replace('\\"', '""')
     delimiter, records = sniffed(text, said)
     headless = choice.header == "none" or (choice.header is None and lacks_header(records))
     header = [f"column_{i + 1}" for i in range(len(records[0]))] if headless else records[0]
@@ -260,6 +264,22 @@ def _odd_lines(lines: Iterator[str], delimiter: str, odd: Callable[[int], bool])
         return [(reader.line_num, len(record)) for record in reader if odd(len(record))]
     except csv.Error:  # a field of more than 128 KiB
         return []
+
+
+def escapes_quotes(text: str) -> bool:
+    """Whether quotes inside quoted fields stand behind a backslash, as MySQL writes them: without it nothing but a delimiter may
+    follow a closing quote."""
+    sample = text[:1_000_000]
+    return '\\"' in sample and not _closes_its_quotes(sample) and _closes_its_quotes(sample.replace('\\"', '""'))
+
+
+def _closes_its_quotes(text: str) -> bool:
+    for delimiter in DELIMITERS:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+        with contextlib.suppress(csv.Error):
+            if max((len(record) for record in reader), default=0) > 1:
+                return True
+    return False
 
 
 def parted_by_blanks(text: str) -> bool:

@@ -75,6 +75,15 @@ def test_comment_lines_among_rows_are_left_out_where_they_can_be_none(tmp_path: 
     assert read(written(tmp_path, 'a,b\n1,"x\n#y"\n')).frame["b"].tolist() == ["x\n#y"]
 
 
+def test_quotes_behind_backslashes_are_those_of_a_field(tmp_path: Path) -> None:
+    reading = read(written(tmp_path, 'a,b\n"he said \\"yes, so\\" and left",1\n"plain",2\n'))
+    assert reading.frame["a"].tolist() == ['he said "yes, so" and left', "plain"]
+    assert reading.notes == ['Quotes inside fields are written as \\".']
+    paths = read(written(tmp_path, 'a,b\n"C:\\data\\",1\n"say ""so""",2\n'))
+    assert paths.frame["a"].tolist() == ["C:\\data\\", 'say "so"'], "a backslash that ends a field is one"
+    assert paths.notes == []
+
+
 def test_fields_may_be_parted_by_blanks(tmp_path: Path) -> None:
     reading = read(written(tmp_path, " 0.00632  18.00   2.310  a\n 0.02731   0.00   7.070  b\n 0.5   1.00\t7.070  b \n", "housing.data"))
     assert reading.frame.shape == (3, 4)
