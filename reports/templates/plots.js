@@ -79,8 +79,9 @@ const plots = (() => {
       settle(box);
       box.on("plotly_afterplot", () => settle(box));
       box.dataset.drawn = "";
-      if (!marks(box).length || data[0].type === "parcoords") return;
-      box.setAttribute("role", "application");
+      const keyed = data[0].type !== "parcoords" && marks(box).length > 0;
+      box.setAttribute("role", keyed ? "application" : "group");
+      if (!keyed) return;
       box.tabIndex = 0;
       box.setAttribute("aria-roledescription", "chart, arrow keys go through its marks");
     } catch (error) {

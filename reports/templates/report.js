@@ -37,13 +37,15 @@
 
   const reachable = () => {
     for (const box of document.querySelectorAll(".scroll, .graph")) {
-      const hidden = box.scrollWidth > box.clientWidth + 1;
-      const told = { tabindex: "0", role: "region", "aria-label": (box.querySelector("caption")?.textContent ?? box.querySelector("svg")?.getAttribute("aria-label") ?? "Table").trim().slice(0, 80) };
+      const hidden = box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;
+      const named = box.querySelector("caption")?.textContent ?? box.querySelector("svg")?.getAttribute("aria-label") ?? box.closest("details")?.querySelector("summary").textContent ?? "Table";
+      const told = { tabindex: "0", role: "region", "aria-label": named.trim().slice(0, 80) };
       for (const [name, value] of Object.entries(told)) hidden ? box.setAttribute(name, value) : box.removeAttribute(name);
     }
   };
   reachable();
   addEventListener("resize", reachable);
+  document.addEventListener("toggle", reachable, true);
 
   for (const head of document.querySelectorAll("table.board thead th, table.columns thead th, table.worst thead th")) {
     const table = head.closest("table");

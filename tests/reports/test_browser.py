@@ -68,7 +68,7 @@ def test_axe_sees_what_is_wrong(page: Page) -> None:
 def test_charts_and_controls_have_names_and_roles_that_a_screen_reader_tells(page: Page, address: str) -> None:
     page.goto(address)
     for chart in page.locator(".plot").all():
-        assert chart.get_attribute("role") == "img"
+        assert chart.get_attribute("role") in ("img", "application", "group"), "an image until it is drawn and answers keys"
         assert len(chart.get_attribute("aria-label") or "") > 10, chart.evaluate("one => one.outerHTML.slice(0, 200)")
     assert page.get_by_role("main").count() == 1
     assert page.get_by_role("navigation").first.get_attribute("aria-label")
@@ -86,10 +86,12 @@ def test_marks_of_a_chart_are_gone_through_by_key_and_spoken(page: Page, address
     chart = chart_of(page, "ROC curve")
     assert chart.get_attribute("role") == "application"
     hover, spoken = chart.locator(".hoverlayer .hovertext"), page.locator("[role=status]")
+    first = chart.evaluate("one => JSON.parse(one.nextElementSibling.textContent).data.find((trace) => trace.hovertext).hovertext[0]")
+    assert first.startswith("false alarms 0.000, found ")
     chart.focus()
     page.keyboard.press("ArrowRight")
-    assert spoken.text_content() == "false alarms 0.000, found 0.118"
-    assert hover.text_content() == "false alarms 0.000, found 0.118"
+    assert spoken.text_content() == first
+    assert hover.text_content() == first
     page.keyboard.press("Escape")
     hover.wait_for(state="detached")
     tree = chart_of(page, "From drafts to what was taken")
@@ -118,7 +120,7 @@ def test_parallel_coordinates_have_an_axis_for_each_parameter_and_one_for_the_sc
     names = [name.text_content() for name in chart.locator(".axis-title").all()]
     assert sorted(names[:-1]) == ["booster", "learning_rate", "leaves"]
     assert names[-1] == "ROC AUC"
-    values = page.locator("figure.chartbox", has=chart).locator("details.values")
+    values = chart.locator("xpath=ancestor::figure").locator("details.marks")
     values.locator("summary").click()
     assert values.get_by_text("trial 11, 0.955: learning_rate 0.001, leaves 96, booster b").is_visible()
 
@@ -147,9 +149,10 @@ def test_colours_follow_the_scheme_and_what_was_switched_off_stays_off(page: Pag
     chart = chart_of(page, "Optimisation history")
     paint = "one => getComputedStyle(one.querySelector('.legendtext')).fill"
     light = chart.evaluate(paint)
-    chart.evaluate("one => Plotly.restyle(one, { visible: 'legendonly' }, [1])")
-    page.emulate_media(color_scheme="dark")
     at = chart.evaluate("one => [...document.querySelectorAll('.plot')].indexOf(one)")
+    chart.locator(".legendtoggle").nth(1).click()
+    page.wait_for_function("at => document.querySelectorAll('.plot')[at].data[1].visible === 'legendonly'", arg=at)
+    page.emulate_media(color_scheme="dark")
     changed = "one => getComputedStyle(document.querySelectorAll('.plot')[one.at].querySelector('.legendtext')).fill !== one.light"
     page.wait_for_function(changed, arg={"at": at, "light": light})
     assert chart.evaluate("one => one.data[1].visible") == "legendonly"
@@ -185,7 +188,7 @@ def test_it_is_whole_without_its_script_and_in_print(page: Page, address: str) -
     silent.goto(address)
     assert silent.locator("main").inner_text()[:400] == spoken[:400]
     assert silent.get_by_role("img", name="ROC AUC: ").count() == 1
-    values = silent.locator("details.values").nth(1)
+    values = silent.locator("details.marks").nth(1)
     values.locator("summary").click()
     assert values.get_by_role("row").count() > 3, "a chart's values are there for who has no script"
     bare.close()
