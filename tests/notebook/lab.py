@@ -58,7 +58,7 @@ def jupyter_lab(folder: Path, *, dark: bool = False) -> Iterator[str]:
         news = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
         (own / "config" / "labconfig").mkdir(parents=True)
         (overrides / "overrides.json").write_text(json.dumps(theme | news))
-        port = _free_port()
+        port = free_port()
         environment = {
             **os.environ,
             "JUPYTER_PATH": str(own / "share"),
@@ -76,7 +76,7 @@ def jupyter_lab(folder: Path, *, dark: bool = False) -> Iterator[str]:
         ]  # fmt: skip
         log = stack.enter_context((own / "lab.log").open("w"))
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
-        stack.callback(_end, server)
+        stack.callback(end, server)
         address = f"http://127.0.0.1:{port}"
         _until_it_answers(f"{address}/api/status?token={TOKEN}", server, own / "lab.log")
         yield address
@@ -131,7 +131,7 @@ async def browser(address: str, *, width: int = 1280, height: int = 1600) -> Asy
             "--remote-debugging-port=0", f"--user-data-dir={profile}", f"--window-size={width},{height}", "about:blank",
         ]  # fmt: skip
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        stack.callback(_end, process)
+        stack.callback(end, process)
         port = await _debugging_port(Path(profile) / "DevToolsActivePort", process)
         pages = httpx.get(f"http://127.0.0.1:{port}/json/list", timeout=START_S).json()
         target = next(page for page in pages if page["type"] == "page")["webSocketDebuggerUrl"]
@@ -171,13 +171,15 @@ def _until_it_answers(address: str, server: subprocess.Popen[bytes], log: Path) 
     raise TimeoutError(log.read_text()[-2000:])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process, at the latest in 15 seconds."""
     process.terminate()
     try:
         process.wait(15)

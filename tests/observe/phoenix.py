@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.notebook.lab import end, free_port
 
 START_S = 150.0
 """It imports for a while, and makes its database."""
@@ -67,7 +68,7 @@ def running_phoenix(folder: Path) -> Iterator[Phoenix]:
     """Start one whose data lies in `folder`, and end it."""
     program = phoenix_program()
     assert program is not None
-    port, grpc = _free_port(), _free_port()
+    port, grpc = free_port(), free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PHOENIX_", "OTEL_"))} | {
         "PHOENIX_WORKING_DIR": str(folder),
         "PHOENIX_HOST": "127.0.0.1",
@@ -80,7 +81,7 @@ def running_phoenix(folder: Path) -> Iterator[Phoenix]:
     with ExitStack() as stack:
         log = stack.enter_context((folder / "phoenix.log").open("w"))
         server = subprocess.Popen([program, "serve"], env=environment, stdout=log, stderr=log, cwd=folder)
-        stack.callback(_end, server)
+        stack.callback(end, server)
         address = f"http://127.0.0.1:{port}"
         until = time.monotonic() + START_S
         while not _answers(address):
@@ -95,18 +96,3 @@ def _answers(address: str) -> bool:
         return httpx.get(f"{address}/healthz", timeout=5).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
