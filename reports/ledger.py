@@ -312,7 +312,11 @@ def _of_the_clock(events: Sequence[Event]) -> Iterator[Backing]:
     yield Backing(seconds_at_work(events), "events.jsonl (seconds at work)")
     searched = 0.0
     turns = read_turns(events)
-    for role in role_times(turns):
+    roles = role_times(turns)
+    yield Backing(float(len(turns)), "turns (count)")
+    yield Backing(float(len(roles)), "roles that had a turn (count)")
+    yield Backing(float(sum(len(turn.calls) for turn in turns)), "calls of tools (count)")
+    for role in roles:
         yield Backing(float(role.turns), f"turns of the {role.role} (count)")
         yield Backing(float(role.calls), f"calls of tools by the {role.role} (count)")
         yield Backing(role.seconds, f"turns of the {role.role}: sum of seconds")

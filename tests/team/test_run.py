@@ -92,6 +92,7 @@ def test_the_run_directory_is_complete(penguins: tuple[dict[str, Any], RunDir]) 
     assert not list(run.path.rglob("*.tmp"))
     report = run.report.read_text()
     assert f"{summary['holdout']['score']:.4f}" in report
+    assert "are withheld" not in report, "every figure of the page is on record"
 
 
 def test_holdout_labels_are_in_no_file_that_a_sandbox_saw_before_the_score(penguins: tuple[dict[str, Any], RunDir]) -> None:
