@@ -23,6 +23,7 @@ from tests.team.test_faults import assert_whole
 
 pytestmark = [pytest.mark.daemon, pytest.mark.docker]
 RUN = ["run", "sklearn:wine", "--target=target", "--time=200s", "--trials=2", "--folds=2", "--sandbox=docker"]
+RUN += ["--families=linear,extra_trees,lightgbm"]
 
 
 class OwnDaemon:

@@ -227,7 +227,7 @@ def test_what_goes_and_what_is_kept_is_told(tmp_path: Path) -> None:
 def test_a_cleaned_run_is_shown_reported_compared_and_predicts_as_before(tmp_path: Path) -> None:
     out = tmp_path / "runs"
     settings = load_settings(
-        {"source": "sklearn:iris", "target": "target", "out": out, "time": "20s", "trials": 0, "sandbox": "unsafe-local"}
+        {"source": "sklearn:iris", "target": "target", "out": out, "families": "linear,tree", "trials": 0, "sandbox": "unsafe-local"}
     )
     run = RunDir(Path(start(settings)["run"]))
     rows = tmp_path / "rows.csv"

@@ -77,9 +77,8 @@ def test_a_resumed_run_has_its_variables_again(tmp_path: Path) -> None:
         if isinstance(event, ToolReturned) and event.tool == "run_python":
             os.kill(os.getpid(), signal.SIGTERM)
 
-    settings = load_settings(
-        {"source": "sklearn:iris", "target": "target", "time": "60s", "trials": 0, "folds": 2, "sandbox": "unsafe-local", "out": tmp_path}
-    )
+    given = {"source": "sklearn:iris", "target": "target", "time": "60s", "trials": 0, "folds": 2, "families": "linear"}
+    settings = load_settings({**given, "sandbox": "unsafe-local", "out": tmp_path})
     before = Saboteur({("engineer", "prepare"): [python("answer = 40\nimport json as j")]})
     with pytest.raises(Interrupted):
         start(settings, subscribers=[stop], clients=lambda _: before)

@@ -76,7 +76,7 @@ PLAN = {"approach": "Trees.", "steps": ["Train."], "families": ["lightgbm"], "ri
 
 def settings(out: Path, planner: str, **more: Any) -> Any:
     given = {"source": "sklearn:iris", "target": "target", "time": "120s", "trials": 0, "folds": 2, "sandbox": "unsafe-local"}
-    return load_settings({**given, "out": out, "models": {"planner": planner}, **more})
+    return load_settings({**given, "families": "linear,lightgbm", "out": out, "models": {"planner": planner}, **more})
 
 
 def recording(out: Path, *lines: Line) -> RunDir:
