@@ -1,4 +1,4 @@
-"""The charts of the data page: all rows in a plane, and how the target goes along the columns that tell most of it."""
+"""The charts of the data page: the table itself, how the target goes along the columns that tell most of it, and all rows in a plane."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from reports.facts import RunFacts
 from reports.figures import compact
 from reports.plotly_figures import COLOURS, Mark, Scale, Series, plane
 from reports.plotly_page import Chart
+from reports.table_charts import table_charts
 from reports.visible import visible
 from tools.columns import coerce
 from tools.contract import Contract, TableSchema
@@ -43,7 +44,11 @@ def data_charts(facts: RunFacts, found: Understanding, frame: pd.DataFrame, sche
     assert contract is not None
     X = coerce(frame, schema.without([column.name for column in schema.columns if column.name not in frame]))
     target = frame[contract.target] if contract.target in frame and contract.predicts != "labels" else None
-    return [*_maps(X, target, contract, schema, found), *_along(X, target, contract, found)]
+    return [
+        *table_charts(X.drop(columns=contract.target, errors="ignore"), target, contract, found),
+        *_along(X, target, contract, found),
+        *_maps(X, target, contract, schema, found),
+    ]
 
 
 def _maps(X: pd.DataFrame, target: pd.Series | None, contract: Contract, schema: TableSchema, found: Understanding) -> Iterator[Chart]:
@@ -121,7 +126,7 @@ def _along(X: pd.DataFrame, target: pd.Series | None, contract: Contract, found:
                 )
             series.append(Series(label, marks, line=numeric))
         name = visible(one.column)
-        note = f"It tells {one.share:.0%} of what there is to know of the target by itself. Bars are 95 % intervals of the mean."
+        note = f"It tells {one.share:.0%} of what there is to know of the target by itself. Bars are 95 % intervals of the mean."
         across = Scale(name) if numeric else Scale(name, (-0.5, len(bins) - 0.5), texts=tuple(text for text, _, _ in bins))
         yield Chart(f"{up} along {name[:40]}", note, plane(series, across, Scale(up)), f"{up} along {name}")
 

@@ -39,10 +39,12 @@ def test_classes_are_told_apart_on_the_maps_and_along_columns(tmp_path: Path) ->
     frame = penguins()
     found = drawn(tmp_path, frame, ["Mass", "Isle"])
     assert list(found) == [
-        "All rows by principal components",
-        "Rows and their neighbours",
+        "The target",
+        "Distribution of Mass",
         "share of FEMALE along Mass",
         "share of FEMALE along Isle",
+        "All rows by principal components",
+        "Rows and their neighbours",
     ]
     first = found["All rows by principal components"]
     assert [trace["name"] for trace in first.figure["data"]] == ["FEMALE", "MALE"]

@@ -28,6 +28,12 @@ def test_rows_are_shown_and_cells_are_text(tmp_path: Path, page: Page, seen: See
     write_exploration(run.path)
     page.goto((run.reports / "data.html").as_uri())
     title = page.title()
+    charts = page.locator(".plot")
+    assert page.locator("figcaption b").first.text_content() == "The target"
+    for place in range(charts.count()):
+        charts.nth(place).scroll_into_view_if_needed()
+        charts.nth(place).locator(".main-svg").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "no chart makes the page wider than the window"
     inside = page.frame_locator("iframe")
     inside.get_by_text("FEMALE").first.wait_for(state="attached")
     cell = inside.locator("td", has_text="parent.document.title").first
