@@ -21,7 +21,7 @@ class ModelExported(BaseModel):
 
 @tool(where="kernel", timeout_s=300)
 def export_model(
-    time_s: Annotated[float, "Wall-clock seconds for each format, checking included.", Ge(1), Le(140)] = MOST_S,
+    each_s: Annotated[float, "Wall-clock seconds for each format, checking included.", Ge(1), Le(140)] = MOST_S,
 ) -> ModelExported:
     """Write the finished model as skops and, where every part allows it, as ONNX; each is held against the pipeline on real rows."""
     import joblib
@@ -32,6 +32,6 @@ def export_model(
     space = workspace()
     if not (space.model / PIPELINE).is_file():
         raise ToolRefused("there is no finished model to write in other formats: call finish first.")
-    formats = write_formats(space.model, joblib.load(space.model / PIPELINE), space.table("all"), time_s)
+    formats = write_formats(space.model, joblib.load(space.model / PIPELINE), space.table("all"), each_s)
     write_text(space.model / FORMATS_FILE, formats.model_dump_json(indent=1))
     return ModelExported(formats=formats.told)

@@ -49,7 +49,7 @@ def export_time(facts: dict[str, Any]) -> dict[str, float]:
     """Seconds for each further format as `export_model` takes them; its own where trials bound the search, whose time says nothing."""
     if facts["budget"]["trials"] is not None:
         return {}
-    return {"time_s": round(min(MOST_EXPORT_S, max(LEAST_EXPORT_S, EXPORT_SHARE * float(facts["budget"]["search_seconds"]))), 1)}
+    return {"each_s": round(min(MOST_EXPORT_S, max(LEAST_EXPORT_S, EXPORT_SHARE * float(facts["budget"]["search_seconds"]))), 1)}
 
 
 def too_slow(done: Done) -> bool:
