@@ -100,6 +100,10 @@ SERVED_IN ?= unsafe-local
 bench-serving: $(VENV)/.all ## Milliseconds of a row from a served package on one core (RUN=last SERVED_IN=bubblewrap)
 	$(BIN)/python -m evals.serving_bench $(RUN) --sandbox $(SERVED_IN)
 
+.PHONY: bench-personal
+bench-personal: $(VENV)/.all ## Personal data found and missed in generated columns whose truth is known, and the time that takes
+	$(BIN)/python -m evals.personal_bench
+
 .PHONY: bench-engines
 bench-engines: $(VENV)/.all ## How much sooner two worker processes are done than one, here and through Dask, on two idle cores
 	$(BIN)/python -m evals.engines_bench
