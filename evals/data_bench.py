@@ -56,11 +56,12 @@ def with_duckdb(source: Path, target: Path) -> None:
 
 def ours_and_profile(source: Path, target: Path) -> None:
     """What a run does beside: missing and different values of every column."""
-    from tools.conversion import TABLE, convert, described
+    from tools.conversion import READING, TABLE, convert, described
 
-    convert(source.parent, target, {})
+    told = convert(source.parent, target, {})
     with tempfile.TemporaryDirectory(dir=target.parent) as vault:
         (Path(vault) / TABLE).hardlink_to(target)
+        (Path(vault) / READING).write_text(told.model_dump_json(), encoding="utf-8")
         described(Path(vault), 200)
 
 

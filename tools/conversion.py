@@ -20,16 +20,21 @@ from tools.workspace import workspace, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     from tools.formats.contract import Choice
+    from tools.tally import Tally
 
 TABLE, READING = "table.parquet", "reading.json"
 COMPRESSIONS = {"UNCOMPRESSED", "SNAPPY"}
 MOST_CELLS = 5_000_000_000
 MOST_BYTES = 200 * 2**30
-MOST_TOLD, LONGEST, MOST_FILES = 50, 500, 10_000
+MOST_TOLD, LONGEST, MOST_FILES, MOST_COUNTS = 50, 500, 10_000, 1000
 WHOLE_BYTES = 256 * 2**20
-"""A table that unpacks to less is looked at whole."""
+"""A table that unpacks to less is counted exactly."""
+_DTYPES = {"int64": "int64", "double": "float64", "bool": "bool", "string": "str"}
+"""What pandas reads Arrow's usual types as, which needs no pandas to say."""
 
 
 class FileRead(BaseModel):
@@ -38,6 +43,16 @@ class FileRead(BaseModel):
     name: str = Field(max_length=1000)
     """Path below the folder of files."""
     rows: int = Field(ge=0)
+
+
+class Counted(BaseModel):
+    """What a column holds, as it was counted while its table was converted."""
+
+    missing: int = Field(ge=0)
+    unique: int = Field(ge=0)
+    """Different values."""
+    exact: bool
+    """Whether that is no estimate."""
 
 
 class SourceRead(BaseModel):
@@ -50,6 +65,8 @@ class SourceRead(BaseModel):
     """What was guessed, chosen, repaired or left out, a sentence each."""
     files: list[FileRead] = Field([], max_length=MOST_FILES)
     """Of files under each other, their rows in the order of the table; else empty."""
+    counts: list[Counted] = Field([], max_length=MOST_COUNTS)
+    """Of the first columns, where the table was converted in a stream; else empty."""
 
 
 @tool(where="kernel", timeout_s=3600)
@@ -112,7 +129,8 @@ def _streamed(path: Path, output: Path, choice: Choice) -> SourceRead | None:
     if found.rows == 0:
         raise TableError(f"{path.name}: a header but no rows ({found.columns} columns); expected rows below it")
     pieces = [FileRead(name=name, rows=rows) for name, rows in found.pieces[:MOST_FILES]]
-    return SourceRead(format=found.format, rows=found.rows, columns=found.columns, notes=found.notes, files=pieces)
+    counts = [Counted(missing=one.missing, unique=one.unique, exact=one.exact) for one in found.counts.values()]
+    return SourceRead(format=found.format, rows=found.rows, columns=found.columns, notes=found.notes, files=pieces, counts=counts)
 
 
 def take_over(path: Path, inside: Path, told: SourceRead, vault: Path) -> SourceRead:
@@ -149,6 +167,8 @@ def take_over(path: Path, inside: Path, told: SourceRead, vault: Path) -> Source
     temporary.replace(vault / TABLE)
     if sum(file.rows for file in told.files) not in (0, rows):
         told = told.model_copy(update={"files": []})
+    if len(told.counts) > columns or any(one.missing + one.unique > rows for one in told.counts):
+        told = told.model_copy(update={"counts": []})
     told = told.model_copy(update={"notes": [note[:LONGEST] for note in told.notes[:MOST_TOLD]]})
     write_text(vault / READING, told.model_dump_json(indent=1))
     return told
@@ -193,7 +213,8 @@ class Described(NamedTuple):
 
 
 def described(vault: Path, most: int) -> Described:
-    """Look at the converted table. Of a large one no more than a piece is in memory.
+    """Look at the converted table. What was counted at its conversion is not counted again; no more than a piece of a large one is in
+    memory.
 
     Args:
         most: so many columns are told of.
@@ -202,18 +223,64 @@ def described(vault: Path, most: int) -> Described:
 
     from tools.tally import tallies
 
-    facts = pq.read_metadata(vault / TABLE)
-    if sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups)) >= WHOLE_BYTES:
-        found = list(tallies(vault / TABLE).items())
-        told = [{"name": name, "type": one.kind, "unique": one.unique, "missing": one.missing} for name, one in found[:most]]
-        return Described(told, {name: one.kind for name, one in found}, [name for name, one in found[:most] if not one.exact])
-    frame = read_converted(vault)
+    path = vault / TABLE
+    with pq.ParquetFile(path) as file:
+        facts, schema = file.metadata, file.schema_arrow
+    names = schema.names[:most]
+    counts = _counts(vault, names)
+    large = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups)) >= WHOLE_BYTES
+    if not (large or counts):
+        return _described_whole(read_converted(vault), most)
+    found = counts or tallies(path, names)
+    if not large and (estimates := [name for name in names if not found[name].exact]):
+        found |= tallies(path, estimates, most_hashes=facts.num_rows * len(estimates))
+    types = _types(path, schema, facts, {name: one.missing for name, one in found.items()})
+    told = [{"name": name, "type": types[name], "unique": found[name].unique, "missing": found[name].missing} for name in names]
+    return Described(told, types, [name for name in names if not found[name].exact])
+
+
+def _described_whole(frame: pd.DataFrame, most: int) -> Described:
     types = {str(name): str(kind) for name, kind in frame.dtypes.items()}
     told = []
     for name in list(frame)[:most]:
         unique, missing = int(frame[name].nunique(dropna=True)), int(frame[name].isna().sum())
         told.append({"name": str(name), "type": types[str(name)], "unique": unique, "missing": missing})
     return Described(told, types, [])
+
+
+def _counts(vault: Path, names: list[str]) -> dict[str, Tally]:
+    """What was counted of these columns, the table's first ones, when it was converted; empty where not all of them were."""
+    from tools.tally import Tally
+
+    counts = reading_of(vault).counts if (vault / READING).exists() else []
+    if len(counts) < len(names):
+        return {}
+    return {name: Tally(one.missing, one.unique, one.exact) for name, one in zip(names, counts, strict=False)}
+
+
+def _types(path: Path, schema: pa.Schema, facts: pq.FileMetaData, missing: dict[str, int]) -> dict[str, str]:
+    """The dtypes that pandas gives the columns of a file, where so many values are missing in some of them."""
+    import pyarrow as pa
+
+    if schema.metadata is None and all(str(field.type) in _DTYPES for field in schema):
+        types = {field.name: _DTYPES[str(field.type)] for field in schema}
+    else:
+        types = {str(name): str(kind) for name, kind in schema.empty_table().to_pandas().dtypes.items()}
+    for i, field in enumerate(schema):
+        if not types[field.name].startswith(("int", "uint", "bool")):
+            continue
+        if missing[field.name] if field.name in missing else _nulls(path, facts, i, field.name):
+            types[field.name] = "object" if pa.types.is_boolean(field.type) else "float64"
+    return types
+
+
+def _nulls(path: Path, facts: pq.FileMetaData, column: int, name: str) -> int:
+    from tools.tally import tallies
+
+    found = [facts.row_group(i).column(column).statistics for i in range(facts.num_row_groups)]
+    if all(one is not None and one.has_null_count for one in found):
+        return sum(one.null_count for one in found)
+    return tallies(path, [name])[name].missing
 
 
 def choice_of(options: Mapping[str, str]) -> dict[str, str | None]:

@@ -16,7 +16,7 @@ from team.parsing import Parser, read_here
 from team.rundir import RunDir, create_run
 from team.sandbox import Limits
 from team.sandbox.choose import make_launcher
-from tools.conversion import SourceRead, read_converted, take_over
+from tools.conversion import Counted, SourceRead, read_converted, take_over
 from tools.sources import fetch
 from tools.spec import InputRefused
 
@@ -91,3 +91,5 @@ def test_what_is_no_plain_table_is_not_taken_over(run: RunDir, tmp_path: Path) -
     assert [p.name for p in run.vault.iterdir()] == []
     pq.write_table(pa.table({"a": [1, 2]}), path)
     assert take_over(path, work, told, run.vault) == told
+    for impossible in ([Counted(missing=1, unique=2, exact=True)], [Counted(missing=0, unique=1, exact=True)] * 2):
+        assert take_over(path, work, told.model_copy(update={"counts": impossible}), run.vault) == told

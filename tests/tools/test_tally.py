@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import tools.conversion
+import tools.formats.parts
 import tools.tally
-from tools.conversion import TABLE, described
+from tools.conversion import READING, TABLE, convert, described
+from tools.hashes import hashed
 from tools.intake import _of_estimates
 from tools.parquet import by_pieces
-from tools.tally import hashed, tallies
+from tools.tally import tallies
 
 
 def mixed(rows: int = 3000) -> pd.DataFrame:
@@ -67,23 +69,53 @@ def test_many_different_values_are_estimated_and_told(tmp_path: Path, monkeypatc
     many[::3] = many[0]
     columns = {"id": np.arange(n), "many": many, "few": np.arange(n) % 65_000, "text": pa.array(map(str, many))}
     pq.write_table(pa.table(columns), tmp_path / TABLE)
-    found = tallies(tmp_path / TABLE)
+    true = {"id": n, "many": len(np.unique(many)), "few": 65_000, "text": len(np.unique(many))}
+    assert {name: (one.unique, one.exact) for name, one in tallies(tmp_path / TABLE, columns).items()} == {
+        name: (unique, True) for name, unique in true.items()
+    }, "as long as hashes suffice"
+    monkeypatch.setattr(tools.tally, "MOST_HASHES", 0)
+    found = tallies(tmp_path / TABLE, columns)
     assert (found["few"].unique, found["few"].exact) == (65_000, True)
     assert found["id"].unique <= n
-    for name, true in (("id", n), ("many", len(np.unique(many))), ("text", len(np.unique(many)))):
-        assert abs(found[name].unique / true - 1) < 0.02
+    for name in ("id", "many", "text"):
+        assert abs(found[name].unique / true[name] - 1) < 0.02
         assert not found[name].exact
     (told,) = _of_estimates(described(tmp_path, 10))
     assert "estimated, to half a per cent, for 3 columns with more than 65,536 ('id', 'many', 'text')" in told
 
 
 def test_hashes_are_those_of_values_wherever_they_stand() -> None:
-    texts = pa.array(["a", "", "ab", "b", "aa", "ba", "a\x00", "\x00a", "abc" * 100])
+    bounds = [letter * n for letter in ("x", "\x00") for n in (7, 8, 9, 16, 255, 256, 257)]
+    texts = pa.array(["a", "", "ab", "b", "aa", "ba", "a\x00", "\x00a", "abc" * 100, "abc" * 99 + "abd", *bounds])
     all_at_once = hashed(texts)
     assert len(set(all_at_once.tolist())) == len(texts)
     for i in range(len(texts)):
         assert hashed(texts.slice(i, 1)).tolist() == [all_at_once[i]]
+    assert hashed(texts.cast(pa.large_string())).tolist() == all_at_once.tolist()
+    assert hashed(texts.dictionary_encode()).tolist() == all_at_once.tolist()
     assert len(hashed(texts.slice(0, 0))) == 0
+    assert len({*hashed(pa.array(["", ""])).tolist()}) == 1
+
+
+def test_what_is_counted_at_the_conversion_is_what_the_table_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("STREAM_FROM", "PACKED_FROM"):
+        monkeypatch.setattr(tools.formats.parts, name, 1)
+    monkeypatch.setattr(tools.tally, "MOST_HASHES", 0)
+    vault, source = tmp_path / "vault", tmp_path / "in"
+    vault.mkdir()
+    source.mkdir()
+    frame = mixed().drop(columns=["zeros", "price"]).assign(code=range(3000))
+    for rows, estimated in ((3000, []), (90_000, ["code"])):
+        large = pd.concat([frame] * (rows // 3000), ignore_index=True).assign(code=range(rows))
+        large.to_csv(source / "t.csv", index=False)
+        told = convert(source, vault / TABLE, {})
+        assert [one.exact for one in told.counts] == [name not in estimated for name in large]
+        whole = described(vault, 50)
+        (vault / READING).write_text(told.model_dump_json())
+        assert described(vault, 50) == whole, "a table that is not large is counted exactly"
+        (vault / READING).unlink()
+    monkeypatch.setattr(tools.conversion, "WHOLE_BYTES", 0)
+    assert described(vault, 50).estimated == ["code"]
 
 
 def test_what_was_read_is_not_kept(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def stream_batches(files: Sequence[Path], output: Path) -> Streamed | None:
                 for batch in found[1]:
                     groups.add(_cast(batch, schema))
                     rows[i] += batch.num_rows
-    return Streamed(rows, len(schema.names), [], [[] for _ in files])
+    return Streamed(rows, len(schema.names), [], [[] for _ in files], groups.counts())
 
 
 def stream_partitions(folder: Path, files: Sequence[Path], output: Path) -> Streamed | None:
@@ -65,18 +65,20 @@ def stream_partitions(folder: Path, files: Sequence[Path], output: Path) -> Stre
         if (schema := _plain_schema(found.schema)) is None:
             return None
         options = ds.ParquetFragmentScanOptions(use_buffered_stream=True, buffer_size=1 << 20, pre_buffer=False)
-        scanner = found.scanner(
-            columns=_kept(found.schema), batch_size=_BATCH_ROWS, batch_readahead=1, fragment_readahead=1, fragment_scan_options=options
-        )
+        kept = _kept(found.schema)
+        # A scanner of all of them reads ahead as long as nobody takes what it has.
+        groups_of_files = (group for fragment in found.get_fragments() for group in fragment.split_by_row_group())
         with row_groups(output, schema) as groups:
-            for batch in scanner.to_batches():
-                groups.add(_cast(_plain_batch(batch), schema))
+            for piece in groups_of_files:
+                read = piece.to_batches(schema=found.schema, columns=kept, batch_size=_BATCH_ROWS, fragment_scan_options=options)
+                for batch in read:
+                    groups.add(_cast(_plain_batch(batch), schema))
         rows = [pq.read_metadata(path).num_rows for path in files]
     except MemoryError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         raise TableError(f"{folder.name}: the folder's parquet files are no one table ({first_line(error)})") from None
-    return Streamed(rows, len(schema.names), [], [[] for _ in files])
+    return Streamed(rows, len(schema.names), [], [[] for _ in files], groups.counts())
 
 
 @contextlib.contextmanager

@@ -21,6 +21,8 @@ from tools.tables import TableError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tools.tally import Tally
+
 Kind = Literal["nothing", "bool", "int", "float", "text", "mixed", "json"]
 """Of a column: whole numbers, broken ones, numbers beside text, or lists and objects in some cell."""
 _HEAD = 1 << 20
@@ -45,7 +47,7 @@ def stream_lines(files: Sequence[Path], output: Path) -> Streamed | None:
     kinds: dict[str, Kind] = {}
     _learn(kinds, next(_chunks(files[0])))
     try:
-        rows = _written(files, kinds, output)
+        rows, counts = _written(files, kinds, output)
     except _Otherwise:
         each = []
         for path in files:
@@ -55,12 +57,12 @@ def stream_lines(files: Sequence[Path], output: Path) -> Streamed | None:
                 _learn(kinds, chunk)
         if any(set(one) - set(each[0]) or set(each[0]) - set(one) for one in each):
             return None  # several tables, perhaps with keys
-        rows = _written(files, {name: kinds[name] for found in each for name in found}, output)
+        rows, counts = _written(files, {name: kinds[name] for found in each for name in found}, output)
     mixed = [name for name, kind in kinds.items() if kind == "mixed"]
     nested = [name for name, kind in kinds.items() if kind == "json"]
     notes = [f"Lists and objects inside cells were kept as JSON text: {told(nested)}."] if nested else []
     notes += [f"Columns of numbers beside text were read as text: {told(mixed)}."] if mixed else []
-    return Streamed(rows, len(kinds), notes, [[] for _ in files])
+    return Streamed(rows, len(kinds), notes, [[] for _ in files], counts)
 
 
 def _has_lines(path: Path) -> bool:
@@ -159,8 +161,8 @@ def _wider(one: Kind, other: Kind) -> Kind:
     return "json" if "json" in both else "float" if both == {"int", "float"} else "mixed"
 
 
-def _written(files: Sequence[Path], kinds: dict[str, Kind], output: Path) -> list[int]:
-    """Write all rows; returns how many each file has.
+def _written(files: Sequence[Path], kinds: dict[str, Kind], output: Path) -> tuple[list[int], dict[str, Tally]]:
+    """Write all rows; returns how many each file has, and what its columns hold.
 
     Raises:
         _Otherwise: when a column is of another kind, or not among these.
@@ -186,7 +188,7 @@ def _written(files: Sequence[Path], kinds: dict[str, Kind], output: Path) -> lis
                 seen |= columns.keys()
             if len(files) > 1 and len(seen) < len(kinds):
                 raise _Otherwise
-    return rows
+    return rows, groups.counts()
 
 
 def _type(kind: Kind) -> pa.DataType:

@@ -9,6 +9,7 @@ from tools.formats.contract import Choice, Format
 
 if TYPE_CHECKING:
     from tools.formats.streaming import Streamed
+    from tools.tally import Tally
 
 STREAM_FROM = 4 * 2**20
 """Tables of so many bytes and more are streamed."""
@@ -23,6 +24,8 @@ class Converted(NamedTuple):
     notes: list[str]
     pieces: list[tuple[str, int]]
     """Of parts under each other: path below the folder and number of rows, in the order of the table."""
+    counts: dict[str, Tally]
+    """Of the first columns."""
 
 
 def stream(path: Path, output: Path, choice: Choice) -> Converted | None:
@@ -53,7 +56,7 @@ def stream(path: Path, output: Path, choice: Choice) -> Converted | None:
         return None
     notes = [*misnamed(path, found), *streamed.of_files[0], *streamed.notes, _told(size)]
     name = "JSON lines" if found is jsons.FORMAT else found.name
-    return Converted(name, sum(streamed.rows), streamed.columns, notes, [])
+    return Converted(name, sum(streamed.rows), streamed.columns, notes, [], streamed.counts)
 
 
 def _parts(folder: Path, tables: list[Path], output: Path, choice: Choice) -> Converted | None:
@@ -72,7 +75,7 @@ def _parts(folder: Path, tables: list[Path], output: Path, choice: Choice) -> Co
             return None
         told = f"{len(files):,} parquet files were read as one table."
         pieces = [(path.relative_to(folder).as_posix(), rows) for path, rows in zip(files, streamed.rows, strict=True)]
-        return Converted("Parquet in partitions", sum(streamed.rows), streamed.columns, [told, _told(size)], pieces)
+        return Converted("Parquet in partitions", sum(streamed.rows), streamed.columns, [told, _told(size)], pieces, streamed.counts)
     by_name = named_tables(folder, tables)
     names = sorted(by_name)
     files = [by_name[name] for name in names]
@@ -85,7 +88,7 @@ def _parts(folder: Path, tables: list[Path], output: Path, choice: Choice) -> Co
     of_files = [f"{name}: {note}" for name, notes in zip(names, streamed.of_files, strict=True) for note in notes]
     pieces = [(path.relative_to(folder).as_posix(), rows) for path, rows in zip(files, streamed.rows, strict=True)]
     notes = [under_each_other(names), *streamed.notes, *of_files, _told(size)]
-    return Converted(SEVERAL, sum(streamed.rows), streamed.columns, notes, pieces)
+    return Converted(SEVERAL, sum(streamed.rows), streamed.columns, notes, pieces, streamed.counts)
 
 
 def _least(found: Format) -> int:

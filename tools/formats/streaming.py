@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from tools.tally import Tally
+
 _HEAD, _BLOCK = 1 << 20, 1 << 22
 _CHUNK_CELLS = 2_000_000
 
@@ -49,6 +51,8 @@ class Streamed(NamedTuple):
     """On all files together."""
     of_files: list[list[str]]
     """Notes on each file."""
+    counts: dict[str, Tally]
+    """Of the first columns."""
 
 
 class _Misfit(Exception):
@@ -94,7 +98,7 @@ def stream_text(files: Sequence[Path], output: Path, choice: Choice) -> Streamed
         if "comma" in kinds:
             kinds = ["dotted" if kind == "float" and i not in plain else kind for i, kind in enumerate(kinds)]
         try:
-            rows, dotted = _written(plans, kinds, output)
+            rows, dotted, counts = _written(plans, kinds, output)
             break
         except _Misfit as misfit:
             plain |= {misfit.column} if kinds[misfit.column] == "dotted" else set()
@@ -111,7 +115,7 @@ def stream_text(files: Sequence[Path], output: Path, choice: Choice) -> Streamed
             if not plan.plain:
                 with _lines(plan) as lines:
                     told += short_lines(lines, plan.delimiter, len(plan.names))
-    return Streamed(rows, len(plans[0].names), whole, notes)
+    return Streamed(rows, len(plans[0].names), whole, notes, counts)
 
 
 def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list[str]]:
@@ -161,8 +165,8 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list
     ), notes
 
 
-def _written(plans: list[Plan], kinds: list[Kind], output: Path) -> tuple[list[int], set[int]]:
-    """Write all rows; returns how many each file has, and which columns had dots between thousands."""
+def _written(plans: list[Plan], kinds: list[Kind], output: Path) -> tuple[list[int], set[int], dict[str, Tally]]:
+    """Write all rows; returns how many each file has, which columns had dots between thousands, and what the columns hold."""
     import pyarrow as pa
 
     schema = pa.schema([(name, _type(kind)) for name, kind in zip(plans[0].names, kinds, strict=True)])
@@ -178,7 +182,7 @@ def _written(plans: list[Plan], kinds: list[Kind], output: Path) -> tuple[list[i
             except (_Misfit, _Odd) as found:
                 found.file = i
                 raise
-    return rows, dotted
+    return rows, dotted, groups.counts()
 
 
 def _type(kind: Kind, *, as_read: bool = False) -> pa.DataType:
