@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 STREAM_FROM = 4 * 2**20
 """Tables of so many bytes and more are streamed."""
 PACKED_FROM = 2**18
-"""Of files that may hold far more than their bytes: Parquet, Arrow, Feather and ORC."""
+"""Of files that may hold far more than their bytes: Parquet, Arrow, Feather, ORC and packed text."""
 
 
 class Converted(NamedTuple):
@@ -50,7 +50,7 @@ def stream(path: Path, output: Path, choice: Choice) -> Converted | None:
     from tools.formats.detect import find, misnamed
 
     found = find(path)
-    if size < _least(found):
+    if size < _least(found, [path]):
         return None
     if (streamed := _by_format(found, [path], output, choice)) is None:
         return None
@@ -81,7 +81,7 @@ def _parts(folder: Path, tables: list[Path], output: Path, choice: Choice) -> Co
     files = [by_name[name] for name in names]
     formats = {find(path).name for path in files}
     found = find(files[0])
-    if size < _least(found) or len(formats) > 1 or any(SUFFIXES.get(path.suffix.lower()) is not found for path in files):
+    if size < _least(found, files) or len(formats) > 1 or any(SUFFIXES.get(path.suffix.lower()) is not found for path in files):
         return None
     if (streamed := _by_format(found, files, output, choice)) is None:
         return None
@@ -91,19 +91,24 @@ def _parts(folder: Path, tables: list[Path], output: Path, choice: Choice) -> Co
     return Converted(SEVERAL, sum(streamed.rows), streamed.columns, notes, pieces, streamed.counts)
 
 
-def _least(found: Format) -> int:
-    from tools.formats import columnar
+def _least(found: Format, files: list[Path]) -> int:
+    from tools.formats import columnar, text
+    from tools.formats.packed import is_packed
 
-    return PACKED_FROM if found in (columnar.PARQUET, columnar.ARROW, columnar.ORC) else STREAM_FROM
+    if found in (columnar.PARQUET, columnar.ARROW, columnar.ORC) or (found is text.FORMAT and any(map(is_packed, files))):
+        return PACKED_FROM
+    return STREAM_FROM
 
 
 def _by_format(found: Format, files: list[Path], output: Path, choice: Choice) -> Streamed | None:
     from tools.formats import columnar, jsons, text
 
     if found is text.FORMAT:
+        from tools.formats.packed import unpacked
         from tools.formats.streaming import stream_text
 
-        return stream_text(files, output, choice)
+        with unpacked(files, output.parent) as plain:
+            return stream_text(plain, output, choice)
     if found is jsons.FORMAT:
         from tools.formats.lines import stream_lines
 

@@ -70,7 +70,7 @@ class _Odd(Exception):
 
 
 def stream_text(files: Sequence[Path], output: Path, choice: Choice) -> Streamed | None:
-    """Convert files of text whose rows stand under each other; None when one has to be read whole (UTF-16, packed, a header over several
+    """Convert files of text whose rows stand under each other; None when one has to be read whole (UTF-16, a header over several
     lines), or when they have not the same columns in the same order.
 
     Raises:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +24,7 @@ import pytest
 import tools.formats.batches
 import tools.formats.groups
 import tools.formats.lines
+import tools.formats.packed
 import tools.formats.parts
 from tools.conversion import SourceRead, convert
 from tools.formats.contract import Choice
@@ -226,6 +230,28 @@ def test_a_line_that_is_no_record(source: Path, tmp_path: Path) -> None:
     path.write_text("{}\n{}\n[1]\n")
     with pytest.raises(TableError, match=r"line 3 is list, expected an object"):
         stream(path, tmp_path / "streamed.parquet", Choice())
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_packed_text(pack: Callable[[bytes], bytes], source: Path, tmp_path: Path) -> None:
+    text = pd.DataFrame({"n": np.arange(ROWS), "word": ["red", "green", "naïve"] * (ROWS // 3)}).to_csv(index=False).encode()
+    packed = pack(text)
+    (source / "a.csv").write_bytes(packed)
+    streamed(source / "a.csv", tmp_path)
+    (source / "b.csv").write_bytes(text)
+    streamed(source, tmp_path)
+    (source / "b.csv").write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(TableError, match=r"^b\.csv: not readable (gzip|bzip2|xz) data"):
+        stream(source / "b.csv", tmp_path / "streamed.parquet", Choice())
+    assert not [*tmp_path.glob(".unpacked-*")], "nothing stays of what was unpacked"
+
+
+def test_packed_text_that_is_far_too_large(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools.formats.packed, "FREE_BYTES", 1 << 20)
+    (source / "a.csv").write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 500_000))
+    with pytest.raises(TableError, match=r"^a\.csv: unpacks to more than 250 times its size"):
+        stream(source / "a.csv", tmp_path / "streamed.parquet", Choice())
+    assert not [*tmp_path.glob(".unpacked-*")]
 
 
 def test_what_is_read_whole(source: Path, tmp_path: Path) -> None:
