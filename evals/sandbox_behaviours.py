@@ -120,7 +120,7 @@ async def judge(who: Contestant) -> Verdicts:
         with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as work:
             try:
                 verdicts |= await asyncio.wait_for(play(who, Path(work)), _SCENARIO_S)
-            except Exception as error:
+            except Exception as error:  # one contestant that fails in any way must not end the comparison; its row says why
                 reason = f"could not be judged: {type(error).__name__}: {_brief(str(error))}"
                 verdicts |= {question: Verdict(None, reason) for question in questions}
     return {question: verdicts[question] for question in QUESTIONS}

@@ -156,7 +156,7 @@ class _OurKernel:
     async def run(self, code: str) -> Reply:
         try:
             result = await self._kernel.execute(code, timeout_s=self._timeout_s)
-        except Exception as error:
+        except Exception as error:  # what a contestant raises is its answer, which is compared
             return Reply(False, f"{type(error).__name__}: {error}")
         lost = f"variables gone: {', '.join(result.lost_variables)}" if result.lost_variables else None
         parts = (result.text, result.traceback, result.cause, lost)

@@ -291,7 +291,7 @@ def main() -> int:
             name = check.__name__.replace("_", " ")
             try:
                 print(f"ok    {name:14} {check()}", flush=True)
-            except Exception as error:
+            except Exception as error:  # a check that fails in any way is counted and told, and the others are made
                 failures += 1
                 print(f"FAIL  {name:14} {type(error).__name__}: {error}", flush=True)
     return 1 if failures else 0

@@ -118,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
         what = clean(repr(error.filename)) if error.filename else "what this command writes"
         _complain(f"cannot use {what}: {error.strerror}. Make room or make it writable, then type the command again.", 2)
     except Exception as error:
-        if not hasattr(error, "format_message"):
+        if not hasattr(error, "format_message"):  # typer brings its own copy of click, so there is no class to name
             raise
         _complain(f"{clean(error.format_message())} `mlteam --help` lists the commands.", 2)
     finally:

@@ -74,7 +74,7 @@ def _write(run: RunDir, wanted: tuple[Document, ...]) -> Written:
             unset = str(error)
         except MlteamError as error:
             problems.append(f"no {name}: {error}")
-        except Exception as error:
+        except Exception as error:  # one document that fails must not cost the others, nor the run that is done
             problems.append(f"no {name}: {type(error).__name__}: {error}.")
     return Written(paths, problems, unset)
 

@@ -36,7 +36,7 @@ class Extras:
             reason = self._obstacle(needs_mb)
             if reason is None:
                 return how()
-        except Exception as error:
+        except Exception as error:  # an extra that fails in any way is told as left out, and what counts stands
             reason = f"{type(error).__name__}: {str(error).strip()[:200]}"
         except KeyboardInterrupt:  # the call is asked to end: what it has done so far is to be told
             reason, self._end = "the call was interrupted", 0.0

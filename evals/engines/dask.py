@@ -168,11 +168,11 @@ def _outcome(future: Any) -> Any:
     except distributed.KilledWorker as error:
         times, last = error.allowed_failures + 1, error.last_worker.address
         return WorkerLost(f"{times} times the worker that had it died or was cut off, the last time {last}")
-    except Exception as error:
+    except Exception as error:  # of the job: it is the job's result, and whoever asked for it decides
         return error
     try:
         return read(answer)
-    except Exception as error:
+    except Exception as error:  # the same, as the worker wrote it down
         return error
 
 

@@ -71,7 +71,7 @@ def _failure(error: BaseException) -> bytes:
         read: tuple[bool, Any] = pickle.loads(told)  # some exceptions can be written and not be read
         if isinstance(read[1], Exception):
             return told
-    except Exception:
+    except Exception:  # one that cannot be written, or whose reading fails in any way, is told in words below
         pass
     plain = RuntimeError(f"{type(error).__name__}: {error}")
     plain.add_note("\n".join(error.__notes__))

@@ -28,7 +28,7 @@ class LocalEngine:
             result: Result | Exception
             try:
                 result = worker.do(function, job)
-            except Exception as error:
+            except Exception as error:  # of the job: it is the job's result, and whoever asked for it decides
                 result = error
             finished.put((worker, job, result))
 

@@ -162,7 +162,7 @@ class ProviderClient(ChatCompletionClient):
         try:
             async with asyncio.timeout(self._deadlines.request_s):
                 answer = await self._answer(ask)
-        except Exception as error:
+        except Exception as error:  # whatever the SDK raises, it is told in words of ours
             failure = self._explained(error, self._deadlines.request_s)
         else:
             return self._result(answer, ask)
@@ -194,7 +194,7 @@ class ProviderClient(ChatCompletionClient):
                 try:
                     async with asyncio.timeout(idle if stalls else deadline - now()):
                         piece = await anext(pieces)
-                except Exception as error:
+                except Exception as error:  # as above
                     failure = self._explained(error, idle if stalls else self._deadlines.request_s)
                 else:
                     idle = self._deadlines.stall_s

@@ -285,7 +285,7 @@ class Embedded(Tracker):
             return written
         except NotRecorded as error:
             raise NotSent(f"mlflow.db: {error}", answered=True) from None
-        except Exception as error:
+        except Exception as error:  # of MLflow, SQLAlchemy or SQLite: the run goes on, and the store is opened anew next time
             self._store = None
             raise NotSent(f"mlflow.db could not be written ({type(error).__name__})", answered=True) from error
 
