@@ -10,7 +10,7 @@ from reports.facts import RunFacts
 from reports.figures import compact, dollars, metric_title, source_name, task_title
 from reports.manuscript import Manuscript
 from reports.record import ModelUse, StageUse
-from reports.references import cited
+from reports.references import MODELS, OF_FAMILY, cited, of_the_table
 from reports.table_findings import Profile
 from reports.tex import unsettable
 from tools.constraints import FLOORS
@@ -78,6 +78,9 @@ def data(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
     ]
     if any(unsettable(cell) for row in rows for cell in row):
         paper.say("Characters that no font here has, or whose script is not set letter by letter, stand as their code points in Unicode.")
+    if methods_used := of_the_table(facts):
+        told = ", ".join(methods_used.values())
+        paper.say(f"Published methods tell of {' and '.join(told.rsplit(', ', 1))}", list(methods_used))
     _gates(paper, profile)
     left_out = len(profile.profiles) - len(rows) + profile.not_shown
     paper.table(
@@ -125,7 +128,8 @@ def methods(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
             f"Preparation. {prep.columns_used} of {prep.columns_in} columns take part and make {prep.features_out:,} features."
             + (f" Left out: {dropped}." if dropped else "")
         )
-    keys = [key for key in cited(facts) if key in ("scikit-learn", "lightgbm", "xgboost", "catboost", "forest", "extra_trees", "torch")]
+    own = {key for row in facts.leaderboard for key in OF_FAMILY.get(row.family, ())} | {"scikit-learn"}
+    keys = [key for key in cited(facts) if key in own & MODELS]
     families = sorted({row.family for row in facts.leaderboard if row.family not in FLOORS})
     fitted = f"Candidates of these families were fitted: {', '.join(families)}. " if families else ""
     paper.say(f"Models. {fitted}Families and preparation build on published libraries and methods", keys)

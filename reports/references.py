@@ -10,23 +10,55 @@ from reports.pages import TEMPLATES
 
 LIBRARY = (TEMPLATES / "references.bib").read_text(encoding="utf-8")
 ENTRIES = {re.match(r"@\w+\{([^,]+),", entry)[1]: entry for entry in LIBRARY.strip().split("\n\n")}  # type: ignore[index]
-OF_FAMILY = {
-    "lightgbm": "lightgbm",
-    "ordered_lightgbm": "lightgbm",
-    "xgboost": "xgboost",
-    "catboost": "catboost",
-    "random_forest": "forest",
-    "extra_trees": "extra_trees",
-    "mlp": "torch",
-    "realmlp": "torch",
-    "tabm": "torch",
-    "ensemble": "selection",
+OF_FAMILY: dict[str, tuple[str, ...]] = {
+    "lightgbm": ("lightgbm",),
+    "ordered_lightgbm": ("lightgbm",),
+    "lags_lightgbm": ("lightgbm",),
+    "xgboost": ("xgboost",),
+    "catboost": ("catboost",),
+    "lags_catboost": ("catboost",),
+    "random_forest": ("forest",),
+    "extra_trees": ("extra_trees",),
+    "mlp": ("torch",),
+    "realmlp": ("torch", "realmlp"),
+    "tabm": ("torch", "tabm"),
+    "tabpfn": ("torch", "tabpfn"),
+    "tabicl": ("torch", "tabicl"),
+    "coxnet": ("coxnet",),
+    "survival_forest": ("survival_forest",),
+    "arima": ("auto_arima",),
+    "ets": ("auto_arima",),
+    "theta": ("theta",),
+    "hdbscan": ("hdbscan",),
+    "isolation_forest": ("isolation",),
+    "local_outlier": ("lof",),
+    "one_class_svm": ("one_class",),
+    "copod": ("copod",),
+    "ecod": ("ecod",),
+    "ensemble": ("selection",),
 }
+MODELS = {"scikit-learn", *(key for keys in OF_FAMILY.values() for key in keys)} - {"selection"}
+"""Entries of libraries and methods that models are made by."""
+
+
+def of_the_table(facts: RunFacts) -> dict[str, str]:
+    """What published methods found out about the table, in words, by the key of each; those alone that ran."""
+    if facts.profile is None:
+        return {}
+    found = facts.profile.understanding
+    ran = {
+        "little": ("gaps", found.missingness is not None and found.missingness.p_value is not None),
+        "lilliefors": ("shapes of distributions", any(one.shape == "normal" for one in found.moments)),
+        "cramers_v": ("associations of categories", any(one.measure == "cramers_v" for one in found.relations)),
+        "ljung_box": ("dependence of rows on each other", found.dependence is not None),
+        "isolation": ("outlying rows", found.outliers is not None and found.outliers.isolation is not None),
+    }
+    return {key: what for key, (what, did) in ran.items() if did}
 
 
 def cited(facts: RunFacts) -> list[str]:
     """Keys of the entries that this run has a use for, in their order."""
-    keys = {"scikit-learn", "autogen"} | {OF_FAMILY[row.family] for row in facts.leaderboard if row.family in OF_FAMILY}
+    keys = {"scikit-learn", "autogen", *of_the_table(facts)} | {key for row in facts.leaderboard for key in OF_FAMILY.get(row.family, ())}
     if facts.holdout or facts.evaluation:
         keys.add("bootstrap")
     if facts.standings:

@@ -94,6 +94,27 @@ def test_every_method_that_is_cited_has_an_entry_and_no_other_is(tmp_path: Path)
     assert "catboost" not in named
 
 
+def test_every_family_whose_method_is_named_has_its_entry_and_methods_of_the_table_are_cited_where_they_ran(tmp_path: Path) -> None:
+    from reports.references import OF_FAMILY
+    from tools.families import learners
+    from tools.understanding.findings import Dependence, Missingness
+
+    assert {key for keys in OF_FAMILY.values() for key in keys} <= set(ENTRIES)
+    tasks = ("binary", "regression", "forecast", "survival", "cluster", "anomaly", "ordinal", "quantile")
+    assert set(OF_FAMILY) - {"ensemble"} <= {family for task in tasks for family in learners(task)}  # type: ignore[arg-type]
+    run = finished(tmp_path)
+    tested = {"tested": 2, "statistic": 1.0, "degrees": 1, "p_value": 0.3}
+    missing = Missingness.model_validate({"columns": 1, "complete_rows": 0.9, "patterns": [], "verdict": "may be random", **tested})
+    dependent = Dependence(by="", lag1=0.0, p_value=0.4, dependent=False)
+    found = {**profile(), "missingness": missing.model_dump(), "dependence": dependent.model_dump()}
+    log = EventLog(run.events)
+    log.append(ToolReturned(call="p", tool="profile_table", status="ok", seconds=1.0, search_seconds=0.0, result=found, text=""))
+    log.close()
+    text, _ = compose(read_facts(run.path), read_ledger(run.path))
+    assert r"tell of gaps and dependence of rows on each other~\citep{little,ljung_box}" in text
+    assert {"isolation", "lilliefors"} & set(cited(read_facts(run.path))) == set()
+
+
 def test_without_latex_the_text_is_written_and_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = finished(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
