@@ -96,14 +96,12 @@ def folds(axis: Axis, score: float, std_error: float, fold_scores: Sequence[floa
     return _svg(34, marks, "folds best" if best else "folds")
 
 
-def bar(fraction: float, second: float = 0.0) -> Markup:
-    """A bar of `fraction` (0 to 1) of the width, of which `second` is shown in the second colour, from the left."""
+def bar(fraction: float) -> Markup:
+    """A bar of `fraction` (0 to 1) of the width."""
     fraction = min(1.0, max(0.0, fraction))
     marks = _f('<rect class="track" x="0" y="3" width="100%" height="8" rx="4"/>')
     if fraction > 0:
         marks += _f('<rect class="fill" x="0" y="3" width="{}%" height="8" rx="4"/>', round(max(0.8, 100 * fraction), 2))
-    if second > 0:
-        marks += _f('<rect class="second" x="0" y="3" width="{}%" height="8" rx="4"/>', round(100 * min(fraction, second), 2))
     return _svg(14, marks, "bar")
 
 

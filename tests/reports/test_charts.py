@@ -55,7 +55,7 @@ def test_an_interval_is_a_band_with_a_point() -> None:
 
 @pytest.mark.parametrize("fraction", [-1.0, 0.0, 0.001, 1.0, 7.0])
 def test_a_bar_never_leaves_its_track(fraction: float) -> None:
-    widths = [float(w) for w in re.findall(r'width="([\d.]+)%"', bar(fraction, second=fraction))]
+    widths = [float(w) for w in re.findall(r'width="([\d.]+)%"', bar(fraction))]
     assert all(0 <= w <= 100 for w in widths)
 
 
