@@ -346,7 +346,7 @@ def test_a_long_leaderboard_is_cut_but_keeps_the_baselines(tmp_path: Path) -> No
         w.add(w.score("dummy-1", "dummy", "baseline", [0.5, 0.5]))
         for k in range(MOST_CANDIDATES + 20):
             w.add(w.score(f"candidate-{k}", "linear", "train", [0.9 - k / 1000, 0.8]))
-    board = write_report(w.run.path).read_text(encoding="utf-8").partition('id="solutions"')[0]
+    board = write_report(w.run.path).read_text(encoding="utf-8").partition('<section id="method">')[0]
     text = " ".join(re.sub(r"<[^>]*>", " ", board).split())
     assert f"candidate-{MOST_CANDIDATES - 1}" in text
     assert f"candidate-{MOST_CANDIDATES}" not in text
