@@ -21,6 +21,8 @@ WHOLE = (-0.02, 1.02)
 DIAGONAL = ((0.0, 0.0), (1.0, 1.0))
 MOST_TEXTS = 8
 """Classes of a confusion matrix whose cells have room for texts."""
+LETTERS_ACROSS, LETTERS_UPRIGHT, LETTER = 36, 24, 6
+"""Letters that the names of all columns have room for side by side, those of one that the page shows, and pixels of a letter."""
 
 
 def error_charts(facts: RunFacts, diagnosis: Diagnosis | None) -> Iterator[Chart]:
@@ -120,10 +122,12 @@ def _confusion(d: Diagnosis) -> Document:
         meta={"placed": "xy"},
     )
     ticks = {"tickmode": "array", "tickvals": places, "ticktext": names, "showgrid": False, "ticks": "", "ticklabelstandoff": 4}
+    # Long names stand upright below the matrix: at a slant Plotly leaves out those that would touch each other.
+    upright = max(map(len, names)) > LETTERS_ACROSS / len(names)
     layout = {
-        "xaxis": {**ticks, "title": {"text": "Called"}},
+        "xaxis": {**ticks, "title": {"text": "Called"}, **({"tickangle": -90} if upright else {})},
         "yaxis": {**ticks, "title": {"text": "Is"}, "autorange": "reversed"},
-        "height": max(HEIGHT, 120 + ROW * len(names)),
+        "height": max(HEIGHT, 120 + ROW * len(names)) + (LETTER * min(max(map(len, names)), LETTERS_UPRIGHT) if upright else 0),
     }
     return document(go.Figure(heat, layout))
 
@@ -137,7 +141,7 @@ def _curves(curves: Sequence[Curve], area: str, told: str) -> list[Series]:
             Mark(x, y, several + told.format(f"{x:.3f}", f"{y:.3f}"), low, high)
             for x, y, low, high in zip(c.x, c.y, lows, highs, strict=True)
         ]
-        found.append(Series(f"{c.label} ({area} {c.area:.3f})", marks, dots=False, band=True))
+        found.append(Series(f"{area} {c.area:.3f}, {c.label}" if several else f"{area} {c.area:.3f}", marks, dots=False, band=True))
     return found
 
 

@@ -103,6 +103,8 @@ def test_marks_of_a_chart_are_gone_through_by_key_and_spoken(page: Page, address
 
 def test_the_pointer_is_told_of_the_mark_that_it_comes_to(page: Page, address: str) -> None:
     page.goto(address)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")  # all are drawn, so that none above this one moves it meanwhile
+    page.wait_for_function("document.querySelectorAll('.plot:not([data-drawn])').length === 0")
     chart = chart_of(page, "Optimisation history")
     mark = chart.locator(".scatterlayer .points path").last.bounding_box()
     assert mark is not None
