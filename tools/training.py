@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +43,8 @@ BEHIND = 3.0
 PATIENCE, PATIENCE_S = 3.0, 10.0
 """A fit that takes so many times its share of the time, and at least so many seconds more, will not come back: its kernel is
 ended with it, and the families after it still get theirs."""
+FLOOR_S = 60.0
+"""Seconds for a model that knows nothing of the columns, which takes milliseconds on a machine that has nothing else to do."""
 
 
 class TrainingResult(BaseModel):
@@ -122,8 +123,10 @@ def _search(tool_name: str, arguments: dict[str, Any], names: list[str], *, most
     names = search.affordable(names)
     load_libraries(names)
     try:
-        with attempts, deadline.alarm():
-            search.run(names, most)
+        with attempts:
+            search.floors([name for name in names if name in FLOORS])
+            with deadline.alarm():
+                search.run([name for name in names if name not in FLOORS], most)
     except DeadlineReached:
         stopped = "deadline"
     except KeyboardInterrupt:
@@ -184,6 +187,14 @@ class _Search:
                 kept.append(name)
         return kept
 
+    def floors(self, names: list[str]) -> None:
+        """Fit what knows nothing of the columns, however little time is left: a run must have something to hand over."""
+        from tools.deadline import Deadline
+        from tools.families import family
+
+        for name in names:
+            self._one(name, family(name).portfolio(self.setting)[0], Deadline(FLOOR_S))
+
     def run(self, names: list[str], most: int | None) -> None:
         from tools.families import family
 
@@ -202,7 +213,7 @@ class _Search:
                         Skipped(name=name, reason=f"configuration {number + 1}: {self.deadline.remaining():.1f} s are too few")
                     )
                 else:
-                    self._one(name, params, self.deadline.share(share if name not in FLOORS else math.inf))
+                    self._one(name, params, self.deadline.share(share))
                 self._pending.remove(name)
 
     def left_over(self) -> list[Skipped]:
@@ -311,6 +322,9 @@ class _Search:
         def after_fold(fold: int, score: float | None) -> None:
             progress(candidate=spec.name, fold=fold, score=score)
 
+        if spec.family in FLOORS:
+            with self.attempts.fitting(spec, turn.remaining() + PATIENCE_S):
+                return evaluate_candidate(spec, self.problem, self.preparation, turn, target=turn, after_fold=after_fold)
         # What cannot be cut short may take what the others leave, but never everything.
         limit = turn
         iterative = family(spec.family).iterative

@@ -58,6 +58,14 @@ def test_the_time_is_kept_and_the_rest_told(open_workspace: Open) -> None:
     assert len({c.family for c in found.candidates} | {s.name.split("-")[0] for s in found.skipped}) == 5
 
 
+def test_a_floor_is_there_however_little_time_there_was(open_workspace: Open) -> None:
+    space = open_workspace("wine")
+    found = train_baselines(time_s=0.0)
+    assert [c.family for c in found.candidates] == ["dummy"]
+    assert found.stopped == "deadline"
+    assert leaderboard(space)[0].n_folds == space.contract.folds
+
+
 def test_a_split_by_time_leaves_early_rows_without_prediction(open_workspace: Open) -> None:
     frame = mixed().drop(columns=["note 🙂"]).assign(when=pd.date_range("2024-01-01", periods=240).astype(str))
     target = np.nan_to_num(frame.pop("a.b"), posinf=0)
