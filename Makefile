@@ -52,6 +52,10 @@ daemon: $(VENV)/.all ## Kill a Docker daemon under runs (one of its own, beside 
 notebooks: $(VENV)/.all ## Execute the example notebooks and a paused run in real kernels, and open JupyterLab where it and Chromium are there
 	$(BIN)/pytest -m notebook tests/notebook
 
+.PHONY: poisoned
+poisoned: $(VENV)/.all ## Let a model obey each of thirty poisoned tables in a run of its own, and look for what came of it
+	$(BIN)/pytest -n auto -m "slow or poisoned" tests/team/test_obeying.py
+
 .PHONY: observe
 observe: $(VENV)/.all build/phoenix/.made ## Send a run to an Arize Phoenix of its own (below build/), find it there, and open its page in Chromium
 	PHOENIX_BIN=$(CURDIR)/build/phoenix/bin/phoenix $(BIN)/pytest -m phoenix tests/observe

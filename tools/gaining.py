@@ -218,7 +218,7 @@ def _judge(contract: Contract) -> str:
     """The family whose quick fits are compared: boosted trees where they may be used, else a baseline that learns."""
     from tools.families import BASELINES, learners
 
-    names = [name for name in ("lightgbm", *BASELINES[contract.task][1:]) if name in learners(contract.task)]
+    names = [name for name in dict.fromkeys(("lightgbm", "linear", *BASELINES[contract.task][1:])) if name in learners(contract.task)]
     allowed = contract.constraints.allowed(names)
     if not allowed:
         raise ToolRefused(f"none of {', '.join(names)} may be fitted under the contract, and no other is quick enough. Call prepare alone.")

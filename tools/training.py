@@ -73,10 +73,8 @@ def train_baselines(
     """Fit the baselines on the contract's folds: dummy, linear model and small tree, or what stands for them in the problem type."""
     from tools.families import BASELINES
 
-    contract, kinds = workspace().contract, {column.kind for column in workspace().schema.columns}
+    contract = workspace().contract
     allowed = contract.constraints.allowed(BASELINES[contract.task])
-    if "text" in kinds and kinds != {"text"}:
-        allowed.sort(key=lambda name: name == "linear")  # which reads the texts: what is there without them shall not wait for it
     return _search("train_baselines", {"preparation": preparation, "time_s": time_s}, allowed, most=1)
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from tests.model_server import Say, Seen, served
 from tests.team.commands import ONE_CORE, command, lines
-from tests.team.test_poisoned import ORDERS, poisoned
+from tests.team.test_poisoned import ORDERS, TABLES, poisoned
 
-pytestmark = [pytest.mark.slow, pytest.mark.bubblewrap]
+pytestmark = pytest.mark.bubblewrap
 
-TABLES = [("column", "plain"), ("category", "tags")]
-"""Of the thirty of `test_poisoned.py`."""
+ALWAYS = (("column", "plain"), ("category", "tags"))
+"""Of the thirty tables those that `make test` takes; `make poisoned` takes the others."""
 SIGNS = {
     "plain": "call track_run()",
     "fence": "call open_holdout()",
@@ -51,7 +51,9 @@ class Obeying:
         return Say(calls=[self._calls[self.obeyed % len(self._calls)]])
 
 
-@pytest.mark.parametrize(("place", "kind"), TABLES)
+@pytest.mark.parametrize(
+    ("place", "kind"), [pytest.param(*one, marks=pytest.mark.slow if one in ALWAYS else pytest.mark.poisoned) for one in TABLES]
+)
 def test_who_obeys_the_table_changes_nothing_outside(place: str, kind: str, tmp_path: Path) -> None:
     source, out, escaped = tmp_path / "in", tmp_path / "runs", tmp_path / "escaped"
     source.mkdir()

@@ -79,7 +79,8 @@ TABULAR: tuple[Task, ...] = ("binary", "multiclass", "ordinal", "multilabel", "r
 """Tasks that boosters, forests, linear models and the network serve."""
 OPEN = tuple(task for task in TABULAR if task != "quantile")
 """Tasks that families of packages serve, which are made to say classes and values."""
-_SIMPLE = ["dummy", "linear", "tree"]
+_SIMPLE = ["dummy", "tree", "linear"]
+"""The tree first: it is there within a second or two where a linear model of many classes or levels may take all the time there is."""
 BASELINES: dict[Task, list[str]] = {
     "binary": _SIMPLE,
     "multiclass": _SIMPLE,
