@@ -116,6 +116,8 @@ def _seconds(t: Transcript, share: float, most: float, least: float) -> float | 
 def slices_told(found: dict[str, Any]) -> str:
     """Where a candidate fails, in a sentence."""
     if not found["slices"]:
+        if not found["looked_at"]:
+            return "No slice of one or two conditions has rows enough to be looked at."
         looked = "one was" if found["looked_at"] == 1 else f"{found['looked_at']:,} were"
         return f"No slice of one or two conditions is worse than the rest beyond chance; {looked} looked at."
     worst = found["slices"][0]
@@ -163,7 +165,9 @@ def alike_told(found: dict[str, Any]) -> str:
 
 def _others(found: dict[str, Any]) -> str:
     alike, rivals = len(found["alike"]), len(found["rivals"])
-    return f"the best of {alike} of {rivals} other families" if rivals > 1 else "the best of the other family"
+    if rivals == 1:
+        return "the best of the other family"
+    return f"the best of {'all' if alike == rivals else f'{alike} of'} {rivals} other families"
 
 
 def curve_told(found: dict[str, Any]) -> str:

@@ -107,7 +107,7 @@ def discussion(f: dict[str, Any]) -> str:
     if tuned:
         real = sum(r["real"] for r in tuned)
         rounds = "The one round of tuning" if len(tuned) == 1 else f"Of {len(tuned)} rounds of tuning, {real or 'none'}"
-        lies = "what is left to gain lies in the columns rather than in settings"
+        lies = "other settings of these families promise little more"
         some = "brought more than noise." if real else f"brought no more than noise: {lies}."
         parts.append(f"{rounds} {some}" if real or len(tuned) == 1 else f"{rounds} brought more than noise: {lies}.")
     return " ".join(parts) or f"{h['candidate']} was the only candidate, so there is nothing to set it beside."

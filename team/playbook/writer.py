@@ -174,6 +174,8 @@ def _data(f: dict[str, Any]) -> str:
             text += f" The one column{beside} is {next(iter(kinds))}."
         elif len(profiles) < c["features"]:
             text += f" Of the {c['features']} columns{beside}, {len(profiles)} were described one by one; {told}."
+        elif len(kinds) == 1:
+            text += f" All {c['features']} columns{beside} are {next(iter(kinds))}."
         else:
             text += f" Of the {c['features']} columns{beside}, {told}."
     gaps = sorted((x for x in profiles if x.get("missing", 0) > 0), key=lambda x: -x["missing"])
@@ -184,7 +186,7 @@ def _data(f: dict[str, Any]) -> str:
         text += f" {told}"
     if grades := [g for g in p.get("scorecard", []) if g["aspect"] != "overall" and g["grade"] < 100]:
         worst = min(grades, key=lambda g: g["grade"])
-        text += f" The lowest of its grades for quality is that of {worst['aspect']}: {worst['grade']}."
+        text += f" Of its grades for quality the lowest is “{worst['aspect']}”, {worst['grade']}."
     return text
 
 

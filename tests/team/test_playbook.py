@@ -361,7 +361,7 @@ def test_the_writer_has_words_for_every_split_and_every_slot(split: dict[str, An
     made = sections(facts)
     assert f"{data} Of the 2 columns beside the target, 1 is numeric and 1 is categorical." in made["data"]
     assert "Values are missing in 1 of them: 'age' (20%). Values may be" in made["data"]
-    assert made["data"].endswith("The lowest of its grades for quality is that of balance: 71.")
+    assert made["data"].endswith("Of its grades for quality the lowest is “balance”, 71.")
     assert made["limitations"].startswith(limits)
     assert "'age' tells most about the target: make sure that it is known" in made["limitations"]
     assert "a random row of class 'yes' is ranked above a random one of class 'no'" in made["summary"]
