@@ -41,7 +41,7 @@ format: $(VENV)/.all ## Put the code into its standard format
 escape: $(VENV)/.all ## Run hostile cells in every kind of sandbox and write what stopped them to docs/escape.md
 	mkdir -p build && rm -f build/escape.jsonl
 	@# The careless hosts of the controls leave half-read folders, which Python tells of when it ends.
-	ESCAPE_RECORD=build/escape.jsonl $(BIN)/pytest -n auto --dist worksteal -m escape -W ignore::pytest.PytestUnraisableExceptionWarning tests/escape; ended=$$?; \
+	ESCAPE_RECORD=build/escape.jsonl $(BIN)/pytest -m escape -W ignore::pytest.PytestUnraisableExceptionWarning tests/escape; ended=$$?; \
 	$(BIN)/python -m evals.escape_table build/escape.jsonl docs/escape.md; exit $$ended
 
 .PHONY: daemon

@@ -325,11 +325,12 @@ def _of_the_clock(events: Sequence[Event]) -> Iterator[Backing]:
         yield Backing(float(len(turn.calls)), f"event {turn.event}: calls of the turn (count)")
         searched += sum(call.search_seconds for call in turn.calls)
     yield Backing(searched, "tool calls: sum of search_seconds")
-    spent: dict[str, float] = {}
+    spent: dict[tuple[str, str], float] = {}
     for visit in stage_facts(events):
-        spent[visit.stage] = spent.get(visit.stage, 0.0) + visit.seconds
-    for stage, seconds in spent.items():
-        yield Backing(seconds, f"stage {stage}: sum of seconds")
+        for what, seconds in (("seconds", visit.seconds), ("search_seconds", visit.search_seconds)):
+            spent[visit.stage, what] = spent.get((visit.stage, what), 0.0) + seconds
+    for (stage, what), seconds in spent.items():
+        yield Backing(seconds, f"stage {stage}: sum of {what}")
 
 
 def check(ledger: Ledger, document: str, said: Iterable[str], *, cells: bool = False) -> None:

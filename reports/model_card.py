@@ -17,6 +17,7 @@ from reports.figures import compact, metric_said, metric_title, source_name, tas
 from reports.ledger import Ledger, check, read_ledger
 from reports.markdown_page import MarkdownPage
 from reports.paper_sections import title
+from reports.winner import settings_of
 from team.errors import MlteamError
 from team.rundir import RunDir, write_atomic
 from tools.candidates import ENSEMBLE
@@ -180,7 +181,7 @@ def _details(page: MarkdownPage, facts: RunFacts) -> None:
     if facts.evaluation and len(facts.evaluation.members) > 1:
         page.items([f"{one.name} with weight {one.weight:.2f}" for one in facts.evaluation.members])
     if (w := facts.winner) and w.params is not None:
-        fitted = {w.name: w.params} if w.params else {one.name: one.params for one in w.members}
+        fitted = {w.name: settings_of(w.params)} if w.params else {one.name: settings_of(one.params) for one in w.members}
         if any(fitted.values()):
             page.say("Settings, as the kernel wrote them:")
         page.items([f"{name}: {', '.join(map(_setting, params.items()))}" for name, params in fitted.items() if params])

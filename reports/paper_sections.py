@@ -13,6 +13,7 @@ from reports.record import ModelUse, StageUse
 from reports.references import MODELS, OF_FAMILY, cited, of_the_table
 from reports.table_findings import Profile
 from reports.tex import unsettable
+from reports.winner import settings_of
 from tools.constraints import FLOORS
 from tools.schemes import described
 
@@ -153,7 +154,7 @@ def _settings(paper: Manuscript, facts: RunFacts) -> None:
     rows = [
         (name, setting, compact(value) if isinstance(value, float) else str(value))
         for name, params in [*own, *((one.name, one.params) for one in w.members)]
-        for setting, value in params.items()
+        for setting, value in settings_of(params).items()
         if isinstance(value, (str, int, float)) or value is None
     ]
     prepared = f", on the preparation {w.preparation}" if w.preparation else ""

@@ -51,6 +51,11 @@ class Winner(Fact):
         return found
 
 
+def settings_of(params: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that say how a model was fitted: the hash of its code names it and is no setting."""
+    return {name: value for name, value in params.items() if name != "sha256"}
+
+
 def read_winner(place: RunDir, chosen: CandidateRow) -> Winner:
     """The candidate `chosen` with what its kernel wrote of it."""
     record = _record(place, chosen.name)
