@@ -182,6 +182,11 @@ def _reproduce(paper: Manuscript, facts: RunFacts) -> None:
         paper.command(facts.manifest.sha256)
     if facts.sandbox:
         paper.say(f"Code ran in the sandbox {facts.sandbox}; roles spoke through AutoGen", ["autogen"])
+    paper.say(
+        "Tables were held by pandas in arrays of NumPy, statistics are SciPy's where it has them, and the figures of this paper were "
+        "drawn with Matplotlib",
+        ["pandas", "numpy", "scipy", "matplotlib"],
+    )
     paper.table("Versions of what the run was made with.", (0.35, 0.35), ("Name", "Version"), [(k, v) for k, v in facts.versions.items()])
 
 

@@ -39,6 +39,8 @@ OF_FAMILY: dict[str, tuple[str, ...]] = {
 }
 MODELS = {"scikit-learn", *(key for keys in OF_FAMILY.values() for key in keys)} - {"selection"}
 """Entries of libraries and methods that models are made by."""
+ALWAYS = ("autogen", "matplotlib", "numpy", "pandas", "scikit-learn", "scipy")
+"""What every run and its paper are made with."""
 
 
 def of_the_table(facts: RunFacts) -> dict[str, str]:
@@ -58,7 +60,7 @@ def of_the_table(facts: RunFacts) -> dict[str, str]:
 
 def cited(facts: RunFacts) -> list[str]:
     """Keys of the entries that this run has a use for, in their order."""
-    keys = {"scikit-learn", "autogen", *of_the_table(facts)} | {key for row in facts.leaderboard for key in OF_FAMILY.get(row.family, ())}
+    keys = {*ALWAYS, *of_the_table(facts)} | {key for row in facts.leaderboard for key in OF_FAMILY.get(row.family, ())}
     if facts.holdout or facts.evaluation:
         keys.add("bootstrap")
     if facts.standings:
