@@ -18,6 +18,8 @@ MANY_ROWS = 100_000
 """Beyond this, forests of deep trees cost more than they bring."""
 FEW_ROWS = 300
 """Below this, a neural network has too little to learn from."""
+BASELINES_S, BASELINES_SHARE = 3.0, 0.03
+"""What the baselines get: a first model is told of when all are done, and one that takes longer is fitted again among all families."""
 TRAIN_SHARE = 0.75
 """Share of the search time left that the first look at all families gets."""
 
@@ -44,7 +46,8 @@ def _baseline(t: Transcript) -> Decision:
     if t.failure:
         return t.failed()
     if done is None:
-        seconds = max(2.0, 0.15 * t.seconds_left) if t.facts["budget"]["trials"] is None else t.seconds_left * 0.2
+        left = t.seconds_left
+        seconds = max(min(BASELINES_S, 0.4 * left), BASELINES_SHARE * left) if t.facts["budget"]["trials"] is None else left * 0.2
         return Call("train_baselines", {"time_s": round(seconds, 1)}, f"Any model must beat {baselines_said(t.task)}.")
     return Say(f"Baselines: {_listed(done.result['candidates'])}.{_skips(done.result)}")
 
