@@ -24,7 +24,7 @@ from evals.attempts import Attempt
 from evals.engines.tracing import receiving
 from evals.job_trace import by_this_clock
 from evals.launching import Job
-from team.telemetry import context_of, link_to, span_of, timed_spans
+from team.ended_spans import context_of, link_to, span_of, timed_spans
 from team.trace_export import Exports, resource, wished
 from team.trace_ids import RUN, TraceIds
 from tools.files import read_regular

@@ -11,10 +11,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
 from evals.engines.tracing import receiving
+from team.ended_spans import span_of, timed_spans
 from team.log import read_events
 from team.rundir import RunDir
 from team.settings import read_settings
-from team.telemetry import span_of, timed_spans
 from team.trace_export import Exports, resource, wished
 from team.trace_ids import TraceIds, search_key
 from tools.spans import TimedSpan

@@ -16,10 +16,10 @@ from typing import Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event as SpanEvent
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from team.casting import PLAYBOOK
+from team.ended_spans import PART, SCOPE, context_of, link_to, nanoseconds, timed_spans
 from team.events import (
     CellExecuted,
     Event,
@@ -37,16 +37,12 @@ from team.events import (
     TurnStarted,
     WorkTimed,
 )
-from team.trace_ids import RUN, Key, TraceIds, call_key, chat_key, stage_key, timed_key, turn_key
-from tools.spans import TimedSpan
+from team.trace_ids import RUN, Key, TraceIds, call_key, chat_key, stage_key, turn_key
 
 CONTENT_CHARS = 4_000
 """Of each text of prompts, messages, arguments and results."""
-_PART = {"openinference.span.kind": "CHAIN"}
-"""Of spans that the conventions have no operation for: what Phoenix, which has names of its own, calls a step."""
 _CUT_OFF = "cut off"
 _CLASS = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,79})(?::|$)")
-_SCOPE = InstrumentationScope("mlteam")
 
 
 @dataclass
@@ -149,7 +145,7 @@ class Tracer:
         facts = {
             "gen_ai.operation.name": "invoke_workflow",
             "gen_ai.workflow.name": "mlteam",
-            **_PART,
+            **PART,
             "gen_ai.conversation.id": self._run,
             "mlteam.run": self._run,
         }
@@ -168,7 +164,7 @@ class Tracer:
         self._resumes = event.times
         facts: dict[str, Any] = {"mlteam.resumed": event.times, "mlteam.away_s": event.away_s, "mlteam.in_flight": event.in_flight or ""}
         if "run" in self._open:
-            self._open["run"].events.append(SpanEvent("resumed", facts, _ns(event.at)))
+            self._open["run"].events.append(SpanEvent("resumed", facts, nanoseconds(event.at)))
         else:
             self._begin_run(event.at, facts)
         if self._stage is not None and "stage" not in self._open:
@@ -176,7 +172,7 @@ class Tracer:
 
     def _begin_stage(self, event: StageEntered, at: float) -> None:
         self._stage = event
-        facts = {"mlteam.stage": event.stage, "mlteam.visit": event.visit, **_PART}
+        facts = {"mlteam.stage": event.stage, "mlteam.visit": event.visit, **PART}
         self._begin("stage", f"stage {event.stage}", "run", at, facts, stage_key(event.seq))
 
     def _begin_turn(self, event: TurnStarted) -> None:
@@ -233,7 +229,7 @@ class Tracer:
         assert self.ids is not None
         began = event.at - event.seconds
         self._cells[event.call, event.cell] = began, event.at
-        facts = {"mlteam.cell": event.cell, "mlteam.status": event.status, **_PART}
+        facts = {"mlteam.cell": event.cell, "mlteam.status": event.status, **PART}
         span = _Open(self.ids.cell(event.call, event.cell), f"cell {event.cell}", f"call {event.call}", began, facts)
         self._hand_on(span, event.at, None if event.status == "ok" else f"{event.status}: {event.cause}" if event.cause else event.status)
 
@@ -298,9 +294,9 @@ class Tracer:
                 span.links,
                 span.kind,
                 status=status,
-                start_time=_ns(min(span.start, at)),
-                end_time=_ns(at),
-                instrumentation_scope=_SCOPE,
+                start_time=nanoseconds(min(span.start, at)),
+                end_time=nanoseconds(at),
+                instrumentation_scope=SCOPE,
             )
         )
 
@@ -334,71 +330,3 @@ class Tracer:
     def _context_of(self, span: int) -> SpanContext:
         assert self.ids is not None
         return context_of(self.ids.trace, span)
-
-
-def timed_spans(
-    ids: TraceIds, above: int, spans: Sequence[TimedSpan], window: tuple[float, float], resource: Resource
-) -> list[ReadableSpan]:
-    """What was timed elsewhere as spans of the trace, below the span `above`.
-
-    The other side chooses neither ids nor places: ids are derived anew, a parent has to end after its child, and no time lies outside
-    the window.
-    """
-    places = {span.id: place for place, span in enumerate(spans)}
-    made = []
-    for place, span in enumerate(spans):
-        parent = ids.span(*timed_key(above, span.parent)) if places.get(span.parent, -1) > place else above
-        attributes = {f"mlteam.{name}": value for name, value in span.facts.items()}
-        subject = span.facts.get("trial") if span.kind == "trial" else span.facts.get("function") or span.facts.get("family")
-        start, end = (min(max(at, window[0]), window[1]) for at in (span.start, span.end))
-        name = span.kind if subject is None else f"{span.kind} {subject}"
-        own = ids.span(*timed_key(above, span.id))
-        made.append(span_of(ids, own, name, parent, (start, end), resource, attributes | {"mlteam.kind": span.kind}, span.error))
-    return made
-
-
-def span_of(
-    ids: TraceIds,
-    span: int,
-    name: str,
-    parent: int | None,
-    window: tuple[float, float],
-    resource: Resource,
-    attributes: dict[str, Any] | None = None,
-    error: str = "",
-    links: Sequence[Link] = (),
-) -> ReadableSpan:
-    """A span that has ended.
-
-    Args:
-        parent: None for the first of its trace.
-        window: its start and end, seconds since the epoch.
-        error: class of the exception that ended it; empty where it went well.
-        links: what it has to do with beside its parent.
-    """
-    return ReadableSpan(
-        name,
-        context_of(ids.trace, span),
-        None if parent is None else context_of(ids.trace, parent),
-        resource,
-        {**_PART, **(attributes or {}), **({"error.type": error} if error else {})},
-        links=links,
-        status=Status(StatusCode.ERROR if error else StatusCode.UNSET),
-        start_time=_ns(window[0]),
-        end_time=_ns(window[1]),
-        instrumentation_scope=_SCOPE,
-    )
-
-
-def link_to(trace: int, span: int) -> Link:
-    """A link to a span of any trace."""
-    return Link(context_of(trace, span))
-
-
-def context_of(trace: int, span: int) -> SpanContext:
-    """What names a span to others."""
-    return SpanContext(trace, span, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
-
-
-def _ns(at: float) -> int:
-    return int(at * 1e9)

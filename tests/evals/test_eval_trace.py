@@ -15,7 +15,7 @@ from evals.eval_trace import MOST_SPANS, EvalTrace, read_spans
 from evals.launching import Job
 from evals.suite import load_suite
 from evals.systems import find_systems
-from team.telemetry import span_of
+from team.ended_spans import span_of
 from team.trace_export import SpanFile, resource
 from team.trace_ids import TraceIds
 from tests.evals.attempted import attempt
