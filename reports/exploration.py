@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 
 from reports import pages
 from reports.data_charts import data_charts
-from reports.facts import read_facts
+from reports.facts import RunFacts, read_facts
 from reports.figures import compact
+from reports.ledger import Ledger, check, read_ledger
+from reports.plotly_page import claims
 from team.errors import MlteamError, PrerequisiteMissing
 from team.rundir import RunDir, write_atomic
 from tools.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tools.contract import TableSchema
 
 ROWS = 2000
 """Training rows that are shown, every so many of them."""
@@ -31,6 +35,7 @@ def write_exploration(run: Path) -> Path:
 
     Raises:
         MlteamError: when there are no training rows yet, or the log is damaged.
+        UnbackedFigure: when it would state a figure that is not on record, naming it.
         PrerequisiteMissing: when skrub is not installed.
     """
     place = RunDir(run)
@@ -38,23 +43,45 @@ def write_exploration(run: Path) -> Path:
     if facts.profile is None or facts.contract is None:
         raise MlteamError("the table of this run was not profiled; its data page tells of a profile.")
     whole = _read(place.data / "train.parquet")
-    frame, (rows, columns) = _shown(whole), whole.shape
-    charts = data_charts(facts, facts.profile.understanding, whole, Workspace(place.data, place.work).schema)
-    page = pages.environment(compact).get_template("exploration.html")
+    text = compose(facts, read_ledger(place.path), whole, Workspace(place.data, place.work).schema)
     place.reports.mkdir(exist_ok=True)
     target = place.reports / "data.html"
-    text = page.render(
-        facts=facts,
-        profile=facts.profile,
-        found=facts.profile.understanding,
-        charts=charts,
-        css=pages.stylesheet("report.css", "plots.css"),
-        **pages.script(charts),
-        table=table_report(frame, facts.contract.target),
-        shown=(len(frame), rows, frame.shape[1], columns),
-    )
     write_atomic(target, text)
     return target
+
+
+def compose(facts: RunFacts, ledger: Ledger, whole: pd.DataFrame, schema: TableSchema) -> str:
+    """The page of a run with a profile as text. What it says is on record; its charts are counted in the training rows themselves.
+
+    Args:
+        whole: the training rows.
+
+    Raises:
+        UnbackedFigure: naming the first figure that is not on record.
+    """
+    assert facts.profile is not None
+    assert facts.contract is not None
+    frame, (rows, columns) = _shown(whole), whole.shape
+    charts = data_charts(facts, facts.profile.understanding, whole, schema)
+    said: list[str] = []
+    text = (
+        pages.environment(compact, said)
+        .get_template("exploration.html")
+        .render(
+            facts=facts,
+            profile=facts.profile,
+            found=facts.profile.understanding,
+            charts=charts,
+            css=pages.stylesheet("report.css", "plots.css"),
+            **pages.script(charts),
+            table=table_report(frame, facts.contract.target),
+            shown=(len(frame), rows, frame.shape[1], columns),
+        )
+    )
+    counted = {told for chart in charts for told in (chart.note, *claims(chart))}
+    counted |= {f"{n:,}" for n in (len(frame), rows)} | {str(n) for n in (frame.shape[1], columns)}
+    check(ledger, "the data page", [one for one in said if one not in counted], cells=True)
+    return text
 
 
 def _read(path: Path) -> pd.DataFrame:

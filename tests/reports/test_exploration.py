@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from reports import pages
-from reports.exploration import write_exploration
+from reports.exploration import compose, write_exploration
+from reports.facts import read_facts
+from reports.ledger import Ledger, UnbackedFigure, read_ledger
 from team.documents import DOCUMENTS, ON_DEMAND, rebuild
 from team.errors import MlteamError
 from tests.reports.written import finished
@@ -41,6 +43,15 @@ def test_the_page_holds_the_rows_in_a_frame_without_rights(tmp_path: Path) -> No
     assert "skrub" in inside
     assert HOSTILE not in inside
     assert "60 of 60 training rows, 3 of 3 columns" in page
+
+
+def test_a_figure_that_is_on_no_record_ends_the_build_and_is_named(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    rows = pd.DataFrame({"Mass": range(60), "Depth": ["flat", "deep"] * 30, "Sex": ["MALE", "FEMALE"] * 30})
+    facts, schema = read_facts(run.path), infer_schema(rows, "Sex")
+    assert "60 of 60 training rows" in compose(facts, read_ledger(run.path), rows, schema)
+    with pytest.raises(UnbackedFigure, match=r"the data page states '.*', which nothing on record backs"):
+        compose(facts, Ledger([]), rows, schema)
 
 
 def test_it_is_written_where_it_is_named_alone() -> None:
