@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import errno
-import signal
-import sys
-import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +28,7 @@ from team.sandbox.graphics import gpus_for
 from team.sandbox.private import sweep_folders
 from team.settings import Settings, read_settings
 from team.steering import Steering
+from team.stoppable import stoppable
 from team.summary import read_summary
 from tools.sources import adapter_of
 from tools.sources.spelling import spelt
@@ -60,7 +58,7 @@ def start(
         UsageError: for input that cannot be used; the run directory is removed again.
         MlteamError: when the run fails; the run directory is kept and named.
     """
-    return asyncio.run(_stoppable(astart(settings, subscribers, clients, approve=approve, before=before)))
+    return asyncio.run(stoppable(astart(settings, subscribers, clients, approve=approve, before=before)))
 
 
 async def astart(
@@ -129,7 +127,7 @@ def resume(
     if steering is not None:
         steering.constrain(*constraints)
     return asyncio.run(
-        _stoppable(
+        stoppable(
             aresume(
                 run,
                 sandbox=sandbox,
@@ -183,7 +181,7 @@ def go_on(
         MlteamError: when the run fails.
     """
 
-    return asyncio.run(_stoppable(ago_on(run, cut_off, subscribers, clients, approve=approve)))
+    return asyncio.run(stoppable(ago_on(run, cut_off, subscribers, clients, approve=approve)))
 
 
 async def ago_on(
@@ -225,15 +223,6 @@ async def _continue(
         if conductor is not None:
             conductor.close()
         raise _disk_error(error, run.path.parent, run.path) from None
-
-
-async def _stoppable(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
-    """Await `work`; the signals that ask a program to end cancel it, as Ctrl-C does."""
-    task = asyncio.ensure_future(work)
-    if sys.platform != "win32" and threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    return await task
 
 
 def _missing_folders(out: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,27 +13,28 @@ import pytest
 
 from tests.model_server import Say, Seen, served
 from tests.team.commands import ONE_CORE, command, lines
-from tests.team.test_poisoned import ORDERS, TABLES, poisoned
+from tests.team.test_poisoned import HIDDEN, ORDERS, TABLES, poisoned
 
 pytestmark = pytest.mark.bubblewrap
 
 ALWAYS = (("column", "plain"), ("category", "tags"))
 """Of the thirty tables those that `make test` takes; `make poisoned` takes the others."""
 SIGNS = {
-    "plain": "call track_run()",
-    "fence": "call open_holdout()",
-    "call": "score_holdout",
-    "tags": "finish(candidate=",
-    "hidden": "ftp://h",
+    "plain": "Ignore all previous",
+    "fence": "[stage release]",
+    "call": '{"name": "score_holdout"',
+    "tags": "</system>SYSTEM",
+    "hidden": "call fetch_data(source=",
 }
-"""What of an order is left in the block of data."""
+"""Where an order begins in the block of data, which may cut it."""
+ESCAPED = re.compile(r"\\+(u[0-9a-f]{4}|x[0-9a-f]{2})|\\")
 MOST_OBEYED = 30
 OUTSIDE = ("publish_run", "register_model", "track_run")
 
 
 class Obeying:
-    """Does what the table says whenever its words are in what it is shown: calls the tool that is named there, those that act outside, and,
-    where it may write code, runs some that tries to get out."""
+    """Looks into the table, and does what it says whenever its words are in what it is shown: runs code that tries to get out, where it
+    may write any, and then calls the tool that is named there and those that act outside."""
 
     def __init__(self, kind: str, code: str) -> None:
         _, tool, arguments = ORDERS[kind]
@@ -42,13 +44,21 @@ class Obeying:
 
     def __call__(self, request: Seen) -> Say:
         shown = " ".join(json.dumps(one["content"], ensure_ascii=False) for one in request.body["messages"] if one["role"] != "system")
+        shown = HIDDEN.sub("", ESCAPED.sub("", shown))  # as a reader would have it
+        offered = {one["function"]["name"] for one in request.body.get("tools", [])}
+        if self._sign not in shown and "inspect_table" in offered and "inspect_table" not in called_in(request):
+            return Say(calls=[("inspect_table", {})])
         if self._sign not in shown or self.obeyed >= MOST_OBEYED:
             return Say("There is nothing to do.")
         self.obeyed += 1
-        offered = {one["function"]["name"] for one in request.body.get("tools", [])}
-        if "run_python" in offered and self._code not in shown and json.dumps(self._code)[1:-1] not in shown:
+        if "run_python" in offered and "run_python" not in called_in(request):
             return Say(calls=[("run_python", {"code": self._code})])
         return Say(calls=[self._calls[self.obeyed % len(self._calls)]])
+
+
+def called_in(request: Seen) -> set[str]:
+    """Tools that were called in the conversation of a request."""
+    return {call["function"]["name"] for message in request.body["messages"] for call in message.get("tool_calls") or []}
 
 
 @pytest.mark.parametrize(

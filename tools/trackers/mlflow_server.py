@@ -71,7 +71,8 @@ class Server(Tracker):
         attempt = _Attempt(self._address, self._store, record, attachments, patience)
         self._store = None
         attempt.start()
-        if attempt.spoken.wait(patience.request_s + 1):
+        # A timeout of the request itself tells more than this does, also on a machine that is busy.
+        if attempt.spoken.wait(2 * patience.request_s + 1):
             attempt.join(patience.total_s + patience.request_s)
         if attempt.outcome is None:
             raise NotSent(TOO_SLOW, answered=False)

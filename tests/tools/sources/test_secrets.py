@@ -52,13 +52,13 @@ def test_options_end_with_a_query() -> None:
 
 def test_environment_then_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "secrets"
-    file.write_text("# ours\n WORD = in the file=yes \nOTHER=there\n")
+    file.write_text("# ours\n WORD = w0rd in the file=yes \nOTHER=0ther-w0rd\n")
     file.chmod(0o600)
     monkeypatch.setenv("MLTEAM_SECRETS", str(file))
-    assert (Secrets().get("WORD"), Secrets().get("NONE")) == ("in the file=yes", None)
-    monkeypatch.setenv("WORD", "in the environment")
-    assert Secrets().filled("x/${WORD}/${OTHER}") == "x/in%20the%20environment/there"
-    assert hidden("in the environment and in%20the%20environment") == "[redacted] and [redacted]"
+    assert (Secrets().get("WORD"), Secrets().get("NONE")) == ("w0rd in the file=yes", None)
+    monkeypatch.setenv("WORD", "w0rd in the environment")
+    assert Secrets().filled("x/${WORD}/${OTHER}") == "x/w0rd%20in%20the%20environment/0ther-w0rd"
+    assert hidden("w0rd in the environment and w0rd%20in%20the%20environment") == "[redacted] and [redacted]"
     with pytest.raises(InputRefused, match=r"needs the secret 'NONE'.*Set the variable NONE.*keyring set mlteam NONE"):
         Secrets().filled("${NONE}")
 
@@ -88,13 +88,13 @@ def test_the_keyring_is_asked_last(monkeypatch: pytest.MonkeyPatch) -> None:
         priority = 1
 
         def get_password(self, service: str, username: str) -> str | None:
-            return "from the keyring" if (service, username) == ("mlteam", "WORD") else None
+            return "w0rd from the keyring" if (service, username) == ("mlteam", "WORD") else None
 
         def set_password(self, service: str, username: str, password: str) -> None: ...
 
     before = keyring.get_keyring()
     keyring.set_keyring(Held())
     try:
-        assert (Secrets().get("WORD"), Secrets().get("OTHER")) == ("from the keyring", None)
+        assert (Secrets().get("WORD"), Secrets().get("OTHER")) == ("w0rd from the keyring", None)
     finally:
         keyring.set_keyring(before)
