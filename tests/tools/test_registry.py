@@ -17,8 +17,9 @@ from tests.packaged import packaged
 from tests.team.scored import scored
 from tools.package.inputs import Inputs
 from tools.package.manifest import read_learnt, read_manifest
+from tools.package.mlflow_model import example_of
 from tools.package.standalone import load
-from tools.registry import Registry, example_of
+from tools.registry import Registry
 from tools.serving.rows import request_model
 
 

@@ -12,8 +12,8 @@ from tools.deploying.image import DOCKERFILE, DOCKERIGNORE, PORT
 from tools.deploying.kubernetes import manifests, resource_name
 from tools.package.inputs import Inputs
 from tools.package.manifest import DESCRIPTION, INPUTS_FILE, Manifest, read_learnt, verify
+from tools.package.mlflow_model import example_of
 from tools.package.script import SERVING, lockfile, needed_libraries
-from tools.registry import example_of
 
 README = """# {run}
 

@@ -202,7 +202,7 @@ class Store:
         from mlflow.entities import LoggedModelOutput
 
         from tools.contract import Contract
-        from tools.registry import save_pyfunc
+        from tools.package.mlflow_model import save_pyfunc
 
         name = record.tags.get("candidate") or "model"
         tags = {RUN_TAG: record.run, BEGAN_TAG: str(record.began_ms), PLACE_TAG: str(package)}
