@@ -12,8 +12,9 @@ from typing import Any
 from team.rundir import RunDir
 from tests.contracts.tracker import Place, Seen
 from tools.trackers.contract import Tracker
+from tools.trackers.mlflow_file import Embedded, make_store
 from tools.trackers.mlflow_server import Server
-from tools.trackers.mlflow_store import Embedded, load_tracker, make_store
+from tools.trackers.mlflow_store import load_tracker
 from tools.trackers.run_record import RunRecord
 from tools.trackers.tensorboard import TensorBoard
 from tools.trackers.wandb_runs import WandB, group_of
@@ -100,7 +101,7 @@ class InStores(InRuns):
         run, empty = super().run(name), self._folder / ".empty.db"
         load_tracker()
         if not empty.exists():
-            make_store(empty)
+            make_store(empty, empty.parent / "mlartifacts")
         if not run.tracking.exists():
             shutil.copyfile(empty, run.tracking)
         return run

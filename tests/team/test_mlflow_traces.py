@@ -16,7 +16,8 @@ from team.telemetry import Tracer
 from team.trace_export import Exports, resource, wished
 from team.tracking_record import EXPERIMENT
 from tests.tracking_server import TrackingServer
-from tools.trackers.mlflow_store import load_tracker, make_store
+from tools.trackers.mlflow_file import make_store
+from tools.trackers.mlflow_store import load_tracker
 
 EVENTS = [
     RunStarted(run="some-run", settings={}, versions={}),
@@ -56,7 +57,7 @@ def test_the_run_directorys_own_store_shows_the_trace_once(tmp_path: Path) -> No
     assert keep_in_store(run) == "", "without a store there is nothing to do"
     assert not run.tracking.exists()
     load_tracker()
-    make_store(run.tracking)
+    make_store(run.tracking, run.path / "mlartifacts")
     assert (keep_in_store(run), keep_in_store(run)) == ("", "")
     (trace,) = shown(f"sqlite:///{run.tracking}")
     assert sorted(span.name for span in trace.data.spans) == NAMES

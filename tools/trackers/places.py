@@ -10,8 +10,8 @@ from typing import Any
 from tools.brought import Group
 from tools.host import RunPaths
 from tools.trackers.contract import Tracker
+from tools.trackers.mlflow_file import Embedded
 from tools.trackers.mlflow_server import Server, check_address
-from tools.trackers.mlflow_store import Embedded
 from tools.trackers.tensorboard import TensorBoard
 from tools.trackers.wandb_runs import WandB, sends
 
