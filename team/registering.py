@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from reports.comparison import Pair
@@ -12,7 +14,7 @@ from team.ledger import Ledger
 from team.rundir import RunDir
 from tools.contract import Contract
 from tools.package.manifest import PackageDamaged
-from tools.registry import CHALLENGER, CHAMPION, PLACE_TAG, RUN_TAG, Registry, RegistryRefused, Version
+from tools.registry import CHALLENGER, CHAMPION, PLACE_TAG, RUN_TAG, Registry, RegistryRefused, Version, embedded_registry
 from tools.releasing import Registered
 from tools.trackers.contract import BY_COMMAND
 from tools.trackers.mlflow_server import check_address, patient
@@ -25,7 +27,7 @@ MOST_NAME = 100
 def register(
     run: RunDir, *, registry: str | None = None, name: str | None = None, word: str | None = None, place: Path | None = None
 ) -> Registered:
-    """Register a run's package, and promote it where it beats the champion or a person says so.
+    """Register a run's package, and promote it where it beats the champion or a person says so. What a killed call began is finished.
 
     Args:
         registry: address of an MLflow server; None for the embedded one of the folder that the run lies in.
@@ -44,30 +46,37 @@ def register(
     if not re.fullmatch(rf"[^/:\x00-\x1f]{{1,{MOST_NAME}}}", called):
         raise UsageError(f"--name {called!r}: expected up to {MOST_NAME} characters without / and :.")
     home = run.path.parent
-    uri = _address(registry) if registry else f"sqlite:///{home / STORE}"
+    registry = _address(registry) if registry else None
     try:
-        with patient(BY_COMMAND):
-            store = Registry(uri, None if registry else home / "registry")
+        with patient(BY_COMMAND), _opened(registry, home) as store:
             version = store.register(called, run.model, contract, _tags(run, contract))
             before = store.by_alias(called, CHAMPION)
             if before and before.version == version.version:
-                return _told(version, CHAMPION, "it is champion already", before, uri)
+                store.no_challenger(version)
+                return _told(version, CHAMPION, version.why or "it is champion already", version.before, store.uri)
             won, why = (True, f"by a person's word: {word}") if word else _against(run, before, place or home)
             if won:
-                store.promote(version, why)
+                store.promote(version, why, before)
             else:
                 store.challenge(version)
-            return _told(version, CHAMPION if won else CHALLENGER, why, before, uri)
+            return _told(version, CHAMPION if won else CHALLENGER, why, before.version if before else None, store.uri)
     except PackageDamaged as error:
         raise MlteamError(f"the package of run {run.name!r} is not registered: {error}.") from None
     except RegistryRefused as error:
         raise MlteamError(f"{error}. Type the command again when that is mended.") from None
 
 
-def _told(version: Version, alias: str, why: str, before: Version | None, uri: str) -> Registered:
-    return Registered(
-        name=version.name, version=version.version, alias=alias, why=why, champion=before.version if before else None, registry=uri
-    )
+@contextmanager
+def _opened(server: str | None, home: Path) -> Iterator[Registry]:
+    if server is not None:
+        yield Registry(server)
+        return
+    with embedded_registry(home / STORE, home / "registry") as embedded:
+        yield embedded
+
+
+def _told(version: Version, alias: str, why: str, before: str | None, uri: str) -> Registered:
+    return Registered(name=version.name, version=version.version, alias=alias, why=why, champion=before, registry=uri)
 
 
 def _against(run: RunDir, champion: Version | None, folder: Path) -> tuple[bool, str]:

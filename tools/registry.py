@@ -1,7 +1,14 @@
-"""MLflow's Model Registry: versions of packaged models, which of them is champion, and why."""
+"""MLflow's Model Registry: versions of packaged models, which of them is champion, and why.
+
+What was begun stands in the registry itself: the run that holds a package's files is tagged with name and hash and is finished when they
+are whole, a version has the hash from the start, and why one is champion is written before it is. So whoever is killed in between, and
+calls again, finds each step done or does it, and none of them twice.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -14,10 +21,13 @@ from pydantic import BaseModel
 from tools.contract import Contract
 from tools.package.manifest import PACKAGE, packaged, verify
 from tools.package.mlflow_model import save_pyfunc
+from tools.trackers.mlflow_file import make_store
 from tools.trackers.mlflow_store import load_tracker
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-RUN_TAG, PLACE_TAG, PACKAGE_TAG, WHY_TAG = "mlteam.run", "mlteam.place", "mlteam.package", "mlteam.promoted"
+RUN_TAG, PLACE_TAG, PACKAGE_TAG, NAME_TAG = "mlteam.run", "mlteam.place", "mlteam.package", "mlteam.model"
+WHY_TAG, BEFORE_TAG = "mlteam.promoted", "mlteam.before"
+"""Of a version that was made champion: why, and the version that was champion before."""
 EXPERIMENT = "mlteam registry"
 LONGEST_TAG = 500
 
@@ -36,14 +46,18 @@ class Version(BaseModel):
     """Run directory on the machine that registered it."""
     package: str
     """SHA-256 of its `package.json`, which holds the hashes of all other files."""
+    why: str | None = None
+    """What made it champion, where it was made that."""
+    before: str | None = None
+    """The version that was champion then."""
 
 
 class Registry:
-    """One registry.
+    """One registry. `embedded_registry` gives one in a file.
 
     Args:
         uri: of the tracking server, or `sqlite:///FILE`.
-        artefacts: where an embedded one keeps the models; None leaves that to the server.
+        artefacts: where one in a file keeps the models; None leaves that to the server.
     """
 
     def __init__(self, uri: str, artefacts: Path | None = None) -> None:
@@ -68,7 +82,7 @@ class Registry:
             for version in self.versions(name):
                 if version.package == digest:
                     return version
-            run_id, source = self._upload(name, package, contract)
+            run_id, source = self._uploaded(name, package, contract, digest)
             made = self._client.create_model_version(name, source, run_id, tags={**_cut(tags), PACKAGE_TAG: digest}, description=None)
             return self._version(made)
 
@@ -84,14 +98,23 @@ class Registry:
         with _told(self.uri):
             self._client.set_registered_model_alias(version.name, CHALLENGER, version.version)
 
-    def promote(self, version: Version, why: str) -> None:
-        """Make a version the champion; the reason stands in its tags."""
+    def promote(self, version: Version, why: str, before: Version | None) -> None:
+        """Make a version the champion in the place of another; that and the reason stand in its tags."""
         with _told(self.uri):
             self._client.set_model_version_tag(version.name, version.version, WHY_TAG, why[:LONGEST_TAG])
+            if before is not None:
+                self._client.set_model_version_tag(version.name, version.version, BEFORE_TAG, before.version)
+            elif version.before is not None:
+                self._client.delete_model_version_tag(version.name, version.version, BEFORE_TAG)
             self._client.set_registered_model_alias(version.name, CHAMPION, version.version)
-            waiting = self.by_alias(version.name, CHALLENGER)
-            if waiting and waiting.version == version.version:
-                self._client.delete_registered_model_alias(version.name, CHALLENGER)
+        self.no_challenger(version)
+
+    def no_challenger(self, champion: Version) -> None:
+        """See to it that a champion does not wait as challenger any more."""
+        with _told(self.uri):
+            waiting = self.by_alias(champion.name, CHALLENGER)
+            if waiting and waiting.version == champion.version:
+                self._client.delete_registered_model_alias(champion.name, CHALLENGER)
 
     def by_alias(self, name: str, alias: str) -> Version | None:
         """The version that has an alias; None where none has."""
@@ -113,6 +136,8 @@ class Registry:
             run=tags.get(RUN_TAG, ""),
             place=tags.get(PLACE_TAG, ""),
             package=tags.get(PACKAGE_TAG, ""),
+            why=tags.get(WHY_TAG),
+            before=tags.get(BEFORE_TAG),
         )
 
     def _ensure(self, name: str) -> None:
@@ -124,14 +149,22 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
-    def _upload(self, name: str, package: Path, contract: Contract) -> tuple[str, str]:
+    def _uploaded(self, name: str, package: Path, contract: Contract, digest: str) -> tuple[str, str]:
         """The package as an MLflow model among the files of a run of its own: the run's id, and where the model is."""
-        run = self._client.create_run(self._experiment(), run_name=f"{name} {package.parent.name}")
-        with tempfile.TemporaryDirectory(prefix="mlteam-registry-") as folder:
-            place = Path(folder, "model")
-            save_pyfunc(place, package, contract)
-            self._client.log_artifacts(run.info.run_id, str(place), "model")
-        self._client.set_terminated(run.info.run_id)
+        experiment = self._experiment()
+        begun = [
+            run
+            for run in self._client.search_runs([experiment], filter_string=f"tags.`{PACKAGE_TAG}` = '{digest}'")
+            if run.data.tags.get(NAME_TAG) == name
+        ]
+        tags = {PACKAGE_TAG: digest, NAME_TAG: name}
+        run = begun[0] if begun else self._client.create_run(experiment, tags=tags, run_name=f"{name} {package.parent.name}")
+        if run.info.status != "FINISHED":
+            with tempfile.TemporaryDirectory(prefix="mlteam-registry-") as folder:
+                place = Path(folder, "model")
+                save_pyfunc(place, package, contract)
+                self._client.log_artifacts(run.info.run_id, str(place), "model")
+            self._client.set_terminated(run.info.run_id)
         return run.info.run_id, f"{run.info.artifact_uri}/model"
 
     def _experiment(self) -> str:
@@ -140,6 +173,36 @@ class Registry:
             return str(found.experiment_id)
         location = self._artefacts.absolute().as_uri() if self._artefacts else None
         return str(self._client.create_experiment(EXPERIMENT, artifact_location=location))
+
+
+@contextmanager
+def embedded_registry(path: Path, artefacts: Path) -> Iterator[Registry]:
+    """The registry in a file, made where there is none. Other processes that register there wait until the block is left.
+
+    Args:
+        artefacts: folder for the models.
+
+    Raises:
+        RegistryRefused: when it cannot be made.
+    """
+    load_tracker()
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        artefacts.mkdir(parents=True, exist_ok=True)
+        lock = os.open(artefacts, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise RegistryRefused(f"the registry {str(path)!r} cannot be made: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            try:
+                make_store(path, artefacts)
+            except (OSError, SQLAlchemyError) as error:
+                raise RegistryRefused(f"the registry {str(path)!r} cannot be made ({type(error).__name__})") from None
+        yield Registry(f"sqlite:///{path}", artefacts)
+    finally:
+        os.close(lock)
 
 
 def _cut(tags: dict[str, str]) -> dict[str, str]:

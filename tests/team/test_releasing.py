@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,8 +28,8 @@ from team.journal import Journal
 from team.log import EventLog, read_events
 from team.outcome import Outcome
 from team.parsing import read_here
-from team.roles import roles
 from team.run import preflight, start
+from team.roles import roles
 from team.rundir import RunDir
 from team.settings import load_settings, read_settings
 from team.stages import Stage
@@ -176,19 +177,27 @@ def released_again(told: Told, folder: Path, approve: Approve | None = None, **r
         log.close()
 
 
-def test_a_run_that_is_killed_while_it_publishes_finishes_that_once(tmp_path: Path, forge: ForgeServer) -> None:
+STRUCK = "import sys; from tests.striking_store import strike; strike(sys.argv.pop(1)); from team.cli import main; main()"
+
+
+def test_a_run_that_is_killed_while_it_registers_and_publishes_finishes_both_once(tmp_path: Path, forge: ForgeServer) -> None:
     made, out, opened = lab(tmp_path, forge), tmp_path / "runs", len(forge.opened)
     asked = ["--repo", str(made.repo), "--tag", "next", "--push", "origin", "--pull-request", "--approve", "publish_run"]
+    asked += ["--registry", "local", "--name", "sex", "--approve", "register_model"]
     search = ["--target", "Sex", "--time", "120s", "--trials", "0", "--folds", "2", "--families", "linear", "--sandbox", "unsafe-local"]
     words = command("run", str(PENGUINS), *search, *asked, "--out", str(out))
+    for moment in ("CREATE TABLE registered_models", "INSERT INTO model_versions ", "INSERT INTO registered_model_aliases"):
+        with running([sys.executable, "-c", STRUCK, moment, *words[words.index("team.cli") + 1 :]]) as process:
+            _, err = process.communicate(timeout=LONGEST_S)
+            assert process.returncode == -signal.SIGKILL, err
+        (run,) = out.glob("*-*/")
+        words = command("resume", str(run))
     for moment in ("update-ref", "push", "the request"):
         strikes = striking_git(tmp_path / moment, "after", moment)  # git knows no command of the last name
         with running(words, PATH=f"{strikes}{os.pathsep}{os.environ['PATH']}") as process:
             forge.strike = process.kill if moment == "the request" else None
             _, err = process.communicate(timeout=LONGEST_S)
             assert process.returncode == -signal.SIGKILL, err
-        (run,) = out.glob("*-*/")
-        words = command("resume", str(run))
     forge.strike = None
     with running(command("resume", str(run), "--json")) as process:
         summary = json.loads(process.communicate(timeout=LONGEST_S)[0])
@@ -197,8 +206,14 @@ def test_a_run_that_is_killed_while_it_publishes_finishes_that_once(tmp_path: Pa
     assert refs(made.repo) == [f"refs/heads/{branch}", "refs/heads/main", "refs/tags/v0.1.0"]
     assert refs(made.remote) == [f"refs/heads/{branch}", "refs/tags/v0.1.0"]
     assert [one["head"] for one in forge.opened[opened:]] == [branch]
-    (returned,) = (event for event in read_events(run / "events.jsonl") if isinstance(event, ToolReturned) and event.tool == "publish_run")
-    assert (returned.status, returned.result["pull_request"]) == ("ok", f"http://forge/pull/{opened + 1}")
+    returned = [event for event in read_events(run / "events.jsonl") if isinstance(event, ToolReturned)]
+    (published,) = (event for event in returned if event.tool == "publish_run")
+    assert (published.status, published.result["pull_request"]) == ("ok", f"http://forge/pull/{opened + 1}")
+    (registered,) = (event for event in returned if event.tool == "register_model")
+    assert (registered.status, registered.result["alias"], registered.result["why"]) == ("ok", "champion", "there was no champion to beat")
+    store = Registry(f"sqlite:///{out / 'registry.db'}")
+    assert [(version.version, version.run) for version in store.versions("sex")] == [("1", run.name)]
+    assert store.by_alias("sex", "champion") == store.versions("sex")[0]
 
 
 def test_where_nobody_can_be_asked_nothing_leaves_the_run(told: Told, tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import shutil
+import signal
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,12 +17,13 @@ from team.registering import register
 from team.rundir import RunDir
 from tests.hosting import Hosting
 from tests.packaged import packaged
+from tests.striking_store import register_struck
 from tests.team.scored import scored
 from tools.package.inputs import Inputs
-from tools.package.manifest import read_learnt, read_manifest
+from tools.package.manifest import read_learnt, read_manifest, verify
 from tools.package.mlflow_model import example_of
 from tools.package.standalone import load
-from tools.registry import Registry
+from tools.registry import EXPERIMENT, Registry, embedded_registry
 from tools.serving.rows import request_model
 
 
@@ -99,9 +103,91 @@ def register_alone(run: RunDir, home: Path) -> str:
     """Register without a final score, as there is none in the log of a run that was made without a team."""
     contract = run.read_contract()
     assert contract is not None
-    store = Registry(f"sqlite:///{home / 'registry.db'}", home / "registry")
-    store.promote(store.register("alone", run.model, contract, {}), "a test")
+    with embedded_registry(home / "registry.db", home / "registry") as store:
+        store.promote(store.register("alone", run.model, contract, {}), "a test", None)
     return "alone"
+
+
+MOMENTS = {
+    "before the name is there": "INSERT INTO registered_models ",
+    "before the run that holds the files": "INSERT INTO runs ",
+    "between two files": "pipeline.joblib",
+    "before the files are known to be whole": "UPDATE runs SET … FINISHED",
+    "before the version": "INSERT INTO model_versions ",
+    "within the version": "INSERT INTO model_version_tags … mlteam.package",
+    "before the reason": "INSERT INTO model_version_tags … mlteam.promoted",
+    "between reason and alias": "UPDATE registered_model_aliases SET",
+    "before it is told": "nothing is so called",
+}
+
+
+@pytest.fixture(scope="module")
+def rivals(home: Path, released: Hosting) -> tuple[RunDir, RunDir]:
+    """Two runs, the second of which beats the first."""
+    return competitor(home, released, 1.4), competitor(home, released, 0.4)
+
+
+def killed(run: RunDir, moment: str, name: str, word: str | None = None) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.striking_store", "mlflow.pyfunc", "mlflow.tracking"])
+    process = context.Process(target=register_struck, args=(str(run.path), moment, name, word))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+
+
+def holders(home: Path, name: str) -> list[Any]:
+    """MLflow's runs that hold the files of a model's versions."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{home / 'registry.db'}")
+    found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id], max_results=1000)
+    return [run for run in found if run.data.tags["mlteam.model"] == name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_whoever_is_killed_while_registering_finishes_it_the_next_time(home: Path, rivals: tuple[RunDir, RunDir], moment: str) -> None:
+    first, better = rivals
+    name = moment.replace(" ", "-")
+    if moment != "before the name is there":
+        register(first, name=name)
+    killed(better, MOMENTS[moment], name)
+    if moment == "before the name is there":
+        register(first, name=name)
+    done = register(better, name=name)
+    assert (done.version, done.alias, done.champion) == ("2", "champion", "1")
+    assert done.why.startswith("B is better by")
+    assert register(better, name=name) == done, "typed once more it tells the same"
+
+    store = Registry(f"sqlite:///{home / 'registry.db'}")
+    assert [version.run for version in store.versions(name)] == [better.name, first.name]
+    assert (store.by_alias(name, "champion"), store.by_alias(name, "challenger")) == (store.versions(name)[0], None)
+    assert [run.info.status for run in holders(home, name)] == ["FINISHED", "FINISHED"]
+    for run in holders(home, name):
+        verify(Path(run.info.artifact_uri.removeprefix("file://")) / "model" / "data" / "model")
+
+
+@pytest.mark.slow
+def test_a_champion_by_a_word_is_no_challenger_when_it_is_killed_in_between(home: Path, rivals: tuple[RunDir, RunDir]) -> None:
+    worse, first = rivals
+    register(first, name="word")
+    assert register(worse, name="word").alias == "challenger"
+    killed(worse, "DELETE FROM registered_model_aliases", "word", "the clinic asked for it")
+    store = Registry(f"sqlite:///{home / 'registry.db'}")
+    assert store.by_alias("word", "champion") == store.by_alias("word", "challenger")
+    done = register(worse, name="word", word="the clinic asked for it")
+    assert (done.version, done.alias, done.champion, done.why) == ("2", "champion", "1", "by a person's word: the clinic asked for it")
+    assert store.by_alias("word", "challenger") is None
+
+
+@pytest.mark.slow
+def test_a_registry_whose_maker_is_killed_is_made_by_the_next(tmp_path: Path, released: Hosting) -> None:
+    run = competitor(tmp_path, released, 0.9)
+    killed(run, "CREATE TABLE registered_models", "m")
+    assert not (tmp_path / "registry.db").exists()
+    assert register(run, name="m").version == "1"
+    assert not list(tmp_path.glob(".registry.db*"))
 
 
 def test_the_example_is_a_row_that_the_model_takes_and_no_row_of_the_data(released: Hosting) -> None:
