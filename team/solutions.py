@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from team.events.findings import Attempt
 from tools.gain import judge_gain
 
 MOST_ATTEMPTS = 200
@@ -20,30 +21,10 @@ IDEA_CHARS, LESSON_CHARS = 200, 200
 Move = Literal["draft", "improve", "debug"]
 
 
-class AttemptFact(BaseModel):
-    """A model that a role wrote, and what came of it."""
+class AttemptFact(Attempt):
+    """A model that a role wrote, and what came of it, as the state keeps it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    move: Move
-    """draft: something new; improve: a change of a candidate; debug: a failed attempt mended."""
-    parent: str | None
-    """What it changes or mends."""
-    idea: str
-    """In the role's words."""
-    score: float | None = None
-    """None where it could not be scored."""
-    std_error: float | None = None
-    against: str | None = None
-    """What it is compared with: its parent, or the best candidate before it."""
-    gain: float | None = None
-    """How much better than that, above 0 is better, in the metric's units."""
-    gain_std_error: float | None = None
-    real: bool = False
-    """Whether the gain is more than chance gives the best of so many attempts."""
-    lesson: str
-    """What to go on by, in a line."""
 
 
 def move_of(attempts: Sequence[AttemptFact], name: str, parent: str | None) -> tuple[Move, str | None]:

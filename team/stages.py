@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from team.events.findings import ScoredCandidate
 from team.objections import ObjectionFact, unanswered
 from team.solutions import AttemptFact
-from tools.coverage import Coverage
+from tools.holdout_score import HoldoutScore
 
 MAX_ROUNDS = 5
 """Rounds of the optimise loop."""
@@ -61,28 +62,12 @@ SPEAKERS: dict[Stage, tuple[str, ...]] = {
 """Who speaks in a stage, in turn, until its facts are there."""
 
 
-class CandidateFact(BaseModel):
-    """A candidate whose out-of-fold predictions the host has scored."""
+class CandidateFact(ScoredCandidate):
+    """A candidate whose out-of-fold predictions the host has scored, as the state keeps it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    family: str
-    score: float
-    std_error: float
-    fold_scores: list[float]
     stage: Stage
-    seconds: float
-    share: float = 1.0
-    device: str = "cpu"
-    decision: list[float] = []
-    """The multipliers that it calls classes by, as the host found them; empty for the most probable class."""
-    latency_ms: float | None = None
-    """Milliseconds of predicting a single row, as the kernel measured it."""
-    size_mb: float | None = None
-    """MB on file, as the kernel measured it."""
-    disparity: dict[str, float] = {}
-    """Differences between the groups of the sensitive column, by `tools.fairness`, where one was named."""
 
 
 class RoundFact(BaseModel):
@@ -118,20 +103,10 @@ class ReviewFact(BaseModel):
     back_to: Stage | None = None
 
 
-class HoldoutFact(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class HoldoutFact(HoldoutScore):
+    """The look at the holdout."""
 
-    candidate: str
-    metric: str
-    score: float
-    low: float
-    high: float
-    level: float
-    n: int
-    looks: int
-    groups: int | None = None
-    intervals: list[Coverage] = []
-    others: dict[str, float] = {}
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class State(BaseModel):

@@ -4,30 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel
-
-from tools.coverage import Coverage
+from tools.holdout_score import HoldoutScore
 from tools.host import HostContext
 from tools.spec import ToolRefused, tool
-
-
-class HoldoutScore(BaseModel):
-    """The final score with its bootstrap interval."""
-
-    candidate: str
-    metric: str
-    score: float
-    low: float
-    high: float
-    level: float
-    n: int
-    looks: int
-    groups: int | None = None
-    """Number of groups that the interval resampled whole; None where it resampled rows."""
-    intervals: list[Coverage] = []
-    """Where values are predicted: how many of the holdout's lay inside the intervals around them."""
-    others: dict[str, float] = {}
-    """Other metrics of the same predictions on the same rows, by name. They decided nothing."""
 
 
 @tool(where="host", timeout_s=120, lasting=True)

@@ -18,3 +18,5 @@ class BaseEvent(BaseModel):
     """Position in the log, from 0; set when the event is appended."""
     at: float = 0.0
     """Wall-clock time of the append, seconds since the epoch."""
+    kind: str
+    """Which event it is. Every class has one of its own."""

@@ -4,31 +4,45 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import BaseModel
+
 from team.events.event import BaseEvent
-from tools.coverage import Coverage
+from tools.holdout_score import HoldoutScore
 
 
-class AttemptMade(BaseEvent):
+class Attempt(BaseModel):
+    """A model that a role wrote, and what came of it."""
+
+    name: str
+    move: Literal["draft", "improve", "debug"]
+    """draft: something new; improve: a change of a candidate; debug: a failed attempt mended."""
+    parent: str | None
+    """What it changes or mends."""
+    idea: str
+    """In the role's words."""
+    score: float | None = None
+    """None where it could not be scored."""
+    std_error: float | None = None
+    against: str | None = None
+    """What it is compared with: its parent, or the best candidate before it."""
+    gain: float | None = None
+    """How much better than that, above 0 is better, in the metric's units."""
+    gain_std_error: float | None = None
+    real: bool = False
+    """Whether the gain is more than chance gives the best of so many attempts."""
+    lesson: str
+    """What to go on by, in a line."""
+
+
+class AttemptMade(Attempt, BaseEvent):
     """A role wrote a model as code; a node of the tree of such models, see `team.solutions`."""
 
     kind: Literal["attempt_made"] = "attempt_made"
-    name: str
-    move: Literal["draft", "improve", "debug"]
-    parent: str | None
-    idea: str
-    score: float | None = None
-    std_error: float | None = None
-    against: str | None = None
-    gain: float | None = None
-    gain_std_error: float | None = None
-    real: bool = False
-    lesson: str
 
 
-class CandidateScored(BaseEvent):
-    """The host scored a candidate's out-of-fold predictions."""
+class ScoredCandidate(BaseModel):
+    """A candidate whose out-of-fold predictions the host has scored."""
 
-    kind: Literal["candidate_scored"] = "candidate_scored"
     name: str
     family: str
     score: float
@@ -43,13 +57,19 @@ class CandidateScored(BaseEvent):
     device: str = "cpu"
     """What it was fitted on, as the kernel tells: cpu or cuda."""
     decision: list[float] = []
-    """One multiplier a class that decides which is called; empty for the most probable class."""
+    """One multiplier a class that decides which is called, as the host found them; empty for the most probable class."""
     latency_ms: float | None = None
     """Milliseconds of predicting a single row, as the kernel measured it."""
     size_mb: float | None = None
     """MB on file, as the kernel measured it."""
     disparity: dict[str, float] = {}
     """Differences between the groups of the sensitive column, by `tools.fairness`, where one was named."""
+
+
+class CandidateScored(ScoredCandidate, BaseEvent):
+    """The host scored a candidate's out-of-fold predictions."""
+
+    kind: Literal["candidate_scored"] = "candidate_scored"
 
 
 class RoundEnded(BaseEvent):
@@ -113,19 +133,7 @@ class OptimismEstimated(BaseEvent):
     resamples: int
 
 
-class HoldoutScored(BaseEvent):
+class HoldoutScored(HoldoutScore, BaseEvent):
+    """The host looked at the holdout."""
+
     kind: Literal["holdout_scored"] = "holdout_scored"
-    candidate: str
-    metric: str
-    score: float
-    low: float
-    high: float
-    level: float
-    n: int
-    looks: int
-    groups: int | None = None
-    """Number of groups that the interval resampled whole; None where it resampled rows."""
-    intervals: list[Coverage] = []
-    """Where values are predicted: how many of the holdout's lay inside the intervals around them."""
-    others: dict[str, float] = {}
-    """Other metrics of the same predictions, by name."""
