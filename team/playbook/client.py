@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any
 
 from autogen_core import CancellationToken, FunctionCall
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, ModelFamily, ModelInfo, RequestUsage
 from autogen_core.tools import Tool, ToolSchema
-from pydantic import BaseModel
 
 from team.playbook import critic, data_scientist, engineer, planner, release_manager, writer
 from team.playbook.transcript import Call, Decision, Transcript, read
@@ -33,27 +32,19 @@ class PlaybookClient(ChatCompletionClient):
 
     component_provider_override = "team.playbook.PlaybookClient"
 
-    async def create(
-        self,
-        messages: Sequence[LLMMessage],
-        *,
-        tools: Sequence[Tool | ToolSchema] = (),
-        tool_choice: Tool | Literal["auto", "required", "none"] = "auto",
-        json_output: bool | type[BaseModel] | None = None,
-        extra_create_args: Mapping[str, Any] = {},
-        cancellation_token: CancellationToken | None = None,
-    ) -> CreateResult:
+    async def create(self, messages: Sequence[LLMMessage], **options: Any) -> CreateResult:
         """Answer as an expert in the role's place would.
 
         Raises:
             NotABriefing: when the messages are not those of a team's turn.
         """
-        if cancellation_token is not None and cancellation_token.is_cancelled():
+        token: CancellationToken | None = options.get("cancellation_token")
+        if token is not None and token.is_cancelled():
             raise asyncio.CancelledError
         transcript = read(messages)
         decision = _ROLES[transcript.role](transcript)
         usage = RequestUsage(prompt_tokens=0, completion_tokens=0)
-        if isinstance(decision, Call) and tool_choice != "none":
+        if isinstance(decision, Call) and options.get("tool_choice") != "none":
             call = FunctionCall(
                 id=f"{transcript.role}-{len(transcript.done)}", name=decision.tool, arguments=json.dumps(decision.arguments)
             )
@@ -61,17 +52,8 @@ class PlaybookClient(ChatCompletionClient):
         text = decision.why if isinstance(decision, Call) else decision.text
         return CreateResult(finish_reason="stop", content=text, usage=usage, cached=False)
 
-    async def create_stream(
-        self,
-        messages: Sequence[LLMMessage],
-        *,
-        tools: Sequence[Tool | ToolSchema] = (),
-        tool_choice: Tool | Literal["auto", "required", "none"] = "auto",
-        json_output: bool | type[BaseModel] | None = None,
-        extra_create_args: Mapping[str, Any] = {},
-        cancellation_token: CancellationToken | None = None,
-    ) -> AsyncGenerator[str | CreateResult, None]:
-        result = await self.create(messages, tools=tools, tool_choice=tool_choice, cancellation_token=cancellation_token)
+    async def create_stream(self, messages: Sequence[LLMMessage], **options: Any) -> AsyncGenerator[str | CreateResult, None]:
+        result = await self.create(messages, **options)
         if isinstance(result.content, str):
             yield result.content
         yield result
