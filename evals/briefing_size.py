@@ -88,7 +88,7 @@ async def _measure(turns: Iterator[Told]) -> Requests:
     from autogen_core.model_context import ChatCompletionContext, UnboundedChatCompletionContext
     from autogen_core.models import AssistantMessage, FunctionExecutionResult, FunctionExecutionResultMessage, UserMessage
 
-    from team.briefing import CONDUCTOR, BriefingContext
+    from team.model_context import CONDUCTOR, BriefingContext
     from team.roles import NAMES
 
     contexts: dict[str, list[ChatCompletionContext]] = {

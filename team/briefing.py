@@ -1,24 +1,18 @@
-"""What a role sees: its prompt, the run's state in a bounded briefing, and the last few messages.
+"""What opens a role's turn: the stage's text and one JSON block of facts, so that a language model and the playbook read the same thing.
 
-The briefing is the stage's text and one JSON block of facts, so that a language model and the playbook read the same thing; a model is
-given it in bounded length (`digest.py`), and so is the tool traffic of its turn. What was said before stands among the facts.
+A model is given it in bounded length (`digest.py`). What was said before stands among the facts.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
-
-from autogen_core.model_context import ChatCompletionContext
-from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, LLMMessage, SystemMessage, UserMessage
 
 from team.budget import Meter
 from team.digest import failed_gates, fitted, of_profile, strongest
+from team.inert import inert, shortened
 from team.objections import unanswered
-from team.outcome import cut
 from team.playbook.transcript import SHORT
 from team.roles import stage_text
 from team.solutions import shown
@@ -29,16 +23,11 @@ from tools.families.weights import FOUNDATION
 from tools.host import Wish
 from tools.schemes import described
 
-CONDUCTOR = "conductor"
 LEADERS_SHOWN = 5
 SAID_SHOWN, SAID_WORDS, WORD_CHARS = 4, 32, 24
 """Of what roles said before: how many of the last texts, how many words of each, and how much of a word."""
 STABLE_CHARS, CURRENT_CHARS = 1_400, 1_200
 """Facts of a model's briefing, those that seldom change and those that every turn may; four characters are about a token."""
-ROUNDS_SHOWN = 3
-"""Rounds of calls of the turn that is going on."""
-NEW_RESULT_CHARS, OLD_RESULT_CHARS, GIST_CHARS = 1_800, 240, 400
-"""Of the results of the newest round together, of each older one, and of all that is told of rounds before."""
 SPARED = (
     "run",
     "stage",
@@ -67,10 +56,6 @@ _RULES_ALONE = ("seed", "repeats", "leave_one_out", "window", "folds")
 _NOTHING: tuple[Any, ...] = (None, [], {}, False)
 FACT_CHARS = 1_000
 """Of one text among the facts."""
-
-# The fence of the block, line breaks that JSON leaves as they are, and what reorders or hides text.
-_UNSEEN = "\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f"
-_ACTING, _HIDING = re.compile(f"[`{_UNSEEN}]"), re.compile(f"[\x00-\x08\x0b-\x1f{_UNSEEN}]")
 
 # Results that a stage needs in full; everywhere else they are summed up or left out.
 _FULL_RESULTS: dict[Stage, tuple[str, ...]] = {
@@ -120,7 +105,7 @@ def brief(
         now[SHORT] = True
         now["said"] = [{"role": role, "text": _first_words(text)} for role, text in list(said)[-SAID_SHOWN:]]
     facts |= now
-    block = _inert(json.dumps(_shortened(facts), ensure_ascii=False))
+    block = inert(json.dumps(_all_shortened(facts), ensure_ascii=False))
     turn = f"[stage {state.stage}]\n{stage_text(state.stage)}\n\n{_of_the_user(words)}{DATA_MARK}\n```json\n{block}\n```"
     return f"{turn}\n\n{BEGIN}" if short else turn
 
@@ -129,13 +114,13 @@ def _of_the_user(words: Sequence[str]) -> str:
     """What the user said, quoted so that it cannot pass for the block of facts, which rules read."""
     if not words:
         return ""
-    quoted = _inert(json.dumps([_cut(one, FACT_CHARS) for one in words[-WORDS_SHOWN:]], ensure_ascii=False))
+    quoted = inert(json.dumps([shortened(one, FACT_CHARS) for one in words[-WORDS_SHOWN:]], ensure_ascii=False))
     return f"{USER_MARK} {quoted}\n\n"
 
 
 def known(state: State, wish: Wish, meter: Meter, contract: Contract | None, run: str) -> dict[str, Any]:
     """All facts that a turn's briefing would hold now, as the playbook reads them."""
-    return _shortened(_stable(state, wish, contract, run) | _current(state, meter, contract))
+    return _all_shortened(_stable(state, wish, contract, run) | _current(state, meter, contract))
 
 
 def _for_a_model(facts: dict[str, Any]) -> dict[str, Any]:
@@ -150,18 +135,13 @@ def _for_a_model(facts: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _shortened(value: Any) -> Any:
+def _all_shortened(value: Any) -> Any:
     """The facts with long texts cut: a column may have a name of a megabyte."""
     if isinstance(value, str):
-        return _cut(value, FACT_CHARS)
+        return shortened(value, FACT_CHARS)
     if isinstance(value, dict):
-        return {_cut(str(key), FACT_CHARS): _shortened(inner) for key, inner in value.items()}
-    return [_shortened(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _inert(document: str) -> str:
-    """JSON in which no text from the data can end the block, start a line or hide: such characters are escaped."""
-    return _ACTING.sub(lambda found: "\\u0060" if found[0] == "`" else json.dumps(found[0])[1:-1], document)
+        return {shortened(str(key), FACT_CHARS): _all_shortened(inner) for key, inner in value.items()}
+    return [_all_shortened(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _stable(state: State, wish: Wish, contract: Contract | None, run: str) -> dict[str, Any]:
@@ -276,96 +256,8 @@ def best_of_family(state: State, contract: Contract) -> dict[str, dict[str, Any]
     return best
 
 
-class BriefingContext(ChatCompletionContext):
-    """Keeps everything, shows the last briefing and what came after it.
-
-    Args:
-        short: whether the turn's tool traffic is bounded as well, as it is for language models.
-    """
-
-    component_provider_override = "team.briefing.BriefingContext"
-
-    def __init__(self, *, short: bool = False) -> None:
-        super().__init__()
-        self._short = short
-
-    async def get_messages(self) -> list[LLMMessage]:
-        return bounded(self._messages) if self._short else current(self._messages)
-
-
-def current(messages: Sequence[LLMMessage]) -> list[LLMMessage]:
-    """The turn that is going on: the last briefing, which tells what was said before, and what came after it."""
-    opening = max((i for i, m in enumerate(messages) if _is_briefing(m)), default=0)
-    return [m for m in messages[opening:] if not isinstance(m, SystemMessage)]
-
-
-def bounded(messages: Sequence[LLMMessage]) -> list[LLMMessage]:
-    """The turn that is going on, with its last rounds of calls: of the newest the results at some length, of others their gist.
-
-    Calls and results are never parted: a round is left out whole, and the briefing then ends with what was called in it.
-    """
-    turn = current(messages)
-    rounds = [i for i, m in enumerate(turn) if _calls(m)]
-    first = rounds[-ROUNDS_SHOWN] if len(rounds) > ROUNDS_SHOWN else (rounds[0] if rounds else len(turn))
-    head = [m for m in turn[:first] if isinstance(m, UserMessage)]
-    if head and (left_out := [line for m in turn[:first] for line in _gist(m)]):
-        told = f"\n\nEarlier in this turn: {_cut('; '.join(left_out), GIST_CHARS)}."
-        head[0] = UserMessage(content=f"{head[0].content}{told}", source=head[0].source)
-    newest = rounds[-1] if rounds else len(turn)
-    return [*head, *(_at_length(m, i >= newest) for i, m in enumerate(turn[first:], first))]
-
-
-def _calls(message: LLMMessage) -> bool:
-    return isinstance(message, AssistantMessage) and isinstance(message.content, list)
-
-
-def _gist(message: LLMMessage) -> list[str]:
-    if not isinstance(message, FunctionExecutionResultMessage):
-        return []
-    return [f"{result.name} {'did not work' if result.is_error else 'ok'}" for result in message.content]
-
-
-def _at_length(message: LLMMessage, newest: bool) -> LLMMessage:
-    """A message of the turn at the length that its age gets."""
-    if isinstance(message, FunctionExecutionResultMessage):
-        most = max(OLD_RESULT_CHARS, NEW_RESULT_CHARS // len(message.content)) if newest else OLD_RESULT_CHARS
-        kept = [result.model_copy(update={"content": observed(result.content, most)}) for result in message.content]
-        return FunctionExecutionResultMessage(content=kept)
-    if newest or not isinstance(message, AssistantMessage) or isinstance(message.content, str):
-        return message
-    calls = [replace(call, arguments=_short_arguments(call.arguments)) for call in message.content]
-    return message.model_copy(update={"content": calls, "thought": message.thought and _cut(message.thought, OLD_RESULT_CHARS)})
-
-
-def observed(content: str, most: int) -> str:
-    """A tool's result in about `most` characters: an object of JSON stays one, of a text head and tail are kept. Nothing hides in it."""
-    try:
-        facts = json.loads(content)
-    except ValueError:
-        return _HIDING.sub("", cut(content, most))
-    if len(content) <= most or not isinstance(facts, dict):
-        return _inert(cut(content, most))
-    if "profiles" in facts and "warnings" in facts:
-        facts = of_profile(facts)
-    return _inert(json.dumps(fitted(facts, most), ensure_ascii=False))
-
-
-def _short_arguments(arguments: str) -> str:
-    if len(arguments) <= OLD_RESULT_CHARS:
-        return arguments
-    return json.dumps(fitted(json.loads(arguments), OLD_RESULT_CHARS), ensure_ascii=False)
-
-
 def _first_words(text: str) -> str:
     """The beginning of what was said: counted in words, since seconds of more digits would cut it elsewhere in a replay."""
     words = text.split()
-    kept = " ".join(_cut(word, WORD_CHARS) if len(word) > 2 * WORD_CHARS else word for word in words[:SAID_WORDS])
+    kept = " ".join(shortened(word, WORD_CHARS) if len(word) > 2 * WORD_CHARS else word for word in words[:SAID_WORDS])
     return kept if len(words) <= SAID_WORDS else f"{kept} … ({len(words) - SAID_WORDS} words left out)"
-
-
-def _is_briefing(message: LLMMessage) -> bool:
-    return isinstance(message, UserMessage) and message.source == CONDUCTOR
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[:most] + f" … ({len(text) - most} characters left out)"

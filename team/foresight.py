@@ -8,8 +8,8 @@ from team.events import CostForecast, ModelCalled
 from team.forecast import Forecast, forecast
 from team.models.probing import probe
 from team.models.single import Clients
+from team.preflight import preflight
 from team.pricing import with_prices
-from team.run import preflight
 from team.settings import Settings
 
 

@@ -18,7 +18,7 @@ from autogen_agentchat.teams import SelectorGroupChat
 from autogen_core import CancellationToken
 from autogen_core.models import ChatCompletionClient
 
-from team.briefing import CONDUCTOR, BriefingContext
+from team.model_context import CONDUCTOR, BriefingContext
 from team.roles import roles
 from team.toolroom import Toolroom
 from team.workbench import RoleWorkbench

@@ -6,10 +6,6 @@ Missing values and infinities are NaN; categories that were not there in fitting
 
 from __future__ import annotations
 
-import hashlib
-import threading
-import uuid
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -18,7 +14,8 @@ import numpy as np
 
 from tools.contract import Column
 from tools.few_rows import FEW, FewRows
-from tools.grams import Grams
+from tools.text_features import TextFeatures as TextFeatures  # packages that were made before name it here
+from tools.text_features import text_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,9 +29,6 @@ LARGEST = 1e30
 """Numbers beyond this are clipped: libraries compute in float32."""
 DAY_NS = 86_400e9
 DATE_PARTS = ("days", "year", "month", "day", "weekday", "day of year", "hour")
-TEXT_COMPONENTS = 24
-TEXT_WORDS = 40
-MOST_GRAMS = 20_000
 ONE_HOT_UP_TO = 10
 """Categories up to this many are one column each where categories become numbers for forests."""
 
@@ -68,108 +62,6 @@ def _parts(stamp: Any) -> list[float]:
         return [np.nan] * len(DATE_PARTS)
     hour = stamp.hour + stamp.minute / 60
     return [float(stamp.value) / DAY_NS, stamp.year, stamp.month, stamp.day, stamp.day_of_week, stamp.day_of_year, hour]
-
-
-@dataclass
-class Recent:
-    """The last few results by key: folds and configurations share texts, and analysing them is slow."""
-
-    size: int = 24
-    entries: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def get(self, key: Any, make: Callable[[], Any]) -> Any:
-        with self.lock:
-            if key in self.entries:
-                self.entries.move_to_end(key)
-                return self.entries[key]
-        found = make()  # outside of the lock: fits of two folds make theirs side by side
-        with self.lock:
-            self.entries[key] = found
-            while len(self.entries) > self.size:
-                self.entries.popitem(last=False)
-        return found
-
-
-_FITTED = Recent()
-_TRANSFORMED = Recent()
-
-
-def text_features(values: pd.Series, seed: int) -> TextFeatures:
-    """`TextFeatures` fitted to a column, from memory when the same texts were fitted a moment ago."""
-    return cast("TextFeatures", _FITTED.get((digest(values), seed), lambda: TextFeatures(seed=seed).fit(values)))
-
-
-def digest(values: pd.Series) -> bytes:
-    import pandas as pd
-
-    hashes = pd.util.hash_pandas_object(values.astype("str"), index=False).to_numpy()
-    return hashlib.blake2b(hashes.tobytes(), digest_size=16).digest()
-
-
-def texts_of(values: pd.Series | Array) -> list[str]:
-    """The values as strings, missing ones empty."""
-    return ["" if value is None or value != value else str(value) for value in values]
-
-
-class TextFeatures:
-    """Latent semantic analysis of character n-grams, the commonest words, and lengths, for one text column.
-
-    Deerwester et al. 1990; the same method as `skrub.StringEncoder`, with words beside it.
-    """
-
-    def __init__(self, components: int = TEXT_COMPONENTS, words: int = TEXT_WORDS, seed: int = 0) -> None:
-        self.components = components
-        self.words = words
-        self.seed = seed
-
-    def fit(self, values: pd.Series) -> TextFeatures:
-        from sklearn.decomposition import TruncatedSVD
-        from sklearn.feature_extraction.text import CountVectorizer
-
-        texts = texts_of(values)
-        sample = texts if len(texts) <= 50_000 else list(np.random.default_rng(self.seed).choice(texts, 50_000, replace=False))
-        floor = 2 if len(sample) >= 50 else 1
-        self.count_ = CountVectorizer(
-            token_pattern=r"(?u)\b\w+\b", min_df=max(floor, round(len(sample) * 0.01)), max_features=self.words, binary=True
-        )
-        self.grams_ = Grams("letters", MOST_GRAMS).fit(sample)
-        self.svd_: TruncatedSVD | None = None
-        self.key_ = uuid.uuid4().hex
-        self.scale_ = 1.0
-        rank = min(self.components, self.grams_.width - 1, len(sample) - 1)
-        if rank >= 1:
-            self.svd_ = TruncatedSVD(rank, random_state=self.seed).fit(self.grams_.transform(sample))
-            self.scale_ = float(np.sqrt(self.svd_.explained_variance_.sum())) or 1.0
-        try:
-            self.count_.fit(sample)
-        except ValueError:
-            self.count_ = None
-        return self
-
-    def transform(self, values: pd.Series | Array) -> Array:
-        """Shape (n, width), float64. The array may be shared: do not write to it."""
-        if isinstance(values, np.ndarray):  # of a few rows, whose digest costs as much as they do
-            return self._transform(values)
-        return cast("Array", _TRANSFORMED.get((self.key_, digest(values)), lambda: self._transform(values)))
-
-    def _transform(self, values: pd.Series | Array) -> Array:
-        texts = texts_of(values)
-        lengths = np.array([[len(text), text.count(" ") + 1 if text else 0] for text in texts], dtype=np.float64).reshape(-1, 2)
-        blocks = [lengths]
-        if self.svd_ is not None and texts:
-            blocks.append(self.svd_.transform(self.grams_.transform(texts)) / self.scale_)
-        elif self.svd_ is not None:
-            blocks.append(np.empty((0, self.svd_.n_components)))
-        if self.count_ is not None:
-            blocks.append(self.count_.transform(texts).toarray() if texts else np.empty((0, len(self.count_.vocabulary_))))
-        return np.hstack(blocks)
-
-    @property
-    def width(self) -> int:
-        return (
-            2 + (self.svd_.n_components if self.svd_ is not None else 0) + (len(self.count_.vocabulary_) if self.count_ is not None else 0)
-        )
 
 
 @dataclass

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel
 
+from tools.class_order import classes_of
 from tools.contract import ColumnKind, Contract, Split, TableSchema, Task, predicts
 from tools.forecast import Forecast
 from tools.given_split import NO_FOLD
@@ -28,9 +28,6 @@ from tools.workspace import write_json
 
 if TYPE_CHECKING:
     import pandas as pd
-
-AFFIRMATIVE = {"1", "true", "yes", "y", "t", "positive", "pos"}
-NEGATIVE = {"0", "false", "no", "n", "f", "negative", "neg", "-1"}
 
 MOST_CLASSES_TOLD = 50
 
@@ -212,7 +209,7 @@ def seal_holdout(
     if forecast or given:
         plan = plan.model_copy(update={"holdout_fraction": len(holdout_at) / len(rows)})
     train, holdout = rows.iloc[train_at].reset_index(drop=True), rows.iloc[holdout_at].reset_index(drop=True)
-    classes = _classes(rows[target], task, wish) if predicts(task) == "classes" else labels
+    classes = classes_of(rows[target], task, wish) if predicts(task) == "classes" else labels
     contract = Contract(
         task=task,
         target=target,
@@ -342,59 +339,3 @@ def _ends(column: pd.Series) -> pd.Series:
         return read_events(column)
     except ValueError as error:
         raise InputRefused(f"event column {column.name!r} cannot be read: {error}.") from None
-
-
-def _classes(labels: pd.Series, task: Task, wish: Wish) -> list[str]:
-    """The classes in the order of the contract, which of ordinal ones only numbers and the user can tell.
-
-    Raises:
-        InputRefused: when the order is not known, or is not that of the labels.
-    """
-    found = ordered_classes(labels, task)
-    if task != "ordinal":
-        return found
-    if wish.classes is None:
-        if all(_number(label) for label in found):
-            return found
-        raise InputRefused(
-            f"target {labels.name!r} has the labels {', '.join(found[:20])}, whose order is not known."
-            " Name them from the lowest to the highest with --classes, as in --classes low,mid,high."
-        )
-    if len(set(wish.classes)) < len(wish.classes) or set(wish.classes) != set(found):
-        strange, missing = [c for c in wish.classes if c not in found], [c for c in found if c not in wish.classes]
-        parts = [f"no row has {', '.join(map(repr, strange))}"] if strange else []
-        parts += [f"it lacks {', '.join(map(repr, missing[:20]))}"] if missing else []
-        raise InputRefused(
-            f"--classes {','.join(wish.classes)}: expected every class of target {labels.name!r} once;"
-            f" {' and '.join(parts) or 'a class stands there twice'}."
-        )
-    return list(wish.classes)
-
-
-def _number(label: str) -> bool:
-    try:
-        return math.isfinite(float(label))
-    except ValueError:
-        return False
-
-
-def ordered_classes(labels: pd.Series, task: Task) -> list[str]:
-    """Class labels in a stable order: numbers by value, text by letter; of two, the positive one last.
-
-    Positive is the affirmative word (1, yes, true) or, failing that, the rarer class.
-    """
-    counts = labels.value_counts()
-    names = [str(name) for name in counts.index]
-    if task == "binary":
-        words = [name.strip().lower() for name in names]
-        affirmative = [n for n, w in zip(names, words, strict=True) if w in AFFIRMATIVE]
-        negative = [n for n, w in zip(names, words, strict=True) if w in NEGATIVE]
-        if len(affirmative) == 1:
-            return [next(n for n in names if n != affirmative[0]), affirmative[0]]
-        if len(negative) == 1:
-            return [negative[0], next(n for n in names if n != negative[0])]
-        return sorted(names, key=lambda name: (-counts[name], name))
-    try:
-        return sorted(names, key=float)
-    except ValueError:
-        return sorted(names)

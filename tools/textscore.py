@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.features import Recent, digest, text_features, texts_of
 from tools.grams import Grams
 from tools.readings import read_once, sharing
+from tools.text_features import Recent, digest, text_features, texts_of
 
 if TYPE_CHECKING:
     import pandas as pd

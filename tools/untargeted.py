@@ -113,8 +113,8 @@ def seal_without_target(
 
 def _labelled(rows: pd.DataFrame, label: str) -> tuple[pd.DataFrame, str]:
     """The rows whose label is known, as 1 for anomalies and 0, and the value that stands for them."""
+    from tools.class_order import ordered_classes
     from tools.columns import label_text
-    from tools.sealing import ordered_classes
 
     texts = label_text(rows[label]).replace("", None)
     kept = rows[texts.notna()].reset_index(drop=True)

@@ -19,8 +19,8 @@ from team.events import CostForecast, ModelCalled
 from team.forecast import Forecast, forecast
 from team.models.probing import Probe, asked_models, probe
 from team.models.single import Clients
+from team.preflight import preflight
 from team.pricing import with_prices
-from team.run import preflight
 from team.sentences import read_constraints
 from team.settings import Settings, load_settings
 from team.terminal import one_line

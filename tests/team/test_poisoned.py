@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from team.briefing import DATA_MARK, FACT_CHARS, NEW_RESULT_CHARS, brief, observed
+from team.briefing import DATA_MARK, FACT_CHARS, brief
 from team.budget import Limits, Meter
+from team.model_context import NEW_RESULT_CHARS, observed
 from team.roles import roles
 from team.stages import Stage, State
 from tests.rooming import Rooming, rooming

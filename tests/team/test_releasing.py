@@ -28,8 +28,9 @@ from team.journal import Journal
 from team.log import EventLog, read_events
 from team.outcome import Outcome
 from team.parsing import read_here
-from team.run import preflight, start
+from team.preflight import preflight
 from team.roles import roles
+from team.run import start
 from team.rundir import RunDir
 from team.settings import load_settings, read_settings
 from team.stages import Stage

@@ -6,7 +6,8 @@ import pytest
 
 from tests.tools.conftest import mixed
 from tools.columns import coerce, infer_schema
-from tools.features import FEW, DenseScaler, Style, TableEncoder, TextFeatures, date_parts
+from tools.features import FEW, DenseScaler, Style, TableEncoder, date_parts
+from tools.text_features import TextFeatures
 
 
 @pytest.mark.parametrize("style", ["codes", "target", "dense"])

@@ -50,7 +50,7 @@ def test_a_probe_times_a_few_steps_and_makes_no_model(open_workspace: Open, netw
 
 
 def test_a_probe_ends_soon_when_its_time_is_over(open_workspace: Open, network: Any) -> None:
-    from tools.families.network import LEAST_PROBED, Run
+    from tools.families.network_training import LEAST_PROBED, Run
 
     _, setting = opened(open_workspace, "diabetes")
     run = Run(network, torch.nn.Identity(), "identity", setting, {}, FitContext(deadline=Deadline(0)))
@@ -102,7 +102,7 @@ def test_a_refit_ends_where_early_stopping_did(open_workspace: Open, network: An
 
 
 def test_schedules_are_those_of_the_paper() -> None:
-    from tools.families.network import coslog4
+    from tools.families.network_training import coslog4
     from tools.families.realmlp import flat_cos
 
     ends = [(2**cycle - 1) / 15 for cycle in range(5)]

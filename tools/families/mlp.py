@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from tools.families.appetite import Appetite
-from tools.families.network import Inputs, Network, NetworkFamily, coslog4, outputs_of
+from tools.families.network import Inputs, Network, outputs_of
+from tools.families.network_training import NetworkFamily, coslog4
 from tools.families.setting import Params, Setting
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from tools.families.fitted import Raw
 from tools.families.matrix import encoder_for
 from tools.families.pinball_regression import PinballRegression
 from tools.families.setting import Array, FitContext, Params, Setting
-from tools.features import MOST_GRAMS, TableEncoder, texts_of
+from tools.features import TableEncoder
 from tools.grams import Grams
 from tools.readings import read_once
+from tools.text_features import MOST_GRAMS, texts_of
 from tools.textscore import MOST_WORDS
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from tools.families.appetite import Appetite
-from tools.families.network import Inputs, Network, NetworkFamily, outputs_of, seeded
+from tools.families.network import Inputs, Network, outputs_of, seeded
+from tools.families.network_training import NetworkFamily
 from tools.families.setting import Array, Params, Setting
 
 if TYPE_CHECKING:
