@@ -184,10 +184,10 @@ STRUCK = "import sys; from tests.striking_store import strike; strike(sys.argv.p
 def test_a_run_that_is_killed_while_it_registers_and_publishes_finishes_both_once(tmp_path: Path, forge: ForgeServer) -> None:
     made, out, opened = lab(tmp_path, forge), tmp_path / "runs", len(forge.opened)
     asked = ["--repo", str(made.repo), "--tag", "next", "--push", "origin", "--pull-request", "--approve", "publish_run"]
-    asked += ["--registry", "local", "--name", "sex", "--approve", "register_model"]
+    asked += ["--registry", "local", "--approve", "register_model"]
     search = ["--target", "Sex", "--time", "120s", "--trials", "0", "--folds", "2", "--families", "linear", "--sandbox", "unsafe-local"]
     words = command("run", str(PENGUINS), *search, *asked, "--out", str(out))
-    for moment in ("CREATE TABLE registered_models", "INSERT INTO model_versions ", "INSERT INTO registered_model_aliases"):
+    for moment in ("INSERT INTO model_versions ", "INSERT INTO registered_model_aliases"):
         with running([sys.executable, "-c", STRUCK, moment, *words[words.index("team.cli") + 1 :]]) as process:
             _, err = process.communicate(timeout=LONGEST_S)
             assert process.returncode == -signal.SIGKILL, err
@@ -213,8 +213,8 @@ def test_a_run_that_is_killed_while_it_registers_and_publishes_finishes_both_onc
     (registered,) = (event for event in returned if event.tool == "register_model")
     assert (registered.status, registered.result["alias"], registered.result["why"]) == ("ok", "champion", "there was no champion to beat")
     store = Registry(f"sqlite:///{out / 'registry.db'}")
-    assert [(version.version, version.run) for version in store.versions("sex")] == [("1", run.name)]
-    assert store.by_alias("sex", "champion") == store.versions("sex")[0]
+    assert [(version.version, version.run) for version in store.versions("Sex")] == [("1", run.name)]
+    assert store.by_alias("Sex", "champion") == store.versions("Sex")[0]
 
 
 def test_where_nobody_can_be_asked_nothing_leaves_the_run(told: Told, tmp_path: Path) -> None:
