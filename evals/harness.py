@@ -6,7 +6,7 @@ The harness keeps what attempts come to, and nothing else: it holds no label, an
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -92,15 +92,24 @@ class Went:
     """What collectors of traces did not take, in words."""
 
 
-class Tell(Protocol):
-    def __call__(self, done: int, of: int, job: Job, row: Attempt | str) -> None: ...
+class Watch(Protocol):
+    """Who is told how an eval goes."""
+
+    def planned(self, missing: int, skipped: int) -> None:
+        """So many attempts are to be made, and so many were there before."""
+
+    def began(self, job: Job) -> None: ...
+    def ended(self, done: int, of: int, job: Job, row: Attempt | str) -> None:
+        """With its row, or with the reason why it could not be made."""
 
 
-def run_plan(plan: Plan, engine: Engine, tell: Tell, jobs_at_once: int | None = None, queue: QueueMetrics | None = None) -> Went:
+def run_plan(
+    plan: Plan, engine: Engine, watch: Watch | None = None, jobs_at_once: int | None = None, queue: QueueMetrics | None = None
+) -> Went:
     """Make the attempts that are missing.
 
     Args:
-        tell: called as each ends, with its row, or with the reason why it could not be made.
+        watch: is told of each, in this thread.
         queue: counts them as they wait, are made and end.
 
     Raises:
@@ -120,8 +129,11 @@ def run_plan(plan: Plan, engine: Engine, tell: Tell, jobs_at_once: int | None = 
         queue = queue or QueueMetrics(plan.suite.name)
         facts = {"systems": tuple(system.name for system in plan.systems), "budget_s": plan.budget_s, "seeds": plan.seeds}
         facts |= {"attempts": len(missing), "skipped": went.skipped}
+        if watch is not None:
+            watch.planned(len(missing), went.skipped)
+        waiting = _begun(queue.begin(missing, went.skipped), watch)
         with eval_of(plan.out, plan.suite.name, facts, went.untraced.append) as trace:
-            for number, (job, result) in enumerate(engine.run(attempt, queue.begin(missing, went.skipped), jobs_at_once), 1):
+            for number, (job, result) in enumerate(engine.run(attempt, waiting, jobs_at_once), 1):
                 if isinstance(result, WorkerLost):
                     result = _lost(job, result)
                 if isinstance(result, Attempt):
@@ -135,10 +147,18 @@ def run_plan(plan: Plan, engine: Engine, tell: Tell, jobs_at_once: int | None = 
                 queue.ended(job.system.name, row)
                 if trace is not None:
                     trace.ended(job, row)
-                tell(number, len(missing), job, row)
+                if watch is not None:
+                    watch.ended(number, len(missing), job, row)
         went.attempts.write_parquet()
         remove_tree(plan.out / WORK)
     return went
+
+
+def _begun(jobs: Iterable[Job], watch: Watch | None) -> Iterator[Job]:
+    for job in jobs:
+        if watch is not None:
+            watch.began(job)
+        yield job
 
 
 @contextmanager
@@ -170,30 +190,4 @@ def _lost(job: Job, error: Exception) -> Attempt:
         peak_mb=0.0,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         right=False if job.task.expect else None,
-    )
-
-
-def listing(attempts: Attempts, tell_all: Callable[[Attempt], bool] = lambda row: True) -> str:
-    """Rows as aligned lines for a terminal, by task and system."""
-    rows = [_line(row) for row in sorted(filter(tell_all, attempts), key=lambda row: row.key)]
-    head = ("task", "system", "seed", "fold", "status", "metric", "score", "95 % interval", "wall s", "cpu s", "peak MiB", "why")
-    widths = [max(len(line[i]) for line in [head, *rows]) for i in range(len(head))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in [head, *rows])
-
-
-def _line(row: Attempt) -> tuple[str, ...]:
-    told = "" if row.right is None else " (as it should be)" if row.right else " (not as it should be)"
-    return (
-        row.task,
-        row.system,
-        str(row.seed),
-        str(row.fold),
-        row.status + told,
-        row.metric,
-        "-" if row.score is None else f"{row.score:.5g}",
-        "-" if row.low is None or row.high is None else f"{row.low:.4g} to {row.high:.4g}",
-        f"{row.wall_s:.1f}",
-        f"{row.cpu_s:.1f}",
-        f"{row.peak_mb:.0f}",
-        row.reason[:120],
     )

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from evals.columns import aligned
+import textwrap
+
+from evals.columns import fitted
 from evals.regression import Regression, SystemChange, TaskChange
 from reports.figures import dollars, duration, metric_title, p_value, score_format, signed
 
 MOST_LINES = 60
+TASK_NAMED_BY, SYSTEM_NAMED_BY = 3, 2
+"""So many of the first cells say which change it is."""
 
 
-def told(found: Regression) -> str:
-    """What got worse and better, then the systems as a whole, then what cannot be told."""
+def told(found: Regression, width: int | None = None) -> str:
+    """What got worse and better, then the systems as a whole, then what cannot be told.
+
+    Args:
+        width: of the screen, in characters; None where there is none.
+    """
     changed = [change for change in found.tasks if change.verdict in ("worse", "better")]
     quiet = [change for change in found.tasks if change.verdict in ("same", "untested")]
     open_ = [change for change in quiet if change.verdict == "untested" or change.failed_old != change.failed_new]
@@ -20,16 +28,21 @@ def told(found: Regression) -> str:
     ]
     if found.only_old or found.only_new:
         parts.append(f"{found.only_old} attempts are in {found.old} only, and {found.only_new} in {found.new} only.")
-    parts.append(aligned([_TASK_HEAD, *map(_task, changed[:MOST_LINES])]) if changed else "No task changed beyond noise.")
+    parts.append(
+        fitted([_TASK_HEAD, *map(_task, changed[:MOST_LINES])], width, TASK_NAMED_BY) if changed else "No task changed beyond noise."
+    )
     if len(changed) > MOST_LINES:
         parts.append(f"{len(changed) - MOST_LINES} more tasks changed; --json has all.")
-    parts.append(aligned([_SYSTEM_HEAD, *map(_system, found.systems)]))
+    parts.append(fitted([_SYSTEM_HEAD, *map(_system, found.systems)], width, SYSTEM_NAMED_BY))
     if open_:
         parts.append("Not told apart from noise, but not the same:")
-        parts.append(aligned([_TASK_HEAD, *map(_task, open_[:MOST_LINES])]))
+        parts.append(fitted([_TASK_HEAD, *map(_task, open_[:MOST_LINES])], width, TASK_NAMED_BY))
     if found.versions:
         parts.append("Versions: " + ", ".join(f"{name} {old or 'none'} -> {new or 'none'}" for name, (old, new) in found.versions.items()))
-    return "\n\n".join([*parts, *found.notes])
+    return "\n\n".join(
+        "\n".join(textwrap.fill(line, width) if width and len(line) > width else line for line in part.splitlines())
+        for part in [*parts, *found.notes]
+    )
 
 
 _TASK_HEAD = ("", "system", "task", "metric", "old", "new", "change", "95 % interval", "p, Holm", "")

@@ -120,7 +120,9 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):  # typer brings its own copy of click, so there is no class to name
             raise
-        _complain(f"{clean(error.format_message())} `mlteam --help` lists the commands.", 2)
+        asked = " ".join(getattr(getattr(error, "ctx", None), "command_path", "mlteam").split())
+        lists = "the commands" if asked == "mlteam" else "what it takes"
+        _complain(f"{clean(error.format_message())} `{asked} --help` lists {lists}.", 2)
     finally:
         uninstall()
     sys.exit(code if isinstance(code, int) else 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,8 +13,7 @@ from team.options import Json, LogFormat, MetricsPort
 from team.terminal import print_json
 
 if TYPE_CHECKING:
-    from evals.attempts import Attempt
-    from evals.launching import Job
+    from evals.harness import Plan
 
 USUAL = "playbook,dummy,linear,lightgbm,catboost"
 SUITE_COMMAND = "SUITE"
@@ -23,6 +21,16 @@ SUITE_COMMAND = "SUITE"
 
 class SuiteFirst(TyperGroup):
     """A word that is no command of the group is a suite, so that `mlteam eval smoke` and `mlteam eval compare` both read well."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        if not args:
+            from evals.suite import shipped
+            from team.errors import UsageError
+
+            raise UsageError(
+                f"which suite? Expected one of {', '.join(shipped())}, or a YAML file, as in: mlteam eval smoke --time 5s --seeds 1"
+            )
+        return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and args[0] in self.commands and args[0] != SUITE_COMMAND:
@@ -86,13 +94,16 @@ def suite(
     `mlteam eval site DIR` writes the pages of one again. `mlteam eval tune RUN --family NAME` spreads a run's search over the same engines.
     """
     from evals.engines import make_engine
-    from evals.harness import Plan, listing, run_plan
+    from evals.harness import Plan, run_plan
+    from evals.listing import listing, screen
     from evals.queue_metrics import QueueMetrics
     from evals.site.writing import publish
     from evals.suite import load_suite
     from evals.systems import find_systems
     from team.errors import MlteamError, UsageError
+    from team.eval_view import EvalView, screen_width, tell
     from team.metrics_server import MetricsServer
+    from team.terminal import clean
     from tools.sources.cache import cache_folder
 
     if jail not in ("bubblewrap", "none"):
@@ -120,7 +131,8 @@ def suite(
             open_now.callback(MetricsServer(queue.families, metrics_port).close)
         chosen = make_engine(engine, jobs)
         open_now.callback(chosen.close)
-        went = run_plan(plan, chosen, _tell, jobs, queue)
+        view = open_now.enter_context(EvalView(_about(plan), str(plan.out)))
+        went = run_plan(plan, chosen, view, jobs, queue)
     wanted = {job.key for job in plan.jobs()}
     page = publish(plan.out, loaded.tasks) if len(went.attempts) else None
     if as_json:
@@ -136,12 +148,14 @@ def suite(
             }
         )
     else:
-        print(listing(went.attempts, lambda row: row.key in wanted))
-    _say(f"{went.new} attempts made, {went.skipped} were there before; rows in {plan.out}", new=went.new, skipped=went.skipped)
+        mine = [row for row in went.attempts if row.key in wanted]
+        width = screen_width()
+        print(clean(listing(mine) if width is None else screen(mine, width)))
+    tell(f"{went.new} attempts made, {went.skipped} were there before; rows in {plan.out}", new=went.new, skipped=went.skipped)
     if page:
-        _say(f"pages: {page}")
+        tell(f"pages: {page}")
     for trouble in went.untraced:
-        _say(f"traces: {trouble}")
+        tell(f"traces: {trouble}")
     if went.faults:
         reasons = dict.fromkeys(reason for _, reason in went.faults)
         told = "; ".join(list(reasons)[:3]) + (f"; and {len(reasons) - 3} more reasons" if len(reasons) > 3 else "")
@@ -167,6 +181,7 @@ def compare(
     from evals.regression_view import told
     from evals.site.writing import read
     from team.errors import MlteamError, UsageError
+    from team.eval_view import screen_width
     from team.terminal import clean, clean_json
 
     try:
@@ -175,7 +190,7 @@ def compare(
         raise UsageError(
             f"{str(old)!r} and {str(new)!r} cannot be compared, as {error}. Make both with one suite, --time and --seeds."
         ) from None
-    print(clean_json(found.model_dump_json(indent=1)) if as_json else clean(told(found)))
+    print(clean_json(found.model_dump_json(indent=1)) if as_json else clean(told(found, screen_width())))
     if found.worse:
         raise MlteamError(f"{found.worse} got worse from {str(old)!r} to {str(new)!r}: {', '.join(found.losses[:5])}.")
 
@@ -188,22 +203,15 @@ def site(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a
     print(publish(folder))
 
 
-def _tell(done: int, of: int, job: Job, row: Attempt | str) -> None:
-    if isinstance(row, str):
-        told = f"not made: {row}"
-    else:
-        score = "" if row.score is None else f" {row.metric} {row.score:.5g}"
-        told = f"{row.status}{score}, {row.wall_s:.1f} s{f': {row.reason[:160]}' if row.reason else ''}"
-    ended = {} if isinstance(row, str) else row.model_dump(include={"status", "score", "metric", "wall_s", "cpu_s", "peak_mb", "dollars"})
-    _say(f"{done}/{of} {job}: {told}", **job.key._asdict(), done=done, of=of, **ended)
+def _about(plan: Plan) -> str:
+    """A plan in a few words."""
+    from reports.figures import duration
 
-
-def _say(message: str, **facts: Any) -> None:
-    """Tell how far it has come on stderr, in the format of the logs."""
-    from team.json_log import say
-
-    if not say(message, logger="mlteam.eval", **facts):
-        print(message, file=sys.stderr, flush=True)
+    systems, tasks = len(plan.systems), len(plan.tasks or plan.suite.tasks)
+    return (
+        f"{plan.suite.name}, {systems} system{'' if systems == 1 else 's'} on {tasks} task{'' if tasks == 1 else 's'},"
+        f" {plan.seeds} seed{'' if plan.seeds == 1 else 's'}, {duration(plan.budget_s)} each"
+    )
 
 
 def _names(text: str) -> list[str]:

@@ -20,8 +20,9 @@ from evals.attempting import attempt, judged, outcome
 from evals.attempts import Attempt, Attempts
 from evals.engines import make_engine
 from evals.grading import Grade
-from evals.harness import Plan, Went, listing, run_plan
+from evals.harness import Plan, Went, run_plan
 from evals.launching import Job
+from evals.listing import listing
 from evals.queue_metrics import QueueMetrics
 from evals.suite import Suite, Task
 from evals.supervising import Ended, supervise
@@ -65,7 +66,7 @@ def plan(table: Path, out: Path, names: list[str], **changes: Any) -> Plan:
 def ran(given: Plan, queue: QueueMetrics | None = None) -> Went:
     engine = make_engine("local", 1)
     try:
-        return run_plan(given, engine, lambda done, of, job, row: None, queue=queue)
+        return run_plan(given, engine, queue=queue)
     finally:
         engine.close()
 

@@ -48,10 +48,10 @@ def test_what_a_killed_worker_had_is_done_by_another(cluster: Cluster, engine: D
 def test_attempts_of_a_suite_are_made_by_workers_and_kept_once(engine: DaskEngine, tmp_path: Path) -> None:
     systems = tuple(find_systems(["dummy"]))
     plan = Plan(load_suite("smoke"), systems, 30.0, 1, tmp_path / "out", tmp_path / "environments", tasks=("iris", "wine"), jail="none")
-    went = run_plan(plan, engine, lambda done, of, job, row: None)
+    went = run_plan(plan, engine)
     assert sorted((row.task, row.system, row.status) for row in went.attempts) == [("iris", "dummy", "ok"), ("wine", "dummy", "ok")]
     assert (went.new, went.skipped, went.faults) == (2, 0, [])
-    again = run_plan(plan, engine, lambda done, of, job, row: None)
+    again = run_plan(plan, engine)
     assert (again.new, again.skipped, len(again.attempts)) == (0, 2, 2)
 
 
