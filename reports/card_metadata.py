@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reports.facts import RunFacts
-from reports.figures import metric_title, source_name, task_title
+from reports.figures import source_name, task_title, title_in
 
 PipelineTag = Literal["tabular-classification", "tabular-regression", "time-series-forecasting"]
 _LICENCES = {
@@ -76,7 +76,7 @@ def metadata_of(facts: RunFacts) -> CardMetadata:
     index = []
     if holdout and contract:
         scores = {holdout.metric: holdout.score, **holdout.others}
-        metrics = [MetricResult(type=name, name=metric_title(name), value=value) for name, value in scores.items()]
+        metrics = [MetricResult(type=name, name=title_in(name, contract), value=value) for name, value in scores.items()]
         source = source_name(facts.manifest.source) if facts.manifest else facts.name
         task = TaskOf(type=tag or "other", name=task_title(contract))
         index = [Indexed(name=facts.name, results=[Result(task=task, dataset=DatasetOf(type="tabular", name=source), metrics=metrics)])]

@@ -10,6 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from reports.facts import RunFacts
+from reports.figures import NOTHING
 from reports.findings import Fact
 from team.rows import Rows
 from team.rundir import RunDir
@@ -233,14 +234,19 @@ def _of_values(contract: Contract, rows: Rows, predicted: Array, scored: Array) 
             for i in picked
         ),
         "quantiles": tuple(Quantile(normal=float(a), residual=float(b)) for a, b in zip(norm.ppf(shares), scaled, strict=False)),
-        "residual_mean": float(residual.mean()),
+        "residual_mean": float(residual.mean()) if abs(residual.mean()) > NOTHING * spread else 0.0,
         "residual_std": spread,
         "worst": tuple(
-            Worst(row=int(at[i]), actual=f"{y[i]:.4g}", predicted=f"{middle[i]:.4g}", loss=float(abs(residual[i]))) for i in order
+            Worst(row=int(at[i]), actual=_of_target(y[i]), predicted=_of_target(middle[i]), loss=float(abs(residual[i]))) for i in order
         ),
         "error_kind": "mean absolute error",
         "groups": _groups(contract, rows, scored, np.abs(residual), None),
     }
+
+
+def _of_target(value: Any) -> str:
+    """A value of the target or of a prediction as people write it: large ones whole."""
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
 def _shown_classes(contract: Contract, y: Array) -> list[int]:

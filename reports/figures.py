@@ -85,6 +85,16 @@ def metric_said(name: str) -> str:
     return title if title.startswith(_PERSONS) or not title[1:2].islower() else title[0].lower() + title[1:]
 
 
+def importance_said(kind: str, metric: str | None) -> str:
+    """What the importance of a column is measured in, with the metric as people call it."""
+    return kind.replace(metric, metric_said(metric)) if metric else kind
+
+
+def title_in(name: str, contract: Contract | None) -> str:
+    """A metric's title in a task: of several labels, accuracy is the share of rows whose labels are all right."""
+    return "All labels right" if name == "accuracy" and contract and contract.predicts == "labels" else metric_title(name)
+
+
 def source_name(source: str) -> str:
     """What a source is called, without the folders or the host that it lies in, and without a sum behind it."""
     plain = re.sub(r"#(sha256|md5)=.*$", "", source).removeprefix("frame:").rstrip("/")

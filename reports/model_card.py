@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from reports.card_metadata import CardMetadata, metadata_of
 from reports.commands import predict_command
 from reports.facts import RunFacts, read_facts
-from reports.figures import compact, metric_said, metric_title, source_name, task_title
+from reports.figures import compact, metric_said, source_name, task_title, title_in
 from reports.ledger import Ledger, check, read_ledger
 from reports.markdown_page import MarkdownPage
 from reports.paper_sections import title
@@ -144,7 +144,8 @@ def _gives(contract: Contract) -> str:
         "scores": "how much a row stands out",
         "quantiles": f"quantiles of {contract.target!r}",
     }
-    steps = f", {contract.forecast.horizon} steps ahead" if contract.forecast else ""
+    horizon = contract.forecast.horizon if contract.forecast else 0
+    steps = f", up to {horizon} steps ahead" if horizon > 1 else ", one step ahead" if horizon else ""
     return told.get(contract.predicts, f"a value of {contract.target!r}{steps}")
 
 
@@ -161,7 +162,7 @@ def _use(page: MarkdownPage, facts: RunFacts) -> None:
     if text := facts.sections.get("summary"):
         page.say(text)
     elif facts.contract:
-        page.say(f"{task_title(facts.contract)}, judged by {metric_title(facts.contract.metric)}.")
+        page.say(f"{task_title(facts.contract)}, judged by {metric_said(facts.contract.metric)}.")
     if facts.package:
         page.command(predict_command(facts))
 
@@ -212,12 +213,12 @@ def _factors(page: MarkdownPage, facts: RunFacts) -> None:
 
 
 def _metrics(page: MarkdownPage, facts: RunFacts) -> None:
-    rows = []
+    rows, c = [], facts.contract
     if h := facts.holdout:
-        rows.append((f"{metric_title(h.metric)}, sealed rows", compact(h.score), f"{compact(h.low)} to {compact(h.high)}"))
-        rows += [(f"{metric_title(name)}, sealed rows", compact(value), "") for name, value in h.others.items() if name != h.metric]
+        rows.append((f"{title_in(h.metric, c)}, sealed rows", compact(h.score), f"{compact(h.low)} to {compact(h.high)}"))
+        rows += [(f"{title_in(name, c)}, sealed rows", compact(value), "") for name, value in h.others.items() if name != h.metric]
     if e := facts.evaluation:
-        rows += [(f"{metric_title(m.metric)}, out of fold", compact(m.score), f"{compact(m.low)} to {compact(m.high)}") for m in e.metrics]
+        rows += [(f"{title_in(m.metric, c)}, out of fold", compact(m.score), f"{compact(m.low)} to {compact(m.high)}") for m in e.metrics]
     if not rows:
         page.say("Nothing was measured on sealed rows.")
     page.table(["Metric", "Score", "Interval"], rows)
@@ -253,10 +254,15 @@ def _ethics(page: MarkdownPage, facts: RunFacts) -> None:
         page.say(f"These columns hold personal data: {', '.join(f'{one.column!r} ({one.kind})' for one in people[:MOST_NAMED])}.{masked}")
     elif profile:
         page.say("No column was found to hold personal data. The scan goes by patterns and names of columns, and may miss some.")
-    what = f"{c.target!r}" if c and c.target else "this"
-    page.say(
-        f"The run did not ask whether {what} should be predicted, who bears the errors, or how the data came to be: whoever uses it has to."
-    )
+    page.say(f"The run did not ask whether {_asked(c)}, who bears the errors, or how the data came to be: whoever uses it has to.")
+
+
+def _asked(contract: Contract | None) -> str:
+    """What a model is made for that perhaps should not be."""
+    if contract is None or not contract.target:
+        told = {"groups": "rows should be put into groups", "scores": "rows should be singled out"}
+        return told.get(contract.predicts if contract else "", "this should be predicted")
+    return f"{_named(contract.classes) if contract.predicts == 'labels' else repr(contract.target)} should be predicted"
 
 
 def _caveats(page: MarkdownPage, facts: RunFacts) -> None:
@@ -264,10 +270,15 @@ def _caveats(page: MarkdownPage, facts: RunFacts) -> None:
         page.say(text)
     if facts.status != "done":
         page.say(f"The run did not end as it should: {facts.status.replace('_', ' ')}{f', {facts.reason}' if facts.reason else ''}.")
-    page.items([f"{one.what}: {one.reason}" for one in facts.degradations[:12]])
+    page.items([one.reason if one.reason.startswith(one.what) else f"{one.what}: {one.reason}" for one in facts.degradations[:12]])
     if (h := facts.holdout) and facts.contract:
         worse = f"falls below {compact(h.low)}" if facts.contract.direction == "maximize" else f"rises above {compact(h.high)}"
-        page.say(f"Score new rows once their outcomes are known; when {metric_said(h.metric)} {worse}, it is time to fit anew.")
+        known = (
+            "Score new rows now and then"
+            if facts.contract.predicts in ("groups", "scores")
+            else "Score new rows once their outcomes are known"
+        )
+        page.say(f"{known}; when {metric_said(h.metric)} {worse}, it is time to fit anew.")
 
 
 _PARTS: dict[str, Any] = dict(

@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import charts
-from reports.figures import compact, dollars, duration, file_size, metric_title, p_value, score_format, share, signed, task_title
+from reports.figures import compact, dollars, duration, file_size, metric_title, p_value, score_format, share, signed, task_title, title_in
 from reports.plotly_page import Chart, figure_json, library, sources
 from reports.visible import visible
 from tools.schemes import described
@@ -73,6 +73,7 @@ def environment(
         "change": lambda value: signed(value, compact),
         "file_size": file_size,
         "metric": metric_title,
+        "title_in": title_in,
         "task": task_title,
         "scheme": described,
         "to_scale": lambda value, scale: score_format(scale)(value),

@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from reports.facts import RunFacts
-from reports.figures import metric_title
+from reports.figures import importance_said, metric_title
 from reports.glyphs import bundled, font_with
 from reports.visible import visible
 
@@ -65,7 +65,8 @@ def _importance(facts: RunFacts) -> bytes | None:
     figure, axes = _canvas(0.8 + 0.22 * len(ranked))
     axes.barh(range(len(ranked)), [one.importance for one in reversed(ranked)], color=MARK, height=0.65)
     axes.set_yticks(range(len(ranked)), [_label(one.column) for one in reversed(ranked)])
-    axes.set_xlabel(visible(facts.evaluation.importance_kind) if facts.evaluation else "")
+    if facts.evaluation:
+        axes.set_xlabel(visible(importance_said(facts.evaluation.importance_kind, facts.contract.metric if facts.contract else None)))
     return _pdf(figure)
 
 

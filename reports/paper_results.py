@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reports.facts import RunFacts
-from reports.figures import compact, metric_title, p_value, score_format
+from reports.figures import compact, metric_said, p_value, score_format, title_in
 from reports.manuscript import Manuscript
 
 MOST_CANDIDATES = 25
 MOST_ATTEMPTS = 20
+MOST_GROUPS, MOST_DIFFERENCES = 10, 3
 
 
 def results(paper: Manuscript, facts: RunFacts, figures: Mapping[str, bytes]) -> None:
@@ -39,6 +40,7 @@ def results(paper: Manuscript, facts: RunFacts, figures: Mapping[str, bytes]) ->
             f"{o.candidate} was picked from {o.candidates} candidates on the same folds. Corrected for that pick, {figure(o.score)} becomes"
             f" {figure(o.corrected)}."
         )
+    _structure(paper, facts)
     if "importance.pdf" in figures and facts.evaluation:
         paper.figure(f"What {facts.evaluation.candidate} relies on.", "importance.pdf")
     if "curve.pdf" in figures and (curve := facts.curve):
@@ -52,7 +54,7 @@ def _metrics(paper: Manuscript, facts: RunFacts) -> None:
     looks = "" if h is None else "once" if h.looks == 1 else f"{h.looks} times"
     if h:
         paper.say(
-            f"On {h.n:,} sealed rows, which were looked at {looks}, {h.candidate} has {metric_title(h.metric)} {compact(h.score)}, with a"
+            f"On {h.n:,} sealed rows, which were looked at {looks}, {h.candidate} has {metric_said(h.metric)} {compact(h.score)}, with a"
             f" {100 * h.level:g} % interval of {compact(h.low)} to {compact(h.high)}."
         )
     both = h is not None and e is not None and h.candidate == e.candidate
@@ -61,12 +63,12 @@ def _metrics(paper: Manuscript, facts: RunFacts) -> None:
         for m in e.metrics:
             figure = score_format(m.score)
             beside = figure(sealed[m.metric]) if both and m.metric in sealed else "–"
-            rows.append((metric_title(m.metric), figure(m.score), f"{figure(m.low)} – {figure(m.high)}", beside))
+            rows.append((title_in(m.metric, facts.contract), figure(m.score), f"{figure(m.low)} – {figure(m.high)}", beside))
         told = f"{e.candidate} by its out-of-fold predictions on the training rows, with bootstrap intervals"
         told += ", and on the sealed rows." if both else "."
         paper.table(told, (0.4, 0, 0, 0), ("Metric", "Out of fold", "Interval", "Sealed rows"), rows)
     if h and not (both and e and e.metrics):
-        rest = [(metric_title(name), compact(value)) for name, value in sealed.items()]
+        rest = [(title_in(name, facts.contract), compact(value)) for name, value in sealed.items()]
         paper.table(f"Metrics of {h.candidate} on the sealed rows.", (0.45, 0), ("Metric", "Score"), rest)
     if h:
         paper.table(
@@ -78,6 +80,37 @@ def _metrics(paper: Manuscript, facts: RunFacts) -> None:
                 for i in h.intervals
             ],
         )
+
+
+def _structure(paper: Manuscript, facts: RunFacts) -> None:
+    """What groups or anomalies are, and whether other rows or chance would have given them."""
+    if (s := facts.structure) is None:
+        return
+    pairs = "one pair of halves" if s.pairs == 1 else f"{s.pairs} pairs of halves"
+    if s.predicts == "groups":
+        if s.score is not None and s.null_mean is not None and s.null_highest is not None:
+            paper.say(
+                f"On the training rows the silhouette of {s.candidate} is {compact(s.score)}; on {s.nulls} tables whose columns were"
+                f" shuffled each for itself it is {compact(s.null_mean)} in the mean and {compact(s.null_highest)} at most."
+            )
+        measure = "an adjusted Rand index"
+    else:
+        measure = f"a Jaccard index of the rows with the highest scores, for which chance gives {compact(s.chance)},"
+    paper.say(
+        f"Fits on two halves of the rows agree, over {pairs}, to {measure} of {compact(s.stability)} with a standard deviation of"
+        f" {compact(s.stability_std)}."
+    )
+    rows = [
+        (group.name, f"{group.rows:,}", d.column, d.here, d.elsewhere)
+        for group in s.groups[:MOST_GROUPS]
+        for d in group.differs[:MOST_DIFFERENCES]
+    ]
+    paper.table(
+        f"Training rows by {s.candidate}, and the columns in which they differ most from all others: means, or a category with its share.",
+        (0.2, 0, 0.25, 0.17, 0.17),
+        ("Rows", "Number", "Column", "Here", "Elsewhere"),
+        rows,
+    )
 
 
 def _comparisons(paper: Manuscript, facts: RunFacts) -> None:
@@ -125,7 +158,7 @@ def _steps(paper: Manuscript, facts: RunFacts) -> None:
     ]
     caption = (
         f"Steps of the preparation, each tried with {tried.family} on the same folds with it and without: the gain in"
-        f" {metric_title(tried.metric)}, its standard error, and what it must exceed."
+        f" {metric_said(tried.metric)}, its standard error, and what it must exceed."
     )
     paper.table(caption, (0.34, 0, 0, 0, 0.16), ("Step", "Gain", "Error", "To exceed", "Verdict"), rows)
 
@@ -134,9 +167,13 @@ def ablation(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None
     best: dict[str, tuple[str, float, float]] = {}
     for c in facts.leaderboard:
         best.setdefault(c.family, (c.name, c.score, c.std_error))
-    if len(best) < 2 and not facts.attempts:
+    if not facts.leaderboard:
         return
     paper.section("Ablation")
+    if len(best) < 2 and not facts.attempts and not facts.steps_tried:
+        alone = "One candidate was scored" if len(facts.leaderboard) == 1 else "Candidates of one family were scored"
+        paper.say(f"{alone}, so there is no part of the search to be left out.")
+        return
     _built_up(paper, facts)
     _steps(paper, facts)
     figure = score_format(facts.leaderboard[0].score if facts.leaderboard else 1.0)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from reports import paper_results
-from reports.commands import predict_command, replay_commands, run_command, said_by_no_option
+from reports.commands import predict_command, repeat_command, replay_commands, run_command, said_by_no_option
 from reports.facts import RunFacts
-from reports.figures import compact, dollars, metric_title, source_name, task_title
+from reports.figures import compact, dollars, metric_said, source_name, task_title
 from reports.manuscript import Manuscript
 from reports.record import ModelUse, StageUse
 from reports.references import MODELS, OF_FAMILY, cited, of_the_table
 from reports.table_findings import Profile
 from reports.tex import unsettable
 from reports.winner import settings_of
+from tools.candidates import ENSEMBLE
 from tools.constraints import FLOORS
 from tools.schemes import described
 
@@ -31,6 +32,8 @@ def title(facts: RunFacts) -> str:
         return f"An experiment on {source}"
     if contract.predicts in ("groups", "scores"):
         return f"{'Groups' if contract.predicts == 'groups' else 'Anomalies'} in {source}"
+    if contract.predicts == "labels":
+        return f"Predicting {len(contract.classes)} labels from {source}"
     return f"{'Forecasting' if contract.forecast else 'Predicting'} {contract.target} from {source}"
 
 
@@ -48,7 +51,7 @@ def introduction(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> 
     if text := facts.sections.get("introduction"):
         paper.say(text)
     elif facts.contract:
-        paper.say(f"{task_title(facts.contract)}, judged by {metric_title(facts.contract.metric)}.")
+        paper.say(f"{task_title(facts.contract)}, judged by {metric_said(facts.contract.metric)}.")
     goal = facts.settings.get("goal")
     if goal and "introduction" not in facts.sections:
         paper.say(f"The wish was: {goal}")
@@ -84,12 +87,14 @@ def data(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
         paper.say(f"Published methods tell of {' and '.join(told.rsplit(', ', 1))}", list(methods_used))
     _gates(paper, profile)
     left_out = len(profile.profiles) - len(rows) + profile.not_shown
+    alone = any(one.association is not None for one in profile.profiles)
+    told = ", and how well a small tree predicts the target from the column alone" if alone else ""
     paper.table(
-        f"Columns of the {profile.rows:,} training rows: lowest, middle and highest value or the most frequent ones, and how well a small"
-        f" tree predicts the target from the column alone.{' More columns are in the event log.' if left_out else ''}",
-        (0.25, 0.12, 0, 0, 0.31, 0),
-        ("Column", "Kind", "Missing", "Distinct", "Values", "Alone"),
-        rows,
+        f"Columns of the {profile.rows:,} training rows: lowest, middle and highest value or the most frequent ones{told}."
+        + (" More columns are in the event log." if left_out else ""),
+        (0.25, 0.12, 0, 0, 0.31, 0)[: 6 if alone else 5],
+        ("Column", "Kind", "Missing", "Distinct", "Values", "Alone")[: 6 if alone else 5],
+        [row[: 6 if alone else 5] for row in rows],
     )
 
 
@@ -119,7 +124,7 @@ def methods(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
         sampled = f" of a random sample of the {c.sampled_from:,} rows" if c.sampled_from else ""
         paper.say(
             f"Contract. Before any role saw a row, a {c.split.kind} split{by} with seed {c.split.seed} sealed {c.rows_holdout:,} rows and"
-            f" left {c.rows_train:,}{sampled}; metric ({metric_title(c.metric)}, {c.direction}d) and folds were fixed with it."
+            f" left {c.rows_train:,}{sampled}; metric ({metric_said(c.metric)}, {c.direction}d) and folds were fixed with it."
             + ("" if "method" in facts.sections else f" Validation is by {described(c).replace('; ', ', ')}.")
             + " Candidates hand over predictions, and the scores are computed outside the sandbox that fitted them."
         )
@@ -131,7 +136,7 @@ def methods(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
         )
     own = {key for row in facts.leaderboard for key in OF_FAMILY.get(row.family, ())} | {"scikit-learn"}
     keys = [key for key in cited(facts) if key in own & MODELS]
-    families = sorted({row.family for row in facts.leaderboard if row.family not in FLOORS})
+    families = sorted({row.family for row in facts.leaderboard if row.family not in (*FLOORS, ENSEMBLE)})
     fitted = f"Candidates of these families were fitted: {', '.join(families)}. " if families else ""
     paper.say(f"Models. {fitted}Families and preparation build on published libraries and methods", keys)
     if "selection" in cited(facts):
@@ -169,10 +174,14 @@ def _settings(paper: Manuscript, facts: RunFacts) -> None:
 def _reproduce(paper: Manuscript, facts: RunFacts) -> None:
     _settings(paper, facts)
     paper.section("Reproducing the run", 2)
-    paper.say("The run is made again by the first command; the second executes its notebook, whose cells are those that really ran.")
+    paper.say(
+        "The first command makes the run anew. The second does again what is on record, in a clean sandbox, and tells which scores agree."
+        " The last ones execute its notebook, whose cells are those that really ran."
+    )
     paper.command(run_command(facts))
     if left := said_by_no_option(facts):
         paper.say(left)
+    paper.command(repeat_command(facts))
     paper.command(replay_commands(facts))
     if facts.package:
         paper.say("The packaged model predicts new rows with:")
@@ -226,7 +235,8 @@ def experiments(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> N
     for one in facts.fallbacks:
         paper.say(f"In stage {one.stage} somebody else took over from the {one.role.replace('_', ' ')}: {one.reason}")
     for one in facts.degradations[:MOST_SKIPPED]:
-        paper.say(f"In stage {one.stage} the run went on with less ({one.what}): {one.reason}")
+        what = "" if one.reason.startswith(one.what) else f" ({one.what})"
+        paper.say(f"In stage {one.stage} the run went on with less{what}: {one.reason}")
     _cost(paper, facts)
 
 

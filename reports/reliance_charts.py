@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reports.facts import RunFacts
-from reports.figures import NOTHING, compact, metric_title, score_format
+from reports.figures import NOTHING, compact, importance_said, metric_title, score_format
 from reports.plotly_figures import Bar, Mark, Scale, Series, bars, plane
 from reports.plotly_page import Chart
 from reports.visible import visible
@@ -19,12 +19,13 @@ def importance_charts(facts: RunFacts) -> Iterator[Chart]:
     ev = facts.evaluation
     if ev is None or not ev.importance:
         return
+    kind = importance_said(ev.importance_kind, facts.contract.metric if facts.contract else None)
     rows = sorted(ev.importance, key=lambda one: -one.importance)[:MOST_COLUMNS]
     figure = score_format(max([one.importance for one in rows] + [NOTHING / 10]))
     shown = [Bar(one.column, one.importance, figure(one.importance), f"{visible(one.column)}: {figure(one.importance)}") for one in rows]
     yield Chart(
         f"What {visible(ev.candidate)} relies on",
-        f"{ev.importance_kind[:1].upper()}{ev.importance_kind[1:]}.".replace("..", "."),
+        f"{kind[:1].upper()}{kind[1:]}.".replace("..", "."),
         bars({"importance": shown}, Scale("Importance")),
         f"Importance of columns for {visible(ev.candidate)}",
         event=ev.event,

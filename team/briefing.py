@@ -234,7 +234,7 @@ def _summaries(state: State) -> dict[str, Any]:
         summary["preparation"] = state.results["prepare"].get("name")
     skipped = [item for tool in ("train_baselines", "train") for item in state.results.get(tool, {}).get("skipped", [])]
     if skipped:
-        summary["skipped"] = skipped[:12]
+        summary["skipped"] = list({(one["name"], one["reason"]): one for one in skipped}.values())[:12]
     if ensemble := state.results.get("ensemble"):
         summary["ensemble"] = ensemble
     if tuned := state.results.get("tune"):
@@ -245,7 +245,7 @@ def _summaries(state: State) -> dict[str, Any]:
 def leaderboard(state: State, contract: Contract) -> list[dict[str, Any]]:
     """Candidates, best first, by the score that the host computed."""
     order = sorted(state.candidates, key=lambda c: c.score, reverse=contract.direction == "maximize")
-    return [c.model_dump(mode="json", include={"name", "family", "score", "std_error", "seconds"}) for c in order]
+    return [c.model_dump(mode="json", include={"name", "family", "score", "std_error", "seconds", "latency_ms"}) for c in order]
 
 
 def best_of_family(state: State, contract: Contract) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from tools.calibration import Calibration
 from tools.candidates import BEFORE, Candidate, Member, leaderboard, load_candidate, load_repeats
+from tools.constraints import FLOORS
 from tools.degradation import Degradation
 from tools.extras import Extras
 from tools.show import progress
@@ -135,7 +136,10 @@ def evaluate(
     # The deciding metric may be somebody else's function.
     metrics = extras.make("the intervals of the metrics", lambda: _metrics(problem, oof), needs_mb=0) or []
     row_s = predicting / max(1, len(predictions))
-    importance, kind = extras.make("the importance of columns", lambda: _importance(model, problem, deadline, row_s)) or ([], "")
+    importance: list[ColumnImportance] = []
+    kind = ""
+    if record.family not in FLOORS:  # which relies on no column
+        importance, kind = extras.make("the importance of columns", lambda: _importance(model, problem, deadline, row_s)) or ([], "")
     return EvaluationResult(
         candidate=candidate,
         predictions=f"predictions/{candidate}.parquet",

@@ -196,6 +196,7 @@ class _Search:
     def run(self, names: list[str], most: int | None) -> None:
         from tools.families import family
 
+        self._pending = list(names)  # what is asked for configurations may import a library and take long
         rounds = list(self._rounds(names))
         for number, configurations in enumerate(rounds[:most]):
             self._pending = [name for name, _ in configurations]

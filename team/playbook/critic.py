@@ -6,7 +6,7 @@ from typing import Any
 
 from team.playbook.examining import UNTARGETED, slices, slices_told, standings, standings_told, structure_told
 from team.playbook.transcript import Call, Decision, Say, Transcript
-from team.playbook.wording import coverage_sentence, plus_minus, score, sentence
+from team.playbook.wording import coverage_sentence, plus_minus, score, sentence, spread
 from tools.constraints import FLOORS
 from tools.contract import Task
 from tools.families import BASELINES
@@ -69,7 +69,7 @@ def _findings(t: Transcript) -> list[str]:
         least, name = best_of[floor]["score"], floor.replace("_", " ")
         errors = _errors_apart(best, best_of[floor])
         findings.append(
-            f"The {name} has {score(least)}: {errors:.0f} standard errors behind."
+            f"The {name} has {score(least)}, more than two standard errors behind."
             if errors >= 2
             else f"The {name} has {score(least)}, within two standard errors: there may be nothing to learn."
         )
@@ -86,7 +86,7 @@ def _findings(t: Transcript) -> list[str]:
         if round_["families"]:
             real = "real" if round_["real"] else "inside its noise"
             tried = f" for the best of {round_['candidates']}" if round_["candidates"] > 1 else ""
-            findings.append(f"The last round of tuning gained {score(round_['gain'])} ± {round_['noise']:.2g}, which is {real}{tried}.")
+            findings.append(f"The last round of tuning gained {score(round_['gain'])} ± {spread(round_['noise'])}, which is {real}{tried}.")
     if found := t.facts.get("examine_structure"):
         findings.append(structure_told(found))
     searched = t.last("find_slices")

@@ -140,7 +140,8 @@ def _gates(profile: dict[str, Any]) -> list[str]:
     gates = profile.get("gates", [])
     ran = [gate for gate in gates if gate["verdict"] in ("pass", "fail")]
     failed = [gate for gate in ran if gate["verdict"] == "fail"]
-    told = [f"{len(ran) - len(failed)} of the {len(ran)} gates for leaks that apply are passed."] if ran else []
+    passed = f"{len(ran) - len(failed)} of the {len(ran)} gates for leaks that apply are passed."
+    told = [passed if len(ran) > 1 else "The one gate for leaks that applies is passed."] if len(ran) > len(failed) else []
     told += [f"“{gate['gate']}” fails: {gate['evidence']}" for gate in failed]
     grade = next((one for one in profile.get("scorecard", []) if one["aspect"] == "overall"), None)
     return [*told, f"The table's quality is graded {grade['grade']} of 100."] if grade else told

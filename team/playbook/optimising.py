@@ -7,7 +7,7 @@ from typing import Any
 
 from team.playbook.preparing import preparation
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
-from team.playbook.wording import joined, plus_minus, score
+from team.playbook.wording import joined, plus_minus, score, spread
 from tools.families import LEARNS, OPEN, UNTUNABLE
 
 RESERVE_SHARE = 0.12
@@ -32,7 +32,8 @@ def optimise(t: Transcript) -> Decision:
     if by_trials and not budget["trials_left"]:
         return Say("No trial is left, so the families stay as they were trained.")
     if not tuned and (usable < LEAST_TUNING_S or not leaders):
-        return Say(f"{t.seconds_left:.0f} s of search are left, which the ensemble needs; nothing is tuned in this round.")
+        needed = "too few for a search of settings" if t.predicts == "groups" else "which the ensemble needs"
+        return Say(f"{t.seconds_left:.0f} s of search are left, {needed}; nothing is tuned in this round.")
     waiting = [f for f in leaders if f not in [d.arguments["family"] for d in tuned]]
     if (t.failure and not lost) or not waiting or (tuned and usable < LEAST_AGAIN_S):
         return Say(_tuned(t, tuned))
@@ -85,7 +86,7 @@ def _tuned(t: Transcript, tuned: list[Done]) -> str:
             parts.append(f"{d.arguments['family']} could not be tuned")
             continue
         r = d.result
-        gained = f"{score(r['gain'])} ± {r['gain_std_error']:.2g} better than before" if r["gain"] > 0 else "no better than before"
+        gained = f"{score(r['gain'])} ± {spread(r['gain_std_error'])} better than before" if r["gain"] > 0 else "no better than before"
         trials = r["trials_done"] + r["trials_pruned"]
         pruned = f" ({r['trials_pruned']} stopped early)" if r["trials_pruned"] else ""
         parts.append(

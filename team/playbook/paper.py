@@ -8,8 +8,9 @@ from reports.figures import metric_said, source_name
 from team.playbook.examining import UNTARGETED, alike_told, curve_told, standings_told
 from team.playbook.wording import called, joined, score, sentence
 from tools.candidates import ENSEMBLE
-from tools.constraints import FLOORS
+from tools.constraints import FLOORS, INTERPRETABLE
 from tools.families import LINEAR
+from tools.tradeoffs import ALIKE
 from tools.understanding.advice import METRICS
 
 QUESTIONS = {
@@ -17,7 +18,6 @@ QUESTIONS = {
     "scores": "which rows stand out from the others",
     "risk": "which rows meet the event sooner",
     "labels": "which labels a row carries",
-    "quantiles": "in which range a value will lie",
 }
 SIMPLE = {
     "dummy": "a model that ignores the columns",
@@ -30,7 +30,7 @@ SIMPLE = {
 
 def abstract(f: dict[str, Any], aim: str) -> str:
     c, h = f["contract"], f["holdout"]
-    families = [name for name in f["best_of_family"] if name not in (*FLOORS, ENSEMBLE)]
+    families = [name for name in f["best_of_family"] if name != ENSEMBLE]
     rows = c["rows_train"] + c["rows_holdout"]
     text = f"This paper reports an experiment on {rows:,} rows of {source_name(f['wish']['source'])}, {aim}."
     count = f.get("candidates", len(f["leaderboard"]))
@@ -54,9 +54,8 @@ def abstract(f: dict[str, Any], aim: str) -> str:
 
 def introduction(f: dict[str, Any], meaning: str) -> str:
     c, p, wish = f["contract"], f.get("profile_table", {}), f["wish"]
-    question = QUESTIONS.get(c.get("predicts", "values"), f"what {c['target']!r} is" if c.get("target") else "what the rows hold")
     columns = "one column" if c["features"] == 1 else f"{c['features']} columns"
-    text = f"The question is {question}, told from {columns} of {source_name(wish['source'])}."
+    text = f"The question is {_question(c)}, told from {_past(c) or columns} of {source_name(wish['source'])}."
     if wish.get("goal"):
         text += f" It was put in these words: {sentence(str(wish['goal']))}"
     text += f" Answers are judged by {metric_said(c['metric'])}" + (f", {meaning}." if meaning else ".")
@@ -64,7 +63,7 @@ def introduction(f: dict[str, Any], meaning: str) -> str:
         text += " It was asked for."
     elif why := METRICS.get(c["metric"]):
         text += f" Nobody asked for it; it was taken because {why}."
-    if strongest := f.get("strongest_columns"):
+    if (strongest := f.get("strongest_columns")) and not c.get("forecast"):
         names = joined([repr(s["column"]) for s in strongest[:3]])
         text += f" Of the columns alone, {names} {'tells' if len(strongest) == 1 else 'tell'} most."
     if warnings := [w["message"] for w in p.get("warnings", [])][:3]:
@@ -116,13 +115,49 @@ def discussion(f: dict[str, Any]) -> str:
 def conclusion(f: dict[str, Any]) -> str:
     c, h = f["contract"], f["holdout"]
     looks = "one look at the sealed rows is" if h["looks"] == 1 else f"{h['looks']} looks at the sealed rows are"
+    ahead = "For the steps that follow" if c.get("forecast") else "For rows like these"
     text = (
-        f"For rows like these, {called(h['candidate'])} is expected to have {metric_said(c['metric'])} between {score(h['low'])} and"
+        f"{ahead}, {called(h['candidate'])} is expected to have {metric_said(c['metric'])} between {score(h['low'])} and"
         f" {score(h['high'])}; that is the claim, and {looks} what it rests on."
     )
     if (found := f.get("learning_curve")) and found["candidate"] == h["candidate"]:
         text += f" {curve_told(found)}"
     if (found := f.get("compare_models")) and found["leader"] == h["candidate"] and found["alike"]:
-        others = joined(found["alike"][:3])
-        text += f" Where a simpler or quicker model matters, {others} cannot be told apart from it and may be taken instead."
+        text += _instead(f, found)
     return text
+
+
+def _question(c: dict[str, Any]) -> str:
+    """What is asked of the table."""
+    if forecast := c.get("forecast"):
+        steps = "in the next step" if forecast["horizon"] == 1 else f"in the next {forecast['horizon']} steps"
+        each = f", for each series by {joined([repr(name) for name in forecast['series']])}" if forecast.get("series") else ""
+        return f"what {c['target']!r} will be {steps}{each}"
+    if c.get("predicts") == "quantiles":
+        return f"in which range {c['target']!r} lies"
+    return QUESTIONS.get(c.get("predicts", "values"), f"what {c['target']!r} is" if c.get("target") else "what the rows hold")
+
+
+def _past(c: dict[str, Any]) -> str:
+    """What a forecast is told from; empty for other tasks."""
+    if not (forecast := c.get("forecast")):
+        return ""
+    known = f" and from what is known ahead, {joined([repr(name) for name in forecast['known']])}," if forecast.get("known") else ""
+    return f"its own past{known} in {'the series' if forecast.get('series') else 'the one series'}"
+
+
+def _instead(f: dict[str, Any], found: dict[str, Any]) -> str:
+    """Who may be taken instead of the leader, and why that might be wanted; empty where nothing speaks for any."""
+    rows = {row["name"]: row for row in f["leaderboard"]}
+    leader = rows.get(found["leader"], {})
+    slow = leader.get("latency_ms") or 0.0
+    quicker = [name for name in found["alike"] if 0 < (rows.get(name, {}).get("latency_ms") or 0.0) * ALIKE < slow]
+    readable = [name for name in found["alike"] if rows.get(name, {}).get("family") in INTERPRETABLE]
+    told = "" if leader.get("family") in INTERPRETABLE else _said_instead("a model that a person can read", readable)
+    return _said_instead("a quicker answer", quicker) + told
+
+
+def _said_instead(what: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    return f" Where {what} matters, {joined(names[:3])} cannot be told apart from it and may be taken instead."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from team.playbook.examining import UNTARGETED
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import baselines_said
 from tools.contract import Predicts, Task
@@ -19,13 +20,14 @@ def decide(t: Transcript) -> Decision:
     if t.called("record_plan"):
         return Say(_spoken(t))
     wish, budget = t.facts["wish"], t.facts["budget"]
-    target = f"column {wish['target']!r}" if wish["target"] else "a target that the data scientist will name"
+    named = "columns" if t.task == "multilabel" else "column"
+    target = f"{named} {wish['target']!r}" if wish["target"] else "a target that the data scientist will name"
     metric = wish["metric"] or "the usual metric of the problem type"
     seconds = budget["search_seconds"]
     tight = seconds < TIGHT_S and budget["trials"] is None
     families = [*_families(t.task, tight, seconds), *(t.brought if t.task in OPEN else ())]
     tuning = (
-        "no time for more than a little tuning"
+        "tuning, for which hardly any time will be left"
         if tight
         else "tuning of the families that lead, round by round, while gains exceed their noise"
     )
@@ -33,17 +35,22 @@ def decide(t: Transcript) -> Decision:
         f"{_what(t.predicts, target)} of {wish['source']}, judged by {metric} on rows that nobody has seen."
         f" The search has {seconds:g} seconds: baselines first, then {len(families)} model families on the same folds, then {tuning}."
     )
+    leaks = "repeated rows" if t.predicts in UNTARGETED else "columns that give the answer away"
     steps = [
         "Fetch the data, fix the contract and seal the holdout before anybody looks at a row.",
-        "Profile the training rows: kinds of columns, missing values, columns that give the answer away.",
+        f"Profile the training rows: kinds of columns, missing values, {leaks}.",
         f"Score {baselines_said(t.task)}, so that it is known what any model must beat.",
         "Train the families with settings that are good on most tables, all on the same folds.",
-        f"Then {tuning}.",
-        "Blend the best by their out-of-fold predictions, and keep the blend only if it is better.",
+        f"{tuning[0].upper()}{tuning[1:]}.",
+        "Blend the best by their out-of-fold predictions, and keep the blend only if it is better."
+        if t.predicts != "groups"
+        else "Ask whether other rows would have given the same groups, and whether chance would.",
         "Look at the holdout once, write the report, refit on all rows and package the model.",
     ]
     risks = [
-        "A column that is known only after the outcome would make every score too good; the profile scores each column alone.",
+        "Nobody has said what is right: a good score says that the answer is well made, not that it is the one that is wanted."
+        if t.predicts in UNTARGETED
+        else "A column that is known only after the outcome would make every score too good; the profile scores each column alone.",
         "A covariate that is named with --known and is not known ahead makes backtests and holdout too good, and the forecast impossible."
         if t.task == "forecast"
         else "If rows belong together, by person or by time, a random split flatters; name such a column with --group or --time-column.",

@@ -7,7 +7,7 @@ from typing import Any
 from team.playbook.examining import UNTARGETED, curve, curve_told, explanation, nested, structure, structure_told
 from team.playbook.refitting import PATIENCE, most_refit, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
-from team.playbook.wording import joined, plus_minus, score
+from team.playbook.wording import joined, plus_minus, score, spread
 from tools.candidates import CODE, ENSEMBLE
 
 
@@ -89,7 +89,7 @@ def _chosen(t: Transcript) -> tuple[str, str]:
     if blend is None or not blend.ok:
         return best["name"], f"{best['name']} has the best {metric}, {plus_minus(best['score'], best['std_error'])}."
     r = blend.result
-    gain = f"{score(abs(r['gain']))} ± {r['gain_std_error']:.2g}"
+    gain = f"{score(abs(r['gain']))} ± {spread(r['gain_std_error'])}"
     unseen = f"than {r['best_single']} on folds that its weights never saw"
     if r["recommended"] == r["best_single"]:
         return r[

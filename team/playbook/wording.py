@@ -10,9 +10,9 @@ from tools.coverage import coverage_told
 
 _BASELINES: dict[Task, str] = {
     "forecast": "the seasonal naive forecast",
-    "survival": "one risk for all and a Cox regression",
-    "cluster": "one group for all and k-means",
-    "anomaly": "one score for all and principal components",
+    "survival": "one risk for all rows and a Cox regression",
+    "cluster": "one group for all rows and k-means",
+    "anomaly": "the same score for every row and principal components",
 }
 
 
@@ -21,8 +21,13 @@ def score(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
+def spread(std_error: float) -> str:
+    """A standard error with two significant digits, or whole when it is large."""
+    return f"{std_error:,.0f}" if abs(std_error) >= 100 else f"{std_error:.2g}"
+
+
 def plus_minus(value: float, std_error: float) -> str:
-    return f"{score(value)} ± {std_error:.2g}"
+    return f"{score(value)} ± {spread(std_error)}"
 
 
 def called(candidate: str, *, first: bool = False) -> str:

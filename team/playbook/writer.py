@@ -8,7 +8,7 @@ from reports.figures import metric_said
 from team.playbook.examining import UNTARGETED, curve_told, nested_told, slices_told, structure_told
 from team.playbook.paper import abstract, conclusion, discussion, introduction
 from team.playbook.transcript import Call, Decision, Say, Transcript
-from team.playbook.wording import called, coverage_sentence, joined, plus_minus, score
+from team.playbook.wording import called, coverage_sentence, joined, plus_minus, score, spread
 from tools.candidates import ENSEMBLE
 from tools.constraints import FLOORS
 from tools.families import LINEAR
@@ -106,7 +106,8 @@ def _meaning(c: dict[str, Any]) -> str:
     if c["metric"] == "roc_auc" and len(c.get("classes", [])) == 2 and c.get("positive") in c["classes"]:
         other = next(label for label in c["classes"] if label != c["positive"])
         return f"the chance that a random row of class {c['positive']!r} is ranked above a random one of class {other!r}"
-    return MEANING.get(c["metric"], "")
+    meant = MEANING.get(c["metric"], "")
+    return f"{meant}, in the mean over labels" if c["task"] == "multilabel" and c["metric"] in ("roc_auc", "average_precision") else meant
 
 
 def _aim(f: dict[str, Any]) -> str:
@@ -168,7 +169,7 @@ def _data(f: dict[str, Any]) -> str:
     if of := c.get("sampled_from"):
         text += f" They are a random sample of the {of:,} rows that there are, as many as the memory of the sandbox has room for."
     if kinds:
-        beside = " beside the target" if c["target"] else ""
+        beside = "" if not c["target"] else " beside the labels" if c["task"] == "multilabel" else " beside the target"
         told = joined([f"{n} {'is' if n == 1 else 'are'} {kind}" for kind, n in kinds.items()])
         if c["features"] == 1:
             text += f" The one column{beside} is {next(iter(kinds))}."
@@ -209,7 +210,7 @@ def _method(f: dict[str, Any]) -> str:
         last = tuned[-1]
         ended = "real, so the budget ended the search" if last["real"] else "inside its noise, so tuning stopped there"
         rounds = f"{len(tuned)} round{'s' if len(tuned) > 1 else ''}"
-        text += f" {rounds} of tuning followed; the last gained {score(last['gain'])} ± {last['noise']:.2g}, {ended}."
+        text += f" {rounds} of tuning followed; the last gained {score(last['gain'])} ± {spread(last['noise'])}, {ended}."
     else:
         text += " No time was left for tuning."
     skipped = f.get("skipped", [])
@@ -263,7 +264,7 @@ def _limitations(f: dict[str, Any]) -> str:
         )
     wide = abs(h["high"] - h["low"])
     text += f" With {h['n']:,} rows in the holdout the interval is {score(wide)} wide: smaller differences cannot be seen on them."
-    if strongest := f.get("strongest_columns"):
+    if (strongest := f.get("strongest_columns")) and not c.get("forecast"):
         names = joined([repr(s["column"]) for s in strongest[:3]])
         tell, they = ("tells", "it is") if len(strongest) == 1 else ("tell", "they are")
         text += f" Alone, {names} {tell} most about the target: make sure that {they} known at the moment of prediction."

@@ -11,7 +11,7 @@ from team.errors import MlteamError
 from team.events import FellBack, RoundEnded, RunEnded
 from team.log import read_events
 from team.rundir import RunDir
-from tests.reports.written import Written, finished
+from tests.reports.written import Written, examined, finished
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +176,16 @@ def test_a_run_of_before_finish_told_of_all_rows_is_read_as_one_that_had_them_in
         w.turn("release_manager", "release")
         w.call("release_manager", "finish", {}, {"candidate": "lightgbm-1", "rows": 333})
     assert read_facts(w.run.path).grown is None
+
+
+@pytest.mark.parametrize(
+    ("family", "latency_ms", "lighter"),
+    [("linear", 9.0, ("linear-1",)), ("xgboost", 2.0, ("linear-1",)), ("xgboost", 9.0, ()), ("xgboost", None, ())],
+)
+def test_of_those_that_cannot_be_told_apart_only_the_quicker_and_the_readable_are_lighter(
+    family: str, latency_ms: float | None, lighter: tuple[str, ...], tmp_path: Path
+) -> None:
+    facts = read_facts(examined(tmp_path).path)
+    leader = facts.leaderboard[0].model_copy(update={"latency_ms": 4.0})
+    other = leader.model_copy(update={"name": "linear-1", "family": family, "latency_ms": latency_ms})
+    assert facts.model_copy(update={"leaderboard": (leader, other)}).lighter == lighter

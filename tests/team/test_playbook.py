@@ -18,6 +18,7 @@ from autogen_core.models import (
 )
 
 from team.playbook import PlaybookClient
+from team.playbook.paper import conclusion, introduction
 from team.playbook.transcript import NotABriefing
 from team.roles import roles
 
@@ -397,6 +398,47 @@ async def test_the_writer_names_what_was_predicted_as_the_task_has_it(task: dict
     assert said in summary["text"]
     _, data = called(await answer("writer", "document", [("write_section", {"slot": "summary"}, {})], **facts))
     assert data["slot"] == "data"
+
+
+@pytest.mark.parametrize(
+    ("families", "told"),
+    [
+        ({"lightgbm": 2.0, "linear": 3.0}, "Where a model that a person can read matters, linear-1 cannot be told apart"),
+        ({"lightgbm": 2.0, "catboost": 0.5}, "Where a quicker answer matters, catboost-1 cannot be told apart"),
+        ({"lightgbm": 2.0, "catboost": 1.95}, ""),
+        ({"linear": 0.5, "lightgbm": 9.0}, ""),
+    ],
+)
+def test_another_model_is_offered_only_for_what_speaks_for_it(families: dict[str, float], told: str) -> None:
+    """Milliseconds for a row by family; the first one leads."""
+    facts = board(**{family: (0.9 - 0.001 * place, 0.005) for place, family in enumerate(families)})
+    for row in facts["leaderboard"]:
+        row["latency_ms"] = families[row["family"]]
+    leader, *alike = [f"{family}-1" for family in families]
+    holdout = {"candidate": leader, "n": 100, "score": 0.9, "low": 0.85, "high": 0.94, "level": 0.95, "looks": 1}
+    said = conclusion(facts | {"contract": CONTRACT, "holdout": holdout, "compare_models": {"leader": leader, "alike": alike}})
+    assert told in said
+    assert bool(told) == ("may be taken instead" in said)
+
+
+async def test_a_forecast_is_asked_and_concluded_as_one() -> None:
+    ahead = {"time": "month", "series": ["city"], "horizon": 12, "known": []}
+    contract = CONTRACT | {"task": "forecast", "target": "sales", "metric": "wape", "direction": "minimize", "forecast": ahead}
+    strongest = [{"column": "city", "association": 0.9}]
+    asked = introduction(
+        board(seasonal_naive=(0.1, 0.01))
+        | {"contract": contract, "wish": {"source": "houses.csv", "metric": "wape"}, "strongest_columns": strongest},
+        "",
+    )
+    assert "what 'sales' will be in the next 12 steps, for each series by 'city', told from its own past in the series" in asked
+    assert "Of the columns alone" not in asked
+
+
+async def test_what_is_planned_can_be_done_where_no_column_is_predicted() -> None:
+    wish = {"source": "a.csv", "target": None, "goal": None, "metric": None, "task": "cluster"}
+    _, plan = called(await answer("planner", "plan", wish=wish, contract={}))
+    assert not any("Blend" in step or "answer away" in step for step in plan["steps"])
+    assert not any("outcome" in risk for risk in plan["risks"])
 
 
 async def test_a_dummy_that_was_selected_is_called_what_it_is() -> None:

@@ -91,11 +91,12 @@ def drift(problem: Problem, holdout: pd.DataFrame, identifiers: set[str]) -> Dri
 
 
 def dependence(problem: Problem) -> Dependence | None:
-    """Autocorrelation of the target in the order of time where there is a column of it, else in the order of the table."""
+    """Autocorrelation of the target in the order of time where there is a column of it, else in the order of the table; None for
+    several series, whose rows of one moment have no order."""
     from scipy.stats import chi2
 
     contract = problem.contract
-    if contract.predicts in ("groups", "scores", "labels") or problem.n_rows < 50:
+    if contract.predicts in ("groups", "scores", "labels") or problem.n_rows < 50 or (contract.forecast and contract.forecast.series):
         return None
     by = _time_column(problem)
     order = np.argsort(problem.X[by].to_numpy(), kind="stable") if by else np.arange(problem.n_rows)

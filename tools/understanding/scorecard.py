@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.problem import Problem
+from tools.understanding.drift import LEAST_LAG1
 from tools.understanding.findings import Dependence, Drift, Gate, Grade, Missingness, Personal, Relation, Repeats
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def scorecard(
     ran = [gate for gate in gates if gate.verdict in ("pass", "fail")]
     if ran:
         failed = [gate.gate for gate in ran if gate.verdict == "fail"]
-        told = f"failed: {', '.join(failed)}" if failed else f"all {len(ran)} gates that apply are passed"
+        passed = "the one gate that applies is passed" if len(ran) == 1 else f"all {len(ran)} gates that apply are passed"
+        told = f"failed: {', '.join(failed)}" if failed else passed
         grades.append(_grade("no leaks", 1 - len(failed) / len(ran), told))
     if personal is not None:
         told = f"{_columns(len(personal))} personal data" if personal else "no personal data was found"
@@ -141,7 +143,10 @@ def insights(
     if dependent is not None and dependent.dependent:
         by = f"time ({dependent.by!r})" if dependent.by else "the table's rows"
         how = "hangs together" if dependent.lag1 >= 0 else "alternates"
-        told.append(f"In the order of {by} the target {how}: autocorrelation {dependent.lag1:.2f} at a lag of one row.")
+        if abs(dependent.lag1) < LEAST_LAG1:
+            told.append(f"In the order of {by} the target hangs together over some rows (test of Ljung and Box over ten lags).")
+        else:
+            told.append(f"In the order of {by} the target {how}: autocorrelation {dependent.lag1:.2f} at a lag of one row.")
     if related and abs(related[0].value) > 0.9:
         pair = related[0]
         measure = {"pearson": "correlation", "spearman": "rank correlation", "cramers_v": "Cramér's V"}[pair.measure]
