@@ -57,7 +57,8 @@ class ColumnProfile(BaseModel):
     """The commonest values with their shares, for categories."""
     association: float | None
     """How well this column alone predicts the target: ROC AUC (mean one-vs-rest) for classes, R² for numbers, concordance for
-    survival, of a small cross-validated tree on at most 5,000 rows; None where it could not be computed."""
+    survival, of a small cross-validated tree on at most 5,000 rows, or of a text's words in a linear model; None where it could not be
+    computed."""
 
 
 class Warned(BaseModel):
@@ -157,8 +158,9 @@ def profile_table(
     extras = Extras()
     raw = space.table(table).iloc[rows].reset_index(drop=True)
     raw.columns = [str(name) for name in raw.columns]
+    judged = associations | profiling.copies(sample)
     associate = profiling.Associate(sample.of_label(0) if problem.contract.predicts == "labels" else sample)
-    more = understand(space, problem, sample, raw, associations, profiling.too_good(problem), associate, extras)
+    more = understand(space, problem, sample, raw, judged, profiling.too_good(problem), associate, extras)
     profiles.sort(key=lambda p: -(p.association if p.association is not None else -1.0))
     return TableProfile(
         table=table,
@@ -169,7 +171,7 @@ def profile_table(
         target_distribution=profiling.target_distribution(problem),
         profiles=profiles[:MOST_COLUMNS],
         not_shown=max(0, len(profiles) - MOST_COLUMNS),
-        warnings=profiling.warnings(problem, sample, associations),
+        warnings=profiling.warnings(problem, sample, judged),
         plots=extras.make("the plots of the profile", lambda: profiling.plot(space, problem)) or [],
         sampled_rows=sample.n_rows,
         seconds=round(time.monotonic() - started, 2),

@@ -25,6 +25,10 @@ SAMPLE_ROWS = 5000
 MOST_ASSOCIATED = 200
 """Columns that get an association; the others have None."""
 LEAK_AUC, LEAK_R2, LEAK_CONCORDANCE = 0.99, 0.99, 0.95
+MANY_VALUES = 20
+"""Different values from which ranks tell a copy of a target."""
+WORDS = 2000
+"""The commonest words of a text that are held against the target."""
 FEW_ROWS = 200
 FEW_EVENTS = 50
 MOST_PROFILED = 10
@@ -65,7 +69,8 @@ def describe(column: Column, problem: Problem, association: float | None) -> Col
 
 
 def associations(problem: Problem) -> dict[str, float]:
-    """How well each column alone predicts the target: a small tree, cross-validated over three parts of the rows.
+    """How well each column alone predicts the target: a small tree, of a text a linear model of its words, cross-validated over three
+    parts of the rows.
 
     ROC AUC for classes (0.5 is chance), the best of several labels', R² for numbers (0 is chance, below 0 shown as 0). Of survival, the
     concordance of what the tree says of the residuals of the model without columns (0.5 is chance).
@@ -79,8 +84,30 @@ def associations(problem: Problem) -> dict[str, float]:
                 found[name] = max(value, found.get(name, 0.0))
         return found
     associate = Associate(problem)
-    columns = [column for column in problem.schema.columns[:MOST_ASSOCIATED] if column.kind != "text"]
+    columns = problem.schema.columns[:MOST_ASSOCIATED]
     return {column.name: alone for column in columns if (alone := associate(column, problem.X[column.name])) is not None}
+
+
+def copies(problem: Problem) -> dict[str, float]:
+    """Columns that have the target's ranks, or their reverse, with the R² of ranks, where that is too good to be known beforehand.
+
+    A tree cannot tell these of a target with a long tail: it has too few leaves for what decides R² there.
+    """
+    from scipy.stats import spearmanr
+
+    if problem.contract.predicts not in ("values", "quantiles") or len(np.unique(problem.y)) < MANY_VALUES:
+        return {}
+    found = {}
+    for column in problem.schema.columns:
+        values = problem.X[column.name]
+        known = values.notna().to_numpy()
+        if column.kind not in ("numeric", "datetime") or values.nunique() < MANY_VALUES or known.mean() < 0.5:
+            continue
+        ranked = values[known].rank().to_numpy()
+        alike = float(np.nan_to_num(spearmanr(ranked, problem.y[known]).statistic)) ** 2
+        if alike >= LEAK_R2:
+            found[column.name] = alike
+    return found
 
 
 class Associate:
@@ -122,6 +149,9 @@ def _association(
         labels, dense = np.unique(y, return_inverse=True)
         proba = np.zeros((len(y), len(labels)))
         for learn, check in parts:
+            if column.kind == "text":
+                proba[check] = _by_words(values, np.eye(len(labels))[dense], learn, check)
+                continue
             matrix = _matrix(column, values, dense, learn, len(labels))
             tree = DecisionTreeClassifier(max_leaf_nodes=32, min_samples_leaf=leaf, random_state=0).fit(matrix[learn], dense[learn])
             proba[np.ix_(check, tree.classes_)] = tree.predict_proba(matrix[check])
@@ -130,12 +160,29 @@ def _association(
         )
     predicted = np.zeros(len(y))
     for learn, check in parts:
+        if column.kind == "text":
+            predicted[check] = _by_words(values, y[:, None], learn, check)[:, 0]
+            continue
         matrix = _matrix(column, values, y, learn, 0)
         tree = DecisionTreeRegressor(max_leaf_nodes=32, min_samples_leaf=leaf, random_state=0).fit(matrix[learn], y[learn])
         predicted[check] = tree.predict(matrix[check])
     if signed is not None:
         return float(np.nan_to_num(Concordance(signed, predicted).score(), nan=0.5))
     return max(0.0, float(r2_score(y, predicted)))
+
+
+def _by_words(values: pd.Series, truth: Array, learn: Array, check: Array) -> Array:
+    """What the words of texts say of each column of the truth (n, k), learnt of some rows: scores of the others, (checked, k)."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import Ridge
+
+    texts = values.fillna("").astype(str).str.slice(0, 2000).to_numpy()
+    words = TfidfVectorizer(max_features=WORDS, token_pattern=r"(?u)\b\w+\b", sublinear_tf=True)
+    try:
+        known = words.fit_transform(texts[learn])
+    except ValueError:  # no text has a word
+        return np.repeat(truth[learn].mean(axis=0)[None], len(check), axis=0)
+    return np.asarray(Ridge(solver="lsqr").fit(known, truth[learn]).predict(words.transform(texts[check]))).reshape(len(check), -1)
 
 
 def _matrix(column: Column, values: pd.Series, y: Array, learn: Array, n_classes: int) -> Array:
@@ -290,7 +337,8 @@ def _twins(part: Problem) -> list[Warned]:
 def _rows(problem: Problem, part: Problem) -> list[Warned]:
     told = []
     told_apart = part.plain_target if part.contract.predicts in ("groups", "scores") else part.y
-    repeated = float(part.X.assign(**{f"__target {i}": each for i, each in enumerate(np.atleast_2d(told_apart.T))}).duplicated().mean())
+    told_by = part.X[[column.name for column in part.schema.columns if not looks_like_identifier(column, part)]]
+    repeated = float(told_by.assign(**{f"__target {i}": each for i, each in enumerate(np.atleast_2d(told_apart.T))}).duplicated().mean())
     if repeated > 0.005:
         told.append(
             Warned(

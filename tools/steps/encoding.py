@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tools.steps.base import Array, Step
+from tools.word_orders import natural_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,22 +19,6 @@ MOST_LEVELS = 30
 BUCKETS = 16
 SMOOTHING = 10.0
 """Rows of the whole table's mean that every category's mean is mixed with (Micci-Barreca 2001)."""
-ORDERS = (
-    ("very low", "low", "medium", "high", "very high"),
-    ("very poor", "poor", "fair", "good", "very good", "excellent"),
-    ("none", "mild", "moderate", "severe", "critical"),
-    ("never", "rarely", "sometimes", "often", "always"),
-    ("xxs", "xs", "s", "m", "l", "xl", "xxl", "xxxl"),
-    ("tiny", "small", "medium", "large", "huge"),
-    ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
-    ("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
-    ("child", "teenager", "adult", "senior"),
-    ("primary", "secondary", "bachelor", "master", "doctorate"),
-)
-"""Words whose order everybody knows."""
-
-NUMBERED = re.compile(r"(?:[a-z]{2,10} )?[<>≤≥~$€£\s]*(-?\d+(?:\.\d+)?)")
-"""`5-20`, `<18`, `grade 3`; `k17` is a name."""
 
 
 def _texts(values: pd.Series) -> Array:
@@ -92,19 +75,6 @@ class Ordinal(Step):
 
     def _make(self, X: pd.DataFrame, state: Any) -> dict[str, Any]:
         return {name: np.array([state[name].get(text, math.nan) for text in _texts(X[name])], dtype=np.float64) for name in self.on_}
-
-
-def natural_order(levels: Iterable[Any]) -> list[str] | None:
-    """Levels in the order that their own words or numbers give them, or None where they give none."""
-    words = {str(level): str(level).strip().lower() for level in levels}
-    for order in ORDERS:
-        if len(words) > 1 and len(set(words.values())) == len(words) and set(words.values()) <= set(order):
-            return sorted(words, key=lambda level: order.index(words[level]))
-    numbers = {level: NUMBERED.match(text) for level, text in words.items()}
-    if len(words) < 2 or not all(numbers.values()):
-        return None
-    values = {level: float(found[1]) for level, found in numbers.items() if found}
-    return sorted(values, key=lambda level: values[level]) if len(set(values.values())) == len(values) else None
 
 
 class TargetMeans(Step):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tools.contract import Contract
-from tools.understanding.kinds import scale_of
+from tools.word_orders import scale_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -40,11 +40,10 @@ def as_matrix(columns: list[Column], frames: list[pd.DataFrame]) -> tuple[Array,
         elif column.kind == "text":
             block = values.astype("str").str.len().to_numpy(dtype="float64")
         else:
-            codes = pd.factorize(values)[0]
-            order = np.argsort(-np.bincount(codes[codes >= 0], minlength=codes.max() + 1), kind="stable") if (codes >= 0).any() else codes
-            ranks = np.empty(len(order), dtype="float64")
-            ranks[order] = np.arange(len(order))
-            block = np.where(codes >= 0, ranks[np.maximum(codes, 0)] if len(ranks) else 0.0, -1.0)
+            counts = values.value_counts()
+            # Those as common as each other by a hash: in the order that they are met in, values of one side would stand together.
+            order = np.lexsort((pd.util.hash_array(counts.index.to_numpy(dtype=object)), -counts.to_numpy()))
+            block = values.map(dict(zip(counts.index[order], np.arange(len(order)), strict=True))).to_numpy(dtype="float64")
         blocks.append(block)
         names.append(column.name)
     matrix = np.column_stack(blocks) if blocks else np.empty((sum(map(len, frames)), 0))

@@ -93,7 +93,7 @@ class Missingness(BaseModel):
     """Share of the rows without a gap."""
     patterns: list[MissingPattern]
     tested: int
-    """Columns of numbers in the test, 0 where there was none."""
+    """Columns in the test, 0 where there was none."""
     statistic: float | None = None
     degrees: int | None = None
     p_value: float | None = None
@@ -129,7 +129,7 @@ class Repeats(BaseModel):
     """Rows that come again, as shares of the rows that were looked at."""
 
     exact: float
-    """Rows that repeat another, target included."""
+    """Rows that repeat another, target included and identifiers of rows left out."""
     contradicting: float
     """Rows whose columns another row has with another target."""
     near: float | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,9 @@ CHANCE_ERRORS = 4.0
 """Standard errors above chance from which a score on a shuffled target is none by chance."""
 EXACT, FEWEST_ROWS = 0.98, 20
 """Share of rows in which a gap and a class must go together, and of how many rows."""
+STOOD_FOR, MANY_OTHERS = 0.2, 10
+"""Share of rows that a number must have to stand for nothing, and how many different ones there must be."""
+NOTHING = {"none", "n/a", "na", "nan", "null", "nil", "nothing", "not applicable", "unknown", "missing", "-", "--", "?"}
 FEWEST_UNIQUE = 0.95
 ORDER_MATTERS = 0.1
 """By how much the order of an identifier must beat chance (ROC AUC), or R² that it must reach."""
@@ -59,7 +61,7 @@ def run_gates(
     """
     keys = [one.column for one in readings if one.kind == "identifier"]
     made: list[tuple[GateName, Callable[[], Gate]]] = [
-        ("duplicates across the split", lambda: across_the_split(problem, holdout)),
+        ("duplicates across the split", lambda: across_the_split(problem, holdout, set(keys))),
         ("group or time overlap", lambda: overlap(part, holdout, dependent)),
         ("single feature", lambda: single_feature(part, associations, limit)),
         ("known only after the outcome", lambda: after_the_outcome(part)),
@@ -138,8 +140,10 @@ def after_the_outcome(problem: Problem) -> Gate:
     as the date of a cancellation, looks like that.
     """
     name = "known only after the outcome"
-    gaps = {column.name: problem.X[column.name].isna().to_numpy() for column in problem.schema.columns}
-    gaps = {column: gap for column, gap in gaps.items() if FEWEST_ROWS <= gap.sum() <= len(gap) - FEWEST_ROWS}
+    by_class = problem.contract.predicts in ("classes", "risk")
+    looked_at = [(column.name, *_absent(problem.X[column.name], column, stood_for=by_class)) for column in problem.schema.columns]
+    gaps = {column: gap for column, gap, _ in looked_at if FEWEST_ROWS <= gap.sum() <= len(gap) - FEWEST_ROWS}
+    stand_ins = {column: stand_in for column, _, stand_in in looked_at if stand_in}
     if _untargeted(problem) or not gaps:
         told = (
             "there is no target." if _untargeted(problem) else f"no column is missing in {FEWEST_ROWS} rows or more, and there in as many."
@@ -149,19 +153,25 @@ def after_the_outcome(problem: Problem) -> Gate:
     for target, what in _outcomes(problem):
         base = max(float(target.mean()), 1 - float(target.mean()))
         for column, gap in gaps.items():
-            agree = float((gap == target).mean())
-            agree = max(agree, 1 - agree)
+            together = float((gap == target).mean())
+            agree = max(together, 1 - together)
             closest = max(closest, (agree, column))
+            missing, there = ("missing", "there")
+            if stand_in := stand_ins.get(column):
+                missing, there = stand_in, f"other than {stand_in}"
             if agree >= EXACT and agree > base + 0.5 * (1 - base):
-                found.append((column, f"{column[:60]!r} is missing where {what} holds, or does not, in {agree:.1%} of rows"))
+                holds = "holds" if together > 0.5 else "does not hold"
+                found.append((column, f"{column[:60]!r} is {missing} just where {what} {holds}, in {agree:.1%} of rows"))
                 continue
-            for side, where in ((gap, "missing"), (~gap, "there")):
+            # Nothing is a fact as well where it is written as one: only what is there can be known too late.
+            for side, where in ((~gap, there),) if stand_in else ((gap, missing), (~gap, there)):
                 share = float(target[side].mean())
                 pure = max(share, 1 - share)
                 # As many rows of one kind by chance: less than one in a million, for all columns together.
                 doubtful = side.sum() * np.log(max(base, 1e-9)) > np.log(1e-6 / len(gaps))
                 if pure >= 0.995 and not doubtful:
-                    found.append((column, f"{column[:60]!r} is {where} in {int(side.sum()):,} rows, and {what} is the same in all of them"))
+                    of_them = f"{'nearly ' if pure < 1 else ''}{'all' if share > 0.5 else 'none'} of them"
+                    found.append((column, f"{column[:60]!r} is {where} in {int(side.sum()):,} rows, and {what} holds in {of_them}"))
                     break
     if not found:
         told = f"no gap goes with the outcome: the nearest, of {closest[1][:60]!r}, agrees with it in {closest[0]:.0%} of rows."
@@ -170,6 +180,29 @@ def after_the_outcome(problem: Problem) -> Gate:
     more = f", and so for {len(columns) - 1} more" if len(columns) > 1 else ""
     told = f"{found[0][1]}{more}: is it known before the outcome is?"
     return Gate(gate=name, verdict="fail", evidence=told, columns=columns[:20])
+
+
+def _absent(values: pd.Series, column: Column, *, stood_for: bool) -> tuple[Array, str]:
+    """Where a column says nothing, and what it says there: a value that stands for nothing, or empty where it is missing.
+
+    Of numbers 0 or -1 stands for nothing where it is the commonest of many: what was paid back is 0 until somebody pays.
+
+    Args:
+        stood_for: whether such values count; the upper half of a number is no outcome that would make them suspicious.
+    """
+    gap: Array = values.isna().to_numpy()
+    if gap.sum() >= FEWEST_ROWS or not stood_for or column.kind not in ("numeric", "categorical"):
+        return gap, ""
+    counts = values.value_counts()
+    if (
+        column.kind == "numeric"
+        and len(counts) > MANY_OTHERS
+        and counts.index[0] in (0.0, -1.0)
+        and counts.iloc[0] >= STOOD_FOR * len(values)
+    ):
+        return (values == counts.index[0]).to_numpy(), f"{counts.index[0]:g}"
+    nothing = [level for level in counts.index if column.kind == "categorical" and str(level).strip().lower() in NOTHING]
+    return (values.isin(nothing).to_numpy(), repr(nothing[0])) if nothing else (gap, "")
 
 
 def _outcomes(problem: Problem) -> list[tuple[Array, str]]:
@@ -275,7 +308,7 @@ def ordered_identifiers(
         values = problem.X[column.name]
         if column.name not in keys or values.nunique() < FEWEST_UNIQUE * once.sum() or column.kind == "datetime":
             continue
-        running = numbers(values) if column.kind == "numeric" else _last_number(values)
+        running = numbers(values) if column.kind == "numeric" else _running_number(values)
         if running is None:
             continue
         running = np.where(once, running, np.nan)
@@ -292,9 +325,15 @@ def ordered_identifiers(
     return Gate(gate=name, verdict="fail" if columns else "pass", evidence=told, columns=columns[:20])
 
 
-def _last_number(values: pd.Series) -> Array | None:
-    """The last number in each text, where nearly all have one."""
+def _running_number(values: pd.Series) -> Array | None:
+    """The number in each text that has most values, the last of those; None where texts have none, or not as many."""
     import pandas as pd
 
-    found = pd.to_numeric(values.astype("str").str.extract(re.compile(r"(\d{1,15})\D*$"), expand=False), errors="coerce")
-    return found.to_numpy(dtype="float64") if float(found.notna().mean()) > 0.9 else None
+    found = values.astype("str").str.findall(r"\d{1,15}")
+    usual = int(found.map(len).mode().iloc[0])
+    if usual == 0 or float((found.map(len) == usual).mean()) <= 0.9:
+        return None
+    parts = found.where(found.map(len) == usual)
+    columns = [pd.to_numeric(parts.str[place], errors="coerce") for place in range(usual)]
+    best = max(range(usual), key=lambda place: (columns[place].nunique(), place))
+    return columns[best].to_numpy(dtype="float64")

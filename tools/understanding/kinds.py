@@ -11,39 +11,47 @@ from typing import TYPE_CHECKING, Any
 
 from tools.contract import ColumnKind
 from tools.understanding.findings import Kind, Reading
+from tools.word_orders import are_ranges, scale_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+RARER = 0.25
+"""Of the commonest number's rows, what the largest of a count has at most."""
 LOOKED_AT = 2000
 """Values of a column whose text is read."""
-_NAMED_KEY = re.compile(r"(^|[\W_])(id|ids|uid|uuid|guid|key|identifier|index|rownames?|row_?num(ber)?)$", re.I)
+BEINGS = (
+    "patient|subject|person|individual|participant|respondent|volunteer|donor|child|customer|client|user|member|guest|passenger|tenant|owner"
+    "|buyer|seller|host|borrower|applicant|household|student|pupil|teacher|employee|worker|driver|rider|player|athlete|animal|specimen|speaker"
+)
+"""Whom rows may be about, and what else a key may be a key of, as in `store_id`."""
+THINGS = "family|school|vehicle|machine|device|sensor|account|session|visit|case|plot|site|author|company|firm|store|shop"
+_NAMED_KEY = re.compile(
+    rf"(^|[\W_])((({BEINGS}|{THINGS}|order|item|product|row|record|invoice|ticket|transaction)s?)?(id|nr)|ids|uid|uuid|guid|key|identifier|index"
+    r"|rownames?|row_?num(ber)?)$",
+    re.I,
+)
 _CAMEL_KEY = re.compile(r"[a-z](Id|ID|Uuid|UUID|Key)$")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.I)
 _LATITUDE, _LONGITUDE = re.compile(r"(^|[\W_])lat(itude)?([\W_]|$)", re.I), re.compile(r"(^|[\W_])(lon|lng|long|longitude)([\W_]|$)", re.I)
-_PLACE = re.compile(r"(^|[\W_])(country|nation|state|province|region|county|city|town|zip|zip_?code|postal_?code|postcode)([\W_]|$)", re.I)
-_COORDINATES = re.compile(r"\(?-?\d{1,3}\.\d+\s*[,; ]\s*-?\d{1,3}\.\d+\)?|(?:POINT|POLYGON|LINESTRING)\s*Z?\s*\(.*\)", re.I)
-_LISTED = re.compile(r"\s*[\[({].*[\])}]\s*", re.S)
-_RANGE = re.compile(r"[<>]=?\s*\d+|\d+\s*(?:-|–|to)\s*\d+|\d+\s*\+", re.I)
-SEPARATORS = (";", "|", ",")
-SCALES = (
-    ("very low", "low", "medium", "high", "very high"),
-    ("low", "mid", "moderate", "high"),
-    ("lowest", "lower", "middle", "higher", "highest"),
-    ("none", "slight", "mild", "moderate", "severe", "critical"),
-    ("never", "rarely", "seldom", "sometimes", "often", "usually", "always"),
-    ("very bad", "bad", "poor", "fair", "average", "good", "very good", "great", "excellent"),
-    ("xxs", "xs", "s", "m", "l", "xl", "xxl", "xxxl"),
-    ("tiny", "small", "medium", "large", "huge"),
-    ("strongly disagree", "disagree", "neutral", "agree", "strongly agree"),
-    ("first", "second", "third", "fourth", "fifth"),
-    ("beginner", "intermediate", "advanced", "expert"),
-    ("primary", "secondary", "bachelor", "master", "doctorate"),
-    ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
-    ("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
-    ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+_PLACE = re.compile(r"(^|[\W_])(country|nation|province|region|county|city|town|zip|zip_?code|postal_?code|postcode)([\W_]|$)", re.I)
+_STATE, _STATE_CODE = (
+    re.compile(r"(^|(addr(ess)?|home|us|birth|origin|dest|shipping|billing)[\W_])state([\W_](code|name))?$", re.I),
+    re.compile("[A-Z]{2}"),
 )
-"""Words that have an order, each list from its lower to its upper end."""
+"""A state of a country; of an order or a relationship it is none."""
+_COORDINATES = re.compile(
+    r"\(?-?\d{1,3}\.\d+\s*[,; ]\s*-?\d{1,3}\.\d+\)?|(?:POINT|POLYGON|LINESTRING)\s*Z?\s*\(.*\)|\{.*\"coordinates\".*\}", re.I
+)
+_LISTED = re.compile(r"\s*[\[({].*[\])}]\s*", re.S)
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?( ?[ap]m)?", re.I)
+_MARK = re.compile(r"[A-G]\d?[+-]?", re.I)
+_JUDGED = re.compile(
+    r"(^|[\W_])(rating|score|grade|level|stars?|rank|stage|severity|quality|satisfaction|condition|priority|class)([\W_]|$)", re.I
+)
+_YEAR = re.compile(r"(^|[\W_])year([\W_]|$)", re.I)
+_POSTAL = re.compile(r"zip|postal|postcode", re.I)
+SEPARATORS = (";", "|", ",")
 YES_NO = ({"yes", "no"}, {"y", "n"}, {"t", "f"}, {"true", "false"}, {"on", "off"})
 
 
@@ -112,15 +120,29 @@ def _of_numbers(name: str, present: pd.Series, distinct: int) -> Found:
         return "identifier", 0.7, ["is named like a key", f"a value comes {times:.1f} times, so it may say which rows belong together"]
     if _moments_in(numbers, name):
         return "datetime", 0.75, ["whole numbers that read as dates or seconds since 1970"]
-    if re.search(r"(^|[\W_])year([\W_]|$)", name, re.I) and low >= 1800 and high <= 2200:
+    if _YEAR.search(name) and low >= 1800 and high <= 2200:
         return "ordered", 0.7, ["is named like a year", f"lies between {low:.0f} and {high:.0f}"]
-    if re.search(r"zip|postal|postcode", name, re.I):
+    if _POSTAL.search(name):
         return "geographic", 0.7, ["is named like a postal code"]
     if distinct <= 10 and len(present) >= 10 * distinct:
-        if high - low == distinct - 1 and low in (0.0, 1.0):
-            return "ordered", 0.6, [f"whole numbers from {low:.0f} to {high:.0f} without a gap, each of them common"]
-        return "categorical", 0.5, [f"{distinct} different whole numbers, which may be codes"]
+        return _of_few_numbers(name, numbers)
     return "numeric", 0.9, [f"{distinct:,} different whole numbers"]
+
+
+def _of_few_numbers(name: str, numbers: Any) -> Found:
+    """Codes, places on a scale, or small counts, of which the larger are the rarer."""
+    import numpy as np
+
+    found, times = np.unique(numbers, return_counts=True)
+    low, high = found[0], found[-1]
+    span = f"whole numbers from {low:.0f} to {high:.0f}"
+    if _JUDGED.search(name) and len(found) > 2:
+        return "ordered", 0.75, ["is named like a judgement", span]
+    if low == 0 and len(found) > 2 and times[-1] < RARER * times.max() and times.argmax() < len(found) / 2:
+        return "numeric", 0.6, [f"{span}, the larger the rarer, as counts are"]
+    if high - low == len(found) - 1 and low in (0.0, 1.0) and len(found) > 2:
+        return "ordered", 0.6, [f"{span} without a gap"]
+    return "categorical", 0.5, [f"{len(found)} different whole numbers, which may be codes"]
 
 
 def _moments_in(numbers: Any, name: str) -> bool:
@@ -130,7 +152,7 @@ def _moments_in(numbers: Any, name: str) -> bool:
     if numbers.min() >= 19000101 and numbers.max() <= 22001231:
         month, day = numbers // 100 % 100, numbers % 100
         return bool(np.all((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)))
-    named = re.search(r"time|date|epoch|stamp|created|updated|_at$|_ts$", name, re.I) is not None
+    named = re.search(r"time|date|epoch|stamp|created|updated|_at$|(^|_)ts$", name, re.I) is not None
     return named and any(3e8 * unit <= numbers.min() and numbers.max() <= 4e9 * unit for unit in (1, 1e3, 1e6, 1e9))
 
 
@@ -146,6 +168,12 @@ def _of_texts(name: str, texts: pd.Series, distinct: int, rows: int, kind: Colum
         return "identifier", 0.95, ["reads as UUIDs or digests"]
     if float(texts.str.fullmatch(_COORDINATES).mean()) > 0.95:
         return "geographic", 0.9, ["reads as coordinates"]
+    if _POSTAL.search(name) and float(texts.str.contains(r"\d").mean()) > 0.95:
+        return "geographic", 0.7, ["is named like a postal code"]
+    if float(texts.str.fullmatch(_CLOCK).mean()) > 0.95:
+        return "datetime", 0.7, ["reads as times of day"]
+    if are_ranges(lowered):
+        return "ordered", 0.8, ["ranges of numbers"]
     if listed := _as_lists(texts):
         return "list", *listed
     unique = rows >= 30 and distinct >= 0.95 * rows
@@ -162,22 +190,14 @@ def _of_texts(name: str, texts: pd.Series, distinct: int, rows: int, kind: Colum
     if kind == "text":
         words = float((texts.str.count(r"\s+") + 1).mean())
         return "text", 0.9, [f"{words:.1f} words in the mean", "hardly a value comes twice"]
-    if _PLACE.search(name):
+    if _PLACE.search(name) or _STATE.search(name) or ("state" in name.lower() and float(texts.str.fullmatch(_STATE_CODE).mean()) > 0.95):
         return "geographic", 0.7, ["is named like a place"]
     if scale := scale_of(lowered):
         return "ordered", 0.85, [f"words of a scale ({', '.join(scale[:5])})"]
-    if distinct >= 3 and float(texts.str.fullmatch(_RANGE).mean()) > 0.95:
-        return "ordered", 0.8, ["ranges of numbers"]
+    if _JUDGED.search(name) and distinct > 2 and float(texts.str.fullmatch(_MARK).mean()) > 0.95:
+        return "ordered", 0.6, ["is named like a judgement", "letters as of school marks"]
     repeated = rows / distinct
     return "categorical", 0.9 if repeated >= 10 else 0.6, [f"{distinct:,} different values, each {repeated:.1f} times in the mean"]
-
-
-def scale_of(words: set[str]) -> list[str] | None:
-    """The words in their order where all of them are of one known scale, and at least three."""
-    for scale in SCALES:
-        if len(words) >= 3 and words <= set(scale):
-            return [word for word in scale if word in words]
-    return None
 
 
 def _as_lists(texts: pd.Series) -> tuple[float, list[str]] | None:

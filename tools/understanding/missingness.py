@@ -20,10 +20,13 @@ FEWEST_ROWS = 5
 """Rows of a pattern that has a part in the test."""
 LEVEL = 0.01
 PATTERNS_TOLD = 8
+COMMON_LEVEL, MOST_LEVELS = 20, 6
+"""Rows of a category that has a column in the test, and how many of one column have."""
+SKEWED = 2.0
 
 
 def missingness(problem: Problem) -> Missingness:
-    """Patterns of gaps, Little's test over columns of numbers, and columns whose gaps go with the target."""
+    """Patterns of gaps, Little's test, and columns whose gaps go with the target."""
     gaps = problem.X.isna()
     names = [name for name in gaps.columns if gaps[name].any()]
     if not names:
@@ -36,24 +39,63 @@ def missingness(problem: Problem) -> Missingness:
         for i in order
         if found[i].any()
     ]
-    numeric = [c.name for c in problem.schema.columns if c.kind in ("numeric", "boolean") and problem.X[c.name].nunique() > 1]
-    # Columns with gaps first, most of them first; without any of these there is nothing to test.
-    numeric = sorted(numeric, key=lambda name: -gaps[name].mean())[:MOST_COLUMNS]
-    matrix = np.column_stack([numbers(problem.X[name]) for name in numeric])[:MOST_ROWS] if numeric else np.empty((0, 0))
-    test = littles_test(np.where(np.isfinite(matrix), matrix, np.nan)) if numeric else None
+    tested = _tested(problem)
+    test = littles_test(np.column_stack([values for _, values in tested])[:MOST_ROWS]) if tested else None
     related = _related(problem, {name: gaps[name].to_numpy() for name in names})
     random = test is not None and test[2] >= LEVEL and not related
     return Missingness(
         columns=len(names),
         complete_rows=round(float((~rows.any(axis=1)).mean()), 4),
         patterns=patterns[:PATTERNS_TOLD],
-        tested=len(numeric) if test else 0,
+        tested=len({name for name, _ in tested}) if test else 0,
         statistic=round(test[0], 2) if test else None,
         degrees=test[1] if test else None,
         p_value=float(f"{test[2]:.3g}") if test else None,
         related=[name[:80] for name in related[:12]],
         verdict="not random" if related or (test and not random) else "may be random" if random else "not tested",
     )
+
+
+def _tested(problem: Problem) -> list[tuple[str, Array]]:
+    """Columns for the test as numbers, each with its column's name, those with most gaps first, at most `MOST_COLUMNS` in all.
+
+    Heavily skewed numbers by normal scores, since the test takes columns to be normal; of categories each common level as 0 and 1; dates
+    as moments and texts by their length, NaN where a value is missing.
+    """
+    import pandas as pd
+
+    made: list[tuple[str, Array]] = []
+    for column in sorted(problem.schema.columns, key=lambda c: -problem.X[c.name].isna().mean()):
+        values = problem.X[column.name]
+        if values.nunique() < 2 or len(made) >= MOST_COLUMNS:
+            continue
+        if column.kind == "categorical":
+            counts = values.value_counts()
+            common = [level for level, times in counts.items() if times >= COMMON_LEVEL][:MOST_LEVELS]
+            # One level less than there are: the last is what the others leave.
+            common = common[:-1] if len(common) == len(counts) else common
+            made += [(column.name, np.where(values.isna(), np.nan, (values == level).astype("float64"))) for level in common]
+            continue
+        if column.kind == "text":
+            values = values.str.len()
+        elif column.kind == "datetime":
+            values = (values - values.min()) / pd.Timedelta(days=1)
+        found = numbers(values)
+        made.append((column.name, _by_ranks(np.where(np.isfinite(found), found, np.nan))))
+    return made[:MOST_COLUMNS]
+
+
+def _by_ranks(values: Array) -> Array:
+    """Numbers as they are, or where they are heavily skewed the normal scores of their ranks."""
+    from scipy.special import ndtri
+    from scipy.stats import rankdata, skew
+
+    known = np.isfinite(values)
+    if known.sum() < 3 or np.ptp(values[known]) == 0 or abs(float(skew(values[known]))) <= SKEWED:
+        return values
+    made = np.full(len(values), np.nan)
+    made[known] = ndtri(rankdata(values[known]) / (known.sum() + 1))
+    return made
 
 
 def littles_test(matrix: Array) -> tuple[float, int, float] | None:

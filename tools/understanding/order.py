@@ -12,21 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.understanding.findings import Ordering
-from tools.understanding.kinds import named_like_a_key
+from tools.understanding.kinds import BEINGS, THINGS, named_like_a_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_BEINGS = (
-    "patient|subject|person|individual|participant|respondent|volunteer|donor|child|customer|client|user|member|guest|passenger|tenant|owner"
-    "|buyer|seller|host|borrower|applicant|household|student|pupil|teacher|employee|worker|driver|rider|player|athlete|animal|specimen|speaker"
-)
-_THINGS = "family|school|vehicle|machine|device|sensor|account|session|visit|case|plot|site|author|company|firm|store|shop"
-BEING = re.compile(rf"(^|[\W_])({_BEINGS})s?$", re.I)
+BEING = re.compile(rf"(^|[\W_])({BEINGS})s?$", re.I)
 """A column that is called so names them. `employee_title` does not, and a `company` or `shop` is as a rule met again."""
-ENTITY = re.compile(rf"(^|[\W_])({_BEINGS}|{_THINGS})s?[\W_]", re.I)
+ENTITY = re.compile(rf"(^|[\W_])({BEINGS}|{THINGS})s?([\W_]|(id|nr)$)", re.I)
 """What a key is a key of, as in `store_id`."""
 FEWEST_GROUPS = 10
 PERMUTATIONS, DEVIATIONS, LEAST_EFFECT = 30, 6.0, 0.2

@@ -133,9 +133,9 @@ def insights(
     if missing is not None and missing.verdict == "not random":
         tested = f" (Little's test, p = {missing.p_value:.2g})" if missing.p_value is not None and missing.p_value < 0.01 else ""
         with_target = f"; gaps of {', '.join(map(repr, missing.related[:3]))} go with the target" if missing.related else ""
-        told.append(f"Values are not missing at random{tested}{with_target}: that they are missing may say something.")
+        told.append(f"Values are not missing completely at random{tested}{with_target}: that they are missing may say something.")
     elif missing is not None and missing.verdict == "may be random":
-        told.append(f"Values may be missing at random (Little's test, p = {missing.p_value:.2g}).")
+        told.append(f"Values may be missing completely at random (Little's test, p = {missing.p_value:.2g}).")
     if repeated is not None and repeated.contradicting > 0.01:
         told.append(f"{repeated.contradicting:.1%} of rows have a twin with another target: no model can be right on all of them.")
     if repeated is not None and (repeated.near or 0) > 0.01:

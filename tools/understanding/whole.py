@@ -55,7 +55,7 @@ def understand(
     keys = {one.column for one in readings if one.kind == "identifier"}
     holdout = _holdout(space, part)
     missing = extras.make("the patterns of missing values", lambda: missingness(part))
-    repeated = extras.make("the repeated rows", lambda: repeats(part))
+    repeated = extras.make("the repeated rows", lambda: repeats(part, keys))
     drifted = extras.make("the comparison of training and sealed rows", lambda: drift(part, holdout, keys))
     dependent = extras.make("the dependence of rows on each other", lambda: dependence(part))
     people = extras.make("the scan for personal data", lambda: personal(raw))

@@ -19,7 +19,6 @@ from tools.problem import Problem, load_problem
 from tools.spec import ToolRefused
 from tools.steps import WAYS, every, in_order, make_step
 from tools.steps.base import columns_of
-from tools.steps.encoding import natural_order
 
 ROWS = 120
 
@@ -138,9 +137,8 @@ def test_neighbours_and_the_other_columns_fill_better_than_the_median() -> None:
 
 
 def test_the_order_of_levels_is_that_of_words_numbers_or_the_target() -> None:
-    assert natural_order(np.array(["high", "low", "medium"])) == ["low", "medium", "high"]
-    assert natural_order(np.array(["100+", "5-20", "20-100"])) == ["5-20", "20-100", "100+"]
-    assert natural_order(np.array(["red", "green"])) is None
+    sized = pd.DataFrame({"c": np.array(["high", "low", "medium"], dtype=object)})
+    assert make_step("encode=ordinal", "none", 0).fit(sized).transform(sized)["c"].tolist() == [1.0, 0.0, 0.5]
     frame = pd.DataFrame({"c": np.repeat(np.array(["red", "green", "blue"], dtype=object), 40)})
     step = make_step("encode=ordinal", "numbers", 0).fit(frame, np.repeat([2.0, 9.0, 5.0], 40))
     assert step.transform(frame.iloc[[0, 40, 80]])["c"].tolist() == [0.0, 1.0, 0.5]

@@ -95,8 +95,44 @@ def test_a_column_that_exists_only_after_the_outcome(open_workspace: Open, full:
     assert found["known only after the outcome"].columns == ["closed"]
 
 
+def test_a_text_that_gives_the_target_away(open_workspace: Open) -> None:
+    frame = clean()
+    said = np.where(frame["y"] == "yes", "the account was closed", "the account goes on")
+    found = failed(open_workspace, frame.assign(note=[f"{text}, see page {i} of the book" for i, text in enumerate(said)]))
+    assert found["single feature"].columns == ["note"]
+
+
+def test_a_copy_of_a_target_with_a_long_tail(open_workspace: Open) -> None:
+    rng = np.random.default_rng(9)
+    frame = clean().assign(y=np.exp(1.5 * rng.normal(size=N)))
+    open_workspace(frame.assign(leak=1.2 * frame["y"], honest=frame["y"] * np.exp(0.3 * rng.normal(size=N))), "y", "regression")
+    gates = verdicts(profile_table())
+    assert gates["single feature"].columns == ["leak"]
+
+
+@pytest.mark.parametrize("nothing", [0.0, "none"])
+def test_a_value_that_only_one_class_has_where_the_others_have_nothing(open_workspace: Open, nothing: object) -> None:
+    frame, rng = clean(), np.random.default_rng(3)
+    some: object = rng.uniform(1, 100, N) if nothing == 0.0 else rng.choice(["moved", "price"], N)
+    paid = np.where((frame["y"] == "yes") & (rng.random(N) < 0.5), some, nothing)
+    found = failed(open_workspace, frame.assign(recovered=paid))
+    assert found["known only after the outcome"].columns == ["recovered"]
+    assert "class 'no' holds in none of them" in found["known only after the outcome"].evidence
+
+
+@pytest.mark.parametrize("nudge", [0.0, 1e-6])
+def test_copies_under_numbers_of_their_own_and_rows_that_are_nearly_copies(open_workspace: Open, nudge: float) -> None:
+    frame = clean().assign(row_id=np.random.default_rng(1).permutation(N))
+    again = frame.iloc[1:200].assign(row_id=np.arange(199) + 5 * N)
+    open_workspace(pd.concat([frame, again.assign(a=again["a"] + nudge)], ignore_index=True), "y", "binary")
+    found = profile_table()
+    assert [gate.gate for gate in found.gates if gate.verdict == "fail"] == ["duplicates across the split"]
+    assert found.repeats is not None
+    assert (found.repeats.near if nudge else found.repeats.exact) > 0.1
+
+
 def test_an_identifier_that_carries_order(open_workspace: Open) -> None:
-    frame = clean().sort_values("y", ignore_index=True).assign(case_number=[f"C-{i:05d}" for i in range(N)])
+    frame = clean().sort_values("y", ignore_index=True).assign(case_number=[f"C-{i:05d}/2024" for i in range(N)])
     # Rows that come twice take nothing from it.
     copies = pd.concat([frame, frame.sample(frac=0.15, random_state=1)])
     found = failed(open_workspace, copies.sample(frac=1, random_state=0, ignore_index=True))
@@ -124,3 +160,12 @@ def test_drift_names_the_column_that_tells_the_sides_apart(open_workspace: Open)
     assert found.drift is not None
     assert (found.drift.verdict, found.drift.columns[0]) == ("apart", "b")
     assert any("ROC AUC" in sentence and "'b'" in sentence for sentence in found.insights)
+
+
+def test_no_drift_is_seen_in_a_category_that_hardly_comes_twice(open_workspace: Open) -> None:
+    rng = np.random.default_rng(0)
+    open_workspace(clean().assign(tail=[f"N{value}" for value in rng.integers(100, 700, N)]), "y", "binary")
+    found = profile_table()
+    assert found.drift is not None
+    assert found.drift.verdict == "alike"
+    assert found.drift.auc < 0.6

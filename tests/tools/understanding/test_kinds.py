@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tools.columns import infer_schema
-from tools.understanding.kinds import named_like_a_key, read_column, scale_of
+from tools.understanding.kinds import named_like_a_key, read_column
 
 N = 200
 RNG = np.random.default_rng(0)
@@ -30,6 +32,18 @@ COLUMNS: dict[str, tuple[object, str]] = {
     "boxes": (["[1, 2]" if a else "[3]" for a in RNG.integers(0, 2, N)], "list"),
     "lat": (RNG.uniform(45, 55, N), "geographic"),
     "position": ([f"{a:.4f}, {b:.4f}" for a, b in RNG.uniform(40, 60, (N, 2))], "geographic"),
+    "shape": ([json.dumps({"type": "Point", "coordinates": [a, b]}) for a, b in RNG.uniform(0, 60, (N, 2))], "geographic"),
+    "zip code": ([f"{a:05d}" for a in RNG.integers(500, 99999, N)], "geographic"),
+    "order_state": (RNG.choice(["open", "closed"], N), "categorical"),
+    "education": (RNG.choice(["High School", "Bachelor's", "Master's", "PhD"], N), "ordered"),
+    "month": (RNG.choice(["Jan", "Feb", "March", "April", "May"], N), "ordered"),
+    "struck": (RNG.choice(["1", "2-10", "11-100", "Over 100"], N), "ordered"),
+    "bin": (RNG.choice(["(0.0, 10.0]", "(10.0, 20.0]", "(20.0, 30.0]"], N), "ordered"),
+    "final grade": (RNG.choice(["A", "B", "C", "D"], N), "ordered"),
+    "children": (RNG.poisson(1.2, N).clip(0, 5), "numeric"),
+    "sex code": (RNG.integers(1, 3, N), "categorical"),
+    "opens": ([f"{a:02d}:{b:02d}" for a, b in zip(RNG.integers(0, 24, N), RNG.integers(0, 60, N), strict=True)], "datetime"),
+    "userid": (RNG.integers(0, 50, N), "identifier"),
     "country": (RNG.choice(["France", "Peru", "Ghana"], N), "geographic"),
 }
 
@@ -45,10 +59,5 @@ def test_each_kind_is_known_with_a_reason(name: str) -> None:
 
 
 def test_what_is_named_like_a_key_is_one_and_a_word_that_ends_so_is_none() -> None:
-    assert all(map(named_like_a_key, ["id", "ID", "customer_id", "orderID", "Individual ID", "row-key", "rownames"]))
+    assert all(map(named_like_a_key, ["id", "ID", "customer_id", "orderID", "Individual ID", "row-key", "rownames", "userid"]))
     assert not any(map(named_like_a_key, ["paid", "valid", "width", "liquid", "monkey"]))
-
-
-def test_a_scale_has_the_order_of_its_words() -> None:
-    assert scale_of({"high", "low", "medium"}) == ["low", "medium", "high"]
-    assert scale_of({"high", "low", "purple"}) is None

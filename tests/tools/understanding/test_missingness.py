@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from tests.tools.conftest import Open
 from tools.problem import load_problem
@@ -43,3 +44,15 @@ def test_patterns_and_gaps_that_go_with_the_target_are_told(open_workspace: Open
     assert found.related == ["c"]
     assert found.verdict == "not random"
     assert ["a", "b"] in [pattern.columns for pattern in found.patterns]
+
+
+@pytest.mark.parametrize("depends", ["nothing", "kind", "when", "size"])
+def test_gaps_that_depend_on_a_column_of_any_kind_are_told_from_those_that_depend_on_none(open_workspace: Open, depends: str) -> None:
+    rng, n = np.random.default_rng(0), 600
+    frame = pd.DataFrame({"kind": rng.choice(["p", "q", "r"], n), "when": pd.date_range("2024-01-01", periods=n).astype(str)})
+    frame = frame.assign(size=rng.lognormal(3, 1.5, n), gap=rng.lognormal(3, 1.5, n), y=rng.choice(["u", "v"], n))
+    where = {"nothing": np.full(n, True), "kind": frame["kind"] == "p", "when": np.arange(n) > 400, "size": frame["size"] > 40}
+    frame.loc[where[depends] & (rng.random(n) < 0.4), "gap"] = np.nan
+    found = missingness(load_problem(open_workspace(frame, "y", "binary")))
+    assert found.verdict == ("may be random" if depends == "nothing" else "not random"), found
+    assert found.tested == 4
