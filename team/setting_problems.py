@@ -40,7 +40,8 @@ def told(detail: Any, known: Iterable[str]) -> str:
         kinds = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
         return f"sandbox={detail['input'].get('kind')!r}: expected {kinds}. `mlteam doctor` shows what works here."
     if not where:
-        return f"{detail['msg'].removeprefix('Value error, ')}. Change --constraint, or the options that say otherwise."
+        said = detail["msg"].removeprefix("Value error, ")
+        return f"{said}." if "--" in said else f"{said}. Change --constraint, or the options that say otherwise."
     if where.partition(".")[0] == "release":  # so may an address among these
         return f"{where}: {detail['msg'].removeprefix('Value error, ')}. Change --repo, --tag, --push, --pull-request or --registry."
     where = re.sub(r"\.\d+$", "", where)  # one of several values, which one option takes

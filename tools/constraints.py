@@ -121,5 +121,7 @@ def signs_of(text: str | None) -> dict[str, Sign]:
         column, colon, sign = part.rpartition(":")
         if not colon or not column.strip() or sign.strip() not in SIGNS:
             raise ValueError(f"{part!r}: expected COLUMN:+ or COLUMN:-, several with commas between")
-        found[column.strip()] = 1 if sign.strip() == "+" else -1
+        read: Sign = 1 if sign.strip() == "+" else -1
+        if found.setdefault(column.strip(), read) != read:
+            raise ValueError(f"{column.strip()!r} is to rise and to fall: expected one direction for a column")
     return found

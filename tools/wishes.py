@@ -105,6 +105,11 @@ def check_constraints(rows: pd.DataFrame, target: str | None, task: Task, constr
     if constraints.monotone:
         if task == "multiclass":
             raise InputRefused("--monotone is for two classes or numbers: of several classes none is up. Leave it out.")
+        if task == "ordinal" and rows[str(target)].nunique() > 2:
+            raise InputRefused(
+                "--monotone is for two classes or numbers: no family here keeps ordered classes to it."
+                " Leave it out, or use --task regression."
+            )
         if task == "quantile":  # medians and other quantiles in leaves break the order that splits keep to
             raise InputRefused("--monotone cannot be kept by quantiles. Leave it out, or use --task regression.")
         kinds = {column.name: column.kind for column in infer_schema(rows, target).columns}

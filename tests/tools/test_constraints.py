@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 
@@ -17,6 +19,7 @@ from tools.contract import Column
 from tools.ensembling import ensemble
 from tools.evaluation import evaluate
 from tools.families import LEARNS, family
+from tools.families.base import CHAIN
 from tools.families.setting import FitContext, Setting
 from tools.intake import fetch_data
 from tools.problem import load_problem
@@ -40,6 +43,8 @@ def test_names_and_signs_are_read_as_they_are_typed() -> None:
     assert signs_of("age:+, price of wood:-") == {"age": 1, "price of wood": -1}
     with pytest.raises(ValueError, match=r"'age': expected COLUMN:\+ or COLUMN:-"):
         signs_of("age")
+    with pytest.raises(ValueError, match="'age' is to rise and to fall: expected one direction"):
+        signs_of("age:+,age:-")
 
 
 def test_what_each_constraint_bars() -> None:
@@ -77,6 +82,20 @@ def test_predictions_are_monotone_where_the_truth_is_not(name: str, metric: str)
     assert along("down").max() <= 1e-9
     assert along("up").max() > 1e-3
     assert along("free").min() < -1e-3 < 1e-3 < along("free").max()
+
+
+@pytest.mark.parametrize("name", MONOTONE)
+def test_labels_that_must_be_monotone_form_no_chain(name: str) -> None:
+    """A label behind another learns of it, and may fall where that one rises."""
+    setting = Setting(columns=[], n_rows=400, n_classes=2, metric="log_loss", labels=2)
+    bound = replace(setting, monotone={"a": 1})
+    assert [CHAIN in params for params in family(name).portfolio(setting)].count(True) == 1
+    assert not any(CHAIN in params for params in family(name).portfolio(bound))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    free, kept = study.ask(), study.ask()
+    family(name).search(free, setting)
+    family(name).search(kept, bound)
+    assert (CHAIN in free.params, CHAIN in kept.params) == (True, False)
 
 
 def test_tools_refuse_what_the_contract_bars(open_workspace: Open) -> None:
@@ -163,6 +182,7 @@ def test_forbidden_columns_are_nowhere_to_be_seen(tmp_path: Any) -> None:
         ({"monotone": "kind:+"}, "'kind', which is a categorical column; only numbers have a direction"),
         ({"monotone": "a:+", "interpretable": True}, "no model family is left"),
         ({"monotone": "a:+", "target": "kind"}, "of several classes none is up"),
+        ({"monotone": "a:+", "target": "kind", "task": "ordinal", "classes": "u,v,w"}, "no family here keeps ordered classes to it"),
     ],
 )
 def test_constraints_that_cannot_be_are_refused_before_anything_is_sealed(tmp_path: Any, settings: dict[str, Any], message: str) -> None:

@@ -95,7 +95,7 @@ class Family(ABC):
         """The good configurations; behind the first one, that as a chain of labels, and weighing classes alike, where it may help."""
         found = self.default(setting)
         weighed = [{**found[0], CLASS_WEIGHT: "balanced"}] if self.weighable and setting.weighs_classes else []
-        chained = [{**found[0], CHAIN: "forward"}] if self.chainable and setting.labels > 1 else []
+        chained = [{**found[0], CHAIN: "forward"}] if self._chains(setting) else []
         return [found[0], *chained, *weighed, *found[1:]]
 
     def search(self, trial: optuna.Trial, setting: Setting) -> Params:
@@ -104,10 +104,14 @@ class Family(ABC):
         drawn = self.space(trial, setting)
         if self.weighable and setting.weighs_classes and trial.suggest_categorical(CLASS_WEIGHT, ["none", "balanced"]) == "balanced":
             drawn[CLASS_WEIGHT] = "balanced"
-        if self.chainable and setting.labels > 1:
+        if self._chains(setting):
             order = trial.suggest_categorical(CHAIN, ["none", "forward", "backward"])
             drawn |= {} if order == "none" else {CHAIN: order}
         return drawn
+
+    def _chains(self, setting: Setting) -> bool:
+        """Whether chains of labels may be tried: a label that follows another need not rise with a column with which that one rises."""
+        return self.chainable and setting.labels > 1 and not setting.monotone
 
     def memory_mb(self, rows: int, setting: Setting) -> float:
         """About how much memory a fit on `rows` rows takes at its peak, in MiB, beside the loaded table."""
