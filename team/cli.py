@@ -58,6 +58,7 @@ for command in (
     runs_cli.predict,
     release_cli.serve,
     release_cli.deploy,
+    release_cli.export,
     runs_cli.show,
     runs_cli.runs,
     ui_cli.ui,

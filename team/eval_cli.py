@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from team.options import Json, LogFormat, MetricsPort
+from team.options import Json, LogFormat, MetricsPort, seconds_of
 from team.terminal import print_json
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def suite(
     plan = Plan(
         suite=loaded,
         systems=tuple(find_systems(names, model)),
-        budget_s=_seconds("--time", time),
+        budget_s=seconds_of("--time", time),
         seeds=seeds,
         out=(out or Path("mlteam-eval") / loaded.name).resolve(),
         environments=(environments or cache_folder().parent / "environments").expanduser().resolve(),
@@ -121,7 +121,7 @@ def suite(
         tasks=tuple(_names(tasks or "")),
         model=model or "",
         threads=threads,
-        grace_s=_seconds("--grace", grace),
+        grace_s=seconds_of("--grace", grace),
         memory_mb=memory,
         jail="none" if jail == "none" else "bubblewrap",
     )
@@ -216,17 +216,3 @@ def _about(plan: Plan) -> str:
 
 def _names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _seconds(option: str, text: str) -> float:
-    from team.errors import UsageError
-    from team.setting_values import parse_seconds
-
-    try:
-        value: Any = parse_seconds(text)
-        seconds = float(value)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 7 * 86_400:
-        raise UsageError(f"{option} {text}: expected a duration such as 60s, 10m or 1h.")
-    return seconds

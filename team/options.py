@@ -63,3 +63,21 @@ def approval_of(when: str | None, tools: list[str] | None) -> dict[str, Any]:
     """The approval setting of these options; empty where neither was given."""
     policies = {} if when is None else {"default": when}
     return {"approval": policies | ({"tools": dict.fromkeys(tools, "never")} if tools else {})} if policies or tools else {}
+
+
+def seconds_of(option: str, text: str) -> float:
+    """Seconds of an option that is no setting.
+
+    Raises:
+        UsageError: naming the option, where it is no duration between 0 and a week.
+    """
+    from team.errors import UsageError
+    from team.setting_values import parse_seconds
+
+    try:
+        seconds = float(parse_seconds(text))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 7 * 86_400:
+        raise UsageError(f"{option} {text}: expected a duration such as 60s, 10m or 1h.")
+    return seconds

@@ -1,13 +1,14 @@
-"""Commands on a released model: serve it, commit its run to Git, register it, deploy it."""
+"""Commands on a released model: serve it, write it in other formats, commit its run to Git, register it, deploy it."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from team.options import Json, Out, Run
+from team.options import Json, Out, Run, seconds_of
 from team.terminal import print_json
 from tools.git.repository import plain_address
 
@@ -35,6 +36,36 @@ def serve(
 
     bounds = Bounds(body_bytes=body * 2**20, rows=rows, per_second=rate, burst=max(1, int(2 * rate)))
     answer(package, out=out, host=host, port=port, sandbox=sandbox, bounds=bounds)
+
+
+def export(
+    run: Run,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to make; there must be none.")],
+    formats: Annotated[
+        str | None,
+        typer.Option("--format", metavar="LIST", help="onnx, skops, joblib, with commas; left out, all that the model can be had in."),
+    ] = None,
+    time: Annotated[str, typer.Option(help="Time for each format, checking included, such as 60s, 10m, 1h.")] = "5m",
+    out: Out = Path("runs"),
+    sandbox: Annotated[str, typer.Option(help="auto, docker, bubblewrap or unsafe-local.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Write a packaged model as ONNX, skops or joblib, each held against the pipeline on rows of the run.
+
+    A format that is named must be possible, or nothing is written; the run itself is left as it is.
+    """
+    from team.converting import export as write
+    from team.rundir import open_run
+    from team.setting_values import read_names
+
+    done = write(open_run(run, out), output, read_names(formats), most_s=seconds_of("--time", time), sandbox=sandbox)
+    if as_json:
+        print_json(done.model_dump())
+        return
+    for file in done.files:
+        print(f"{file.path}  {file.bytes:,} bytes, {file.told}")
+    for name, why in done.not_made.items():
+        print(f"no {name}: {why}", file=sys.stderr)
 
 
 def publish(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tools.model import FittedModel
 
+Name = Literal["skops", "onnx"]
 SKOPS_FILE, ONNX_FILE = "pipeline.skops", "model.onnx"
 OPTIONAL_FILES = (SKOPS_FILE, ONNX_FILE)
 EQUAL = 1e-4
@@ -40,7 +41,7 @@ class Format(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Literal["skops", "onnx"]
+    name: Name
     file: Literal["pipeline.skops", "model.onnx"]
     made: bool
     why: str = Field("", max_length=500)
@@ -88,24 +89,30 @@ class NotPossible(Exception):
     """The model cannot be had in a format; the message says why, in words for the package."""
 
 
-def write_formats(folder: Path, model: FittedModel, rows: pd.DataFrame, most_s: float = MOST_S) -> Formats:
+def write_formats(
+    folder: Path, model: FittedModel, rows: pd.DataFrame, most_s: float = MOST_S, names: Sequence[Name] = ("skops", "onnx")
+) -> Formats:
     """Write the model beside its `pipeline.joblib` in every format that can hold it.
 
     Args:
         rows: raw rows; predictions of `CHECKED_ROWS` of them decide whether a format counts.
         most_s: seconds for each format, after which the package does without it.
+        names: the formats that are wanted.
     """
     import numpy as np
 
     checked = rows.iloc[np.linspace(0, len(rows) - 1, min(len(rows), CHECKED_ROWS)).astype(int)].reset_index(drop=True)
     expected = model.predict_table(checked)
     levels = _levels(model, rows)
-    return Formats(
-        formats=[
-            _write("skops", folder / SKOPS_FILE, lambda path: _skops(path, model, checked), checked, expected, most_s),
-            _write("onnx", folder / ONNX_FILE, lambda path: _onnx(path, model, checked, levels), checked, expected, most_s),
-        ]
-    )
+    makers: dict[Name, tuple[str, Callable[[Path], Any]]] = {
+        "skops": (SKOPS_FILE, lambda path: _skops(path, model, checked)),
+        "onnx": (ONNX_FILE, lambda path: _onnx(path, model, checked, levels)),
+    }
+    written = []
+    for name in names:
+        file, make = makers[name]
+        written.append(_write(name, folder / file, make, checked, expected, most_s, model.contract.constraints.max_size_mb))
+    return Formats(formats=written)
 
 
 def _levels(model: FittedModel, rows: pd.DataFrame) -> dict[str, list[str]]:
@@ -118,7 +125,7 @@ def _levels(model: FittedModel, rows: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _write(
-    name: Literal["skops", "onnx"], path: Path, make: Callable[[Path], Any], rows: pd.DataFrame, expected: Any, most_s: float
+    name: Name, path: Path, make: Callable[[Path], Any], rows: pd.DataFrame, expected: Any, most_s: float, most_mb: float | None
 ) -> Format:
     facts: dict[str, Any] = {"name": name, "file": path.name}
     temporary = path.with_name(f".{path.name}.tmp")
@@ -127,12 +134,16 @@ def _write(
             with suppress(ImportError):  # what needs it says so
                 import_module(library)
     deadline = Deadline(most_s)
-    late = Format(**facts, made=False, why=f"writing and checking it was not done in {most_s:g} s; a longer --time gives it longer")
+    why = f"writing and checking it was not done in {most_s:g} s; a longer --time gives it longer, that of `mlteam export` too"
+    late = Format(**facts, made=False, why=why)
     try:
         with deadline.alarm():
             said = make(temporary)
         if deadline.expired():  # a converter may take the alarm for one of its own exceptions, and go on
             return late
+        taken = temporary.stat().st_size / 1e6
+        if most_mb is not None and taken > most_mb:
+            raise NotPossible(f"its file takes {taken:.3g} MB, where the contract allows {most_mb:g} MB")
         apart = difference(expected, said)
         if not apart <= EQUAL:
             raise NotPossible(f"its predictions differ from the pipeline's by up to {apart:.2g}, and {EQUAL:g} is the most that is taken")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,17 @@ def test_a_format_that_is_not_written_in_its_time_is_done_without(problems: dict
     problem = problems["two"]
     found = write_formats(tmp_path, model_of(problem, member(problem, "random_forest")), problem.X.head(50), most_s=0.001)
     assert [(one.made, one.why) for one in found.formats] == [
-        (False, "writing and checking it was not done in 0.001 s; a longer --time gives it longer")
+        (False, "writing and checking it was not done in 0.001 s; a longer --time gives it longer, that of `mlteam export` too")
     ] * 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_larger_than_the_contract_allows_is_done_without(problems: dict[str, Problem], tmp_path: Path) -> None:
+    problem = problems["two"]
+    model = model_of(problem, member(problem, "knn", drop=PLAIN))
+    constraints = problem.contract.constraints.model_copy(update={"max_size_mb": 0.001})
+    model.contract = problem.contract.model_copy(update={"constraints": constraints})
+    found = write_formats(tmp_path, model, problem.X.head(50), most_s=60, names=["onnx"])
+    assert [one.name for one in found.formats] == ["onnx"]
+    assert re.fullmatch(r"its file takes [0-9.]+ MB, where the contract allows 0.001 MB", found.formats[0].why)
     assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from team.cli import main
 from team.errors import UsageError
 from team.predict import predict
 from tests.hosting import Hosting
@@ -55,6 +56,43 @@ def test_skops_and_onnx_say_what_the_pipeline_says(numbers: Hosting) -> None:
     assert difference(model.predict_table(rows), predict_onnx(folder / "model.onnx", rows, model)) <= EQUAL
     odd = rows.assign(**{rows.columns[0]: None})
     assert difference(model.predict_table(odd), predict_onnx(folder / "model.onnx", odd, model)) <= EQUAL
+
+
+def test_a_finished_run_is_exported_later_and_left_as_it_is(numbers: Hosting, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def call(target: str, *options: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["export", str(numbers.run.path), "-o", str(tmp_path / target), "--sandbox", "unsafe-local", *options])
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    numbers.run.events.touch()  # what tells a run directory from any other folder
+    before = {path.name: path.read_bytes() for path in numbers.run.model.iterdir()}
+    code, out, err = call("made", "--format", "onnx,joblib", "--json")
+    assert code == 0, err
+    files = {file["format"]: file for file in json.loads(out)["files"]}
+    assert set(files) == {"onnx", "joblib"}
+    assert files["onnx"]["told"].startswith(f"equal to the pipeline within {EQUAL:g} on 500 rows")
+    assert {path.name for path in (tmp_path / "made").iterdir()} == {"model.onnx", "pipeline.joblib", "inputs.json", "requirements.lock"}
+    rows, model = pd.read_parquet(numbers.run.data / "all.parquet"), load(numbers.run.model)
+    assert difference(model.predict_table(rows), predict_onnx(tmp_path / "made" / "model.onnx", rows, model)) <= EQUAL
+    assert {path.name: path.read_bytes() for path in numbers.run.model.iterdir()} == before
+
+    for target, options, code, said in (
+        ("made", [], 2, "is there already"),
+        ("no/folder", [], 2, "there is no folder"),
+        ("other", ["--format", "pmml"], 2, "--format pmml: expected joblib, skops, onnx"),
+        ("other", ["--time", "soon"], 2, "--time soon: expected a duration"),
+        (
+            "other",
+            ["--format", "joblib,skops", "--time", "0.001s"],
+            1,
+            "cannot be had as skops: writing and checking it was not done in",
+        ),
+    ):
+        found = call(target, *options)
+        assert found[:2] == (code, ""), found
+        assert said in found[2]
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
 def test_writing_them_imports_no_library_that_the_model_does_without(numbers: Hosting, tmp_path: Path) -> None:
