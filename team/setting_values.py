@@ -74,6 +74,23 @@ def read_names(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def read_preparers(value: Any) -> Any:
+    """As `read_names`, but commas behind a step's colon are between its columns: `encode=hashing:city,street,scale=power` is two steps.
+
+    Preparers of packages come before steps, so that a name alone behind such columns is one of them.
+    """
+    names = read_names(value)
+    if not isinstance(value, str):
+        return names
+    found: list[str] = []
+    for name in names:
+        if found and "=" not in name and ":" in found[-1]:
+            found[-1] += f",{name}"
+        else:
+            found.append(name)
+    return found
+
+
 def read_quantiles(value: Any) -> Any:
     """Levels in order, as `tools.quantiles` reads them; a single number is a level too."""
     if isinstance(value, (int, float)):
@@ -83,6 +100,10 @@ def read_quantiles(value: Any) -> Any:
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(read_names)]
 """A list, or names with commas between them."""
+
+
+Preparers = Annotated[list[str], NoDecode, BeforeValidator(read_preparers)]
+"""A list, or preparers and steps with commas between them."""
 
 
 def read_objectives(value: Any) -> Any:

@@ -25,6 +25,7 @@ from team.setting_values import (
     Duration,
     Names,
     Objectives,
+    Preparers,
     read_approval,
     read_constraint,
     read_families,
@@ -174,7 +175,7 @@ class Settings(BaseSettings):
     """What ends trials after some folds: median, hyperband, successive_halving or none; None lets the roles choose: median."""
     objectives: Objectives = ["score"]
     """What tuning weighs: score, then latency, size or fairness. With more than the score, it leaves the candidates of its Pareto front."""
-    preparers: Names = []
+    preparers: Preparers = []
     """Transformers that installed packages bring (entry points of `mlteam.preparers`) in their order, and then steps such as
     `impute=knn` (`tools.steps`), fitted inside each fold."""
     tracker: Annotated[str | None, BeforeValidator(read_tracker)] = Field(default_factory=_trackers_own, validate_default=True)

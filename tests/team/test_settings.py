@@ -179,6 +179,9 @@ def test_names_come_as_a_list_or_with_commas(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("MLTEAM_PREPARERS", "ratios, lags")
     assert load_settings({"source": "a.csv"}).preparers == ["ratios", "lags"]
     assert load_settings({"source": "a.csv", "preparers": "bins"}).preparers == ["bins"]
+    steps = "bins, impute=interpolate:when,shop,encode=hashing:city, street,scale=power"
+    found = load_settings({"source": "a.csv", "preparers": steps}).preparers
+    assert found == ["bins", "impute=interpolate:when,shop", "encode=hashing:city,street", "scale=power"]
 
 
 def test_objectives_begin_with_the_score() -> None:

@@ -62,7 +62,7 @@ def first_look(vault: Path, source: Path, *, target: str | None, goal: str | Non
         return FirstLook(guesses, [], [])
     found = [*groups(known, about), *moments_columns(known, about)]
     found = sorted(found, key=lambda one: -one.confidence)[:MOST_TOLD]
-    return FirstLook(guesses, found, hints(known, target, found))
+    return FirstLook(guesses, found, hints(known, target, found, guessed=about))
 
 
 def _looked_at(path: Path, target: str | None) -> pd.DataFrame:

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 TIMES = re.compile(r"^(time|survival_?time|duration|futime|lifetime|tenure|(time|days|weeks|months|years)_?to_?\w+|os|pfs)(_?\w+)?$", re.I)
 EVENTS = re.compile(r"(^|_)(event|died|dead|death|deceased|failed|failure|relapsed?|censor(ed)?|fustat|status)$", re.I)
 FEWEST_LABELS = 3
+FEWEST_MOMENTS = 8
+"""Rows that a series has in the mean."""
 
 
-def hints(frame: pd.DataFrame, target: str | None, orderings: Sequence[Ordering]) -> list[str]:
+def hints(frame: pd.DataFrame, target: str | None, orderings: Sequence[Ordering], *, guessed: str | None = None) -> list[str]:
     """Sentences on what else the table may be asked.
 
     Args:
-        target: the column that is predicted, as far as it is known.
+        target: the column that is predicted, where the user named one.
+        guessed: the column that is likely predicted, where nobody did.
     """
     from pandas.api import types
 
@@ -41,9 +44,24 @@ def hints(frame: pd.DataFrame, target: str | None, orderings: Sequence[Ordering]
             f"{len(labels)} columns of 0 and 1 begin alike, as {labels[0]!r} does: --target {','.join(labels)} predicts all of them."
         )
     later = next((one for one in orderings if one.kind == "time" and one.sure), None)
-    if later is not None and target in numbers:
-        told.append(f"{target!r} hangs together in time: --task forecast --time-column {later.column} predicts what follows.")
+    about = target or guessed
+    if later is not None and about in numbers:
+        series = _series(frame, later.column)
+        in_time = f" --time-column {later.column}" + (f" --series {series}" if series else "")
+        told.append(f"{about!r} hangs together in time: --task forecast --target {about}{in_time} predicts what follows.")
     return told
+
+
+def _series(frame: pd.DataFrame, time: str) -> str | None:
+    """The column that tells series apart, where moments come several times and once in each of its values; None where there is none."""
+    if not frame[time].duplicated().any():
+        return None
+    fitting = [
+        name
+        for name in map(str, frame.columns)
+        if name != time and 2 <= frame[name].nunique() <= len(frame) / FEWEST_MOMENTS and not frame[[name, time]].duplicated().any()
+    ]
+    return min(fitting, key=lambda name: frame[name].nunique(), default=None)
 
 
 def _is_flag(values: pd.Series) -> bool:

@@ -26,5 +26,8 @@ def test_columns_that_begin_alike_are_labels() -> None:
 def test_numbers_that_hang_together_in_time_may_be_forecast() -> None:
     frame = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=N).astype(str), "sales": RNG.normal(size=N)})
     found = [Ordering(column="day", kind="time", confidence=0.85, reasons="-")]
-    assert "--task forecast --time-column day" in hints(frame, "sales", found)[0]
+    assert "--task forecast --target sales --time-column day predicts" in hints(frame, "sales", found)[0]
+    assert hints(frame, None, found, guessed="sales") == hints(frame, "sales", found)
+    shops = pd.concat([frame.assign(shop=shop, kind="food") for shop in ("north", "south")])
+    assert "--time-column day --series shop predicts" in hints(shops, "sales", found)[0]
     assert hints(frame, "day", found) == []
