@@ -243,8 +243,9 @@ def _summaries(state: State) -> dict[str, Any]:
 
 
 def leaderboard(state: State, contract: Contract) -> list[dict[str, Any]]:
-    """Candidates, best first, by the score that the host computed."""
+    """Candidates, best first, by the score that the host computed. Those that were too slow or too large in their folds stand last."""
     order = sorted(state.candidates, key=lambda c: c.score, reverse=contract.direction == "maximize")
+    order.sort(key=lambda c: contract.constraints.exceeded(c.latency_ms, c.size_mb) is not None)
     return [c.model_dump(mode="json", include={"name", "family", "score", "std_error", "seconds", "latency_ms"}) for c in order]
 
 

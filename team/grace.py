@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from team.stages import Stage, State
-from tools.constraints import FLOORS
+from tools.constraints import FLOORS, TOO_MUCH
 from tools.contract import predicts
 from tools.release_wish import Release
 
@@ -92,6 +92,10 @@ def left_out(
     return found
 
 
+_LOOSER = (
+    "The bounds of a run are sealed: run again with a larger --max-latency-ms or --max-size-mb, with more --time to find a smaller model,"
+    " or with --families that take less."
+)
 NO_TIME = "no model could be trained: the time of the search was over before a first candidate was done. Give it more with --time."
 
 
@@ -106,12 +110,19 @@ def verdict(state: State, why: str) -> str:
         case Stage.SELECT if not state.candidates:
             return NO_TIME
         case Stage.SELECT if state.unfit:
+            if all(TOO_MUCH in reason for reason in state.unfit.values()):
+                return f"no candidate keeps to its bounds: {'; '.join(_too_much(*each) for each in state.unfit.items())}. {_LOOSER}"
             lost = "; ".join(f"{name} ({reason})" for name, reason in state.unfit.items())
             return f"no candidate could be fitted on all training rows: {lost}.{_advice(lost)}"
         case Stage.RELEASE if state.holdout is not None:
             name = state.holdout.candidate
             return f"{name} is scored and the report is written, but there is no package of it: {_short(why)}."
     return f"stage {state.stage} cannot be ended: {_short(why)}"
+
+
+def _too_much(name: str, reason: str) -> str:
+    """What of a model was too much, without the advice behind it: `linear-1 takes 5 ms for a row, where 1 ms are allowed`."""
+    return f"{name} takes {reason.partition(' takes ')[2].partition('. ')[0].partition(', as the host')[0].rstrip('.')}"
 
 
 def _no_time(state: State) -> bool:

@@ -17,6 +17,8 @@ MONOTONE = ("lightgbm", "xgboost", "catboost")
 FLOORS = ("dummy", "seasonal_naive")
 """Families that say what a model must beat, and that no constraint leaves out: what learns nothing is readable, small and quick."""
 BLENDS = ("ensemble",)
+TOO_MUCH = "are allowed"
+"""Ends what is said of a model that overruns a bound."""
 SIGNS = {"+": 1, "-": -1}
 Sign = Literal[1, -1]
 
@@ -90,9 +92,9 @@ class Constraints(BaseModel):
         """
         told = []
         if self.max_latency_ms is not None and latency_ms is not None and latency_ms > slack * self.max_latency_ms:
-            told.append(f"{latency_ms:.3g} ms for a row, where {self.max_latency_ms:g} ms are allowed")
+            told.append(f"{latency_ms:.3g} ms for a row, where {self.max_latency_ms:g} ms {TOO_MUCH}")
         if self.max_size_mb is not None and size_mb is not None and size_mb > slack * self.max_size_mb:
-            told.append(f"{size_mb:.3g} MB on file, where {self.max_size_mb:g} MB are allowed")
+            told.append(f"{size_mb:.3g} MB on file, where {self.max_size_mb:g} MB {TOO_MUCH}")
         return " and ".join(told) or None
 
     def excess(self, latency_ms: float | None, size_mb: float | None) -> float:

@@ -23,6 +23,7 @@ from team.briefing import (
 from team.budget import Limits, Meter
 from team.model_context import CONDUCTOR, observed
 from team.stages import CandidateFact, HoldoutFact, ReviewFact, Stage, State
+from tools.constraints import Constraints
 from tools.contract import Contract, Split
 from tools.host import Wish
 from tools.release_wish import Release
@@ -92,6 +93,24 @@ def test_a_models_briefing_is_bounded_and_keeps_what_others_rest_on(stage: Stage
     assert facts["leaderboard"][0]["std_error"] == 1
     assert facts["budget"]["search_seconds_left"] == 60
     assert "5000" in str(facts["contract"]["features"])
+
+
+def test_candidates_that_overrun_a_bound_stand_behind_those_that_keep_to_it() -> None:
+    """Else the best configuration of a family hides the one that may be handed over."""
+    sizes = {"forest-1": 5.0, "forest-2": 0.4, "tree-1": 0.1, "linear-1": None}
+    found = [
+        CandidateFact(
+            name=name, family=name[:-2], score=n, std_error=1, fold_scores=[1, 2], stage=Stage.TRAIN, seconds=1, size_mb=sizes[name]
+        )
+        for n, name in enumerate(sizes)
+    ]
+    bounded = CONTRACT.model_copy(update={"constraints": Constraints(max_size_mb=1)})
+    state = State(stage=Stage.SELECT, candidates=found)
+    facts = facts_of(brief(state, Wish("a"), Meter(Limits(60)), bounded, "r"))
+    assert [row["name"] for row in facts["leaderboard"]] == ["forest-2", "tree-1", "linear-1", "forest-1"]
+    assert facts["best_of_family"]["forest"]["name"] == "forest-2"
+    facts = facts_of(brief(state, Wish("a"), Meter(Limits(60)), CONTRACT, "r"))
+    assert facts["best_of_family"]["forest"]["name"] == "forest-1"
 
 
 def test_a_models_briefing_tells_the_last_words_in_bounded_length() -> None:

@@ -169,6 +169,21 @@ def test_a_search_that_was_over_before_its_first_candidate_is_told_as_that() -> 
     assert verdict(State(stage=Stage.TRAIN, results=unfit), "it failed") == "no model could be trained: it failed."
 
 
+def test_bounds_that_no_candidate_keeps_to_are_told_with_what_to_change() -> None:
+    unfit = {
+        "tree-1": "'tree-1' takes 0.0046 MB on file, where 0.0001 MB are allowed. There is no other candidate.",
+        "linear-1": "linear-1 is left out: it takes 5 ms for a row, where 1 ms are allowed, as the host measured. Hand over another.",
+    }
+    state = State(stage=Stage.SELECT, candidates=[candidate(Stage.TRAIN)], unfit=unfit)
+    told = verdict(state, "it is too large")
+    assert told.startswith(
+        "no candidate keeps to its bounds: tree-1 takes 0.0046 MB on file, where 0.0001 MB are allowed;"
+        " linear-1 takes 5 ms for a row, where 1 ms are allowed. The bounds of a run are sealed: run again with a larger --max-latency-ms"
+    )
+    told = verdict(state.model_copy(update={"unfit": unfit | {"knn-1": "it crashed"}}), "it crashed")
+    assert told.startswith("no candidate could be fitted on all training rows: tree-1 (")
+
+
 def test_a_nested_validation_that_was_asked_for_and_not_made_is_told() -> None:
     state = State(stage=Stage.DOCUMENT)
     assert [what for what, _ in left_out(Stage.SELECT, state, 0.0, nested=True)] == ["nested validation"]
