@@ -356,7 +356,7 @@ def read_facts(run: Path) -> RunFacts:
 
 def _lineage(place: RunDir, preparation: Preparation | None) -> Lineage | None:
     """Where the columns of the last preparation come from, as its kernel wrote it; None where it told nothing that can be read."""
-    if preparation is None or not preparation.steps:
+    if preparation is None:
         return None
     try:
         content = read_regular(place.work / "lineage" / f"{preparation.name}.json", MAX_LINEAGE_BYTES, inside=place.work)

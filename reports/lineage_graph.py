@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from markupsafe import Markup, escape
 
-from reports.table_findings import Lineage
+from reports.table_findings import Lineage, MadeColumn
 
 WIDTH, GAP, ROW, TOP = 200, 70, 24, 34
 """Of a layer, between two layers, of a node with its room, and above the first node; in user units, 12 to a letter's height."""
 MOST_NODES = 24
 """Nodes of a layer that are drawn; the rest are counted."""
 MOST_LETTERS = 25
+SEEN = "what models see"
 
 
 def lineage_svg(lineage: Lineage) -> Markup:
-    """The graph; empty where no step made a column."""
+    """The graph; empty without a column. Where no step made one it is from raw columns straight to what models see."""
+    if not lineage.made:
+        seen_as = tuple(MadeColumn(column=name, step=len(lineage.steps), sources=sources) for name, sources in lineage.prepared.items())
+        lineage = lineage.model_copy(update={"steps": (*lineage.steps, SEEN), "made": seen_as})
     layers: list[list[str]] = [[] for _ in range(len(lineage.steps) + 1)]
     edges: list[tuple[tuple[int, str], tuple[int, str]]] = []
     standing = {name: (0, name) for name in lineage.raw}

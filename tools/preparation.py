@@ -146,15 +146,16 @@ def prepare(
 
 
 def _trace(space: Workspace, problem: Problem, preparation: Preparation) -> str | None:
-    """Write where the columns of a preparation with steps come from, by a fit on all training rows; None without steps, or where a
-    package's transformer does not tell."""
+    """Write where the columns of a preparation come from, of steps by a fit on all training rows; None where a package's transformer
+    does not tell."""
     from tools.lineage import lineage_of
     from tools.preparers import learn
 
     raw = [column.name for column in preparation.columns]
-    if not any(used.package == OWN for used in preparation.preparers):
+    if any(used.package != OWN for used in preparation.preparers):
         return None
-    found = lineage_of(learn(preparation.preparers, problem.X[raw], problem.y, problem.contract.seed).steps, raw)
+    steps = learn(preparation.preparers, problem.X[raw], problem.y, problem.contract.seed).steps if preparation.preparers else []
+    found = lineage_of(steps, raw)
     if found is None:
         return None
     write_text(space.lineage / f"{preparation.name}.json", found.model_dump_json(indent=1))

@@ -37,7 +37,13 @@ def test_many_columns_are_counted_and_none_is_no_graph() -> None:
     made = tuple(MadeColumn(column=f"c{k}", step=0, sources=("a",)) for k in range(MOST_NODES + 6))
     wide = Lineage(raw=("a",), steps=("encode=onehot",), made=made, prepared={one.column: ("a",) for one in made})
     assert "and 6 more" in str(lineage_svg(wide))
-    assert str(lineage_svg(Lineage(raw=("a",), steps=("select=mi",), made=(), prepared={"a": ("a",)}))) == ""
+    assert str(lineage_svg(Lineage(raw=(), steps=(), made=(), prepared={}))) == ""
+
+
+def test_without_a_step_that_makes_columns_the_raw_ones_are_what_models_see() -> None:
+    drawn = str(lineage_svg(Lineage(raw=("a", "b"), steps=("select=mi",), made=(), prepared={"a": ("a",)})))
+    assert [drawn.count(f">{text}</text>") for text in ("raw columns", "what models see", "a", "b")] == [1, 1, 2, 0]
+    assert drawn.count("<path") == 1
 
 
 def test_the_report_draws_it_and_tells_what_was_tried(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.tools.conftest import Open, mixed
 from tools.contract import Split
+from tools.lineage import Lineage
 from tools.preparation import Preparation, prepare
 from tools.spec import ToolRefused
 
@@ -28,6 +29,8 @@ def test_only_columns_without_information_are_left_out(open_workspace: Open) -> 
     assert found.kinds == {"numeric": 3, "categorical": 2, "datetime": 1, "text": 1, "boolean": 1}
     saved = Preparation.model_validate_json((space.preparations / "default.json").read_text())
     assert len(saved.columns) == 8
+    traced = Lineage.model_validate_json((space.work / str(found.lineage)).read_text())
+    assert traced.prepared == {column.name: [column.name] for column in saved.columns}
 
 
 def test_a_running_number_that_tells_the_target_is_kept(open_workspace: Open) -> None:
