@@ -18,7 +18,7 @@ LOOSE_FACTOR, LOOSE_S = 2.0, 60.0
 def deadline(spec: ToolSpec, values: Mapping[str, Any]) -> float:
     """Seconds until a call is cut off. A search ends itself by its `time_s`; this is for one that does not."""
     if spec.searches and "time_s" in values:
-        return float(values["time_s"]) * 1.05 + SEARCH_GRACE_S
+        return float(values["time_s"]) * 1.05 + SEARCH_GRACE_S + spec.over_s
     if "time_s" in values:
         return float(values["time_s"]) * LOOSE_FACTOR + LOOSE_S
     return spec.timeout_s

@@ -131,6 +131,8 @@ class ToolSpec:
     """Whether a call leaves what cannot be taken back: then nobody guesses what was meant by one that is misspelt."""
     outside: ActsOutside = False
     """Whether a call acts outside the run directory: then a person may have to allow it first."""
+    over_s: float = 0.0
+    """Seconds that a search may take beyond its own `time_s`, for what a run cannot do without."""
 
     def acts_outside(self, ctx: Any) -> Outside | None:
         """What a call would do outside the run directory; None where it does nothing there."""
@@ -193,6 +195,7 @@ def tool(
     free_form: bool = False,
     lasting: bool = False,
     outside: ActsOutside = False,
+    over_s: float = 0.0,
 ) -> Callable[[F], F]:
     """File the decorated function as a tool and return it unchanged.
 
@@ -206,6 +209,7 @@ def tool(
         lasting: whether a call leaves what cannot be taken back, such as a look at the holdout.
         outside: whether a call writes outside the run directory, publishes or sends anything; a function of the `HostContext` where that
             depends on the run.
+        over_s: seconds that a search may take beyond its `time_s`, for what a run cannot do without.
 
     Raises:
         ToolDeclarationError: naming every parameter without a type or a description, a missing docstring and a
@@ -214,7 +218,7 @@ def tool(
 
     def file(function: F) -> F:
         _REGISTRY[function.__name__] = describe(
-            function, where, timeout_s, searches=searches, free_form=free_form, lasting=lasting, outside=outside
+            function, where, timeout_s, searches=searches, free_form=free_form, lasting=lasting, outside=outside, over_s=over_s
         )
         return function
 
@@ -237,6 +241,7 @@ def describe(
     free_form: bool = False,
     lasting: bool = False,
     outside: ActsOutside = False,
+    over_s: float = 0.0,
 ) -> ToolSpec:
     """What `tool` files of a function, with the same arguments.
 
@@ -285,6 +290,7 @@ def describe(
         free_form=free_form,
         lasting=lasting,
         outside=outside,
+        over_s=over_s,
     )
 
 

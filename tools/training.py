@@ -65,7 +65,7 @@ class TrainingResult(BaseModel):
     """Families that were fitted smaller, not on the device asked for, or not at all, for want of time or memory or because they failed."""
 
 
-@tool(where="kernel", timeout_s=3600, searches=True)
+@tool(where="kernel", timeout_s=3600, searches=True, over_s=FLOOR_S)
 def train_baselines(
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 15.0,
