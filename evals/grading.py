@@ -23,7 +23,8 @@ from pydantic import BaseModel
 from evals.suite import Task
 from team.errors import MlteamError
 
-RESAMPLES = 500
+RESAMPLES, FEWEST_RESAMPLES, DRAWN_ROWS = 500, 100, 25_000_000
+"""Of an interval, while they draw no more rows in all: over a quarter of a million it is so narrow that more would tell nothing."""
 CELL_BYTES = 64
 """What a cell of predictions takes at most, on average."""
 _PR_SET_DUMPABLE = 4
@@ -143,8 +144,9 @@ def graded(meta: dict[str, Any], answers: Any, path: Path) -> Grade:
         value = score(meta["metric"], meta["task"], y, said, units=units)
     except ValueError as error:
         return Grade(reason=str(error))
+    resamples = max(FEWEST_RESAMPLES, min(RESAMPLES, DRAWN_ROWS // max(1, len(answers))))
     try:
-        interval = bootstrap_interval(meta["metric"], meta["task"], y, said, units=units, resamples=RESAMPLES)
+        interval = bootstrap_interval(meta["metric"], meta["task"], y, said, units=units, resamples=resamples)
     except ValueError:  # too few rows to draw from; the score stands
         return Grade(score=value)
     return Grade(score=value, low=interval.low, high=interval.high)
