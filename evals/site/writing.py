@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from evals.attempts import Attempt, Attempts
 from evals.blocks import ending, well
 from evals.figures import RIGHT, Cell, Duel, Figure, Place, Standing
+from evals.site.about import About, Described, kept
 from evals.site.addresses import file_name, report_link
 from evals.site.costs import cost_charts
 from evals.site.diagram import diagram
@@ -33,33 +34,18 @@ FOLDER, INDEX, STANDINGS, SUMMARY = "site", "index.html", "standings.json", "sum
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-class About(Protocol):
-    """What a suite says of a task."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def licence(self) -> str: ...
-    @property
-    def why(self) -> str: ...
-    @property
-    def expect(self) -> Sequence[str]: ...
-
-
 class Results(Figure):
     """The document `standings.json`."""
 
     standings: tuple[Standing, ...]
 
 
-def publish(folder: Path, about: Iterable[About] = ()) -> Path:
+def publish(folder: Path, described: Iterable[Described] = ()) -> Path:
     """Write what the attempts of an eval say, beside them: `site/`, `summary.md` and `standings.json`; and the attempts as tables.
 
     Args:
         folder: of an eval, with its `attempts.jsonl`.
-        about: tasks whose source, licence and reason are told.
+        described: tasks whose source, licence and reason are told, and kept for the next time.
 
     Returns:
         the first page.
@@ -72,7 +58,7 @@ def publish(folder: Path, about: Iterable[About] = ()) -> Path:
     attempts.write_parquet()
     write_atomic(folder / STANDINGS, Results(standings=tuple(found)).model_dump_json(indent=1) + "\n")
     write_atomic(folder / SUMMARY, markdown(found, list(attempts)))
-    return write_site(folder, found, list(attempts), about)
+    return write_site(folder, found, list(attempts), kept(folder, described))
 
 
 def read(folder: Path) -> Attempts:
@@ -88,13 +74,13 @@ def read(folder: Path) -> Attempts:
     return attempts
 
 
-def write_site(folder: Path, found: Sequence[Standing], attempts: Sequence[Attempt], about: Iterable[About] = ()) -> Path:
+def write_site(folder: Path, found: Sequence[Standing], attempts: Sequence[Attempt], about: Mapping[str, About]) -> Path:
     """Write the pages to `site/` in `folder`, in place of those that were there, and return the first page."""
     made, site = folder / f".{FOLDER}.made", folder / FOLDER
     remove_tree(made)
     for part in ("tasks", "systems"):
         (made / part).mkdir(parents=True)
-    writer = _Pages(folder, found, attempts, {task.name: task for task in about})
+    writer = _Pages(folder, found, attempts, about)
     for name, text in writer.pages():
         (made / name).write_text(text, encoding="utf-8", errors="replace")
     remove_tree(site)
@@ -105,7 +91,7 @@ def write_site(folder: Path, found: Sequence[Standing], attempts: Sequence[Attem
 class _Pages:
     """All pages of one eval."""
 
-    def __init__(self, folder: Path, found: Sequence[Standing], attempts: Sequence[Attempt], about: dict[str, About]) -> None:
+    def __init__(self, folder: Path, found: Sequence[Standing], attempts: Sequence[Attempt], about: Mapping[str, About]) -> None:
         self.found, self.attempts, self.about = found, sorted(attempts, key=lambda row: row.key), about
         self.environment = pages.environment(score_format(1.0), folders=[TEMPLATES])
         self.environment.filters |= {

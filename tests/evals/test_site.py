@@ -16,6 +16,7 @@ from evals.site.diagram import diagram
 from evals.site.summary import markdown, verdict
 from evals.site.writing import publish
 from evals.standings import standings
+from evals.suite import load_suite
 from team.errors import UsageError
 from tests.browser import DESK, PHONE, Seen, complaints, fit
 from tests.evals.attempted import attempt, field, grid, kept
@@ -130,6 +131,19 @@ def test_a_page_that_is_no_longer_wanted_goes_and_the_same_rows_give_the_same_by
     (index.parent / "tasks" / "old.html").write_text("old")
     assert publish(tmp_path).read_bytes() == first
     assert not (index.parent / "tasks" / "old.html").exists()
+
+
+def test_what_a_suite_says_of_its_tasks_is_said_when_pages_are_written_again(tmp_path: Path) -> None:
+    task = load_suite("smoke").tasks[0]
+    index = publish(kept(tmp_path, grid({task.name: {"a": [0.9]}}, suite="smoke")), load_suite("smoke").tasks)
+    page = index.parent / "tasks" / file_name(f"smoke/{task.name}")
+    first = page.read_bytes()
+    assert task.licence in Page(page).text
+    publish(tmp_path)
+    assert page.read_bytes() == first
+    (tmp_path / "tasks.json").write_text("{")
+    publish(tmp_path)
+    assert task.licence not in Page(page).text, "pages can do without"
 
 
 def test_the_diagram_draws_each_system_and_each_group() -> None:
