@@ -8,7 +8,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
+
+from pydantic import TypeAdapter, ValidationError
 
 from team.errors import MlteamError, PrerequisiteMissing
 from team.events import SCHEMA_VERSION, FellBack, RunEnded, RunStarted, ToolReturned
@@ -16,6 +18,7 @@ from team.later import known_contract, later_version, read_known
 from team.log import EventLog, mend, read_events
 from team.rundir import RunDir
 from team.versions import versions
+from tools.contract import Contract
 
 Document = Literal["html", "paper", "card", "notebook", "summary", "notebooks", "data"]
 DOCUMENTS: tuple[Document, ...] = get_args(Document)
@@ -151,10 +154,30 @@ def _damage(run: RunDir) -> list[str]:
         path = run.path / name
         try:
             if path.exists():
-                json.loads(path.read_text(encoding="utf-8"))
+                _check(name, json.loads(path.read_text(encoding="utf-8")))
+        except ValidationError as error:
+            if not any(name in line for line in found):
+                found.append(_otherwise(path, error))
         except (OSError, ValueError) as error:
             found.append(f"{name} cannot be read ({error}); it is passed over")
     return found or _unbacked_prose(run)
+
+
+def _check(name: str, document: Any) -> None:
+    """Raise ValidationError where a file is good JSON and not what its name says."""
+    from reports.findings import Plan
+    from reports.record import Manifest
+
+    shapes: dict[str, Any] = {"contract.json": Contract, "manifest.json": Manifest, "plan.json": Plan, "sections.json": dict[str, str]}
+    TypeAdapter(shapes[name]).validate_python(document)
+
+
+def _otherwise(path: Path, error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the whole"
+    if path.name == "contract.json" and known_contract(path) is not None:
+        return f"{path.name} has fields that this version does not know, such as {where!r}; they are left out"
+    return f"{path.name} cannot be read ({where}: {first['msg']}); it is passed over"
 
 
 def _damaged_lines(run: RunDir) -> list[str]:
@@ -198,11 +221,20 @@ def _unbacked_prose(run: RunDir) -> list[str]:
 def _missing(run: RunDir) -> list[str]:
     """What a good log speaks of and the directory has no more."""
     try:
-        packaged = any(isinstance(e, ToolReturned) and e.tool == "package_model" and e.status == "ok" for e in read_events(run.events))
+        done = {event.tool for event in read_events(run.events) if isinstance(event, ToolReturned) and event.status == "ok"}
     except MlteamError:
         return []
-    there = run.model.is_dir() and any(run.model.iterdir())
-    return [] if there or not packaged else [f"{run.model} is gone: the documents tell of a model that `mlteam predict` does not find"]
+    parts = (
+        ("seal_holdout", run.contract, "the documents do not know what was asked of the table"),
+        ("seal_holdout", run.data / "train.parquet", "what is worked out from training rows, such as charts of errors, is left out"),
+        ("evaluate", run.work / "candidates", "what is worked out from predictions, such as charts of errors, is left out"),
+        ("package_model", run.model, "the documents tell of a model that `mlteam predict` does not find"),
+    )
+    return [f"{path} is gone: {what}" for tool, path, what in parts if tool in done and not _there(path)]
+
+
+def _there(path: Path) -> bool:
+    return any(path.iterdir()) if path.is_dir() else path.exists()
 
 
 @contextmanager
@@ -219,9 +251,9 @@ def _good_part(run: RunDir, damage: list[str]) -> Iterator[RunDir]:
         shutil.copyfile(run.events, view.events)
         if (version := later_version(run.events)) is not None:
             view.events.write_bytes(b"".join(line + b"\n" for line in read_known(run.events, version).lines))
-            if (contract := known_contract(run.contract)) is not None:
-                view.contract.unlink()
-                view.contract.write_text(contract.model_dump_json(), encoding="utf-8")
+        if view.contract.is_symlink() and (contract := known_contract(run.contract)) is not None:
+            view.contract.unlink()
+            view.contract.write_text(contract.model_dump_json(), encoding="utf-8")
         mend(view.events)
         log = EventLog(view.events)
         for line in damage:
