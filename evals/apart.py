@@ -30,6 +30,7 @@ from tools.contract import Contract, TableSchema
 from tools.crossval import setting_for
 from tools.deadline import Deadline
 from tools.families import family
+from tools.families.base import CROSSES
 from tools.families.setting import FitContext
 from tools.growing import TABLES
 from tools.preparation import load_preparation
@@ -74,6 +75,7 @@ def fit_apart(cluster: Any, data: Path, record: Candidate, preparations: Path) -
         raise UsageError(f"{record.name!r} cannot be fitted apart: the sample lacks a class")
     X, y, rows = _arrays(cluster, data, problem.contract, problem.schema, names, before)
     try:
+        params.pop(CROSSES, None)  # the encoder holds no pairs, or refuses
         with cluster.as_current():
             raw = learner.over_workers(before.predictor, cluster, X, y, params, replace(setting, n_rows=rows), context)
     except NotImplementedError as error:

@@ -21,6 +21,7 @@ from evals.spread_fit import Fit, fit
 from team.errors import PrerequisiteMissing, UsageError
 from team.predict import workplace
 from tools.candidates import Candidate, CandidateSpec
+from tools.crossing import with_crosses
 from tools.crossval import Evaluated, Pooled, setting_for
 from tools.families import UNTUNABLE, FamilyUnavailable, learners
 from tools.families import family as family_for
@@ -107,7 +108,7 @@ class Search:
             why = contract.constraints.refuses(family) if family in learners(contract.task) and family not in UNTUNABLE else None
             told = why or f"it has nothing to search for a {contract.task} task"
             raise UsageError(f"--family {family}: {told}. Expected one of: {', '.join(tunable)}.")
-        self._setting = setting_for(self.problem, self.preparation)
+        self._setting = with_crosses(setting_for(self.problem, self.preparation), self.problem)
         self._space = SearchSpace(self.family, self._setting)
         self._sampler, self._pruner, self._most = sampler, pruner, trials
         self._run, self._studies, self._sandbox, self._fit_s, self._known = run, studies, sandbox, fit_s, known

@@ -6,13 +6,14 @@ Missing values and infinities are NaN; categories that were not there in fitting
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from tools.contract import Column
+from tools.crosses import Crosses
 from tools.few_rows import FEW, FewRows
 from tools.text_features import TextFeatures as TextFeatures  # packages that were made before name it here
 from tools.text_features import text_features
@@ -71,6 +72,8 @@ class Block:
     source: str
     start: int
     stop: int
+    beside: str = ""
+    """The other column of a pair."""
 
 
 class TableEncoder:
@@ -86,9 +89,11 @@ class TableEncoder:
         dates: whether date columns are used.
         n_classes: 0 for values.
         without: parts that are left out, see `tools.omissions`.
+        crossed: columns whose pairs are encoded too where they matter, see `tools.crosses`.
     """
 
     without: tuple[str, ...] = ()  # of the class too, for encoders that were saved before there was any
+    crosses: Crosses | None = None
 
     def __init__(
         self,
@@ -100,8 +105,10 @@ class TableEncoder:
         n_classes: int = 0,
         seed: int = 0,
         without: tuple[str, ...] = (),
+        crossed: Sequence[Column] = (),
     ) -> None:
         self.style = style
+        self.crosses = Crosses(list(crossed), n_classes, seed) if crossed else None
         self.without = without
         self.n_classes = n_classes
         self.seed = seed
@@ -124,7 +131,8 @@ class TableEncoder:
         means = self.style != "codes" and "target_means" not in self.without
         self.wide_ = [name for name in self.categorical if means and len(self.levels_[name]) > ONE_HOT_UP_TO]
         encoded = self._fit_target(X, y) if self.wide_ else None
-        matrix = self._assemble(X, encoded, scored)
+        crossed = self.crosses.fit_transform(X, y, self._parts(y)) if self.crosses and self._rarest(y) > 1 else None
+        matrix = self._assemble(X, encoded, scored, crossed)
         if self.style == "dense":
             self.scaler_ = DenseScaler()
             matrix = self.scaler_.fit(matrix).transform(matrix)
@@ -136,7 +144,7 @@ class TableEncoder:
         if self.wide_ and not len(X):
             encoded = np.empty((0, self.target_width_))
         scored = {name: _once(X, name, score, score.transform) for name, score in self.scores_.items()}
-        matrix = self._assemble(X, encoded, scored)
+        matrix = self._assemble(X, encoded, scored, self.crosses.transform(X) if self.crosses else None)
         return (self.scaler_.transform(matrix) if self.style == "dense" else matrix).astype(np.float32)
 
     @property
@@ -178,30 +186,37 @@ class TableEncoder:
         return {name: value for name, value in self.__dict__.items() if name != "_by_code"}  # which is made again
 
     def _fit_target(self, X: pd.DataFrame, y: Array) -> Array:
-        from sklearn.model_selection import KFold, StratifiedKFold
         from sklearn.preprocessing import TargetEncoder
 
         kind = "continuous" if self.n_classes == 0 else "binary" if self.n_classes == 2 else "multiclass"
-        rarest = len(y) if self.n_classes == 0 else int(np.bincount(y.astype(int))[np.unique(y.astype(int))].min())
-        splitter = KFold if self.n_classes == 0 else StratifiedKFold
-        parts = splitter(max(2, min(5, rarest)), shuffle=True, random_state=self.seed)
-        self.target_ = TargetEncoder(target_type=kind, cv=parts)
+        self.target_ = TargetEncoder(target_type=kind, cv=self._parts(y))
         table = self._code_table(X, self.wide_)
         # A class of one row cannot be dealt over parts, so its table is encoded without cross-fitting.
-        encoded = self.target_.fit_transform(table, y) if rarest >= 2 else self.target_.fit(table, y).transform(table)
+        encoded = self.target_.fit_transform(table, y) if self._rarest(y) > 1 else self.target_.fit(table, y).transform(table)
         self.target_width_ = encoded.shape[1]
         return np.asarray(encoded)
 
-    def _assemble(self, X: pd.DataFrame | FewRows, encoded: Array | None, scored: dict[str, Array]) -> Array:
+    def _rarest(self, y: Array) -> int:
+        """Rows of the rarest class."""
+        return len(y) if self.n_classes == 0 else int(np.bincount(y.astype(int))[np.unique(y.astype(int))].min())
+
+    def _parts(self, y: Array) -> Any:
+        """How rows are dealt so that each is encoded by what others say."""
+        from sklearn.model_selection import KFold, StratifiedKFold
+
+        splitter = KFold if self.n_classes == 0 else StratifiedKFold
+        return splitter(max(2, min(5, self._rarest(y))), shuffle=True, random_state=self.seed)
+
+    def _assemble(self, X: pd.DataFrame | FewRows, encoded: Array | None, scored: dict[str, Array], crossed: Array | None = None) -> Array:
         n = len(X)
         parts: list[Array] = []
         self.blocks_: list[Block] = []
         width = 0
 
-        def add(source: str, part: Array) -> None:
+        def add(source: str, part: Array, beside: str = "") -> None:
             nonlocal width
             parts.append(part)
-            self.blocks_.append(Block(source, width, width + part.shape[1]))
+            self.blocks_.append(Block(source, width, width + part.shape[1], beside))
             width += part.shape[1]
 
         for name in self.categorical:
@@ -223,6 +238,10 @@ class TableEncoder:
             add(name, _once(X, name, self.text_[name], self.text_[name].transform))
             if name in scored:
                 add(name, scored[name])
+        if self.crosses is not None and crossed is not None:
+            each = self.crosses.width
+            for i, pair in enumerate(self.crosses.pairs):
+                add(pair.first, crossed[:, i * each : (i + 1) * each], pair.second)
         return np.hstack(parts) if parts else np.zeros((n, 1))
 
 

@@ -87,6 +87,7 @@ def _fitted(space: Workspace, member: FittedMember, problem: Problem, rows: int,
     """
     from tools.candidates import CODE
     from tools.crossval import setting_for
+    from tools.families.base import CROSSES
     from tools.refitting import refit_iterations
 
     record, before = member.candidate, member.fits[0]
@@ -95,12 +96,13 @@ def _fitted(space: Workspace, member: FittedMember, problem: Problem, rows: int,
     if before.classes.size not in (0, before.n_classes):
         raise NotImplementedError("the sample lacks a class")
     setting = replace(setting_for(problem, member.preparation), n_rows=rows)
+    params = {name: value for name, value in record.params.items() if name != CROSSES}  # an encoder that is fitted holds none, or refuses
     context = FitContext(deadline=deadline, iterations=refit_iterations(record, problem.contract), seed=setting.seed)
     folder = Path(tempfile.mkdtemp(prefix=".growing-", dir=space.work))
     try:
         memory.give_back()
         pieces = _pieces(space, problem, [column.name for column in member.preparation.columns], before)
-        raw = family(record.family).over_blocks(before.predictor, pieces, folder, dict(record.params), setting, context)
+        raw = family(record.family).over_blocks(before.predictor, pieces, folder, params, setting, context)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if raw.cut_short:

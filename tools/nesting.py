@@ -192,10 +192,11 @@ class Recipe:
 
     def _configurations(self, problem: Problem) -> Iterator[tuple[str, dict[str, Any]]]:
         """First configurations of all families, then second ones."""
+        from tools.crossing import with_crosses
         from tools.crossval import setting_for
         from tools.families import FamilyUnavailable, family
 
-        setting = setting_for(problem, self.preparation)
+        setting = with_crosses(setting_for(problem, self.preparation), problem)
         portfolios: list[tuple[str, list[dict[str, Any]]]] = []
         for name in self.families:
             try:
@@ -210,6 +211,7 @@ class Recipe:
         """Trials of the leading family, begun from its best candidate; nothing of it is kept in a study on disk."""
         import optuna
 
+        from tools.crossing import with_crosses
         from tools.crossval import setting_for
         from tools.families import family
         from tools.spaces import SearchSpace
@@ -222,7 +224,7 @@ class Recipe:
             study = optuna.create_study(
                 direction=problem.contract.direction, sampler=optuna.samplers.TPESampler(seed=problem.contract.seed, n_startup_trials=8)
             )
-            searched = SearchSpace(family(best.family), setting_for(problem, self.preparation))
+            searched = SearchSpace(family(best.family), with_crosses(setting_for(problem, self.preparation), problem))
             for left in range(self.trials, 0, -1):
                 if deadline.expired():
                     return

@@ -21,6 +21,7 @@ INSTEAD: dict[str, str] = {
     "text_reading": "texts are lengths, words and components alone, without the linear reading",
     "native_categories": "boosters and the network get categories as forests do",
     "target_means": "categories of many levels are numbered by their frequency where they became means of the target",
+    "crosses": "pairs of columns are no columns of their own, however much their cells say",
     "date_parts": "a date is the days since 1970 and nothing else",
     "class_weights": "no fit weighs classes",
     "calibration": "probabilities stay as they are",

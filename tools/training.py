@@ -103,10 +103,11 @@ def train(
     # One that a package brings where the call was made may be missing in this kernel: it must not cost the others.
     ordered = [name for name in known if name in families] + strange
     arguments = {"families": families, "preparation": preparation, "time_s": time_s, "per_family": per_family}
-    return _search("train", arguments, ordered, most=1 if "portfolio" in constraints.without else per_family)
+    return _search("train", arguments, ordered, most=1 if "portfolio" in constraints.without else per_family, crosses=True)
 
 
-def _search(tool_name: str, arguments: dict[str, Any], names: list[str], *, most: int | None) -> TrainingResult:
+def _search(tool_name: str, arguments: dict[str, Any], names: list[str], *, most: int | None, crosses: bool = False) -> TrainingResult:
+    from tools.crossing import with_crosses
     from tools.deadline import Deadline, DeadlineReached
     from tools.families import load_libraries
     from tools.preparation import load_preparation
@@ -120,6 +121,8 @@ def _search(tool_name: str, arguments: dict[str, Any], names: list[str], *, most
     stopped = None
     names = search.affordable(names)
     load_libraries(names)
+    if crosses:
+        search.setting = with_crosses(search.setting, problem)
     try:
         with attempts:
             search.floors([name for name in names if name in FLOORS])

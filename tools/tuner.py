@@ -61,12 +61,13 @@ class Tuner:
         attempts: Attempts,
         plan: SearchPlan,
     ) -> None:
+        from tools.crossing import with_crosses
         from tools.crossval import setting_for
         from tools.spaces import SearchSpace
 
         self.space, self.problem, self.preparation, self.family, self.deadline = space, problem, preparation, family, deadline
         self.attempts, self.plan = attempts, plan
-        self.setting = setting_for(problem, preparation)
+        self.setting = with_crosses(setting_for(problem, preparation), problem)
         self.size = self._size()
         self.searched = SearchSpace(family, self.setting)
         self.sign = 1.0 if problem.contract.direction == "maximize" else -1.0

@@ -33,7 +33,9 @@ CLASS_WEIGHT = "class_weight"
 """Parameter of weighable families: `balanced`, or None."""
 CHAIN = "chain"
 """Parameter of several labels: `forward` or `backward`, the order in which each label is told to those behind it; None for none."""
-AT_REST: Params = {CLASS_WEIGHT: "none", CHAIN: "none"}
+CROSSES = "crosses"
+"""Parameter of families that read a `TableEncoder`: `pairs`, where those that matter are columns too; none without it."""
+AT_REST: Params = {CLASS_WEIGHT: "none", CHAIN: "none", CROSSES: "none"}
 """The switches beside a family's own space, turned off."""
 
 
@@ -74,6 +76,8 @@ class Family(ABC):
     """Whether a fit knows the parameter `class_weight`."""
     chainable: bool = True
     """Whether labels may be columns of the labels behind them."""
+    crossable: bool = False
+    """Whether a fit knows the parameter `crosses`."""
 
     def unsuited(self, setting: Setting) -> str | None:
         """Why the family has nothing to add on such a table, or None when it may."""
@@ -92,8 +96,11 @@ class Family(ABC):
         """A complete configuration drawn from the search space, which contains the first default."""
 
     def portfolio(self, setting: Setting) -> list[Params]:
-        """The good configurations; behind the first one, that as a chain of labels, and weighing classes alike, where it may help."""
+        """The good configurations; behind the first one, that as a chain of labels, and weighing classes alike, where it may help. Where
+        pairs of columns matter, the first one reads them, and comes again without."""
         found = self.default(setting)
+        if self.crossable and setting.crossable:
+            found = [{**found[0], CROSSES: "pairs"}, *found]
         weighed = [{**found[0], CLASS_WEIGHT: "balanced"}] if self.weighable and setting.weighs_classes else []
         chained = [{**found[0], CHAIN: "forward"}] if self._chains(setting) else []
         return [found[0], *chained, *weighed, *found[1:]]
@@ -104,6 +111,8 @@ class Family(ABC):
         drawn = self.space(trial, setting)
         if self.weighable and setting.weighs_classes and trial.suggest_categorical(CLASS_WEIGHT, ["none", "balanced"]) == "balanced":
             drawn[CLASS_WEIGHT] = "balanced"
+        if self.crossable and setting.crossable and trial.suggest_categorical(CROSSES, ["none", "pairs"]) == "pairs":
+            drawn[CROSSES] = "pairs"
         if self._chains(setting):
             order = trial.suggest_categorical(CHAIN, ["none", "forward", "backward"])
             drawn |= {} if order == "none" else {CHAIN: order}
@@ -196,6 +205,8 @@ class Family(ABC):
     def _fit_shaped(self, rows: Rows, params: Params, setting: Setting, context: FitContext) -> Fitted:
         """Fit what the problem predicts."""
         params = dict(params)
+        if params.pop(CROSSES, None) == "pairs":
+            setting = replace(setting, crosses=True)
         if setting.predicts == "risk":
             return self._fit_risk(rows, params, setting, context)
         if setting.predicts in ("groups", "scores"):

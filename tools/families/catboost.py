@@ -93,6 +93,7 @@ class CatBoost(Family):
     name = "catboost"
     iterative = True
     abreast = True
+    crossable = True
     weight = 2.2
     bags = 4
     weighable = True

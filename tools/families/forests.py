@@ -54,6 +54,7 @@ class Forest(Family):
 
     iterative = True
     abreast = True
+    crossable = True
     weighable = True
     weight = 0.5
     appetite = Appetite(table=2.1, matrix=1.4, encoding="target", fixed_mb=20)

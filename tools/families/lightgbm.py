@@ -54,6 +54,7 @@ class LightGBM(Family):
     name = "lightgbm"
     iterative = True
     abreast = True
+    crossable = True
     weight = 1.6
     bags = 4
     weighable = True

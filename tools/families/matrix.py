@@ -11,7 +11,7 @@ import numpy as np
 from tools.families.base import shares
 from tools.families.fitted import Contributions
 from tools.families.setting import Array, Setting
-from tools.features import Style, TableEncoder
+from tools.features import Block, Style, TableEncoder
 from tools.few_rows import FewRows, TakesFew
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def encoder_for(setting: Setting, style: Style, besides: Sequence[str] = ()) -> 
         n_classes=setting.n_classes,
         seed=setting.seed,
         without=setting.without,
+        crossed=[column for column in setting.columns if column.name not in setting.monotone] if setting.crosses else (),
     )
 
 
@@ -77,7 +78,7 @@ def plain(encoder: TableEncoder) -> TableEncoder:
     Raises:
         NotImplementedError: for one that encodes by the target; rows that it learnt from it has to encode by parts of the others.
     """
-    if encoder.scores_ or encoder.wide_:
+    if encoder.scores_ or encoder.wide_ or (encoder.crosses and encoder.crosses.pairs):
         raise NotImplementedError("columns are encoded by the target, for which it takes its rows at once")
     return encoder
 
@@ -91,8 +92,17 @@ def signs(encoder: TableEncoder, setting: Setting, width: int) -> list[int]:
 
 
 def column_shares(encoder: TableEncoder, importance: Array) -> dict[str, float]:
-    """Importance of matrix columns summed over source columns, as shares."""
-    return shares(np.asarray(importance, dtype=np.float64), [(b.source, b.start, b.stop) for b in encoder.blocks_])
+    """Importance of matrix columns summed over source columns, as shares. That of a pair is both columns', half and half."""
+    sources = [(name, block.start, block.stop) for block in encoder.blocks_ for name in sources_of(block)]
+    halved = np.array(importance, dtype=np.float64)
+    for block in encoder.blocks_:
+        halved[block.start : block.stop] /= len(sources_of(block))
+    return shares(halved, sources)
+
+
+def sources_of(block: Block) -> list[str]:
+    """The columns that a block of the matrix was made of: one, or two that were crossed."""
+    return [block.source, block.beside] if block.beside else [block.source]
 
 
 def by_source(encoder: TableEncoder, values: Array, others: list[str] | None = None) -> Contributions:
@@ -104,10 +114,11 @@ def by_source(encoder: TableEncoder, values: Array, others: list[str] | None = N
     """
     others = others or []
     width = values.shape[2] - 1 - len(others)
-    columns = list(dict.fromkeys([*(block.source for block in encoder.blocks_), *others]))
+    columns = list(dict.fromkeys([*(name for block in encoder.blocks_ for name in sources_of(block)), *others]))
     summed = np.zeros((len(values), len(columns), values.shape[1]))
     for block in encoder.blocks_:
-        summed[:, columns.index(block.source)] += values[:, :, block.start : block.stop].sum(axis=2)
+        for name in sources_of(block):
+            summed[:, columns.index(name)] += values[:, :, block.start : block.stop].sum(axis=2) / len(sources_of(block))
     for place, name in enumerate(others):
         summed[:, columns.index(name)] += values[:, :, width + place]
     return Contributions(columns, summed, values[:, :, -1].mean(axis=0))

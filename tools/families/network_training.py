@@ -30,6 +30,7 @@ class NetworkFamily(Family):
 
     iterative = True
     abreast = True
+    crossable = True
     bags = 2
     cuda, cuda_rows = True, 10_000
     fewest_epochs: int

@@ -53,6 +53,10 @@ class Setting:
     text_chars: float = 0.0
     """Mean number of characters in the text columns of a row."""
     target_min: float = 0.0
+    crossable: bool = False
+    """Whether pairs of columns say what no column says by itself, see `tools.crosses`."""
+    crosses: bool = False
+    """Whether a fit encodes such pairs."""
     forecast: Forecast | None = None
     """How the future is asked for, where rows are moments of series."""
     target_skew: float = 0.0

@@ -59,6 +59,7 @@ class XGBoost(Family):
     name = "xgboost"
     iterative = True
     abreast = True
+    crossable = True
     weight = 1.2
     bags = 4
     weighable = True

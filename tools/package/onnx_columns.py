@@ -27,6 +27,8 @@ def matrix_of(graph: Graph, encoder: TableEncoder, name: str) -> tuple[str, int]
 
     if encoder.texts:
         raise NotPossible(f"member {name!r} reads the text of column {encoder.texts[0]!r}, whose n-grams ONNX cannot count as it does")
+    if encoder.crosses and encoder.crosses.pairs:
+        raise NotPossible(f"member {name!r} reads pairs of columns, such as {' and '.join(map(repr, encoder.crosses.pairs[0][:2]))}")
     parts, width = [], 0
 
     def add(part: str, columns: int) -> None:
