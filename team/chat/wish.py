@@ -62,7 +62,9 @@ _TIME = re.compile(
 )
 _TARGET = re.compile(
     r"\b(?:predict(?:ing)?|forecast(?:ing)?|classify(?:ing)?|estimate|model|guess|target(?: column)?(?: is|:|=)?)\s+"
-    r"(?:whether |if |the |a |column |who |which |will |values? of )*(?P<q>[\"'`])?(?P<name>.+?)"
+    r"(?:whether |if |the |a |column |who |which |will |values? of |for |of )*"
+    r"(?!(?:in|from|of|for|with|using|by|on|and|based|within|at|DATA)\b)"
+    r"(?P<q>[\"'`])?(?P<name>.+?)"
     r"(?(q)(?P=q)|(?=\s+(?:in|from|of|with|using|for|by|on|and|based|within|at)\b|[,.;!?]|$))",
     re.I,
 )

@@ -49,6 +49,9 @@ def test_wishes_by_rules(words: str, expected: dict[str, object]) -> None:
 def test_a_target_that_the_table_does_not_have_is_told_as_it_was_said() -> None:
     wish = read_wish("predict revenue in data.csv", COLUMNS)
     assert (wish.target, wish.named) == (None, "revenue")
+    assert read_wish("build a model from data.csv", COLUMNS).named is None, "of which nobody said what it is of"
+    assert read_wish("make a model of data.csv", COLUMNS).named is None
+    assert read_wish("train a model for churn in data.csv", COLUMNS).target == "churn"
     assert read_wish("predict revenue in data.csv").target == "revenue", "of a table that is not here, the name is taken"
 
 
