@@ -1,8 +1,9 @@
 """Pairs of columns that say together what neither says by itself, and the mean of the target in their cells.
 
 A tree finds that one day of one month was a bad one by a handful of splits, of which all but the last gain nothing; the mean
-target in the cells of `month` and `day` tells it at once. Feature crosses are old (Cheng et al. 2016, "Wide & deep learning"), means of
-the target for levels as well (Micci-Barreca 2001). Which pairs are worth it is asked of the rows of each fit alone.
+target in the cells of `month` and `day` tells it at once. A column of dates counts as its days, which are such cells by themselves.
+Feature crosses are old (Cheng et al. 2016, "Wide & deep learning"), means of the target for levels as well (Micci-Barreca 2001).
+Which pairs are worth it is asked of the rows of each fit alone.
 """
 
 from __future__ import annotations
@@ -53,9 +54,14 @@ class Levels:
     known: dict[Any, int] = field(default_factory=dict)
     cuts: Array | None = None
     """Where numbers are cut; None where levels are values."""
+    days: Array | None = None
+    """Days that were there, ascending; None where the column holds no dates."""
 
     @classmethod
     def of(cls, values: pd.Series, column: Column) -> Levels:
+        if column.kind == "datetime":
+            days = _days(values)
+            return cls(days=np.unique(days[np.isfinite(days)]))
         counts = values.value_counts()
         if column.kind != "categorical" and len(counts) > MOST_LEVELS:
             plain = values.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -64,12 +70,19 @@ class Levels:
         return cls({_plain(level): code for code, level in enumerate(kept)})
 
     def __len__(self) -> int:
+        if self.days is not None:
+            return 2 + len(self.days)
         return 2 + (len(self.known) if self.cuts is None else len(self.cuts) + 1)
 
     def codes(self, values: pd.Series | Array) -> Array:
         """int64, shape (n,)."""
         import pandas as pd
 
+        if self.days is not None:
+            days = _days(values)
+            at = np.searchsorted(self.days, days)
+            there = self.days[np.minimum(at, len(self.days) - 1)] == days
+            return np.where(np.isfinite(days), np.where(there, at, len(self) - 1), len(self) - 2).astype(np.int64)
         if self.cuts is not None:
             plain = np.asarray(values if isinstance(values, np.ndarray) else values.to_numpy(dtype=np.float64, na_value=np.nan))
             found = np.searchsorted(self.cuts, plain, side="right").astype(np.int64)
@@ -86,12 +99,21 @@ class Levels:
         return len(self) - 2 if value is None or value != value else self.known.get(_plain(value), len(self) - 1)
 
 
+def _days(values: pd.Series | Array) -> Array:
+    """Whole days since 1970, float64 with NaN for missing moments."""
+    stamps = np.asarray(values if isinstance(values, np.ndarray) else values.to_numpy(dtype="datetime64[ns]"))
+    days = stamps.astype("datetime64[D]").astype(np.float64)
+    return np.where(np.isnat(stamps), np.nan, days)
+
+
 def _plain(value: Any) -> Any:
     """A level as it is looked up: numbers and truths of any dtype alike."""
     return value if isinstance(value, str) else float(value)
 
 
 class Pair(NamedTuple):
+    """Two columns, or one of dates with itself: its days."""
+
     first: str
     second: str
     share: float
@@ -112,7 +134,7 @@ def interacting(X: pd.DataFrame, y: Array, columns: Sequence[Column], n_classes:
         return []
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(X))[:MOST_ROWS]
-    used = [column for column in columns if column.kind in ("numeric", "boolean", "categorical") and column.unique > 1][:MOST_COLUMNS]
+    used = [column for column in columns if column.kind != "text" and column.unique > 1][:MOST_COLUMNS]
     codes = {}
     for column in used:
         sample = X[column.name].iloc[rows]
@@ -122,14 +144,18 @@ def interacting(X: pd.DataFrame, y: Array, columns: Sequence[Column], n_classes:
     outputs = [target.astype(np.float64)] if n_classes <= 2 else [(target == k).astype(np.float64) for k in range(n_classes)]
     halves = np.arange(len(rows)) % 2 == 0
     found = []
-    for first, second in itertools.combinations(codes, 2):
-        sizes, pair = (len(codes[first][0]), len(codes[second][0])), (codes[first][1], codes[second][1])
-        if len(rows) < FEWEST_IN_CELL * len(np.unique(pair[0] * sizes[1] + pair[1])):
+    dates = [column.name for column in used if column.kind == "datetime"]
+    for first, second in [*itertools.combinations(codes, 2), *((name, name) for name in dates)]:
+        cells = codes[first][1] * len(codes[second][0]) + codes[second][1]
+        kinds, cells = np.unique(cells, return_inverse=True)
+        if len(rows) < FEWEST_IN_CELL * len(kinds):
             continue
+        # Of days by themselves: what they say beyond the trend of their column.
+        effects = [codes[first][1], codes[second][1]] if first != second else [codes[first][1] * BINS // len(codes[first][0])]
         gain, whole = np.zeros(len(rows)), 0.0
         for values in outputs:
             for learnt in (halves, ~halves):
-                better, left = _gain(values, pair, sizes, learnt)
+                better, left = _gain(values, effects, cells, learnt)
                 gain[~learnt] += better
                 whole += left
         error = float(gain.std()) / len(gain) ** 0.5
@@ -138,19 +164,23 @@ def interacting(X: pd.DataFrame, y: Array, columns: Sequence[Column], n_classes:
     return sorted(found, key=lambda pair: (-pair.share, pair.first, pair.second))[: min(MOST_PAIRS, MOST_OUTPUTS // max(1, len(outputs)))]
 
 
-def _gain(values: Array, pair: tuple[Array, Array], sizes: tuple[int, int], learnt: Array) -> tuple[Array, float]:
-    """By how much cells lower the squared error of each of the other rows, and what it is in all without them."""
+def _gain(values: Array, effects: Sequence[Array], cells: Array, learnt: Array) -> tuple[Array, float]:
+    """By how much cells lower the squared error of each of the other rows, and what it is in all without them.
+
+    Args:
+        effects: codes of each row, shape (n,), whose effects come before those of the cells.
+    """
     left = values - values[learnt].mean()
     for _ in range(PASSES):
-        for codes, size in zip(pair, sizes, strict=True):
-            left = left - _means(left, codes, size, learnt)[codes]
-    cells = pair[0] * sizes[1] + pair[1]
-    told = _means(left, cells, sizes[0] * sizes[1], learnt)[cells][~learnt]
+        for codes in effects:
+            left = left - _means(left, codes, learnt)[codes]
+    told = _means(left, cells, learnt)[cells][~learnt]
     other = left[~learnt]
     return other**2 - (other - told) ** 2, float((other**2).sum())
 
 
-def _means(values: Array, codes: Array, size: int, learnt: Array) -> Array:
+def _means(values: Array, codes: Array, learnt: Array) -> Array:
+    size = int(codes.max()) + 1
     sums = np.bincount(codes[learnt], values[learnt], size)
     return np.asarray(sums / (np.bincount(codes[learnt], minlength=size) + SHRINKAGE))
 

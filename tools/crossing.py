@@ -28,8 +28,6 @@ MOST_ROWS = 20_000
 MOST_CELLS = 500_000
 """Rows times columns, and classes where there are more than two, that the boosters are shown."""
 FEWEST_ROWS = 1000
-JUDGED = 1 / 3
-"""Share of the rows that say which booster errs less."""
 ROUNDS, RATE = 160, 0.1
 """Enough to find by themselves what trees find: with half as many `bikes` passes for a table of pairs."""
 SURE = 3.0
@@ -46,29 +44,33 @@ def with_crosses(setting: Setting, problem: Problem) -> Setting:
     if contract.forecast or contract.predicts not in ("classes", "values", "quantiles") or "crosses" in setting.without:
         return setting
     raw = [column for column in setting.columns if column.name in problem.X and column.name not in setting.monotone]
-    return replace(setting, crossable=worth_crossing(problem.X, problem.y, replace(setting, columns=raw)))
+    last = int(problem.folds.max())
+    learnt, judged = problem.learn(last), np.flatnonzero(problem.folds == last)
+    return replace(setting, crossable=worth_crossing(problem.X, problem.y, replace(setting, columns=raw), learnt, judged))
 
 
-def worth_crossing(X: pd.DataFrame, y: Array, setting: Setting) -> bool:
+def worth_crossing(X: pd.DataFrame, y: Array, setting: Setting, learnt: Array, judged: Array) -> bool:
     """Whether a booster that reads pairs of columns errs less on rows that it has not seen. Asked once of the same rows in a process.
 
     Args:
         X: raw rows in the schema's dtypes, with the setting's columns.
         y: class codes, or values, shape (n,).
+        learnt: positions of the rows that the boosters may learn from, as a fold's fit may.
+        judged: positions of those that tell which errs less.
     """
     rows = hashlib.blake2b(np.ascontiguousarray(y).tobytes(), digest_size=16).digest()
     key = (rows, tuple((column.name, column.kind) for column in setting.columns), setting.n_classes, setting.seed)
-    return bool(_ASKED.get(key, lambda: _asked(X, y, setting)))
+    return bool(_ASKED.get(key, lambda: _asked(X, y, setting, learnt, judged)))
 
 
-def _asked(X: pd.DataFrame, y: Array, setting: Setting) -> bool:
-    columns = [column for column in setting.columns if column.kind not in ("text", "datetime")]
+def _asked(X: pd.DataFrame, y: Array, setting: Setting, learnt: Array, judged: Array) -> bool:
+    columns = [column for column in setting.columns if column.kind != "text"]
     if not interacting(X, y, columns, setting.n_classes, setting.seed):
         return False
     outputs = setting.n_classes if setting.n_classes > 2 else 1
     most = min(MOST_ROWS, max(FEWEST_ROWS, MOST_CELLS // len(columns) // outputs))
-    rows = np.random.default_rng(setting.seed).permutation(len(X))[:most]
-    judged, learnt = np.split(rows, [round(JUDGED * len(rows))])
+    rng = np.random.default_rng(setting.seed)
+    learnt, judged = rng.permutation(learnt)[:most], rng.permutation(judged)[: most // 2]
     try:
         plain, crossed = (_errors(X, y, learnt, judged, columns, setting, {**extra}) for extra in ({}, {"crosses": "pairs"}))
     except (ImportError, MemoryError):  # nothing is lost but the pairs
@@ -84,7 +86,7 @@ def _errors(X: pd.DataFrame, y: Array, learnt: Array, judged: Array, columns: Se
     from tools.families.setting import FitContext
 
     booster = family("lightgbm")
-    plain = replace(setting, columns=list(columns), text=False, dates=False, n_rows=len(learnt), quantiles=(), device="cpu", monotone={})
+    plain = replace(setting, columns=list(columns), text=False, n_rows=len(learnt), quantiles=(), device="cpu", monotone={})
     params = {**booster.default(plain)[0], "learning_rate": RATE, **extra}
     names = [column.name for column in columns]
     context = FitContext(deadline=Deadline(SECONDS), iterations=ROUNDS, seed=setting.seed)

@@ -60,6 +60,27 @@ def test_what_two_columns_say_each_for_itself_is_no_pair() -> None:
     assert interacting(X, y, columns, 0, 0) == []
 
 
+def test_days_of_a_column_of_dates_are_cells_by_themselves() -> None:
+    rng = np.random.default_rng(0)
+    days = rng.integers(0, 300, ROWS)
+    frame = pd.DataFrame({"when": pd.Timestamp("2024-01-01") + pd.to_timedelta(days * 24.0 + rng.random(ROWS) * 24, unit="h")})
+    frame["when"] = frame["when"].dt.strftime("%Y-%m-%d %H:%M:%S").mask(rng.random(ROWS) < 0.05)
+    schema = infer_schema(frame, None)
+    X, trend = coerce(frame, schema), days / 100
+    y = rng.normal(size=300)[days] + trend + rng.normal(size=ROWS)
+    assert names(interacting(X, y, schema.columns, 0, 0)) == [("when", "when")]
+    assert interacting(X, trend + rng.normal(size=ROWS), schema.columns, 0, 0) == [], "a trend is no pair"
+    encoder = TableEncoder(schema.columns, "target", crossed=schema.columns)
+    encoder.fit_transform(X, y)
+    stranger = pd.Series([pd.Timestamp("2031-05-05 10:00"), pd.NaT, X["when"].dropna().iloc[0]]).astype(X["when"].dtype)
+    told = encoder.transform(pd.DataFrame({"when": stranger}))[:, -1]
+    same = X["when"].dt.floor("D") == stranger[2].floor("D")
+    assert told[0] == pytest.approx(y.mean(), abs=1e-5)
+    assert abs(told[2] - y[same.to_numpy()].mean()) < 0.4
+    few = encoder.transform(FewRows({"when": stranger.to_numpy(dtype="datetime64[ns]")}, 3))
+    assert np.array_equal(few[:, -1], told)
+
+
 def test_few_rows_or_many_classes_are_not_asked() -> None:
     X, y, columns = calendar()
     assert interacting(X.head(400), y[:400], columns, 0, 0) == []

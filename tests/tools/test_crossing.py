@@ -16,9 +16,11 @@ READERS = ["lightgbm", "xgboost", "catboost", "random_forest", "extra_trees", "m
 def test_days_are_worth_it_and_what_trees_find_is_not() -> None:
     X, y, columns = calendar()
     setting = Setting(columns=columns, n_rows=len(X), n_classes=0, metric="rmse")
-    assert worth_crossing(X, y, setting)
+    judged, learnt = np.split(np.random.default_rng(0).permutation(len(X)), [len(X) // 5])
+    assert worth_crossing(X, y, setting, learnt, judged)
     steps = np.where(X["wind"].fillna(0) > 0, 1.0, -1.0) * np.where(X["month"] > 6, 1.0, -1.0)
-    assert not worth_crossing(X, 2 * steps + np.random.default_rng(0).normal(size=len(X)), setting), "a tree needs two splits for it"
+    noise = np.random.default_rng(0).normal(size=len(X))
+    assert not worth_crossing(X, 2 * steps + noise, setting, learnt, judged), "a tree needs two splits for it"
 
 
 @pytest.mark.parametrize("name", READERS)
