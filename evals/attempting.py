@@ -72,7 +72,8 @@ def outcome(job: Job, ended: Ended) -> tuple[Status, str]:
     last = (said[-1] if said else "without a word")[-REASON:]
     trace = TRACEBACK in ended.tail
     if ended.stopped == "timeout":
-        return "timeout", f"ended after {ended.wall_s:.0f} s, with {job.budget_s:g} s to use; last it said: {last}"
+        allowed = f"at twice {job.budget_s:g} s to use and {job.grace_s:g} s of grace"
+        return "timeout", f"ended after {ended.wall_s:.0f} s, {allowed}; last it said: {last}"
     if ended.stopped == "out_of_memory":
         return "out_of_memory", f"ended at more than {job.memory_mb:,} MiB"
     if ended.code == 0:

@@ -26,7 +26,7 @@ def fitted(rows: Sequence[Sequence[str]], width: int | None, named_by: int) -> s
         return table
     paragraphs = []
     for row in rest:
-        facts = [f"{name} {cell}".strip() for name, cell in zip(head[named_by:], row[named_by:], strict=True) if cell]
-        told = "  ".join(cell for cell in row[:named_by] if cell) + ": " + ", ".join(facts)
+        facts = [f"{name} {cell}".strip() for name, cell in zip(head[named_by:], row[named_by:], strict=True) if cell not in ("", "-")]
+        told = "  ".join(cell for cell in row[:named_by] if cell) + ": " + "; ".join(facts)
         paragraphs.append(textwrap.fill(told, width, subsequent_indent="  "))
     return "\n".join(paragraphs)
