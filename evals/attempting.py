@@ -29,6 +29,8 @@ SIGNALLED, KILLED = 128, 137
 REPORTS, TRACES = "reports", "traces"
 MOST_REPORT_BYTES, MOST_USAGE_BYTES = 64 << 20, 1 << 16
 REASON = 400
+FEW_WORDS = 60
+"""Characters of a last line that says enough."""
 TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -69,11 +71,11 @@ def attempt(job: Job) -> Attempt:
 def outcome(job: Job, ended: Ended) -> tuple[Status, str]:
     """How an attempt went by how its process ended, and why."""
     said = [line.strip() for line in ended.tail.splitlines() if line.strip()]
-    last = (said[-1] if said else "without a word")[-REASON:]
+    last, words = (said[-1] if said else "without a word")[-REASON:], _last_words(said)
     trace = TRACEBACK in ended.tail
     if ended.stopped == "timeout":
         allowed = f"at twice {job.budget_s:g} s to use and {job.grace_s:g} s of grace"
-        return "timeout", f"ended after {ended.wall_s:.0f} s, {allowed}; last it said: {last}"
+        return "timeout", f"ended after {ended.wall_s:.0f} s, {allowed}; last it said: {words}"
     if ended.stopped == "out_of_memory":
         return "out_of_memory", f"ended at more than {job.memory_mb:,} MiB"
     if ended.code == 0:
@@ -87,8 +89,18 @@ def outcome(job: Job, ended: Ended) -> tuple[Status, str]:
     if any(word in line.lower() for line in said[-3:] for word in (*WORDS, "memoryerror")):
         return "out_of_memory", last
     if ended.code > SIGNALLED:
-        return "crashed", f"ended by signal {ended.code - SIGNALLED}; last it said: {last}"
+        return "crashed", f"ended by signal {ended.code - SIGNALLED}; last it said: {words}"
     return ("crashed" if trace else "failed"), f"exit code {ended.code}: {(_raised(ended.tail) or last)[:REASON]}"
+
+
+def _last_words(said: Sequence[str]) -> str:
+    """The end of what was printed: a line, and those before it where it is short, as the last one of a paragraph is."""
+    words = ""
+    for line in reversed(said):
+        words = f"{line} {words}".strip()
+        if len(words) >= FEW_WORDS:
+            break
+    return words[-REASON:] or "without a word"
 
 
 def _raised(tail: str) -> str:

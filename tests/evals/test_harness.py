@@ -183,6 +183,13 @@ def test_ends_are_told_apart(table: Path, tmp_path: Path) -> None:
     assert status == "timeout"
     assert took.wall_s >= 1
     assert took.cpu_s > 0
+    spoken = replace(
+        took, tail="before\nthe release manager now fits the candidate\nscored on all rows, with the same settings, as\n   it is.\n"
+    )
+    why = outcome(job_of(table, tmp_path, ["true"]), spoken)[1]
+    assert why.endswith(
+        "s of grace; last it said: the release manager now fits the candidate scored on all rows, with the same settings, as it is."
+    )
     late = replace(took, stopped="", code=0, wall_s=6 + PATIENCE_S)
     assert outcome(job_of(table, tmp_path, ["true"]), late)[0] == "over_budget"
 
