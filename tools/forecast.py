@@ -86,6 +86,12 @@ class Forecast(BaseModel):
             raise Irregular(f"{self.time!r} of row {row + 1} is {frame[self.time].iloc[row]!r}, which is no moment")
         return self.frequency.steps(when)
 
+    def moved_ahead(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The last horizon of every series again, as the horizon after it: rows such as a model of all the others is asked for."""
+        steps = self.steps_of(frame)
+        last = steps_to_end(self.series_of(frame), steps) < self.horizon
+        return frame[last].assign(**{self.time: self.frequency.moments(steps[last] + self.horizon)}).reset_index(drop=True)
+
     def units_of(self, frame: pd.DataFrame) -> Array:
         """The scale of each row's series, float64, shape (n,)."""
         import numpy as np

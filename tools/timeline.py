@@ -95,6 +95,20 @@ class Frequency(BaseModel):
             raise Irregular(f"{int(off.sum())} of {len(when)} moments are not on the {self.name} grid; the first is {_shown(first)}")
         return whole.astype(np.int64)
 
+    def moments(self, steps: Array) -> Array:
+        """The moments of steps, as `steps` counts them: datetime64[ns], of months the first day; or numbers."""
+        import numpy as np
+
+        units = steps * self.size + self.origin
+        if self.unit == "number":
+            return units
+        if self.unit == "second":
+            return (np.round(units).astype(np.int64) * 10**9).astype("datetime64[ns]")
+        whole = np.round(units).astype(np.int64)
+        if self.unit == "business_day":
+            return np.busday_offset(np.datetime64("1970-01-01", "D"), whole).astype("datetime64[ns]")
+        return (whole - 1970 * 12).astype("datetime64[M]").astype("datetime64[ns]")
+
     def _units(self, when: pd.Series) -> Array:
         import numpy as np
 

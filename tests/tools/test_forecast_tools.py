@@ -14,6 +14,7 @@ from tools.candidates import load_oof
 from tools.ensembling import ensemble
 from tools.evaluation import evaluate
 from tools.explaining import explain
+from tools.exporting import export_model
 from tools.finishing import finish, predict_rows
 from tools.learning_curve import learning_curve
 from tools.preparation import prepare
@@ -92,6 +93,9 @@ def test_from_the_baseline_to_the_rows_to_come(run: Hosting, tmp_path: Path) -> 
 
     run.vault.open()
     assert finish("lags_linear-1", time_s=60).rows == 320
+    formats = export_model(each_s=140).formats
+    assert formats["skops"].startswith(f"equal to the pipeline within 0.0001 on {4 * HORIZON} rows")
+    assert formats["onnx"].startswith("not made: predictions of a forecast task are made in steps")
     ahead, predictions = rows_to_come(HORIZON), tmp_path / "predictions.csv"
     ahead.to_csv(tmp_path / "rows.csv", index=False)
     assert predict_rows(str(run.run.work / "model"), str(tmp_path / "rows.csv"), str(predictions)).rows == 4 * HORIZON

@@ -35,6 +35,9 @@ def test_usual_frequencies_are_found_with_their_season(freq: str, name: str, sea
     found = of(when)
     assert (found.name, found.season, found.horizon) == (name, season, horizon)
     assert np.diff(found.steps(when)).tolist() == [1] * 59
+    again = pd.Series(found.moments(found.steps(when)))
+    assert found.steps(again).tolist() == found.steps(when).tolist()
+    assert again.eq(when).all() or (found.unit == "month" and again.dt.day.eq(1).all())
 
 
 def test_gaps_are_counted_and_do_not_hide_the_frequency() -> None:
@@ -54,6 +57,7 @@ def test_numbers_are_steps_too() -> None:
     found = of(years)
     assert found.name == "in steps of 5"
     assert found.steps(years).tolist() == list(range(10))
+    assert found.moments(np.array([0, 11])).tolist() == [1700.0, 1755.0]
 
 
 def test_moments_without_a_step_are_refused_by_name() -> None:

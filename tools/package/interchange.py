@@ -95,13 +95,15 @@ def write_formats(
     """Write the model beside its `pipeline.joblib` in every format that can hold it.
 
     Args:
-        rows: raw rows; predictions of `CHECKED_ROWS` of them decide whether a format counts.
+        rows: raw rows; predictions of `CHECKED_ROWS` of them decide whether a format counts, of a forecast those of the horizon after them.
         most_s: seconds for each format, after which the package does without it.
         names: the formats that are wanted.
     """
     import numpy as np
 
-    checked = rows.iloc[np.linspace(0, len(rows) - 1, min(len(rows), CHECKED_ROWS)).astype(int)].reset_index(drop=True)
+    forecast = model.contract.forecast
+    shown = rows if forecast is None else forecast.moved_ahead(rows)
+    checked = shown.iloc[np.linspace(0, len(shown) - 1, min(len(shown), CHECKED_ROWS)).astype(int)].reset_index(drop=True)
     expected = model.predict_table(checked)
     levels = _levels(model, rows)
     makers: dict[Name, tuple[str, Callable[[Path], Any]]] = {
