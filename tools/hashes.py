@@ -28,7 +28,8 @@ _MOST_BYTES = 1 << 20
 
 
 def hashed(values: pa.Array, out: Hashes | None = None) -> Hashes:
-    """A hash of each value, none of which is missing; the same for the same values of a type in any array. The two zeros have one.
+    """A hash of each value, the same for the same values of a type in any array; of one that is missing it is any, where there may be
+    such (`may_lack`). The two zeros have one.
 
     Args:
         out: where they are written, uint64, of at least as many values; fresh memory by default.
@@ -37,37 +38,78 @@ def hashed(values: pa.Array, out: Hashes | None = None) -> Hashes:
         uint64, as many as there are values.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     kind, n = values.type, len(values)
     if pa.types.is_dictionary(kind):
+        import pyarrow.compute as pc  # its start takes longer than a small table
+
         return hashed(values.dictionary)[pc.cast(values.indices, pa.int64())]
     found = np.empty(n, dtype=np.uint64) if out is None else out[:n]
     if pa.types.is_floating(kind):
         numbers = as_numpy(values)
-        for i in range(0, n, _AT_ONCE):
-            piece = found[i : i + _AT_ONCE]
-            np.add(numbers[i : i + _AT_ONCE], 0.0, out=piece.view(np.float64))
-            _mix(piece)
+        with np.errstate(invalid="ignore"):  # where a value is missing, anything may stand
+            for i in range(0, n, _AT_ONCE):
+                piece = found[i : i + _AT_ONCE]
+                np.add(numbers[i : i + _AT_ONCE], 0.0, out=piece.view(np.float64))
+                _mix(piece)
         return found
-    if pa.types.is_boolean(kind) or pa.types.is_timestamp(kind) or pa.types.is_date64(kind) or pa.types.is_duration(kind):
-        values = pc.cast(values, pa.int64() if not pa.types.is_boolean(kind) else pa.uint8())
+    if pa.types.is_timestamp(kind) or pa.types.is_date64(kind) or pa.types.is_duration(kind):
+        import pyarrow.compute as pc
+
+        values = pc.cast(values, pa.int64())
         kind = values.type
-    if pa.types.is_integer(kind):
-        wholes = as_numpy(values)
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        wholes = as_numpy(values) if pa.types.is_integer(kind) else _bits(values, 1)
         for i in range(0, n, _AT_ONCE):
             piece = found[i : i + _AT_ONCE]
             np.copyto(piece.view(np.int64), wholes[i : i + _AT_ONCE], casting="unsafe")
             _mix(piece)
         return found
     if not (pa.types.is_large_binary(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind) or pa.types.is_string(kind)):
+        import pyarrow.compute as pc
+
         values = pc.cast(values, pa.large_string())
     _of_texts(values, found)
     return found
 
 
+def may_lack(kind: pa.DataType) -> bool:
+    """Whether values of a type that are missing need not be taken out before hashing and `present`."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind))
+
+
+def present(values: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+    """Which values of a type that `may_lack` are there, neither missing nor NaN; None where all are. Arrow's own way starts all of its
+    functions, which takes longer than a small table."""
+    import pyarrow as pa
+
+    there = _bits(values, 0).view(np.bool_) if values.null_count else None
+    if pa.types.is_floating(values.type) and len(values):
+        with np.errstate(invalid="ignore"):
+            if np.isnan(np.min(numbers := as_numpy(values))):
+                there = ~np.isnan(numbers) & (True if there is None else there)
+    return there
+
+
+def different(hashes: Hashes) -> Hashes:
+    """In order and each once; numpy's own unique hashes them once more, which takes longer. Those that are given are put in order too."""
+    hashes.sort()
+    new = np.ones(len(hashes), dtype=bool)
+    np.not_equal(hashes[1:], hashes[:-1], out=new[1:])
+    return hashes[new]
+
+
+def _bits(values: pa.Array, buffer: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Zeros and ones, as many as there are values, that a buffer packs eight to a byte."""
+    begin, end = values.offset // 8, (values.offset + len(values) + 7) // 8
+    packed = np.frombuffer(values.buffers()[buffer] or b"", np.uint8)[begin:end]
+    return np.unpackbits(packed, bitorder="little")[values.offset % 8 :][: len(values)]
+
+
 def as_numpy(values: pa.Array) -> np.ndarray[Any, Any]:
-    """Numbers, none of which is missing, without a copy: Arrow's own way starts pandas."""
+    """Numbers without a copy, anything where they are missing: Arrow's own way starts pandas."""
     kind = _FLOATS.get(str(values.type), str(values.type))
     return np.frombuffer(values.buffers()[1] or b"", kind)[values.offset : values.offset + len(values)]
 

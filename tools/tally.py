@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tools.hashes import Hashes, as_numpy, hashed
+from tools.hashes import Hashes, different, hashed, may_lack, present
 from tools.parquet import by_pieces
 
 if TYPE_CHECKING:
@@ -89,21 +89,21 @@ class _Count:
         Args:
             room: for at least as many hashes, which is overwritten.
         """
-        import pyarrow as pa
-
-        if values.null_count:
+        if values.null_count == len(values):
+            self.missing += len(values)
+            return
+        if values.null_count and not may_lack(values.type):
             self.missing += values.null_count
             values = values.drop_null()
-        if pa.types.is_floating(values.type) and len(values) and np.isnan(np.min(numbers := as_numpy(values))):
-            there = ~np.isnan(numbers)
-            self.missing += len(numbers) - int(there.sum())
-            values = pa.array(numbers[there])
         hashes = hashed(values, room)
+        if may_lack(values.type) and (there := present(values)) is not None:
+            hashes = hashes[there]
+            self.missing += len(values) - len(hashes)
         if not self._exact:
             hashes = hashes[hashes < self._least[-1]]
         if self._repeats or not self._waiting:
             before = len(hashes)
-            hashes = _different(hashes)
+            hashes = different(hashes)
             self._repeats = 2 * len(hashes) <= before
         else:
             hashes = hashes.copy()
@@ -113,7 +113,7 @@ class _Count:
             self._settle()
 
     def _settle(self) -> None:
-        self._least = _different(np.concatenate([self._least, *self._waiting]))
+        self._least = different(np.concatenate([self._least, *self._waiting]))
         self._waiting, self._held = [], 0
         if len(self._least) > self._keep:
             self._keep, self._exact = MOST_KEPT, False
@@ -125,11 +125,3 @@ class _Count:
         if self._exact:
             return len(self._least), True
         return min(most, round((MOST_KEPT - 1) * 2**64 / int(self._least[-1]))), False
-
-
-def _different(hashes: Hashes) -> Hashes:
-    """In order and each once; numpy's own unique hashes them once more, which takes longer."""
-    hashes.sort()
-    new = np.ones(len(hashes), dtype=bool)
-    np.not_equal(hashes[1:], hashes[:-1], out=new[1:])
-    return hashes[new]

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+import numpy as np
+
 from tools.formats.numbers import (
     COMMA,
     COMMAS_BETWEEN,
@@ -26,6 +28,7 @@ from tools.formats.numbers import (
     looks_dotted,
     written_numbers,
 )
+from tools.hashes import as_numpy, present
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +84,7 @@ MISSING = (
 )
 """What pandas takes for a missing value."""
 _LIKE_NUMBERS = rf"\s*[+-]?[0-9][0-9.,{GAPS}]*\s*"
+_LIKE_A_NUMBER = re.compile(_LIKE_NUMBERS.replace(r"\s", r"[\t\n\f\r ]"))
 TRUE, FALSE = ("True", "TRUE", "true"), ("False", "FALSE", "false")
 
 
@@ -135,8 +139,9 @@ def _guessed_of(plan: Plan, pieces: int, written: dict[int, list[pd.Series]]) ->
         for number in range(pieces):
             file.seek(size * number // pieces)
             piece = file.read(min(_PIECE, max(1 << 12, size // pieces // _LEAST_SHARE)))
-            found = piece.split(b"\n")[1 if number else plan.above : -1]
-            lines = b"\n".join(line for line in found if not (plan.commented and line.startswith(b"#")))
+            lines = _whole_lines(piece, 1 if number else plan.above)
+            if plan.commented:
+                lines = b"\n".join(line for line in lines.split(b"\n") if not line.startswith(b"#"))
             here = _by_arrow(plan, lines) if plan.plain and not unlike(lines) else None
             here = _by_pandas(plan, lines) if here is None else here
             for i, look in enumerate(here):
@@ -145,6 +150,15 @@ def _guessed_of(plan: Plan, pieces: int, written: dict[int, list[pd.Series]]) ->
                 else:
                     written.setdefault(i, []).append(look)
     return kinds
+
+
+def _whole_lines(piece: bytes, skipped: int) -> bytes:
+    """A piece without so many lines at its beginning, and without the last one, of which something may be missing."""
+    begin = 0
+    for _ in range(skipped):
+        if not (begin := piece.find(b"\n", begin) + 1):
+            return b""
+    return piece[begin : max(begin, piece.rfind(b"\n"))]
 
 
 def unlike(text: bytes) -> bool:
@@ -175,7 +189,6 @@ class _Unclear(Exception):
 
 def _kind_of_column(values: pa.ChunkedArray) -> _Look:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     kind = values.type
     if values.null_count == len(values):
@@ -185,15 +198,20 @@ def _kind_of_column(values: pa.ChunkedArray) -> _Look:
     if pa.types.is_integer(kind):
         return "int"
     if pa.types.is_floating(kind):
-        ends = pc.min_max(values).as_py()
-        if not -(2.0**63) < ends["min"] <= ends["max"] < 2.0**63:
+        if not _fit_int64(values):
             raise _Unclear  # whole numbers that no int64 holds are names, which a float would round
         return "float"
     if pa.types.is_binary(kind):
         raise _Unclear  # its bytes are no UTF-8
-    if pa.types.is_string(kind) and pc.all(pc.match_substring_regex(values, f"^{_LIKE_NUMBERS}$")).as_py():
+    if pa.types.is_string(kind) and all(_LIKE_A_NUMBER.fullmatch(one.as_py()) for one in values if one.is_valid):
         return values.to_pandas()
     return "text"  # so are days and times of the day
+
+
+def _fit_int64(values: pa.ChunkedArray) -> bool:
+    """Whether there are numbers, and all are so small."""
+    numbers = np.concatenate([as_numpy(chunk)[slice(None) if (there := present(chunk)) is None else there] for chunk in values.chunks])
+    return len(numbers) > 0 and bool((np.abs(numbers) < 2.0**63).all())
 
 
 def _by_pandas(plan: Plan, lines: bytes) -> list[_Look]:

@@ -132,11 +132,12 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list
     if above and above < len(lines) and lines[above - 1].startswith("#"):
         delimiter = max(DELIMITERS, key=lines[above].count)
         above -= lines[above - 1].count(delimiter) >= lines[above].count(delimiter)
-    if parted_by_blanks("\n".join(lines[above:])) or escapes_quotes(text):
+    below = "\n".join(lines[above:])
+    if parted_by_blanks(below) or escapes_quotes(text):
         return None, notes
-    commented = any(line.startswith("#") for line in lines[:above]) or ("\n#" in text and comments_among_rows("\n".join(lines[above:])))
+    commented = any(line.startswith("#") for line in lines[:above]) or ("\n#" in text and comments_among_rows(below))
     notes += ["Comment lines that begin with # were left out."] if commented else []
-    delimiter, records = sniffed("\n".join(lines[above:]), said)
+    delimiter, records = sniffed(below, said)
     headless = choice.header == "none" or (choice.header is None and lacks_header(records))
     header = [f"column_{i + 1}" for i in range(len(records[0]))] if headless else records[0]
     names = checked_header(path, header, records if headless else records[1:])
@@ -231,11 +232,12 @@ _BETWEEN: dict[Kind, str] = {"comma": r"\.", "thousands": ",", "grouped": ",", "
 def _with_numbers(batch: pa.RecordBatch, kinds: list[Kind], dotted: set[int]) -> pa.RecordBatch:
     """Rows with numbers where they were read as text; columns with dots between thousands are added to `dotted`."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     for i, kind in enumerate(kinds):
         if kind not in WRITTEN:
             continue
+        import pyarrow.compute as pc  # its start takes longer than a small table
+
         texts = pc.utf8_trim_whitespace(batch.column(i))
         fits = pc.match_substring_regex(texts, f"^({_PATTERNS[kind]})$")
         if not pc.all(fits, min_count=0).as_py():
