@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import tools.formats.groups
@@ -145,6 +146,15 @@ def test_a_plain_table_costs_no_start_of_pandas_and_of_all_functions_of_arrow(tm
         [sys.executable, "-c", program, tmp_path / "in", tmp_path / "t.parquet"], capture_output=True, text=True, check=True, timeout=120
     )
     assert done.stdout == "set()\n"
+
+
+def test_texts_that_outgrow_a_dictionary_are_written_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools.formats.groups, "GROUP_ROWS", 3000)
+    rows = range(3000)  # 400 bytes each are more than the mebibyte of a dictionary, 300 bytes are less
+    same(tmp_path, "long,short,word\n" + "".join(f"x{i:0399},x{i:0299},{'abc'[i % 3]}\n" for i in rows))
+    group = pq.read_metadata(tmp_path / "t.parquet").row_group(0)
+    by_dictionary = {group.column(i).path_in_schema: "RLE_DICTIONARY" in group.column(i).encodings for i in range(3)}
+    assert by_dictionary == {"long": False, "short": True, "word": True}
 
 
 def test_long_lines_are_refused(tmp_path: Path) -> None:
