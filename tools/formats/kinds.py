@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from tools.formats.missing import MISSING
 from tools.formats.numbers import (
     COMMA,
     COMMAS_BETWEEN,
@@ -61,28 +62,6 @@ _LEAST_SHARE = 8
 """Of a small file the pieces together are at most one part in so many."""
 _UNLIKE = re.compile(rb"\b0[xX][0-9a-fA-F]|[,;\t|\n]\+\d")
 _SIGNS_OF_IT = (b"0x", b"0X", b"+")
-MISSING = (
-    "",
-    "#N/A",
-    "#N/A N/A",
-    "#NA",
-    "-1.#IND",
-    "-1.#QNAN",
-    "-NaN",
-    "-nan",
-    "1.#IND",
-    "1.#QNAN",
-    "<NA>",
-    "N/A",
-    "NA",
-    "NULL",
-    "NaN",
-    "None",
-    "n/a",
-    "nan",
-    "null",
-)
-"""What pandas takes for a missing value."""
 _LIKE_NUMBERS = rf"\s*[+-]?[0-9][0-9.,{GAPS}]*\s*"
 _LIKE_A_NUMBER = re.compile(_LIKE_NUMBERS.replace(r"\s", r"[\t\n\f\r ]"))
 TRUE, FALSE = ("True", "TRUE", "true"), ("False", "FALSE", "false")
@@ -103,6 +82,8 @@ class Plan(NamedTuple):
     """Lines above the first row."""
     plain: bool
     """Whether Arrow reads it as pandas would."""
+    spelled: bool
+    """Whether missing values among its numbers may be spelled as numbers begin (missing.py), which takes Arrow longer to tell."""
     quoted: bool
     """Whether a quoted field may go over several lines, which takes Arrow longer to part."""
     commented: bool

@@ -2,6 +2,7 @@
 
 Arrow parses; what it does not read as pandas does (lines with missing fields, other encodings, blanks behind delimiters) pandas parses in
 chunks. A column's kind is guessed from pieces of the file (kinds.py); a value that does not fit widens it, and the file is begun again.
+Likewise where missing numbers turn out to be spelled as Arrow was not told at first (missing.py).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tools.formats.contract import Choice, first_line
 from tools.formats.encodings import PACKED, decoding_notes, encoding_of
 from tools.formats.groups import row_groups
-from tools.formats.kinds import FALSE, MISSING, TRUE, WRITTEN, Kind, Plan, guessed, unlike, widened
+from tools.formats.kinds import FALSE, TRUE, WRITTEN, Kind, Plan, guessed, unlike, widened
+from tools.formats.missing import LIKE_NUMBERS, MISSING, USUAL, AmongNumbers, has_like_numbers, with_missing
 from tools.formats.numbers import COMMA, DOTTED, GAPS, GROUPED, SPACED
 from tools.formats.text import (
     DELIMITERS,
@@ -69,6 +71,12 @@ class _Odd(Exception):
     file = 0
 
 
+class _Spelled(Exception):
+    """Missing numbers of the file are spelled as numbers begin."""
+
+    file = 0
+
+
 def stream_text(files: Sequence[Path], output: Path, choice: Choice) -> Streamed | None:
     """Convert files of text whose rows stand under each other; None when one has to be read whole (UTF-16, a header over several
     lines), or when they have not the same columns in the same order.
@@ -106,6 +114,8 @@ def stream_text(files: Sequence[Path], output: Path, choice: Choice) -> Streamed
         except _Odd as odd:
             plan = plans[odd.file]
             plans[odd.file] = plan._replace(plain=not plan.quoted, quoted=True)
+        except _Spelled as spelled:
+            plans[spelled.file] = plans[spelled.file]._replace(spelled=True)
     whole: list[str] = []
     for how in dict.fromkeys(WRITTEN.values()):
         written = [name for i, name in enumerate(plans[0].names) if WRITTEN.get(kinds[i]) == how and (kinds[i] != "dotted" or i in dotted)]
@@ -161,6 +171,7 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list
         names,
         above + (not headless),
         plain,
+        has_like_numbers(head),
         any("\n" in cell for record in records for cell in record),
         commented,
     ), notes
@@ -180,7 +191,7 @@ def _written(plans: list[Plan], kinds: list[Kind], output: Path) -> tuple[list[i
                     batch = _with_numbers(read, kinds, dotted)
                     groups.add(batch)
                     rows[i] += batch.num_rows
-            except (_Misfit, _Odd) as found:
+            except (_Misfit, _Odd, _Spelled) as found:
                 found.file = i
                 raise
     return rows, dotted, groups.counts()
@@ -201,7 +212,7 @@ def _by_arrow(plan: Plan, kinds: list[Kind]) -> Iterator[pa.RecordBatch]:
 
     options = pc.ConvertOptions(
         column_types={name: _type(kind, as_read=True) for name, kind in zip(plan.names, kinds, strict=True)},
-        null_values=[*MISSING],
+        null_values=[*MISSING] if plan.spelled else [*USUAL],
         true_values=[*TRUE],
         false_values=[*FALSE],
         strings_can_be_null=True,
@@ -213,7 +224,9 @@ def _by_arrow(plan: Plan, kinds: list[Kind]) -> Iterator[pa.RecordBatch]:
             parse_options=pc.ParseOptions(delimiter=plan.delimiter, newlines_in_values=plan.quoted),
             convert_options=options,
         ) as reader:
-            yield from reader
+            yield from reader if plan.spelled else map(with_missing, reader)
+    except AmongNumbers:
+        raise _Spelled from None
     except pa.ArrowInvalid as error:
         if str(error) == "Empty CSV file":  # nothing stands below the header
             return
@@ -221,6 +234,8 @@ def _by_arrow(plan: Plan, kinds: list[Kind]) -> Iterator[pa.RecordBatch]:
         if found is None or "invalid UTF8" in str(error):
             raise _Odd from None
         value = re.search(r"invalid value '(.*)'\Z", str(error), re.DOTALL)
+        if value and value[1] in LIKE_NUMBERS and not plan.spelled:
+            raise _Spelled from None
         raise _Misfit(int(found[1]), value[1] if value else None) from None
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import tools.formats.groups
 import tools.formats.kinds
+import tools.formats.missing
 import tools.formats.parts
 import tools.formats.streaming
 from tools.conversion import convert
@@ -129,10 +130,34 @@ def test_numbers_that_arrow_takes_for_others(tmp_path: Path) -> None:
     same(tmp_path, "a,b,c,d\n" + "".join(f"0x{i:04x},+{i},{10**22 + i},{i:05}\n" for i in rows))
 
 
+@pytest.mark.parametrize("spelling", tools.formats.missing.LIKE_NUMBERS)
+def test_missing_values_spelled_as_numbers_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str) -> None:
+    monkeypatch.setattr(tools.formats.streaming, "_HEAD", 1 << 10)
+    rng = np.random.default_rng(1)
+    plain = pd.DataFrame(
+        {
+            "whole": rng.integers(-5, 9, 1000).astype(str),
+            "share": rng.normal(size=1000).round(3).astype(str),
+            "flag": rng.choice(["true", "false"], 1000),
+            "word": rng.choice(["-nano", "-1.#INDIA", "1.#", "-", "1", "1.#IND.", "naïve", "red"], 1000),
+            "price": [f"{i * 7919:,}" for i in range(1000)],
+        }
+    )
+    plain.loc[999, "word"] = ""
+    for row in (2, 990):  # in the head of the file, and where it shows late
+        for name in plain:
+            frame = plain.copy()
+            frame.loc[row, name] = spelling
+            same(tmp_path, frame.to_csv(index=False))
+            found = pq.read_table(tmp_path / "t.parquet")[name]
+            assert not found[row].is_valid
+            assert found.null_count == 1 + (name == "word")
+
+
 def test_missing_is_what_pandas_takes_for_it() -> None:
     from pandas._libs.parsers import STR_NA_VALUES  # type: ignore[import-not-found]
 
-    assert set(tools.formats.kinds.MISSING) == STR_NA_VALUES
+    assert set(tools.formats.missing.MISSING) == STR_NA_VALUES
 
 
 def test_a_plain_table_costs_no_start_of_pandas_and_of_all_functions_of_arrow(tmp_path: Path) -> None:
