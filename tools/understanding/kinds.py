@@ -49,7 +49,8 @@ _MARK = re.compile(r"[A-G]\d?[+-]?", re.I)
 _JUDGED = re.compile(
     r"(^|[\W_])(rating|score|grade|level|stars?|rank|stage|severity|quality|satisfaction|condition|priority|class)([\W_]|$)", re.I
 )
-_YEAR = re.compile(r"(^|[\W_])year([\W_]|$)", re.I)
+_YEAR = re.compile(r"(^|[\W_])(year|yr)([\W_]|$)", re.I)
+_CYCLE = re.compile(r"(^|[\W_])(month|mo|quarter|week|weekday|day|dow|hour|hr|minute)(_?of_?\w+)?$", re.I)
 _POSTAL = re.compile(r"zip|postal|postcode", re.I)
 SEPARATORS = (";", "|", ",")
 YES_NO = ({"yes", "no"}, {"y", "n"}, {"t", "f"}, {"true", "false"}, {"on", "off"})
@@ -122,6 +123,8 @@ def _of_numbers(name: str, present: pd.Series, distinct: int) -> Found:
         return "datetime", 0.75, ["whole numbers that read as dates or seconds since 1970"]
     if _YEAR.search(name) and low >= 1800 and high <= 2200:
         return "ordered", 0.7, ["is named like a year", f"lies between {low:.0f} and {high:.0f}"]
+    if _CYCLE.search(name) and low >= 0 and high <= 59 and distinct > 2:
+        return "ordered", 0.7, ["is named like a part of a date", f"lies between {low:.0f} and {high:.0f}"]
     if _POSTAL.search(name):
         return "geographic", 0.7, ["is named like a postal code"]
     if distinct <= 10 and len(present) >= 10 * distinct:

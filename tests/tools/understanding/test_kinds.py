@@ -41,6 +41,8 @@ COLUMNS: dict[str, tuple[object, str]] = {
     "bin": (RNG.choice(["(0.0, 10.0]", "(10.0, 20.0]", "(20.0, 30.0]"], N), "ordered"),
     "final grade": (RNG.choice(["A", "B", "C", "D"], N), "ordered"),
     "children": (RNG.poisson(1.2, N).clip(0, 5), "numeric"),
+    "sale month": (RNG.integers(1, 13, N), "ordered"),
+    "Yr.Sold": (RNG.integers(2006, 2011, N), "ordered"),
     "sex code": (RNG.integers(1, 3, N), "categorical"),
     "opens": ([f"{a:02d}:{b:02d}" for a, b in zip(RNG.integers(0, 24, N), RNG.integers(0, 60, N), strict=True)], "datetime"),
     "userid": (RNG.integers(0, 50, N), "identifier"),
