@@ -13,6 +13,7 @@ from tools.deadline import Deadline
 from tools.extras import Extras
 from tools.features import numbers
 from tools.problem import Problem
+from tools.spec import ToolRefused
 from tools.understanding.findings import Dependence, Gate, GateName, Reading
 from tools.understanding.order import groups, levels
 from tools.understanding.repeats import across_the_split, repeated_rows
@@ -166,7 +167,8 @@ def after_the_outcome(problem: Problem) -> Gate:
             # Nothing is a fact as well where it is written as one: only what is there can be known too late.
             for side, where in ((~gap, there),) if stand_in else ((gap, missing), (~gap, there)):
                 share = float(target[side].mean())
-                pure = max(share, 1 - share)
+                # Of many classes a rare one may well lack what all others have now and then.
+                pure = share if stand_in and problem.n_classes > 2 else max(share, 1 - share)
                 # As many rows of one kind by chance: less than one in a million, for all columns together.
                 doubtful = side.sum() * np.log(max(base, 1e-9)) > np.log(1e-6 / len(gaps))
                 if pure >= 0.995 and not doubtful:
@@ -238,7 +240,10 @@ def shuffled_target(problem: Problem) -> Gate:
         told = "there is no target." if _untargeted(problem) else "a shuffled series is none; its backtests never see what follows."
         return Gate(gate=name, verdict="not applicable", evidence=told)
     problem = _plain(problem)
-    preparation = choose_columns(problem, name="default", drop=[], text=False, dates=True)
+    try:
+        preparation = choose_columns(problem, name="default", drop=[], text=False, dates=True)
+    except ToolRefused:  # texts cost more, and are looked at where there is nothing else
+        preparation = choose_columns(problem, name="default", drop=[], text=True, dates=True)
     params = family("tree").default(setting_for(problem, preparation))[0]
     spec = CandidateSpec(name="shuffled", family="tree", params=params, preparation="default")
     # Of two classes one tells all; of more each is judged against all others.

@@ -126,9 +126,8 @@ def insights(
     """What is worth knowing, in sentences, the gravest first."""
     told = [f"The gate “{gate.gate}” fails: {gate.evidence}" for gate in gates if gate.verdict == "fail"]
     if personal:
-        told.append(
-            f"{_columns(len(personal)).capitalize()} personal data{':' if len(personal) == 1 else ', such as'} {personal[0].column!r} ({personal[0].kind})."
-        )
+        such = ":" if len(personal) == 1 else ", such as"
+        told.append(f"{_columns(len(personal)).capitalize()} personal data{such} {personal[0].column!r} ({personal[0].kind}).")
     if drifted is not None and drifted.verdict != "alike":
         by = f", most by {', '.join(map(repr, drifted.columns))}" if drifted.columns else ""
         told.append(f"A model tells sealed rows from training rows with ROC AUC {drifted.auc:.2f}{by}.")

@@ -162,6 +162,21 @@ def test_drift_names_the_column_that_tells_the_sides_apart(open_workspace: Open)
     assert any("ROC AUC" in sentence and "'b'" in sentence for sentence in found.insights)
 
 
+def test_what_a_rare_class_of_many_lacks_is_no_leak(open_workspace: Open) -> None:
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["a", "b", "c", "d"], N, p=[0.15, 0.25, 0.25, 0.35])
+    tip = np.where((kind == "a") | (rng.random(N) < 0.2), "none", rng.choice(["round", "sharp"], N))
+    open_workspace(pd.DataFrame({"tip": tip, "size": rng.normal(size=N), "y": kind}), "y", "multiclass")
+    assert verdicts(profile_table())["known only after the outcome"].verdict == "pass"
+
+
+def test_a_table_of_texts_alone_has_all_gates(open_workspace: Open) -> None:
+    rng = np.random.default_rng(0)
+    words = [" ".join(rng.choice(["late", "fine", "broken", "good", "poor"], 4)) + f" in case {i}" for i in range(N)]
+    open_workspace(pd.DataFrame({"words": words, "y": rng.choice(["yes", "no"], N)}), "y", "binary")
+    assert {gate.verdict for gate in verdicts(profile_table()).values()} == {"pass"}
+
+
 def test_no_drift_is_seen_in_a_category_that_hardly_comes_twice(open_workspace: Open) -> None:
     rng = np.random.default_rng(0)
     open_workspace(clean().assign(tail=[f"N{value}" for value in rng.integers(100, 700, N)]), "y", "binary")
