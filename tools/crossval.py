@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tools.families.base import Family
+    from tools.fold_models import FoldModels
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -53,6 +55,8 @@ class Evaluated:
     """Whether the fit of a fold is smaller than asked for because memory ran short."""
     off_cuda: str = ""
     """Why a fold was not fitted on a graphics processor though that was asked for."""
+    fits: FoldModels | None = None
+    """The folds' fits, where the caller wanted them."""
 
 
 class PrunedTrial(Exception):
@@ -112,6 +116,7 @@ def evaluate_candidate(
     target: Deadline | None = None,
     pace: bool = True,
     after_fold: Callable[[int, float | None], None] | None = None,
+    keeper: FoldModels | None = None,
 ) -> Evaluated:
     """Cross-validate one configuration over the contract's folds, in all repeats; leave-one-out has a fit for each row or group.
 
@@ -124,6 +129,7 @@ def evaluate_candidate(
         target: when the evaluation should be done; iterations are shared out by it. `deadline` when left out.
         after_fold: called with the number of the fit and the score of its fold (None where undefined, and of single rows) after
             each fit; what it raises ends the evaluation.
+        keeper: takes the folds' fits, which the caller keeps or discards; what it holds is discarded when the evaluation fails.
 
     Raises:
         DeadlineReached: when the time was over before every fold was done.
@@ -141,21 +147,28 @@ def evaluate_candidate(
     pooled = Pooled(spec, params, problem)
     begun = count()
 
-    def job(part: Part) -> Callable[[Deadline], Outcome]:
+    def job(number: int, part: Part) -> Callable[[Deadline], Outcome]:
+        put = partial(keeper.put, number) if keeper is not None else None
+
         def fit(whole: Deadline) -> Outcome:
             whole.check()
             to_come = waves - next(begun) // lanes
             until = whole.share(target.remaining() * 0.93 / to_come) if model_family.iterative else whole
-            return fit_part(part, spec.share, params, problem, preparation, setting, model_family, until, spec.name)
+            return fit_part(part, spec.share, params, problem, preparation, setting, model_family, until, spec.name, put)
 
         return fit
 
-    with closing(abreast([job(part) for part in parts], lanes, deadline)) as outcomes_in_order:
-        for number, (part, outcome) in enumerate(zip(parts, outcomes_in_order, strict=True)):
-            pooled.add(part, outcome)
-            if after_fold is not None:
-                after_fold(number, pooled.last_score())
-    return pooled.evaluated()
+    try:
+        with closing(abreast([job(number, part) for number, part in enumerate(parts)], lanes, deadline)) as outcomes_in_order:
+            for number, (part, outcome) in enumerate(zip(parts, outcomes_in_order, strict=True)):
+                pooled.add(part, outcome)
+                if after_fold is not None:
+                    after_fold(number, pooled.last_score())
+        return replace(pooled.evaluated(), fits=keeper)
+    except BaseException:
+        if keeper is not None:
+            keeper.discard()
+        raise
 
 
 def fit_part(
@@ -168,6 +181,7 @@ def fit_part(
     model_family: Family,
     until: Deadline,
     candidate: str | None = None,
+    put: Callable[[Fitted, float], None] | None = None,
 ) -> Outcome:
     """One fit of a cross-validation, and what it predicts for the rows that it did not see.
 
@@ -175,6 +189,7 @@ def fit_part(
         share: of the part's rows, that the fit learns from.
         until: when an iterative family stops adding iterations.
         candidate: whose fit it is, for the trace.
+        put: takes the fit and the seconds that it took.
     """
     X = problem.X[[column.name for column in preparation.columns]]
     learn, check = _rows(problem, part, share)
@@ -195,6 +210,8 @@ def fit_part(
         bags = bags_of(model_family, len(learn), problem)
         latency_ms = table_ms(problem, list(X.columns)) + bags * latency_of(fitted.predict, rows)
         size_mb = bags * size_of(fitted)
+    if put is not None:
+        put(fitted, took[0])
     how = How(fitted.iterations, fitted.cut_short, fitted.starved, fitted.device, fitted.off_cuda)
     return Outcome(check, predicted, *took, how, latency_ms, size_mb, everywhere)
 

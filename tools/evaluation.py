@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from tools.deadline import Deadline
     from tools.metrics import Interval
     from tools.model import FittedModel
     from tools.problem import Problem
 
 IMPORTANT = 15
-IMPORTANCE_ROWS = 2000
+IMPORTANCE_ROWS, FEWEST_ROWS = 2000, 300
 IMPORTANCE_COLUMNS = 40
+IMPORTANCE_SHARE, MOST_IMPORTANCE_S = 0.15, 20.0
+"""Of the call's time, and seconds, that shuffling columns may take: with fewer rows where a prediction takes long."""
 ESTIMATED = 2.0
 """How many times a bound the measures of a fold's fit may reach for the fit on all rows to be worth a try."""
 LATE_S = 20.0
@@ -83,6 +84,8 @@ class EvaluationResult(BaseModel):
     """MB of the fitted model on file, uncompressed."""
     cut_short: bool
     """Whether the deadline ended a fit before it was complete."""
+    averaged: list[str] = []
+    """Members that were not fitted again: the average of their folds' fits predicts in their place."""
     seconds: float
     degraded: list[Degradation] = []
     """What is missing above because it could not be made."""
@@ -92,6 +95,11 @@ class EvaluationResult(BaseModel):
 def evaluate(
     candidate: Annotated[str, "Candidate to fit on all training rows."],
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 120.0,
+    refit_s: Annotated[
+        float | None,
+        "Seconds that fits may take; of members beyond that the folds' fits are averaged. Leave out to fit all on all rows.",
+        Ge(0),
+    ] = None,
 ) -> EvaluationResult:
     """Fit a candidate on all training rows, write its predictions for the holdout, and describe its out-of-fold quality with plots."""
     import shutil
@@ -99,8 +107,9 @@ def evaluate(
 
     from tools.attempt import Attempts
     from tools.deadline import Deadline, DeadlineReached
+    from tools.fold_models import instead_of_fits
     from tools.measuring import latency_of, size_of
-    from tools.model import fit_model, grace
+    from tools.model import fit_model, grace, members_of
     from tools.predictions import write_predictions
     from tools.problem import load_problem
     from tools.saving import save_model
@@ -110,10 +119,20 @@ def evaluate(
     record = load_candidate(space, candidate)
     problem = load_problem(space)
     _check_bounds(space, record, record.latency_ms, record.size_mb, slack=ESTIMATED)
+    averaged = instead_of_fits(space, [member for member, _ in members_of(space, record)], problem, refit_s)
     try:
         with Attempts(space, "evaluate", {"candidate": candidate, "time_s": time_s}) as attempts, deadline.alarm(grace(time_s)):
             share, most = deadline.share(0.75 * time_s), Deadline(deadline.remaining() + grace(time_s))
-            model = fit_model(space, record, problem, share, most=most, attempts=attempts, after=lambda name: progress(fitted=name))
+            model = fit_model(
+                space,
+                record,
+                problem,
+                share,
+                most=most,
+                attempts=attempts,
+                after=lambda name: progress(fitted=name),
+                averaged=averaged,
+            )
             fit_seconds = deadline.elapsed()
             holdout = space.table("holdout")
             started = time.monotonic()
@@ -136,10 +155,11 @@ def evaluate(
     # The deciding metric may be somebody else's function.
     metrics = extras.make("the intervals of the metrics", lambda: _metrics(problem, oof), needs_mb=0) or []
     row_s = predicting / max(1, len(predictions))
+    within_s = min(MOST_IMPORTANCE_S, IMPORTANCE_SHARE * time_s, 0.5 * deadline.remaining())
     importance: list[ColumnImportance] = []
     kind = ""
     if record.family not in FLOORS:  # which relies on no column
-        importance, kind = extras.make("the importance of columns", lambda: _importance(model, problem, deadline, row_s)) or ([], "")
+        importance, kind = extras.make("the importance of columns", lambda: _importance(model, problem, within_s, row_s)) or ([], "")
     return EvaluationResult(
         candidate=candidate,
         predictions=f"predictions/{candidate}.parquet",
@@ -158,6 +178,7 @@ def evaluate(
         latency_ms=round(latency_ms, 4),
         size_mb=round(size_mb, 6),
         cut_short=any(fitted.cut_short for member in model.members for fitted in member.fits),
+        averaged=averaged,
         seconds=round(deadline.elapsed(), 2),
         degraded=extras.left_out,
     )
@@ -245,12 +266,13 @@ def _metric_facts(name: str, ends: Sequence[Any], level: float) -> MetricFacts:
     return MetricFacts(metric=name, score=ends[0], low=ends[1], high=ends[2], level=level)
 
 
-def _importance(model: FittedModel, problem: Problem, deadline: Deadline, row_s: float) -> tuple[list[ColumnImportance], str]:
-    """Permutation importance on a sample of rows while time is left, else the models' own.
+def _importance(model: FittedModel, problem: Problem, within_s: float, row_s: float) -> tuple[list[ColumnImportance], str]:
+    """Permutation importance on a sample of rows, as many as there is time for, else the models' own.
 
     The rows are those of the fit, so it tells what the model relies on, not what helps on unseen rows.
 
     Args:
+        within_s: seconds that it may take.
         row_s: seconds that a row of a batch took to predict.
     """
     import numpy as np
@@ -260,14 +282,16 @@ def _importance(model: FittedModel, problem: Problem, deadline: Deadline, row_s:
     own = [ColumnImportance(column=name, importance=round(value, 5)) for name, value in list(model.importance.items())[:IMPORTANT]]
     if problem.contract.forecast is not None:  # the rows of the fit are its past, and a column shuffled among moments is no covariate
         return own, "share of the model's own gain"
-    rng = np.random.default_rng(problem.contract.seed)
-    rows = rng.permutation(problem.n_rows)[:IMPORTANCE_ROWS]
-    X, y = problem.X.iloc[rows].reset_index(drop=True), problem.y[rows]
     used = list(dict.fromkeys(column.name for member in model.members for column in member.preparation.columns))
     ranked = [name for name in model.importance if name in used]
     columns = (ranked + [name for name in used if name not in ranked])[:IMPORTANCE_COLUMNS]
-    if row_s * len(X) * (len(columns) + 1) > min(20.0, 0.5 * deadline.remaining()):
+    wanted = min(IMPORTANCE_ROWS, problem.n_rows)
+    most = min(wanted, int(within_s / max(1e-9, row_s * (len(columns) + 1))))
+    if most < min(wanted, FEWEST_ROWS):
         return own, "share of the model's own gain"
+    rng = np.random.default_rng(problem.contract.seed)
+    rows = rng.permutation(problem.n_rows)[:most]
+    X, y = problem.X.iloc[rows].reset_index(drop=True), problem.y[rows]
     try:
         shuffled = permutation_importance(model.predict_table, X, lambda p: loss_of_metric(problem, y, p), columns, rng)
         found = [ColumnImportance(column=name, importance=round(losses[0], 6)) for name, losses in shuffled.items()]

@@ -213,6 +213,7 @@ async def test_the_blend_is_evaluated_only_where_it_is_recommended() -> None:
         tool_called, given = called(await answer("engineer", "select", done, **facts))
         assert (tool_called, given["candidate"]) == ("evaluate", recommended)
         assert 5 < given["time_s"] < 20
+        assert given["refit_s"] < 3, "a blend whose members take long is scored by its folds' fits"
     failed = [(tool, arguments, blend), ("evaluate", {"candidate": "ensemble"}, "out of memory")]
     assert called(await answer("engineer", "select", failed, **facts))[1]["candidate"] == "lightgbm-1"
 
@@ -317,7 +318,7 @@ async def test_examining_gets_a_small_share_of_the_search_and_nothing_where_tria
     def budget(seconds: float, trials: int | None = None) -> dict[str, Any]:
         return {"search_seconds": seconds, "search_seconds_left": 0, "trials": trials, "trials_left": trials}
 
-    for seconds, given in ((60, 6.0), (3600, 20.0)):
+    for seconds, given in ((60, 3.0), (3600, 20.0)):
         asked = called(await answer("engineer", "select", done, **facts, budget=budget(seconds)))
         assert asked == ("learning_curve", {"candidate": "lightgbm-1", "time_s": given})
     for without in (budget(600, trials=3), budget(12)):
