@@ -202,6 +202,7 @@ class Conductor:
         for note in self._before:
             self._interventions.note(note)
         self._save()
+        await self._kernels.begin()
 
     def _announce(self) -> None:
         made_by = {**versions(), "prompts": prompts_version()}

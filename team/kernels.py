@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
+from team.errors import SandboxUnavailable
 from team.events import Event, KernelChanged, SandboxChosen
 from team.graphics_use import graphics_use
 from team.ongoing import Ongoing
@@ -27,6 +28,11 @@ from tools.device import device_variables, visible
 if TYPE_CHECKING:
     from tools.conversion import SourceRead
     from tools.submission import Scored
+
+
+AHEAD = "exec('import pandas, pyarrow.parquet, scipy.stats, sklearn.ensemble, sklearn.model_selection', {})"
+"""What the kernel does before it is asked for anything: nearly every tool imports these, in more than a second. It leaves no name."""
+AHEAD_S = 60.0
 
 
 class Kernels:
@@ -54,6 +60,7 @@ class Kernels:
         self._append, self._ongoing, self._stack, self._resumed = append, ongoing, stack, resumed
         self._of_roles: Kernel | None = None
         self._of_roles_stack = AsyncExitStack()
+        self._ahead: asyncio.Task[Kernel] | None = None
         self.limits = Limits(**settings.sandbox.model_dump(include=set(Limits.model_fields) - {"memory_mb"}), memory_mb=settings.memory_mb)
         """What kernels that are started from here on may use."""
         self.containers = ContainerUse()
@@ -74,13 +81,39 @@ class Kernels:
     async def rebind(self, settings: Settings) -> None:
         """Go on by other settings: the roles' kernel is ended, since its memory may hold what is gone and other limits started it."""
         self._settings = settings
+        await self._give_up()
         if self._of_roles is not None:
             self._of_roles = None
             await self._of_roles_stack.aclose()
         self._limit()
 
+    async def begin(self) -> None:
+        """Start the roles' kernel while the source is fetched, which needs none, so that it is there when it is asked for."""
+        stack = await self._stack.enter_async_context(AsyncExitStack())
+        self._stack.push_async_callback(self._give_up)  # which comes before the stack is closed that the kernel is put on
+        self._ahead = asyncio.create_task(self._start_ahead(stack), name="kernel ahead")
+
     async def open(self) -> Kernel:
-        """The roles' kernel, which is started when it is first asked for."""
+        """The roles' kernel, which is started when it is first asked for, where that has not begun."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            with suppress(SandboxUnavailable):  # the start that follows meets the same, and tells it
+                return await ahead
+        return await self._start()
+
+    async def _start_ahead(self, stack: AsyncExitStack) -> Kernel:
+        kernel = await self._start(stack)
+        await kernel.execute(AHEAD, timeout_s=AHEAD_S)
+        return kernel
+
+    async def _give_up(self) -> None:
+        """End a start that nobody waits for any more."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.wait([ahead])
+
+    async def _start(self, stack: AsyncExitStack | None = None) -> Kernel:
         if self._of_roles is None:
             opened = open_kernel(
                 self.launcher(),
@@ -91,7 +124,7 @@ class Kernels:
                 on_event=self._changed,
                 warm=True,
             )
-            self._of_roles_stack = await self._stack.enter_async_context(AsyncExitStack())
+            self._of_roles_stack = await self._stack.enter_async_context(AsyncExitStack()) if stack is None else stack
             self._of_roles = await self._of_roles_stack.enter_async_context(opened)
             if self._resumed and (told := await replay(self._of_roles, self._run.cells)):
                 self._changed("replayed", told)
