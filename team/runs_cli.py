@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from team.options import Json, Out, Run
-from team.terminal import clean_json, print_json
+from team.terminal import clean_json, one_line, print_json
 
 if TYPE_CHECKING:
     from reports.comparison import Comparison
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 def predict(
     run: Run,
-    rows: Annotated[Path, typer.Argument(help="CSV or Parquet file with the rows to predict.")],
+    rows: Annotated[
+        str,
+        typer.Argument(
+            help="The rows to predict: a file, a URL or another source, spelt as for `mlteam run`, such as rows.csv#encoding=cp1252."
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV file that gets one row per input row.")],
     interval: Annotated[
         float | None, typer.Option(metavar="LEVEL", help="Of values: write also low and high, between which such a share lies, as 0.9.")
@@ -28,13 +33,19 @@ def predict(
     out: Out = Path("runs"),
     sandbox: Annotated[str, typer.Option(help="auto, docker, bubblewrap or unsafe-local.")] = "auto",
 ) -> None:
-    """Predict new rows with a run's packaged model."""
+    """Predict new rows with a run's packaged model.
+
+    Options behind a # say how ROWS is to be read (docs/data.md). What they leave open is read as the run's source was, where that fits.
+    """
     from team.predict import predict as predict_rows
     from team.predict import read_times
     from team.rundir import open_run
 
+    def tell(note: str) -> None:
+        print(f"mlteam: {one_line(note)}", file=sys.stderr)
+
     times = None if at is None else read_times(at)
-    count = predict_rows(open_run(run, out), rows, output, sandbox=sandbox, interval=interval, at=times)
+    count = predict_rows(open_run(run, out), rows, output, sandbox=sandbox, interval=interval, at=times, tell=tell)
     print(f"{count} rows predicted to {output}", file=sys.stderr)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import BaseModel, Field
 
 from tools.files import open_regular
+from tools.formats.dialect import Dialect
 from tools.parquet import NotFlat, check_flat_file
 from tools.spec import InputRefused, ToolRefused, tool
 from tools.workspace import workspace, write_text
@@ -67,6 +68,8 @@ class SourceRead(BaseModel):
     """Of files under each other, their rows in the order of the table; else empty."""
     counts: list[Counted] = Field([], max_length=MOST_COUNTS)
     """Of the first columns, where the table was converted in a stream; else empty."""
+    dialect: Dialect = Dialect()
+    """How its inside was read, for later rows of the same kind."""
 
 
 @tool(where="kernel", timeout_s=3600)
@@ -77,14 +80,17 @@ def read_source(
     gather: Annotated[str | None, "Of several tables: those with many rows for each, joined as counts, means and ranges."] = None,
     header: Annotated[str | None, "Of text: `none` when the first line is a row, `first` when it is the header."] = None,
     encoding: Annotated[str | None, "Of text: its encoding, such as cp1251, where it is not the one that would be guessed."] = None,
+    delimiter: Annotated[str | None, "Of text: what parts the fields, such as `;`, `tab` or `blanks`."] = None,
+    decimal: Annotated[str | None, "Of text: the decimal sign, `comma` or `point`."] = None,
 ) -> SourceRead:
     """Read the files in the data folder as one table and write it as Parquet."""
     from tools.tables import TableError
 
     space = workspace()
     try:
-        choice = {"sheet": sheet, "key": key, "table": table, "gather": gather, "header": header, "encoding": encoding}
-        return convert(space.data, space.work / TABLE, choice)
+        inside = {"sheet": sheet, "key": key, "table": table, "gather": gather}
+        of_text = {"header": header, "encoding": encoding, "delimiter": delimiter, "decimal": decimal}
+        return convert(space.data, space.work / TABLE, inside | of_text)
     except TableError as error:
         raise ToolRefused(str(error)) from None
     except MemoryError:
@@ -105,7 +111,7 @@ def convert(folder: Path, output: Path, choice: Mapping[str, str | None]) -> Sou
 
     files = [path for path in folder.rglob("*") if path.is_file()]
     path = files[0] if len(files) == 1 else folder
-    chosen = Choice(**choice)
+    chosen = Choice.of(choice)
     if found := _streamed(path, output, chosen):
         return found
     reading = read(path, chosen)
@@ -115,7 +121,9 @@ def convert(folder: Path, output: Path, choice: Mapping[str, str | None]) -> Sou
     except (pa.ArrowException, ValueError, OverflowError) as error:
         raise TableError(f"{path.name}: the table cannot be kept as Parquet ({first_line(error)})") from None
     pieces = [FileRead(name=name, rows=rows) for name, rows in reading.pieces[:MOST_FILES]]
-    return SourceRead(format=reading.format, rows=len(frame), columns=frame.shape[1], notes=reading.notes, files=pieces)
+    return SourceRead(
+        format=reading.format, rows=len(frame), columns=frame.shape[1], notes=reading.notes, files=pieces, dialect=reading.dialect
+    )
 
 
 def _streamed(path: Path, output: Path, choice: Choice) -> SourceRead | None:
@@ -130,7 +138,15 @@ def _streamed(path: Path, output: Path, choice: Choice) -> SourceRead | None:
         raise TableError(f"{path.name}: a header but no rows ({found.columns} columns); expected rows below it")
     pieces = [FileRead(name=name, rows=rows) for name, rows in found.pieces[:MOST_FILES]]
     counts = [Counted(missing=one.missing, unique=one.unique, exact=one.exact) for one in found.counts.values()]
-    return SourceRead(format=found.format, rows=found.rows, columns=found.columns, notes=found.notes, files=pieces, counts=counts)
+    return SourceRead(
+        format=found.format,
+        rows=found.rows,
+        columns=found.columns,
+        notes=found.notes,
+        files=pieces,
+        counts=counts,
+        dialect=found.dialect,
+    )
 
 
 def take_over(path: Path, inside: Path, told: SourceRead, vault: Path) -> SourceRead:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Gt, Le, Len, Lt
 from pydantic import BaseModel
@@ -49,6 +49,8 @@ class PredictResult(BaseModel):
     rows: int
     columns: list[str]
     output: str
+    notes: list[str] = []
+    """How the rows were read, a sentence each."""
 
 
 @tool(where="kernel", timeout_s=1800)
@@ -123,25 +125,31 @@ def _keep_numbers(space: Workspace, candidate: str, model: FittedModel, problem:
 @tool(where="kernel", timeout_s=3600)
 def predict_rows(
     model: Annotated[str, "Folder of the saved model, with pipeline.joblib and model.json."],
-    rows: Annotated[str, "Table of rows to predict: .csv, .csv.gz or .parquet."],
+    rows: Annotated[str, "Table of rows to predict, a file of any format or a folder."],
     output: Annotated[str, "CSV file to write."],
     decision: Annotated[list[float] | None, "Multiplier of each class that decides which is called; leave out for the model's own."] = None,
     interval: Annotated[float | None, "Share of true values that should lie between `low` and `high`, such as 0.9.", Gt(0), Lt(1)] = None,
     at: Annotated[list[float] | None, "Of risks: times by which the chance that no event has happened is told.", Len(1, 100)] = None,
+    options: Annotated[dict[str, str] | None, "What to read inside, as behind a source's name, such as {'sheet': '2024'}."] = None,
+    dialect: Annotated[dict[str, Any] | None, "How the rows were read that the model has learnt from; tried before any guess."] = None,
 ) -> PredictResult:
     """Predict a table with a saved model: one row per input row, in input order."""
     import joblib
     import pandas as pd
 
     from tools.answers import answer_table
-    from tools.tables import TableError, read_table
+    from tools.formats.again import lost, read_again
+    from tools.formats.dialect import Dialect
+    from tools.tables import TableError
 
     folder = Path(model)
     if not (folder / "pipeline.joblib").is_file():
         raise ToolRefused(f"{model!r} holds no saved model; expected pipeline.joblib in it. `finish` makes one.")
     fitted: FittedModel = joblib.load(folder / "pipeline.joblib")
     try:
-        frame = read_table(Path(rows), header_only=True)
+        before = None if dialect is None else Dialect.model_validate(dialect)
+        reading = read_again(Path(rows), options or {}, before, fitted.used)
+        frame, notes = reading.frame, reading.notes + lost(reading.frame, fitted.used)
         fitted.refuse_beyond(frame)
         predictions = fitted.predict_table(frame)
     except TableError as error:
@@ -159,7 +167,7 @@ def predict_rows(
     temporary = path.with_name(f".{path.name}.tmp")
     table.to_csv(temporary, index=False)
     temporary.replace(path)
-    return PredictResult(rows=len(table), columns=list(table.columns), output=output)
+    return PredictResult(rows=len(table), columns=list(table.columns), output=output, notes=notes)
 
 
 def _curves(folder: Path) -> Curves:

@@ -92,7 +92,8 @@ def fetch_data(
     )
     schema = [{"name": name, "type": kind} for name, kind in table.types.items()]
     files = [file.model_dump() for file in fetched.files[:MOST_FILES_LISTED]]
-    more = {"fetched_at": fetched.fetched_at, "files": files, "schema": schema}
+    dialect = told.dialect.model_dump(exclude_none=True)
+    more = {"fetched_at": fetched.fetched_at, "files": files, "schema": schema, "dialect": dialect}
     write_json(ctx.run.manifest, {**facts.model_dump(exclude={"table", "targets", "orderings", "hints", "degraded"}), **more})
     return facts
 

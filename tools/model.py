@@ -83,7 +83,7 @@ class FittedModel:
         Raises:
             TableError: when columns are missing.
         """
-        X = coerce(frame, TableSchema(columns=self._used))
+        X = coerce(frame, TableSchema(columns=self.used))
         if len(X) == 0:
             return np.empty(0) if self.contract.one_number else np.empty((0, len(self.contract.prediction_columns)))
         parts = [self._predict(X.iloc[start : start + BATCH_ROWS]) for start in range(0, len(X), BATCH_ROWS)]
@@ -97,11 +97,11 @@ class FittedModel:
         """
         if self.contract.forecast is not None or not 0 < len(rows) <= FEW:
             return None
-        X = FewRows.read(rows, self._used)
+        X = FewRows.read(rows, self.used)
         return None if X is None else self._predict(X)
 
     @property
-    def _used(self) -> list[Column]:
+    def used(self) -> list[Column]:
         """Columns that a member asks for."""
         used = {column.name for member in self.members for column in member.preparation.columns}
         used -= set(self.contract.sealed_columns)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from tools.contract import TableSchema
 from tools.files import open_regular, read_regular
+from tools.formats.dialect import Dialect
 from tools.host import HostContext
 from tools.package.drift import learn_baseline
 from tools.package.inputs import learn_inputs
@@ -110,6 +111,7 @@ def package_model(
             target=contract.target,
             metric=contract.metric,
             rows=rows,
+            dialect=_dialect(ctx.run.manifest),
             data_sha256=_source_hash(ctx.run.manifest),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             python=str(described.get("python", ""))[:40],
@@ -172,6 +174,13 @@ def _source_hash(manifest: Path) -> str | None:
     except (OSError, ValueError, AttributeError):
         return None
     return found if isinstance(found, str) else None
+
+
+def _dialect(manifest: Path) -> Dialect | None:
+    try:
+        return Dialect.model_validate(json.loads(manifest.read_text(encoding="utf-8"))["dialect"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _version() -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tools.formats.cells import plain
 from tools.formats.contract import Choice, Format, Reading
+from tools.formats.dialect import Dialect
 from tools.formats.encodings import decoded
 from tools.tables import TableError
 
@@ -25,7 +26,7 @@ def read_arff(path: Path, choice: Choice) -> Reading:
     """
     import pandas as pd
 
-    text, _ = decoded(path, choice.encoding)
+    text, encoding = decoded(path, choice.encoding, choice.likely)
     names, kinds, start = _header(path, text)
     columns: list[list[Any]] = [[] for _ in names]
     for number, line in enumerate(io.StringIO(text), 1):
@@ -42,7 +43,7 @@ def read_arff(path: Path, choice: Choice) -> Reading:
         elif kind == "date":
             frame[name] = pd.to_datetime(frame[name], errors="coerce")
     frame, notes = plain(frame, path)
-    return Reading(frame, "ARFF", notes)
+    return Reading(frame, "ARFF", notes, dialect=Dialect(encoding=encoding))
 
 
 def _header(path: Path, text: str) -> tuple[list[str], list[Any], int]:
@@ -119,4 +120,4 @@ def _recognises(head: bytes, path: Path) -> bool:
     return bool(lines) and lines[0].startswith(b"@relation")
 
 
-FORMAT = Format("ARFF", (".arff",), _recognises, read_arff)
+FORMAT = Format("ARFF", (".arff",), _recognises, read_arff, ("encoding",))

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tools.formats import arff, columnar, excel, hdf5, jsons, statistical, text
-from tools.formats.contract import HEAD_BYTES, Choice, Format, Reading, told
+from tools.formats.contract import HEAD_BYTES, OF_ONE_FORMAT, Choice, Format, Reading, told
 from tools.formats.encodings import PACKED
 from tools.tables import TableError
 
@@ -58,9 +58,18 @@ def read(path: Path, choice: Choice | None = None) -> Reading:
     if path.stat().st_size == 0:
         raise TableError(f"{path.name}: the file is empty; expected a header line and rows")
     found = find(path)
+    refuse_idle_options(path, found, choice)
     reading = found.read(path, choice)
     reading.notes[:0] = misnamed(path, found)
     return reading
+
+
+def refuse_idle_options(path: Path, found: Format, choice: Choice) -> None:
+    """Raise `TableError` for an option that means nothing to a format; whoever gave it would think that it was heeded."""
+    for name in OF_ONE_FORMAT:
+        if getattr(choice, name) is not None and name not in found.takes:
+            known = f"it takes {', '.join(f'#{one}=' for one in found.takes)}" if found.takes else "it takes none"
+            raise TableError(f"{path.name}: #{name}= means nothing to a file of {found.name}; {known}. Leave it out")
 
 
 def misnamed(path: Path, found: Format) -> list[str]:

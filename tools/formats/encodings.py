@@ -17,14 +17,16 @@ _GUESSED = (
     *("koi8_r", "gb18030", "cp932", "euc_jp", "big5", "cp949", "cp874", "cp850", "cp437", "mac_roman"),
 )
 """Encodings that tables come in, the commoner first: of those that fit equally well the first is taken."""
+_SEVEN_BITS = ("iso2022", "hz", "utf-7")
 _BROKEN_SHARE = 0.1
 
 
-def decoded(path: Path, encoding: str | None = None) -> tuple[str, str]:
+def decoded(path: Path, encoding: str | None = None, likely: str | None = None) -> tuple[str, str]:
     """The text of a file and its encoding.
 
     Args:
         encoding: what the user says it is.
+        likely: what it is where its bytes allow that and are no UTF-8.
 
     Raises:
         TableError: for binary content.
@@ -39,16 +41,25 @@ def decoded(path: Path, encoding: str | None = None) -> tuple[str, str]:
             if not data:
                 raise TableError(f"{path.name}: the packed file is empty; expected a header line and rows")
             break
-    if encoding is None and (wide := _wide_encoding(data)) is not None:
-        return data.decode(wide, errors="replace"), wide.removesuffix("-le").removesuffix("-be")
+    if encoding is None and (wide := wide_encoding(data)) is not None:
+        return data.decode(wide, errors="replace").removeprefix("\ufeff"), without_order(wide)
     if b"\x00" in data and encoding is None:
         raise TableError(f"{path.name}: named as text, but it holds NUL bytes, so it is binary; expected a CSV file")
-    encoding = encoding or encoding_of(data)
-    return data.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace"), encoding
+    encoding = encoding or encoding_of(data, likely)
+    return data.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace").removeprefix("\ufeff"), encoding
+
+
+def without_order(encoding: str) -> str:
+    """UTF-16 and UTF-32 as people name them, whatever the order of their bytes."""
+    return encoding.removesuffix("-le").removesuffix("-be")
 
 
 def decoding_notes(encoding: str, text: str, said: str | None) -> list[str]:
-    """What is told of how text was decoded."""
+    """What is told of how text was decoded.
+
+    Args:
+        said: the encoding, where it was no guess.
+    """
     notes = [] if encoding == "utf-8" else [f"Decoded as {encoding}."]
     if said is None and encoding in _GUESSED:
         notes = [f"Decoded as {encoding}, which is a guess: `#encoding=` behind the source decides it."]
@@ -57,8 +68,14 @@ def decoding_notes(encoding: str, text: str, said: str | None) -> list[str]:
     return notes
 
 
-def encoding_of(data: bytes) -> str:
-    """The encoding of text, or of its beginning. UTF-8 in which few signs are broken is UTF-8 still."""
+def encoding_of(data: bytes, likely: str | None = None) -> str:
+    """The encoding of text, or of its beginning. UTF-8 in which few signs are broken is UTF-8 still.
+
+    Args:
+        likely: is taken where the bytes allow that and are no UTF-8, or where it writes everything in seven bits.
+    """
+    if likely is not None and data.isascii() and likely.startswith(_SEVEN_BITS) and _fits(data, likely):
+        return likely
     try:
         data.decode("utf-8")
         return "utf-8"
@@ -68,7 +85,15 @@ def encoding_of(data: bytes) -> str:
     text = data.decode("utf-8", errors="replace")
     if text.count("\ufffd") <= _BROKEN_SHARE * sum(not sign.isascii() for sign in text):
         return "utf-8"
-    return _guessed(data)
+    return likely if likely is not None and _fits(data, likely) else _guessed(data)
+
+
+def _fits(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except (UnicodeError, LookupError):
+        return False
+    return True
 
 
 def _guessed(data: bytes) -> str:
@@ -86,7 +111,7 @@ def _guessed(data: bytes) -> str:
     return _GUESSED[0]
 
 
-def _wide_encoding(data: bytes) -> str | None:
+def wide_encoding(data: bytes) -> str | None:
     """UTF-32 or UTF-16 where a mark at the beginning says so, or where every second byte is zero, as in text of most alphabets."""
     if data.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
         return "utf-32"

@@ -8,6 +8,7 @@ from typing import Any
 
 from tools.formats.cells import plain
 from tools.formats.contract import Choice, Format, Reading, first_line, library, told
+from tools.formats.dialect import Dialect
 from tools.tables import TableError
 
 OLD = b"\xd0\xcf\x11\xe0"
@@ -42,7 +43,7 @@ def read_workbook(path: Path, choice: Choice) -> Reading:
         [f"Sheet {name!r} was read; the workbook also has {told([other for other in sheets if other != name])}."] if len(sheets) > 1 else []
     )
     notes += [f"{skipped} lines above the header were left out."] if skipped else []
-    return Reading(frame, "Excel", [*notes, *changed])
+    return Reading(frame, "Excel", [*notes, *changed], dialect=Dialect(sheet=name))
 
 
 def _chosen(path: Path, sheets: dict[str, list[list[Any]]], wanted: str | None) -> str:
@@ -98,4 +99,4 @@ def _recognises(head: bytes, path: Path) -> bool:
     return "xl/workbook.xml" in names or "xl/workbook.bin" in names or {"content.xml", "mimetype"} <= names
 
 
-FORMAT = Format("Excel", (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), _recognises, read_workbook)
+FORMAT = Format("Excel", (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), _recognises, read_workbook, ("sheet",))

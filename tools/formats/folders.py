@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tools.formats import columnar
 from tools.formats.contract import Choice, Reading
-from tools.formats.detect import MOST_FILES, MOST_TABLES, PICKLES, SUFFIXES, names, read
+from tools.formats.detect import MOST_FILES, MOST_TABLES, PICKLES, SUFFIXES, find, names, read
+from tools.formats.dialect import agreed
 from tools.formats.images import SUFFIXES as PICTURES
 from tools.formats.images import read_images
 from tools.formats.related import combine
@@ -76,9 +77,13 @@ def named_tables(folder: Path, tables: list[Path]) -> dict[str, Path]:
 
 def _several(folder: Path, tables: list[Path], choice: Choice) -> Reading:
     by_name = named_tables(folder, tables)
-    readings = {name: read(path, choice) for name, path in by_name.items()}
+    # Tables of several formats lie side by side, and an option of one of them means nothing to the others.
+    choices = {name: choice.for_format(find(path)) if path.stat().st_size else choice for name, path in by_name.items()}
+    readings = {name: read(path, choices[name]) for name, path in by_name.items()}
     whole = combine(folder, {name: reading.frame for name, reading in readings.items()}, choice)
     whole.pieces = [(by_name[name].relative_to(folder).as_posix(), rows) for name, rows in whole.pieces]
+    if not whole.dialect.table:
+        whole.dialect = agreed([reading.dialect for reading in readings.values()])
     whole.notes += [f"{name}: {note}" for name, reading in readings.items() for note in reading.notes]
     return whole
 

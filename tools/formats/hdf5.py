@@ -7,6 +7,7 @@ from typing import Any
 
 from tools.formats.cells import plain
 from tools.formats.contract import Choice, Format, Reading, first_line, library, told
+from tools.formats.dialect import Dialect
 from tools.tables import TableError
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -35,7 +36,7 @@ def read_hdf5(path: Path, choice: Choice) -> Reading:
     if len(found) > 1:
         notes.append(f"/{name} was read; the file also has {told(['/' + key for key in found if key != name])}.")
     frame, changed = plain(frame, path)
-    return Reading(frame, "HDF5", [*notes, *changed])
+    return Reading(frame, "HDF5", [*notes, *changed], dialect=Dialect(key=f"/{name}"))
 
 
 def _tables(h5py: Any, file: Any) -> dict[str, int]:
@@ -141,4 +142,4 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value)
 
 
-FORMAT = Format("HDF5", (".h5", ".hdf5", ".hdf", ".he5"), lambda head, path: head.startswith(MAGIC), read_hdf5)
+FORMAT = Format("HDF5", (".h5", ".hdf5", ".hdf", ".he5"), lambda head, path: head.startswith(MAGIC), read_hdf5, ("key",))

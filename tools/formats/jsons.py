@@ -8,6 +8,7 @@ from typing import Any
 
 from tools.formats.cells import plain
 from tools.formats.contract import Choice, Format, Reading
+from tools.formats.dialect import Dialect
 from tools.formats.encodings import decoded, decoding_notes
 from tools.tables import TableError
 
@@ -18,10 +19,10 @@ def read_json(path: Path, choice: Choice) -> Reading:
     """Read JSON. An object inside a record becomes columns named `outer.inner`."""
     import pandas as pd
 
-    text, encoding = decoded(path, choice.encoding)
-    notes = decoding_notes(encoding, text, choice.encoding)
+    text, encoding = decoded(path, choice.encoding, choice.likely)
+    notes = decoding_notes(encoding, text, encoding if encoding in (choice.encoding, choice.likely) else None)
     document, lines = _parsed(path, text)
-    records, where = _records(path, document, choice)
+    records, where, key = _records(path, document, choice)
     notes += [where] if where else []
     if not records:
         raise TableError(f"{path.name}: the JSON holds no record")
@@ -37,7 +38,7 @@ def read_json(path: Path, choice: Choice) -> Reading:
     else:
         frame = pd.json_normalize(records, sep=".", max_level=MOST_DEPTH)
     frame, changed = plain(frame, path)
-    return Reading(frame, "JSON lines" if lines else "JSON", [*notes, *changed])
+    return Reading(frame, "JSON lines" if lines else "JSON", [*notes, *changed], dialect=Dialect(encoding=encoding, key=key))
 
 
 def _parsed(path: Path, text: str) -> tuple[Any, bool]:
@@ -60,39 +61,43 @@ def _parsed(path: Path, text: str) -> tuple[Any, bool]:
     return records, True
 
 
-def _records(path: Path, document: Any, choice: Choice) -> tuple[list[Any], str]:
-    """The records of a document, and where they were found."""
+def _records(path: Path, document: Any, choice: Choice) -> tuple[list[Any], str, str | None]:
+    """The records of a document, where they were found, and under which key."""
     if isinstance(document, list):
-        return document, ""
+        if choice.key is not None:
+            raise TableError(f"{path.name}: key={choice.key!r}, but the JSON is an array of records and has no keys. Leave #key= out")
+        return document, "", None
     if not isinstance(document, dict):
         raise TableError(f'{path.name}: the JSON is one {type(document).__name__}; expected records, as in [{{"a": 1}}, {{"a": 2}}]')
     if choice.key is not None:
         if not isinstance(document.get(choice.key), list):
             raise TableError(f"{path.name}: key={choice.key!r} holds no array; keys: {', '.join(map(repr, list(document)[:10]))}")
-        return document[choice.key], f"Records were taken from {choice.key!r}."
+        return document[choice.key], f"Records were taken from {choice.key!r}.", choice.key
     lists = {name: value for name, value in document.items() if isinstance(value, list)}
     tables = {name: value for name, value in lists.items() if value and all(isinstance(record, dict) for record in value)}
     header, body = lists.get("columns"), lists.get("data")
     if header and body and all(isinstance(row, list) and len(row) == len(header) for row in body):
         names = [str(name) for name in header]
         if len(set(names)) == len(names):
-            return [dict(zip(names, row, strict=True)) for row in body], "Names were taken from 'columns' and rows from 'data'."
+            return [dict(zip(names, row, strict=True)) for row in body], "Names were taken from 'columns' and rows from 'data'.", None
     if tables:
         name = max(tables, key=lambda name: len(tables[name]))
-        others = (
-            f" Other keys, left out: {', '.join(map(repr, [key for key in document if key != name][:10]))}." if len(document) > 1 else ""
-        )
-        return tables[name], f"Records were taken from {name!r}.{others}"
+        return tables[name], f"Records were taken from {name!r}.{left_out(list(document), name)}", name
     if lists and len(lists) == len(document) and len({len(value) for value in lists.values()}) == 1:
-        return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)], "Each key was taken for a column."
+        return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)], "Each key was taken for a column.", None
     inner = list(document.values())
     if inner and all(isinstance(value, dict) for value in inner):
         rows = {key for value in inner for key in value}
         if len(inner) > 1 and all(set(value) == rows for value in inner) and all(key.isdecimal() for key in rows):
             order = sorted(rows, key=int)
-            return [{name: document[name][row] for name in document} for row in order], "Each key was taken for a column."
-        return inner, "Each value of the outer object was taken for a record, and its keys were left out."
-    return [document], "The document is one record."
+            return [{name: document[name][row] for name in document} for row in order], "Each key was taken for a column.", None
+        return inner, "Each value of the outer object was taken for a record, and its keys were left out.", None
+    return [document], "The document is one record.", None
+
+
+def left_out(keys: list[str], taken: str) -> str:
+    """A sentence on the keys of a document that its records were not taken from; empty where there is none."""
+    return f" Other keys, left out: {', '.join(map(repr, [key for key in keys if key != taken][:10]))}." if len(keys) > 1 else ""
 
 
 def _recognises(head: bytes, path: Path) -> bool:
@@ -100,4 +105,4 @@ def _recognises(head: bytes, path: Path) -> bool:
     return start.startswith((b"{", b"[{", b"[[")) or (start.startswith(b"[") and start[1:].lstrip().startswith((b"{", b"[")))
 
 
-FORMAT = Format("JSON", (".json", ".jsonl", ".ndjson", ".geojson"), _recognises, read_json)
+FORMAT = Format("JSON", (".json", ".jsonl", ".ndjson", ".geojson"), _recognises, read_json, ("key", "encoding"))

@@ -88,25 +88,32 @@ class Plan(NamedTuple):
     """Whether a quoted field may go over several lines, which takes Arrow longer to part."""
     commented: bool
     """Whether lines that begin with # are none of its rows."""
+    headless: bool = False
+    """Whether its first line is a row."""
 
 
-def guessed(plans: Sequence[Plan]) -> tuple[list[Kind], str]:
+def guessed(plans: Sequence[Plan], decimal: str | None = None) -> tuple[list[Kind], str]:
     """Each column's kind by pieces from all over the files, which have the same columns, "float" where none has a value; and the sign
-    that tells how commas in numbers are meant: the delimiter, or a comma where some column proves that they part thousands."""
+    that tells how commas in numbers are meant: the delimiter, or a comma where some column proves that they part thousands.
+
+    Args:
+        decimal: the sign that the user says is the decimal one.
+    """
     kinds: list[Kind | None] = [None] * len(plans[0].names)
     written: dict[int, list[pd.Series]] = {}
     for plan in plans:
         here = _guessed_of(plan, max(1, _PIECES // len(plans)), written)
         kinds = [wider(kind, other) for kind, other in zip(kinds, here, strict=True)]
-    marks = plans[0].delimiter
+    marks = plans[0].delimiter if decimal is None else ";" if decimal == "," else ","
     if written:
         import pandas as pd
 
         columns = {i: pd.concat(parts, ignore_index=True) for i, parts in written.items()}
-        marks = "," if any(map(commas_part_thousands, columns.values())) else marks
+        if decimal is None:
+            marks = "," if any(map(commas_part_thousands, columns.values())) else marks
         for i, values in columns.items():
             kinds[i] = wider(kinds[i], _how_written(values, marks))
-        if "comma" in kinds:
+        if decimal == "," or (decimal is None and "comma" in kinds):
             kinds = ["dotted" if i in columns and dots_part_thousands(columns[i]) else kind for i, kind in enumerate(kinds)]
     return [kind or "float" for kind in kinds], marks
 
@@ -253,18 +260,19 @@ def wider(one: Kind | None, other: Kind | None) -> Kind | None:
     return "text"
 
 
-def widened(kinds: Sequence[Kind], column: int, value: str | None, marks: str) -> Kind:
+def widened(kinds: Sequence[Kind], column: int, value: str | None, marks: str, decimal: str | None = None) -> Kind:
     """A kind for a column that a value of another was met in.
 
     Args:
         kinds: of all columns; where one has decimal commas, dots part thousands.
         value: as it stands in the file; None where nobody knows it.
         marks: as `guessed` gives it.
+        decimal: as `guessed` takes it.
     """
     kind = kinds[column]
     if kind == "dotted":
         return wider("float", _kind_of_text(value.strip(), marks) if value is not None else None) or "float"
-    if value is not None and kind == "int" and "comma" in kinds and looks_dotted(value.strip()):
+    if value is not None and kind == "int" and (decimal == "," or (decimal is None and "comma" in kinds)) and looks_dotted(value.strip()):
         return "dotted"
     found = wider(kind, _kind_of_text(value.strip(), marks)) if value is not None else None
     return found if found not in (None, kind) else _WIDER[kind]

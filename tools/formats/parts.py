@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tools.formats.contract import Choice, Format
+from tools.formats.dialect import Dialect
 
 if TYPE_CHECKING:
     from tools.formats.streaming import Streamed
@@ -26,6 +27,7 @@ class Converted(NamedTuple):
     """Of parts under each other: path below the folder and number of rows, in the order of the table."""
     counts: dict[str, Tally]
     """Of the first columns."""
+    dialect: Dialect
 
 
 def stream(path: Path, output: Path, choice: Choice) -> Converted | None:
@@ -47,16 +49,17 @@ def stream(path: Path, output: Path, choice: Choice) -> Converted | None:
     if size < PACKED_FROM:
         return None
     from tools.formats import jsons
-    from tools.formats.detect import find, misnamed
+    from tools.formats.detect import find, misnamed, refuse_idle_options
 
     found = find(path)
+    refuse_idle_options(path, found, choice)
     if size < _least(found, [path]):
         return None
     if (streamed := _by_format(found, [path], output, choice)) is None:
         return None
     notes = [*misnamed(path, found), *streamed.of_files[0], *streamed.notes, _told(size)]
     name = "JSON lines" if found is jsons.FORMAT else found.name
-    return Converted(name, sum(streamed.rows), streamed.columns, notes, [], streamed.counts)
+    return Converted(name, sum(streamed.rows), streamed.columns, notes, [], streamed.counts, streamed.dialect)
 
 
 def _parts(folder: Path, tables: list[Path], output: Path, choice: Choice) -> Converted | None:
@@ -75,7 +78,8 @@ def _parts(folder: Path, tables: list[Path], output: Path, choice: Choice) -> Co
             return None
         told = f"{len(files):,} parquet files were read as one table."
         pieces = [(path.relative_to(folder).as_posix(), rows) for path, rows in zip(files, streamed.rows, strict=True)]
-        return Converted("Parquet in partitions", sum(streamed.rows), streamed.columns, [told, _told(size)], pieces, streamed.counts)
+        notes = [told, _told(size)]
+        return Converted("Parquet in partitions", sum(streamed.rows), streamed.columns, notes, pieces, streamed.counts, streamed.dialect)
     by_name = named_tables(folder, tables)
     names = sorted(by_name)
     files = [by_name[name] for name in names]
@@ -88,7 +92,7 @@ def _parts(folder: Path, tables: list[Path], output: Path, choice: Choice) -> Co
     of_files = [f"{name}: {note}" for name, notes in zip(names, streamed.of_files, strict=True) for note in notes]
     pieces = [(path.relative_to(folder).as_posix(), rows) for path, rows in zip(files, streamed.rows, strict=True)]
     notes = [under_each_other(names), *streamed.notes, *of_files, _told(size)]
-    return Converted(SEVERAL, sum(streamed.rows), streamed.columns, notes, pieces, streamed.counts)
+    return Converted(SEVERAL, sum(streamed.rows), streamed.columns, notes, pieces, streamed.counts, streamed.dialect)
 
 
 def _least(found: Format, files: list[Path]) -> int:

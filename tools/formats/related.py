@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from tools.formats.contract import Choice, Reading, told
+from tools.formats.dialect import Dialect
 from tools.formats.gathering import gathered
 from tools.tables import TableError
 
@@ -59,7 +60,7 @@ def combine(folder: Path, tables: dict[str, pd.DataFrame], choice: Choice) -> Re
     notes += [f"Not joined, because no key gives at most one row of them for each row: {told(left_out)}."] if left_out else []
     if many := [name for name in left_out if any(link.other == main or link.other in keys for link in links[name])]:
         notes.append(f"#table={main}&gather={many[0]} joins what its rows come to; only what is known before the answer may be in them.")
-    return Reading(frame, "several files", notes)
+    return Reading(frame, SEVERAL, notes, dialect=Dialect(table=main, gather=choice.gather))
 
 
 def _main(folder: Path, tables: dict[str, pd.DataFrame], links: dict[str, list[Link]]) -> str:

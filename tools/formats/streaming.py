@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tools.formats.contract import Choice, first_line
+from tools.formats.dialect import Dialect, agreed, texts_of
 from tools.formats.encodings import PACKED, decoding_notes, encoding_of
 from tools.formats.groups import row_groups
 from tools.formats.kinds import FALSE, TRUE, WRITTEN, Kind, Plan, guessed, unlike, widened
@@ -25,11 +26,13 @@ from tools.formats.text import (
     announced,
     checked_header,
     comments_among_rows,
+    decimal_of,
     escapes_quotes,
     lacks_header,
     long_lines,
     numbered_lines,
     parted_by_blanks,
+    refuse_idle,
     short_lines,
     sniffed,
 )
@@ -55,6 +58,8 @@ class Streamed(NamedTuple):
     """Notes on each file."""
     counts: dict[str, Tally]
     """Of the first columns."""
+    dialect: Dialect = Dialect()
+    """What the files agree on."""
 
 
 class _Misfit(Exception):
@@ -99,18 +104,18 @@ def stream_text(files: Sequence[Path], output: Path, choice: Choice) -> Streamed
             return None
         plans.append(plan)
         notes.append(told)
-    kinds, marks = guessed(plans)
+    kinds, marks = guessed(plans, choice.decimal)
     plain = set[int]()
     """Columns in which a dot was met that parts no thousands."""
     while True:
-        if "comma" in kinds:
+        if choice.decimal == "," or (choice.decimal is None and "comma" in kinds):
             kinds = ["dotted" if kind == "float" and i not in plain else kind for i, kind in enumerate(kinds)]
         try:
             rows, dotted, counts = _written(plans, kinds, output)
             break
         except _Misfit as misfit:
             plain |= {misfit.column} if kinds[misfit.column] == "dotted" else set()
-            kinds[misfit.column] = widened(kinds, misfit.column, misfit.value, marks)
+            kinds[misfit.column] = widened(kinds, misfit.column, misfit.value, marks, choice.decimal)
         except _Odd as odd:
             plan = plans[odd.file]
             plans[odd.file] = plan._replace(plain=not plan.quoted, quoted=True)
@@ -125,7 +130,21 @@ def stream_text(files: Sequence[Path], output: Path, choice: Choice) -> Streamed
             if not plan.plain:
                 with _lines(plan) as lines:
                     told += short_lines(lines, plan.delimiter, len(plan.names))
-    return Streamed(rows, len(plans[0].names), whole, notes, counts)
+    return Streamed(rows, len(plans[0].names), whole, notes, counts, _dialect(plans, kinds, choice))
+
+
+def _dialect(plans: list[Plan], kinds: list[Kind], choice: Choice) -> Dialect:
+    decimal = decimal_of({WRITTEN[kind] for kind in kinds if kind in WRITTEN}, False, choice.decimal)
+    texts = texts_of([name for name, kind in zip(plans[0].names, kinds, strict=True) if kind == "text"])
+    headers = ["none" if plan.headless else "first" for plan in plans]
+    return agreed(
+        [
+            Dialect.model_validate(
+                {"encoding": plan.encoding, "delimiter": plan.delimiter, "header": header, "decimal": decimal, "texts": texts}
+            )
+            for plan, header in zip(plans, headers, strict=True)
+        ]
+    )
 
 
 def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list[str]]:
@@ -135,19 +154,21 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list
     text = head.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
     notes = decoding_notes(encoding, text, choice.encoding)
     lines = text.splitlines()
-    said = announced(text)
-    above = int(said is not None)
+    announces = announced(text)
+    said = choice.delimiter or announces
+    above = int(announces is not None)
     while above < len(lines) and (not lines[above].strip() or lines[above].startswith("#")):
         above += 1
     if above and above < len(lines) and lines[above - 1].startswith("#"):
-        delimiter = max(DELIMITERS, key=lines[above].count)
+        delimiter = said or max(DELIMITERS, key=lines[above].count)
         above -= lines[above - 1].count(delimiter) >= lines[above].count(delimiter)
     below = "\n".join(lines[above:])
-    if parted_by_blanks(below) or escapes_quotes(text):
+    if said == "blanks" or (said is None and parted_by_blanks(below)) or escapes_quotes(text, said):
         return None, notes
-    commented = any(line.startswith("#") for line in lines[:above]) or ("\n#" in text and comments_among_rows(below))
+    commented = any(line.startswith("#") for line in lines[:above]) or ("\n#" in text and comments_among_rows(below, said))
     notes += ["Comment lines that begin with # were left out."] if commented else []
     delimiter, records = sniffed(below, said)
+    refuse_idle(path, choice, below, records)
     headless = choice.header == "none" or (choice.header is None and lacks_header(records))
     header = [f"column_{i + 1}" for i in range(len(records[0]))] if headless else records[0]
     names = checked_header(path, header, records if headless else records[1:])
@@ -174,6 +195,7 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list
         has_like_numbers(head),
         any("\n" in cell for record in records for cell in record),
         commented,
+        headless,
     ), notes
 
 

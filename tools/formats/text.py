@@ -8,13 +8,15 @@ import io
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tools.formats.contract import Choice, Format, Reading, told
+from tools.formats.dialect import Dialect, texts_of
 from tools.formats.encodings import decoded, decoding_notes
 from tools.formats.numbers import (
+    COMMAS_BETWEEN,
     DECIMAL_COMMAS,
     DOTS_BETWEEN,
     commas_part_thousands,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 SNIFFED_ROWS = 200
 DELIMITERS = (",", ";", "\t", "|")
 MOST_LINES_TOLD = 5
+TAKES = ("header", "encoding", "delimiter", "decimal")
 FEWEST_BANDS = 6
 """So many numbers in order name the bands of a spectrum; fewer stand in order by chance."""
 
@@ -45,42 +48,74 @@ def read_text(path: Path, choice: Choice) -> Reading:
     Raises:
         TableError: when it holds nothing, has no header, two columns of one name, or lines with more fields than the header.
     """
-    text, encoding = decoded(path, choice.encoding)
+    text, encoding = decoded(path, choice.encoding, choice.likely)
     if not text.strip():
         raise TableError(f"{path.name}: the file holds only white space; expected a header line and rows")
-    notes = decoding_notes(encoding, text, choice.encoding)
-    if said := announced(text):
+    notes = decoding_notes(encoding, text, encoding if encoding in (choice.encoding, choice.likely) else None)
+    blanks = choice.delimiter == "blanks"
+    said = None if blanks else choice.delimiter
+    if announces := announced(text):
         text = "\n" + text.partition("\n")[2]  # lines keep their numbers
+        said = said or announces
     whole = text
-    text, comments = _without_comments(text)
+    text, comments = _without_comments(text, said)
     if comments:
         notes.append(f"{comments} comment lines that begin with # were left out.")
     text = text.lstrip("\r\n")
-    if parted_by_blanks(text):
+    if blanks or (said is None and parted_by_blanks(text)):
+        blanks = True
         notes.append("Its fields are parted by blanks.")
         text, whole = _with_tabs(text), _with_tabs(whole)
         said = "\t"
-    if escapes_quotes(text):
+    if escapes_quotes(text, said):
         notes.append('Quotes inside fields are written as \\".')
         text, whole = text.replace('\\"', '""'), whole.replace('\\"', '""')
     delimiter, records = sniffed(text, said)
+    refuse_idle(path, choice, text, records)
     headless = choice.header == "none" or (choice.header is None and lacks_header(records))
     header = [f"column_{i + 1}" for i in range(len(records[0]))] if headless else records[0]
     if headless:
         notes.append(f"The first line is a row, not a header: the columns are named {header[0]} to {header[-1]}.")
     header = checked_header(path, header, records if headless else records[1:])
     lines = numbered_lines(io.StringIO(whole, newline=""), comments > 0)
-    frame = _parsed(path, text, delimiter, header, headless, lines)
+    frame = _parsed(path, text, delimiter, header, headless, lines, as_text=choice.texts)
     if not _full(text, delimiter, len(frame) + (not headless), len(header)):
         notes += short_lines(lines, delimiter, len(header))
     frame, names = _without_huge(frame)
     notes += [f"Whole numbers that are too long for 64 bits were kept as text: {', '.join(map(repr, names[:10]))}."] if names else []
-    frame, how_written = _with_numbers(frame, delimiter, lambda: _parsed(path, text, delimiter, header, headless, lines, as_text=True))
+    frame, how_written = _with_numbers(
+        frame, delimiter, choice, lambda: _parsed(path, text, delimiter, header, headless, lines, as_text=header)
+    )
     notes += [f"Numbers {how}: {', '.join(map(repr, names[:10]))}." for how, names in how_written.items()]
-    return Reading(frame, "text", notes)
+    written = {name for names in how_written.values() for name in names}
+    pointed = any(dtype == "float64" and name not in written and (frame[name] % 1).any() for name, dtype in frame.dtypes.items())
+    dialect = Dialect(
+        encoding=encoding,
+        delimiter="blanks" if blanks else delimiter,
+        header="none" if headless else "first",
+        decimal=decimal_of(how_written, pointed, choice.decimal),
+        texts=texts_of([str(name) for name, dtype in frame.dtypes.items() if dtype == "str"]),
+    )
+    return Reading(frame, "text", notes, dialect=dialect)
 
 
-def _with_numbers(frame: pd.DataFrame, delimiter: str, as_text: Callable[[], pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+def decimal_of(how_written: Container[str], pointed: bool, said: str | None) -> Literal[",", "."] | None:
+    """The decimal sign that the numbers of a table tell; None where they tell both.
+
+    Args:
+        how_written: the ways in which numbers are written that people write.
+        pointed: whether other numbers have a decimal point.
+        said: what holds where they tell nothing.
+    """
+    commas, points = DECIMAL_COMMAS in how_written, pointed or COMMAS_BETWEEN in how_written
+    if commas and points:
+        return None
+    return "," if commas or (said == "," and not points) else "." if points or said == "." else None
+
+
+def _with_numbers(
+    frame: pd.DataFrame, delimiter: str, choice: Choice, as_text: Callable[[], pd.DataFrame]
+) -> tuple[pd.DataFrame, dict[str, list[str]]]:
     """A table with numbers where people wrote some.
 
     Args:
@@ -89,18 +124,22 @@ def _with_numbers(frame: pd.DataFrame, delimiter: str, as_text: Callable[[], pd.
     Returns:
         The table, and names of columns by how their numbers were written.
     """
-    marks = "," if any(commas_part_thousands(frame[name]) for name in frame) else delimiter
+    if choice.decimal is not None:
+        marks = ";" if choice.decimal == "," else ","
+    else:
+        marks = "," if any(commas_part_thousands(frame[name]) for name in frame) else delimiter
     columns: dict[str, pd.Series] = {}
     found: dict[str, list[str]] = {}
-    for name in map(str, frame):
+    names = [name for name in map(str, frame) if name not in choice.texts]
+    for name in names:
         values, how = written_numbers(frame[name], marks)
         if how:
             columns[name] = values
             found.setdefault(how, []).append(name)
-    if DECIMAL_COMMAS in found:
-        broken = [name for name in map(str, frame) if frame[name].dtype == "float64" and could_have_dots(frame[name])]
+    if choice.decimal == "," or (choice.decimal is None and DECIMAL_COMMAS in found):
+        broken = [name for name in names if frame[name].dtype == "float64" and could_have_dots(frame[name])]
         raw = frame.assign(**as_text()[broken]) if broken else frame
-        for name in map(str, frame):
+        for name in names:
             if name not in columns and dots_part_thousands(raw[name]):
                 columns[name] = without_dots(raw[name])
                 found.setdefault(DOTS_BETWEEN, []).append(name)
@@ -108,8 +147,12 @@ def _with_numbers(frame: pd.DataFrame, delimiter: str, as_text: Callable[[], pd.
 
 
 def _parsed(
-    path: Path, text: str, delimiter: str, header: list[str], headless: bool, lines: Iterator[str], *, as_text: bool = False
+    path: Path, text: str, delimiter: str, header: list[str], headless: bool, lines: Iterator[str], *, as_text: Container[str] = ()
 ) -> pd.DataFrame:
+    """
+    Args:
+        as_text: names of columns that are read as they stand in the file.
+    """
     import pandas as pd
 
     try:
@@ -125,7 +168,7 @@ def _parsed(
                 skip_blank_lines=len(header) > 1,
                 header=None if headless else "infer",
                 names=header if headless else None,
-                dtype="str" if as_text else None,
+                dtype=dict.fromkeys((i for i, name in enumerate(header) if name in as_text), "str"),
             )
     except pd.errors.EmptyDataError:
         raise TableError(f"{path.name}: the table has no columns") from None
@@ -173,10 +216,10 @@ def checked_header(path: Path, header: list[str], body: list[list[str]]) -> list
     return header
 
 
-def _without_comments(text: str) -> tuple[str, int]:
+def _without_comments(text: str, said: str | None) -> tuple[str, int]:
     """Text without its comment lines. A first line with `#` that has the fields of the lines below it is a header."""
     if not text.startswith("#"):
-        if "\n#" not in text or not comments_among_rows(text):
+        if "\n#" not in text or not comments_among_rows(text, said):
             return text, 0
         kept = [line for line in text.split("\n") if not line.startswith("#")]
         return "\n".join(kept), text.count("\n#")
@@ -185,18 +228,18 @@ def _without_comments(text: str) -> tuple[str, int]:
     if above == len(lines):
         return text, 0
     first = lines[above]
-    delimiter = max(DELIMITERS, key=first.count)
+    delimiter = said or max(DELIMITERS, key=first.count)
     if lines[above - 1].count(delimiter) >= first.count(delimiter):  # the last of them is the header, as in `#id,a,b`
         above -= 1
     kept = [line for line in lines[above:] if line is lines[above] or not line.startswith("#")]
     return "".join(kept), len(lines) - len(kept)
 
 
-def comments_among_rows(text: str) -> bool:
+def comments_among_rows(text: str, said: str | None = None) -> bool:
     """Whether lines that begin with # are none of the rows of a table whose first line is its header: none of them has its fields,
     and none can stand in a quoted field."""
     header = text.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=header.count)
+    delimiter = said or max(DELIMITERS, key=header.count)
     marked = [line for line in text.split("\n") if line.startswith("#")]
     return bool(marked) and '"' not in text and max(line.count(delimiter) for line in marked) < header.count(delimiter)
 
@@ -266,15 +309,15 @@ def _odd_lines(lines: Iterator[str], delimiter: str, odd: Callable[[int], bool])
         return []
 
 
-def escapes_quotes(text: str) -> bool:
+def escapes_quotes(text: str, said: str | None = None) -> bool:
     """Whether quotes inside quoted fields stand behind a backslash, as MySQL writes them: without it nothing but a delimiter may
     follow a closing quote."""
     sample = text[:1_000_000]
-    return '\\"' in sample and not _closes_its_quotes(sample) and _closes_its_quotes(sample.replace('\\"', '""'))
+    return '\\"' in sample and not _closes_its_quotes(sample, said) and _closes_its_quotes(sample.replace('\\"', '""'), said)
 
 
-def _closes_its_quotes(text: str) -> bool:
-    for delimiter in DELIMITERS:
+def _closes_its_quotes(text: str, said: str | None) -> bool:
+    for delimiter in (said,) if said else DELIMITERS:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
         with contextlib.suppress(csv.Error):
             if max((len(record) for record in reader), default=0) > 1:
@@ -326,6 +369,17 @@ def sniffed(text: str, said: str | None = None) -> tuple[str, list[list[str]]]:
     return best[1], best[2]
 
 
+def refuse_idle(path: Path, choice: Choice, text: str, records: list[list[str]]) -> None:
+    """Raise `TableError` where a delimiter that was asked for parts nothing, and another would."""
+    if choice.delimiter in (None, "blanks") or any(len(record) > 1 for record in records):
+        return
+    other, parted = sniffed(text)
+    if len(parted[0]) > 1:
+        raise TableError(
+            f"{path.name}: delimiter={choice.delimiter!r} parts no line, and {other!r} would give {len(parted[0])} fields; leave it out"
+        )
+
+
 def refuse_duplicates(path: Path, names: list[str], otherwise: str = "") -> None:
     """Raise `TableError` where a name stands twice.
 
@@ -339,4 +393,4 @@ def refuse_duplicates(path: Path, names: list[str], otherwise: str = "") -> None
 
 
 # Text has no mark of its own: what no other format recognises is taken for text.
-FORMAT = Format("text", (".csv", ".tsv", ".txt", ".data", ".dat", ".tab", ".psv"), lambda head, path: False, read_text)
+FORMAT = Format("text", (".csv", ".tsv", ".txt", ".data", ".dat", ".tab", ".psv"), lambda head, path: False, read_text, TAKES)

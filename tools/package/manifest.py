@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tools.files import open_regular, read_regular
+from tools.formats.dialect import Dialect
 
 PACKAGE = "package.json"
 PIPELINE = "pipeline.joblib"
@@ -51,6 +52,8 @@ class Manifest(BaseModel):
     metric: str = ""
     rows: int | None = None
     """That it was fitted on."""
+    dialect: Dialect | None = None
+    """How the data was read that the model has learnt from."""
     data_sha256: str | None = None
     """Of the source, where there is one file of it."""
     created: str = ""

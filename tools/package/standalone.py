@@ -30,16 +30,23 @@ def load(folder: Path) -> FittedModel:
 
 def main(folder: Path, arguments: list[str]) -> None:
     """Entry point of a package's `predict.py`; ends the process with a message where rows or package cannot be used."""
+    from tools.conversion import choice_of
     from tools.finishing import predict_rows
+    from tools.sources.spelling import spelt
     from tools.spec import ToolRefused
 
     parser = argparse.ArgumentParser(prog="predict.py", description="Predict rows: one prediction per input row, in input order.")
-    parser.add_argument("rows", help="CSV or Parquet file")
+    parser.add_argument("rows", help="a file, with options behind it as `mlteam predict` takes them: rows.csv#encoding=cp1252")
     parser.add_argument("-o", "--output", required=True, help="CSV file to write")
     given = parser.parse_args(arguments)
     try:
-        manifest = verify(folder)
-        done = predict_rows(str(folder), given.rows, given.output, decision=manifest.decision)
+        manifest, spelling = verify(folder), spelt(given.rows)
+        spelling.refuse_options()
+        options = {name: value for name, value in choice_of(spelling.options).items() if value is not None}
+        dialect = None if manifest.dialect is None else manifest.dialect.model_dump(exclude_none=True)
+        done = predict_rows(str(folder), spelling.address, given.output, decision=manifest.decision, options=options, dialect=dialect)
     except (PackageDamaged, ToolRefused, OSError) as error:
         sys.exit(f"predict.py: {error}")
+    for note in done.notes:
+        print(f"predict.py: {note}", file=sys.stderr)
     print(f"{done.rows} rows predicted to {given.output}", file=sys.stderr)

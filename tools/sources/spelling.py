@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from tools.spec import InputRefused
 
-READING = ("sheet", "key", "table", "gather", "header", "encoding")
+READING = ("sheet", "key", "table", "gather", "header", "encoding", "delimiter", "decimal")
 """Say what to read inside of a source, whatever brings it."""
 OPTIONS = ("sha256", "md5", "query", "config", "revision", "bearer", *READING)
 """`query` takes everything behind it."""
