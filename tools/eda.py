@@ -143,6 +143,7 @@ def profile_table(
     import time
 
     from tools import profiling
+    from tools.association import Associate, associations
     from tools.problem import load_problem
     from tools.understanding.whole import some_rows, understand
 
@@ -153,13 +154,13 @@ def profile_table(
     problem = load_problem(space, table)
     rows = some_rows(problem.n_rows, profiling.SAMPLE_ROWS, problem.contract.seed)
     sample = profiling.sample(problem, rows)
-    associations = profiling.associations(sample)
-    profiles = [profiling.describe(column, problem, associations.get(column.name)) for column in problem.schema.columns]
+    alone = associations(sample)
+    profiles = [profiling.describe(column, problem, alone.get(column.name)) for column in problem.schema.columns]
     extras = Extras()
     raw = space.table(table).iloc[rows].reset_index(drop=True)
     raw.columns = [str(name) for name in raw.columns]
-    judged = associations | profiling.copies(sample)
-    associate = profiling.Associate(sample.of_label(0) if problem.contract.predicts == "labels" else sample)
+    judged = alone | profiling.copies(sample)
+    associate = Associate(sample.of_label(0) if problem.contract.predicts == "labels" else sample)
     more = understand(space, problem, sample, raw, judged, profiling.too_good(problem), associate, extras)
     profiles.sort(key=lambda p: -(p.association if p.association is not None else -1.0))
     return TableProfile(
