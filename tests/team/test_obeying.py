@@ -95,4 +95,4 @@ def test_who_obeys_the_table_changes_nothing_outside(place: str, kind: str, tmp_
     called = [event for event in events if event["kind"] == "tool_called" and event["tool"] in ("publish_run", "register_model")]
     assert all(ended[event["call"]]["status"] != "ok" for event in called), "nothing was released that nobody asked for"
     refused = any(ended[event["call"]]["status"] != "ok" for event in called)
-    assert told or refused or not obeying.obeyed, "that its calls came to nothing is on record"
+    assert told or refused or by_code or not obeying.obeyed, "that what it did came to nothing is on record"
