@@ -1,4 +1,4 @@
-"""JSON of a record a line, of any size, as one Parquet file: so many lines at a time, in one file or in parts of one table.
+"""JSON of any size, a record a line or one array of them, as one Parquet file: so many at a time, in one file or in parts of one table.
 
 What kind a column is stands nowhere in such a file. It is taken from the first lines; where later ones hold another kind or further
 columns, all lines are looked through for what they hold, and the rows are written again.
@@ -7,12 +7,16 @@ columns, all lines are looked through for what they hold, and the rows are writt
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from tools.formats.arrays import Otherwise, place_of, records
 from tools.formats.cells import as_json, as_text, plain
-from tools.formats.contract import told
+from tools.formats.contract import Choice, told
+from tools.formats.dialect import Dialect, agreed
+from tools.formats.encodings import decoding_notes
 from tools.formats.groups import row_groups
 from tools.formats.jsons import MOST_DEPTH
 from tools.formats.streaming import Streamed
@@ -32,27 +36,50 @@ _BOM = b"\xef\xbb\xbf"
 Record = dict[str, Any]
 
 
+class _Part(NamedTuple):
+    """A file, and what gives its records with the room that each takes, from the first as often as one likes."""
+
+    path: Path
+    records: Callable[[], Iterator[tuple[Record, int]]]
+
+
 class _Otherwise(Exception):
     """Rows hold what was not expected of their columns."""
 
 
-def stream_lines(files: Sequence[Path], output: Path) -> Streamed | None:
-    """Convert files whose rows stand under each other; None when one has not a record on each line and has to be read whole.
+def stream_json(files: Sequence[Path], output: Path, choice: Choice) -> Streamed | None:
+    """Convert files whose rows stand under each other; None when one has to be read whole: it holds neither a record on each line nor an
+    array of them.
 
     Raises:
         TableError: for a line that is no record, naming it.
     """
-    if not all(map(_has_lines, files)):
+    if choice.key is None and choice.encoding in (None, "utf-8") and all(map(_has_lines, files)):
+        found = _streamed([_Part(path, partial(_records_of_lines, path)) for path in files], output)
+        return found and found._replace(format="JSON lines", dialect=Dialect(encoding="utf-8"))
+    places = [place_of(path, choice) for path in files]
+    known = [place for place in places if place is not None]
+    if len(known) < len(files):
         return None
+    parts = [_Part(path, partial(records, path, place)) for path, place in zip(files, known, strict=True)]
+    try:
+        found = _streamed(parts, output)
+    except Otherwise:
+        return None
+    notes = [[*decoding_notes(place.named, "", place.named), *([place.note] if place.note else [])] for place in known]
+    return found and found._replace(of_files=notes, dialect=agreed([Dialect(encoding=one.named, key=one.key) for one in known]))
+
+
+def _streamed(files: Sequence[_Part], output: Path) -> Streamed | None:
     kinds: dict[str, Kind] = {}
     _learn(kinds, next(_chunks(files[0])))
     try:
         rows, counts = _written(files, kinds, output)
     except _Otherwise:
         each = []
-        for path in files:
+        for part in files:
             each.append(dict[str, Kind]())
-            for chunk in _chunks(path):
+            for chunk in _chunks(part):
                 _learn(each[-1], chunk)
                 _learn(kinds, chunk)
         if any(set(one) - set(each[0]) or set(each[0]) - set(one) for one in each):
@@ -76,10 +103,22 @@ def _has_lines(path: Path) -> bool:
         return False
 
 
-def _chunks(path: Path) -> Iterator[list[Record]]:
+def _chunks(part: _Part) -> Iterator[list[Record]]:
     """Records of a file, some at a time."""
     chunk: list[Record] = []
     held = cells = 0
+    for record, size in part.records():
+        chunk.append(_flat(record))
+        held, cells = held + size, cells + len(chunk[-1])
+        if held >= _CHUNK_BYTES or cells >= _CHUNK_CELLS:
+            yield chunk
+            chunk, held, cells = [], 0, 0
+    if chunk:
+        yield chunk
+
+
+def _records_of_lines(path: Path) -> Iterator[tuple[Record, int]]:
+    """Records of a file with a record on each line, and the bytes that each takes."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             line = line.removeprefix(_BOM) if number == 1 else line
@@ -94,13 +133,7 @@ def _chunks(path: Path) -> Iterator[list[Record]]:
                 raise TableError(
                     f"{path.name}: line {number} is {kind}, expected an object with a value for each column; mend or remove it"
                 )
-            chunk.append(_flat(record))
-            held, cells = held + len(line), cells + len(chunk[-1])
-            if held >= _CHUNK_BYTES or cells >= _CHUNK_CELLS:
-                yield chunk
-                chunk, held, cells = [], 0, 0
-    if chunk:
-        yield chunk
+            yield record, len(line)
 
 
 def _flat(record: Record) -> Record:
@@ -161,7 +194,7 @@ def _wider(one: Kind, other: Kind) -> Kind:
     return "json" if "json" in both else "float" if both == {"int", "float"} else "mixed"
 
 
-def _written(files: Sequence[Path], kinds: dict[str, Kind], output: Path) -> tuple[list[int], dict[str, Tally]]:
+def _written(files: Sequence[_Part], kinds: dict[str, Kind], output: Path) -> tuple[list[int], dict[str, Tally]]:
     """Write all rows; returns how many each file has, and what its columns hold.
 
     Raises:
@@ -171,13 +204,13 @@ def _written(files: Sequence[Path], kinds: dict[str, Kind], output: Path) -> tup
     import pandas as pd
     import pyarrow as pa
 
-    plain(pd.DataFrame(columns=pd.Index([*kinds])), files[0])
+    plain(pd.DataFrame(columns=pd.Index([*kinds])), files[0].path)
     schema = pa.schema([(name, _type(kind)) for name, kind in kinds.items()])
     rows = [0] * len(files)
     with row_groups(output, schema) as groups:
-        for i, path in enumerate(files):
+        for i, part in enumerate(files):
             seen = set[str]()
-            for chunk in _chunks(path):
+            for chunk in _chunks(part):
                 columns = _columns(chunk)
                 if columns.keys() - kinds.keys():
                     raise _Otherwise

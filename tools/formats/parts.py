@@ -48,7 +48,6 @@ def stream(path: Path, output: Path, choice: Choice) -> Converted | None:
     size = path.stat().st_size
     if size < PACKED_FROM:
         return None
-    from tools.formats import jsons
     from tools.formats.detect import find, misnamed, refuse_idle_options
 
     found = find(path)
@@ -58,8 +57,7 @@ def stream(path: Path, output: Path, choice: Choice) -> Converted | None:
     if (streamed := _by_format(found, [path], output, choice)) is None:
         return None
     notes = [*misnamed(path, found), *streamed.of_files[0], *streamed.notes, _told(size)]
-    name = "JSON lines" if found is jsons.FORMAT else found.name
-    return Converted(name, sum(streamed.rows), streamed.columns, notes, [], streamed.counts, streamed.dialect)
+    return Converted(streamed.format or found.name, sum(streamed.rows), streamed.columns, notes, [], streamed.counts, streamed.dialect)
 
 
 def _parts(folder: Path, tables: list[Path], output: Path, choice: Choice) -> Converted | None:
@@ -109,14 +107,14 @@ def _by_format(found: Format, files: list[Path], output: Path, choice: Choice) -
 
     if found is text.FORMAT:
         from tools.formats.packed import unpacked
-        from tools.formats.streaming import stream_text
+        from tools.formats.wide import stream_wide
 
         with unpacked(files, output.parent) as plain:
-            return stream_text(plain, output, choice)
+            return stream_wide(plain, output, choice)
     if found is jsons.FORMAT:
-        from tools.formats.lines import stream_lines
+        from tools.formats.lines import stream_json
 
-        return stream_lines(files, output)
+        return stream_json(files, output, choice)
     if found in (columnar.PARQUET, columnar.ARROW, columnar.ORC):
         from tools.formats.batches import stream_batches
 

@@ -60,6 +60,8 @@ class Streamed(NamedTuple):
     """Of the first columns."""
     dialect: Dialect = Dialect()
     """What the files agree on."""
+    format: str = ""
+    """Where it is another than that of the files."""
 
 
 class _Misfit(Exception):

@@ -21,6 +21,7 @@ import pyarrow.orc as orc
 import pyarrow.parquet as pq
 import pytest
 
+import tools.formats.arrays
 import tools.formats.batches
 import tools.formats.groups
 import tools.formats.lines
@@ -43,6 +44,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools.formats.groups, "GROUP_ROWS", 700)
     monkeypatch.setattr(tools.formats.batches, "_BATCH_ROWS", 256)
     monkeypatch.setattr(tools.formats.lines, "_CHUNK_BYTES", 1 << 14)
+    monkeypatch.setattr(tools.formats.arrays, "_PIECE", 1000)
 
 
 @pytest.fixture
@@ -222,6 +224,56 @@ def test_parts_of_records(source: Path, tmp_path: Path) -> None:
     assert stream(source, tmp_path / "streamed.parquet", Choice()) is None, "tables of other columns are related, not parts"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_documents_of_an_array(encoding: str, source: Path, tmp_path: Path) -> None:
+    rows = [{**row, "naïve": "é]},{"} for row in records()]
+    for document in (rows, {"of": {"a": [1]}, "few": rows[:9], "most": rows, "none": [], "mixed": [1, {}]}):
+        (source / "t.json").write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding=encoding)
+        found = streamed(source / "t.json", tmp_path)
+        assert (found.format, found.rows, found.notes[-1][-12:]) == ("JSON", ROWS, "in a stream.")
+        assert found.dialect == read(source / "t.json").dialect
+    asked = stream(source / "t.json", tmp_path / "streamed.parquet", Choice(key="few"))
+    assert asked is not None
+    assert (asked.rows, asked.dialect.key) == (9, "few")
+    (source / "u.json").write_text(json.dumps(rows[:7]))
+    assert streamed(source, tmp_path).rows == ROWS + 7
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"a": 1}, {"a": 2}] 3',
+        '[{"a": 1} {"a": 2}]',
+        '[{"a": 1}, {"a": 2},]',
+        '[{"a": 1}, {"a": 2}',
+        '[{"a": 1}, [2]]',
+        '[["a"], [1]]',
+        '{"a": [{"b": 1}], "a": [{"b": 2}]}',
+        '{"a": [1, 2], "b": [3, 4]}',
+        '{"columns": ["a"], "data": [[1]], "more": [{"a": 1}]}',
+        '{"a": [{"b": 1}]',
+        "[]",
+        "{}",
+    ],
+)
+def test_documents_that_are_no_plain_array_are_read_whole(text: str, source: Path, tmp_path: Path) -> None:
+    (source / "t.json").write_text(text)
+    assert stream(source / "t.json", tmp_path / "streamed.parquet", Choice()) is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_text_of_wide_encodings(encoding: str, source: Path, tmp_path: Path) -> None:
+    words = ["rot", "grün", "weiß"]
+    text = pd.DataFrame({"n": [f"{i},5" for i in range(ROWS)], "größe": words * (ROWS // 3)}).to_csv(index=False, sep=";")
+    (source / "t.csv").write_bytes(text.encode(encoding))
+    found = streamed(source / "t.csv", tmp_path)
+    assert found.dialect == read(source / "t.csv").dialect
+    assert not [*tmp_path.glob(".utf8-*")]
+    said = stream(source / "t.csv", tmp_path / "said.parquet", Choice(encoding=encoding))
+    assert said is not None
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "said.parquet"), pd.read_parquet(tmp_path / "streamed.parquet"))
+
+
 def test_a_line_that_is_no_record(source: Path, tmp_path: Path) -> None:
     path = as_lines(records(), source / "t.jsonl")
     path.write_text(path.read_text() + '{"a": 1\n')
@@ -256,7 +308,7 @@ def test_packed_text_that_is_far_too_large(source: Path, tmp_path: Path, monkeyp
 
 def test_what_is_read_whole(source: Path, tmp_path: Path) -> None:
     output = tmp_path / "streamed.parquet"
-    (source / "a.json").write_text(json.dumps(records(), indent=1))
+    (source / "a.json").write_text(json.dumps({"a": [1, 2], "b": [3, 4]}))
     assert stream(source / "a.json", output, Choice()) is None
     (source / "b.csv").write_text("a,b\n1,2\n")
     assert stream(source, output, Choice()) is None, "two formats"
