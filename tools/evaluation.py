@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 IMPORTANT = 15
 IMPORTANCE_ROWS, FEWEST_ROWS = 2000, 300
 IMPORTANCE_COLUMNS = 40
-IMPORTANCE_SHARE, MOST_IMPORTANCE_S = 0.15, 20.0
+IMPORTANCE_SHARE, LEAST_IMPORTANCE_S, MOST_IMPORTANCE_S = 0.15, 3.0, 20.0
 """Of the call's time, and seconds, that shuffling columns may take: with fewer rows where a prediction takes long."""
 ESTIMATED = 2.0
 """How many times a bound the measures of a fold's fit may reach for the fit on all rows to be worth a try."""
@@ -155,7 +155,7 @@ def evaluate(
     # The deciding metric may be somebody else's function.
     metrics = extras.make("the intervals of the metrics", lambda: _metrics(problem, oof), needs_mb=0) or []
     row_s = predicting / max(1, len(predictions))
-    within_s = min(MOST_IMPORTANCE_S, IMPORTANCE_SHARE * time_s, 0.5 * deadline.remaining())
+    within_s = min(MOST_IMPORTANCE_S, max(LEAST_IMPORTANCE_S, IMPORTANCE_SHARE * time_s), 0.5 * deadline.remaining())
     importance: list[ColumnImportance] = []
     kind = ""
     if record.family not in FLOORS:  # which relies on no column
