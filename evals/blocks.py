@@ -87,6 +87,14 @@ def ending(status: str) -> str:
     return "not right" if status == "ok" else status.replace("_", " ")
 
 
+def rightly(share: float, attempts: int) -> str:
+    """What of the attempts on a task that is judged by the outcome had the right one: `right`, `not right`, `2 of 3 right`."""
+    right = round(share * attempts)
+    if right in (0, attempts):
+        return "right" if right else "not right"
+    return f"{right} of {attempts} right"
+
+
 def well(attempt: Attempt) -> bool:
     """Whether an attempt has what its task asks for: the right outcome, or else a score that counts."""
     return attempt.right if attempt.right is not None else counted(attempt) is not None

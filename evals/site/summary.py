@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from evals.attempts import Attempt
-from evals.blocks import ending, well
-from evals.figures import Spread, Standing
+from evals.blocks import ending, rightly, well
+from evals.figures import RIGHT, Spread, Standing
 from evals.ranking import ALPHA
 from reports.figures import duration, metric_title, p_value, score_format
 from reports.markdown import escape
@@ -104,6 +104,9 @@ def _scores(standing: Standing, k: int) -> tuple[str, ...]:
             texts.append("not tried")
             continue
         parts = []
+        if cell.score is not None and task.metric == RIGHT:
+            texts.append(rightly(cell.score.value, cell.attempts))
+            continue
         if cell.score is not None:
             best = cell.rank is not None and cell.rank == task.cells[0].rank
             text = figure(cell.score.value)
@@ -116,7 +119,8 @@ def _scores(standing: Standing, k: int) -> tuple[str, ...]:
         if cell.failed:
             parts.append("failed" if cell.failed == cell.attempts else f"{cell.failed} of {cell.attempts} failed")
         texts.append(", ".join(parts))
-    return (escape(task.name), f"{escape(metric_title(task.metric))} {'↑' if task.direction == 'max' else '↓'}", *texts)
+    better = "" if task.metric == RIGHT else " ↑" if task.direction == "max" else " ↓"
+    return (escape(task.name), f"{escape(metric_title(task.metric))}{better}", *texts)
 
 
 def _failures(attempts: Sequence[Attempt]) -> Iterator[str]:

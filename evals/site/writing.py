@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.attempts import Attempt, Attempts
-from evals.blocks import ending, well
+from evals.blocks import ending, rightly, well
 from evals.figures import RIGHT, Cell, Duel, Figure, Place, Standing
 from evals.site.about import About, Described, kept
 from evals.site.addresses import file_name, report_link
@@ -99,6 +99,7 @@ class _Pages:
             "report_link": lambda row: report_link(folder, row),
             "well": well,
             "ending": ending,
+            "rightly": lambda cell: rightly(cell.score.value, cell.attempts),
             "reason": lambda text: text if len(text) <= MOST_REASON_CHARS else text[: MOST_REASON_CHARS - 1] + "…",
             "mebibytes": lambda value: f"{value:,.0f} MiB",
             "has": _has,
@@ -191,7 +192,7 @@ class _Pages:
         scale = _scale([cell for _, line in lines for cell in line.cells])
         views = []
         for standing, line in lines:
-            scored = [cell for cell in line.cells if cell.score]
+            scored = [cell for cell in line.cells if cell.score and line.metric != RIGHT]
             ends = [
                 value for cell in scored if cell.score for value in (cell.score.low, cell.score.high, cell.score.value) if value is not None
             ]

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 
+from evals.blocks import rightly
 from evals.site.addresses import file_name, report_link
 from evals.site.diagram import diagram
 from evals.site.summary import markdown, verdict
@@ -113,6 +114,10 @@ def test_the_index_says_what_the_standings_say(folder: Path, pages: dict[str, Pa
     task = " ".join(pages[f"tasks/{file_name('classic/task00')}"].text.split())
     assert "ROC AUC, higher is better; 400 rows to learn from, 100 to predict" in task
     assert "out of memory" in task
+    judged = " ".join(pages[f"tasks/{file_name(f'classic/{UNSAFE}')}"].text.split())
+    assert "Judged by whether the outcome is the right one" in judged
+    assert "higher is better" not in judged
+    assert "not right" in judged
     system = " ".join(pages["systems/strong.html"].text.split())
     assert "scikit-learn" in system
     assert "as it should be" in system
@@ -144,6 +149,11 @@ def test_what_a_suite_says_of_its_tasks_is_said_when_pages_are_written_again(tmp
     (tmp_path / "tasks.json").write_text("{")
     publish(tmp_path)
     assert task.licence not in Page(page).text, "pages can do without"
+
+
+@pytest.mark.parametrize(("share", "attempts", "told"), [(1.0, 1, "right"), (0.0, 3, "not right"), (2 / 3, 3, "2 of 3 right")])
+def test_outcomes_are_told_in_words(share: float, attempts: int, told: str) -> None:
+    assert rightly(share, attempts) == told
 
 
 def test_the_diagram_draws_each_system_and_each_group() -> None:
