@@ -13,6 +13,8 @@ from reports.tex import drawn, escape, spoken, typed
 MOST_NAME = 44
 KEPT_TOGETHER = 10
 """Rows of a table that no page is broken between; a longer one goes on with its head on the next page."""
+HEAD_LINES = 8
+"""Of text, that a heading, the caption below it and the head of a table take."""
 _GLYPH = re.compile(r"\\glyph\{([0-9A-F]+)\}")
 _DRAWN = (
     # What programs read and copy: unseen letters that stand for the characters.
@@ -32,6 +34,8 @@ _PREAMBLE = (
     r"\pdfsuppressptexinfo=-1 \pdftrailerid{}",
     rf"\DeclareRobustCommand{{\glyph}}[1]{{{_DRAWN}}}",
     r"\setlength{\LTcapwidth}{\textwidth}",
+    # A heading stays with the table that follows: longtable, unlike text, lets a page end between them.
+    r"\newcommand{\room}[1]{\par\penalty-100 \ifdim\dimexpr\pagegoal-\pagetotal\relax<#1\relax\vfil\break\fi}",
 )
 
 
@@ -62,6 +66,8 @@ class Manuscript:
         self._document.preamble.append(Command("author", "mlteam"))
         self._document.preamble.append(Command("date", date))
         self._document.append(NoEscape(r"\pagestyle{plain}\maketitle"))
+        self._headed = 0
+        """Where the last heading ends, in parts of the document."""
         self.said: list[str] = []
         """Everything that was said, as plain text."""
 
@@ -80,6 +86,7 @@ class Manuscript:
 
     def section(self, title: str, level: int = 1) -> None:
         self._add(rf"\{'sub' * (level - 1)}section{{{escape(title)}}}")
+        self._headed = len(self._document.data)
 
     def abstract(self, text: str) -> None:
         self.said.append(text)
@@ -106,6 +113,9 @@ class Manuscript:
         if not rows:
             return
         self.said += [caption, *(" ".join(row) for row in rows)]
+        if self._headed == len(self._document.data) > 0:
+            lines = HEAD_LINES + 2 * min(len(rows), KEPT_TOGETHER)
+            self._document.data[-1] = self._raw(rf"\room{{{lines}\baselineskip}}{self._document.data[-1]}")
         columns = "".join("r" if width == 0 else rf"L{{{width}\textwidth}}" for width in widths)
         top = rf"\toprule {' & '.join(map(escape, head))} \\ \midrule"
         ends = r" \\*" if len(rows) <= KEPT_TOGETHER else r" \\"

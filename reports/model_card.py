@@ -271,7 +271,8 @@ def _caveats(page: MarkdownPage, facts: RunFacts) -> None:
     if text := facts.sections.get("limitations"):
         page.say(text)
     if facts.status != "done":
-        page.say(f"The run did not end as it should: {facts.status.replace('_', ' ')}{f', {facts.reason}' if facts.reason else ''}.")
+        why = f", {facts.reason.rstrip('.')}" if facts.reason else ""
+        page.say(f"The run did not end as it should: {facts.status.replace('_', ' ')}{why}.")
     page.items([one.reason if one.reason.startswith(one.what) else f"{one.what}: {one.reason}" for one in facts.degradations[:12]])
     if (h := facts.holdout) and facts.contract:
         worse = f"falls below {compact(h.low)}" if facts.contract.direction == "maximize" else f"rises above {compact(h.high)}"

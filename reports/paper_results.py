@@ -10,6 +10,7 @@ from reports.manuscript import Manuscript
 
 MOST_CANDIDATES = 25
 MOST_ATTEMPTS = 20
+MOST_COLUMNS = 10
 MOST_GROUPS, MOST_DIFFERENCES = 10, 3
 
 
@@ -163,6 +164,34 @@ def _steps(paper: Manuscript, facts: RunFacts) -> None:
     paper.table(caption, (0.34, 0, 0, 0, 0.16), ("Step", "Gain", "Error", "To exceed", "Verdict"), rows)
 
 
+def _columns(paper: Manuscript, facts: RunFacts) -> None:
+    """What is lost without what a column says: shuffled, since a fit without each would take the time of a search."""
+    limits = (
+        " Nothing was fitted anew without them, so this is what the model as it stands owes to a column; where columns go together, a fit"
+        " without one of them would lose less."
+    )
+    ex, ev = facts.explanation, facts.evaluation
+    if ex and (told := [one for one in ex.reliance if one.importance is not None]):
+        seen = f"{ex.rows:,} rows {'that the fit had not seen' if ex.unseen else 'of the fit'}"
+        figure = score_format(max(abs(one.importance or 0.0) for one in told))
+        rows = [
+            (one.column, figure(one.importance or 0.0), "–" if one.std_error is None else figure(one.std_error))
+            for one in told[:MOST_COLUMNS]
+        ]
+        metric = metric_said(ex.metric or (facts.contract.metric if facts.contract else "score"))
+        paper.say(f"What {ex.candidate} loses in {metric} on {seen} when what a column says is taken away, by shuffling it.{limits}")
+        paper.table("Columns taken away one by one, with the standard error over shuffles.", (0.5, 0, 0), ("Column", "Loss", "Error"), rows)
+    elif ev and ev.importance and "shuffled" in ev.importance_kind and facts.contract:
+        figure = score_format(max(abs(one.importance) for one in ev.importance))
+        metric = metric_said(facts.contract.metric)
+        paper.say(
+            f"What {ev.candidate} loses in {metric} on rows of its own fit when what a column says is taken away, by shuffling it once."
+            f"{limits}"
+        )
+        taken = [(one.column, figure(one.importance)) for one in ev.importance[:MOST_COLUMNS]]
+        paper.table("Columns taken away one by one.", (0.5, 0), ("Column", "Loss"), taken)
+
+
 def ablation(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
     best: dict[str, tuple[str, float, float]] = {}
     for c in facts.leaderboard:
@@ -173,9 +202,11 @@ def ablation(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None
     if len(best) < 2 and not facts.attempts and not facts.steps_tried:
         alone = "One candidate was scored" if len(facts.leaderboard) == 1 else "Candidates of one family were scored"
         paper.say(f"{alone}, so there is no part of the search to be left out.")
+        _columns(paper, facts)
         return
     _built_up(paper, facts)
     _steps(paper, facts)
+    _columns(paper, facts)
     figure = score_format(facts.leaderboard[0].score if facts.leaderboard else 1.0)
     if len(best) < len(facts.leaderboard):
         paper.say("What each family is worth alone: the best candidate of every family, under the same folds.")

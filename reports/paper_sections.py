@@ -42,7 +42,7 @@ def abstract(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None
         paper.abstract(text)
     if facts.status != "done":
         ended = "has not ended" if facts.status == "unfinished" else f"ended as {facts.status.replace('_', ' ')}"
-        reason = f": {facts.reason}" if facts.reason else ""
+        reason = f": {facts.reason.rstrip('.')}" if facts.reason else ""
         paper.say(f"The run that this paper tells of {ended}{reason}. What follows is what is known of it.")
 
 

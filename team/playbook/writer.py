@@ -263,7 +263,8 @@ def _limitations(f: dict[str, Any]) -> str:
             " Errors of one series are like those of the steps beside them, so the interval, which takes rows for independent, is narrow."
         )
     wide = abs(h["high"] - h["low"])
-    text += f" With {h['n']:,} rows in the holdout the interval is {score(wide)} wide: smaller differences cannot be seen on them."
+    if wide > 1e-9 * max(abs(h["low"]), abs(h["high"])):  # a model that says the same of every row may have none
+        text += f" With {h['n']:,} rows in the holdout the interval is {score(wide)} wide: smaller differences cannot be seen on them."
     if (strongest := f.get("strongest_columns")) and not c.get("forecast"):
         names = joined([repr(s["column"]) for s in strongest[:3]])
         tell, they = ("tells", "it is") if len(strongest) == 1 else ("tell", "they are")

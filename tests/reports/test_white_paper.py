@@ -81,8 +81,12 @@ def test_it_tells_with_what_the_model_was_fitted_what_each_part_brought_and_what
         "0.997",
         "impute=knn & 0.0123 & 0.0045 & 0.0078 & kept",
         "baselines alone & linear-{}1 & 0.9600",
+        "Nothing was fitted anew without them",
+        "Mass & 0.1600",
+        r"\room{16\baselineskip}\section{Experiments}",
     ):
         assert told in text, told
+    assert r"\baselineskip}\section{Methods}" not in text, "text stays with its heading by itself"
 
 
 def test_every_method_that_is_cited_has_an_entry_and_no_other_is(tmp_path: Path) -> None:

@@ -95,6 +95,24 @@ def contract(**changes: Any) -> Contract:
     return Contract(**{**facts, **changes})
 
 
+MOMENTS = {
+    "mean": 44.0912,
+    "std": 5.2845,
+    "skew": 0.1246,
+    "kurtosis": -0.5904,
+    "p1": 34.1123,
+    "p5": 36.2345,
+    "p25": 39.6123,
+    "p75": 48.1234,
+    "p95": 51.9812,
+    "p99": 55.9123,
+    "shape": "lognormal",
+    "distance": 0.0712,
+    "fits": True,
+}
+"""Of a column: as many figures as make a row too wide for a phone."""
+
+
 def profile(name: str = "Mass") -> dict[str, Any]:
     return {
         "table": "train",
@@ -110,6 +128,9 @@ def profile(name: str = "Mass") -> dict[str, Any]:
         "not_shown": 0,
         "warnings": [{"kind": "high_cardinality", "columns": [name], "message": f"{name!r} has very many values"}],
         "plots": ["plots/target.png", "plots/missing.png"],
+        "sampled_rows": 266,
+        "readings": [{"column": name, "kind": "numeric", "confidence": 0.9, "reasons": "holds fractions of many different sizes"}],
+        "moments": [MOMENTS | {"column": name}, MOMENTS | {"column": "Depth"}],
         "seconds": 0.1,
     }
 
