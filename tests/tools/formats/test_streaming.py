@@ -143,6 +143,7 @@ def test_missing_values_spelled_as_numbers_begin(tmp_path: Path, monkeypatch: py
             "price": [f"{i * 7919:,}" for i in range(1000)],
         }
     )
+    plain.loc[:100, "word"] = "red"
     plain.loc[999, "word"] = ""
     for row in (2, 990):  # in the head of the file, and where it shows late
         for name in plain:
