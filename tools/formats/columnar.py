@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.formats.cells import plain
 from tools.formats.contract import Choice, Format, Reading, first_line
+from tools.formats.text import refuse_duplicates
 from tools.tables import TableError
 
 if TYPE_CHECKING:
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
 def read_parquet(path: Path, choice: Choice) -> Reading:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
+        refuse_duplicates(path, pq.read_schema(path).names)  # which pandas tells as if the file were broken
         frame = pd.read_parquet(path)
+    except TableError:
+        raise
     except MemoryError:  # Arrow's is one of its own exceptions too, and tells nothing of the file
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:

@@ -151,6 +151,8 @@ def _dialect(plans: list[Plan], kinds: list[Kind], choice: Choice) -> Dialect:
 
 def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list[str]]:
     whole = len(head) < _HEAD
+    if not whole and b"\n" not in head:  # a header that is longer than what is looked at
+        return None, []
     head = head if whole else head[: head.rfind(b"\n") + 1]
     encoding = choice.encoding or encoding_of(head)
     text = head.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.orc as orc
+import pyarrow.parquet as pq
 import pyreadstat
 import pytest
 
@@ -124,6 +125,12 @@ def test_sheets_are_chosen_or_told(tmp_path: Path) -> None:
     assert read(path, Choice(sheet="3")).frame.to_dict("list") == {"c": [5]}
     with pytest.raises(TableError, match=r"no sheet 'mroe'; sheets: 'notes', 'data', 'more'"):
         read(path, Choice(sheet="mroe"))
+
+
+def test_parquet_with_two_columns_of_one_name_is_refused_for_that(tmp_path: Path) -> None:
+    pq.write_table(pa.table([[1], [2]], names=["a", "a"]), tmp_path / "t.parquet")
+    with pytest.raises(TableError, match=r"^t\.parquet: columns named twice: 'a'; rename or remove them"):
+        read(tmp_path / "t.parquet")
 
 
 def test_an_unknown_header_is_refused() -> None:

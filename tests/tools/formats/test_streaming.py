@@ -183,6 +183,13 @@ def test_texts_that_outgrow_a_dictionary_are_written_without(tmp_path: Path, mon
     assert by_dictionary == {"long": False, "short": True, "word": True}
 
 
+def test_a_header_that_is_longer_than_what_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"a,{'x' * 5_000_000}\n2,3\n3,4\n")
+    told = convert(tmp_path, tmp_path / "t.parquet", {})
+    assert (told.rows, told.columns) == (2, 2)
+    assert pd.read_parquet(tmp_path / "t.parquet")["a"].tolist() == [2, 3]
+
+
 def test_long_lines_are_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(mixed()[["whole", "word"]].to_csv(index=False) + "1,2,3\n")
     with pytest.raises(TableError, match=r"a line does not fit the header \(line 36\d\d has 3 fields, the header 2\)"):
