@@ -49,7 +49,7 @@ class Calibration(Fact):
 
 
 class Evaluation(Fact):
-    """A candidate described by its out-of-fold predictions and its fit on all training rows, or the average of its folds' fits."""
+    """A candidate described by its out-of-fold predictions and its fit on all training rows."""
 
     candidate: str
     metrics: tuple[Metric, ...] = ()
@@ -61,8 +61,6 @@ class Evaluation(Fact):
     importance: tuple[Importance, ...] = ()
     importance_kind: str = ""
     predict_ms_per_row: float | None = None
-    averaged: tuple[str, ...] = ()
-    """Members whose folds' fits were averaged in the place of a fit on all training rows."""
     event: int
 
 

@@ -124,8 +124,6 @@ def _details(page: MarkdownPage, facts: RunFacts) -> None:
             if facts.package.refitted
             else f"The packaged model is the one that was scored, fitted on the{rows} training rows."
         )
-        if facts.evaluation and facts.evaluation.averaged:
-            page.say(f"For the score the folds' fits of {', '.join(facts.evaluation.averaged)} were averaged.")
     page.table(["Made with", "Version"], [(name, version) for name, version in facts.versions.items()])
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tools.families.base import Family
-    from tools.fold_models import FoldModels
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,8 +53,6 @@ class Evaluated:
     """Whether the fit of a fold is smaller than asked for because memory ran short."""
     off_cuda: str = ""
     """Why a fold was not fitted on a graphics processor though that was asked for."""
-    fits: FoldModels | None = None
-    """The folds' fits, where the caller wanted them."""
 
 
 class PrunedTrial(Exception):
@@ -116,7 +112,6 @@ def evaluate_candidate(
     target: Deadline | None = None,
     pace: bool = True,
     after_fold: Callable[[int, float | None], None] | None = None,
-    keeper: FoldModels | None = None,
 ) -> Evaluated:
     """Cross-validate one configuration over the contract's folds, in all repeats; leave-one-out has a fit for each row or group.
 
@@ -129,7 +124,6 @@ def evaluate_candidate(
         target: when the evaluation should be done; iterations are shared out by it. `deadline` when left out.
         after_fold: called with the number of the fit and the score of its fold (None where undefined, and of single rows) after
             each fit; what it raises ends the evaluation.
-        keeper: takes the folds' fits, which the caller keeps or discards; what it holds is discarded when the evaluation fails.
 
     Raises:
         DeadlineReached: when the time was over before every fold was done.
@@ -147,28 +141,21 @@ def evaluate_candidate(
     pooled = Pooled(spec, params, problem)
     begun = count()
 
-    def job(number: int, part: Part) -> Callable[[Deadline], Outcome]:
-        put = partial(keeper.put, number) if keeper is not None else None
-
+    def job(part: Part) -> Callable[[Deadline], Outcome]:
         def fit(whole: Deadline) -> Outcome:
             whole.check()
             to_come = waves - next(begun) // lanes
             until = whole.share(target.remaining() * 0.93 / to_come) if model_family.iterative else whole
-            return fit_part(part, spec.share, params, problem, preparation, setting, model_family, until, spec.name, put)
+            return fit_part(part, spec.share, params, problem, preparation, setting, model_family, until, spec.name)
 
         return fit
 
-    try:
-        with closing(abreast([job(number, part) for number, part in enumerate(parts)], lanes, deadline)) as outcomes_in_order:
-            for number, (part, outcome) in enumerate(zip(parts, outcomes_in_order, strict=True)):
-                pooled.add(part, outcome)
-                if after_fold is not None:
-                    after_fold(number, pooled.last_score())
-        return replace(pooled.evaluated(), fits=keeper)
-    except BaseException:
-        if keeper is not None:
-            keeper.discard()
-        raise
+    with closing(abreast([job(part) for part in parts], lanes, deadline)) as outcomes_in_order:
+        for number, (part, outcome) in enumerate(zip(parts, outcomes_in_order, strict=True)):
+            pooled.add(part, outcome)
+            if after_fold is not None:
+                after_fold(number, pooled.last_score())
+    return pooled.evaluated()
 
 
 def fit_part(
@@ -181,7 +168,6 @@ def fit_part(
     model_family: Family,
     until: Deadline,
     candidate: str | None = None,
-    put: Callable[[Fitted, float], None] | None = None,
 ) -> Outcome:
     """One fit of a cross-validation, and what it predicts for the rows that it did not see.
 
@@ -189,7 +175,6 @@ def fit_part(
         share: of the part's rows, that the fit learns from.
         until: when an iterative family stops adding iterations.
         candidate: whose fit it is, for the trace.
-        put: takes the fit and the seconds that it took.
     """
     X = problem.X[[column.name for column in preparation.columns]]
     learn, check = _rows(problem, part, share)
@@ -210,8 +195,6 @@ def fit_part(
         bags = bags_of(model_family, len(learn), problem)
         latency_ms = table_ms(problem, list(X.columns)) + bags * latency_of(fitted.predict, rows)
         size_mb = bags * size_of(fitted)
-    if put is not None:
-        put(fitted, took[0])
     how = How(fitted.iterations, fitted.cut_short, fitted.starved, fitted.device, fitted.off_cuda)
     return Outcome(check, predicted, *took, how, latency_ms, size_mb, everywhere)
 

@@ -84,8 +84,6 @@ class EvaluationResult(BaseModel):
     """MB of the fitted model on file, uncompressed."""
     cut_short: bool
     """Whether the deadline ended a fit before it was complete."""
-    averaged: list[str] = []
-    """Members that were not fitted again: the average of their folds' fits predicts in their place."""
     seconds: float
     degraded: list[Degradation] = []
     """What is missing above because it could not be made."""
@@ -95,11 +93,6 @@ class EvaluationResult(BaseModel):
 def evaluate(
     candidate: Annotated[str, "Candidate to fit on all training rows."],
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 120.0,
-    refit_s: Annotated[
-        float | None,
-        "Seconds that fits may take; of members beyond that the folds' fits are averaged. Leave out to fit all on all rows.",
-        Ge(0),
-    ] = None,
 ) -> EvaluationResult:
     """Fit a candidate on all training rows, write its predictions for the holdout, and describe its out-of-fold quality with plots."""
     import shutil
@@ -107,9 +100,8 @@ def evaluate(
 
     from tools.attempt import Attempts
     from tools.deadline import Deadline, DeadlineReached
-    from tools.fold_models import instead_of_fits
     from tools.measuring import latency_of, size_of
-    from tools.model import fit_model, grace, members_of
+    from tools.model import fit_model, grace
     from tools.predictions import write_predictions
     from tools.problem import load_problem
     from tools.saving import save_model
@@ -119,20 +111,10 @@ def evaluate(
     record = load_candidate(space, candidate)
     problem = load_problem(space)
     _check_bounds(space, record, record.latency_ms, record.size_mb, slack=ESTIMATED)
-    averaged = instead_of_fits(space, [member for member, _ in members_of(space, record)], problem, refit_s)
     try:
         with Attempts(space, "evaluate", {"candidate": candidate, "time_s": time_s}) as attempts, deadline.alarm(grace(time_s)):
             share, most = deadline.share(0.75 * time_s), Deadline(deadline.remaining() + grace(time_s))
-            model = fit_model(
-                space,
-                record,
-                problem,
-                share,
-                most=most,
-                attempts=attempts,
-                after=lambda name: progress(fitted=name),
-                averaged=averaged,
-            )
+            model = fit_model(space, record, problem, share, most=most, attempts=attempts, after=lambda name: progress(fitted=name))
             fit_seconds = deadline.elapsed()
             holdout = space.table("holdout")
             started = time.monotonic()
@@ -178,7 +160,6 @@ def evaluate(
         latency_ms=round(latency_ms, 4),
         size_mb=round(size_mb, 6),
         cut_short=any(fitted.cut_short for member in model.members for fitted in member.fits),
-        averaged=averaged,
         seconds=round(deadline.elapsed(), 2),
         degraded=extras.left_out,
     )

@@ -91,8 +91,7 @@ def finish(
     if problem.contract.predicts == "groups":
         _keep_numbers(space, candidate, model, problem)
     save_model(space.model, model, candidate, refitted=True)
-    for kept in (space.fitted, space.fold_models):  # for the case that this fails
-        shutil.rmtree(kept, ignore_errors=True)
+    shutil.rmtree(space.fitted, ignore_errors=True)  # it was kept for the case that this fails
     files = sorted(path.name for path in space.model.iterdir())
     return FinishResult(
         candidate=candidate,

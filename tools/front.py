@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tools.candidates import Candidate
-    from tools.fold_models import FoldModels
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -26,8 +25,6 @@ class Kept:
     """Out-of-fold predictions; None when the candidate is on record already."""
     before: Array | None = None
     """The same before they were calibrated."""
-    fits: FoldModels | None = None
-    """Of its folds, where they are on file."""
 
 
 class Front:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -199,7 +199,6 @@ def fit_model(
     most: Deadline | None = None,
     attempts: Attempts | None = None,
     after: Any = None,
-    averaged: Collection[str] = (),
 ) -> FittedModel:
     """Fit a candidate, or each member of an ensemble, on all rows of `problem`.
 
@@ -209,7 +208,6 @@ def fit_model(
         most: when members that cannot be cut short have to be done, see `grace`; None for `deadline`.
         attempts: told of each fit before it begins.
         after: called with each member's name when it is fitted.
-        averaged: members that are not fitted: the average of their folds' fits, which are on file, stands for them.
 
     Raises:
         DeadlineReached: when a member could not be fitted at all.
@@ -219,9 +217,8 @@ def fit_model(
     places = {part[0].name: place for place, part in enumerate(parts)}
     # Heaviest last, so that time left over by the others is its own.
     parts.sort(key=lambda part: part[0].fit_seconds)
-    members = [_averaged_member(space, record, weight, problem) for record, weight in parts if record.name in averaged]
-    parts = [part for part in parts if part[0].name not in averaged]
     costs = [max(0.05, part[0].fit_seconds) for part in parts]
+    members = []
     for i, (record, weight) in enumerate(parts):
         _check_family(record, problem)
         share = deadline.share(deadline.remaining() * costs[i] / sum(costs[i:]))
@@ -254,12 +251,6 @@ def _last(problem: Problem) -> dict[str, int] | None:
         return None
     panel = Panel.of(problem.X, problem.y, problem.contract.forecast)
     return dict(zip(panel.keys, panel.ends.tolist(), strict=True))
-
-
-def _averaged_member(space: Workspace, record: Candidate, weight: float, problem: Problem) -> FittedMember:
-    from tools.fold_models import load_fold_models
-
-    return FittedMember(record, load_preparation(space, record.preparation, problem), weight, load_fold_models(space, record))
 
 
 def _fit_member(

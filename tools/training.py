@@ -320,7 +320,6 @@ class _Search:
         from tools.crossval import evaluate_candidate
         from tools.deadline import DeadlineReached, TooSlow
         from tools.families import family
-        from tools.fold_models import FoldModels
 
         def after_fold(fold: int, score: float | None) -> None:
             progress(candidate=spec.name, fold=fold, score=score)
@@ -343,14 +342,11 @@ class _Search:
             (self.deadline, self.deadline.share(min(turn.remaining(), 0.85 * self.deadline.remaining()))) if iterative else (limit, limit)
         )
         with self.attempts.fitting(spec, most_s):
-            keeper = FoldModels(self.space, spec.name)
-            return evaluate_candidate(spec, self.problem, self.preparation, limit, target=target, after_fold=after_fold, keeper=keeper)
+            return evaluate_candidate(spec, self.problem, self.preparation, limit, target=target, after_fold=after_fold)
 
     def _keep(self, evaluated: Evaluated, size: Size) -> None:
         made = evaluated.candidate
         write_candidate(self.space, made, self.problem, evaluated.oof, evaluated.before)
-        if evaluated.fits is not None:
-            evaluated.fits.keep(made)
         self.made.append(made)
         if size.why:
             self._smaller[made.name] = f"was fitted on {of_the_rows(size.share)}: {size.why}"

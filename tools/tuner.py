@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tools.candidates import Candidate, CandidateSpec, leaderboard, load_candidate
@@ -214,7 +214,6 @@ class Tuner:
 
         from tools.crossval import PrunedTrial, evaluate_candidate
         from tools.deadline import DeadlineReached
-        from tools.fold_models import FoldModels
 
         try:
             params = self.searched.draw(trial)
@@ -256,7 +255,6 @@ class Tuner:
                     self.deadline,
                     pace=False,
                     after_fold=after_fold,
-                    keeper=FoldModels(self.space, f"trial-{trial.number}"),
                 )
         except PrunedTrial:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
@@ -277,20 +275,12 @@ class Tuner:
             study.tell(trial, values)
             self.done += 1
             self.longest = max(self.longest, time.monotonic() - started)
-            new = Kept(values, evaluated.candidate, evaluated.oof, evaluated.before, evaluated.fits)
-            self._add(replace(new, candidate=known, oof=None, before=None) if known else new)
+            new = Kept(values, evaluated.candidate, evaluated.oof, evaluated.before)
+            self.front.add(Kept(values, known, None) if known else new)
             best = self.front.best
             tried = {f"param.{name}": value for name, value in trial.params.items()}
             progress(trial=trial.number, score=evaluated.candidate.score, best=best.candidate.score if best else None, **tried)
         self.trial = None
-
-    def _add(self, new: Kept) -> None:
-        """Take a trial in; the fits of those that are beaten go."""
-        there = [*self.front.kept, new]
-        self.front.add(new)
-        for one in there:
-            if one.fits is not None and one not in self.front.kept:
-                one.fits.discard()
 
     def _failed(self, study: optuna.Study, trial: optuna.Trial, error: Exception) -> None:
         import optuna

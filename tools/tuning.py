@@ -175,8 +175,6 @@ def _write(search: Tuner, one: Kept) -> str:
         return one.candidate.name
     made = one.candidate.model_copy(update={"name": free_name(search.space, search.stem)})
     write_candidate(search.space, made, search.problem, one.oof, one.before)
-    if one.fits is not None:
-        one.fits.keep(made)
     return made.name
 
 

@@ -72,11 +72,6 @@ class Workspace:
         return self.work / "fitted"
 
     @property
-    def fold_models(self) -> Path:
-        """Fits of folds, by candidate, from the search to the fit on all rows."""
-        return self.work / "fold_models"
-
-    @property
     def studies(self) -> Path:
         """SQLite file that holds the Optuna studies."""
         return self.work / "studies.db"

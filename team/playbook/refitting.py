@@ -14,9 +14,6 @@ LEAST_S = 4.0
 AMPLE_S = 600.0
 BY_PIECES, MOST_GROWING = 3.0, 1.0
 """A row that is read from disk takes about so many times what one in memory does; and what it may take in all, of the search."""
-DEAR_SHARE = 0.03
-"""How long the fits on all training rows may take that come before the last one: a share of the search. Beyond that the folds' fits are
-averaged in their place, since the model that is handed over is fitted after it, on all rows."""
 EXPORT_SHARE, LEAST_EXPORT_S, MOST_EXPORT_S = 0.05, 4.0, 20.0
 """How long each further format of the model may take: a share of the search, within bounds."""
 PATIENCE = 5
@@ -33,11 +30,6 @@ def refit_time(facts: dict[str, Any], candidate: str) -> float:
     if facts["budget"]["trials"] is not None:
         return AMPLE_S  # the clock must decide nothing, or equal seeds would part ways
     return round(max(LEAST_S, ROOM * _estimate(facts, candidate)), 1)
-
-
-def scored_refit(facts: dict[str, Any]) -> float | None:
-    """Seconds that may go into fits for the holdout's predictions; None where measured seconds must decide nothing."""
-    return None if facts["budget"]["trials"] is not None else round(DEAR_SHARE * float(facts["budget"]["search_seconds"]), 1)
 
 
 def growing_time(facts: dict[str, Any], candidate: str, opened: dict[str, Any]) -> float:

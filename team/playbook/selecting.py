@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from team.playbook.examining import UNTARGETED, curve, curve_told, explanation, nested, structure, structure_told
-from team.playbook.refitting import PATIENCE, most_refit, refit_time, scored_refit, too_slow
+from team.playbook.refitting import PATIENCE, most_refit, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score, spread
 from tools.candidates import CODE, ENSEMBLE
@@ -79,8 +79,7 @@ def _evaluation(t: Transcript, candidate: str) -> dict[str, Any]:
     blend = t.last("ensemble")
     facts = t.facts | ({"ensemble": blend.result} if blend and blend.ok else {})
     # A quarter of the call is for predictions, importance and plots.
-    arguments = {"candidate": candidate, "time_s": round(refit_time(facts, candidate) / 0.75, 1)}
-    return arguments if (most := scored_refit(facts)) is None else {**arguments, "refit_s": most}
+    return {"candidate": candidate, "time_s": round(refit_time(facts, candidate) / 0.75, 1)}
 
 
 def _chosen(t: Transcript) -> tuple[str, str]:

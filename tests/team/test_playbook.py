@@ -213,7 +213,6 @@ async def test_the_blend_is_evaluated_only_where_it_is_recommended() -> None:
         tool_called, given = called(await answer("engineer", "select", done, **facts))
         assert (tool_called, given["candidate"]) == ("evaluate", recommended)
         assert 5 < given["time_s"] < 20
-        assert given["refit_s"] < 3, "a blend whose members take long is scored by its folds' fits"
     failed = [(tool, arguments, blend), ("evaluate", {"candidate": "ensemble"}, "out of memory")]
     assert called(await answer("engineer", "select", failed, **facts))[1]["candidate"] == "lightgbm-1"
 

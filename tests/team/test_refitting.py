@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.refitting import growing_time, refit_time, scored_refit
+from team.playbook.refitting import growing_time, refit_time
 
 
 def facts(trials: int | None = None) -> dict[str, Any]:
@@ -22,8 +22,3 @@ def test_rows_beyond_a_sample_get_time_by_their_number_and_never_more_than_the_s
     assert growing_time(facts(), "a", {"rows": 100, "beyond": 300}) == 22.0
     assert growing_time(facts(), "a", {"rows": 100, "beyond": 30_000}) == 60.0
     assert growing_time(facts(trials=3), "a", {"rows": 100, "beyond": 30_000}) == 600.0
-
-
-def test_fits_before_the_last_one_get_a_little_of_the_search_and_no_bound_where_trials_decide() -> None:
-    assert scored_refit(facts()) == 1.8
-    assert scored_refit(facts(trials=3)) is None
