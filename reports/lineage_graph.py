@@ -1,6 +1,7 @@
 """The lineage of prepared columns as a graph in inline SVG: raw columns to the left, then what each step made of them.
 
-Column names come from the data, so every text is escaped, and nothing else of them goes into the markup.
+Column names come from the data, so every text is escaped, without characters that act on whoever shows it, and nothing else of them goes
+into the markup.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from markupsafe import Markup, escape
 
 from reports.table_findings import Lineage, MadeColumn
+from reports.visible import visible
 
 WIDTH, GAP, ROW, TOP = 200, 70, 24, 34
 """Of a layer, between two layers, of a node with its room, and above the first node; in user units, 12 to a letter's height."""
@@ -64,9 +66,10 @@ def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
 
 
 def _node(name: str, x: int, y: int, *, final: bool) -> str:
-    text = f'<title>{escape(name)}</title><rect x="{x}" y="{y}" width="{WIDTH}" height="{ROW - 4}" rx="4"/>'
+    text = f'<title>{escape(visible(name))}</title><rect x="{x}" y="{y}" width="{WIDTH}" height="{ROW - 4}" rx="4"/>'
     return f'<g class="{"seen" if final else "passed"}">{text}<text x="{x + 8}" y="{y + 14}">{escape(_cut(name))}</text></g>'
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…"
+    shown = visible(name)
+    return shown if len(shown) <= MOST_LETTERS else shown[: MOST_LETTERS - 1] + "…"

@@ -31,6 +31,8 @@ def test_names_of_columns_are_text() -> None:
     drawn = str(lineage_svg(lineage('<script>alert(1)</script>"')))
     assert "<script" not in drawn
     assert "&lt;script&gt;" in drawn
+    assert "evil name" in str(lineage_svg(lineage("\x1b]52;c;x\x07evil\u202e name"))), "and what acts on whoever shows it is left out"
+    assert not {"\x1b", "\x07", "\u202e"} & set(str(lineage_svg(lineage("\x1b]52;c;x\x07evil\u202e name"))))
 
 
 def test_many_columns_are_counted_and_none_is_no_graph() -> None:
