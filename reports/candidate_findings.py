@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
 
 from reports.findings import Fact
+from tools.constraints import INTERPRETABLE
+from tools.tradeoffs import ALIKE
+
+if TYPE_CHECKING:
+    from reports.record import CandidateRow
 
 
 class Metric(Fact):
@@ -127,6 +133,19 @@ class Standings(Fact):
     alike: tuple[str, ...] = ()
     untested: tuple[str, ...] = ()
     event: int
+
+    def lighter(self, candidates: Iterable[CandidateRow]) -> tuple[str, ...]:
+        """Of those alike, the candidates that are quicker than the leader or, where it is not, readable."""
+        rows = {one.name: one for one in candidates}
+        leader = rows.get(self.leader)
+        if leader is None:
+            return ()
+
+        def lighter(one: CandidateRow) -> bool:
+            quicker = 0 < (one.latency_ms or 0.0) * ALIKE < (leader.latency_ms or 0.0)
+            return quicker or (one.family in INTERPRETABLE and leader.family not in INTERPRETABLE)
+
+        return tuple(name for name in self.alike if name in rows and lighter(rows[name]))
 
 
 class NestedPick(Fact):

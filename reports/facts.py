@@ -78,11 +78,11 @@ from team.events import (
 )
 from team.log import read_events
 from team.rundir import RunDir
-from tools.constraints import FLOORS, INTERPRETABLE
+from tools.constraints import FLOORS
 from tools.contract import Contract
 from tools.families import LINEAR
 from tools.files import read_regular
-from tools.tradeoffs import ALIKE, Option, TradeOffs, weigh
+from tools.tradeoffs import Option, TradeOffs, weigh
 
 MAX_LINEAGE_BYTES = 1 << 20
 BASELINE_FAMILIES = (*LINEAR, *FLOORS)
@@ -200,19 +200,7 @@ class RunFacts(Fact):
     @property
     def lighter(self) -> tuple[str, ...]:
         """Of the candidates that the tests cannot tell apart from their leader, those that are quicker or, where it is not, readable."""
-        if self.standings is None:
-            return ()
-        rows = {c.name: c for c in self.leaderboard}
-        leader = rows.get(self.standings.leader)
-        if leader is None:
-            return ()
-        found = []
-        for name in self.standings.alike:
-            if (one := rows.get(name)) is not None:
-                quicker = 0 < (one.latency_ms or 0.0) * ALIKE < (leader.latency_ms or 0.0)
-                if quicker or (one.family in INTERPRETABLE and leader.family not in INTERPRETABLE):
-                    found.append(name)
-        return tuple(found)
+        return () if self.standings is None else self.standings.lighter(self.leaderboard)
 
     @property
     def tradeoffs(self) -> TradeOffs | None:

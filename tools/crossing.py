@@ -8,6 +8,7 @@ noise. On `flights`, where every day of the year has delays of its own, LightGBM
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import numpy as np
 
 from tools.contract import Column
 from tools.crosses import Array, interacting
+from tools.show import progress
 from tools.text_features import Recent
 
 if TYPE_CHECKING:
@@ -33,14 +35,22 @@ ROUNDS, RATE = 160, 0.1
 SURE = 3.0
 """Standard errors by which the one with pairs must err less."""
 SECONDS = 10.0
-"""Which a booster may take; on tables of any size it takes less than two."""
+"""Which a booster may take; on tables of any size it takes less than three."""
+LEAST_S = 10.0
+"""A call with less time left does not ask: the answer could take half of it."""
 
 _ASKED = Recent(size=8)
 
 
-def with_crosses(setting: Setting, problem: Problem) -> Setting:
-    """The setting, which says from here on whether families are to read pairs of columns. Columns that a step made are left alone."""
+def with_crosses(setting: Setting, problem: Problem, left_s: float = math.inf) -> Setting:
+    """The setting, which says from here on whether families are to read pairs of columns. Columns that a step made are left alone.
+
+    Args:
+        left_s: seconds that the call has left.
+    """
     contract = problem.contract
+    if left_s < LEAST_S:
+        return setting
     if contract.forecast or contract.predicts not in ("classes", "values", "quantiles") or "crosses" in setting.without:
         return setting
     raw = [column for column in setting.columns if column.name in problem.X and column.name not in setting.monotone]
@@ -73,15 +83,20 @@ def _asked(X: pd.DataFrame, y: Array, setting: Setting, learnt: Array, judged: A
     learnt, judged = rng.permutation(learnt)[:most], rng.permutation(judged)[: most // 2]
     try:
         plain, crossed = (_errors(X, y, learnt, judged, columns, setting, {**extra}) for extra in ({}, {"crosses": "pairs"}))
-    except (ImportError, MemoryError):  # nothing is lost but the pairs
+    except Exception as error:  # nothing is lost but the pairs, and a search must not end by it
+        progress(skipped="pairs of columns", reason=f"they were not tried: {type(error).__name__}: {error}"[:200])
         return False
     gain = plain - crossed
     return bool(gain.mean() > SURE * gain.std() / len(gain) ** 0.5)
 
 
 def _errors(X: pd.DataFrame, y: Array, learnt: Array, judged: Array, columns: Sequence[Column], setting: Setting, extra: Any) -> Array:
-    """Loss of each judged row: of the log for classes, squared for values."""
-    from tools.deadline import Deadline
+    """Loss of each judged row: of the log for classes, squared for values.
+
+    Raises:
+        TooSlow: when the booster did not come to its end in time, so that nothing can be compared.
+    """
+    from tools.deadline import Deadline, TooSlow
     from tools.families import family
     from tools.families.setting import FitContext
 
@@ -91,6 +106,8 @@ def _errors(X: pd.DataFrame, y: Array, learnt: Array, judged: Array, columns: Se
     names = [column.name for column in columns]
     context = FitContext(deadline=Deadline(SECONDS), iterations=ROUNDS, seed=setting.seed)
     fitted = booster.fit(X[names].iloc[learnt].reset_index(drop=True), y[learnt], None, None, params, plain, context)
+    if fitted.cut_short:
+        raise TooSlow(f"a booster needs more than {SECONDS:g} s for {ROUNDS} iterations")
     said = fitted.predict(X[names].iloc[judged].reset_index(drop=True))
     if not setting.n_classes:
         return np.asarray((said - y[judged]) ** 2)

@@ -109,7 +109,7 @@ def train(
 def _search(tool_name: str, arguments: dict[str, Any], names: list[str], *, most: int | None, crosses: bool = False) -> TrainingResult:
     from tools.crossing import with_crosses
     from tools.deadline import Deadline, DeadlineReached
-    from tools.families import load_libraries
+    from tools.families import NAMES, family, load_libraries
     from tools.preparation import load_preparation
     from tools.problem import load_problem
 
@@ -121,8 +121,8 @@ def _search(tool_name: str, arguments: dict[str, Any], names: list[str], *, most
     stopped = None
     names = search.affordable(names)
     load_libraries(names)
-    if crosses:
-        search.setting = with_crosses(search.setting, problem)
+    if crosses and any(family(name).crossable for name in names if name in NAMES):
+        search.setting = with_crosses(search.setting, problem, deadline.remaining())
     try:
         with attempts:
             search.floors([name for name in names if name in FLOORS])

@@ -67,7 +67,9 @@ class Tuner:
 
         self.space, self.problem, self.preparation, self.family, self.deadline = space, problem, preparation, family, deadline
         self.attempts, self.plan = attempts, plan
-        self.setting = with_crosses(setting_for(problem, preparation), problem)
+        self.setting = setting_for(problem, preparation)
+        if family.crossable:
+            self.setting = with_crosses(self.setting, problem, deadline.remaining())
         self.size = self._size()
         self.searched = SearchSpace(family, self.setting)
         self.sign = 1.0 if problem.contract.direction == "maximize" else -1.0
