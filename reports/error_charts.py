@@ -1,4 +1,4 @@
-"""Charts of how a candidate errs: of classes, of values, and what prediction intervals hold."""
+"""Charts of how a candidate errs: of classes, of values, of labels and times (files of their own), and what prediction intervals hold."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from collections.abc import Iterator, Sequence
 import plotly.graph_objects as go
 
 from reports.charts import axis_over
-from reports.diagnosis import Curve, Diagnosis
+from reports.error_facts import Curve, Diagnosis
 from reports.facts import RunFacts
 from reports.figures import compact, share
+from reports.label_charts import label_charts
 from reports.plotly_figures import HEIGHT, ROW, Document, Mark, Scale, Series, document, label, plane
 from reports.plotly_page import Chart
+from reports.survival_charts import survival_charts
 from reports.visible import visible
 
 WHOLE = (-0.02, 1.02)
@@ -28,7 +30,13 @@ LETTERS_ACROSS, LETTERS_UPRIGHT, LETTER = 36, 24, 6
 def error_charts(facts: RunFacts, diagnosis: Diagnosis | None) -> Iterator[Chart]:
     """What the diagnosis of the candidate allows, and its intervals on the holdout."""
     if diagnosis is not None:
-        yield from _of_classes(diagnosis, facts) if diagnosis.classes else _of_values(diagnosis, facts)
+        if diagnosis.labels:
+            yield from label_charts(diagnosis)
+            yield from _over_thresholds(diagnosis)
+        elif diagnosis.risk_groups:
+            yield from survival_charts(diagnosis, facts)
+        else:
+            yield from _of_classes(diagnosis, facts) if diagnosis.classes else _of_values(diagnosis, facts)
     yield from _coverage(facts)
 
 
@@ -48,6 +56,11 @@ def _of_classes(d: Diagnosis, facts: RunFacts) -> Iterator[Chart]:
             steps=json.dumps([list(step.model_dump().values()) for step in d.steps]) if d.steps else "",
             called=0.5 if threshold is None else threshold,
         )
+    yield from _over_thresholds(d)
+
+
+def _over_thresholds(d: Diagnosis) -> Iterator[Chart]:
+    """Curves and calibration of two classes, of each of several, or of labels."""
     band = " The band goes from the lowest to the highest of single folds." if any(c.low for c in d.roc) else ""
     if d.roc:
         yield Chart(

@@ -13,7 +13,8 @@ from typing import Any
 
 from reports import charts, pages
 from reports.commands import predict_command, repeat_command, replay_commands, run_command
-from reports.diagnosis import Diagnosis, diagnose
+from reports.diagnosis import diagnose
+from reports.error_facts import Diagnosis
 from reports.facts import RunFacts, read_facts
 from reports.figures import score_format
 from reports.interactive import charts_of, stands_for

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reports.cost_charts import cost_charts
-from reports.diagnosis import Diagnosis
 from reports.error_charts import error_charts
+from reports.error_facts import Diagnosis
 from reports.facts import RunFacts
 from reports.plotly_page import Chart
 from reports.reliance_charts import importance_charts, learning_charts, reliance_charts
@@ -16,6 +16,7 @@ from reports.work_charts import timeline_chart, work_charts
 
 REPLACED = {
     "diagnosis": ("-roc", "-precision-recall", "-calibration", "-confusion", "-predicted-actual", "-residuals", "-predicted-median"),
+    "risk_groups": ("-survival",),
     "importance": ("-importance",),
     "curve": ("-learning-curve",),
 }
@@ -44,5 +45,6 @@ def charts_of(facts: RunFacts, diagnosis: Diagnosis | None, figure: Callable[[fl
 def stands_for(name: str, diagnosis: Diagnosis | None, charts: dict[str, list[Chart]]) -> bool:
     """Whether a chart here shows what the image of this name does."""
     endings = REPLACED["diagnosis"] if diagnosis is not None else ()
+    endings += REPLACED["risk_groups"] if diagnosis is not None and diagnosis.risk_groups else ()
     endings += REPLACED["curve"] if charts["curve"] else ()
     return name.endswith((*endings, *REPLACED["importance"]))

@@ -68,6 +68,8 @@ class Series(NamedTuple):
     band: bool = False
     """Whether `low` and `high` are one band along the line; else each mark has its own bar."""
     steps: bool = False
+    like: int | None = None
+    """The number of the series beside which this one is drawn: dashed, in its colour, under its name in the legend."""
 
 
 class Scale(NamedTuple):
@@ -115,7 +117,7 @@ def plane(
         if one.band and (band := _band(number, marks, placed)) is not None:
             traces.append(band)
         traces.append(_trace(number, one, marks, placed))
-    layout = {"xaxis": axis(across), "yaxis": axis(up), "height": height, "showlegend": len(series) > 1}
+    layout = {"xaxis": axis(across), "yaxis": axis(up), "height": height, "showlegend": sum(one.like is None for one in series) > 1}
     return document(go.Figure(traces, layout))
 
 
@@ -252,6 +254,7 @@ def _band(number: int, marks: Sequence[Mark], placed: Mapping[str, str] | None) 
 
 
 def _trace(number: int, one: Series, marks: Sequence[Mark], placed: Mapping[str, str] | None) -> go.Scatter:
+    number = number if one.like is None else one.like
     bounded = not one.band and any(mark.low is not None or mark.error is not None for mark in marks)
     return go.Scatter(
         x=[mark.x for mark in marks],
@@ -260,10 +263,13 @@ def _trace(number: int, one: Series, marks: Sequence[Mark], placed: Mapping[str,
         mode="+".join(["lines"] * one.line + ["markers"] * one.dots) or "none",
         hovertext=[visible(mark.told) for mark in marks] if any(mark.told for mark in marks) else None,
         hoverinfo="text" if any(mark.told for mark in marks) else "skip",
-        line={"color": colour(number), "width": 2, "shape": "hv" if one.steps else "linear"} if one.line else None,
+        line={"color": colour(number), "width": 2, "shape": "hv" if one.steps else "linear", "dash": None if one.like is None else "dash"}
+        if one.line
+        else None,
         marker={"color": colour(number), "size": 7, "opacity": 0.7} if one.dots else None,
         error_y=_error_bars(number, marks) if bounded else None,
         legendgroup=str(number),
+        showlegend=None if one.like is None else False,
         meta=placed,
     )
 

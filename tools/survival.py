@@ -72,6 +72,26 @@ def survival_curve(y: Array, counts: Array | None = None) -> tuple[Array, Array]
     return moments, np.cumprod(1 - np.divide(died, at_risk, out=np.zeros(len(moments)), where=at_risk > 0))
 
 
+def survival_interval(y: Array, at: Array) -> tuple[Array, Array, Array]:
+    """The share that outlives each time of `at`, and the ends of its 95 % interval, shape (m,) each.
+
+    Rothman's (1978): Wilson's interval of as many rows as would give the share Greenwood's (1926) variance (Cutler and Ederer 1958);
+    where nobody or everybody had the event, of the rows that are still observed then. Where none is, the interval is all of 0 to 1.
+    """
+    moments, at_risk, died = _table(y, None)
+    left = at_risk - died
+    share = step_values(moments, np.cumprod(1 - np.divide(died, at_risk, out=np.zeros(len(moments)), where=at_risk > 0)), at, before=1.0)
+    terms = np.divide(died, at_risk * left, out=np.zeros(len(moments)), where=left > 0)
+    spread = step_values(moments, np.cumsum(terms), at, before=0.0)
+    still = (times_of(y)[:, None] >= at).sum(axis=0).astype(np.float64)
+    inside = (share > 0) & (share < 1) & (spread > 0)
+    rows = np.where(inside, np.divide(1 - share, share * spread, out=np.zeros(len(at)), where=inside), still)
+    z = 1.959964
+    centre = (share * rows + z * z / 2) / (rows + z * z)
+    half = z / (rows + z * z) * np.sqrt(share * (1 - share) * rows + z * z / 4)
+    return share, np.clip(centre - half, 0.0, share), np.clip(centre + half, share, 1.0)
+
+
 def censoring_curve(y: Array, counts: Array | None = None) -> tuple[Array, Array]:
     """The product-limit estimate of the censoring times: distinct ones, and the share that is not censored by each, shape (m,).
 

@@ -6,15 +6,31 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.metrics import confusion_matrix, roc_auc_score
+from scipy.stats import rankdata
+from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 
-from reports.diagnosis import Diagnosis, diagnose
+from reports.diagnosis import diagnose
 from reports.error_charts import error_charts
+from reports.error_facts import Diagnosis
 from reports.facts import read_facts
+from reports.figures import compact
+from reports.html import write_report
 from team.rundir import RunDir
 from tests.reports.written import Written, contract, evaluation, finished, predicted
 from tools.constraints import Constraints
+from tools.contract import Contract
+from tools.predictions import write_predictions
+from tools.survival import signed_times, survival_curve
+
+
+def kept(run: RunDir, fixed: Contract, table: pd.DataFrame, predictions: np.ndarray) -> None:
+    """Training rows and out-of-fold predictions, as a run has them."""
+    run.data.mkdir(exist_ok=True)
+    table.to_parquet(run.data / "train.parquet")
+    path = run.work / "candidates" / "lightgbm-1" / "oof.parquet"
+    write_predictions(path, fixed, predictions, np.arange(len(table)) % fixed.folds)
 
 
 def diagnosed(run: RunDir) -> Diagnosis:
@@ -68,6 +84,59 @@ def test_values_have_residuals_and_their_quantiles(tmp_path: Path) -> None:
     assert abs(middle.residual) < 0.2
     titles = [chart.title for chart in error_charts(read_facts(w.run.path), found)]
     assert titles == ["Predicted and actual", "Residuals", "Q-Q plot of the residuals"]
+
+
+def test_labels_are_counted_each_by_itself(tmp_path: Path) -> None:
+    names = ["red", "green", "blue"]
+    with Written(tmp_path) as w:
+        w.start()
+        fixed = w.seal(task="multilabel", metric="average_precision", classes=names, positive=None, target="Colours")
+        w.add(w.score("lightgbm-1", "lightgbm", "train", [0.9, 0.8]))
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(fixed.rows_train, 3)) - [0.0, 1.0, 9.0]  # nothing is blue
+    truth, proba = signal + rng.normal(size=signal.shape) > 0, 1 / (1 + np.exp(-2 * signal))
+    told = [";".join(np.array(names)[row]) for row in truth]
+    kept(w.run, fixed, pd.DataFrame({"Mass": signal[:, 0], "Depth": "deep", "Colours": told}), proba)
+    found = diagnosed(w.run)
+    assert [one.label for one in found.labels] == names
+    green = found.labels[1]
+    assert (green.rejected, green.false_alarms, green.missed, green.found) == tuple(
+        confusion_matrix(truth[:, 1], proba[:, 1] >= 0.5).ravel()
+    )
+    assert green.f1 == pytest.approx(f1_score(truth[:, 1], proba[:, 1] >= 0.5))
+    blue = found.labels[2]
+    assert (blue.recall, blue.precision, blue.average_precision) == (None, None, None)
+    assert [curve.label for curve in found.roc] == names[:2]
+    assert found.worst[0].row == int(((proba - truth) ** 2).sum(axis=1).argmax())
+    titles = [chart.title for chart in error_charts(read_facts(w.run.path), found)]
+    assert titles[:3] == ["Calls of each label", "Precision and recall of each label", "How well rows are ranked by each label"]
+    assert "withheld" not in write_report(w.run.path).read_text()
+
+
+def test_times_are_told_by_thirds_of_the_risk(tmp_path: Path) -> None:
+    with Written(tmp_path) as w:
+        w.start()
+        fixed = w.seal(task="survival", metric="c_index", classes=[], positive=None, target="days", event="dead")
+        w.add(w.score("lightgbm-1", "lightgbm", "train", [0.7, 0.8]))
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=fixed.rows_train)
+    died, left = rng.exponential(100 * np.exp(-signal)), rng.exponential(200, len(signal))
+    frame = pd.DataFrame({"Mass": signal, "Depth": "deep", "days": np.minimum(died, left), "dead": (died <= left).astype(int)})
+    kept(w.run, fixed, frame, rankdata(signal) / (len(signal) + 1))
+    found = diagnosed(w.run)
+    low, middle, high = found.risk_groups
+    assert low.rows + middle.rows + high.rows == fixed.rows_train
+    assert low.events + middle.events + high.events == frame["dead"].sum()
+    assert all(a >= b >= c for a, b, c in zip(low.observed, middle.observed, high.observed, strict=True))
+    # What is said is made of the very risk that times were drawn by, so the truth lies within most intervals.
+    inside = [a <= b <= c for one in found.risk_groups for a, b, c in zip(one.low, one.said, one.high, strict=True)]
+    assert np.mean(inside) > 0.8
+    assert sum(one.n for one in found.calibration) == fixed.rows_train
+    assert found.moment is not None
+    assert abs(np.interp(found.moment, *survival_curve(signed_times(frame["days"].to_numpy(), frame["dead"].to_numpy()))) - 0.5) < 0.01
+    titles = [chart.title for chart in error_charts(read_facts(w.run.path), found)]
+    assert titles == ["Without the event by predicted risk", f"Calibration at {compact(found.moment)}"]
+    assert "withheld" not in write_report(w.run.path).read_text()
 
 
 def test_groups_of_a_sensitive_column_are_told_apart(tmp_path: Path) -> None:

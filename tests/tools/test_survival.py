@@ -11,6 +11,7 @@ import pytest
 
 from tests.tools.conftest import Open, lifetimes
 from tools.candidates import leaderboard, load_candidate
+from tools.coverage import covered
 from tools.eda import profile_table
 from tools.evaluation import evaluate
 from tools.families import LEARNS
@@ -18,7 +19,16 @@ from tools.folds import share_of
 from tools.problem import load_problem
 from tools.row_losses import loss_of_rows
 from tools.spec import ToolRefused
-from tools.survival import cumulative_hazard, events_of, null_residuals, read_events, signed_times, survival_curve, times_of
+from tools.survival import (
+    cumulative_hazard,
+    events_of,
+    null_residuals,
+    read_events,
+    signed_times,
+    survival_curve,
+    survival_interval,
+    times_of,
+)
 from tools.training import train, train_baselines
 from tools.tuning import tune
 
@@ -40,6 +50,21 @@ def test_the_curve_is_the_one_in_the_textbooks() -> None:
     assert outlive.round(3).tolist() == [0.857, 0.807, 0.753, 0.69, 0.627, 0.538, 0.448]
     _, hazard = cumulative_hazard(signed_times(WEEKS, RELAPSED))
     assert hazard[:2].tolist() == pytest.approx([3 / 21, 3 / 21 + 1 / 17])
+
+
+def test_the_interval_of_the_curve_is_that_of_a_share_where_nothing_is_censored() -> None:
+    times, at = np.arange(1.0, 41.0), np.array([0.5, 10.0, 40.0])
+    for time, share, low, high in zip(at, *survival_interval(times, at), strict=True):
+        told = covered(0.95, int((times > time).sum()), 40, 0.0)
+        assert share == pytest.approx(told.share)
+        if 0 < share < 1:
+            assert (low, high) == pytest.approx((told.low, told.high))
+    # Censored rows say less: the interval at the same share is wider. Where nobody is seen any more, it is all there is.
+    half = np.where(np.arange(40) % 2 == 0, times, -times)
+    share, low, high = (float(ends[0]) for ends in survival_interval(half, np.array([30.0])))
+    told = covered(0.95, round(40 * share), 40, 0.0)
+    assert high - low > told.high - told.low
+    assert [float(ends[0]) for ends in survival_interval(-times, np.array([99.0]))] == pytest.approx([1.0, 0.0, 1.0])
 
 
 def test_residuals_sum_to_nothing_and_rise_with_early_events() -> None:
