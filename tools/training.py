@@ -43,6 +43,8 @@ BEHIND = 3.0
 PATIENCE, PATIENCE_S = 3.0, 10.0
 """A fit that takes so many times its share of the time, and at least so many seconds more, will not come back: its kernel is
 ended with it, and the families after it still get theirs."""
+FIRST_ROWS, FIRST_S = 2000, 10.0
+"""Training rows of a fold, and seconds beyond the call's own, for a first model where the time was over before any baseline had learnt."""
 FLOOR_S = 60.0
 """Seconds for a model that knows nothing of the columns, which takes milliseconds on a machine that has nothing else to do."""
 
@@ -65,7 +67,7 @@ class TrainingResult(BaseModel):
     """Families that were fitted smaller, not on the device asked for, or not at all, for want of time or memory or because they failed."""
 
 
-@tool(where="kernel", timeout_s=3600, searches=True, over_s=FLOOR_S)
+@tool(where="kernel", timeout_s=3600, searches=True, over_s=FLOOR_S + FIRST_S)
 def train_baselines(
     preparation: Annotated[str, "Preparation to use."] = "default",
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(86400)] = 15.0,
@@ -75,7 +77,7 @@ def train_baselines(
 
     contract = workspace().contract
     allowed = contract.constraints.allowed(BASELINES[contract.task])
-    return _search("train_baselines", {"preparation": preparation, "time_s": time_s}, allowed, most=1)
+    return _search("train_baselines", {"preparation": preparation, "time_s": time_s}, allowed, most=1, first="tree")
 
 
 @tool(where="kernel", timeout_s=3600, searches=True)
@@ -106,7 +108,15 @@ def train(
     return _search("train", arguments, ordered, most=1 if "portfolio" in constraints.without else per_family, crosses=True)
 
 
-def _search(tool_name: str, arguments: dict[str, Any], names: list[str], *, most: int | None, crosses: bool = False) -> TrainingResult:
+def _search(
+    tool_name: str,
+    arguments: dict[str, Any],
+    names: list[str],
+    *,
+    most: int | None,
+    crosses: bool = False,
+    first: str | None = None,
+) -> TrainingResult:
     from tools.crossing import with_crosses
     from tools.deadline import Deadline, DeadlineReached
     from tools.families import NAMES, family, load_libraries
@@ -126,8 +136,13 @@ def _search(tool_name: str, arguments: dict[str, Any], names: list[str], *, most
     try:
         with attempts:
             search.floors([name for name in names if name in FLOORS])
-            with deadline.alarm():
-                search.run([name for name in names if name not in FLOORS], most)
+            try:
+                with deadline.alarm():
+                    search.run([name for name in names if name not in FLOORS], most)
+            except DeadlineReached:
+                stopped = "deadline"
+            if first in names:
+                search.first_learner(first)
     except DeadlineReached:
         stopped = "deadline"
     except KeyboardInterrupt:
@@ -217,6 +232,29 @@ class _Search:
                 else:
                     self._one(name, params, self.deadline.share(share))
                 self._pending.remove(name)
+
+    def first_learner(self, name: str) -> None:
+        """Fit a baseline on few rows where no candidate has learnt from the columns yet: a run has a usable model within seconds."""
+        from tools.deadline import Deadline, DeadlineReached
+        from tools.families import family
+        from tools.sizing import Size
+
+        if any(c.family not in FLOORS for c in leaderboard(self.space)) or self.lost.dropped(name):
+            return
+        share = min(1.0, FIRST_ROWS / self.problem.fold_rows)
+        turn = Deadline(FIRST_S)
+        params = family(name).portfolio(self.setting)[0]
+        stem = name if self.preparation.name == "default" else f"{name}-{self.preparation.name}"
+        spec = CandidateSpec(name=free_name(self.space, stem), family=name, params=params, preparation=self.preparation.name, share=share)
+        try:
+            with turn.alarm():
+                evaluated = self._evaluated(spec, turn, turn, FIRST_S + PATIENCE_S)
+        except DeadlineReached as error:
+            self._skip(spec.name, name, _first_line(error))
+        except Exception as error:
+            self._skip(spec.name, name, f"{type(error).__name__}: {_first_line(error)}")
+        else:
+            self._keep(evaluated, Size(share, "the time of the baselines was over before any had learnt" if share < 1 else ""))
 
     def left_over(self) -> list[Skipped]:
         """Families of the round that the deadline left without a candidate."""
@@ -317,16 +355,11 @@ class _Search:
                 return
 
     def _fit(self, spec: CandidateSpec, turn: Deadline) -> Evaluated:
-        from tools.crossval import evaluate_candidate
         from tools.deadline import DeadlineReached, TooSlow
         from tools.families import family
 
-        def after_fold(fold: int, score: float | None) -> None:
-            progress(candidate=spec.name, fold=fold, score=score)
-
         if spec.family in FLOORS:
-            with self.attempts.fitting(spec, turn.remaining() + PATIENCE_S):
-                return evaluate_candidate(spec, self.problem, self.preparation, turn, target=turn, after_fold=after_fold)
+            return self._evaluated(spec, turn, turn, turn.remaining() + PATIENCE_S)
         # What cannot be cut short may take what the others leave, but never everything.
         limit = turn
         iterative = family(spec.family).iterative
@@ -341,6 +374,14 @@ class _Search:
         limit, target = (
             (self.deadline, self.deadline.share(min(turn.remaining(), 0.85 * self.deadline.remaining()))) if iterative else (limit, limit)
         )
+        return self._evaluated(spec, limit, target, most_s)
+
+    def _evaluated(self, spec: CandidateSpec, limit: Deadline, target: Deadline, most_s: float) -> Evaluated:
+        from tools.crossval import evaluate_candidate
+
+        def after_fold(fold: int, score: float | None) -> None:
+            progress(candidate=spec.name, fold=fold, score=score)
+
         with self.attempts.fitting(spec, most_s):
             return evaluate_candidate(spec, self.problem, self.preparation, limit, target=target, after_fold=after_fold)
 

@@ -10,7 +10,7 @@ from tools.contract import Split
 from tools.families import load_libraries
 from tools.problem import load_problem
 from tools.spec import ToolRefused
-from tools.training import train, train_baselines
+from tools.training import FIRST_ROWS, train, train_baselines
 
 
 def test_baselines_are_candidates_that_score_what_they_say(open_workspace: Open) -> None:
@@ -58,11 +58,25 @@ def test_the_time_is_kept_and_the_rest_told(open_workspace: Open) -> None:
     assert len({c.family for c in found.candidates} | {s.name.split("-")[0] for s in found.skipped}) == 5
 
 
-def test_a_floor_is_there_however_little_time_there_was(open_workspace: Open) -> None:
+def test_a_floor_and_a_first_learner_are_there_however_little_time_there_was(open_workspace: Open) -> None:
     space = open_workspace("wine")
     found = train_baselines(time_s=0.0)
-    assert [c.family for c in found.candidates] == ["dummy"]
-    assert leaderboard(space)[0].n_folds == space.contract.folds
+    assert [c.family for c in found.candidates] == ["tree", "dummy"]
+    assert all(candidate.n_folds == space.contract.folds for candidate in leaderboard(space))
+    assert [c.family for c in train_baselines(preparation="default", time_s=0.0).candidates] == [], "another learns already"
+
+
+def test_a_first_learner_sees_few_rows_and_predicts_all(open_workspace: Open) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(20_000, 3)), columns=list("abc"))
+    space = open_workspace(frame.assign(y=frame["a"] > 0), "y", "binary")
+    found = train_baselines(time_s=0.0)
+    (tree,) = (c for c in leaderboard(space) if c.family == "tree")
+    problem = load_problem(space)
+    assert tree.share == FIRST_ROWS / problem.fold_rows
+    assert tree.score > 0.9
+    assert not np.isnan(load_oof(space, tree.name, problem)).any()
+    assert "the time of the baselines was over" in next(d.reason for d in found.degraded if d.what == "tree-1")
 
 
 def test_a_split_by_time_leaves_early_rows_without_prediction(open_workspace: Open) -> None:
