@@ -55,7 +55,7 @@ class Bounds:
         except CannotTell as error:
             told = f"it cannot be measured ({error})"
         else:
-            exceeded = self.constraints.exceeded(weighed.latency_ms, weighed.size_mb)
+            exceeded = weighed.exceeded(self.constraints)
             if exceeded is None:
                 measured = {"size_mb": round(weighed.size_mb, 6)}
                 if weighed.latency_ms is not None:

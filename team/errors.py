@@ -5,6 +5,7 @@
     ├── BudgetExceeded          3   a limit the user set was reached
     ├── PrerequisiteMissing     4   something must be installed or started first
     │   └── SandboxUnavailable  4   no sandbox of the kind asked for works here
+    ├── DeadEnd                 1   a run has no model, and going on with it would not make one
     ├── Diverged                1   a replayed run asked something else than its recording
     ├── ModelError              1   a model gave no reply that can be used
     │   ├── KeyRefused          1   the endpoint does not take the key, or not for this model
@@ -69,6 +70,10 @@ class PrerequisiteMissing(MlteamError):
 
 class SandboxUnavailable(PrerequisiteMissing):
     """No sandbox of the kind asked for works on this machine."""
+
+
+class DeadEnd(MlteamError):
+    """A run has no model for a reason that stands in its settings, such as bounds that nothing keeps to: it takes another run."""
 
 
 class Diverged(MlteamError):

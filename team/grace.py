@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from team.stages import Stage, State
-from tools.constraints import FLOORS, TOO_MUCH
+from tools.constraints import FLOORS, TOO_MUCH, Constraints
 from tools.contract import predicts
 from tools.release_wish import Release
 
@@ -24,7 +24,7 @@ _WITH_CANDIDATES = {
 }
 
 _RELEASES = {"register_model": ("registry", "registered"), "publish_run": ("repository", "published")}
-NOTHING, NO_TROUBLE = Release(), MappingProxyType[str, str]({})
+NOTHING, NO_TROUBLE, UNBOUND = Release(), MappingProxyType[str, str]({}), Constraints()
 
 
 class Surrender(NamedTuple):
@@ -86,21 +86,25 @@ def left_out(
     if stage is Stage.OPTIMISE and not state.trials_spent and not any(done.families for done in state.rounds):
         return [("tuning", f"nothing was tuned: {over}")]
     learnt = {candidate.family for candidate in state.candidates} - set(FLOORS)
+    if stage is Stage.SELECT and not learnt and state.candidates:
+        floor = state.candidates[0].name
+        told = f"nothing that learns was fitted, so the model is {floor}, which shows what a model has to beat: {over}"
+        found.append(("a model that learns", f"{told}. Run again with a larger --time, or allow quicker --families"))
     task = state.results.get("seal_holdout", {}).get("task", "regression")
     if blends and stage is Stage.SELECT and len(learnt) > 1 and "ensemble" not in state.results and predicts(task) != "groups":
         found.append(("ensemble", f"no blend of the candidates was made: {over}"))
     return found
 
 
-_LOOSER = (
-    "The bounds of a run are sealed: run again with a larger --max-latency-ms or --max-size-mb, with more --time to find a smaller model,"
-    " or with --families that take less."
-)
 NO_TIME = "no model could be trained: the time of the search was over before a first candidate was done. Give it more with --time."
 
 
-def verdict(state: State, why: str) -> str:
-    """Exactly why there is no model, for the one who started the run."""
+def verdict(state: State, why: str, constraints: Constraints = UNBOUND) -> str:
+    """Exactly why there is no model, for the one who started the run.
+
+    Args:
+        constraints: what the contract binds models to.
+    """
     match state.stage:
         case Stage.TRAIN | Stage.OPTIMISE:
             lost = "; ".join(state.dropped.values())
@@ -110,14 +114,42 @@ def verdict(state: State, why: str) -> str:
         case Stage.SELECT if not state.candidates:
             return NO_TIME
         case Stage.SELECT if state.unfit:
-            if all(TOO_MUCH in reason for reason in state.unfit.values()):
-                return f"no candidate keeps to its bounds: {'; '.join(_too_much(*each) for each in state.unfit.items())}. {_LOOSER}"
+            if _out_of_bounds(state):
+                each = "; ".join(_too_much(*one) for one in state.unfit.items())
+                return f"no candidate keeps to its bounds: {each}. {_looser(constraints)}"
             lost = "; ".join(f"{name} ({reason})" for name, reason in state.unfit.items())
             return f"no candidate could be fitted on all training rows: {lost}.{_advice(lost)}"
         case Stage.RELEASE if state.holdout is not None:
             name = state.holdout.candidate
             return f"{name} is scored and the report is written, but there is no package of it: {_short(why)}."
     return f"stage {state.stage} cannot be ended: {_short(why)}"
+
+
+def dead_end(state: State) -> bool:
+    """Whether going on would meet the same: every candidate is too slow or too large, or no time of the search is left for a first one."""
+    match state.stage:
+        case Stage.TRAIN | Stage.OPTIMISE:
+            return not state.dropped and _no_time(state)
+        case Stage.SELECT:
+            return not state.candidates or _out_of_bounds(state)
+    return False
+
+
+def _out_of_bounds(state: State) -> bool:
+    return bool(state.unfit) and all(TOO_MUCH in reason for reason in state.unfit.values())
+
+
+def _looser(constraints: Constraints) -> str:
+    """What would do where no model keeps to its bounds: they are sealed with the contract, so it takes another run."""
+    bounds = [
+        name
+        for name, bound in (("--max-latency-ms", constraints.max_latency_ms), ("--max-size-mb", constraints.max_size_mb))
+        if bound is not None
+    ]
+    told = f"The bounds of a run are sealed, so going on does not help. Run again with a larger {' or '.join(bounds) or 'bound'}"
+    if constraints.families:
+        return f"{told}, or allow more --families than {','.join(constraints.families)}."
+    return f"{told}, or with more --time to find a lighter model."
 
 
 def _too_much(name: str, reason: str) -> str:
@@ -128,7 +160,7 @@ def _too_much(name: str, reason: str) -> str:
 def _no_time(state: State) -> bool:
     """Whether the search was over before even the baselines were done."""
     skipped = state.results.get("train_baselines", {}).get("skipped", [])
-    return not state.candidates and bool(skipped) and all("time" in left_out["reason"] for left_out in skipped)
+    return not state.candidates and (bool(skipped) or state.search_spent) and all("time" in left_out["reason"] for left_out in skipped)
 
 
 def _short(why: str, most: int = 300) -> str:

@@ -35,6 +35,13 @@ def parse_seconds(value: Any) -> Any:
 Duration = Annotated[float, BeforeValidator(parse_seconds)]
 
 
+def read_metric(value: Any) -> Any:
+    """A metric by any of its names as the name that everything else calls it by."""
+    from tools.metrics import metric_name
+
+    return metric_name(value) if isinstance(value, str) else value
+
+
 def read_size(value: Any) -> Any:
     """Bytes from `500MB`, `5GB`, `2TB` (powers of 1000) or a plain number."""
     if isinstance(value, str):

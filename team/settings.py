@@ -33,6 +33,7 @@ from team.setting_values import (
     read_gap,
     read_joined,
     read_listed,
+    read_metric,
     read_monotone,
     read_omissions,
     read_quantiles,
@@ -84,8 +85,8 @@ class Settings(BaseSettings):
     """The wish in the user's own words."""
     event: str | None = None
     """Of survival: the column that is 1 where the event happened and 0 where the time in `target` is censored."""
-    metric: str | None = None
-    """Metric that decides; None lets the team choose by problem type."""
+    metric: Annotated[str | None, BeforeValidator(read_metric)] = None
+    """Metric that decides, also by another usual name of it, such as `pr_auc`; None lets the team choose by problem type."""
     task: Task | None = None
     """Problem type; None infers it from the values of the target, where counts are never inferred, or from settings that only a
     forecast has."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from team.cast import Cast
 from team.casting import PLAYBOOK
-from team.errors import MlteamError
+from team.errors import DeadEnd, MlteamError
 from team.events import Event, FellBack, StageEnded, StageEntered
-from team.grace import left_out, surrender, verdict
+from team.grace import dead_end, left_out, surrender, verdict
 from team.journal import Journal
 from team.objections import overruled, unanswered
 from team.run_clock import RunClock
@@ -115,6 +115,7 @@ class Transitions:
         assert state.stage is not None
         given_up = surrender(state, self._room.trouble, self._room.host.run.path)
         if given_up is None:
-            raise MlteamError(verdict(state, self._room.trouble))
+            told = verdict(state, self._room.trouble, self._room.host.wish.constraints)
+            raise DeadEnd(f"{told} What was done is in {self._room.host.run.path}.") if dead_end(state) else MlteamError(told)
         self._log.append(FellBack(stage=state.stage, role=PLAYBOOK, reason=given_up.reason, what=given_up.what))
         return given_up.outcome, skip(state)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tools.problem import Problem
 
-CALLS = 15
+CALLS, AGAIN = 15, 4
 ENOUGH_S = 0.2
 """Calls end after this time, since a model that is slow shows it in a few."""
 
@@ -36,6 +36,17 @@ def latency_of(predict: Callable[[pd.DataFrame], Any], rows: pd.DataFrame) -> fl
         if time.perf_counter() - begun > ENOUGH_S:
             break
     return 1000 * statistics.median(taken)
+
+
+def least_latency_of(predict: Callable[[pd.DataFrame], Any], rows: pd.DataFrame, bound_ms: float | None) -> float:
+    """The same, measured again where it is above a bound: a machine that is busy only makes a model slower, so the least of several medians
+    is nearest to the model's own. Whether it keeps to the bound is for the host to say, with limits of confidence."""
+    least = latency_of(predict, rows)
+    for _ in range(AGAIN):
+        if bound_ms is None or least <= bound_ms:
+            break
+        least = min(least, latency_of(predict, rows))
+    return least
 
 
 def table_ms(problem: Problem, columns: list[str]) -> float:

@@ -115,7 +115,7 @@ def seal_holdout(
     from tools.foresight import plan_forecast
     from tools.given_split import given_split
     from tools.labels import joined, named_columns
-    from tools.metrics import default_metric, metric_for
+    from tools.metrics import default_metric, metric_for, metric_name
     from tools.sampling import rows_that_fit
     from tools.schemes import check_left_out, check_scheme, chosen_scheme, gap_of, left_out_alone, metric_left_out, usual_folds
     from tools.splitting import check_events, check_target, infer_task, split_rows
@@ -182,7 +182,7 @@ def seal_holdout(
         check_events(rows[event])
     foresight = plan_forecast(rows, target, wish, column) if task == "forecast" else None
     forecast = foresight.forecast if foresight else None
-    wanted = agreed("metric", wish.metric, metric) or (default_metric(task) if not alone else metric_left_out(task))
+    wanted = agreed("metric", wish.metric, metric and metric_name(metric)) or (default_metric(task) if not alone else metric_left_out(task))
     try:
         chosen = metric_for(wanted, task)
     except ValueError as error:

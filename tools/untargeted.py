@@ -48,7 +48,7 @@ def seal_without_target(
     """
     from tools.columns import days_come_first, infer_schema
     from tools.fold_ids import enter_folds
-    from tools.metrics import default_metric, metric_for
+    from tools.metrics import default_metric, metric_for, metric_name
     from tools.schemes import chosen_scheme, usual_folds
     from tools.sealing import ContractSealed, check_defined
     from tools.splitting import split_rows
@@ -73,7 +73,7 @@ def seal_without_target(
     folds = wish.folds or usual_folds(len(rows))
     if len(rows) < FEWEST_ROWS_A_FOLD * (folds + 1):
         raise InputRefused(f"{len(rows)} rows for {folds} folds; expected at least {FEWEST_ROWS_A_FOLD * (folds + 1)}. Bring more.")
-    wanted = agreed("metric", wish.metric, metric) or ("roc_auc" if label is not None else default_metric(task))
+    wanted = agreed("metric", wish.metric, metric and metric_name(metric)) or ("roc_auc" if label is not None else default_metric(task))
     try:
         chosen = metric_for(wanted, task)
     except ValueError as error:

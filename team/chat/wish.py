@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from team.casting import is_free, members_of
 from team.setting_values import parse_seconds
-from tools.metrics import find_metric
+from tools.metrics import find_metric, metric_name
 
 if TYPE_CHECKING:
     from team.events import ModelCalled
@@ -75,27 +75,15 @@ _METRIC = re.compile(
     re.I,
 )
 _METRICS = {
-    "auc": "roc_auc",
-    "roc": "roc_auc",
-    "area under the curve": "roc_auc",
-    "auprc": "average_precision",
-    "pr auc": "average_precision",
     "missed cases": "recall",
     "false negatives": "recall",
-    "sensitivity": "recall",
     "false alarms": "precision",
     "false positives": "precision",
-    "f1 score": "f1",
     "probabilities": "log_loss",
     "calibration": "log_loss",
-    "cross entropy": "log_loss",
     "squared error": "rmse",
-    "root mean squared error": "rmse",
-    "absolute error": "mae",
-    "mean absolute error": "mae",
     "percentage error": "mape",
     "r²": "r2",
-    "r squared": "r2",
 }
 """What people say, and the metric of it; names of metrics themselves are understood too."""
 _NO_TARGET = {
@@ -171,8 +159,8 @@ def _metric(text: str) -> str | None:
 
 
 def known_metric(said: str) -> str | None:
-    """The metric of that name, written with spaces or dashes too."""
-    name = re.sub(r"[\s-]+", "_", said.strip().lower())
+    """The metric of that name or another usual one, written with spaces or dashes too."""
+    name = metric_name(re.sub(r"[\s-]+", "_", said.strip().lower()))
     try:
         find_metric(name)
     except ValueError:

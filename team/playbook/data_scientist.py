@@ -29,8 +29,7 @@ def _acquire(t: Transcript) -> Decision:
     if sealed is None or not sealed.ok:
         arguments, why = _contract(t, table)
         if sealed is not None:
-            told = f"A split by {sealed.arguments['column']!r} cannot be made ({sealed.result.get('detail')}), so rows are dealt as usual."
-            return Call("seal_holdout", arguments, told)
+            return Call("seal_holdout", arguments, _without_split(str(sealed.arguments["column"]), str(sealed.result.get("detail"))))
         ordering, told = _split(t, table)
         return Call("seal_holdout", {**arguments, **ordering}, f"{why}{told}")
     c = sealed.result
@@ -43,6 +42,13 @@ def _acquire(t: Transcript) -> Decision:
         f" ({c['direction']}).{positive} {c['rows_holdout']:,} rows are sealed {_sealed(c['split'])};"
         f" {c['rows_train']:,} remain to learn from{gap}. They are validated by {c['validation']}.{_ahead(c)}{_why(c)}{hints}"
     )
+
+
+def _without_split(column: str, detail: str) -> str:
+    """Why it is sealed again without a split that nobody asked for: what was refused may have nothing to do with it."""
+    if repr(column) in detail or "split" in detail:
+        return f"A split by {column!r} cannot be made ({detail}), so rows are dealt as usual."
+    return f"That was refused, so it is asked again without a split by {column!r}, which was the team's own idea."
 
 
 def _sealed(split: str) -> str:

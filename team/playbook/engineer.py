@@ -20,6 +20,8 @@ FEW_ROWS = 300
 """Below this, a neural network has too little to learn from."""
 BASELINES_S, BASELINES_SHARE = 3.0, 0.03
 """What the baselines get: a first model is told of when all are done, and one that takes longer is fitted again among all families."""
+LEAST_S = 1.0
+"""Least that a call takes for its time; a dummy is fitted however short that is."""
 TRAIN_SHARE = 0.75
 """Share of the search time left that the first look at all families gets."""
 
@@ -48,7 +50,7 @@ def _baseline(t: Transcript) -> Decision:
     if done is None:
         left = t.seconds_left
         seconds = max(min(BASELINES_S, 0.4 * left), BASELINES_SHARE * left) if t.facts["budget"]["trials"] is None else left * 0.2
-        return Call("train_baselines", {"time_s": round(seconds, 1)}, f"Any model must beat {baselines_said(t.task)}.")
+        return Call("train_baselines", {"time_s": round(max(LEAST_S, seconds), 1)}, f"Any model must beat {baselines_said(t.task)}.")
     return Say(f"Baselines: {_listed(done.result['candidates'])}.{_skips(done.result)}")
 
 

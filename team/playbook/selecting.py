@@ -9,6 +9,7 @@ from team.playbook.refitting import PATIENCE, most_refit, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score, spread
 from tools.candidates import CODE, ENSEMBLE
+from tools.constraints import TOO_MUCH
 
 
 def select(t: Transcript) -> Decision:
@@ -41,10 +42,18 @@ def select(t: Transcript) -> Decision:
         return Call("evaluate", arguments, f"{done.arguments['candidate']} needs longer than its folds promised, so it gets longer, once.")
     candidate = next((name for name in _in_order(t, chosen) if not _unfit(t, name)), None)
     if candidate is None:
-        return t.failed() if t.failure else Say(f"No candidate can be fitted on all training rows: {_told(t.facts['unfit'])}.")
+        if t.failure:
+            return t.failed()
+        unfit: dict[str, str] = t.facts["unfit"]
+        bounded = all(TOO_MUCH in reason for reason in unfit.values())
+        none = "No candidate keeps to its bounds" if bounded else "No candidate can be fitted on all training rows"
+        return Say(f"{none}: {_told(unfit)}.")
     if candidate == chosen:
         return Call("evaluate", _evaluation(t, candidate), why)
-    instead = f"{chosen} cannot be fitted on all training rows, so the next best is taken: {candidate}."
+    last = done.arguments["candidate"] if done else chosen
+    why = str(done.result.get("detail") if done else t.facts["unfit"].get(chosen, ""))
+    what = "does not keep to its bounds" if TOO_MUCH in why else "cannot be fitted on all training rows"
+    instead = f"{last} {what}, so the next best is taken: {candidate}."
     return Call("evaluate", _evaluation(t, candidate), instead)
 
 

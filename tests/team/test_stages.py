@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from team.grace import left_out, verdict
+from team.grace import dead_end, left_out, verdict
 from team.stages import (
     MAX_ROUNDS,
     MAX_SEND_BACKS,
@@ -22,6 +22,7 @@ from team.stages import (
     outcome,
     speaker,
 )
+from tools.constraints import Constraints
 
 
 def candidate(stage: Stage, score: float = 0.8) -> CandidateFact:
@@ -175,11 +176,16 @@ def test_bounds_that_no_candidate_keeps_to_are_told_with_what_to_change() -> Non
         "linear-1": "linear-1 is left out: it takes 5 ms for a row, where 1 ms are allowed, as the host measured. Hand over another.",
     }
     state = State(stage=Stage.SELECT, candidates=[candidate(Stage.TRAIN)], unfit=unfit)
-    told = verdict(state, "it is too large")
+    told = verdict(state, "it is too large", Constraints(max_latency_ms=1, max_size_mb=0.0001))
     assert told.startswith(
         "no candidate keeps to its bounds: tree-1 takes 0.0046 MB on file, where 0.0001 MB are allowed;"
-        " linear-1 takes 5 ms for a row, where 1 ms are allowed. The bounds of a run are sealed: run again with a larger --max-latency-ms"
+        " linear-1 takes 5 ms for a row, where 1 ms are allowed. The bounds of a run are sealed, so going on does not help."
+        " Run again with a larger --max-latency-ms or --max-size-mb, or with more --time"
     )
+    told = verdict(state, "it is too large", Constraints(max_size_mb=0.0001, families=("knn", "tree")))
+    assert told.endswith("Run again with a larger --max-size-mb, or allow more --families than knn,tree.")
+    assert dead_end(state)
+    assert not dead_end(state.model_copy(update={"unfit": unfit | {"knn-1": "it crashed"}}))
     told = verdict(state.model_copy(update={"unfit": unfit | {"knn-1": "it crashed"}}), "it crashed")
     assert told.startswith("no candidate could be fitted on all training rows: tree-1 (")
 
@@ -190,6 +196,17 @@ def test_a_nested_validation_that_was_asked_for_and_not_made_is_told() -> None:
     assert left_out(Stage.SELECT, state, 0.0) == []
     made = state.model_copy(update={"results": {"nested_score": {}}})
     assert left_out(Stage.SELECT, made, 0.0, nested=True) == []
+
+
+def test_a_search_that_fitted_nothing_that_learns_is_told_with_what_would_help() -> None:
+    floor = candidate(Stage.BASELINE).model_copy(update={"family": "dummy", "name": "dummy-1"})
+    state = State(stage=Stage.DOCUMENT, candidates=[floor])
+    [(what, told)] = left_out(Stage.SELECT, state, 0.0)
+    assert what == "a model that learns"
+    assert told.startswith("nothing that learns was fitted, so the model is dummy-1")
+    assert "larger --time" in told
+    learnt = state.model_copy(update={"candidates": [floor, candidate(Stage.TRAIN)]})
+    assert left_out(Stage.SELECT, learnt, 0.0) == []
 
 
 def test_a_blend_is_missed_only_where_the_contract_allows_one() -> None:

@@ -7,7 +7,7 @@ from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
 from tools.contract import predicts
-from tools.metrics import METRICS, bootstrap_interval, default_metric, metric_for, score, undefined_reason
+from tools.metrics import METRICS, bootstrap_interval, default_metric, metric_for, metric_name, score, undefined_reason
 from tools.metrics.decision import decided
 from tools.metrics.regression import adjusted
 from tools.strata import strata
@@ -279,12 +279,33 @@ def test_perfect_calibration_is_inside_its_interval() -> None:
 
 
 def test_unknown_and_unfitting_metrics_are_told_apart() -> None:
-    with pytest.raises(ValueError, match=r"unknown metric 'roc-auc'.*'roc_auc'"):
+    with pytest.raises(ValueError, match=r"unknown metric 'roc-auc'. Did you mean 'roc_auc'"):
         metric_for("roc-auc", "binary")
+    with pytest.raises(ValueError, match=r"'mean_squared_error' is the square of rmse and puts models in the same order; choose by 'rmse'"):
+        metric_for("mean_squared_error", "regression")
+    with pytest.raises(ValueError, match=r"'coverage' is measured on the holdout and told; .* choose by 'pinball'"):
+        metric_for("coverage", "quantile")
     with pytest.raises(ValueError, match=r"'adjusted_r2' is told beside the metrics and nothing is chosen by it; choose by 'r2'"):
         metric_for("adjusted_r2", "regression")
     with pytest.raises(ValueError, match=r"'rmse' is for regression, count and forecast tasks, this task is binary.*log_loss"):
         metric_for("rmse", "binary")
+
+
+def test_metrics_have_the_names_of_scikit_learn_and_of_papers() -> None:
+    from sklearn.metrics import get_scorer_names
+
+    said = {
+        "PR AUC": "average_precision",
+        "auc": "roc_auc",
+        "roc_auc_ovr": "roc_auc",
+        "expected calibration error": "ece",
+        "R-squared": "r2",
+    }
+    assert {name: metric_name(name) for name in said} == said
+    assert [name for name in METRICS if metric_name(name) != name] == []
+    known = {name for name in get_scorer_names() if metric_name(name) in METRICS}
+    assert {"neg_log_loss", "neg_root_mean_squared_error", "matthews_corrcoef", "balanced_accuracy", "neg_mean_poisson_deviance"} <= known
+    assert metric_name("profit") == "profit"
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -5,7 +5,7 @@ signed times for survival. `predictions` are probabilities of shape (n, k) in th
 of shape (n,), or quantiles of shape (n, q).
 """
 
-from tools.metrics.catalogue import METRICS, default_metric, find_metric, metric_for, undefined_reason
+from tools.metrics.catalogue import METRICS, default_metric, find_metric, metric_for, metric_name, undefined_reason
 from tools.metrics.metric import Interval, Metric, Needs
 from tools.metrics.scoring import bootstrap_interval, bootstrap_intervals, score, shaped
 
@@ -19,6 +19,7 @@ __all__ = [
     "default_metric",
     "find_metric",
     "metric_for",
+    "metric_name",
     "score",
     "shaped",
     "undefined_reason",

@@ -10,6 +10,7 @@ from tools.metrics.classification import CLASSIFICATION
 from tools.metrics.custom import brought, load
 from tools.metrics.metric import Metric
 from tools.metrics.multilabel import MULTILABEL, scorable
+from tools.metrics.names import usual_name
 from tools.metrics.ordinal import ORDINAL
 from tools.metrics.quantile import QUANTILE
 from tools.metrics.regression import ADJUSTED, REGRESSION
@@ -25,8 +26,22 @@ METRICS: dict[str, Metric] = {
     metric.name: metric for metric in (*CLASSIFICATION, *ORDINAL, *MULTILABEL, *REGRESSION, *QUANTILE, *SURVIVAL, *STRUCTURE)
 }
 """The built-in metrics."""
-BESIDE = {ADJUSTED: "r2", "ibs": "c_index"}
-"""What people may ask for and the report tells, and the metric to choose by in its place."""
+BESIDE = {
+    ADJUSTED: ("r2", "is told beside the metrics and nothing is chosen by it"),
+    "ibs": ("c_index", "is told beside the metrics and nothing is chosen by it"),
+    "coverage": ("pinball", "is measured on the holdout and told; by itself, an interval that holds everything would win"),
+    "width": ("pinball", "is measured on the holdout and told; by itself, an interval that holds nothing would win"),
+    "mse": ("rmse", "is the square of rmse and puts models in the same order"),
+    "gini": ("roc_auc", "is 2 roc_auc - 1 and puts models in the same order"),
+}
+"""What people may ask for that nothing is chosen by: the metric to choose by in its place, and why."""
+_BESIDE_TOO = {
+    "r2_adjusted": ADJUSTED,
+    "adj_r2": ADJUSTED,
+    "mean_squared_error": "mse",
+    "interval_width": "width",
+    "interval_coverage": "coverage",
+}
 _DEFAULTS: dict[Task, str] = {
     "binary": "roc_auc",
     "multiclass": "log_loss",
@@ -48,6 +63,12 @@ def default_metric(task: Task) -> str:
     return _DEFAULTS[task]
 
 
+def metric_name(said: str) -> str:
+    """The name of the metric that is meant, by any of its names; what is none comes back as it is. A package's own names stand first."""
+    name = usual_name(said)
+    return name if said not in METRICS and name in METRICS and said not in brought() else said
+
+
 def find_metric(name: str) -> Metric:
     """The metric called `name`, built in or brought by a package, which is imported for that.
 
@@ -60,10 +81,11 @@ def find_metric(name: str) -> Metric:
     custom = brought()
     if name in custom:
         return load(name)
-    if name in BESIDE:
-        raise ValueError(f"{name!r} is told beside the metrics and nothing is chosen by it; choose by {BESIDE[name]!r}.")
+    usual = usual_name(name)
+    if (beside := BESIDE.get(_BESIDE_TOO.get(usual, usual))) is not None:
+        raise ValueError(f"{name!r} {beside[1]}; choose by {beside[0]!r}.")
     known = [*METRICS, *custom]
-    near = difflib.get_close_matches(name.lower().replace("-", "_").replace(" ", "_"), known, n=3)
+    near = [usual] if usual in METRICS else difflib.get_close_matches(usual, known, n=3)
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise ValueError(f"unknown metric {name!r}. {hint or 'Metrics: ' + ', '.join(known) + '.'}")
 
