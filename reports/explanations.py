@@ -42,6 +42,22 @@ class Rule(Fact):
     right: float | None
 
 
+class Without(Fact):
+    """What a fit without some columns lost, with its 95 % interval over folds."""
+
+    columns: tuple[str, ...]
+    loss: float
+    low: float
+    high: float
+    half: float
+    folds: int
+
+    @property
+    def named(self) -> str:
+        """The columns, those beyond three as a number."""
+        return ", ".join(self.columns[:3]) + (f" and {len(self.columns) - 3} more" if len(self.columns) > 3 else "")
+
+
 class Explanation(Fact):
     """What a candidate relies on, by `explain`."""
 
@@ -55,6 +71,9 @@ class Explanation(Fact):
     method: Literal["exact", "sampled"]
     scale: str
     examples: tuple[Example, ...] = ()
+    without: tuple[Without, ...] = ()
+    ablated: str = ""
+    """Who was fitted so."""
     rules: tuple[Rule, ...] = ()
     fidelity: float | None = None
     fidelity_floor: float | None = None

@@ -165,12 +165,15 @@ def _steps(paper: Manuscript, facts: RunFacts) -> None:
 
 
 def _columns(paper: Manuscript, facts: RunFacts) -> None:
-    """What is lost without what a column says: shuffled, since a fit without each would take the time of a search."""
-    limits = (
-        " Nothing was fitted anew without them, so this is what the model as it stands owes to a column; where columns go together, a fit"
-        " without one of them would lose less."
-    )
+    """What is lost without what a column says: shuffled, and fitted anew without it as far as there was time."""
     ex, ev = facts.explanation, facts.evaluation
+    again = ex is not None and bool(ex.without)
+    limits = (
+        " Nothing is fitted anew for that, so this is what the model as it stands owes to a column."
+        if again
+        else " Nothing was fitted anew without them, so this is what the model as it stands owes to a column; where columns go together, a"
+        " fit without one of them would lose less."
+    )
     if ex and (told := [one for one in ex.reliance if one.importance is not None]):
         seen = f"{ex.rows:,} rows {'that the fit had not seen' if ex.unseen else 'of the fit'}"
         figure = score_format(max(abs(one.importance or 0.0) for one in told))
@@ -178,18 +181,41 @@ def _columns(paper: Manuscript, facts: RunFacts) -> None:
             (one.column, figure(one.importance or 0.0), "–" if one.std_error is None else figure(one.std_error))
             for one in told[:MOST_COLUMNS]
         ]
-        metric = metric_said(ex.metric or (facts.contract.metric if facts.contract else "score"))
-        paper.say(f"What {ex.candidate} loses in {metric} on {seen} when what a column says is taken away, by shuffling it.{limits}")
-        paper.table("Columns taken away one by one, with the standard error over shuffles.", (0.5, 0, 0), ("Column", "Loss", "Error"), rows)
+        paper.say(
+            f"What {ex.candidate} loses in {_metric_of(facts)} on {seen} when what a column says is taken away, by shuffling it.{limits}"
+        )
+        paper.table("Columns shuffled one by one, with the standard error over shuffles.", (0.5, 0, 0), ("Column", "Loss", "Error"), rows)
+        _fitted_without(paper, facts)
     elif ev and ev.importance and "shuffled" in ev.importance_kind and facts.contract:
         figure = score_format(max(abs(one.importance) for one in ev.importance))
-        metric = metric_said(facts.contract.metric)
         paper.say(
-            f"What {ev.candidate} loses in {metric} on rows of its own fit when what a column says is taken away, by shuffling it once."
-            f"{limits}"
+            f"What {ev.candidate} loses in {_metric_of(facts)} on rows of its own fit when what a column says is taken away, by shuffling"
+            f" it once.{limits}"
         )
         taken = [(one.column, figure(one.importance)) for one in ev.importance[:MOST_COLUMNS]]
-        paper.table("Columns taken away one by one.", (0.5, 0), ("Column", "Loss"), taken)
+        paper.table("Columns shuffled one by one.", (0.5, 0), ("Column", "Loss"), taken)
+
+
+def _fitted_without(paper: Manuscript, facts: RunFacts) -> None:
+    ex = facts.explanation
+    if ex is None or not ex.without:
+        return
+    member = "" if ex.ablated == ex.candidate else f", the heaviest member of {ex.candidate},"
+    paper.say(
+        f"What {ex.ablated}{member} loses in {_metric_of(facts)} when it is fitted again in the same configuration on the same"
+        f" {ex.without[0].folds} folds without a column, and without all that rise or fall with it. A column that others can stand in for"
+        " is missed only together with them. The intervals allow for what the training rows of folds have in common",
+        cite=("corrected_t",),
+    )
+    figure = score_format(max(abs(one.loss) for one in ex.without))
+    rows = [(one.named, figure(one.loss), f"{figure(one.low)} – {figure(one.high)}") for one in ex.without]
+    caption = "Fits without columns: the loss in the mean over folds with its 95 % interval."
+    paper.table(caption, (0.5, 0, 0), ("Without", "Loss", "Interval"), rows)
+
+
+def _metric_of(facts: RunFacts) -> str:
+    asked = facts.explanation.metric if facts.explanation else ""
+    return metric_said(asked or (facts.contract.metric if facts.contract else "score"))
 
 
 def ablation(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:

@@ -144,7 +144,7 @@ def methods(paper: Manuscript, facts: RunFacts, _: Mapping[str, bytes]) -> None:
     if "optuna" in cited(facts):
         paper.say("Hyperparameters were searched with Optuna", ["optuna"])
     tests = [key for key in ("corrected_t", "wilcoxon", "delong", "mcnemar", "holm", "nested") if key in cited(facts)]
-    if tests:
+    if facts.standings or facts.nested:
         paper.say("Comparisons are paired over folds and over rows and corrected for their number", tests)
     if "bootstrap" in cited(facts):
         paper.say("Intervals of scores come from the bootstrap", ["bootstrap"])

@@ -69,6 +69,8 @@ def cited(facts: RunFacts) -> list[str]:
         keys |= {facts.standings.correction} & set(ENTRIES)
     if any(call.tool == "tune" and call.status == "ok" for turn in facts.turns for call in turn.calls):
         keys.add("optuna")
+    if facts.explanation and facts.explanation.without:
+        keys.add("corrected_t")
     if facts.nested:
         keys.add("nested")
     if facts.explanation and any(row.contribution is not None for row in facts.explanation.reliance):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Le, Len
 from pydantic import BaseModel
@@ -11,10 +11,17 @@ from tools.candidates import load_candidate
 from tools.degradation import Degradation
 from tools.extras import Extras
 from tools.spec import ToolRefused, tool
-from tools.workspace import workspace
+from tools.workspace import Workspace, workspace
+
+if TYPE_CHECKING:
+    from tools.candidates import Candidate
+    from tools.deadline import Deadline
+    from tools.problem import Problem
 
 MOST_TOLD = 25
 """Columns of the result."""
+ABLATION_SHARE = 0.4
+"""Of the call's time, that fits without columns may take of what the other parts leave."""
 LATE_S = 5.0
 """How much longer than its time a call may take for the least of each part, and for the plots."""
 
@@ -74,6 +81,20 @@ class Example(BaseModel):
     """Sum of the columns that are not shown."""
 
 
+class Without(BaseModel):
+    """Columns that were taken away together, and what the candidate lost by it."""
+
+    columns: list[str]
+    loss: float
+    """In the metric's units, in the mean over folds; above 0 is worse without them."""
+    low: float
+    high: float
+    """Ends of the 95 % interval of the loss."""
+    half: float
+    """Half of its length."""
+    folds: int
+
+
 class Rule(BaseModel):
     """Rows that a shallow tree takes for one group."""
 
@@ -106,6 +127,10 @@ class Explanation(BaseModel):
     effects: list[Effect]
     examples: list[Example]
     plots: list[str]
+    without: list[Without] = []
+    """What fits without columns lost, as far as there was time."""
+    ablated: str = ""
+    """The candidate that was fitted so: of an ensemble, the member of the largest weight."""
     rules: list[Rule] = []
     """Of groups: the leaves of a shallow tree that says which group the model puts a row into."""
     fidelity: float | None = None
@@ -154,6 +179,14 @@ def explain(
     elif problem.contract.predicts == "groups":
         found = extras.make("the rules of groups", explainer.rules)
     reliance = explainer.reliance()
+    ablated, without = extras.make(
+        "fits without columns",
+        lambda: _without(space, record, problem, explainer.columns, deadline.share(ABLATION_SHARE * time_s)),
+        needs_mb=0,
+    ) or (
+        "",
+        [],
+    )
     return Explanation(
         candidate=candidate,
         unseen=subject.unseen,
@@ -166,6 +199,8 @@ def explain(
         effects=effects or [],
         examples=examples or [],
         plots=plots or [],
+        without=without,
+        ablated=ablated,
         rules=[
             Rule(
                 conditions=list(leaf.conditions),
@@ -180,3 +215,20 @@ def explain(
         seconds=round(deadline.elapsed(), 2),
         degraded=extras.left_out,
     )
+
+
+def _without(space: Workspace, record: Candidate, problem: Problem, ranked: list[str], part: Deadline) -> tuple[str, list[Without]]:
+    """Who was fitted without columns, and what that lost; nothing where there is no time left, or nothing to fit."""
+    from tools.ablation import fits_without
+    from tools.casualties import load_casualties
+    from tools.learning_curve import member_to_fit
+    from tools.preparation import load_preparation
+
+    try:
+        fitted = member_to_fit(space, record.name)
+    except ToolRefused:  # written as code
+        return "", []
+    if load_casualties(space).dropped(fitted.family):
+        return "", []
+    found = fits_without(fitted, load_preparation(space, fitted.preparation, problem), problem, ranked, part)
+    return (fitted.name, found) if found else ("", [])

@@ -104,7 +104,7 @@ def learning_curve(
     problem = load_problem(space)
     if problem.contract.predicts in ("groups", "scores"):
         raise ToolRefused("there is no target here that rows could be judged by; examine_structure says what was found.")
-    record = _fitted(space, candidate)
+    record = member_to_fit(space, candidate)
     if reason := load_casualties(space).dropped(record.family):
         raise ToolRefused(f"{record.family} is not fitted any more in this run: {reason}.")
     sign = -1.0 if problem.contract.direction == "maximize" else 1.0
@@ -158,7 +158,7 @@ def judge(low: float, high: float, noise: float) -> Literal["likely", "hardly", 
     return "likely" if low > 0 else "unclear"
 
 
-def _fitted(space: Workspace, name: str) -> Candidate:
+def member_to_fit(space: Workspace, name: str) -> Candidate:
     """The candidate to fit: itself, or the heaviest member of an ensemble whose configuration can be fitted here."""
     record = load_candidate(space, name)
     if record.family == CODE:

@@ -17,7 +17,7 @@ from tools.metrics import find_metric
 SLICES_S = 5.0
 MOST_NESTED = 3
 """Families among which the nested search chooses: each is fitted on every fold of every fold."""
-CURVE_SHARE, MOST_CURVE_S, LEAST_CURVE_S = 0.05, 20.0, 2.0
+CURVE_SHARE, MOST_CURVE_S, LEAST_CURVE_S = 0.05, 12.0, 2.0
 EXPLANATION_SHARE, MOST_EXPLANATION_S, LEAST_EXPLANATION_S = 0.05, 20.0, 10.0
 """Shares of the whole search time, and seconds. Whoever gives a search a minute wants a model, and no essay about it."""
 

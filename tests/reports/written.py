@@ -466,6 +466,11 @@ def explanation(name: str = "Mass") -> dict[str, Any]:
             {"column": "Depth", "importance": None, "std_error": None, "contribution": None},
         ],
         "not_shown": 0,
+        "without": [
+            {"columns": [name], "loss": 0.1234, "low": 0.0987, "high": 0.1481, "half": 0.0247, "folds": 5},
+            {"columns": [name, "Depth"], "loss": 0.4567, "low": 0.4111, "high": 0.5023, "half": 0.0456, "folds": 5},
+        ],
+        "ablated": "lightgbm-1",
         "method": "exact",
         "scale": "log-odds",
         "effects": [],
