@@ -9,8 +9,9 @@ from tools.candidates import leaderboard, load_candidate, load_oof
 from tools.contract import Split
 from tools.families import load_libraries
 from tools.problem import load_problem
+from tools.searching import FIRST_ROWS
 from tools.spec import ToolRefused
-from tools.training import FIRST_ROWS, train, train_baselines
+from tools.training import train, train_baselines
 
 
 def test_baselines_are_candidates_that_score_what_they_say(open_workspace: Open) -> None:
