@@ -107,6 +107,7 @@ def convert(folder: Path, output: Path, choice: Mapping[str, str | None]) -> Sou
 
     from tools.formats.contract import Choice, first_line
     from tools.formats.detect import read
+    from tools.formats.whole import refuse_too_large
     from tools.tables import TableError, checked
 
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -114,6 +115,7 @@ def convert(folder: Path, output: Path, choice: Mapping[str, str | None]) -> Sou
     chosen = Choice.of(choice)
     if found := _streamed(path, output, chosen):
         return found
+    refuse_too_large(path)
     reading = read(path, chosen)
     frame = checked(reading.frame, path)
     try:

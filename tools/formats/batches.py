@@ -30,20 +30,20 @@ def stream_batches(files: Sequence[Path], output: Path) -> Streamed | None:
     """
     schemas: list[pa.Schema] = []
     for path in files:
-        with _readable(path), _opened(path) as found:
+        with readable(path), _opened(path) as found:
             if found is None:
                 return None
             schemas.append(found[0])
-    schema = _together(schemas)
+    schema = together(schemas)
     if schema is None:
         return None
     rows = [0] * len(files)
     with row_groups(output, schema) as groups:
         for i, path in enumerate(files):
-            with _readable(path), _opened(path) as found:
+            with readable(path), _opened(path) as found:
                 assert found is not None, "it was opened before"
                 for batch in found[1]:
-                    groups.add(_cast(batch, schema))
+                    groups.add(cast(batch, schema))
                     rows[i] += batch.num_rows
     return Streamed(rows, len(schema.names), [], [[] for _ in files], groups.counts())
 
@@ -72,7 +72,7 @@ def stream_partitions(folder: Path, files: Sequence[Path], output: Path) -> Stre
             for piece in groups_of_files:
                 read = piece.to_batches(schema=found.schema, columns=kept, batch_size=_BATCH_ROWS, fragment_scan_options=options)
                 for batch in read:
-                    groups.add(_cast(_plain_batch(batch), schema))
+                    groups.add(cast(_plain_batch(batch), schema))
         rows = [pq.read_metadata(path).num_rows for path in files]
     except MemoryError:
         raise
@@ -81,8 +81,24 @@ def stream_partitions(folder: Path, files: Sequence[Path], output: Path) -> Stre
     return Streamed(rows, len(schema.names), [], [[] for _ in files], groups.counts())
 
 
+def plain_as_it_is(path: Path) -> pa.Schema | None:
+    """The columns of a Parquet file all of which are plain already; None of any other file.
+
+    Raises:
+        TableError: when it is not readable.
+    """
+    with path.open("rb") as file:
+        if not file.read(8).startswith(b"PAR1"):
+            return None
+    with readable(path), by_pieces(path) as parquet:
+        schema = parquet.schema_arrow
+    plain = _plain_schema(schema)
+    return plain if plain is not None and plain.equals(schema) else None
+
+
 @contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
+    """What Arrow finds wrong with a file as a `TableError`."""
     import pyarrow as pa
 
     try:
@@ -242,7 +258,7 @@ def _plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-def _together(schemas: list[pa.Schema]) -> pa.Schema | None:
+def together(schemas: list[pa.Schema]) -> pa.Schema | None:
     """One schema that holds what files hold which have the same columns; None where there is none."""
     import pyarrow as pa
 
@@ -257,7 +273,8 @@ def _together(schemas: list[pa.Schema]) -> pa.Schema | None:
         return None
 
 
-def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+def cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The same rows in columns of these kinds."""
     import pyarrow as pa
 
     if batch.schema.equals(schema):

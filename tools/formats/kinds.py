@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
@@ -206,18 +207,20 @@ def _by_pandas(plan: Plan, lines: bytes) -> list[_Look]:
     import pandas as pd
 
     try:
-        frame = pd.read_csv(
-            io.BytesIO(lines),
-            sep=plan.delimiter,
-            header=None,
-            names=plan.names,
-            index_col=False,
-            low_memory=False,
-            skipinitialspace=True,
-            encoding=plan.encoding,
-            encoding_errors="replace",
-            on_bad_lines="skip",
-        )
+        # Lines with too many fields are told of by who reads the rows.
+        with warnings.catch_warnings(action="ignore", category=pd.errors.ParserWarning):
+            frame = pd.read_csv(
+                io.BytesIO(lines),
+                sep=plan.delimiter,
+                header=None,
+                names=plan.names,
+                index_col=False,
+                low_memory=False,
+                skipinitialspace=True,
+                encoding=plan.encoding,
+                encoding_errors="replace",
+                on_bad_lines="skip",
+            )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError):
         return [None] * len(plan.names)
     return [_kind_of(frame.iloc[:, i]) for i in range(len(plan.names))]

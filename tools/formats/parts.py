@@ -18,6 +18,10 @@ PACKED_FROM = 2**18
 """Of files that may hold far more than their bytes: Parquet, Arrow, Feather, ORC and packed text."""
 
 
+STREAMED = "bytes were read in a stream."
+"""How the last note ends."""
+
+
 class Converted(NamedTuple):
     format: str
     rows: int
@@ -43,7 +47,7 @@ def stream(path: Path, output: Path, choice: Choice) -> Converted | None:
         if len(pictures) > len(tables) or not tables:
             return None
         if len(tables) > 1:
-            return _parts(path, tables, output, choice)
+            return _several(path, tables, output, choice)
         path = tables[0]
     size = path.stat().st_size
     if size < PACKED_FROM:
@@ -56,40 +60,57 @@ def stream(path: Path, output: Path, choice: Choice) -> Converted | None:
         return None
     if (streamed := _by_format(found, [path], output, choice)) is None:
         return None
-    notes = [*misnamed(path, found), *streamed.of_files[0], *streamed.notes, _told(size)]
+    notes = [*misnamed(path, found), *streamed.of_files[0], *streamed.notes, told_streamed(size)]
     return Converted(streamed.format or found.name, sum(streamed.rows), streamed.columns, notes, [], streamed.counts, streamed.dialect)
 
 
-def _parts(folder: Path, tables: list[Path], output: Path, choice: Choice) -> Converted | None:
-    from tools.formats.detect import SUFFIXES, find
+def _several(folder: Path, tables: list[Path], output: Path, choice: Choice) -> Converted | None:
+    from tools.formats.detect import find
     from tools.formats.folders import are_partitions, named_tables
-    from tools.formats.related import SEVERAL, under_each_other
 
     size = sum(path.stat().st_size for path in tables)
-    if choice.table is not None or choice.gather is not None or size < PACKED_FROM or not all(path.stat().st_size for path in tables):
+    if size < PACKED_FROM or not all(path.stat().st_size for path in tables):
         return None
-    if are_partitions(folder, tables):
-        from tools.formats.batches import stream_partitions
-
-        files = sorted(tables, key=str)
-        if (streamed := stream_partitions(folder, files, output)) is None:
-            return None
-        told = f"{len(files):,} parquet files were read as one table."
-        pieces = [(path.relative_to(folder).as_posix(), rows) for path, rows in zip(files, streamed.rows, strict=True)]
-        notes = [told, _told(size)]
-        return Converted("Parquet in partitions", sum(streamed.rows), streamed.columns, notes, pieces, streamed.counts, streamed.dialect)
+    if choice.table is None and are_partitions(folder, tables):
+        return _partitions(folder, tables, output) if choice.gather is None else None
+    if size < min(_least(find(path), [path]) for path in tables):
+        return None
     by_name = named_tables(folder, tables)
+    if choice.table is None and choice.gather is None and (found := _parts(folder, by_name, output, choice)) is not None:
+        return found
+    from tools.formats.joining import stream_related
+
+    return stream_related(folder, by_name, output, choice)
+
+
+def _partitions(folder: Path, tables: list[Path], output: Path) -> Converted | None:
+    from tools.formats.batches import stream_partitions
+
+    files = sorted(tables, key=str)
+    if (streamed := stream_partitions(folder, files, output)) is None:
+        return None
+    told = f"{len(files):,} parquet files were read as one table."
+    pieces = [(path.relative_to(folder).as_posix(), rows) for path, rows in zip(files, streamed.rows, strict=True)]
+    notes = [told, told_streamed(sum(path.stat().st_size for path in files))]
+    return Converted("Parquet in partitions", sum(streamed.rows), streamed.columns, notes, pieces, streamed.counts, streamed.dialect)
+
+
+def _parts(folder: Path, by_name: dict[str, Path], output: Path, choice: Choice) -> Converted | None:
+    """Tables of one format and of the same columns."""
+    from tools.formats.detect import SUFFIXES, find
+    from tools.formats.links import SEVERAL, under_each_other
+
     names = sorted(by_name)
     files = [by_name[name] for name in names]
     formats = {find(path).name for path in files}
     found = find(files[0])
-    if size < _least(found, files) or len(formats) > 1 or any(SUFFIXES.get(path.suffix.lower()) is not found for path in files):
+    if len(formats) > 1 or any(SUFFIXES.get(path.suffix.lower()) is not found for path in files):
         return None
     if (streamed := _by_format(found, files, output, choice)) is None:
         return None
     of_files = [f"{name}: {note}" for name, notes in zip(names, streamed.of_files, strict=True) for note in notes]
     pieces = [(path.relative_to(folder).as_posix(), rows) for path, rows in zip(files, streamed.rows, strict=True)]
-    notes = [under_each_other(names), *streamed.notes, *of_files, _told(size)]
+    notes = [under_each_other(names), *streamed.notes, *of_files, told_streamed(sum(path.stat().st_size for path in files))]
     return Converted(SEVERAL, sum(streamed.rows), streamed.columns, notes, pieces, streamed.counts, streamed.dialect)
 
 
@@ -122,5 +143,6 @@ def _by_format(found: Format, files: list[Path], output: Path, choice: Choice) -
     return None
 
 
-def _told(size: int) -> str:
-    return f"{size:,} bytes were read in a stream."
+def told_streamed(size: int) -> str:
+    """A note of how much was read."""
+    return f"{size:,} {STREAMED}"
