@@ -15,6 +15,7 @@ from tools.features import numbers
 from tools.problem import Problem
 from tools.spec import ToolRefused
 from tools.understanding.findings import Dependence, Gate, GateName, Reading
+from tools.understanding.giveaways import giveaways
 from tools.understanding.order import groups, levels
 from tools.understanding.repeats import across_the_split, repeated_rows
 
@@ -64,7 +65,7 @@ def run_gates(
     made: list[tuple[GateName, Callable[[], Gate]]] = [
         ("duplicates across the split", lambda: across_the_split(problem, holdout, set(keys))),
         ("group or time overlap", lambda: overlap(part, holdout, dependent)),
-        ("single feature", lambda: single_feature(part, associations, limit)),
+        ("single feature", lambda: single_feature(part, associations, limit, set(keys))),
         ("known only after the outcome", lambda: after_the_outcome(part)),
         ("shuffled target", lambda: shuffled_target(part)),
         ("identifier that carries order", lambda: ordered_identifiers(part, keys, limit, associate)),
@@ -123,14 +124,20 @@ def _moment(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)[:19]
 
 
-def single_feature(problem: Problem, associations: dict[str, float], limit: tuple[str, float]) -> Gate:
-    """Whether one column alone predicts the target too well."""
+def single_feature(problem: Problem, associations: dict[str, float], limit: tuple[str, float], keys: set[str]) -> Gate:
+    """Whether one column alone predicts the target too well, in all rows or in some of them (`tools.understanding.giveaways`)."""
     what, most = limit
     if not associations:
         return Gate(gate="single feature", verdict="not applicable", evidence="no column could be judged by itself.")
     name, value = max(associations.items(), key=lambda pair: pair[1])
     columns = [column for column, reached in associations.items() if reached >= most]
     told = f"the strongest column alone is {name[:60]!r} with {what} {value:.3f}; {most:g} is too good to be known beforehand."
+    partly = giveaways(problem, {*columns, *keys, problem.contract.split.column or ""})
+    if partly:
+        told += f" In {partly[0].column[:60]!r} {partly[0].told}"
+        others = f", and other columns ({len(partly) - 1}) give rows away too" if len(partly) > 1 else ""
+        told += f"{others}: is that known beforehand?"
+    columns += [one.column for one in partly]
     return Gate(gate="single feature", verdict="fail" if columns else "pass", evidence=told, columns=columns[:20])
 
 

@@ -184,3 +184,50 @@ def test_no_drift_is_seen_in_a_category_that_hardly_comes_twice(open_workspace: 
     assert found.drift is not None
     assert found.drift.verdict == "alike"
     assert found.drift.auc < 0.6
+
+
+def words_of(frame: pd.DataFrame, share: float, rng: np.random.Generator) -> list[str]:
+    """Notes of many words, so many of which say what the target is."""
+    told, said = rng.random(N) < share, {"yes": "the account was closed", "no": "the account goes on"}
+    plain = [" ".join(rng.choice(["late", "fine", "old", "page", "book", "call", "mail"], 4)) for _ in range(N)]
+    return [
+        f"{said[y]}, {text} {i}" if tells else f"{text} {i}" for i, (y, tells, text) in enumerate(zip(frame["y"], told, plain, strict=True))
+    ]
+
+
+def test_a_text_that_gives_away_some_rows(open_workspace: Open) -> None:
+    frame, rng = clean(), np.random.default_rng(5)
+    found = failed(open_workspace, frame.assign(note=words_of(frame, 0.6, rng)))
+    assert found["single feature"].columns == ["note"]
+    assert "In 'note' the word" in found["single feature"].evidence
+
+
+def test_many_rare_levels_that_give_the_class_away_together(open_workspace: Open) -> None:
+    frame, rng = clean(), np.random.default_rng(6)
+    of_class = np.where(frame["y"] == "yes", "A", "B")
+    code = np.where(rng.random(N) < 0.6, "other", [f"{side}{place}" for side, place in zip(of_class, rng.integers(0, 30, N), strict=True)])
+    found = failed(open_workspace, frame.assign(code=code))
+    assert found["single feature"].columns == ["code"]
+    assert "rare levels have rows of one class each" in found["single feature"].evidence
+
+
+def test_rows_of_a_site_that_are_often_alike_give_nothing_away(open_workspace: Open) -> None:
+    frame, rng = clean(), np.random.default_rng(6)
+    site, rate = rng.integers(0, 60, N), rng.beta(0.5, 0.5, 60)
+    alike = np.where(rng.random(N) < rate[site], "yes", "no")
+    open_workspace(frame.assign(site=[f"S{place}" for place in site], y=alike), "y", "binary")
+    assert verdicts(profile_table())["single feature"].verdict == "pass"
+
+
+def test_words_that_one_class_alone_uses_now_and_then_are_no_leak(open_workspace: Open) -> None:
+    frame, rng = clean(), np.random.default_rng(7)
+    frame = frame.assign(y=np.where(rng.random(N) < 0.4, "spam", "ham"))
+    own = ["claim", "prize", "urgent", "tone", "winner", "award"]
+    notes = [
+        " ".join(
+            [*rng.choice(["see", "you", "call", "home", "late", "free"], 5), *(word for word in own if y == "spam" and rng.random() < 0.15)]
+        )
+        for y in frame["y"]
+    ]
+    open_workspace(frame.assign(note=[f"{text} {i}" for i, text in enumerate(notes)]), "y", "binary")
+    assert verdicts(profile_table())["single feature"].verdict == "pass"
