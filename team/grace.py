@@ -112,7 +112,8 @@ def verdict(state: State, why: str, constraints: Constraints = UNBOUND) -> str:
                 return NO_TIME
             return f"no model could be trained: {lost or _short(why)}.{_advice(lost or why)}"
         case Stage.SELECT if not state.candidates:
-            return NO_TIME
+            failed = "; ".join(f"{name} ({reason})" for name, reason in _failed(state).items())
+            return f"no model could be trained: {failed}.{_advice(failed)}" if failed else NO_TIME
         case Stage.SELECT if state.unfit:
             if _out_of_bounds(state):
                 each = "; ".join(_too_much(*one) for one in state.unfit.items())
@@ -131,7 +132,7 @@ def dead_end(state: State) -> bool:
         case Stage.TRAIN | Stage.OPTIMISE:
             return not state.dropped and _no_time(state)
         case Stage.SELECT:
-            return not state.candidates or _out_of_bounds(state)
+            return _out_of_bounds(state) if state.candidates else not _failed(state)
     return False
 
 
@@ -161,6 +162,12 @@ def _no_time(state: State) -> bool:
     """Whether the search was over before even the baselines were done."""
     skipped = state.results.get("train_baselines", {}).get("skipped", [])
     return not state.candidates and (bool(skipped) or state.search_spent) and all("time" in left_out["reason"] for left_out in skipped)
+
+
+def _failed(state: State) -> dict[str, str]:
+    """Why families have no candidate, where that is not the time."""
+    skipped = [one for tool in ("train_baselines", "train") for one in state.results.get(tool, {}).get("skipped", [])]
+    return {one["name"]: str(one["reason"]).rstrip(".")[:200] for one in skipped if "time" not in one["reason"]}
 
 
 def _short(why: str, most: int = 300) -> str:

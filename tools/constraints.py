@@ -12,7 +12,7 @@ from tools.omissions import INSTEAD
 
 INTERPRETABLE = ("linear", "tree", "sparse_linear", "lags_linear", "coxnet")
 """Families whose single model a person can read: weights, or one tree."""
-MONOTONE = ("lightgbm", "xgboost", "catboost")
+MONOTONE = ("tree", "lightgbm", "xgboost", "catboost")
 """Families that keep to monotone constraints while they fit."""
 FLOORS = ("dummy", "seasonal_naive")
 """Families that say what a model must beat, and that no constraint leaves out: what learns nothing is readable, small and quick."""

@@ -233,9 +233,27 @@ def levels_of_rows(contract: Contract, rows: int) -> Array | None:
     return np.broadcast_to(levels, (rows, len(levels))) if contract.quantiles else None
 
 
+def _check_metric(name: str) -> None:
+    """Tell once what every score would fail by: the host had the package when the contract was sealed."""
+    from tools.metrics import find_metric
+    from tools.metrics.custom import brought
+
+    try:
+        find_metric(name)
+    except ValueError as error:
+        here = "no package that is installed where this code runs brings it" if name not in brought() else str(error)
+        cure = "docs/extending.md says where it must be."
+        raise ToolRefused(f"the metric of the contract, {name!r}, cannot be used: {here}. {cure}") from None
+
+
 def load_problem(space: Workspace, table: str = "train") -> Problem:
-    """Read a labelled table of the workspace. `all` comes without folds: it is for the final fit alone."""
+    """Read a labelled table of the workspace. `all` comes without folds: it is for the final fit alone.
+
+    Raises:
+        ToolRefused: where the metric of the contract is a package's that is not installed, or cannot be used, where this runs.
+    """
     contract, schema = space.contract, space.schema
+    _check_metric(contract.metric)
     frame = space.table(table)
     validation = make_validation(frame, contract) if table == "train" else None
     folds = validation.folds[0] if validation else np.full(len(frame), -1, dtype=np.int64)

@@ -166,6 +166,10 @@ def test_a_search_that_was_over_before_its_first_candidate_is_told_as_that() -> 
     assert told == "no model could be trained: the time of the search was over before a first candidate was done. Give it more with --time."
     baselines = {"train_baselines": {"skipped": [{"name": "dummy-1", "reason": "the time is over"}]}}
     assert verdict(State(stage=Stage.TRAIN, results=baselines), "nothing was done") == told
+    assert dead_end(State(stage=Stage.SELECT, search_spent=True))
+    lost = State(stage=Stage.SELECT, search_spent=True, results={"train": {"skipped": [{"name": "knn-1", "reason": "no such metric"}]}})
+    assert verdict(lost, "nothing was done") == "no model could be trained: knn-1 (no such metric)."
+    assert not dead_end(lost)
     unfit = {"train_baselines": {"skipped": [{"name": "dummy-1", "reason": "it failed"}]}}
     assert verdict(State(stage=Stage.TRAIN, results=unfit), "it failed") == "no model could be trained: it failed."
 

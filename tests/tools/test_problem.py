@@ -7,6 +7,7 @@ import pytest
 from tests.tools.conftest import Open
 from tools.problem import encode_target, load_problem
 from tools.spec import ToolRefused
+from tools.workspace import Workspace
 
 
 def test_labels_become_codes_of_the_contract(open_workspace: Open) -> None:
@@ -36,3 +37,11 @@ def test_all_rows_come_without_folds(open_workspace: Open) -> None:
     space = open_workspace("wine")
     pd.read_parquet(space.data / "train.parquet").to_parquet(space.data / "all.parquet")
     assert load_problem(space, "all").fold_ids == []
+
+
+def test_a_metric_whose_package_is_not_where_the_code_runs_is_told_before_anything_is_fitted(open_workspace: Open) -> None:
+    space = open_workspace("breast_cancer")
+    path = space.data / "contract.json"
+    path.write_text(path.read_text().replace('"roc_auc"', '"profit"'))
+    with pytest.raises(ToolRefused, match=r"the metric of the contract, 'profit', cannot be used: no package that is installed where this"):
+        load_problem(Workspace(space.data, space.work))

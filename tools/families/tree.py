@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tools.families.appetite import Appetite
 from tools.families.base import Family
 from tools.families.fitted import Raw
-from tools.families.matrix import MatrixModel, column_shares, encoder_for
+from tools.families.matrix import MatrixModel, column_shares, encoder_for, signs
 from tools.families.quantile_trees import FEWEST_IN_LEAF, LeafQuantiles
 from tools.families.setting import Array, FitContext, Params, Setting
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 class Tree(Family):
-    """CART (Breiman et al. 1984), scikit-learn. Missing values go to the better side of each split."""
+    """CART (Breiman et al. 1984), scikit-learn. Missing values go to the better side of each split; with monotone constraints, for which
+    scikit-learn knows no gaps, they stand at the column's median."""
 
     name = "tree"
     weight = 0.3
@@ -41,6 +42,8 @@ class Tree(Family):
     def _fit(
         self, X: pd.DataFrame, y: Array, valid: tuple[pd.DataFrame, Array] | None, params: Params, setting: Setting, context: FitContext
     ) -> Raw:
+        from sklearn.impute import SimpleImputer
+        from sklearn.pipeline import make_pipeline
         from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
         params = dict(params)
@@ -50,8 +53,12 @@ class Tree(Family):
         kind = DecisionTreeClassifier if setting.n_classes else DecisionTreeRegressor
         if setting.poisson_loss:
             params = {**params, "criterion": "poisson"}
-        estimator = kind(**params, random_state=context.seed).fit(matrix, y)
-        importance = column_shares(encoder, estimator.feature_importances_)
+        tree = kind(
+            **params, random_state=context.seed, monotonic_cst=signs(encoder, setting, matrix.shape[1]) if setting.monotone else None
+        )
+        estimator: Any = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), tree) if setting.monotone else tree
+        estimator.fit(matrix, y)
+        importance = column_shares(encoder, tree.feature_importances_)
         if setting.quantiles:
             estimator = LeafQuantiles.of(estimator, matrix, y, setting.quantiles)
         return Raw(MatrixModel(encoder, estimator, setting.n_classes), importance=importance)
