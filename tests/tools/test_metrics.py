@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import special, stats
@@ -327,3 +329,16 @@ def test_the_called_class_suits_the_metric() -> None:
     y = rng.integers(5, size=200)
     assert score("ordinal_mae", "ordinal", y, proba) == np.abs(y - decided(proba, "median")).mean()
     assert score("accuracy", "ordinal", y, proba) == (y == proba.argmax(axis=1)).mean()
+
+
+def test_the_documentation_lists_every_metric_with_direction_and_range() -> None:
+    page = Path(__file__).parents[2] / "docs/metrics.md"
+    rows = [line.strip("|").split(" | ") for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    told = {name.strip(" `"): (tasks, better, span, what.strip()) for name, tasks, better, span, what in rows}
+    assert list(told) == list(METRICS)
+    for name, (tasks, better, span, what) in told.items():
+        metric = METRICS[name]
+        assert tasks == ", ".join(f"**{task}**" if default_metric(task) == name else task for task in metric.tasks), name
+        assert better == ("higher" if metric.direction == "maximize" else "lower"), name
+        ends = tuple(float(end.replace("∞", "inf").replace("−", "-")) for end in span.split(" to "))
+        assert (ends, what) == (metric.range, metric.description), name
