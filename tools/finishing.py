@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +16,11 @@ from tools.spec import ToolRefused, tool
 from tools.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tools.conformal import Conformal
     from tools.curves import Curves
+    from tools.formats.rows import Rows
     from tools.model import FittedModel
     from tools.problem import Problem
 
@@ -132,12 +136,15 @@ def predict_rows(
     options: Annotated[dict[str, str] | None, "What to read inside, as behind a source's name, such as {'sheet': '2024'}."] = None,
     dialect: Annotated[dict[str, Any] | None, "How the rows were read that the model has learnt from; tried before any guess."] = None,
 ) -> PredictResult:
-    """Predict a table with a saved model: one row per input row, in input order."""
-    import joblib
-    import pandas as pd
+    """Predict a table with a saved model: one row per input row, in input order.
 
-    from tools.answers import answer_table
-    from tools.formats.again import lost, read_again
+    A large table passes by in pieces: of text, JSON, Parquet, Arrow and ORC no more is in memory than is predicted at once.
+    """
+    import tempfile
+
+    import joblib
+
+    from tools.formats.again import Lost, read_again
     from tools.formats.dialect import Dialect
     from tools.tables import TableError
 
@@ -145,28 +152,61 @@ def predict_rows(
     if not (folder / "pipeline.joblib").is_file():
         raise ToolRefused(f"{model!r} holds no saved model; expected pipeline.joblib in it. `finish` makes one.")
     fitted: FittedModel = joblib.load(folder / "pipeline.joblib")
+    before = None if dialect is None else Dialect.model_validate(dialect)
+    path = Path(output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        before = None if dialect is None else Dialect.model_validate(dialect)
-        reading = read_again(Path(rows), options or {}, before, fitted.used)
-        frame, notes = reading.frame, reading.notes + lost(reading.frame, fitted.used)
-        fitted.refuse_beyond(frame)
-        predictions = fitted.predict_table(frame)
+        with (
+            tempfile.TemporaryDirectory(prefix=".rows-", dir=path.parent) as place,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            # A forecast looks at all of its rows.
+            beside = None if fitted.contract.forecast is not None else Path(place)
+            read = read_again(Path(rows), options or {}, before, fitted.used, beside)
+            count, columns, lost = 0, list[str](), Lost(fitted.used)
+            for frame in _frames(read, fitted):
+                table = _answered(folder, fitted, frame, decision, interval, at)
+                lost.add(frame)
+                table.to_csv(file, index=False, header=not columns)
+                count, columns = count + len(table), list(table.columns)
+        temporary.replace(path)
     except TableError as error:
         raise ToolRefused(str(error)) from None
-    contract = fitted.contract
-    called = fitted.called(predictions, decision) if contract.predicts == "classes" else ()
-    table = answer_table(contract, predictions, called)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return PredictResult(rows=count, columns=columns, output=output, notes=read.notes + lost.notes())
+
+
+def _frames(rows: Rows, fitted: FittedModel) -> Iterator[pd.DataFrame]:
+    """Rows, so many at a time as a model predicts at once."""
+    import pandas as pd
+
+    from tools.columns import coerce
+    from tools.contract import TableSchema
+    from tools.model import BATCH_ROWS
+
+    if {column.name for column in fitted.used} - {*rows.names}:
+        coerce(pd.DataFrame(columns=pd.Index(rows.names)), TableSchema(columns=fitted.used))  # which says what is missing
+    return rows.frames([column.name for column in fitted.used], BATCH_ROWS)
+
+
+def _answered(
+    folder: Path, fitted: FittedModel, frame: pd.DataFrame, decision: list[float] | None, interval: float | None, at: list[float] | None
+) -> pd.DataFrame:
+    """The answers to some rows, with what was asked for beside them."""
+    import pandas as pd
+
+    from tools.answers import predicted_table
+
+    table, contract = predicted_table(fitted, frame, decision), fitted.contract
+    predictions = table["prediction"].to_numpy()
     if contract.one_number and interval is not None:
         table["low"], table["high"] = _calibration(folder).interval(predictions, interval)
     if contract.one_number and at is not None:
         chances = _curves(folder).survival(predictions, at)
         table = pd.concat([table, pd.DataFrame(chances, columns=[f"survival_{time:g}" for time in at])], axis=1)
-    path = Path(output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    table.to_csv(temporary, index=False)
-    temporary.replace(path)
-    return PredictResult(rows=len(table), columns=list(table.columns), output=output, notes=notes)
+    return table
 
 
 def _curves(folder: Path) -> Curves:

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tools.formats.parts
+import tools.model
 from tests.tools.conftest import TABLES, Open
 from tools.candidates import load_oof
 from tools.conformal import calibrate
@@ -24,12 +26,11 @@ def open_all(space: object) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("table", sorted(TABLES))
-def test_a_saved_model_predicts_rows_in_order(open_workspace: Open, tmp_path: Path, table: str) -> None:
+def test_a_saved_model_predicts_rows_in_order(open_workspace: Open, tmp_path: Path, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     space = open_workspace(table)
     train(["linear"], time_s=30)
     frame = open_all(space)
-    found = finish("linear-1", time_s=30)
-    assert found.rows == len(frame)
+    assert finish("linear-1", time_s=30).rows == len(frame)
     described = json.loads((space.model / "model.json").read_text())
     assert described["contract"] == json.loads(space.contract.model_dump_json())
     assert described["members"][0]["family"] == "linear"
@@ -50,6 +51,23 @@ def test_a_saved_model_predicts_rows_in_order(open_workspace: Open, tmp_path: Pa
     predict_rows(str(space.model), str(tmp_path / "back.csv"), str(tmp_path / "back_out.csv"))
     back = pd.read_csv(tmp_path / "back_out.csv", dtype={"prediction": object}, keep_default_na=False)
     pd.testing.assert_frame_equal(back.iloc[::-1].reset_index(drop=True), out)
+    monkeypatch.setattr(tools.model, "BATCH_ROWS", 7)
+    holes = frame.head(60).copy()
+    holes.iloc[20:40, ::3] = None
+    holes.to_parquet(tmp_path / "rows.parquet", index=False)
+    holes.to_csv(tmp_path / "rows.csv", index=False)
+    holes.to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
+    for suffix in ("csv", "parquet", "jsonl"):
+        with monkeypatch.context() as usual:
+            found = []
+            for least in (tools.formats.parts.STREAM_FROM, 1):
+                for name in ("STREAM_FROM", "PACKED_FROM"):
+                    usual.setattr(tools.formats.parts, name, least)
+                made = predict_rows(str(space.model), str(tmp_path / f"rows.{suffix}"), str(tmp_path / "out.csv"))
+                found.append((made, (tmp_path / "out.csv").read_bytes()))
+        assert found[0] == found[1], "in a stream it is what it is of a table in memory"
+        assert found[0][0].rows == 60
+    assert not [*tmp_path.glob(".*")], "nothing stays beside the predictions"
 
 
 def test_low_and_high_stand_beside_a_value(open_workspace: Open, tmp_path: Path) -> None:
@@ -118,7 +136,7 @@ def test_a_header_alone_gives_a_header(open_workspace: Open, tmp_path: Path) -> 
     assert (tmp_path / "out.csv").read_text() == "prediction,proba_benign,proba_malignant\n"
 
 
-def test_refusals(open_workspace: Open, tmp_path: Path) -> None:
+def test_refusals(open_workspace: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     space = open_workspace("wine")
     with pytest.raises(ToolRefused, match="open_holdout first"):
         finish("linear-1")
@@ -128,5 +146,21 @@ def test_refusals(open_workspace: Open, tmp_path: Path) -> None:
     open_all(space)
     finish("linear-1", time_s=30)
     (tmp_path / "rows.csv").write_text("alcohl\n1\n")
-    with pytest.raises(ToolRefused, match=r"'alcohol' \(the table has 'alcohl'\)"):
-        predict_rows(str(space.model), str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"))
+    names, *_ = open_all(space).drop(columns=space.contract.target).to_csv(index=False).splitlines()
+    fields = "1," * names.count(",") + "1"
+    whole = tools.formats.parts.STREAM_FROM
+    for least in (whole, 1):
+        monkeypatch.setattr(tools.formats.parts, "STREAM_FROM", least)
+        monkeypatch.setattr(tools.formats.parts, "PACKED_FROM", least)
+        (tmp_path / "rows.csv").write_text("alcohl\n1\n")
+        with pytest.raises(ToolRefused, match=r"'alcohol' \(the table has 'alcohl'\)"):
+            predict_rows(str(space.model), str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"))
+        (tmp_path / "rows.csv").write_text(f"{names}\n{fields}\n{fields},1,1\n")
+        with pytest.raises(ToolRefused, match=r"line 3 has [0-9]+ fields"):
+            predict_rows(str(space.model), str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"))
+        (tmp_path / "rows.csv").write_text(f"{names}\n{fields}\n{fields}\nmany{fields[1:]}\n")
+        made = predict_rows(str(space.model), str(tmp_path / "rows.csv"), str(tmp_path / "good.csv"))
+        assert made.rows == 3
+        assert made.notes == [f"{names.partition(',')[0]!r} holds numbers; 1 values that are none count as missing: 'many'."]
+    assert not (tmp_path / "out.csv").exists(), "nothing is left half written"
+    assert not [*tmp_path.glob(".*")]

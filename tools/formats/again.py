@@ -12,9 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.formats.contract import Choice, Reading, told
+from tools.formats.contract import Choice, told
 from tools.formats.detect import find, read
 from tools.formats.dialect import Dialect
+from tools.formats.parts import stream
+from tools.formats.rows import Held, OnFile, Rows
+from tools.formats.whole import refuse_too_large
 from tools.tables import TableError, checked
 
 if TYPE_CHECKING:
@@ -25,27 +28,32 @@ if TYPE_CHECKING:
 _NAMES = {"\t": "tab", "|": "bar", ",": "comma", ";": "semicolon"}
 _PLAIN = {"encoding": "utf-8", "delimiter": ",", "header": "first", "decimal": "."}
 """What is not worth telling."""
+_MOST_TOLD = 5
+"""Of values that are no numbers."""
+_LOOKED_AT = 100_000
+"""Rows at once."""
 
 
-def read_again(path: Path, asked: Mapping[str, str | None], before: Dialect | None, used: list[Column]) -> Reading:
+def read_again(path: Path, asked: Mapping[str, str | None], before: Dialect | None, used: list[Column], beside: Path | None = None) -> Rows:
     """Read a file or a folder, whose header may stand alone.
 
     Args:
         asked: what the user says of its inside, as `Choice` has it.
         before: how the earlier rows were read; None where nobody knows.
         used: columns that are needed, with their kinds.
+        beside: a folder for a large table, which lies there as long as its rows are asked for; None to hold it in memory.
 
     Raises:
         TableError: when it cannot be read, guessed or not.
     """
     choice = Choice.of(asked)
     if before is None or before == Dialect():
-        return _read(path, choice)
+        return _read(path, choice, beside)
     known = _options(path, before, choice)
     texts = tuple(before.texts)
     try:
-        reading = _read(path, replace(choice, **known, likely=before.encoding, texts=texts))
-        why = _misfit(reading.frame, used)
+        reading = _read(path, replace(choice, **known, likely=before.encoding, texts=texts), beside)
+        why = _misfit(reading, used)
         if not why and known.get("decimal") == "," != reading.dialect.decimal:
             why = "its numbers have decimal points"
     except TableError as error:
@@ -56,7 +64,7 @@ def read_again(path: Path, asked: Mapping[str, str | None], before: Dialect | No
             heeded = {"encoding": str(before.encoding), **heeded}
         reading.notes[:0] = [f"Read as the data that the model has learnt from: {_said(heeded)}."] if heeded else []
         return reading
-    guessed = _read(path, replace(choice, texts=texts))
+    guessed = _read(path, replace(choice, texts=texts), beside)
     if any(guessed.dialect.said.get(name) != value for name, value in known.items()):
         found = {name: value for name, value in guessed.dialect.said.items() if asked.get(name) is None and known.get(name) != value}
         then = f" It was guessed anew: {_said(found)}." if found else " It was guessed anew."
@@ -64,22 +72,43 @@ def read_again(path: Path, asked: Mapping[str, str | None], before: Dialect | No
     return guessed
 
 
-def lost(frame: pd.DataFrame, used: list[Column]) -> list[str]:
-    """A sentence on each column of numbers whose other values count as missing."""
-    from pandas.api import types
+class Lost:
+    """Columns of numbers whose other values count as missing.
 
-    notes = []
-    for column in used:
-        if column.kind == "numeric" and column.name in frame.columns and not types.is_numeric_dtype(frame[column.name].dtype):
-            odd = [text for text in frame[column.name].dropna().astype(str) if not _is_number(text)]
-            notes += [f"{column.name!r} holds numbers; {len(odd):,} values that are none count as missing: {told(odd)}."] if odd else []
-    return notes
+    Args:
+        used: columns that are needed, with their kinds.
+    """
+
+    def __init__(self, used: list[Column]) -> None:
+        self._numbers = [column.name for column in used if column.kind == "numeric"]
+        self._odd: dict[str, list[str]] = {}
+        self._count: dict[str, int] = {}
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Look at further rows."""
+        from pandas.api import types
+
+        for name in self._numbers:
+            if name in frame.columns and not types.is_numeric_dtype(frame[name].dtype):
+                odd = [text for text in frame[name].dropna().astype(str) if not _is_number(text)]
+                self._count[name] = self._count.get(name, 0) + len(odd)
+                self._odd.setdefault(name, []).extend(odd[:_MOST_TOLD])
+
+    def notes(self) -> list[str]:
+        """A sentence on each."""
+        told_of = {name: told(self._odd[name][:_MOST_TOLD], among=count) for name, count in self._count.items() if count}
+        return [
+            f"{name!r} holds numbers; {self._count[name]:,} values that are none count as missing: {odd}." for name, odd in told_of.items()
+        ]
 
 
-def _read(path: Path, choice: Choice) -> Reading:
+def _read(path: Path, choice: Choice, beside: Path | None) -> Rows:
+    if beside is not None and (found := stream(path, beside / "rows.parquet", choice)) is not None and found.rows:
+        return OnFile(beside / "rows.parquet", found)
+    refuse_too_large(path)
     reading = read(path, choice)
     checked(reading.frame, path, header_only=True)
-    return reading
+    return Held(reading)
 
 
 def _options(path: Path, before: Dialect, choice: Choice) -> dict[str, str]:
@@ -93,19 +122,25 @@ def _options(path: Path, before: Dialect, choice: Choice) -> dict[str, str]:
     return {name: value for name, value in before.said.items() if name in taken and getattr(choice, name) is None}
 
 
-def _misfit(frame: pd.DataFrame, used: list[Column]) -> str:
+def _misfit(rows: Rows, used: list[Column]) -> str:
     """Why a reading is none of rows for these columns; empty where it is one."""
     from pandas.api import types
 
-    if missing := [column.name for column in used if column.name not in frame.columns]:
+    if missing := [column.name for column in used if column.name not in rows.names]:
         return f"there is no column {told(missing)}"
-    for column in used:
-        values = frame[column.name]
-        if column.kind == "numeric" and not types.is_numeric_dtype(values.dtype) and values.notna().any():
-            strange = values[values.notna()].astype(str)
-            odd = [text for text in strange if not _is_number(text)]
-            return f"{(odd or [strange.iloc[0]])[0][:80]!r} in {column.name!r} is no number then"
-    return ""
+    numbers = [column.name for column in used if column.kind == "numeric"]
+    first, odd = dict[str, str](), dict[str, str]()
+    for frame in rows.frames(numbers, _LOOKED_AT):
+        numbers = [name for name in numbers if not types.is_numeric_dtype(frame[name].dtype)]
+        for name in numbers:
+            strange = frame[name].dropna().astype(str)
+            if len(strange) and name not in odd:
+                first.setdefault(name, strange.iloc[0])
+                odd |= next(({name: text} for text in strange if not _is_number(text)), {})
+        if not numbers or numbers[0] in odd:
+            break
+    strangest = next((name for name in numbers if name in first), None)
+    return "" if strangest is None else f"{odd.get(strangest, first[strangest])[:80]!r} in {strangest!r} is no number then"
 
 
 def _is_number(text: str) -> bool:

@@ -127,9 +127,14 @@ def library(module: str, package: str, what: str) -> Any:
         raise TableError(f"{what} needs the package {package}, which is not installed. Try: pip install {package}") from None
 
 
-def told(names: list[str], most: int = 5) -> str:
-    """Some names of a list, for a message."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
+def told(names: list[str], most: int = 5, among: int | None = None) -> str:
+    """Some names of a list, for a message.
+
+    Args:
+        among: how many there are, where the list has the first of them alone.
+    """
+    count = len(names) if among is None else among
+    more = f" and {count - most} more" if count > most else ""
     return ", ".join(map(repr, names[:most])) + more
 
 

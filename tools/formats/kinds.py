@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -93,12 +93,13 @@ class Plan(NamedTuple):
     """Whether its first line is a row."""
 
 
-def guessed(plans: Sequence[Plan], decimal: str | None = None) -> tuple[list[Kind], str]:
+def guessed(plans: Sequence[Plan], decimal: str | None = None, texts: Container[str] = ()) -> tuple[list[Kind], str]:
     """Each column's kind by pieces from all over the files, which have the same columns, "float" where none has a value; and the sign
     that tells how commas in numbers are meant: the delimiter, or a comma where some column proves that they part thousands.
 
     Args:
         decimal: the sign that the user says is the decimal one.
+        texts: names of columns that are no numbers, whatever they look like.
     """
     kinds: list[Kind | None] = [None] * len(plans[0].names)
     written: dict[int, list[pd.Series]] = {}
@@ -112,11 +113,12 @@ def guessed(plans: Sequence[Plan], decimal: str | None = None) -> tuple[list[Kin
         columns = {i: pd.concat(parts, ignore_index=True) for i, parts in written.items()}
         if decimal is None:
             marks = "," if any(map(commas_part_thousands, columns.values())) else marks
+        columns = {i: values for i, values in columns.items() if plans[0].names[i] not in texts}
         for i, values in columns.items():
             kinds[i] = wider(kinds[i], _how_written(values, marks))
         if decimal == "," or (decimal is None and "comma" in kinds):
             kinds = ["dotted" if i in columns and dots_part_thousands(columns[i]) else kind for i, kind in enumerate(kinds)]
-    return [kind or "float" for kind in kinds], marks
+    return ["text" if name in texts else kind or "float" for name, kind in zip(plans[0].names, kinds, strict=True)], marks
 
 
 def _guessed_of(plan: Plan, pieces: int, written: dict[int, list[pd.Series]]) -> list[Kind | None]:

@@ -106,7 +106,7 @@ def stream_text(files: Sequence[Path], output: Path, choice: Choice) -> Streamed
             return None
         plans.append(plan)
         notes.append(told)
-    kinds, marks = guessed(plans, choice.decimal)
+    kinds, marks = guessed(plans, choice.decimal, choice.texts)
     plain = set[int]()
     """Columns in which a dot was met that parts no thousands."""
     while True:
@@ -154,9 +154,9 @@ def _planned(path: Path, head: bytes, choice: Choice) -> tuple[Plan | None, list
     if not whole and b"\n" not in head:  # a header that is longer than what is looked at
         return None, []
     head = head if whole else head[: head.rfind(b"\n") + 1]
-    encoding = choice.encoding or encoding_of(head)
+    encoding = choice.encoding or encoding_of(head, choice.likely)
     text = head.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
-    notes = decoding_notes(encoding, text, choice.encoding)
+    notes = decoding_notes(encoding, text, encoding if encoding in (choice.encoding, choice.likely) else None)
     lines = text.splitlines()
     announces = announced(text)
     said = choice.delimiter or announces

@@ -11,22 +11,29 @@ import pytest
 from tests.tools.formats.test_adapters import workbook
 from tools.columns import infer_schema
 from tools.contract import Column
-from tools.formats.again import lost, read_again
+from tools.formats.again import Lost, read_again
 from tools.formats.contract import Choice, Reading
 from tools.formats.detect import read
 from tools.formats.dialect import Dialect
+from tools.formats.rows import Held
 from tools.tables import TableError
 
 
 def learnt(path: Path, **options: str) -> tuple[Dialect, list[Column]]:
     """What is on record of rows that somebody learnt from."""
-    reading = read(path, Choice(**options))
+    reading = read(path, Choice.of(options))
     return reading.dialect, infer_schema(reading.frame, None).columns
 
 
 def again(path: Path, content: str | bytes, record: tuple[Dialect, list[Column]], **options: str) -> Reading:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_again(path, options, *record)
+    return held(path, options, record)
+
+
+def held(path: Path, options: dict[str, str], record: tuple[Dialect, list[Column]]) -> Reading:
+    rows = read_again(path, options, *record)
+    assert isinstance(rows, Held)
+    return rows.reading
 
 
 @pytest.fixture
@@ -89,13 +96,13 @@ def test_sheets_and_keys_are_found_again(tmp_path: Path) -> None:
     workbook(tmp_path / "before.xlsx", more=[["z"]] * 9, rows=rows)
     record = learnt(tmp_path / "before.xlsx", sheet="rows")
     book = workbook(tmp_path / "next.xlsx", larger=rows * 4, rows=[["a", "b"], [7, "u"]])
-    assert read_again(book, {}, *record).frame["a"].tolist() == [7]
+    assert held(book, {}, record).frame["a"].tolist() == [7]
     other = workbook(tmp_path / "other.xlsx", sheet1=rows, about=[["text"]])
-    assert read_again(other, {}, *record).notes[0] == (
+    assert held(other, {}, record).notes[0] == (
         "Not read as the data that the model has learnt from (sheet 'rows'): there is no sheet 'rows'; sheets: 'sheet1', 'about'."
         " It was guessed anew: sheet 'sheet1'."
     )
-    assert read_again(book, {"sheet": "larger"}, *record).frame.shape == (11, 2), "what is asked for holds"
+    assert held(book, {"sheet": "larger"}, record).frame.shape == (11, 2), "what is asked for holds"
     (tmp_path / "before.json").write_text(json.dumps({"items": [{"a": 1, "b": "x"}], "log": [{"t": 1}]}))
     record = learnt(tmp_path / "before.json", key="items")
     found = again(tmp_path / "next.json", json.dumps({"log": [{"t": 1}] * 5, "items": [{"a": 9, "b": "x"}]}), record)
@@ -108,11 +115,16 @@ def test_sheets_and_keys_are_found_again(tmp_path: Path) -> None:
 def test_another_format_is_read_by_itself_and_values_that_are_lost_are_told(commas: tuple[Dialect, list[Column]], tmp_path: Path) -> None:
     frame = pd.DataFrame({"a": [1.5], "b": [1234.0], "c": ["é"], "d": ["007"]})
     frame.to_parquet(tmp_path / "rows.parquet")
-    reading = read_again(tmp_path / "rows.parquet", {}, *commas)
+    reading = held(tmp_path / "rows.parquet", {}, commas)
     pd.testing.assert_frame_equal(reading.frame, frame, check_dtype=False)
     assert reading.notes == []
     odd = again(tmp_path / "row.csv", "a;b;c;d\n3;many;x;007\n4;few;x;007\n", commas)
-    assert lost(odd.frame, commas[1]) == ["'b' holds numbers; 2 values that are none count as missing: 'many', 'few'."]
+    lost = Lost(commas[1])
+    lost.add(odd.frame)
+    assert lost.notes() == ["'b' holds numbers; 2 values that are none count as missing: 'many', 'few'."]
+    for _ in range(3):
+        lost.add(odd.frame)
+    assert lost.notes() == ["'b' holds numbers; 8 values that are none count as missing: 'many', 'few', 'many', 'few', 'many' and 3 more."]
 
 
 @pytest.mark.parametrize(
