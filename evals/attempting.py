@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import re
 import tempfile
@@ -21,6 +22,7 @@ from evals.launching import WORK, Job, launch, prepared
 from evals.suite import Task
 from evals.supervising import Ended
 from evals.systems.contract import Usage
+from team.pricing import listed_price
 from tools.files import open_regular, remove_tree
 from tools.memory import WORDS
 
@@ -28,6 +30,8 @@ REFUSED = 2
 SIGNALLED, KILLED = 128, 137
 REPORTS, TRACES = "reports", "traces"
 MOST_REPORT_BYTES, MOST_USAGE_BYTES = 64 << 20, 1 << 16
+MOST_NAME = 100
+"""Characters of a system's name in names of files."""
 REASON = 400
 FEW_WORDS = 60
 """Characters of a last line that says enough."""
@@ -157,7 +161,7 @@ def _row(job: Job, facts: Facts, ended: Ended, status: Status, reason: str, grad
         peak_mb=round(ended.peak_mb, 1),
         tokens_in=usage.tokens_in,
         tokens_out=usage.tokens_out,
-        dollars=0.0 if usage.dollars is None and free else usage.dollars,
+        dollars=0.0 if usage.dollars is None and free else _dollars(job, usage),
         rows_train=facts.rows_train,
         rows_test=facts.rows_test,
         data=facts.data,
@@ -179,6 +183,18 @@ def _usage(out: Path) -> Usage:
         return Usage()
 
 
+def _dollars(job: Job, usage: Usage) -> float | None:
+    """What the tokens cost: the system's own word, else by the list's price of its model; None where nobody knows one.
+
+    The price is that of short requests, with nothing taken from a cache.
+    """
+    spec = job.system.model or job.model
+    if usage.dollars is not None or usage.tokens_in is None or usage.tokens_out is None or job.system.network != "model" or "," in spec:
+        return usage.dollars
+    price = listed_price(spec)
+    return None if price is None or price.hours else float(price.charge(usage.tokens_in, usage.tokens_out, 0, 0))
+
+
 def _keep(job: Job, told: str, out: Path, kind: str, ending: str) -> str:
     """Keep a file that the system names below its own folder; its place below the folder of the eval."""
     if not told or not Path(told).is_relative_to(out):
@@ -189,6 +205,8 @@ def _keep(job: Job, told: str, out: Path, kind: str, ending: str) -> str:
     except OSError:
         return ""
     system = re.sub(r"[^A-Za-z0-9._-]", "_", job.system.name)
+    if len(system) > MOST_NAME:
+        system = f"{system[:MOST_NAME]}-{hashlib.sha256(job.system.name.encode()).hexdigest()[:8]}"
     place = Path(kind) / f"{job.task.name}-{system}-{job.seed}-{job.fold}-{job.budget_s:g}{ending}"
     (job.out / kind).mkdir(exist_ok=True)
     (job.out / place).write_bytes(content)

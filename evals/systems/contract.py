@@ -21,13 +21,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from evals.suite import NAME
 
+SYSTEM_NAME = r"[A-Za-z0-9][A-Za-z0-9._:@/+,?=&~%-]{0,199}"
+"""Specs of models stand in names of systems: several of them, with addresses, ports and versions of an interface."""
+
 
 class System(BaseModel):
     """One that is tried. As YAML it has these fields and no others."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,119}$")
+    name: str = Field(pattern=f"^{SYSTEM_NAME}$")
     command: tuple[str, ...] = Field(min_length=1)
     packages: tuple[str, ...] = ()
     """What its environment is made of, as pip takes it; empty: it needs none."""

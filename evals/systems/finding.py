@@ -1,4 +1,4 @@
-"""Find systems by name: those that ship, `llm:SPEC`, a YAML file of the user's, or what an installed package brings."""
+"""Find systems by name: those that ship, `llm:SPEC` and `aide:SPEC`, a YAML file of the user's, or what an installed package brings."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ BROUGHT: Group[System] = Group("mlteam.systems", "system", _checked)
 
 
 def find_systems(names: Sequence[str], model: str | None = None) -> list[System]:
-    """Systems by name; `probes` stands for all that cheat, `llm` for `llm:` and the model.
+    """Systems by name; `probes` stands for all that cheat, `llm` and `aide` for `llm:` and `aide:` with the model.
 
     Args:
-        model: what `--model` says, for `llm` and for rivals that ask a language model.
+        model: what `--model` says, for those that ask a language model and name none.
 
     Raises:
         UsageError: for a name that nobody has, and for one that needs a model where none is named.

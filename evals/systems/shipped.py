@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from evals.environments import AIDE, AIDE_NEEDS, ENVIRONMENTS
 from evals.model_door import addresses
-from evals.systems.contract import System
+from evals.systems.contract import SYSTEM_NAME, System
+from team.casting import split_specs
 from team.errors import UsageError
+from team.models.endpoint import HOST_KEYS, KEYS, parts_of
 
 HERE = Path(__file__).parent
 EVALS = HERE.parent
 SUPERVISED = ("binary", "multiclass", "ordinal", "regression", "count")
 CAPTURE = ("MLTEAM_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT")
 """Whether the content of messages stands in traces, which the eval hands on."""
-ENDPOINT = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")
+ENDPOINT = (*(name for names in KEYS.values() for name in names), *HOST_KEYS.values(), *(f"{name.upper()}_BASE_URL" for name in KEYS))
+"""Where keys and addresses of models stand, which are handed on to those who ask one."""
 PLACES = ("{table}", "{seconds}", "{seed}", "{out}")
 TEAM = ("{python}", "-m", "evals.our_run", "team", *PLACES)
 
@@ -59,16 +63,6 @@ PLAIN = {
         _rival("mljar", "mljar", "mljar", "mljar-supervised, mode Compete"),
         _rival("h2o", "h2o", "h2o", "H2O AutoML; needs Java", {"java": "apt-get install default-jre-headless"}),
         _rival("tpot", "tpot", "tpot", "TPOT"),
-        System(
-            name="aide",
-            command=("{python}", str(EVALS / "quality_aide.py"), "aide", *PLACES, "{model}"),
-            packages=AIDE_NEEDS,
-            bare=AIDE,
-            network="model",
-            variables=ENDPOINT,
-            tasks=SUPERVISED,
-            why="AIDE, with the model that --model names",
-        ),
         _probe("labels", "looks for the labels of the rows to predict wherever it can read"),
         _probe("boast", "prints a perfect score and predicts nothing"),
         _probe("short", "returns one prediction less than there are rows"),
@@ -88,12 +82,45 @@ def llm(spec: str) -> System:
     Raises:
         UsageError: when it is no such thing.
     """
-    if not spec:
-        raise UsageError("system 'llm:' names no model; expected llm:SPEC, such as llm:openai:MODEL, or llm with --model SPEC.")
-    why = f"this team with {spec}"
+    why = f"this team with {_named('llm', spec)}"
     addresses(spec)
     command = (*TEAM, f"--model={spec}", "--no-probe")
     return System(name=f"llm:{spec}", command=command, network="model", model=spec, variables=(*ENDPOINT, *CAPTURE), why=why)
 
 
-WITH_ARGUMENT: dict[str, Callable[[str], System]] = {"llm": llm}
+def aide(spec: str) -> System:
+    """AIDE with a language model.
+
+    Args:
+        spec: of one model at one endpoint; a list is what AIDE cannot ask.
+
+    Raises:
+        UsageError: when it is no such thing.
+    """
+    if len(split_specs(_named("aide", spec))) > 1:
+        raise UsageError(f"system 'aide' asks one model, and {spec!r} are several; name one as aide:SPEC.")
+    parts_of(spec)
+    return System(
+        name=f"aide:{spec}",
+        command=("{python}", str(EVALS / "quality_aide.py"), "aide", *PLACES, spec),
+        packages=AIDE_NEEDS,
+        bare=AIDE,
+        environment="aide",
+        network="model",
+        model=spec,
+        variables=ENDPOINT,
+        tasks=SUPERVISED,
+        why=f"AIDE with {spec}",
+    )
+
+
+def _named(kind: str, spec: str) -> str:
+    """The spec, where there is one that a name can hold."""
+    if not spec:
+        raise UsageError(f"system '{kind}:' names no model; expected {kind}:SPEC, such as {kind}:openai:MODEL, or {kind} with --model SPEC.")
+    if not re.fullmatch(SYSTEM_NAME, f"{kind}:{spec}"):
+        raise UsageError(f"system '{kind}:{spec}' has no name that pages can show; expected up to 200 letters, digits and ._:@/+,?=&~%-.")
+    return spec
+
+
+WITH_ARGUMENT: dict[str, Callable[[str], System]] = {"llm": llm, "aide": aide}

@@ -72,9 +72,16 @@ def test_systems_are_found_by_name_model_and_file(tmp_path: Path) -> None:
     assert len(found) == 8
     assert found[-1].command == ("{python}", str(tmp_path / "mine.py"), "{out}")
     assert found[-2].network
-    for name, complaint in (("nope", "no system 'nope'"), ("llm", "names no model"), ("aide", "name one with --model")):
+    for name, complaint in (("nope", "no system 'nope'"), ("llm", "names no model"), ("aide", "names no model")):
         with pytest.raises(UsageError, match=complaint):
             find_systems([name])
+    several = "openai:m@http://10.0.0.5:1/v1?api-version=2024,openai:n,playbook"
+    assert find_systems(["llm"], several)[0].name == f"llm:{several}"
+    with pytest.raises(UsageError, match="asks one model"):
+        find_systems(["aide"], several)
+    for kind in ("llm", "aide"):
+        with pytest.raises(UsageError, match="no name that pages can show"):
+            find_systems([kind], f"openai:{'m' * 200}")
     (tmp_path / "odd.yaml").write_text("name: odd\n")
     with pytest.raises(UsageError, match="is no system: command"):
         find_systems([str(tmp_path / "odd.yaml")])
@@ -85,6 +92,8 @@ def test_every_rival_and_simple_system_is_pinned_or_ours() -> None:
         assert "==" in " ".join(system.packages), system.name
         assert Path(system.command[1]).is_file()
     assert find_systems(["playbook"])[0].packages == ()
+    one, other = find_systems(["aide:openai:m", "aide:openai:n"])
+    assert (one.name, one.environment, one.packages) == ("aide:openai:m", "aide", other.packages), "rows of two models are not one another's"
 
 
 def test_a_seed_splits_anew_within_classes_and_folds_cover_every_row_once(tmp_path: Path) -> None:
