@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,8 +132,11 @@ def run_plan(
         if watch is not None:
             watch.planned(len(missing), went.skipped)
         waiting = _begun(queue.begin(missing, went.skipped), watch)
-        with eval_of(plan.out, plan.suite.name, facts, went.untraced.append) as trace:
-            for number, (job, result) in enumerate(engine.run(attempt, waiting, jobs_at_once), 1):
+        with ExitStack() as stack:
+            stack.callback(remove_tree, plan.out / WORK)
+            trace = stack.enter_context(eval_of(plan.out, plan.suite.name, facts, went.untraced.append))
+            results = stack.enter_context(closing(engine.run(attempt, waiting, jobs_at_once)))
+            for number, (job, result) in enumerate(results, 1):
                 if isinstance(result, WorkerLost):
                     result = _lost(job, result)
                 if isinstance(result, Attempt):
@@ -150,7 +153,6 @@ def run_plan(
                 if watch is not None:
                     watch.ended(number, len(missing), job, row)
         went.attempts.write_parquet()
-        remove_tree(plan.out / WORK)
     return went
 
 

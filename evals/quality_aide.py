@@ -104,13 +104,14 @@ def call_in(text: str, required: Sequence[str]) -> dict[str, Any] | None:
 
 
 class Silence(logging.Handler):
-    """Keeps why the model did not answer the last time."""
+    """Tells that the model did not answer, and keeps why it did not the last time."""
 
     why = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         if (said := record.getMessage()).startswith(SILENCE):
             self.why = said.removeprefix(SILENCE)
+            print(f"aide: no reply, and it asks again: {self.why}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -147,8 +148,10 @@ def search(meta: Meta, table: Path, seconds: float, out: Path, spec: str) -> Non
 
     backend.determine_provider = lambda _: provider  # by the spec, where AIDE goes by the model's name
     backend.backend_openai.OPENAI_BASE_URL = url or backend.backend_openai.OPENAI_BASE_URL  # a GPT's, whatever the variable says
-    logging.getLogger("aide").setLevel(logging.INFO)
-    logging.getLogger("aide").addHandler(silence)
+    logging.getLogger("backoff").propagate = False
+    log = logging.getLogger("aide")
+    log.handlers, log.propagate = [silence], False  # what else it logs are prompts and replies, in which the last words would be lost
+    log.setLevel(logging.INFO)
     asked = backend.provider_to_query_func
     asked.update({name: counted(query) for name, query in asked.items()})
     data = out / "input"

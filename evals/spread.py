@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -231,10 +232,11 @@ class Search:
 
         params, parts = self._space.draw(FixedTrial(trial.params)), self.problem.parts
         found: dict[int, tuple[FoldFit, Any]] = {}
-        for asked, result in engine.run(fit, [self._fit(trial.number, part, params) for part in range(len(parts))]):
-            if isinstance(result, Exception):
-                raise result
-            found[asked.part] = result
+        with closing(engine.run(fit, [self._fit(trial.number, part, params) for part in range(len(parts))])) as results:
+            for asked, result in results:
+                if isinstance(result, Exception):
+                    raise result
+                found[asked.part] = result
         pooled = self._pooled(params)
         for number, part in enumerate(parts):
             pooled.add(part, outcome_of(*found[number], self.problem, number))
@@ -247,7 +249,7 @@ class Search:
 
 def search(engine: Engine, asked: Search, say: Callable[[str], None] = lambda line: None) -> None:
     """Have every fit of a search done, wherever the engine does it."""
-    with quiet():
-        for fit_asked, found in engine.run(fit, asked):
+    with quiet(), closing(engine.run(fit, asked)) as results:
+        for fit_asked, found in results:
             if told := asked.take(fit_asked, found):
                 say(f"trial {fit_asked.trial:3}  {told}")

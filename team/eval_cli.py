@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -57,12 +59,12 @@ def suite(
         str | None,
         typer.Option(
             metavar="A,B",
-            help="playbook, llm:SPEC, dummy, linear, lightgbm, catboost, autogluon, flaml, mljar, h2o, tpot, aide, probes, or a YAML file."
-            f"  [default: {USUAL}]",
+            help="playbook, llm:SPEC, dummy, linear, lightgbm, catboost, autogluon, flaml, mljar, h2o, tpot, aide:SPEC, probes, or a"
+            f" YAML file.  [default: {USUAL}]",
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="SPEC", help="Language model of `llm` and `aide`, such as openai:MODEL[@URL].")
+        str | None, typer.Option(metavar="SPEC", help="Language model of a plain `llm` or `aide`, such as openai:MODEL[@URL].")
     ] = None,
     time: Annotated[str, typer.Option(help="Time that a system has for one attempt, such as 60s or 10m.")] = "60s",
     seeds: Annotated[
@@ -100,9 +102,10 @@ def suite(
     from evals.site.writing import publish
     from evals.suite import load_suite
     from evals.systems import find_systems
-    from team.errors import MlteamError, UsageError
+    from team.errors import Interrupted, MlteamError, UsageError
     from team.eval_view import EvalView, screen_width, tell
     from team.metrics_server import MetricsServer
+    from team.stoppable import interruptible
     from team.terminal import clean
     from tools.sources.cache import cache_folder
 
@@ -125,16 +128,19 @@ def suite(
         memory_mb=memory,
         jail="none" if jail == "none" else "bubblewrap",
     )
-    queue = QueueMetrics(loaded.name)
-    with ExitStack() as open_now:
-        if metrics_port is not None:
-            open_now.callback(MetricsServer(queue.families, metrics_port).close)
-        chosen = make_engine(engine, jobs)
-        open_now.callback(chosen.close)
-        view = open_now.enter_context(EvalView(_about(plan), str(plan.out)))
-        went = run_plan(plan, chosen, view, jobs, queue)
+    queue, view = QueueMetrics(loaded.name), EvalView(_about(plan), str(plan.out))
+    try:
+        with interruptible(), ExitStack() as open_now:
+            if metrics_port is not None:
+                open_now.callback(MetricsServer(queue.families, metrics_port).close)
+            chosen = make_engine(engine, jobs, tell)
+            open_now.callback(chosen.close)
+            open_now.enter_context(view)
+            went = run_plan(plan, chosen, view, jobs, queue)
+            page = publish(plan.out, loaded.tasks) if len(went.attempts) else None
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; {view.kept()}. Go on with: {_typed()}") from None
     wanted = {job.key for job in plan.jobs()}
-    page = publish(plan.out, loaded.tasks) if len(went.attempts) else None
     if as_json:
         print_json(
             {
@@ -212,6 +218,11 @@ def _about(plan: Plan) -> str:
         f"{plan.suite.name}, {systems} system{'' if systems == 1 else 's'} on {tasks} task{'' if tasks == 1 else 's'},"
         f" {plan.seeds} seed{'' if plan.seeds == 1 else 's'}, {duration(plan.budget_s)} each"
     )
+
+
+def _typed() -> str:
+    """The command that this is."""
+    return shlex.join(["mlteam", *sys.argv[1:]])
 
 
 def _names(text: str) -> list[str]:

@@ -63,8 +63,10 @@ class EvalView:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._live is not None:
             self._live.stop()
-        if kind is KeyboardInterrupt and self._of:
-            tell(f"{self._done} of {self._of} attempts are kept in {self._where}. The same command goes on.")
+
+    def kept(self) -> str:
+        """What stands of an eval that was stopped."""
+        return f"{self._done} of {self._of} attempts are kept in {self._where}" if self._of else "no attempt was begun"
 
     def planned(self, missing: int, skipped: int) -> None:
         self._of = missing

@@ -56,6 +56,7 @@ def tune(
     from team.forking import before_the_choice
     from team.rundir import open_run
     from team.settings import read_settings
+    from team.stoppable import interruptible
     from team.terminal import clean
     from tools.crossval import threads
     from tools.studies import quiet
@@ -73,18 +74,20 @@ def tune(
     if engine == "local" and (jobs or 1) > 1:  # workers share the cores out
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, threads() // (jobs or 1))))
     known = known_to(found_run, family, preparation)
-    with quiet():
-        asked = Search(found_run.path.resolve(), family, where, trials=trials, known=known, **how)
-        with closing(make_engine(engine, jobs)) as chosen:
-            try:
+    try:
+        with interruptible(), quiet():
+            asked = Search(found_run.path.resolve(), family, where, trials=trials, known=known, **how)
+            with closing(make_engine(engine, jobs, _say)) as chosen:
                 with search_of(found_run, family, _say):
                     search(chosen, asked, _say)
-            except KeyboardInterrupt:
-                raise Interrupted("stopped; trials that had ended are in the study. The same command goes on with it.") from None
-            found = found_in(found_run, asked, where)
-            if found.score is None:
-                raise MlteamError(f"none of {found.trials} trials was completed, so nothing was found. What they failed with stands above.")
-            made = hand_over(found_run, asked, chosen, found.trials) if fork else None
+                found = found_in(found_run, asked, where)
+                if found.score is None:
+                    raise MlteamError(
+                        f"none of {found.trials} trials was completed, so nothing was found. What they failed with stands above."
+                    )
+                made = hand_over(found_run, asked, chosen, found.trials) if fork else None
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; trials that had ended are in the study. The same command goes on with it.") from None
     summary = _gone_on(*made) if made else None
     if as_json:
         print_json(found.model_dump(mode="json") | {"fork": summary})

@@ -6,7 +6,7 @@ it runs, and one picklable argument.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -28,11 +28,11 @@ class Engine(Protocol):
 
     def run(
         self, function: Callable[[Job], Result], jobs: Iterable[Job], jobs_at_once: int | None = None
-    ) -> Iterator[tuple[Job, Result | Exception]]:
+    ) -> Generator[tuple[Job, Result | Exception], None, None]:
         """Do every job, and give each with its result, or with the exception that it ended in, as they finish.
 
         A job whose process dies is begun again, three times in all, and then ends in `WorkerLost`: so a job must stand being done
-        twice, and what lasts of it is what its caller keeps under the job's key. Leaving the iterator ends what is being done.
+        twice, and what lasts of it is what its caller keeps under the job's key. Closing the generator ends what is being done.
 
         Args:
             function: importable by its name wherever jobs are done.
@@ -47,12 +47,13 @@ class Engine(Protocol):
         ...
 
 
-def make_engine(spec: str, jobs: int | None = None) -> Engine:
+def make_engine(spec: str, jobs: int | None = None, say: Callable[[str], None] = lambda line: None) -> Engine:
     """The engine that `spec` names.
 
     Args:
         spec: `local`, or `dask://HOST:PORT`.
         jobs: how many jobs are done at a time; left out, one here, and on a scheduler as many as its workers have threads.
+        say: is told in a line what an engine waits for.
 
     Raises:
         UsageError: the spec is none, or `jobs` is below 1.
@@ -73,4 +74,4 @@ def make_engine(spec: str, jobs: int | None = None) -> Engine:
         raise UsageError(f"--engine {spec!r}: expected {SPECS}, such as dask://10.0.0.5:8786")
     from evals.engines.dask import DaskEngine
 
-    return DaskEngine(address.netloc, jobs)
+    return DaskEngine(address.netloc, jobs, say=say)

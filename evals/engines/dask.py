@@ -7,13 +7,14 @@ again; and a job that nobody waits for any more is ended where it runs, with all
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import platform
 import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -28,6 +29,8 @@ from team.errors import MlteamError, PrerequisiteMissing
 INSTALL = "pip install 'mlteam[dask]'"
 MOST_LOSSES = 3
 """So often a job may be lost with the connection to the scheduler."""
+SCHEDULER = "Scheduler"
+CLOSED_S = 5.0
 LOST = object()
 LOOK_S = 2.0
 """How often a wait looks whether there is anything left to wait for."""
@@ -39,25 +42,43 @@ class DaskEngine:
     Args:
         address: HOST:PORT of the scheduler. Where Dask's own settings name certificates (`distributed.comm.tls`), it is spoken to by TLS.
         jobs_at_once: how many jobs are on their way at a time; left out, one for each thread of a worker that is there.
-        patience_s: seconds to wait for a scheduler that does not answer, and for the first worker.
+        patience_s: seconds to wait for a worker where there is none, and for a scheduler that went away.
+        answer_s: seconds to wait for the scheduler's first answer.
+        say: is told in a line what is waited for.
 
     Raises:
         PrerequisiteMissing: Dask is not installed here, no scheduler answers, or a worker differs in its Python or its mlteam.
     """
 
-    def __init__(self, address: str, jobs_at_once: int | None = None, *, patience_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        address: str,
+        jobs_at_once: int | None = None,
+        *,
+        patience_s: float = 60.0,
+        answer_s: float = 10.0,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
         try:
             import dask
             import distributed
         except ImportError:
             raise PrerequisiteMissing(f"--engine dask://{address}: Dask is not installed here. Type: {INSTALL}") from None
-        self.address, self._jobs_at_once, self._patience_s = address, jobs_at_once, patience_s
+        self.address, self._jobs_at_once, self._patience_s, self._say = address, jobs_at_once, patience_s, say
+        self._had_workers = False
+        say(f"asking the Dask scheduler at {address}")
         scheme = "tls" if dask.config.get("distributed.comm.tls.ca-file", None) else "tcp"
+        start = f"Start one there, then type the command again: dask scheduler --port {address.rpartition(':')[2]}"
         try:
-            self.client = distributed.Client(f"{scheme}://{address}", timeout=patience_s, set_as_default=False)
+            kind = asyncio.run(_kind(f"{scheme}://{address}", answer_s))
+            if kind == SCHEDULER:
+                self.client = distributed.Client(f"{scheme}://{address}", timeout=patience_s, set_as_default=False)
         except (OSError, ValueError) as error:  # a timeout is an OSError
-            told = f"--engine dask://{address}: no scheduler answered in {patience_s:.0f} s ({type(error).__name__})"
-            raise PrerequisiteMissing(f"{told}. Start one there: dask scheduler --port {address.rpartition(':')[2]}") from None
+            why = "" if isinstance(error, TimeoutError) else f" ({type(error).__name__})"
+            told = f"--engine dask://{address}: no scheduler answered in {answer_s:.0f} s{why}"
+            raise PrerequisiteMissing(f"{told}. {start}") from None
+        if kind != SCHEDULER:
+            raise PrerequisiteMissing(f"--engine dask://{address}: what answers there is {kind}. {start}")
         try:
             self._check_versions()
         except BaseException:
@@ -65,11 +86,13 @@ class DaskEngine:
             raise
 
     def close(self) -> None:
-        self.client.close(timeout=10)
+        with contextlib.suppress(OSError, RuntimeError, AssertionError):  # a scheduler that went, a loop that was interrupted
+            self.client.close(timeout=CLOSED_S)
+        self.client.status = "closed"  # else it is tried again, and longer, when the object goes
 
     def run(
         self, function: Callable[[Job], Result], jobs: Iterable[Job], jobs_at_once: int | None = None
-    ) -> Iterator[tuple[Job, Result | Exception]]:
+    ) -> Generator[tuple[Job, Result | Exception], None, None]:
         waiting, again = iter(jobs), list[tuple[Job, int]]()
         pending: dict[Any, tuple[Job, int]] = {}
         finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -104,23 +127,32 @@ class DaskEngine:
         """The next job that ended.
 
         Raises:
-            MlteamError: nobody is there to do any.
+            PrerequisiteMissing: there was never anybody to do any.
+            MlteamError: nobody is left to do any.
         """
-        since = time.monotonic()
+        since, waits = time.monotonic(), False
         while True:
             try:
                 return finished.get(timeout=LOOK_S)
             except queue.Empty:
                 if self.client.status != "running" or self._threads(none=0):
-                    since = time.monotonic()
-                elif time.monotonic() - since > self._patience_s:
-                    told = f"dask://{self.address} has had no worker for {self._patience_s:.0f} s"
-                    raise MlteamError(f"{told}. Start one: dask worker {self.address} --nthreads 1") from None
+                    since, waits = time.monotonic(), False
+                    continue
+            start = f"dask worker {self.address} --nthreads 1"
+            if not waits:
+                waits = True
+                self._say(f"dask://{self.address} has no worker; waiting {self._patience_s:.0f} s for one. Start one: {start}")
+            if time.monotonic() - since > self._patience_s:
+                told = f"dask://{self.address} has had no worker for {self._patience_s:.0f} s"
+                gone = MlteamError if self._had_workers else PrerequisiteMissing
+                raise gone(f"{told}. Start one, then type the command again: {start}")
 
     def _threads(self, none: int = 1) -> int:
         """How many jobs the workers that are there do at a time; `none` where nobody is, or knows."""
         try:
-            return sum(self.client.nthreads().values()) or none
+            threads = sum(self.client.nthreads().values())
+            self._had_workers |= threads > 0
+            return threads or none
         except (OSError, ValueError, AttributeError):  # between a scheduler that went and one that comes
             return none
 
@@ -146,6 +178,25 @@ class DaskEngine:
             if differs:
                 told = f"--engine dask://{self.address}: the worker {worker} has {' and '.join(differs)}"
                 raise PrerequisiteMissing(f"{told}. Start it from the same environment as this command.")
+
+
+async def _kind(url: str, answer_s: float) -> str:
+    """What answers at an address, in a word. It is asked before there is a client, which cannot be got rid of where it got no good answer.
+
+    Raises:
+        OSError: nothing did.
+    """
+    from distributed import Security
+    from distributed.core import rpc
+
+    async with asyncio.timeout(answer_s), rpc(url, connection_args=Security().get_connection_args("client"), timeout=answer_s) as there:
+        try:
+            kind = (await there.identity())["type"]
+        except OSError:
+            raise
+        except Exception:  # whatever reading the words of another protocol ends in
+            kind = ""
+    return SCHEDULER if kind == SCHEDULER else "a worker" if kind == "Worker" else "no Dask scheduler"
 
 
 def versions() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from evals.engines import Job, Result
@@ -19,7 +19,7 @@ class LocalEngine:
 
     def run(
         self, function: Callable[[Job], Result], jobs: Iterable[Job], jobs_at_once: int | None = None
-    ) -> Iterator[tuple[Job, Result | Exception]]:
+    ) -> Generator[tuple[Job, Result | Exception], None, None]:
         idle = [Worker() for _ in range(jobs_at_once or self._jobs_at_once)]
         workers, waiting = list(idle), iter(jobs)
         finished: queue.SimpleQueue[tuple[Worker, Job, Result | Exception]] = queue.SimpleQueue()

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import IO, Any
 
 import cloudpickle
+import psutil
 
 from evals.engines import Job, Result, WorkerLost
 from evals.engines.inside import DISMISSED_S
@@ -147,7 +148,11 @@ def _put(pipe: IO[bytes] | None, value: Any) -> None:
 
 
 def _end(process: subprocess.Popen[bytes], at_once: bool = True) -> int:
-    """End a process and its group, and give its exit code. It is waited for last: until then nobody else can have its number."""
+    """End a process, its group and all else below it, and give its exit code. It is waited for last: until then nobody else can have its
+    number."""
+    below: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):  # groups of their own are none of this one's
+        below = psutil.Process(process.pid).children(recursive=True)
     if at_once or not hasattr(os, "killpg"):
         process.kill()
     elif hasattr(os, "waitid"):
@@ -155,6 +160,9 @@ def _end(process: subprocess.Popen[bytes], at_once: bool = True) -> int:
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+    for each in below:
+        with contextlib.suppress(psutil.Error):
+            each.kill()
     code = process.wait()
     for pipe in (process.stdin, process.stdout):
         with contextlib.suppress(OSError, ValueError):

@@ -117,7 +117,9 @@ def aide(spec: str) -> System:
 def _named(kind: str, spec: str) -> str:
     """The spec, where there is one that a name can hold."""
     if not spec:
-        raise UsageError(f"system '{kind}:' names no model; expected {kind}:SPEC, such as {kind}:openai:MODEL, or {kind} with --model SPEC.")
+        raise UsageError(
+            f"system '{kind}:' names no model; expected {kind}:SPEC, such as {kind}:openai:MODEL, or {kind} with --model SPEC."
+        )
     if not re.fullmatch(SYSTEM_NAME, f"{kind}:{spec}"):
         raise UsageError(f"system '{kind}:{spec}' has no name that pages can show; expected up to 200 letters, digits and ._:@/+,?=&~%-.")
     return spec

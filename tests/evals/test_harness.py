@@ -251,17 +251,22 @@ def test_two_evals_do_not_write_to_one_folder(table: Path, tmp_path: Path) -> No
 
 
 @pytest.fixture
-def victim(table: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`mlteam eval` over four seeds of a system that ends at once for the first two and then never."""
+def words(table: Path, tmp_path: Path) -> list[str]:
+    """`mlteam eval` over four seeds of a system that ends at once for the first two and then never, with a process of its own session."""
     suite = tmp_path / "tiny.yaml"
     suite.write_text(json.dumps(suite_of(table).model_dump(mode="json", exclude_none=True)))
-    code = "import sys, pathlib\nwhile int(sys.argv[1]) > 1: pathlib.Path('out/here').touch()\nsys.exit(2)"
+    code = "import sys, pathlib, subprocess\nif int(sys.argv[1]) > 1:"
+    code += "\n subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE, start_new_session=True)"
+    code += "\n while True: pathlib.Path('out/here').touch()\nsys.exit(2)"
     system = tmp_path / "slow.yaml"
     system.write_text(json.dumps({"name": "slow", "command": ["{python}", "-I", "-S", "-c", code, "{seed}"]}))
     words = ["eval", str(suite), f"--systems={system}", "--seeds=4", f"--out={tmp_path / 'eval'}", "--jail=none", "--time=600s"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "team.cli", *words], cwd=ROOT, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
+    return [sys.executable, "-m", "team.cli", *words]
+
+
+@pytest.fixture
+def victim(words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
         yield process
     finally:
@@ -291,6 +296,31 @@ def test_a_kill_of_the_harness_loses_one_attempt(victim: subprocess.Popen[bytes]
     again = ran(replace(plan(table, out, ["dummy"], jail="none"), systems=(quick,), seeds=4, budget_s=600.0))
     assert (again.skipped, again.new) == (2, 2)
     assert [row.seed for row in Attempts(out)] == [0, 1, 2, 3]
+
+
+def test_ctrl_c_in_a_terminal_ends_everything_and_keeps_what_ended(words: list[str], tmp_path: Path) -> None:
+    """Typed twice, as people do who want an end."""
+    import pexpect
+    import psutil
+
+    out, environment = tmp_path / "eval", {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
+    child = pexpect.spawn(words[0], [*words[1:], "--jobs=2"], cwd=str(ROOT), env=environment, dimensions=(24, 500), encoding="utf-8")
+    try:
+        waited("the third and fourth attempt", lambda: len(list(out.glob("work/*/system/out/here"))) == 2)
+        below = psutil.Process(child.pid).children(recursive=True)
+        child.send("\x03\x03")
+        child.expect(pexpect.EOF, timeout=PATIENCE_S)
+    finally:
+        child.close(force=True)
+    assert child.exitstatus == 130
+    assert f"mlteam: stopped; 2 of 4 attempts are kept in {out}. Go on with: mlteam eval {words[4]} --systems=" in child.before
+    assert "Traceback" not in child.before
+    assert child.before.rindex("\x1b[?25h") > child.before.rindex("\x1b[?25l"), "the cursor is there again"
+    assert len(below) >= 6, "two workers, and a system and its process, beside a grader each"
+    _, alive = psutil.wait_procs(below, timeout=PATIENCE_S)
+    assert alive == []
+    assert sorted(row.seed for row in Attempts(out)) == [0, 1]
+    assert not (out / "work").exists()
 
 
 def test_the_grader_tells_why_a_task_cannot_be_drawn(table: Path, tmp_path: Path) -> None:

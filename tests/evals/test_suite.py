@@ -93,7 +93,9 @@ def test_every_rival_and_simple_system_is_pinned_or_ours() -> None:
         assert Path(system.command[1]).is_file()
     assert find_systems(["playbook"])[0].packages == ()
     one, other = find_systems(["aide:openai:m", "aide:openai:n"])
-    assert (one.name, one.environment, one.packages) == ("aide:openai:m", "aide", other.packages), "rows of two models are not one another's"
+    assert (one.name, one.environment, one.packages) == ("aide:openai:m", "aide", other.packages), (
+        "rows of two models are not one another's"
+    )
 
 
 def test_a_seed_splits_anew_within_classes_and_folds_cover_every_row_once(tmp_path: Path) -> None:

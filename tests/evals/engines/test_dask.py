@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -56,13 +57,17 @@ def test_attempts_of_a_suite_are_made_by_workers_and_kept_once(engine: DaskEngin
 
 
 def test_a_scheduler_without_workers_one_that_comes_back_and_one_that_is_gone(tmp_path: Path) -> None:
+    said: list[str] = []
     with Cluster(tmp_path) as cluster:
         address = cluster.scheduler()
         with (
-            closing(DaskEngine(address, patience_s=1.0)) as engine,
-            pytest.raises(MlteamError, match=r"has had no worker for 1 s\. Start one: dask worker 127\.0\.0\.1:\d+ --nthreads 1"),
+            closing(DaskEngine(address, patience_s=1.0, say=said.append)) as engine,
+            pytest.raises(PrerequisiteMissing, match=r"no worker for 1 s\. Start one, .* again: dask worker 127\.0\.0\.1:\d+ --nthreads 1"),
         ):
             list(engine.run(double, [1]))
+        assert said[0] == f"asking the Dask scheduler at {address}"
+        assert said[1].startswith(f"dask://{address} has no worker; waiting 1 s for one. Start one: dask worker ")
+        assert len(said) == 2
 
         def going(comes_back: bool) -> Iterator[int]:
             yield from (1, 2)
@@ -79,5 +84,25 @@ def test_a_scheduler_without_workers_one_that_comes_back_and_one_that_is_gone(tm
             pytest.raises(MlteamError, match=r"went away, and 2 jobs were not done\. The same command goes on\."),
         ):
             list(engine.run(double, going(False), 3))
-    with pytest.raises(PrerequisiteMissing, match=r"no scheduler answered in 1 s .* Start one there: dask scheduler --port \d+"):
-        DaskEngine(address, patience_s=1.0)
+    with pytest.raises(PrerequisiteMissing, match=r"no scheduler answered in 1 s\. Start one there, .* again: dask scheduler --port \d+"):
+        DaskEngine(address, answer_s=1.0)
+
+
+def test_what_answers_and_is_no_scheduler_is_told(engine: DaskEngine) -> None:
+    (worker,) = list(engine.client.nthreads())[:1]
+    with pytest.raises(PrerequisiteMissing, match=r"what answers there is a worker\. Start one there"):
+        DaskEngine(worker.removeprefix("tcp://"))
+    page = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with server.accept()[0] as guest:
+                guest.sendall(page)
+                while guest.recv(4096):
+                    pass
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        with pytest.raises(PrerequisiteMissing, match="what answers there is no Dask scheduler"):
+            DaskEngine(f"127.0.0.1:{server.getsockname()[1]}")
+        answering.join()
