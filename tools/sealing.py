@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel
 
 from tools.class_order import classes_of
+from tools.constraints import names_of
 from tools.contract import ColumnKind, Contract, Split, TableSchema, Task, predicts
 from tools.forecast import Forecast
 from tools.given_split import NO_FOLD
@@ -151,8 +152,10 @@ def seal_holdout(
         raise InputRefused(f"--target {target} names {len(labels)} columns, which only --task multilabel predicts; this task is {task}.")
     if task == "multilabel":
         if not labels:
+            strange = [name for name in names_of(target) if name not in map(str, frame.columns)]
+            what = f"names {strange[0]!r}, which is no column" if strange and "," in target else "is no list of columns"
             raise InputRefused(
-                f"target {target!r} is no list of columns; expected the names of several 0/1 columns, as in --target a,b,c."
+                f"target {target!r} {what}; expected the names of several 0/1 columns, as in --target a,b,c."
                 f" Columns: {', '.join(map(str, frame.columns[:30]))}."
             )
         frame = frame.assign(**{target: joined(frame, labels)}).drop(columns=labels)

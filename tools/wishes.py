@@ -120,7 +120,11 @@ def check_constraints(rows: pd.DataFrame, target: str | None, task: Task, constr
     left = [name for name in constraints.allowed(learners(task)) if name not in FLOORS]
     if not left:
         reasons = "; ".join(dict.fromkeys(reason for name in learners(task) if (reason := constraints.refuses(name))))
-        raise InputRefused(f"no model family is left: {reasons}. Leave out --interpretable, --monotone or --families.")
+        given = {"--interpretable": constraints.interpretable, "--monotone": constraints.monotone, "--families": constraints.families}
+        cure = " or ".join(option for option, value in given.items() if value) or "a constraint"
+        known = ", ".join(name for name in learners(task) if name not in FLOORS)
+        there = f" Families of a {task} task: {known}." if constraints.families else ""
+        raise InputRefused(f"no model family is left: {reasons}. Leave out {cure}.{there}")
 
 
 def check_something_to_learn_from(train: pd.DataFrame, contract: Contract, schema: TableSchema) -> None:

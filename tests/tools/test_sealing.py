@@ -208,6 +208,7 @@ LABELS = {"up": [0, 1] * 50, "red": [True, False, False, False] * 25, "odd": [1,
         ("up,up", {}, r"a column stands there twice"),
         ("up,red", {"task": "binary"}, r"names 2 columns, which only --task multilabel predicts; this task is binary"),
         ("up", {"task": "multilabel"}, r"target 'up' is no list of columns; expected the names of several 0/1 columns"),
+        ("up,nowhere", {"task": "multilabel"}, r"target 'up,nowhere' names 'nowhere', which is no column; expected the names of several"),
         ("up,blue", {}, r"target 'up,blue' is not in the table"),
     ],
 )
