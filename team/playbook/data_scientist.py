@@ -29,7 +29,7 @@ def _acquire(t: Transcript) -> Decision:
     if sealed is None or not sealed.ok:
         arguments, why = _contract(t, table)
         if sealed is not None:
-            return Call("seal_holdout", arguments, _without_split(str(sealed.arguments["column"]), str(sealed.result.get("detail"))))
+            return Call("seal_holdout", arguments, _without_split(str(sealed.arguments["column"]), sealed.why))
         ordering, told = _split(t, table)
         return Call("seal_holdout", {**arguments, **ordering}, f"{why}{told}")
     c = sealed.result

@@ -16,7 +16,7 @@ NETWORKS_S = 240.0
 
 def decide(t: Transcript) -> Decision:
     if t.failure:
-        return Say(f"The plan could not be recorded: {t.failure.result.get('detail')}")
+        return Say(f"The plan could not be recorded: {t.failure.why}")
     if t.called("record_plan"):
         return Say(_spoken(t))
     wish, budget = t.facts["wish"], t.facts["budget"]

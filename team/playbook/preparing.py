@@ -70,7 +70,7 @@ def _may_gain(t: Transcript) -> bool:
 def _tried(tried: Done | None) -> str:
     """What was tried beside, in words."""
     if tried is None or not tried.ok:
-        return f" No step was tried: {tried.result.get('detail')}" if tried else ""
+        return f" No step was tried: {tried.why}" if tried else ""
     lost = [one["step"] for one in tried.result.get("tried", []) if not one["kept"]]
     verbs = ("does", "is") if len(lost) == 1 else ("do", "are")
     return f" {joined(lost)} {verbs[0]} not gain more than chance, and {verbs[1]} left out." if lost else ""
@@ -80,7 +80,7 @@ def _prepared(t: Transcript, wanted: list[str]) -> str:
     if not wanted:
         return ""
     if t.failure and t.failure.tool == "prepare":
-        return f" It stays with these: {t.failure.result.get('detail')}"
+        return f" It stays with these: {t.failure.why}"
     return f" With {joined(wanted)} they make {t.done[-1].result['features_out']}."
 
 

@@ -65,7 +65,7 @@ def _packaged(candidate: str, opened: Done, finish: Done) -> str:
 def _outcome(done: Done) -> str:
     if not done.ok:
         what = {"track_run": "The tracker did not take the run", "register_model": "The model is not registered"}
-        return sentence(f"{what.get(done.tool, 'The run is not published')}: {done.result.get('detail')}")
+        return sentence(f"{what.get(done.tool, 'The run is not published')}: {done.why}")
     said = done.result
     match done.tool:
         case "register_model":

@@ -58,6 +58,12 @@ class Done:
         return {} if self.ok or not lost else {**lost, "trained": self.result.get("trained", [])}
 
     @property
+    def why(self) -> str:
+        """Why it did not work, in one line. Of what a cell printed that is the last one: before it stand tracebacks of threads."""
+        told = self.lost.get("told") or str(self.result.get("detail") or self.result.get("error"))
+        return [line.strip() for line in str(told).splitlines() if line.strip()][-1]
+
+    @property
     def seconds(self) -> float:
         """Wall-clock seconds that the call says it took."""
         return float(self.result.get("seconds") or 0)
@@ -115,7 +121,7 @@ class Transcript:
     def failed(self) -> Say:
         """What to say when the last call did not work and nothing else can be done."""
         assert self.failure is not None
-        return Say(f"{self.failure.tool} did not work: {self.failure.result.get('detail')}")
+        return Say(f"{self.failure.tool} did not work: {self.failure.why}")
 
     @property
     def seconds_left(self) -> float:
