@@ -37,6 +37,8 @@ def overview(summary: dict[str, Any]) -> str:
         lines.append(f"cv         {figure(summary['cv']['score'])} ± {summary['cv']['std_error']:.2g}")
     if summary["baseline"]:
         lines.append(f"baseline   {figure(summary['baseline']['score'])} ({summary['baseline']['name']})")
+    if _no_skill(summary):
+        lines.append("skill      not shown: the interval of the holdout holds what a model that ignores the columns has")
     if summary["model"]:
         lines.append(f"model      {summary['model']}, the best of {summary['candidates']} candidates")
     seconds, cost = summary["seconds"], summary["cost"]
@@ -60,6 +62,14 @@ def overview(summary: dict[str, Any]) -> str:
     if summary["status"] == "done":
         lines.append(f"predict    mlteam predict {summary['run']} ROWS.csv -o predictions.csv")
     return "\n".join(map(one_line, lines))
+
+
+def _no_skill(summary: dict[str, Any]) -> bool:
+    """Whether the holdout's rows cannot tell what was learnt from what a dummy has in cross-validation."""
+    holdout, floor = summary["holdout"], summary["baseline"]
+    if not holdout or not floor or not floor["name"].startswith("dummy") or floor["name"] == summary["model"]:
+        return False
+    return holdout["low"] <= floor["score"] <= holdout["high"]
 
 
 def _machine(summary: dict[str, Any]) -> list[str]:

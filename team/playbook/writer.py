@@ -85,6 +85,8 @@ def _summary(f: dict[str, Any]) -> str:
         text += " It is a model that ignores the columns: no other was finished, or none was better."
     elif dummy:
         text += f" A model that ignores the columns has {score(dummy['score'])}."
+        if h["low"] <= dummy["score"] <= h["high"]:
+            text += " The interval holds that too: these rows do not show that anything was learnt from the columns."
     floor = f["best_of_family"].get("seasonal_naive")
     if floor and h["candidate"] != floor["name"]:
         text += f" In the backtests the seasonal naive forecast has {score(floor['score'])}."

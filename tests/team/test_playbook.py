@@ -447,6 +447,15 @@ async def test_a_dummy_that_was_selected_is_called_what_it_is() -> None:
     assert summary["text"].endswith("It is a model that ignores the columns: no other was finished, or none was better.")
 
 
+async def test_a_score_that_a_dummy_may_have_too_is_told_as_no_skill() -> None:
+    holdout = {"candidate": "tree-1", "n": 50, "score": 0.52, "low": 0.4, "high": 0.6, "level": 0.95, "looks": 1}
+    leads = board(dummy=(0.5, 0.0), tree=(0.55, 0.02))
+    _, unsure = called(await answer("writer", "document", [], **leads | {"holdout": holdout}))
+    assert "do not show that anything was learnt from the columns" in unsure["text"]
+    _, sure = called(await answer("writer", "document", [], **leads | {"holdout": holdout | {"low": 0.51}}))
+    assert "do not show" not in sure["text"]
+
+
 async def test_the_critic_looks_at_nothing_before_there_are_predictions() -> None:
     said = await answer("critic", "select", **board(lightgbm=(0.9, 0.005)))
     assert isinstance(said.content, str)

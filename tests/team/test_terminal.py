@@ -45,3 +45,12 @@ def test_summaries_are_clean() -> None:
     text = overview(summary)
     assert "\x1b" not in text
     assert [line for line in text.splitlines() if line.startswith("status")] == ["status     failed: ]52;c;x status     done"]
+
+
+def test_an_interval_that_holds_the_floor_is_told_as_no_skill() -> None:
+    summary = {"status": "done", "reason": "", "task": "binary", "target": "y", "metric": "roc_auc", "direction": "maximize", "cv": None}
+    summary |= {"model": "tree-1", "candidates": 2, "fallbacks": [], "run": "r", "report": None, "seconds": {"total": 1, "search": 1}}
+    summary |= {"cost": {"usd": 0, "input_tokens": 0, "output_tokens": 0}, "baseline": {"name": "dummy-1", "score": 0.49}}
+    held = {"score": 0.52, "low": 0.4, "high": 0.6, "level": 0.95, "n": 50, "looks": 1}
+    assert "skill      not shown" in overview(summary | {"holdout": held})
+    assert "skill " not in overview(summary | {"holdout": held | {"low": 0.5}})
