@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tools.contract import Contract, Task
 
@@ -65,6 +65,7 @@ BESIDE_METRICS = {
     "adjusted_r2": "Adjusted R²",
 }
 """What is told beside the metrics and chosen by nobody."""
+SMALL = 1e-3
 NOTHING = 1e-9
 """A scale below it is that of nothing, and gets no decimals of its own."""
 
@@ -136,6 +137,11 @@ def score_format(scale: float) -> Callable[[float], str]:
     magnitude = math.floor(math.log10(abs(scale))) if abs(scale) >= NOTHING and math.isfinite(scale) else 0
     decimals = min(10, max(0, 3 - magnitude))
     return lambda value: f"{value:,.{decimals}f}"
+
+
+def row_format(score: float, beside: Sequence[float]) -> Callable[[float], str]:
+    """`score_format` for a row of scores: one that is next to nothing has no more decimals than those beside it need, six at most."""
+    return score_format(max(abs(score), min(SMALL, max(map(abs, beside), default=0.0))))
 
 
 def signed(value: float, figure: Callable[[float], str]) -> str:

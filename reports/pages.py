@@ -19,7 +19,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import charts
-from reports.figures import compact, dollars, duration, file_size, metric_title, p_value, score_format, share, signed, task_title, title_in
+from reports.figures import (
+    compact,
+    dollars,
+    duration,
+    file_size,
+    metric_title,
+    p_value,
+    row_format,
+    score_format,
+    share,
+    signed,
+    task_title,
+    title_in,
+)
 from reports.plotly_page import Chart, figure_json, library, sources
 from reports.visible import visible
 from tools.schemes import described
@@ -77,6 +90,7 @@ def environment(
         "task": task_title,
         "scheme": described,
         "to_scale": lambda value, scale: score_format(scale)(value),
+        "in_row": lambda value, score, beside: row_format(score, beside)(value),
         "named": lambda text: _cut(text, MOST_NAME_CHARS),
         "role": lambda name: str(name).replace("_", " "),
         "moment": _moment,

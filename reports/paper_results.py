@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reports.facts import RunFacts
-from reports.figures import compact, metric_said, p_value, score_format, title_in
+from reports.figures import compact, metric_said, p_value, row_format, score_format, title_in
 from reports.manuscript import Manuscript
 
 MOST_CANDIDATES = 25
@@ -62,8 +62,9 @@ def _metrics(paper: Manuscript, facts: RunFacts) -> None:
     if e and e.metrics:
         rows = []
         for m in e.metrics:
-            figure = score_format(m.score)
-            beside = figure(sealed[m.metric]) if both and m.metric in sealed else "–"
+            last = sealed[m.metric] if both and m.metric in sealed else None
+            figure = row_format(m.score, [m.low, m.high, last or 0.0])
+            beside = "–" if last is None else figure(last)
             rows.append((title_in(m.metric, facts.contract), figure(m.score), f"{figure(m.low)} – {figure(m.high)}", beside))
         told = f"{e.candidate} by its out-of-fold predictions on the training rows, with bootstrap intervals"
         told += ", and on the sealed rows." if both else "."

@@ -17,6 +17,7 @@ from reports.figures import (
     metric_said,
     metric_title,
     p_value,
+    row_format,
     score_format,
     share,
     signed,
@@ -39,6 +40,14 @@ from tools.contract import Task
 )
 def test_a_table_has_the_decimals_of_its_scale(scale: float, value: float, expected: str) -> None:
     assert score_format(scale)(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("score", "beside", "expected"),
+    [(7.23e-6, [0.0, 1e-4, 0.008653], "0.000007"), (0.4867, [-50.0, 0.6], "0.4867"), (3.2e-7, [3e-7, 4e-7], "0.0000003200")],
+)
+def test_a_score_next_to_nothing_has_the_decimals_of_those_beside_it(score: float, beside: list[float], expected: str) -> None:
+    assert row_format(score, beside)(score) == expected
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0.97123, "0.9712"), (12345.6, "12,346"), (7, "7"), (1234567, "1,234,567"), (0.0, "0")])
