@@ -22,6 +22,8 @@ from tools.files import remove_tree
 from tools.spec import InputRefused
 
 MOST_MEMBERS = 100_000
+MEMBER_BYTES = 1 << 13
+"""What a member may take beside its content: a header, a long name, what fills a block."""
 MOST_RATIO = 250
 """Bytes out for each byte in, beyond the first `FREE_BYTES`; tables of text come to 50 and less."""
 FREE_BYTES = 64 << 20
@@ -72,7 +74,7 @@ class _Out:
         self.name, self._most, self._progress = archive.name, most_bytes, progress
         self._packed = archive.stat().st_size
         self._room = shutil.disk_usage(archive.parent).free - SPARE_BYTES
-        self._bytes = self._members = 0
+        self._bytes = self._members = self._passed = 0
         self.wrong: str | None = None
 
     def member(self, name: str, folder: Path) -> Path:
@@ -123,6 +125,13 @@ class _Out:
                 f"{self.name} is not unpacked: it comes to {wrong}. If it is what you expect, unpack it by hand and name the folder."
             )
             raise InputRefused(self.wrong)
+
+    def passed(self, size: int) -> None:
+        """Take note of bytes of the archive that were unpacked, of which some are no member's: names and the like, which a reader holds
+        in memory."""
+        self._passed += size
+        if self._passed - self._bytes > FREE_BYTES + MEMBER_BYTES * self._members:
+            self.refuse("", f"takes more than {FREE_BYTES:,} bytes to say what is in it, as bombs do")
 
     def write(self, stream: IO[bytes] | Any, path: Path) -> None:
         with path.open("xb") as file:
@@ -188,19 +197,37 @@ def _zip(path: Path, target: Path, out: _Out) -> None:
                 out.write(member, place)
 
 
+class _Watched:
+    """A stream of which what is read is counted."""
+
+    def __init__(self, stream: IO[bytes] | Any, out: _Out) -> None:
+        self._stream, self._out = stream, out
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._stream.read(size)
+        self._out.passed(len(data))
+        return data
+
+
 def _tar(path: Path, target: Path, out: _Out) -> None:
     with path.open("rb") as file:
         head = file.read(6)
     kind = next((kind for magic, kind in _STREAMS.items() if head.startswith(magic)), None)
-    with _stream(path, kind) if kind else path.open("rb") as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-        for info in archive:
-            place = out.member(info.name, target)
-            if info.isdir():
-                place.mkdir(exist_ok=True)
-            elif not info.isreg():
-                out.refuse(info.name, "is a link or a device")
-            else:
-                out.write(archive.extractfile(info), place)
+    with _stream(path, kind) if kind else path.open("rb") as stream:
+        watched: Any = _Watched(stream, out)  # of a file, tarfile asks no more
+        with tarfile.open(fileobj=watched, mode="r|") as archive:
+            _tar_members(archive, target, out)
+
+
+def _tar_members(archive: tarfile.TarFile, target: Path, out: _Out) -> None:
+    for info in archive:
+        place = out.member(info.name, target)
+        if info.isdir():
+            place.mkdir(exist_ok=True)
+        elif not info.isreg():
+            out.refuse(info.name, "is a link or a device")
+        else:
+            out.write(archive.extractfile(info), place)
 
 
 def _seven(path: Path, target: Path, out: _Out) -> None:

@@ -195,7 +195,8 @@ class Downloads:
         size, began, told, looked = start, clock(), -TOLD_EVERY_S, start
         for chunk in answer.chunks:
             size += len(chunk)
-            if answer.total is None and (size - looked > LOOK_EVERY_BYTES or self._taken + size > self._most):
+            told_too_little = answer.total is None or size > answer.total
+            if told_too_little and (size - looked > LOOK_EVERY_BYTES or self._taken + size > self._most):
                 self._refuse_size(wire, size, size, part)
                 looked = size
             file.write(chunk)

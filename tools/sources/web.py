@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
 MOST_REDIRECTS = 10
+UNPACKED = frozenset({"gzip", "x-gzip", "deflate"})
+"""How an answer may be packed. Others, and one within another, can make so much of a few bytes that memory does not hold it."""
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be another in a moment."""
 
@@ -118,10 +120,15 @@ class HttpWire:
             return Answer(chunks=iter(()), unchanged=True)
         if status in AGAIN:
             raise Transient(f"it answered {status} {response.reason_phrase}", retry_after_s=_retry_after(headers.get("retry-after")))
-        packed = headers.get("content-encoding", "identity") != "identity"
+        packed = headers.get("content-encoding", "identity").strip().lower() != "identity"
+        if packed and headers["content-encoding"].strip().lower() not in UNPACKED:
+            said = hidden(headers["content-encoding"])[:80]
+            raise InputRefused(
+                f"{self._key} sent its answer packed as {said!r}, which nobody asked for. Download it by hand and name the file."
+            )
         validator = None if packed else _validator(headers)
         if status == 206:
-            found = re.match(r"bytes (\d+)-\d*/(\d+|\*)", headers.get("content-range", ""))
+            found = re.match(r"bytes (\d{1,18})-\d*/(\d{1,18}|\*)", headers.get("content-range", ""))
             if found is None or int(found[1]) != start:
                 raise Transient("it sent another part than was asked for")
             return Answer(response.iter_raw(CHUNK_BYTES), start, None if found[2] == "*" else int(found[2]), validator)

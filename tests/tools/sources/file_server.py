@@ -25,6 +25,8 @@ class Served:
     """What lies there after the next break."""
     length: bool = True
     """Whether the server says how long the file is."""
+    encoding: str | None = None
+    """How it says that the body is packed."""
 
 
 @dataclass
@@ -74,6 +76,8 @@ def serving() -> Iterator[FileServer]:
                 start = int(asked[1])
                 body, status = body[start:], 206
                 more["Content_Range"] = f"bytes {start}-{len(served.body) - 1}/{len(served.body)}"
+            if served.encoding:
+                more["Content_Encoding"] = served.encoding
             if served.length:
                 more["Content_Length"] = str(len(body))
             self._head(status, **more)

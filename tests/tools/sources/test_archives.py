@@ -143,6 +143,16 @@ def test_bombs(fetching: Fetching, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert sum(path.stat().st_size for path in (fetching.vault / "source").rglob("*")) < 1_000_000
 
 
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_bomb_in_what_is_said_of_a_member(fetching: Fetching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: bytes) -> None:
+    monkeypatch.setattr(archives, "FREE_BYTES", 100_000)
+    said = tarfile.TarInfo("said")
+    said.type, said.size = kind, 3_000_000
+    (tmp_path / "t.tar.gz").write_bytes(gzip.compress(said.tobuf() + bytes(3_000_000) + a_tar("a.csv")))
+    with pytest.raises(InputRefused, match="takes more than 100,000 bytes to say what is in it, as bombs do"):
+        fetching(str(tmp_path / "t.tar.gz"))
+
+
 def test_an_archive_of_too_many_files(fetching: Fetching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MOST_MEMBERS", 3)
     (tmp_path / "t.zip").write_bytes(a_zip("a", "b", "c", "d"))

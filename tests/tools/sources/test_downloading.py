@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import random
 from typing import Any
@@ -129,6 +130,16 @@ def test_a_file_that_is_too_large_is_refused_before_the_disk_is_full(server: Fil
     with pytest.raises(InputRefused, match=r"bytes, and 2,000,000 are downloaded at most.*--max-download"):
         fetching(f"{server.address}/t.csv", most_bytes=2_000_000)
     assert sum(path.stat().st_size for path in (fetching.cache / "data").rglob("*")) < 4_000_000
+
+
+def test_what_nobody_asked_to_be_packed(server: FileServer, fetching: Fetching) -> None:
+    server.files["/t.csv"] = Served(gzip.compress(BODY), encoding="gzip")
+    fetching(f"{server.address}/t.csv")
+    assert fetching.content("t.csv") == BODY
+    for encoding in ("zstd", "br", "gzip, gzip"):
+        server.files["/u.csv"] = Served(b"packed", encoding=encoding)
+        with pytest.raises(InputRefused, match=f"/u.csv sent its answer packed as '{encoding}', which nobody asked for"):
+            fetching(f"{server.address}/u.csv")
 
 
 def test_credentials_go_to_no_other_host_or_scheme(server: FileServer, fetching: Fetching, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,8 @@ class Ftpd:
         from pyftpdlib.servers import FTPServer
 
         self.home, self.breaks = home, [0]
+        self.says: int | None = None
+        """How many bytes it says that files have; None for the truth."""
         self.commands: list[str] = []
         authorizer = DummyAuthorizer()
         authorizer.add_anonymous(str(home))
@@ -43,6 +45,9 @@ class Ftpd:
             dtp_handler = Breaking
             use_sendfile = False
             auth_failed_timeout = 0
+
+            def ftp_SIZE(self, path: str) -> None:
+                super().ftp_SIZE(path) if ftpd.says is None else self.respond(f"213 {ftpd.says}")
 
             def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
                 ftpd.commands.append(line)
@@ -104,3 +109,10 @@ def test_what_is_not_there(ftpd: Ftpd, fetching: Fetching) -> None:
     with pytest.raises(InputRefused, match="is no path"):
         fetching(f"ftp://127.0.0.1:{ftpd.port}/a%0D%0ADELE%20t.csv")
     assert not any(line.startswith("DELE") for line in ftpd.commands)
+
+
+def test_a_server_that_sends_more_than_it_said(ftpd: Ftpd, fetching: Fetching) -> None:
+    ftpd.says = 10
+    with pytest.raises(InputRefused, match=r"bytes, and 2,000,000 are downloaded at most"):
+        fetching(f"ftp://127.0.0.1:{ftpd.port}/t.csv", most_bytes=2_000_000)
+    assert sum(path.stat().st_size for path in (fetching.cache / "data").rglob("*")) < 4_000_000
