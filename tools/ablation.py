@@ -113,8 +113,9 @@ def _taken_away(preparation: Preparation, problem: Problem, ranked: list[str]) -
     found: list[list[str]] = []
     for name in (name for name in ranked if name in used):
         group = [other for other in used if other == name or other in together.get(name, ())]
-        found += [columns for columns in ([name], group) if columns not in found and len(columns) < len(used)]
-    return found[:MOST]
+        found += [[name], group]
+    once = dict.fromkeys(tuple(columns) for columns in found if len(columns) < len(used))
+    return [list(columns) for columns in once][:MOST]
 
 
 def _together(preparation: Preparation, problem: Problem) -> dict[str, set[str]]:

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tools import memory
+from tools.deadline import DeadlineReached
 from tools.degradation import Degradation
 
 T = TypeVar("T")
+OVER = "the time was over"
 SPARE_MB = 100.0
 """With less memory than this no plot is begun: the first one takes some tens of MiB."""
 
@@ -36,6 +38,8 @@ class Extras:
             reason = self._obstacle(needs_mb)
             if reason is None:
                 return how()
+        except DeadlineReached:
+            reason = OVER
         except Exception as error:  # an extra that fails in any way is told as left out, and what counts stands
             reason = f"{type(error).__name__}: {str(error).strip()[:200]}"
         except KeyboardInterrupt:  # the call is asked to end: what it has done so far is to be told
@@ -45,6 +49,6 @@ class Extras:
 
     def _obstacle(self, needs_mb: float) -> str | None:
         if time.monotonic() > self._end:
-            return "the time was over"
+            return OVER
         room = memory.room_mb()
         return f"{room:.0f} of {memory.limit_mb():,.0f} MiB of memory are left" if room < needs_mb else None

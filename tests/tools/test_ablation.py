@@ -27,7 +27,7 @@ def test_what_another_column_says_too_is_missed_only_with_it(open_workspace: Ope
     preparation = load_preparation(space, "default", problem)
     found = fits_without(record, preparation, problem, ["strong", "weak", "noise"], Deadline(60))
     told = {tuple(one.columns): one for one in found}
-    assert list(told) == [("strong",), ("strong", "twin"), ("weak",), ("noise",)]
+    assert [tuple(one.columns) for one in found] == [("strong",), ("strong", "twin"), ("weak",), ("noise",)]
     both, alone = told["strong", "twin"], told[("strong",)]
     assert both.low > 1
     assert both.loss > 5 * abs(alone.loss)
