@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reports.figures import metric_said
 from team.playbook.examining import UNTARGETED
 from team.playbook.transcript import Call, Decision, Say, Transcript
 from team.playbook.wording import sentence
@@ -60,7 +61,12 @@ def _sealed(split: str) -> str:
 
 def _why(c: dict[str, Any]) -> str:
     """The reasons for problem type and metric, and what else they could be."""
-    return "".join(f" {sentence(reason[:1].upper() + reason[1:])}" for reason in c.get("why", []))
+    told = []
+    for reason in c.get("why", []):
+        word, _, rest = reason.partition(" ")
+        first = metric_said(word) if word == c["metric"] else word
+        told.append(f" {sentence(f'{first[:1].upper()}{first[1:]} {rest}')}")
+    return "".join(told)
 
 
 def _ahead(c: dict[str, Any]) -> str:
