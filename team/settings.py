@@ -201,6 +201,8 @@ class Settings(BaseSettings):
         _ = self.constraints
         if self.device == "cuda" and cpu_only(self.constraint):
             raise ValueError("device='cuda', and a constraint says CPU only: not both")
+        if len(self.objectives) > 1 and self.pruner not in (None, "none"):
+            raise ValueError(f"pruner={self.pruner!r} ends trials by the score alone, and objectives weigh more: leave --pruner out")
         if "fairness" in self.objectives and self.sensitive is None:
             raise ValueError("objectives: fairness needs a sensitive column; name one with --sensitive COLUMN")
         return self

@@ -196,6 +196,8 @@ def test_objectives_begin_with_the_score() -> None:
     assert load_settings({"source": "a.csv", "objectives": "score,fairness", "sensitive": "sex"}).objectives == ["score", "fairness"]
     with pytest.raises(UsageError, match="fairness needs a sensitive column; name one with --sensitive COLUMN"):
         load_settings({"source": "a.csv", "objectives": "score,fairness"})
+    with pytest.raises(UsageError, match=r"pruner='hyperband' ends trials by the score alone, .*leave --pruner out"):
+        load_settings({"source": "a.csv", "objectives": "score,latency", "pruner": "hyperband"})
 
 
 def test_sentences_and_options_are_one_list(tmp_path: Path) -> None:
@@ -234,3 +236,8 @@ def test_the_convention_says_whether_content_is_captured_where_no_setting_does(
     assert load_settings({"source": "rows.csv", "capture_content": not captures}).capture_content is not captures
     monkeypatch.setenv("MLTEAM_CAPTURE_CONTENT", str(not captures).lower())
     assert load_settings({"source": "rows.csv"}).capture_content is not captures
+
+
+def test_a_metric_stands_in_the_settings_by_its_usual_name() -> None:
+    assert load_settings({"source": "a.csv", "metric": "PR AUC"}).metric == "average_precision"
+    assert load_settings({"source": "a.csv", "metric": "no-such"}).metric == "no-such"
