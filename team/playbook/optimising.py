@@ -16,6 +16,8 @@ LEAST_TUNING_S = 4.0
 MOST_TUNED_A_ROUND = 2
 LEAST_AGAIN_S = 2.0
 """With less time than this a search that lost its kernel is not begun again."""
+UNITS = {"latency": " ms", "size": " MB"}
+"""Of what tuning weighs beside the score."""
 
 
 def optimise(t: Transcript) -> Decision:
@@ -101,5 +103,5 @@ def _front(result: dict[str, Any]) -> str:
     if len(front) < 2:
         return ""
     knee = next(point for point in front if point["knee"])
-    values = joined([f"{name} {score(value)}" for name, value in knee["values"].items()])
+    values = joined([f"{name} {score(value)}{UNITS.get(name, '')}" for name, value in knee["values"].items()])
     return f"; {len(front)} candidates trade {joined(result['objectives'])} for each other, the knee is {knee['candidate']} ({values})"

@@ -259,6 +259,10 @@ async def test_without_a_candidate_there_is_none_to_hand_over() -> None:
 
 async def test_the_critic_accepts_before_it_looks_at_the_holdout() -> None:
     facts = board(lightgbm=(0.9, 0.005), dummy=(0.5, 0.0)) | {"evaluated": ["lightgbm-1"], "may_send_back_to": ["train"]}
+    floor = board(dummy=(0.5, 0.0)) | {"evaluated": ["dummy-1"], "may_send_back_to": []}
+    assert called(await answer("critic", "select", **floor))[0] == "review", (
+        "a model that ignores the columns fails in no part of the table"
+    )
     assert called(await answer("critic", "select", **facts)) == ("find_slices", {"candidate": "lightgbm-1", "time_s": 5.0})
     searched = ("find_slices", {"candidate": "lightgbm-1"}, SLICES)
     assert called(await answer("critic", "select", [searched], **facts)) == ("compare_models", {"leader": "lightgbm-1"})
@@ -618,7 +622,7 @@ async def test_the_knee_of_several_objectives_is_told() -> None:
     tuned = {"candidate": {"score": 0.9}, "trials_done": 9, "trials_pruned": 0, "gain": 0.0, "gain_std_error": 0.0, "seconds": 7.5}
     done = ("tune", {"family": "lightgbm", "time_s": 8}, tuned | {"front": ends, "objectives": ["score", "latency"]})
     said = str((await answer("engineer", "optimise", [done], **facts)).content)
-    assert "2 candidates trade score and latency for each other, the knee is lightgbm-tuned-1 (score 0.9" in said
+    assert "2 candidates trade score and latency for each other, the knee is lightgbm-tuned-1 (score 0.9 and latency 0.5 ms)" in said
 
 
 async def test_networks_that_need_minutes_are_planned_for_long_searches_and_fitted_when_they_are_named() -> None:
