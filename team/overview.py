@@ -37,8 +37,8 @@ def overview(summary: dict[str, Any]) -> str:
         lines.append(f"cv         {figure(summary['cv']['score'])} ± {summary['cv']['std_error']:.2g}")
     if summary["baseline"]:
         lines.append(f"baseline   {figure(summary['baseline']['score'])} ({summary['baseline']['name']})")
-    if _no_skill(summary):
-        lines.append("skill      not shown: the interval of the holdout holds what a model that ignores the columns has")
+    if why := _no_skill(summary):
+        lines.append(f"skill      not shown: {why}")
     if summary["model"]:
         lines.append(f"model      {summary['model']}, the best of {summary['candidates']} candidates")
     seconds, cost = summary["seconds"], summary["cost"]
@@ -64,12 +64,15 @@ def overview(summary: dict[str, Any]) -> str:
     return "\n".join(map(one_line, lines))
 
 
-def _no_skill(summary: dict[str, Any]) -> bool:
-    """Whether the holdout's rows cannot tell what was learnt from what a dummy has in cross-validation."""
+def _no_skill(summary: dict[str, Any]) -> str:
+    """Why nothing shows that anything was learnt from the columns, by what a dummy has in cross-validation; empty where something does."""
     holdout, floor = summary["holdout"], summary["baseline"]
-    if not holdout or not floor or not floor["name"].startswith("dummy") or floor["name"] == summary["model"]:
-        return False
-    return holdout["low"] <= floor["score"] <= holdout["high"]
+    if not holdout or not floor or not floor["name"].startswith("dummy"):
+        return ""
+    if floor["name"] == summary["model"]:
+        return "no model that learns was better than one that ignores the columns" if summary["candidates"] > 1 else ""
+    held = holdout["low"] <= floor["score"] <= holdout["high"]
+    return "the interval of the holdout holds what a model that ignores the columns has" if held else ""
 
 
 def _machine(summary: dict[str, Any]) -> list[str]:
