@@ -29,7 +29,7 @@ def refuse_too_large(path: Path) -> None:
     if need <= room:
         return
     what = "it has" if len(files) == 1 else f"its {len(files):,} tables have"
-    wanted = round((need + limit_mb() - room) * 1.25)
+    wanted = round(limit_mb() - room + 2 * need)  # the estimate is of the least
     raise TableError(
         f"{path.name}: {what} to be read whole, which takes {need:,.0f} MiB of memory or more, and the sandbox has {room:,.0f} of"
         f" {limit_mb():,.0f} MiB left; raise sandbox.memory_mb, as MLTEAM_SANDBOX__MEMORY_MB={wanted} does, or give it as Parquet"
