@@ -170,6 +170,8 @@ def _alone(out: Path) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UsageError(f"{str(out)!r} is no folder; name another with --out DIR.") from None
+    except FileNotFoundError as error:  # a file system that takes no folders
+        raise UsageError(f"{str(out)!r} cannot be made ({error.strerror}); name another with --out DIR.") from None
     with (out / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

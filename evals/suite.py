@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from evals.attempts import Status
 from team.errors import UsageError
 from tools import contract
+from tools.metrics import find_metric, metric_for, metric_name
 
 SUITES = Path(__file__).parent / "suites"
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
@@ -86,8 +87,17 @@ class Task(_Strict):
     horizon: int = 0
     """As `mlteam run` takes them, for survival and forecasts."""
 
+    @field_validator("metric")
+    @classmethod
+    def _by_its_name(cls, said: str | None) -> str | None:
+        return said and metric_name(said)
+
     @model_validator(mode="after")
     def _judged(self) -> Task:
+        if self.metric and self.task:
+            metric_for(self.metric, self.task)
+        elif self.metric:
+            find_metric(self.metric)
         if (self.floor is not None or self.tells) and "ok" not in self.expect:
             raise ValueError("floor and tells say what predictions are worth: expect must have ok")
         return self
@@ -151,7 +161,8 @@ def read_as(model: type[Any], path: Path, what: str, prepared: Any = lambda docu
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or what
-        raise UsageError(f"{str(path)!r} is no {what}: {place}: {first['msg']}. docs/evals.md shows one.") from None
+        said = "expected fields with values" if first["type"] == "model_type" else first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise UsageError(f"{str(path)!r} is no {what}: {place}: {said}. docs/evals.md shows one.") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{str(path)!r} is no {what}: {str(error).splitlines()[0]}. docs/evals.md shows one.") from None
 

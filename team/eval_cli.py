@@ -112,7 +112,7 @@ def suite(
     if jail not in ("bubblewrap", "none"):
         raise UsageError(f"--jail {jail}: expected bubblewrap or none.")
     loaded = load_suite(name)
-    names = _names(systems or (f"{USUAL},llm" if model else USUAL))
+    names = _names("--systems", systems) or _names("--systems", f"{USUAL},llm" if model else USUAL)
     plan = Plan(
         suite=loaded,
         systems=tuple(find_systems(names, model)),
@@ -121,7 +121,7 @@ def suite(
         out=(out or Path("mlteam-eval") / loaded.name).resolve(),
         environments=(environments or cache_folder().parent / "environments").expanduser().resolve(),
         folds=folds,
-        tasks=tuple(_names(tasks or "")),
+        tasks=tuple(_names("--tasks", tasks)),
         model=model or "",
         threads=threads,
         grace_s=seconds_of("--grace", grace),
@@ -157,15 +157,17 @@ def suite(
         mine = [row for row in went.attempts if row.key in wanted]
         width = screen_width()
         print(clean(listing(mine) if width is None else screen(mine, width)))
-    tell(f"{went.new} attempts made, {went.skipped} were there before; rows in {plan.out}", new=went.new, skipped=went.skipped)
+    tell(f"{_counted(went.new)} made, {went.skipped} there before; rows in {plan.out}", new=went.new, skipped=went.skipped)
     if page:
         tell(f"pages: {page}")
     for trouble in went.untraced:
         tell(f"traces: {trouble}")
     if went.faults:
         reasons = dict.fromkeys(reason for _, reason in went.faults)
-        told = "; ".join(list(reasons)[:3]) + (f"; and {len(reasons) - 3} more reasons" if len(reasons) > 3 else "")
-        raise MlteamError(f"{len(went.faults)} attempts could not be made: {told}. Mend that, then type the command again.")
+        told = "; ".join(reason.rstrip(".") for reason in list(reasons)[:3]) + (
+            f"; and {len(reasons) - 3} more reasons" if len(reasons) > 3 else ""
+        )
+        raise MlteamError(f"{_counted(len(went.faults))} could not be made: {told}. Mend that, then type the command again.")
 
 
 @app.command()
@@ -191,7 +193,7 @@ def compare(
     from team.terminal import clean, clean_json
 
     try:
-        found = compare_attempts(read(old), read(new), (str(old), str(new)), _names(systems or ""))
+        found = compare_attempts(read(old), read(new), (str(old), str(new)), _names("--systems", systems))
     except NothingInCommon as error:
         raise UsageError(
             f"{str(old)!r} and {str(new)!r} cannot be compared, as {error}. Make both with one suite, --time and --seeds."
@@ -225,5 +227,15 @@ def _typed() -> str:
     return shlex.join(["mlteam", *sys.argv[1:]])
 
 
-def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _counted(attempts: int) -> str:
+    return f"{attempts:,} attempt{'' if attempts == 1 else 's'}"
+
+
+def _names(option: str, text: str | None) -> list[str]:
+    """What an option lists; nothing where it is left out."""
+    from team.errors import UsageError
+
+    found = [part.strip() for part in (text or "").split(",") if part.strip()]
+    if text is not None and not found:
+        raise UsageError(f"{option} {text!r} names nothing; leave it out, or name some, with commas between them.")
+    return found

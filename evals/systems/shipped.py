@@ -97,8 +97,8 @@ def aide(spec: str) -> System:
     Raises:
         UsageError: when it is no such thing.
     """
-    if len(split_specs(_named("aide", spec))) > 1:
-        raise UsageError(f"system 'aide' asks one model, and {spec!r} are several; name one as aide:SPEC.")
+    if len(split_specs(_named("aide", spec))) > 1 or not addresses(spec):
+        raise UsageError(f"system 'aide' asks one language model, and {spec!r} is none or several; name one as aide:openai:MODEL[@URL].")
     parts_of(spec)
     return System(
         name=f"aide:{spec}",

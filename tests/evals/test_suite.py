@@ -36,12 +36,17 @@ def test_every_shipped_suite_is_one(name: str, tasks: int, folds: int) -> None:
     assert all(each.licence and each.why for each in suite.tasks)
 
 
+ROWS = {"name": "a", "source": "rows.csv", "target": "y", "licence": "CC0", "why": "small"}
+
+
 @pytest.mark.parametrize(
     ("document", "complaint"),
     [
         ({"name": "x", "why": "y", "tasks": []}, "tasks: "),
         ({"name": "x", "why": "y", "tasks": [{"name": "a"}]}, r"tasks\.0\.source: "),
-        ([1], "is no suite"),
+        ([1], "is no suite: suite: expected fields with values"),
+        ({"name": "x", "why": "y", "tasks": [ROWS | {"metric": "nope"}]}, r"tasks\.0: unknown metric 'nope'"),
+        ({"name": "x", "why": "y", "tasks": [ROWS | {"metric": "rmse", "task": "multiclass"}]}, r"tasks\.0: metric 'rmse' is for"),
     ],
 )
 def test_a_file_that_is_no_suite_is_told_by_its_place(document: object, complaint: str, tmp_path: Path) -> None:
@@ -49,6 +54,10 @@ def test_a_file_that_is_no_suite_is_told_by_its_place(document: object, complain
     path.write_text(yaml.safe_dump(document))
     with pytest.raises(UsageError, match=complaint):
         load_suite(str(path))
+
+
+def test_a_metric_is_known_by_its_other_names() -> None:
+    assert Task.model_validate(ROWS | {"metric": "auc"}).metric == "roc_auc"
 
 
 @pytest.mark.parametrize("name", ["nope", "../suites/smoke", "nope.yaml"])
@@ -77,8 +86,9 @@ def test_systems_are_found_by_name_model_and_file(tmp_path: Path) -> None:
             find_systems([name])
     several = "openai:m@http://10.0.0.5:1/v1?api-version=2024,openai:n,playbook"
     assert find_systems(["llm"], several)[0].name == f"llm:{several}"
-    with pytest.raises(UsageError, match="asks one model"):
-        find_systems(["aide"], several)
+    for spec in (several, "playbook"):
+        with pytest.raises(UsageError, match="asks one language model"):
+            find_systems(["aide"], spec)
     for kind in ("llm", "aide"):
         with pytest.raises(UsageError, match="no name that pages can show"):
             find_systems([kind], f"openai:{'m' * 200}")
