@@ -16,7 +16,7 @@ from team.errors import UsageError
 from team.predict import predict
 from tests.hosting import Hosting
 from tests.packaged import packaged
-from tools.package.drift import Baseline
+from tools.package.drift import Baseline, Histogram
 from tools.package.inputs import Inputs
 from tools.package.interchange import EQUAL, Formats, difference, predict_onnx
 from tools.package.manifest import PackageDamaged, read_learnt, read_manifest, verify
@@ -153,6 +153,13 @@ def test_rows_that_a_model_learnt_from_have_not_drifted_and_others_have(penguins
     heavy = rows.assign(**{"Body Mass (g)": rows["Body Mass (g)"] * 1.3, "Island": "Dream"})
     assert distance(heavy, "Body Mass (g)") > 0.25
     assert distance(heavy, "Island") > 0.25
+
+
+def test_a_value_on_an_edge_is_in_the_bin_above_and_a_missing_one_in_the_last() -> None:
+    histogram = Histogram(edges=[1.0, 2.0], shares=[0.0] * 4)
+    values = pd.Series([0.5, 1.0, 1.5, 2.0, float("inf"), float("-inf"), float("nan")])
+    assert histogram.places(values) == [0, 1, 1, 2, 2, 0, 3]
+    assert Histogram(edges=[], shares=[0.0] * 2).places(pd.Series([float("nan"), 3.0])) == [1, 0]
 
 
 @pytest.mark.parametrize("name", ["pipeline.joblib", "model.json", "inputs.json", "predict.py"])
