@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 NAME = "Körper & <Masse> 体"
 
 
-CHARTS = 16
+CHARTS = 17
 
 
 def drawn(page: Page, number: int | None = None) -> None:
