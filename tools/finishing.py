@@ -95,7 +95,8 @@ def finish(
     if problem.contract.predicts == "groups":
         _keep_numbers(space, candidate, model, problem)
     save_model(space.model, model, candidate, refitted=True)
-    shutil.rmtree(space.fitted, ignore_errors=True)  # it was kept for the case that this fails
+    if not problem.contract.constraints.bounded:  # else the host measures this one, and needs the other where it is too slow or too large
+        shutil.rmtree(space.fitted, ignore_errors=True)  # it was kept for the case that this fails
     files = sorted(path.name for path in space.model.iterdir())
     return FinishResult(
         candidate=candidate,

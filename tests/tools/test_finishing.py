@@ -12,6 +12,7 @@ import tools.model
 from tests.tools.conftest import TABLES, Open
 from tools.candidates import load_oof
 from tools.conformal import calibrate
+from tools.constraints import Constraints
 from tools.finishing import finish, predict_rows
 from tools.problem import load_problem
 from tools.spec import ToolRefused
@@ -164,3 +165,17 @@ def test_refusals(open_workspace: Open, tmp_path: Path, monkeypatch: pytest.Monk
         assert made.notes == [f"{names.partition(',')[0]!r} holds numbers; 1 values that are none count as missing: 'many'."]
     assert not (tmp_path / "out.csv").exists(), "nothing is left half written"
     assert not [*tmp_path.glob(".*")]
+
+
+def test_the_model_that_was_scored_stays_where_the_host_has_yet_to_measure_the_refit(open_workspace: Open) -> None:
+    space = open_workspace("diabetes", constraints=Constraints(max_latency_ms=60_000))
+    train(["linear"], time_s=60)
+    open_all(space)
+    scored = space.fitted / "linear-1"
+    scored.mkdir(parents=True)
+    finish("linear-1", time_s=60)
+    assert scored.is_dir()
+    path = space.data / "contract.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "constraints": {}}))
+    finish("linear-1", time_s=60)
+    assert not scored.exists()
