@@ -13,7 +13,7 @@ from reports.error_facts import Curve, Diagnosis
 from reports.facts import RunFacts
 from reports.figures import compact, share
 from reports.label_charts import label_charts
-from reports.plotly_figures import HEIGHT, ROW, Document, Mark, Scale, Series, document, label, plane
+from reports.plotly_figures import HEIGHT, ROW, Document, Mark, Scale, Series, document, label, plane, shares_heatmap
 from reports.plotly_page import Chart
 from reports.survival_charts import survival_charts
 from reports.visible import visible
@@ -115,25 +115,7 @@ def _confusion(d: Diagnosis) -> Document:
         for row, counts in enumerate(d.confusion)
     ]
     places = list(range(len(names)))
-    heat = go.Heatmap(
-        x=places,
-        y=places,
-        z=[list(shares) for shares in d.shares],
-        zmin=0,
-        zmax=1,
-        text=[[f"{n:,}\n{share(d.shares[row][k])}" for k, n in enumerate(counts)] for row, counts in enumerate(d.confusion)]
-        if few
-        else None,
-        texttemplate="%{text}" if few else None,
-        textfont={"color": "var(--ink)", "size": 13},
-        hovertext=told,
-        hoverinfo="text",
-        colorscale=[[0, "var(--card)"], [1, "var(--heat)"]],
-        showscale=False,
-        xgap=3,
-        ygap=3,
-        meta={"placed": "xy"},
-    )
+    heat = shares_heatmap(d.shares, d.confusion, told, written=few)
     ticks = {"tickmode": "array", "tickvals": places, "ticktext": names, "showgrid": False, "ticks": "", "ticklabelstandoff": 4}
     # Long names stand upright below the matrix: at a slant Plotly leaves out those that would touch each other.
     upright = max(map(len, names)) > LETTERS_ACROSS / len(names)

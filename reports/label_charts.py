@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from reports.error_facts import Diagnosis, LabelErrors
 from reports.figures import share
-from reports.plotly_figures import HEIGHT, ROW, Bar, Document, Scale, bars, document, label, rows_axis
+from reports.plotly_figures import HEIGHT, ROW, Bar, Document, Scale, bars, document, label, rows_axis, shares_heatmap
 from reports.plotly_page import Chart
 from reports.visible import visible
 
@@ -66,23 +66,7 @@ def _outcomes(labels: tuple[LabelErrors, ...]) -> Document:
         ]
         for one, row in zip(labels, counts, strict=True)
     ]
-    heat = go.Heatmap(
-        x=list(range(len(OUTCOMES))),
-        y=list(range(len(labels))),
-        z=[list(one.shares) for one in labels],
-        zmin=0,
-        zmax=1,
-        text=[[f"{n:,}\n{share(one.shares[place])}" for place, n in enumerate(row)] for one, row in zip(labels, counts, strict=True)],
-        texttemplate="%{text}",
-        textfont={"color": "var(--ink)", "size": 12},
-        hovertext=told,
-        hoverinfo="text",
-        colorscale=[[0, "var(--card)"], [1, "var(--heat)"]],
-        showscale=False,
-        xgap=3,
-        ygap=3,
-        meta={"placed": "xy"},
-    )
+    heat = shares_heatmap([one.shares for one in labels], counts, told)
     places = list(range(len(OUTCOMES)))
     across = {
         "tickmode": "array",

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from reports.figures import share
 from reports.visible import visible
 
 Document = dict[str, Any]
@@ -176,6 +177,35 @@ def axis(scale: Scale) -> dict[str, Any]:
     if scale.texts:
         found |= {"tickmode": "array", "tickvals": list(range(len(scale.texts))), "ticktext": [label(text) for text in scale.texts]}
     return found
+
+
+def shares_heatmap(
+    shares: Sequence[Sequence[float]], counts: Sequence[Sequence[int]], told: Sequence[Sequence[str]], *, written: bool = True
+) -> go.Heatmap:
+    """Cells as dark as their shares, 0 to 1; where `written`, counts and shares stand in them.
+
+    Args:
+        told: what a reader is told of each cell.
+    """
+    return go.Heatmap(
+        x=list(range(len(shares[0]) if shares else 0)),
+        y=list(range(len(shares))),
+        z=[list(row) for row in shares],
+        zmin=0,
+        zmax=1,
+        text=[[f"{n:,}\n{share(part)}" for n, part in zip(*row, strict=True)] for row in zip(counts, shares, strict=True)]
+        if written
+        else None,
+        texttemplate="%{text}" if written else None,
+        textfont={"color": "var(--ink)", "size": 13},
+        hovertext=[list(row) for row in told],
+        hoverinfo="text",
+        colorscale=[[0, "var(--card)"], [1, "var(--heat)"]],
+        showscale=False,
+        xgap=3,
+        ygap=3,
+        meta={"placed": "xy"},
+    )
 
 
 def rows_axis(names: Sequence[str]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class Search:
                 evaluated = self._evaluated(spec, turn, turn, FIRST_S + PATIENCE_S)
         except DeadlineReached as error:
             self._skip(spec.name, name, _first_line(error))
-        except Exception as error:
+        except Exception as error:  # the families after it still get their turn
             self._skip(spec.name, name, f"{type(error).__name__}: {_first_line(error)}")
         else:
             self._keep(evaluated, Size(share, "the time of the baselines was over before any had learnt" if share < 1 else ""))
