@@ -69,7 +69,7 @@ def _pairs(sides: Sequence[Side], vaults: dict[str, Vault]) -> tuple[Pair, ...]:
     holdouts: dict[str, Scored | str] = {side.label: _opened(vaults[side.label]) for side in sides}
     found: list[tuple[Side, Side, list[PairedTest], list[str]]] = []
     for first, second in combinations(sides, 2):
-        tests, untested = _over_folds(first, second)
+        tests, untested = _over_folds(first, second, vaults[first.label])
         over_rows, why_not = _over_rows(first, second, holdouts)
         found.append((first, second, [*tests, *over_rows], [*untested, *why_not]))
     corrected = _corrected([tests for _, _, tests, _ in found])
@@ -84,7 +84,12 @@ def _opened(vault: Vault) -> Scored | str:
         return str(error)
 
 
-def _over_folds(first: Side, second: Side) -> tuple[list[PairedTest], list[str]]:
+def _over_folds(first: Side, second: Side, vault: Vault) -> tuple[list[PairedTest], list[str]]:
+    """Tests of the scores of folds, those of all repeats, and why others are left out.
+
+    Args:
+        vault: of the first run; both have the same folds.
+    """
     if not same_folds(first, second):
         return [], ["over folds: the runs were validated on different folds"]
     mine, other = (side.winner.fold_scores if side.winner else () for side in (first, second))
@@ -94,7 +99,15 @@ def _over_folds(first: Side, second: Side) -> tuple[list[PairedTest], list[str]]
     if first.contract.split.kind == "time":
         why = "corrected t-test: folds in order of time learn from different numbers of rows, which its formula does not know"
         return [wilcoxon(mine, other)], [why]
-    return [corrected_resampled_t(mine, other, 1 / (len(mine) - 1)), wilcoxon(mine, other)], []
+    from tools.folds import rows_ratio
+
+    try:
+        validation = vault.rows.validation()
+    except OSError:
+        return [wilcoxon(mine, other)], ["corrected t-test: the training rows are gone, and with them how many a fold learns from"]
+    # Of one repeat, however many there are: dealing rows anew makes no fold's training set larger.
+    ratio = rows_ratio(validation.folds[0], first.contract, validation.moments)
+    return [corrected_resampled_t(mine, other, ratio), wilcoxon(mine, other)], []
 
 
 def _over_rows(first: Side, second: Side, holdouts: dict[str, Scored | str]) -> tuple[list[PairedTest], list[str]]:
@@ -107,8 +120,15 @@ def _over_rows(first: Side, second: Side, holdouts: dict[str, Scored | str]) -> 
         return [], ["over holdout rows: the labels differ, so one version of the split must have drawn other rows"]
     assert first.contract is not None
     contract, y = first.contract, mine.labels
-    first_values, second_values = mine.predictions, other.predictions
-    tests = [paired_bootstrap(contract.metric, contract.task, y, first_values, second_values, units=mine.units, seed=contract.seed)]
+    both = mine.predictions, other.predictions
+    try:
+        tests = [
+            paired_bootstrap(contract.metric, contract.task, y, *both, units=mine.units, groups=mine.groups, seed=contract.seed),
+        ]
+    except ValueError as error:
+        return [], [f"over holdout rows: {error}"]
+    if mine.groups is not None:
+        return tests, ["over holdout rows: rows of one group are alike, so whole groups are drawn, and no test takes rows one by one"]
     if find_metric(contract.metric).needs == "label" and contract.predicts == "classes":
         tests.append(mcnemar(y, called(contract, mine.predictions), called(contract, other.predictions)))
     if contract.metric == "roc_auc" and contract.task == "binary" and min(np.bincount(y, minlength=2)) > 1:

@@ -45,6 +45,8 @@ class Scored:
     """The same as they were handed over, before classes were called by the candidate's decision."""
     units: np.ndarray | None = None
     """The unit of each row's error, shape (n,), or the levels of its quantiles, shape (n, q), where the contract keeps them."""
+    groups: np.ndarray | None = None
+    """What makes rows belong together, as text, shape (n,); None where every row stands for itself."""
 
 
 class Vault:
@@ -243,7 +245,7 @@ class Vault:
             raise MlteamError(f"what run {self._run.name!r} kept of its holdout is damaged: {error}.") from None
         if not math.isclose(found, final.score, rel_tol=1e-9, abs_tol=1e-12):
             raise MlteamError(f"the predictions kept by run {self._run.name!r} score {found:g}, the ledger says {final.score:g}.")
-        return Scored(final.candidate, final.score, labels, predictions, predicted, units)
+        return Scored(final.candidate, final.score, labels, predictions, predicted, units, self.rows.groups("holdout"))
 
     def open(self) -> int:
         """Give all rows with their labels to the sandbox for the refit; return their number, without those beyond a sample.

@@ -58,7 +58,7 @@ def corrected_resampled_t(first: Sequence[float], second: Sequence[float], test_
     Args:
         first: scores of the first model, one a fold.
         second: scores of the second model on the same folds.
-        test_to_train: n₂/n₁, which is 1/(J - 1) for J folds.
+        test_to_train: n₂/n₁, which is 1/(k - 1) for k folds, however often the rows were dealt to them.
 
     Raises:
         ValueError: when the folds do not pair up, or are fewer than two.
@@ -101,6 +101,8 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> PairedTest:
     from scipy.stats import rankdata
 
     differences = _differences(first, second)
+    # What rounding leaves between equal scores would rank among the differences, and its sign with them.
+    differences[np.abs(differences) <= _EQUAL * np.abs(np.concatenate([first, second])).max()] = 0.0
     scale = np.abs(differences).max() or 1.0
     steps = np.round(differences / scale, 9)  # what should tie does, whatever the last bit says
     steps = steps[steps != 0]
@@ -136,15 +138,18 @@ def wilcoxon_rows(first: Array, second: Array) -> PairedTest:
     something else than the mean of the losses. Exact for up to 50 rows without ties, else by the normal distribution.
 
     Args:
-        first: loss of each row under the first model, shape (n,); lower is better.
+        first: loss of each row under the first model, shape (n,); lower is better. NaN in rows that have none, which are left out.
         second: that under the second one.
 
     Raises:
-        ValueError: when the rows do not pair up, or are fewer than two.
+        ValueError: when the rows do not pair up, or fewer than two have a loss.
     """
     import numpy as np
     from scipy.stats import wilcoxon as signed_rank
 
+    if len(first) == len(second):
+        known = np.isfinite(first) & np.isfinite(second)
+        first, second = first[known], second[known]
     differences = _differences(first, second, "row losses")
     if not (np.abs(differences) > _EQUAL * max(1e-300, float(np.abs(np.concatenate([first, second])).max()))).any():
         return PairedTest(test="wilcoxon", over="rows", n=len(differences), difference=0.0, p=1.0, note="the losses are equal in every row")
@@ -172,12 +177,13 @@ def paired_bootstrap(
     seed: int = 0,
     normal: bool = False,
     units: Array | None = None,
+    groups: Array | None = None,
 ) -> PairedTest:
     """Percentile bootstrap of the difference of two scores on the same rows (Efron and Tibshirani 1993, chapters 13 and 15).
 
     Both models are scored on the same resamples, so that rows that are hard for both cancel out. Rows are drawn within
-    each class. The p-value is the smallest 1 - level at which the interval no longer holds 0; it is never below
-    2/(resamples + 1).
+    each class; with `groups` whole groups are drawn instead, as in `tools.metrics.bootstrap_interval`. The p-value is the
+    smallest 1 - level at which the interval no longer holds 0; it is never below 2/(resamples + 1).
 
     Args:
         y: codes or values, shape (n,).
@@ -186,9 +192,10 @@ def paired_bootstrap(
         normal: whether the p-value is that of a normal distribution with the spread of the resamples. It serves where many pairs
             are corrected for, since it needs few resamples and has no floor.
         units: the unit of each row's error, shape (n,), or the levels of its quantiles, shape (n, q); see `tools.metrics.score`.
+        groups: the group of each row, shape (n,), where rows belong together.
 
     Raises:
-        ValueError: as `tools.metrics.score` does.
+        ValueError: as `tools.metrics.score` does; when `groups` are too few, or so few that most resamples have no score.
     """
     import numpy as np
     from scipy.stats import norm
@@ -201,7 +208,7 @@ def paired_bootstrap(
     codes, mine = shaped(chosen, task, y, first, units)
     _, other = shaped(chosen, task, y, second, units)
     resamples = int(np.clip(ROWS_RESAMPLED // len(codes), min(200, resamples), resamples))
-    drawn = np.subtract(*paired_bootstrap_scores(chosen, task, codes, mine, other, resamples, seed))
+    drawn = np.subtract(*paired_bootstrap_scores(chosen, task, codes, mine, other, resamples, seed, groups))
     tail = (1 - level) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
     beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
@@ -217,6 +224,7 @@ def paired_bootstrap(
         high=float(high),
         level=level,
         p=p,
+        note=f"{len(np.unique(groups))} groups were drawn whole" if groups is not None else "",
     )
 
 

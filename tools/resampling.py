@@ -119,22 +119,28 @@ def affordable(metric: Metric, y: Array, shaped: Array, resamples: int) -> int:
 
 
 def paired_bootstrap_scores(
-    metric: Metric, task: Task, y: Array, first: Array, second: Array, resamples: int, seed: int
+    metric: Metric, task: Task, y: Array, first: Array, second: Array, resamples: int, seed: int, groups: Array | None = None
 ) -> tuple[Array, Array]:
     """Scores of two models on the same resamples, two arrays of shape (m,) with m at most `resamples`.
 
     Args:
         first: what the metric's function takes, of the first model, as in `bootstrap_scores`.
         second: the same of the second model.
+        groups: the group of each row, shape (n,), where whole groups are to be drawn.
+
+    Raises:
+        ValueError: when there are fewer than two groups, or most resamples have no score.
     """
-    if metric.needs == "label" and y.ndim == 1 and not metric.package:
+    if metric.needs == "label" and y.ndim == 1 and groups is None and not metric.package:
         return _paired_label_scores(metric.same_as or metric.name, y, first, second, resamples, np.random.default_rng(seed))
     resamples = affordable(metric, y, first, resamples)
     mine, other = weigher(metric, y, first), weigher(metric, y, second)
-    scores = np.array([(mine(counts), other(counts)) for counts in draw(task, y, resamples, seed)])
+    pooled = metric.name == "ece" and groups is None  # as in `bootstrap_scores`
+    scores = np.array([(mine(counts), other(counts)) for counts in draw(task, y, resamples, seed, groups, pooled=pooled)])
     found = scores[np.isfinite(scores).all(axis=1)]
     if len(found) < max(2, resamples / 2):
-        raise ValueError(f"{metric.name} has a value in only {len(found)} of {resamples} resamples; a comparison needs more")
+        why = f" of its {len(np.unique(groups))} groups" if groups is not None else ""
+        raise ValueError(f"{metric.name} has a value in only {len(found)} of {resamples} resamples{why}; a comparison needs more")
     return found[:, 0], found[:, 1]
 
 

@@ -69,11 +69,13 @@ def scored(
 
 
 def predictions(h: Hosting, table: str, noise: float) -> np.ndarray:
-    """The truth with normal errors of `noise` around it: the same errors for the same rows, larger with more noise."""
+    """The truth with normal errors of `noise` around it, of all repeats: the same errors for the same rows, larger with more noise."""
     contract = h.vault.contract
     path = h.run.data / "train.parquet" if table == "train" else h.run.vault / "holdout_labels.parquet"
     y = encode_target(pd.read_parquet(path), contract)
     rng = np.random.default_rng(len(y))
+    if table == "train":
+        y = np.concatenate([y] * contract.repeats)
     if contract.quantiles:
         return y[:, None] + noise * y.std() * (rng.normal(size=(len(y), 1)) + norm.ppf(contract.quantiles))
     if contract.predicts == "labels":

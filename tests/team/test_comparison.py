@@ -103,6 +103,31 @@ def test_another_metric_is_not_judged_by_mcnemar(tmp_path: Path) -> None:
     assert "mcnemar" in {test.test for test in pair.tests}
 
 
+def test_repeats_do_not_make_the_training_sets_of_folds_larger(tmp_path: Path) -> None:
+    """Fifteen scores of five folds, three times dealt: each fit learns from four fifths of the rows, as with one dealing."""
+    found = compare([scored(tmp_path, noise=noise, folds=5, repeats=3) for noise in (0.6, 0.8)])
+    (pair,) = found.pairs
+    test = next(test for test in pair.tests if test.test == "corrected_t")
+    scores = [side.winner.fold_scores for side in found.runs]
+    assert [len(each) for each in scores] == [15, 15]
+    assert test.p == corrected_resampled_t(*scores, 1 / 4).p > corrected_resampled_t(*scores, 1 / 14).p
+
+
+def test_rows_of_a_group_are_not_taken_for_independent(tmp_path: Path) -> None:
+    rng, n = np.random.default_rng(0), 400
+    table = tmp_path / "visits.csv"
+    columns = {"patient": rng.integers(40, size=n), "x": rng.normal(size=n), "target": rng.integers(2, size=n)}
+    pd.DataFrame(columns).to_csv(table, index=False)
+    runs = [scored(tmp_path / "runs", noise=noise, source=str(table), group="patient") for noise in (0.4, 1.5)]
+    (pair,) = compare(runs).pairs
+    over_rows = [test for test in pair.tests if test.over == "rows"]
+    assert [(test.test, test.note) for test in over_rows] == [("bootstrap", "8 groups were drawn whole")]
+    assert (pair.decisive, pair.better) == ("bootstrap", "A")
+    assert pair.untested == (
+        "over holdout rows: rows of one group are alike, so whole groups are drawn, and no test takes rows one by one",
+    )
+
+
 def test_p_values_are_corrected_over_the_pairs(good: RunDir, bad: RunDir, tmp_path: Path) -> None:
     found = compare([good, bad, scored(tmp_path, noise=0.9, family="mlp")])
     assert [(pair.first, pair.second) for pair in found.pairs] == [("A", "B"), ("A", "C"), ("B", "C")]

@@ -66,6 +66,13 @@ def test_equal_scores_are_no_difference_and_equal_steps_no_test() -> None:
     assert wilcoxon(A, A).p == 1.0
 
 
+def test_what_rounding_leaves_between_equal_scores_is_no_difference() -> None:
+    other = [float(np.nextafter(a, 1)) for a in A] * 2
+    assert (wilcoxon(other, A * 2).p, corrected_resampled_t(other, A * 2, 0.25).p) == (1.0, 1.0)
+    # Beside real differences it has no rank either.
+    assert wilcoxon([1.0, 2.0, 5.0, 7.0, 1 + 1e-15], [1.0, 1.0, 3.0, 4.0, 1.0]).p == pytest.approx(2 / 8)
+
+
 def test_wilcoxon_is_scipys_and_says_how_low_it_can_go() -> None:
     rng = np.random.default_rng(3)
     first, second = rng.normal(0.3, 1, size=12), rng.normal(size=12)
@@ -134,6 +141,17 @@ def test_wilcoxon_over_rows_is_scipys_and_leaves_equal_rows_out() -> None:
     assert wilcoxon_rows(first, first).p == 1.0
     with pytest.raises(ValueError, match="row losses must pair up, two rows at least; got 200 and 3"):
         wilcoxon_rows(first, second[:3])
+
+
+def test_rows_without_a_loss_are_left_out_of_wilcoxons_test() -> None:
+    """As a row that was censored before the first event has none in survival: it has no pair whose order is known."""
+    rng = np.random.default_rng(4)
+    first, second = rng.gamma(2, size=200), rng.gamma(2.5, size=200)
+    gaps = first.copy()
+    gaps[[3, 90]] = np.nan
+    found, known = wilcoxon_rows(gaps, second), np.isfinite(gaps)
+    assert (found.n, found.difference) == (198, pytest.approx((first - second)[known].mean()))
+    assert found.p == pytest.approx(stats.wilcoxon(first[known], second[known]).pvalue)
 
 
 def test_the_bootstrap_by_the_normal_distribution_has_no_floor_and_agrees_elsewhere() -> None:
@@ -238,6 +256,25 @@ def test_the_bootstrap_is_paired_for_every_metric(name: str, task: str) -> None:
     assert found.difference == pytest.approx(gap(np.arange(len(y))))
     assert found.high - found.low == pytest.approx(2 * 1.96 * np.std(drawn), rel=0.4)
     assert paired_bootstrap(name, task, y, first, first, units=units, resamples=50).p == 1.0
+
+
+def test_whole_groups_are_drawn_for_both_models() -> None:
+    """A difference that is one of groups: rows taken for independent would make it certain."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(8), 40)
+    y = rng.normal(size=320)
+    first, second = y + 1.0, y + 1.0 + 0.5 * rng.normal(size=8)[groups]
+    alone = paired_bootstrap("mae", "regression", y, first, second)
+    whole = paired_bootstrap("mae", "regression", y, first, second, groups=groups)
+    of_groups = np.array([(np.abs(y - first) - np.abs(y - second))[groups == g].mean() for g in range(8)])
+    assert whole.difference == alone.difference == pytest.approx(of_groups.mean())
+    assert whole.high - whole.low == pytest.approx(2 * 1.96 * of_groups.std() / np.sqrt(8), rel=0.15)
+    assert alone.high - alone.low < 0.3 * (whole.high - whole.low)
+    assert (alone.note, whole.note) == ("", "8 groups were drawn whole")
+    y, first, second = two_models("binary", 320)
+    assert paired_bootstrap("accuracy", "binary", y, first, second, groups=groups, resamples=200).low is not None
+    with pytest.raises(ValueError, match="two different ones at least"):
+        paired_bootstrap("accuracy", "binary", y, first, second, groups=np.zeros(320))
 
 
 def test_the_bootstrap_interval_is_that_of_scipy() -> None:
