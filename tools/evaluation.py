@@ -275,7 +275,8 @@ def _importance(model: FittedModel, problem: Problem, within_s: float, row_s: fl
     rows = rng.permutation(problem.n_rows)[:most]
     X, y = problem.X.iloc[rows].reset_index(drop=True), problem.y[rows]
     try:
-        shuffled = permutation_importance(model.predict_table, X, lambda p: loss_of_metric(problem, y, p), columns, rng)
+        loss = partial(loss_of_metric, problem, y, decision=model.decision)
+        shuffled = permutation_importance(model.predict_table, X, loss, columns, rng)
         found = [ColumnImportance(column=name, importance=round(losses[0], 6)) for name, losses in shuffled.items()]
     except ValueError:  # the metric is undefined on the sample
         return own, "share of the model's own gain"

@@ -88,7 +88,7 @@ class Explainer:
         units = None if self.problem.units is None else self.problem.units[self.subject.rows][rows]
 
         def loss(predictions: Array) -> float:
-            return loss_of_metric(self.problem, y, predictions, units)
+            return loss_of_metric(self.problem, y, predictions, units, self.model.decision)
 
         shuffle = None if forecast is None else lambda table, name: shuffled_moments(table, name, forecast, self._rng)
         with part.alarm(grace=1.0):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,20 +20,22 @@ BATCH_ROWS = 5000
 """Rows that are predicted at once: many models spend more on a call than on a row."""
 
 
-def loss_of_metric(problem: Problem, y: Array, predictions: Array, units: Array | None = None) -> float:
+def loss_of_metric(problem: Problem, y: Array, predictions: Array, units: Array | None = None, decision: Sequence[float] = ()) -> float:
     """The contract's metric, turned so that lower is better.
 
     Args:
         units: the unit of each row's error, for metrics that count in units.
+        decision: the multipliers by which the model calls classes: of a rare class it calls, the most probable one may call none.
 
     Raises:
         ValueError: when it is undefined on these rows.
     """
+    from tools.deciding import tilted
     from tools.metrics import score
 
     if units is None:
         units = levels_of_rows(problem.contract, len(y))
-    value = score(problem.contract.metric, problem.contract.task, y, predictions, units=units)
+    value = score(problem.contract.metric, problem.contract.task, y, tilted(predictions, decision), units=units)
     return -value if problem.contract.direction == "maximize" else value
 
 

@@ -123,8 +123,7 @@ def learning_curve(
             f"{record.name!r} cannot be fitted on {FEWEST_FOLDS} folds at {FEWEST_SIZES - 1} sizes in {time_s:g} s;"
             f" give learning_curve about {max(ROOM * curve.needed, 2 * time_s):.0f} s."
         )
-    best = -1.0 if sign < 0 else 0.0
-    law = fit_power_law(curve.rows, sign * scores, best, seed=problem.contract.seed)
+    law = fit_power_law(curve.rows, sign * scores, _least(problem.contract.metric), seed=problem.contract.seed)
     gain, low, high = law.gained(LEVEL)
     extras = Extras()
     plot = extras.make("the plot of the learning curve", lambda: _plot(space, candidate, problem, curve.rows, scores, sign, law))
@@ -156,6 +155,14 @@ def judge(low: float, high: float, noise: float) -> Literal["likely", "hardly", 
     if high < HARDLY * noise:
         return "hardly"
     return "likely" if low > 0 else "unclear"
+
+
+def _least(metric: str) -> float:
+    """The loss that no model undercuts, by the metric's range: a metric of a package may count in euros."""
+    from tools.metrics import find_metric
+
+    found = find_metric(metric)
+    return -found.range[1] if found.direction == "maximize" else found.range[0]
 
 
 def member_to_fit(space: Workspace, name: str) -> Candidate:

@@ -309,7 +309,8 @@ def _estimated(problem: Problem, flat: list[Evaluated], sign: float) -> float | 
     contract = problem.contract
     try:
         units = None if problem.units is None else problem.units[rows]
-        found = selection_optimism(contract.metric, contract.task, problem.y[rows], given, units=units, seed=contract.seed)
+        groups = None if problem.groups is None else problem.groups[rows]
+        found = selection_optimism(contract.metric, contract.task, problem.y[rows], given, groups=groups, units=units, seed=contract.seed)
     except ValueError:
         return None
     return None if found is None else found.optimism

@@ -61,7 +61,7 @@ def fit_power_law(rows: Array, losses: Array, best: float, seed: int = 0) -> Pow
     Args:
         rows: number of rows of each fit, ascending, shape (s,), s at least 4; the last is all.
         losses: one line a fold, shape (f, s), f at least 2, lower is better.
-        best: a loss that cannot be undercut.
+        best: a loss that cannot be undercut; minus infinity where there is none.
 
     Raises:
         ValueError: for fewer points or folds.

@@ -93,7 +93,8 @@ def knee(front: Sequence[Option], *, maximize: bool) -> str:
     """The candidate that lies furthest above the line between the two ends of the front of score and latency.
 
     Both are brought to 0 to 1 first, latency by its logarithm (the distance to the chord: Das 1999, On characterizing the "knee" of
-    the Pareto curve based on Normal-Boundary Intersection). With fewer than three points in that plane it is the best score.
+    the Pareto curve based on Normal-Boundary Intersection). With fewer than three points in that plane it is the best score, and so it is
+    where none lies above the line: more time pays the more, the more of it there is.
     """
     sign = 1.0 if maximize else -1.0
     plane: list[Option] = []
@@ -110,7 +111,7 @@ def knee(front: Sequence[Option], *, maximize: bool) -> str:
         x = (math.log(max(option.latency_ms, 1e-9)) - math.log(max(first.latency_ms, 1e-9))) / max(wide, 1e-12)
         return sign * (option.score - first.score) / high - x
 
-    return max(plane, key=above).name
+    return max(reversed(plane), key=above).name
 
 
 def _reasons(chosen: Option, best: Option, sign: float) -> list[str]:

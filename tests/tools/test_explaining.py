@@ -79,6 +79,19 @@ def test_what_was_planted_is_what_it_relies_on(open_workspace: Open) -> None:
     assert found.degraded == []
 
 
+def test_of_a_rare_class_that_is_called_below_one_half_the_calls_are_what_importance_looks_at(open_workspace: Open) -> None:
+    """With 4 % of positives hardly a probability is above 0.5: by the most probable class nothing is called, and nothing matters."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(3000, 2)), columns=["strong", "noise"])
+    positive = rng.random(3000) < 1 / (1 + np.exp(4 - 1.2 * X["strong"]))
+    space = open_workspace(X.assign(y=np.where(positive, "yes", "no")), "y", "binary", metric="f1")
+    train(["linear"], time_s=6, per_family=1)
+    assert load_candidate(space, "linear-1").decision[1] > 2
+    for found in (evaluate("linear-1", time_s=20).importance, explain("linear-1", time_s=20).reliance):
+        importance = {each.column: each.importance for each in found}
+        assert importance["strong"] > 0.1 > importance["noise"]
+
+
 @pytest.mark.parametrize("table", ["breast_cancer", "diabetes", "mixed"])
 def test_a_blend_of_every_task_is_taken_apart_on_the_scale_of_its_predictions(open_workspace: Open, table: str) -> None:
     space = open_workspace(table)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.tools.conftest import TABLES, Open
+from tests.tools.installed import install
 from tools.candidates import load_candidate, load_oof, write_candidate
 from tools.contract import Split
 from tools.deadline import Deadline
@@ -49,6 +52,28 @@ def test_noise_does_not_get_better_with_rows(open_workspace: Open) -> None:
     found = learning_curve("linear-1", time_s=60)
     assert found.verdict != "likely" or found.gain < found.noise
     assert found.high < 0.1
+
+
+def test_a_metric_of_a_package_is_bounded_by_its_own_range(open_workspace: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a score in euros 1 is no upper bound, as it is of the built-in ones."""
+    code = """
+from tools.metrics import Metric
+
+EUROS = Metric("euros", ("regression",), "maximize", "value", "What is left of 1000", lambda y, p: 1000 - abs(y - p).mean())
+"""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    install(packages, "shop-euros", code, {"mlteam.metrics": {"euros": "EUROS"}})
+    monkeypatch.syspath_prepend(str(packages))
+    space = open_workspace(hungry(800), "y", "regression")
+    path = space.data / "contract.json"
+    path.write_text(path.read_text().replace('"metric":"rmse","direction":"minimize"', '"metric":"euros","direction":"maximize"'))
+    train(["tree"], time_s=6, per_family=1)
+    found = learning_curve("tree-1", time_s=60)
+    assert found.metric == "euros"
+    assert found.score == pytest.approx(found.points[-1].score, abs=0.1)
+    assert found.points[-1].score > 990
+    assert 0 < found.gain == pytest.approx(found.doubled - found.score, rel=0.1)
 
 
 @pytest.mark.parametrize("table", sorted(set(TABLES) - {"mixed"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ import pytest
 
 from tests.tools.conftest import Open, mixed, write_workspace
 from tests.tools.test_honesty import noise
+from tools.candidates import Candidate
 from tools.contract import Split
-from tools.nesting import inner_problem, nested_score
+from tools.crossval import Evaluated
+from tools.nesting import _estimated, inner_problem, nested_score
+from tools.optimism import selection_optimism
 from tools.problem import load_problem
 from tools.spec import ToolRefused
 from tools.workspace import Workspace
@@ -34,6 +38,28 @@ def test_trials_are_part_of_the_search(open_workspace: Open) -> None:
     assert (found.trials, found.folds) == (3, 3)
     assert found.estimated is not None
     assert found.estimated >= 0
+
+
+def test_the_estimate_beside_it_draws_whole_groups(tmp_path: Path) -> None:
+    """As the one of the leaderboard does: a pick among rows of one patient is a pick by one patient's luck."""
+    rng, n = np.random.default_rng(0), 200
+    frame = pd.DataFrame({"x": rng.normal(size=n), "g": np.arange(n) // 20, "y": rng.normal(size=n)})
+    space = write_workspace(tmp_path, frame, "y", "regression", split=Split(kind="group", column="g", holdout_fraction=0.25, seed=0))
+    problem = load_problem(space)
+    record = Candidate(
+        name="m", family="tree", params={}, preparation="default", metric="rmse", score=1.0, std_error=0.1, fold_scores=[1.0], n_folds=3,
+        fit_seconds=1.0, predict_ms_per_row=1.0,
+    )  # fmt: skip
+    luck = rng.normal(size=(6, 10))[:, frame["g"].to_numpy()[: len(problem.y)]]
+    flat = [Evaluated(record.model_copy(update={"score": problem.score(problem.y + each)}), problem.y + each) for each in luck]
+    ranked = [one.oof for one in sorted(flat, key=lambda one: one.candidate.score)]
+    by_groups, by_rows = (
+        selection_optimism("rmse", "regression", problem.y, [partial(np.copy, oof) for oof in ranked], groups=groups)
+        for groups in (problem.groups, None)
+    )
+    assert by_groups is not None
+    assert by_rows is not None
+    assert _estimated(problem, flat, -1.0) == by_groups.optimism != by_rows.optimism
 
 
 @pytest.mark.parametrize("kind", ["group", "time"])

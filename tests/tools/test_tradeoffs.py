@@ -46,6 +46,13 @@ def test_the_knee_is_where_more_score_begins_to_cost_much() -> None:
         assert found.knee == "bend"
 
 
+def test_where_more_time_pays_ever_more_the_knee_is_the_best_score() -> None:
+    points = [option("quick", 0.70, 0.1), option("between", 0.71, 1.0), option("slow", 0.95, 10.0)]
+    found = weigh(points, maximize=True)
+    assert found is not None
+    assert (len(found.front), found.knee) == (3, "slow")
+
+
 def test_the_cheapest_within_a_standard_error_is_recommended_with_reasons() -> None:
     found = weigh(
         [option("blend", 0.900, 20.0, size=10), option("linear", 0.895, 2.0, family="linear"), option("x", 0.85, 1.0)], maximize=True
