@@ -6,7 +6,7 @@ Missing values and infinities are NaN; categories that were not there in fitting
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -32,6 +32,8 @@ DAY_NS = 86_400e9
 DATE_PARTS = ("days", "year", "month", "day", "weekday", "day of year", "hour")
 ONE_HOT_UP_TO = 10
 """Categories up to this many are one column each where categories become numbers for forests."""
+PARTS = 5
+"""That rows are dealt into where each is encoded by the target of others."""
 
 
 def numbers(values: pd.Series | Array) -> Array:
@@ -63,6 +65,24 @@ def _parts(stamp: Any) -> list[float]:
         return [np.nan] * len(DATE_PARTS)
     hour = stamp.hour + stamp.minute / 60
     return [float(stamp.value) / DAY_NS, stamp.year, stamp.month, stamp.day, stamp.day_of_week, stamp.day_of_year, hour]
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """A splitter of scikit-learn's kind that deals each class evenly over the parts, one of a single row too."""
+
+    n_splits: int
+    seed: int
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        return self.n_splits
+
+    def split(self, X: Any, y: Any, groups: Any = None) -> Iterator[tuple[Array, Array]]:
+        order = np.random.default_rng(self.seed).permutation(len(y))
+        part = np.empty(len(y), dtype=np.int64)
+        part[order[np.argsort(np.asarray(y)[order], kind="stable")]] = np.arange(len(y)) % self.n_splits
+        for number in range(self.n_splits):
+            yield np.flatnonzero(part != number), np.flatnonzero(part == number)
 
 
 @dataclass
@@ -131,7 +151,7 @@ class TableEncoder:
         means = self.style != "codes" and "target_means" not in self.without
         self.wide_ = [name for name in self.categorical if means and len(self.levels_[name]) > ONE_HOT_UP_TO]
         encoded = self._fit_target(X, y) if self.wide_ else None
-        crossed = self.crosses.fit_transform(X, y, self._parts(y)) if self.crosses and self._rarest(y) > 1 else None
+        crossed = self.crosses.fit_transform(X, y, self._parts(y)) if self.crosses else None
         matrix = self._assemble(X, encoded, scored, crossed)
         if self.style == "dense":
             self.scaler_ = DenseScaler()
@@ -153,8 +173,8 @@ class TableEncoder:
         return list(range(len(self.categorical))) if self.style == "codes" else []
 
     def _levels(self, values: pd.Series) -> dict[str, int]:
-        counts = values.value_counts()
-        return {str(level): code for code, level in enumerate(sorted(counts.index, key=lambda v: (-counts[v], v)))}
+        counts = sorted(values.value_counts().items(), key=lambda counted: (-counted[1], counted[0]))
+        return {str(level): code for code, (level, _) in enumerate(counts)}
 
     def _codes(self, values: pd.Series | Array, name: str) -> Array:
         if len(values) <= FEW:
@@ -190,22 +210,21 @@ class TableEncoder:
 
         kind = "continuous" if self.n_classes == 0 else "binary" if self.n_classes == 2 else "multiclass"
         self.target_ = TargetEncoder(target_type=kind, cv=self._parts(y))
-        table = self._code_table(X, self.wide_)
-        # A class of one row cannot be dealt over parts, so its table is encoded without cross-fitting.
-        encoded = self.target_.fit_transform(table, y) if self._rarest(y) > 1 else self.target_.fit(table, y).transform(table)
+        encoded = self.target_.fit_transform(self._code_table(X, self.wide_), y)
         self.target_width_ = encoded.shape[1]
         return np.asarray(encoded)
 
-    def _rarest(self, y: Array) -> int:
-        """Rows of the rarest class."""
-        return len(y) if self.n_classes == 0 else int(np.bincount(y.astype(int))[np.unique(y.astype(int))].min())
-
     def _parts(self, y: Array) -> Any:
-        """How rows are dealt so that each is encoded by what others say."""
+        """How rows are dealt so that each is encoded by what others say, however rare its class is."""
         from sklearn.model_selection import KFold, StratifiedKFold
 
-        splitter = KFold if self.n_classes == 0 else StratifiedKFold
-        return splitter(max(2, min(5, self._rarest(y))), shuffle=True, random_state=self.seed)
+        if self.n_classes == 0:
+            return KFold(max(2, min(PARTS, len(y))), shuffle=True, random_state=self.seed)
+        _, counts = np.unique(y, return_counts=True)
+        # Of classes with fewer rows than parts scikit-learn warns, each time and of every fold.
+        if counts.min() >= PARTS:
+            return StratifiedKFold(PARTS, shuffle=True, random_state=self.seed)
+        return ByClass(max(2, min(PARTS, len(y))), self.seed)
 
     def _assemble(self, X: pd.DataFrame | FewRows, encoded: Array | None, scored: dict[str, Array], crossed: Array | None = None) -> Array:
         n = len(X)

@@ -47,6 +47,22 @@ def test_many_categories_are_replaced_by_their_mean_target() -> None:
     assert np.corrcoef(matrix[:, 0], y)[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("rarest", [1, 2, 4])
+def test_no_row_is_encoded_by_its_own_label_however_rare_a_class_is(rarest: int) -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"c": pd.Series([f"v{i}" for i in rng.integers(0, 400, 1000)], dtype=object)})
+    y = rng.integers(0, 3, 1000)
+    y[:rarest] = 3
+    encoder = TableEncoder(infer_schema(X, None).columns, "target", n_classes=4)
+    matrix = encoder.fit_transform(X, y)
+    assert matrix.shape == (1000, 4)
+    assert np.isfinite(matrix).all()
+    for code in range(3):
+        assert abs(np.corrcoef(matrix[:, code], y == code)[0, 1]) < 0.15
+    again = encoder.transform(X)  # which is for other rows, and tells what these ones taught
+    assert np.corrcoef(again[:, 0], y == 0)[0, 1] > 0.4
+
+
 def test_dates_have_hours() -> None:
     parts, names = date_parts(pd.Series(pd.to_datetime(["2024-02-29 13:30", None])))
     row = dict(zip(names, parts[0], strict=True))
