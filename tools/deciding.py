@@ -16,6 +16,7 @@ import numpy as np
 
 from tools.contract import Task
 from tools.crossfit import Correction
+from tools.deadline import DeadlineReached
 from tools.metrics import find_metric
 from tools.metrics.metric import Metric
 from tools.weighing import from_confusion
@@ -101,7 +102,11 @@ def _best(metric: Metric, y: Array, logs: Array, shift: Array, code: int) -> flo
         grid, scores = COARSE, np.array([_called(metric, y, np.where(each > needed, code, rival)) for each in COARSE])
     else:
         grid, scores = GRID, from_confusion(metric.same_as or metric.name, _matrices(y, rival, needed, code, logs.shape[1]))
+    known = np.isfinite(scores)
+    if not known.any():
+        return float(shift[code])
     scores = scores if metric.direction == "maximize" else -scores
+    scores = np.where(known, scores, scores[known].min())
     width = SMOOTHED // 2
     padded = np.pad(scores, width, mode="edge")
     smooth = np.convolve(padded, np.ones(SMOOTHED) / SMOOTHED, mode="valid")
@@ -110,10 +115,13 @@ def _best(metric: Metric, y: Array, logs: Array, shift: Array, code: int) -> flo
 
 
 def _called(metric: Metric, y: Array, labels: Array) -> float:
+    """The score of calls, NaN where the function has none."""
     try:
         return float(metric.function(y, labels))
+    except DeadlineReached:
+        raise
     except Exception:  # somebody else's function, on calls that it may not be made for
-        return -np.inf if metric.direction == "maximize" else np.inf
+        return np.nan
 
 
 def _matrices(y: Array, rival: Array, needed: Array, code: int, k: int) -> Array:

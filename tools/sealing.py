@@ -288,14 +288,18 @@ def _tell(ctx: HostContext, told: str) -> None:
 
 
 def check_defined(sides: tuple[pd.DataFrame, pd.DataFrame], contract: Contract, wish: Wish) -> None:
-    """Refuse a metric that has no value on the training rows or on the holdout."""
-    from tools.metrics import undefined_reason
+    """Refuse a metric that has no value on the training rows or on the holdout, and a package's that cannot judge models of these rows."""
+    from tools.metrics import find_metric, undefined_reason
+    from tools.metrics.trying import unusable
     from tools.problem import encode_target
 
-    for side in sides:
-        if reason := undefined_reason(contract.metric, contract.task, encode_target(side, contract)):
-            refused = InputRefused if wish.metric else ToolRefused
+    refused, metric = InputRefused if wish.metric else ToolRefused, find_metric(contract.metric)
+    known = [encode_target(side, contract) for side in sides]
+    for y in known:
+        if reason := undefined_reason(contract.metric, contract.task, y):
             raise refused(f"metric {contract.metric!r} does not serve here: {reason}. Choose another metric.")
+    if metric.package and (reason := unusable(metric, contract.task, known[0], len(contract.classes), contract.seed)):
+        raise refused(f"{reason}. Mend the package, or choose another metric.")
 
 
 def _schema(train: pd.DataFrame, contract: Contract) -> TableSchema:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tools.deadline import DeadlineReached
 from tools.metrics.classification import ECE_BINS, brier_losses, calibration_gaps
 from tools.metrics.metric import Metric
 from tools.metrics.multilabel import labels_weigher, scorable
@@ -124,6 +125,8 @@ def _repeated(metric: Metric, y: Array, shaped: Array) -> Weigher:
         rows = np.repeat(np.arange(len(y)), counts.astype(np.int64))
         try:
             return float(metric.function(y[rows], shaped[rows]))
+        except DeadlineReached:
+            raise
         except Exception:  # somebody else's function, on rows that it may not be made for
             return np.nan
 

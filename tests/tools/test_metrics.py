@@ -61,6 +61,16 @@ def perfect(task: str, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     return np.eye(predictions.shape[1])[y] if best is None else best
 
 
+def test_classes_that_no_row_has_keep_their_place_in_quadratic_weights() -> None:
+    """Of five classes the rows have three; a call that is off from the second to the last is off by three classes, not by one."""
+    y, called = np.array([0, 0, 0, 1, 1, 1, 4, 4, 4, 4]), np.array([0, 0, 1, 1, 1, 4, 4, 4, 4, 1])
+    apart = (np.arange(5)[:, None] - np.arange(5)) ** 2
+    by_chance = np.outer(np.bincount(y, minlength=5), np.bincount(called, minlength=5)) / len(y)
+    expected = 1 - ((y - called) ** 2).sum() / (apart * by_chance).sum()
+    assert score("qwk", "ordinal", y, np.eye(5)[called]) == pytest.approx(expected)
+    assert bootstrap_interval("qwk", "ordinal", y, np.eye(5)[called], resamples=20).score == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_every_metric_scores_its_tasks_and_prefers_the_truth(name: str, task: str) -> None:
     y, predictions = rows(task)

@@ -29,9 +29,12 @@ def _rps(y: Array, proba: Array) -> float:
 
 
 def _qwk(y: Array, labels: Array) -> float:
+    import numpy as np
     from sklearn.metrics import cohen_kappa_score
 
-    return float(cohen_kappa_score(y, labels, weights="quadratic"))
+    # Left to itself, scikit-learn closes up classes that none of the rows has or is called, and takes what lies around them for neighbours.
+    every = np.arange(int(max(y.max(), labels.max())) + 1)
+    return float(cohen_kappa_score(y, labels, labels=every, weights="quadratic"))
 
 
 def _distance(y: Array, labels: Array) -> float:

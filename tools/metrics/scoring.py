@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tools.contract import Task, one_number, predicts
+from tools.deadline import DeadlineReached
 from tools.metrics.catalogue import metric_for, undefined_reason
 from tools.metrics.decision import decided
 from tools.metrics.metric import Interval, Metric
@@ -37,6 +38,8 @@ def _value(metric: Metric, y: Array, ready: Array) -> float:
 
     try:
         value = float(metric.function(y, ready))
+    except DeadlineReached:  # an alarm that struck in there is none of its failures
+        raise
     except Exception as error:
         if not metric.package:
             raise
