@@ -6,19 +6,21 @@ taken up by doing once more what the event says.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 from team.budget import Meter
-from team.constraint import CONSTRAINT, Conflict, Constraint, bound, cpu_only
+from team.constraint import CONSTRAINT, Conflict, Constraint, ForbidColumn, bound, cpu_only
 from team.events import ConstraintAdded
 from team.rundir import RunDir
 from team.stages import ORDER, CandidateFact, Stage, State, go_back
 from team.vault import Vault
 from tools.candidates import ENSEMBLE
 from tools.constraints import FLOORS, Constraints
-from tools.contract import TableSchema
+from tools.contract import Contract, TableSchema
 from tools.spec import InputRefused
 from tools.views import narrowed
+from tools.wishes import check_directions
 
 ENOUGH_SHARE = 0.1
 """Of the time of the search, what must be left where all that was trained goes."""
@@ -38,28 +40,35 @@ OF_CANDIDATES = (
 """Results that speak of candidates."""
 
 
-def plan(state: State, vault: Vault, meter: Meter, wished: Constraints, added: Sequence[Constraint]) -> ConstraintAdded:
+def plan(
+    state: State, vault: Vault, meter: Meter, wished: Constraints, added: Sequence[Constraint], preparers: Sequence[str] = ()
+) -> ConstraintAdded:
     """What constraints will do to a run, or why they cannot be kept. Nothing is changed yet.
 
     Args:
         wished: what the run was held to so far.
+        preparers: what the user asked for to make columns of.
     """
     said = {"constraints": [one.model_dump(mode="json") for one in added], "told": [one.told for one in added]}
     try:
         new = bound(wished, added)
         if state.holdout is not None:
             raise InputRefused("the final score is taken, and the model that has it is the one to package")
+        if new.monotone and preparers:
+            raise InputRefused(f"the columns that {', '.join(preparers)} make would hide how the prediction follows another")
         if not vault.sealed:
             return ConstraintAdded(**said)
         _check_learners(new, vault)
         contract = vault.contract.model_copy(update={"constraints": new})
         schema = TableSchema.model_validate_json((vault.run.data / "schema.json").read_text(encoding="utf-8"))
+        _check_there(added, wished, contract)
+        check_directions(contract.task, schema, new)
         _, _, gone = narrowed(contract, schema)
     except (Conflict, InputRefused) as error:
         return ConstraintAdded(**said, refused=f"{error}.".replace("..", "."))
     excluded = [c.name for c in state.candidates if gone or new.monotone != wished.monotone or _breaks(c, new, wished, added)]
     left = [c for c in state.candidates if c.name not in excluded]
-    back = _back_to(state, left, bool(gone))
+    back = _back_to(state, left, bool(gone), anew=_hidden_behind(state, new))
     learnt = [c for c in left if c.family not in FLOORS]
     if state.candidates and not learnt and meter.search_left_s < ENOUGH_SHARE * meter.limits.search_s:
         why = f"{meter.search_left_s:.0f} s of search are left, in which nothing may be trained that keeps to it: give it more time first"
@@ -93,6 +102,9 @@ def carry_out(event: ConstraintAdded, state: State, run: RunDir, vault: Vault, c
         update |= {"results": results, "profiled": False, "prepared": False}
     elif event.excluded:
         update["results"] = {tool: result for tool, result in state.results.items() if tool not in OF_CANDIDATES}
+    if _hidden_behind(state, constraints):
+        gone = (*OF_CANDIDATES, "prepare")
+        update |= {"results": {tool: result for tool, result in state.results.items() if tool not in gone}, "prepared": False}
     state = state.model_copy(update=update)
     return go_back(state, Stage(event.back_to)) if event.back_to and state.stage != event.back_to else state
 
@@ -122,12 +134,36 @@ def _breaks(candidate: CandidateFact, new: Constraints, old: Constraints, added:
     return candidate.family == ENSEMBLE and (new.families, new.without) != (old.families, old.without)
 
 
-def _back_to(state: State, left: Sequence[CandidateFact], columns_went: bool) -> str | None:
-    """The stage to go back to, where what is left does not carry the one that the run is in."""
+def _check_there(added: Sequence[Constraint], wished: Constraints, contract: Contract) -> None:
+    """Refuse to take away what is no column, or no feature: that would be kept by saying nothing."""
+    for one in added:
+        if not isinstance(one, ForbidColumn) or one.column in contract.features or one.column in wished.forbid:
+            continue
+        if one.column in (contract.target, contract.event) or (contract.predicts == "labels" and one.column in contract.classes):
+            raise InputRefused(f"{one.column!r} is what is predicted, and no model is shown it")
+        near = difflib.get_close_matches(one.column, contract.features, n=3, cutoff=0.5)
+        hint = f"nearest: {', '.join(near)}" if near else f"columns: {', '.join(contract.features[:30])}"
+        raise InputRefused(f"no column {one.column!r} is learnt from; {hint}")
+
+
+def _hidden_behind(state: State, constraints: Constraints) -> bool:
+    """Whether models get columns that steps or preparers make, behind which no prediction can be held to follow a column."""
+    made = state.results.get("prepare", {})
+    return bool(constraints.monotone and (made.get("steps") or made.get("preparers")))
+
+
+def _back_to(state: State, left: Sequence[CandidateFact], columns_went: bool, *, anew: bool) -> str | None:
+    """The stage to go back to, where what is left does not carry the one that the run is in.
+
+    Args:
+        anew: whether the columns that models get are to be chosen once more.
+    """
     assert state.stage is not None
     at = ORDER.index(state.stage)
     if columns_went:
         return Stage.ANALYSE if at > ORDER.index(Stage.ANALYSE) else None
+    if anew:
+        return Stage.PREPARE if at > ORDER.index(Stage.PREPARE) else None
     if at > ORDER.index(Stage.BASELINE) and not any(c.stage == Stage.BASELINE for c in left):
         return Stage.BASELINE
     trained = any(c.stage not in (Stage.BASELINE,) and c.family not in FLOORS for c in left)

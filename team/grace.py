@@ -88,8 +88,11 @@ def left_out(
     learnt = {candidate.family for candidate in state.candidates} - set(FLOORS)
     if stage is Stage.SELECT and not learnt and state.candidates:
         floor = state.candidates[0].name
-        told = f"nothing that learns was fitted, so the model is {floor}, which shows what a model has to beat: {over}"
-        found.append(("a model that learns", f"{told}. Run again with a larger --time, or allow quicker --families"))
+        told = f"nothing that learns was fitted, so the model is {floor}, which shows what a model has to beat"
+        why, cure = over, "Run again with a larger --time, or allow quicker --families"
+        if failed := _failed(state):  # more time would change nothing
+            why, cure = "; ".join(f"{name} ({reason})" for name, reason in failed.items()), "Mend that, or allow other --families"
+        found.append(("a model that learns", f"{told}: {why}. {cure}"))
     task = state.results.get("seal_holdout", {}).get("task", "regression")
     if blends and stage is Stage.SELECT and len(learnt) > 1 and "ensemble" not in state.results and predicts(task) != "groups":
         found.append(("ensemble", f"no blend of the candidates was made: {over}"))

@@ -125,7 +125,7 @@ class Interventions:
     async def _constrain(self, added: list[Constraint]) -> None:
         """Hold the run to more from here on: put on record what follows, and do it."""
         room = self._room
-        event = self._log.append(plan(room.state, room.host.vault, room.meter, self.settings.constraints, added))
+        event = self._log.append(plan(room.state, room.host.vault, room.meter, self.settings.constraints, added, self.settings.preparers))
         assert isinstance(event, ConstraintAdded)
         self._log.sync()
         await self.carry_out(event)

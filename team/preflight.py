@@ -51,6 +51,7 @@ def preflight(settings: Settings, clients: Clients | None = None) -> None:
     _check_weights(settings)
     if kind != "docker":  # of what an image holds nothing is known here
         _check_preparers(settings.preparers)
+        _check_families(settings.constraints.families)
 
 
 def _check_approval(settings: Settings) -> None:
@@ -91,6 +92,15 @@ def _check_preparers(names: Sequence[str]) -> None:
         near = difflib.get_close_matches(strange[0], there, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Preparers: {', '.join(there) or 'none'}."
         raise UsageError(f"no installed package brings a preparer {strange[0]!r}. {hint} Install it, or change --preparers.")
+
+
+def _check_families(names: Sequence[str]) -> None:
+    """Refuse families none of which can be fitted for want of a library: a run that allows no other has no model that learns."""
+    from tools.families import lacking
+
+    reasons = [lacking(name) for name in names]
+    if names and None not in reasons:
+        raise PrerequisiteMissing(f"families={','.join(names)!r}: {'; '.join(filter(None, reasons))}. Install it, or change --families.")
 
 
 def _check_weights(settings: Settings) -> None:

@@ -53,7 +53,9 @@ def read_size(value: Any) -> Any:
 
 
 def read_listed(value: Any) -> Any:
-    """A list, also from text with commas; a comma within a label needs the list of a settings file."""
+    """A list, also from text with commas; a comma within a label needs the list of a settings file, where numbers are labels too."""
+    if isinstance(value, (list, tuple)):
+        return [str(part) if isinstance(part, (int, float)) and not isinstance(part, bool) else part for part in value]
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
@@ -132,8 +134,12 @@ def read_tracker(value: Any) -> Any:
 
 
 def read_joined(value: Any) -> Any:
-    """Names as one text, also where a file lists them."""
-    return ",".join(f'"{name}"' if "," in str(name) else str(name) for name in value) if isinstance(value, (list, tuple)) else value
+    """Names as one text, also where a file lists them; no name at all only by such a list, since a text may be a variable that is empty."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(f'"{name}"' if "," in str(name) else str(name) for name in value) or None
+    if isinstance(value, str) and not names_of(value):
+        raise ValueError("expected names with commas between them")
+    return value
 
 
 def read_monotone(value: Any) -> Any:

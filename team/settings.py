@@ -197,7 +197,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _keepable(self) -> Settings:
-        """Refuse constraints that cannot all be kept."""
+        """Refuse constraints that cannot all be kept, and what cannot be done while they are."""
         _ = self.constraints
         if self.device == "cuda" and cpu_only(self.constraint):
             raise ValueError("device='cuda', and a constraint says CPU only: not both")
@@ -205,6 +205,9 @@ class Settings(BaseSettings):
             raise ValueError(f"pruner={self.pruner!r} ends trials by the score alone, and objectives weigh more: leave --pruner out")
         if "fairness" in self.objectives and self.sensitive is None:
             raise ValueError("objectives: fairness needs a sensitive column; name one with --sensitive COLUMN")
+        if self.preparers and (monotone := self.constraints.monotone):
+            column = next(iter(monotone))
+            raise ValueError(f"--preparers would hide how the prediction follows {column!r}, which is bound: leave it or --monotone out")
         return self
 
     def model_of(self, role: str) -> str:

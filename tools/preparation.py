@@ -173,6 +173,9 @@ def with_preparers(problem: Problem, preparation: Preparation, names: list[str],
     from tools.folds import fit_rows
     from tools.preparers import PreparerFailed, columns_in, learn, made_columns, prove, transform
 
+    if names and (bound := problem.contract.constraints.monotone):
+        column = next(iter(bound))
+        raise ToolRefused(f"preparer {names[0]!r} would hide how the prediction follows {column!r}, which is bound; leave it out.")
     X, y, seed = problem.X[[column.name for column in preparation.columns]], problem.y, problem.contract.seed
     rows = np.random.default_rng(seed).permutation(problem.n_rows)[:SAMPLE_ROWS]
     used: list[Preparer] = []
@@ -368,11 +371,19 @@ def load_preparation(space: Workspace, name: str, problem: Problem) -> Preparati
     """Read a preparation; `default` is made when nobody has.
 
     Raises:
-        ToolRefused: when there is none of that name, naming those there are.
+        ToolRefused: when there is none of that name, naming those there are, or when it makes columns behind which a prediction cannot be
+            held to follow one, as the contract asks by now.
     """
     path = space.preparations / f"{name}.json"
     if NAME.fullmatch(name) and path.is_file():
-        return Preparation.model_validate_json(path.read_text(encoding="utf-8"))
+        found = Preparation.model_validate_json(path.read_text(encoding="utf-8"))
+        if found.preparers and (bound := problem.contract.constraints.monotone):
+            used = ", ".join(each.name for each in found.preparers)
+            raise ToolRefused(
+                f"preparation {name!r} would hide how the prediction follows {next(iter(bound))!r}, which is bound, behind {used};"
+                " use another."
+            )
+        return found
     if name == "default":
         preparation = choose_columns(problem, name=name, drop=[], text=True, dates=True)
         write_text(path, preparation.model_dump_json(indent=1))

@@ -160,7 +160,7 @@ def seal_holdout(
             )
         frame = frame.assign(**{target: joined(frame, labels)}).drop(columns=labels)
     event = agreed("event", wish.event, event)
-    check_columns(frame, wish, target, column, event)
+    check_columns(frame, wish, target, column, event, labels)
     frame, barred = without_forbidden(frame, wish)
     task = _task_of(task, target, event, wish)
     if isinstance(frame[target].dtype, pd.DatetimeTZDtype) or frame[target].dtype.kind in "mM":
@@ -193,7 +193,7 @@ def seal_holdout(
     if alone:
         check_left_out(chosen)
 
-    check_constraints(rows, target, task, wish.constraints)
+    check_constraints(rows, target, task, wish)
     stratum = event if event is not None else target if predicts(task) == "classes" else None
     kind, by = ("time", forecast.time) if forecast else split_kind(wish, stratum, split, column)
     day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])

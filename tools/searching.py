@@ -89,6 +89,7 @@ class Search:
     def run(self, names: list[str], most: int | None) -> None:
         self._pending = list(names)  # what is asked for configurations may import a library and take long
         rounds = list(self._rounds(names))
+        self._pending = []
         for number, configurations in enumerate(rounds[:most]):
             self._pending = [name for name, _ in configurations]
             for name, params in configurations:
@@ -137,12 +138,15 @@ class Search:
         return told + [Degradation(what=f, reason=f"{f} was left out: {why}") for f, why in missed.items() if f not in learnt]
 
     def _rounds(self, names: list[str]) -> Iterator[list[tuple[str, Params]]]:
-        """First configurations of all families, then second ones, and so on."""
+        """First configurations of all families, then second ones, and so on. What a table does not suit is left out, unless the user allows
+        nothing else."""
+        unsuited = self._unsuited(names)
+        only = bool(self.problem.contract.constraints.families) and len(unsuited) == len(names)
         portfolios: list[tuple[str, list[Params]]] = []
         for name in names:
             try:
-                if reason := family(name).unsuited(self.setting):
-                    self.skipped.append(Skipped(name=name, reason=reason))
+                if name in unsuited and not only:
+                    self.skipped.append(Skipped(name=name, reason=unsuited[name]))
                     continue
                 portfolios.append((name, family(name).portfolio(self.setting)))
             except DeadlineReached:
@@ -157,6 +161,20 @@ class Search:
                     )
         for i in range(max((len(portfolio) for _, portfolio in portfolios), default=0)):
             yield [(name, portfolio[i]) for name, portfolio in portfolios if i < len(portfolio)]
+
+    def _unsuited(self, names: list[str]) -> dict[str, str]:
+        """Families that say why they have nothing to add on this table; what fails where it is asked fails again for its portfolio."""
+        found = {}
+        for name in names:
+            try:
+                reason = family(name).unsuited(self.setting)
+            except DeadlineReached:
+                raise
+            except Exception:
+                continue
+            if reason:
+                found[name] = reason
+        return found
 
     def _weights(self) -> dict[str, float]:
         return {name: family(name).weight for name in self._pending}
@@ -209,7 +227,7 @@ class Search:
             except Exception as error:  # one family's failure must not cost the others
                 size = smaller(size, error)
                 if size is None:
-                    self._skip(spec.name, name, f"{type(error).__name__}: {_first_line(error)}")
+                    self._skip(spec.name, name, f"{type(error).__name__}: {_first_line(error)}{_of_package(name)}")
             else:
                 self._keep(evaluated, size)
                 return

@@ -64,7 +64,7 @@ def seal_without_target(
         )
     check_settings(wish, task)
     frame, barred = without_forbidden(frame, wish)
-    check_constraints(frame, label, task, wish.constraints)
+    check_constraints(frame, label, task, wish)
     rows = frame.reset_index(drop=True)
     positive, without = None, 0
     if label is not None:

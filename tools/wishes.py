@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from tools.constraints import Constraints
@@ -44,8 +46,17 @@ def agreed(what: str, fixed: Word | None, proposed: Word | None) -> Word | None:
     return fixed if fixed is not None else proposed
 
 
-def check_columns(frame: pd.DataFrame, wish: Wish, target: str | None, column: str | None, event: str | None) -> None:
+def check_columns(
+    frame: pd.DataFrame, wish: Wish, target: str | None, column: str | None, event: str | None, labels: Sequence[str] = ()
+) -> None:
+    """Refuse names of columns that are not there, or that are what is predicted where only a feature serves.
+
+    Args:
+        labels: columns that the target was made of, which the table has not any more.
+    """
     names = [str(name) for name in frame.columns]
+    answers = dict.fromkeys(labels, "a label of --target")
+    _check_answers(wish, answers | {name: what for name, what in ((target, "the target"), (event, "the event column")) if name})
     for what, name, mine in (
         ("target", target, wish.target),
         ("event column", event, wish.event),
@@ -62,16 +73,29 @@ def check_columns(frame: pd.DataFrame, wish: Wish, target: str | None, column: s
         near += [n for n in names if n.lower() == name.lower() and n not in near]
         hint = f"Nearest: {', '.join(near)}." if near else f"Columns: {', '.join(names[:30])}{', …' if len(names) > 30 else ''}."
         raise (InputRefused if mine else ToolRefused)(f"{what} {name!r} is not in the table. {hint}")
-    needed = [
-        ("target", target),
-        ("event column", event),
-        ("group column", wish.group),
-        ("time column", wish.time_column),
-        ("split column", column),
-    ]
+    needed = [("group column", wish.group), ("time column", wish.time_column), ("split column", column)]
     for what, name in (*needed, *(("column of a series", name) for name in wish.series)):
         if name in wish.constraints.forbid:
             raise InputRefused(f"--forbid takes {name!r} away, which is the {what}. Leave it out of --forbid, or name another {what}.")
+
+
+def _check_answers(wish: Wish, answers: Mapping[str, str]) -> None:
+    """Refuse answers where features are asked for: a model is shown none, so what is asked of them would be kept by saying nothing."""
+    constraints = wish.constraints
+    for name in constraints.forbid:
+        if what := answers.get(name):
+            raise InputRefused(f"--forbid takes {name!r} away, which is {what}. Leave it out of --forbid, or name another {_bare(what)}.")
+    for name in constraints.monotone:
+        if what := answers.get(name):
+            raise InputRefused(f"--monotone names {name!r}, which is {what}; expected a column that models learn from.")
+    if constraints.sensitive and (what := answers.get(constraints.sensitive)):
+        raise InputRefused(
+            f"--sensitive names {constraints.sensitive!r}, which is {what}; expected a column that says which group a row belongs to."
+        )
+
+
+def _bare(what: str) -> str:
+    return what.removeprefix("the ").removeprefix("a ").partition(" of ")[0]
 
 
 def split_kind(
@@ -94,29 +118,19 @@ def split_kind(
     return "stratified", None
 
 
-def check_constraints(rows: pd.DataFrame, target: str | None, task: Task, constraints: Constraints) -> None:
-    """Refuse constraints that no model can meet, before anything is fitted."""
+def check_constraints(rows: pd.DataFrame, target: str | None, task: Task, wish: Wish) -> None:
+    """Refuse constraints that no model can meet, and objectives that nothing can be weighed by, before anything is fitted."""
     from tools.columns import infer_schema
     from tools.constraints import FLOORS
     from tools.families import learners
 
+    constraints = wish.constraints
     if constraints.sensitive and predicts(task) not in ("classes", "values"):
         raise InputRefused(f"--sensitive compares classes that are called, or values; a {task} task has neither. Leave it out.")
     if constraints.monotone:
-        if task == "multiclass":
-            raise InputRefused("--monotone is for two classes or numbers: of several classes none is up. Leave it out.")
-        if task == "ordinal" and rows[str(target)].nunique() > 2:
-            raise InputRefused(
-                "--monotone is for two classes or numbers: no family here keeps ordered classes to it."
-                " Leave it out, or use --task regression."
-            )
-        if task == "quantile":  # medians and other quantiles in leaves break the order that splits keep to
-            raise InputRefused("--monotone cannot be kept by quantiles. Leave it out, or use --task regression.")
-        kinds = {column.name: column.kind for column in infer_schema(rows, target).columns}
-        for name in constraints.monotone:
-            if name == target or kinds[name] not in ("numeric", "boolean"):
-                what = "the target" if name == target else f"a {kinds[name]} column"
-                raise InputRefused(f"--monotone names {name!r}, which is {what}; only numbers have a direction.")
+        check_directions(task, infer_schema(rows, target), constraints)
+    if "fairness" in wish.objectives:
+        _check_groups(rows, constraints)
     left = [name for name in constraints.allowed(learners(task)) if name not in FLOORS]
     if not left:
         reasons = "; ".join(dict.fromkeys(reason for name in learners(task) if (reason := constraints.refuses(name))))
@@ -125,6 +139,55 @@ def check_constraints(rows: pd.DataFrame, target: str | None, task: Task, constr
         known = ", ".join(name for name in learners(task) if name not in FLOORS)
         there = f" Families of a {task} task: {known}." if constraints.families else ""
         raise InputRefused(f"no model family is left: {reasons}. Leave out {cure}.{there}")
+
+
+def check_directions(task: Task, schema: TableSchema, constraints: Constraints) -> None:
+    """Refuse monotone constraints that a task has no direction for, or no family a way to keep, and those on what is no number.
+
+    Args:
+        schema: of the columns that models learn from.
+
+    Raises:
+        InputRefused: naming the column, or the task.
+    """
+    if not constraints.monotone:
+        return
+    if task == "multiclass":
+        raise InputRefused("--monotone is for two classes or numbers: of several classes none is up. Leave it out.")
+    if task == "ordinal":
+        raise InputRefused(
+            "--monotone is for two classes or numbers: no family here keeps ordered classes to it. Leave it out, or use --task regression."
+        )
+    if task == "quantile":  # medians and other quantiles in leaves break the order that splits keep to
+        raise InputRefused("--monotone cannot be kept by quantiles. Leave it out, or use --task regression.")
+    kinds = {column.name: column.kind for column in schema.columns}
+    for name in constraints.monotone:
+        if (kind := kinds.get(name)) not in ("numeric", "boolean"):
+            what = f"a {kind} column" if kind else "no column that models learn from"
+            raise InputRefused(f"--monotone names {name!r}, which is {what}; only numbers have a direction.")
+
+
+def _check_groups(rows: pd.DataFrame, constraints: Constraints) -> None:
+    """Refuse fairness as an objective where the search cannot see the groups, or they are too few or too small to differ."""
+    from tools.columns import infer_schema
+    from tools.fairness import FEWEST, groups_of
+
+    name = str(constraints.sensitive)
+    cure = "Leave fairness out of --objectives, or name another --sensitive column"
+    kept = name in constraints.forbid or (constraints.no_text and name in infer_schema(rows[[name]], None).of_kind("text"))
+    if kept:
+        raise InputRefused(
+            f"fairness is weighed by the sensitive column {name!r}, which --forbid or another constraint keeps from the search."
+            f" {cure}; without it the report compares the groups all the same."
+        )
+    sizes = Counter(groups_of(rows[name]).tolist())
+    large = sum(size >= FEWEST for size in sizes.values())
+    if large < 2:
+        largest = ", ".join(f"{group!r} {size}" for group, size in sizes.most_common(3))
+        raise InputRefused(
+            f"fairness needs two groups of {FEWEST} rows and more, and the sensitive column {name!r} has {large}; its largest: {largest}."
+            f" {cure}."
+        )
 
 
 def check_something_to_learn_from(train: pd.DataFrame, contract: Contract, schema: TableSchema) -> None:

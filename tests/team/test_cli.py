@@ -120,6 +120,17 @@ def test_weights_that_are_not_there_are_told_before_anything_starts(invoke: Invo
     assert not out.exists()
 
 
+def test_families_whose_library_is_not_installed_are_told_before_anything_starts(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyod", None)
+    out = tmp_path / "runs"
+    code, _, err = invoke("run", write(tmp_path / "t.csv", GOOD), "--families", "ecod", "--sandbox", "unsafe-local", "--out", out)
+    assert code == 4
+    assert "families='ecod': pyod is not installed; `pip install 'mlteam[anomaly]'` adds the family 'ecod'. Install it" in err
+    assert not out.exists()
+
+
 def test_unknown_settings_keys(invoke: Invoke, tmp_path: Path) -> None:
     source = write(tmp_path / "data.csv", GOOD)
     config = write(tmp_path / "mlteam.yaml", "tarjet: y\n")

@@ -77,6 +77,9 @@ def test_what_does_not_count_any_more_and_where_the_work_goes_back(
         (ForbidColumn(column="alcohol"), {"searched": 95.0}, "5 s of search are left"),
         (Families(names=("theta",)), {}, "no model family is left"),
         (Monotone(column="alcohol", sign=1), {"holdout": True}, "the final score is taken"),
+        (Monotone(column="alcohol", sign=1), {}, "of several classes none is up"),
+        (ForbidColumn(column="alcool"), {}, "no column 'alcool' is learnt from; nearest: alcohol"),
+        (ForbidColumn(column="target"), {}, "'target' is what is predicted"),
     ],
 )
 def test_what_cannot_be_kept_any_more_changes_nothing_and_says_why(
@@ -88,6 +91,26 @@ def test_what_cannot_be_kept_any_more_changes_nothing_and_says_why(
     assert why in planned.refused
     state = State(stage=Stage.SELECT, sealed=True, candidates=CANDIDATES)
     assert carry_out(planned, state, sealed.run, sealed.vault, sealed.vault.contract.constraints) is state
+
+
+def test_columns_that_steps_make_go_before_predictions_are_held_to_follow_one(tmp_path: Path) -> None:
+    """Behind a ratio of two columns no tree can be told to rise with either of them."""
+    hosting = Hosting(tmp_path / "runs", "sklearn:breast_cancer", target="target")
+    fetch_data(hosting.host)
+    seal_holdout(hosting.host)
+    rising = Monotone(column="mean radius", sign=1)
+    made = {"prepare": {"name": "prepared", "steps": ["make=ratios"]}, "train": {}, "ensemble": {}}
+    assert _planned(hosting, rising, results={"prepare": {"name": "default"}}).back_to == "baseline"
+    planned = _planned(hosting, rising, results=made)
+    assert (planned.refused, planned.back_to) == ("", "prepare")
+    assert planned.excluded == [c.name for c in CANDIDATES]
+    state = State(stage=Stage.SELECT, sealed=True, prepared=True, candidates=CANDIDATES, results=made)
+    bound = hosting.vault.contract.constraints.model_copy(update={"monotone": {"mean radius": 1}})
+    after = carry_out(planned, state, hosting.run, hosting.vault, bound)
+    assert (after.stage, after.prepared, sorted(after.results)) == (Stage.PREPARE, False, ["train"])
+    meter = Meter(Limits(search_s=100.0))
+    asked = plan(State(stage=Stage.TRAIN, sealed=True), hosting.vault, meter, bound, [rising], ["scale=power"])
+    assert "the columns that scale=power make would hide how the prediction follows another" in asked.refused
 
 
 def test_a_run_goes_on_without_a_column_that_is_forbidden_on_the_way(tmp_path: Path) -> None:

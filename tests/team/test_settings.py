@@ -58,6 +58,10 @@ def test_the_settled_settings_read_back_the_same(tmp_path: Path) -> None:
         ({"constraint": ["linear models only"], "families": "lightgbm"}, "no family is left.*--constraint"),
         ({"constraint": ["CPU only"], "device": "cuda"}, "CPU only: not both.*--constraint"),
         ({"constraint": [{"kind": "memry"}]}, "constraint: .*'memry'"),
+        ({"forbid": ""}, "forbid='': expected names with commas between them.*--forbid"),
+        ({"families": " , "}, "families=' , ': expected names.*--families"),
+        ({"monotone": ""}, "monotone='': expected names.*--monotone"),
+        ({"monotone": "a:+", "preparers": "scale=power"}, "--preparers would hide how the prediction follows 'a', which is bound"),
         ({"forbid": "a", "monotone": "a:+"}, "column 'a' is never to be used, and the prediction is to rise or fall with it"),
         ({"approval": "sometimes"}, "approval.default='sometimes': .*'never', 'always' or 'outside-only'.*--approval"),
     ],
@@ -106,6 +110,10 @@ def test_constraints_are_read_from_text_and_from_lists(tmp_path: Path) -> None:
     assert typed.constraints.monotone == {"age": 1, "price": -1}
     assert typed.constraints.forbid == ("name", "a, b")
     assert not load_settings({"source": "a.csv"}).constraints.binding
+    config.write_text("monotone: {}\nforbid: []\nfamilies: []\nclasses: [1, 2.5, high]\n")
+    emptied = load_settings({"source": "a.csv"}, config)
+    assert not emptied.constraints.binding
+    assert emptied.classes == ["1", "2.5", "high"]
 
 
 def test_all_problems_are_told_at_once() -> None:

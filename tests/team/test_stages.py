@@ -209,6 +209,9 @@ def test_a_search_that_fitted_nothing_that_learns_is_told_with_what_would_help()
     assert what == "a model that learns"
     assert told.startswith("nothing that learns was fitted, so the model is dummy-1")
     assert "larger --time" in told
+    missing = {"name": "tabpfn", "reason": "its weights are expected as a file tabpfn*classifier*."}
+    [(_, told)] = left_out(Stage.SELECT, state.model_copy(update={"results": {"train": {"skipped": [missing]}}}), 9.0)
+    assert told.endswith(": tabpfn (its weights are expected as a file tabpfn*classifier*). Mend that, or allow other --families")
     learnt = state.model_copy(update={"candidates": [floor, candidate(Stage.TRAIN)]})
     assert left_out(Stage.SELECT, learnt, 0.0) == []
 

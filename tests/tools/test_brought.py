@@ -178,7 +178,7 @@ def test_broken_families_are_named_and_cost_the_others_nothing(lab: None, open_w
     assert [c.family for c in trained.candidates] == ["tree"]
     why = {skipped.name.removesuffix("-1"): skipped.reason for skipped in trained.skipped}
     assert "no portfolio today" in why["tears"]
-    assert "ArithmeticError: cannot add up" in why["unfit"]
+    assert "ArithmeticError: cannot add up (package 'lab-models')" in why["unfit"]
     assert "family 'torn' of package 'torn-models' cannot be used: ModuleNotFoundError" in why["torn"]
     assert "family 'plain' of package 'lab-models' cannot be used: TypeError: it is a int" in why["plain"]
     assert "unknown family 'elsewhere'" in why["elsewhere"]
@@ -276,6 +276,17 @@ def test_a_preparer_that_cannot_be_used_is_refused_by_name(lab: None, open_works
     assert not (space.preparations / "prepared.json").exists()
     assert train(["tree"], time_s=120, per_family=1).candidates
     assert leaderboard(space)[0].preparation == "default"
+
+
+def test_no_preparer_stands_between_a_column_and_a_prediction_that_must_follow_it(lab: None, open_workspace: Open) -> None:
+    space = open_workspace("diabetes")
+    prepare("prepared", preparers=["ratios"])
+    path = space.data / "contract.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "constraints": {"monotone": {"bmi": 1}}}))
+    with pytest.raises(ToolRefused, match="preparer 'ratios' would hide how the prediction follows 'bmi', which is bound"):
+        prepare("again", preparers=["ratios"])
+    with pytest.raises(ToolRefused, match="'prepared' would hide how the prediction follows 'bmi', which is bound, behind ratios"):
+        train(["tree"], preparation="prepared", time_s=60)
 
 
 def test_rows_that_a_preparer_fails_on_are_told_with_its_package(lab: None, open_workspace: Open) -> None:

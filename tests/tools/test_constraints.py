@@ -116,6 +116,20 @@ def test_tools_refuse_what_the_contract_bars(open_workspace: Open) -> None:
     assert {c.family for c in leaderboard(space)} == {"dummy", "linear", "tree"}
 
 
+def test_what_is_allowed_alone_is_fitted_though_the_table_does_not_ask_for_it(open_workspace: Open) -> None:
+    """A sparse linear model has nothing to add to a dense one on numbers; where the user allows no other, it is what there is."""
+    space = open_workspace("breast_cancer")
+    left = train(["sparse_linear"], time_s=60, per_family=1)
+    assert (left.candidates, [one.reason for one in left.skipped]) == ([], ["there is no text, and no category of more than 30 levels"])
+    assert left.stopped is None
+    bound(space, families=("sparse_linear",))
+    found = train(["sparse_linear"], time_s=60, per_family=1)
+    assert [c.family for c in found.candidates] == ["sparse_linear"]
+    assert found.candidates[0].score > 0.95
+    bound(space, families=("sparse_linear", "tree"))
+    assert [c.family for c in train(["sparse_linear", "tree"], time_s=60, per_family=1).candidates] == ["tree"]
+
+
 def test_baselines_are_those_that_may_be_fitted(open_workspace: Open) -> None:
     space = bound(open_workspace("breast_cancer"), monotone={"mean_radius": 1})
     train_baselines(time_s=60)
@@ -186,12 +200,19 @@ def test_forbidden_columns_are_nowhere_to_be_seen(tmp_path: Any) -> None:
         ({"families": "lightgbm", "interpretable": True}, "no model family is left"),
         ({"monotone": "a:+", "target": "kind"}, "of several classes none is up"),
         ({"monotone": "a:+", "target": "kind", "task": "ordinal", "classes": "u,v,w"}, "no family here keeps ordered classes to it"),
+        ({"target": "time", "event": "y", "monotone": "y:+"}, "--monotone names 'y', which is the event column"),
+        ({"target": "y,z", "forbid": "z"}, "--forbid takes 'z' away, which is a label of --target. .* or name another label"),
+        ({"target": "y,z", "monotone": "z:+"}, "--monotone names 'z', which is a label of --target"),
+        ({"sensitive": "y"}, "--sensitive names 'y', which is the target; expected a column that says which group"),
+        ({"sensitive": "z", "forbid": "z", "objectives": "score,fairness"}, "'z', which --forbid or another constraint keeps"),
+        ({"sensitive": "few", "objectives": "score,fairness"}, "'few' has 1; its largest: 'm' 190, 'f' 10"),
     ],
 )
 def test_constraints_that_cannot_be_are_refused_before_anything_is_sealed(tmp_path: Any, settings: dict[str, Any], message: str) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=200), "secret": rng.normal(size=200), "kind": rng.choice(list("uvw"), 200)})
-    frame.assign(y=rng.integers(0, 2, 200)).to_csv(tmp_path / "t.csv", index=False)
+    frame = frame.assign(y=rng.integers(0, 2, 200), z=rng.integers(0, 2, 200), time=rng.exponential(5, 200), few=["m"] * 190 + ["f"] * 10)
+    frame.to_csv(tmp_path / "t.csv", index=False)
     h = Hosting(tmp_path / "runs", tmp_path / "t.csv", **{"target": "y", **settings})
     fetch_data(h.host)
     with pytest.raises(InputRefused, match=message):

@@ -152,11 +152,19 @@ def family(name: str) -> Family:
         raise FamilyUnavailable(str(error)) from None
 
 
+def lacking(name: str) -> str | None:
+    """Which library a built-in family lacks here, and what installs it; None where it is there. Nothing is imported."""
+    library = MODULES[name][1] if name in MODULES else None
+    if library is None or find_spec(library) is not None:
+        return None
+    return f"{library} is not installed; `pip install {INSTALLS.get(library, library)}` adds the family {name!r}"
+
+
 @cache
 def _built_in(name: str) -> Family:
-    module, library = MODULES[name]
-    if find_spec(library) is None:
-        raise FamilyUnavailable(f"{library} is not installed; `pip install {INSTALLS.get(library, library)}` adds the family {name!r}")
+    module, _ = MODULES[name]
+    if reason := lacking(name):
+        raise FamilyUnavailable(reason)
     # Read by OpenMP when a library loads it. Threads that spin for long while they wait cost several times the
     # computation itself where other processes want the same cores; threads that never spin cost as much on idle ones.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
