@@ -7,7 +7,7 @@ the middle of the training rows is what would have been known then.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+NOISE = 1e-5
+"""Means and standard deviations that are a smaller share of their series' size than this are what rounding made of 0."""
+
+
+class _Sums(NamedTuple):
+    """Running sums over a flat array, of values less the middle of their series over its size, so that no series is lost in the rounding of
+    a larger one, and every sum is back at 0 where a series ends."""
+
+    totals: Array
+    squares: Array
+    """Of squares less their mean in the series."""
+    counts: Array
+    middles: Array
+    """Mean of each series; so are `sizes`, its largest distance from there, and `mean_squares`, in units of that."""
+    sizes: Array
+    mean_squares: Array
 
 
 @dataclass
@@ -114,15 +131,18 @@ class Panel:
 
         NaN where nothing is known.
         """
-        totals, squares, counts, middle = self._sums(column)
+        sums = self._sums(column)
         ends = np.clip(until - self.starts[codes] + 1, 0, self.lengths[codes])
         begins = np.zeros_like(ends) if width is None else np.clip(until - self.starts[codes] + 1 - width, 0, ends)
         high, low = self.offsets[codes] + ends, self.offsets[codes] + begins
-        n = counts[high] - counts[low]
+        n = sums.counts[high] - sums.counts[low]
+        middle, size = sums.middles[codes], sums.sizes[codes]
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(n > 0, (totals[high] - totals[low]) / n, np.nan)
-            spread = np.sqrt(np.maximum((squares[high] - squares[low]) / n - mean**2, 0.0))
-        return mean + middle, np.where(n > 0, spread, np.nan), n
+            mean = (sums.totals[high] - sums.totals[low]) / n
+            spread = np.sqrt(np.maximum((sums.squares[high] - sums.squares[low]) / n + sums.mean_squares[codes] - mean**2, 0.0))
+        spread, mean = np.where(spread > NOISE, spread, 0.0) * size, mean * size + middle
+        mean = np.where(np.abs(mean) < NOISE * np.maximum(size, np.abs(middle)), 0.0, mean)
+        return np.where(n > 0, mean, np.nan), np.where(n > 0, spread, np.nan), n
 
     def filled(self, code: int) -> Array:
         """The values of a series without gaps: between two known ones lies a straight line."""
@@ -130,19 +150,23 @@ class Panel:
         known = np.flatnonzero(np.isfinite(values))
         return np.interp(np.arange(len(values)), known, values[known])
 
-    def _sums(self, column: str | None) -> tuple[Array, Array, Array, float]:
-        """Running sums over the flat array, of values less their mean, which keeps their squares exact."""
+    def _sums(self, column: str | None) -> _Sums:
         if column not in self._running:
             values = self.values if column is None else self.past[column]
-            known = np.isfinite(values)
-            middle = float(values[known].mean()) if known.any() else 0.0
-            shifted = np.where(known, values - middle, 0.0)
-            sums = [np.concatenate([[0.0], np.cumsum(each)]) for each in (shifted, shifted**2, known.astype(np.float64))]
-            self._running[column] = (sums[0], sums[1], sums[2], middle)
+            known, whose = np.isfinite(values), np.repeat(np.arange(len(self.lengths)), self.lengths)
+            counts = np.maximum(np.bincount(whose, known, len(self.lengths)), 1)
+            middles = np.bincount(whose, np.where(known, values, 0.0), len(self.lengths)) / counts
+            away = np.where(known, values - middles[whose], 0.0)
+            sizes = np.maximum.reduceat(np.abs(away), self.offsets)
+            away = np.divide(away, sizes[whose], out=np.zeros_like(away), where=(sizes > NOISE * np.abs(middles))[whose])
+            mean_squares = np.bincount(whose, away**2, len(self.lengths)) / counts
+            running = [away, np.where(known, away**2 - mean_squares[whose], 0.0), known.astype(np.float64)]
+            totals, squares, rows = (np.concatenate([[0.0], np.cumsum(each)]) for each in running)
+            self._running[column] = _Sums(totals, squares, rows, middles, sizes, mean_squares)
         return self._running[column]
 
     def __post_init__(self) -> None:
-        self._running: dict[str | None, tuple[Array, Array, Array, float]] = {}
+        self._running: dict[str | None, _Sums] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_running": {}}

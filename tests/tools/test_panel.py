@@ -58,6 +58,25 @@ def test_values_and_windows_are_those_of_the_rows_known_by_then(column: str | No
             assert np.isnan(mean[i])
 
 
+def test_rounding_does_not_move_what_never_moved() -> None:
+    """Beside a series of millions, one that is constant has no spread, and a stretch of zeros the mean 0."""
+    rng = np.random.default_rng(0)
+    y = np.concatenate([rng.normal(5e6, 1e6, 400), np.full(300, 0.1), np.zeros(200), rng.normal(3, 0.1, 100)])
+    rows = pd.DataFrame({"who": np.repeat(["a", "b", "c"], [400, 300, 300]), "day": np.r_[0:400, 0:300, 0:300]})
+    forecast = Forecast(time="day", series=["who"], horizon=3, frequency=Frequency(unit="number", size=1), season=4, scales={})
+    panel = Panel.of(rows, y, forecast)
+    steps = np.arange(200)
+    for width in (4, None):
+        mean, spread, _ = panel.window(np.full(200, 1), steps, width)
+        assert mean == pytest.approx(0.1)
+        assert not spread.any()
+        mean, spread, _ = panel.window(np.full(200, 2), steps, width)
+        assert not mean.any()
+        assert not spread.any()
+    mean, spread, _ = panel.window(np.full(100, 2), np.arange(200, 300), 10)
+    assert spread[20:] == pytest.approx([y[700 + at - 9 : 700 + at + 1].std() for at in range(220, 300)])
+
+
 def test_a_window_leaves_older_steps_out() -> None:
     panel, rows = made(window_steps=7)
     last = rows.groupby(rows.who.str.replace("|", "||", regex=False)).day.max()
