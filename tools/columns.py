@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 _DATE = re.compile(
     r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?([ T]\d{1,2}:\d{2}.*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})( \d{1,2}:\d{2}.*)?"
     r"|\d{8}T\d{4,6}.*|\d{1,2}[ -][A-Za-z]{3,9}\.?[ ,-]+\d{2,4}.*|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}.*"
+    r"|\d{4}[- ]?Q[1-4]|Q[1-4][-/ ]?\d{4}|\d{4}M(0[1-9]|1[0-2])|\d{4}-?W[0-5]\d(-?[1-7])?|\d{4}-\d{2}-\d{2}/\d{4}-\d{2}-\d{2}"
+)
+_ZONED = re.compile(r".*\d{1,2}:\d{2}.*([+-]\d{2}:?\d{2}|Z)")
+# A quarter, a month, a week of ISO 8601, or a span of days, which stand for the day that they begin with.
+_PERIOD = re.compile(
+    r"(?P<of_quarter>\d{4})[- ]?Q(?P<quarter>[1-4])|Q(?P<quarter_first>[1-4])[-/ ]?(?P<then_year>\d{4})"
+    r"|(?P<of_month>\d{4})M(?P<month>\d{2})"
+    r"|(?P<of_week>\d{4})-?W(?P<week>\d{2})(?:-?(?P<weekday>[1-7]))?|(?P<first_day>\d{4}-\d{2}-\d{2})/\d{4}-\d{2}-\d{2}"
 )
 
 
@@ -92,20 +100,76 @@ def days_come_first(texts: pd.Series) -> bool:
 
 
 def parse_dates(values: pd.Series, day_first: bool) -> pd.Series:
-    """Text or dates as naive UTC datetime64[ns]; what cannot be read is missing."""
+    """Text or dates as naive UTC datetime64[ns]; what cannot be read is missing.
+
+    A period, such as 2024-Q1, 2024-W05 or 2024-01-01/2024-01-07, is the day that it begins with. Of numbers the whole ones are read
+    that are written like a date (20240131) or a month (202401).
+    """
     import pandas as pd
 
-    if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
+    if pd.api.types.is_bool_dtype(values.dtype):
         parsed = pd.Series(pd.NaT, index=values.index, dtype="datetime64[us, UTC]")
+    elif pd.api.types.is_numeric_dtype(values.dtype):
+        parsed = _stamps(values)
     elif pd.api.types.is_datetime64_any_dtype(values.dtype):
         parsed = pd.to_datetime(values, utc=True)
     else:
         texts = values.astype("str").str.strip()
+        periods = texts.str.fullmatch(_PERIOD).fillna(False).astype(bool)
+        if periods.any():
+            texts = texts.where(~periods, texts.where(periods).map(_begin, na_action="ignore"))
         parsed = pd.to_datetime(texts, format="mixed", dayfirst=day_first, utc=True, errors="coerce")
     parsed = parsed.dt.tz_localize(None)
     # Nanoseconds reach from 1677 to 2262; what lies outside has no such value.
     parsed = parsed.where((parsed > pd.Timestamp("1677-09-22")) & (parsed < pd.Timestamp("2262-04-11")))
     return parsed.astype("datetime64[ns]")
+
+
+def zoned(values: pd.Series) -> bool:
+    """Whether moments, as dates or text, are written with their zone, such as 2024-03-31T00:00:00+01:00."""
+    import pandas as pd
+
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return True
+    return values.dtype.kind == "O" and bool(values.astype("str").str.strip().str.fullmatch(_ZONED).fillna(False).all())
+
+
+def stamped(values: pd.Series) -> bool:
+    """Whether numbers, none missing, are dates or months written as whole numbers, such as 20240131 or 202401."""
+    import pandas as pd
+
+    return bool(pd.api.types.is_numeric_dtype(values) and len(values) and _stamps(values).notna().all())
+
+
+def _stamps(values: pd.Series) -> pd.Series:
+    """Dates that whole numbers are written like, UTC, of years from 1800 to 2199; missing for all others."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(values, errors="coerce").astype("Float64").to_numpy("float64", na_value=float("nan"))
+    months, days = (numbers >= 180001) & (numbers <= 219912), (numbers >= 18000101) & (numbers <= 21991231)
+    whole = (numbers % 1 == 0) & (months | days)
+    texts = pd.Series(numbers).where(whole, 0).astype("int64").astype("str")
+    texts = texts.where(~months, texts + "01").where(whole)
+    return pd.to_datetime(texts, format="%Y%m%d", utc=True, errors="coerce").set_axis(values.index)
+
+
+def _begin(period: str) -> str:
+    """The day that a period begins with, as ISO 8601 writes it; nothing for a week that its year has not."""
+    import datetime
+
+    found = _PERIOD.fullmatch(period)
+    assert found is not None
+    if found["first_day"]:
+        return str(found["first_day"])
+    if found["of_month"]:
+        return f"{found['of_month']}-{found['month']}-01"
+    if found["of_week"]:
+        try:
+            return datetime.date.fromisocalendar(int(found["of_week"]), int(found["week"]), int(found["weekday"] or 1)).isoformat()
+        except ValueError:
+            return ""
+    year, quarter = (found["of_quarter"] or found["then_year"]), int(found["quarter"] or found["quarter_first"])
+    return f"{year}-{3 * quarter - 2:02d}-01"
 
 
 def moments(column: pd.Series, day_first: bool) -> pd.Series:

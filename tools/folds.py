@@ -39,7 +39,8 @@ class Validation:
     folds: tuple[Array, ...]
     """Fold id of each row, shape (n,), for each repeat; -1 for rows that no fold validates."""
     moments: Array | None = None
-    """Time of each row, shape (n,), under a time split: seconds of dates, else the column's own numbers; missing ones come first."""
+    """Time of each row, shape (n,), under a time split: seconds of dates, else the column's own numbers; missing ones come first. Of a
+    forecast the backtest that the row's horizon is, whether its series takes part or not."""
     units: Array | None = None
     """What is left out alone under leave-one-out: the row's own position, or the code of its group, shape (n,)."""
 
@@ -85,7 +86,11 @@ def make_validation(train: pd.DataFrame, contract: Contract) -> Validation:
     units = None
     if contract.leave_one_out:
         units = np.arange(len(train)) if contract.fold_kind != "group" else _codes(train[contract.split.column].astype(str))
-    moments = _moments(train, contract) if contract.fold_kind == "time" and contract.forecast is None else None
+    moments = None
+    if contract.forecast is not None:
+        moments = contract.folds - 1.0 - contract.forecast.blocks_of(train)
+    elif contract.fold_kind == "time":
+        moments = _moments(train, contract)
     return Validation(contract, folds, moments, units)
 
 
@@ -102,7 +107,7 @@ def _dealt(train: pd.DataFrame, contract: Contract, repeat: int) -> Array:
     folds as it has rows, and numbers by their size; `kfold` deals shuffled rows; `group` keeps each value of the split's column in one
     fold; `time` cuts the rows, in order of the split's column, into `contract.folds + 1` blocks of which the first is never
     validated, or, where the window slides, into twice as many blocks as folds, of which the first half is not. The folds of a
-    forecast are its last horizons, series by series. `given` folds are those of the contract.
+    forecast are its last horizons, series by series, of those that have a past. `given` folds are those of the contract.
 
     Args:
         train: the training rows with the target, as they lie in `train.parquet`.
@@ -114,8 +119,7 @@ def _dealt(train: pd.DataFrame, contract: Contract, repeat: int) -> Array:
     rng = np.random.default_rng([contract.seed, repeat] if repeat else contract.seed)
     n, k, kind = len(train), contract.folds, contract.fold_kind
     if contract.forecast is not None:
-        # The last horizon is the last fold, the one before it the one before.
-        return np.maximum(k - 1 - contract.forecast.blocks_of(train), -1)
+        return contract.forecast.folds_of(train, k)
     if kind == "given":
         return np.array([SIGNS.find(sign) for sign in contract.given_folds], dtype=np.int64)
     if kind == "time":
@@ -147,6 +151,8 @@ def fit_rows(folds: Array, fold: int, contract: Contract, moments: Array | None 
     """
     if contract.fold_kind != "time":
         return np.flatnonzero(folds != fold)
+    if contract.forecast is not None and moments is not None:
+        return np.flatnonzero(moments < moments[folds == fold].min())
     if contract.split.gap == 0 and contract.window == "expanding":
         return np.flatnonzero(folds < fold)
     if moments is None:

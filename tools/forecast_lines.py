@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.columns import moments
 from tools.plots import Lines
 from tools.problem import Problem
 
@@ -36,11 +35,12 @@ def series_shown(problem: Problem, oof: Array, holdout: pd.DataFrame, prediction
     names = np.unique(keys)
     if len(names) > MOST_SERIES:
         codes, scored = np.searchsorted(names, keys), np.isfinite(errors)
-        means = np.bincount(codes[scored], errors[scored], len(names)) / np.maximum(np.bincount(codes[scored], minlength=len(names)), 1)
+        counts = np.bincount(codes[scored], minlength=len(names))
+        means = np.bincount(codes[scored], errors[scored], len(names)) / np.maximum(counts, 1)
+        names, means = names[counts > 0], means[counts > 0]  # a series that began too late for a backtest has no error
         ranked = names[np.argsort(means, kind="stable")]
         names = ranked[np.linspace(0, len(ranked) - 1, MOST_SERIES).round().astype(int)]
-    steps, when = forecast.steps_of(problem.X), problem.X[forecast.time]
-    when_ahead = moments(holdout[forecast.time], forecast.day_first)
+    steps, when, when_ahead = forecast.steps_of(problem.X), forecast.moments_of(problem.X), forecast.moments_of(holdout)
     shown = max(LEAST_SHOWN, (len(problem.fold_ids) + 2) * forecast.horizon)
     found = []
     for name in names:

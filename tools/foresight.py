@@ -1,14 +1,19 @@
-"""Settle a forecast from the rows and the wish: frequency, season, horizon, covariates, backtests; refuse what cannot be one."""
+"""Settle a forecast from the rows and the wish: frequency, season, horizon, covariates, backtests; refuse what cannot be one.
+
+Series may begin and end at moments of their own. The typical one decides what all are asked for: half of them are as long. Shorter ones
+take part in the backtests before which they have a past, and those that have none before the sealed horizon are left out.
+"""
 
 from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.forecast import Forecast, Window, seasonal_naive_error, steps_to_end
+from tools.forecast import FEWEST_PAIRS, LEAST_HISTORY, Forecast, Window, scales_of, steps_to_end
 from tools.spec import InputRefused
 from tools.timeline import Frequency, Irregular, infer_frequency
 
@@ -19,13 +24,14 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-LEAST_HISTORY = 2
-"""Steps that every series must have before its first backtest."""
 BACKTESTS = 5
 """As many as there are where nobody says and the series have room."""
 MOST_SERIES = 20_000
 LONGEST_SHARE = 6
-"""An inferred horizon takes at most this part of the shortest series."""
+"""An inferred horizon takes at most this part of the typical series."""
+MOST_NAMED = 5
+DAY_OR_MONTH_FIRST = r"\s*(\d{1,2})[-/.](\d{1,2})[-/.]\d{2,4}\b.*"
+"""Dates of which either of two numbers may be the day."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ class Foresight:
 
     forecast: Forecast
     folds: int
+    kept: Array
+    """Which rows are of series that are long enough to be forecast, bool (n,)."""
 
 
 def plan_forecast(rows: pd.DataFrame, target: str, wish: Wish, column: str | None) -> Foresight:
@@ -44,36 +52,36 @@ def plan_forecast(rows: pd.DataFrame, target: str, wish: Wish, column: str | Non
         column: time column that a role named, where the user has named none.
 
     Raises:
-        InputRefused: when a column is missing or serves two purposes, moments are doubled, irregular or no moments, or a series is too
-            short for the horizon and a backtest.
+        InputRefused: when a column is missing or serves two purposes, moments are doubled, irregular or no moments, or half of the series
+            are too short for the horizon and a backtest.
     """
     _check_names(rows, target, wish)
     notes: list[str] = []
     time = wish.time_column or column or _time_column(rows, target, wish, notes)
     covariates = [str(name) for name in rows.columns if str(name) not in (target, time, *wish.series)]
     past = [name for name in covariates if name not in wish.known]
-    bare = Forecast(time=time, day_first=_day_first(rows[time]), series=list(wish.series), horizon=1,
-                    frequency=Frequency(unit="number", size=1), season=1, scales={})  # fmt: skip
-    series = bare.series_of(rows)
-    frequency = _frequency(rows, bare, series)
-    steps = bare.model_copy(update={"frequency": frequency}).steps_of(rows)
+    bare = Forecast(time=time, series=list(wish.series), horizon=1, frequency=Frequency(unit="number", size=1), season=1, scales={})
+    series = bare.series_of(rows).astype(str)
+    bare = bare.model_copy(update={"day_first": _day_first(rows[time], series, notes)})
+    bare = bare.model_copy(update={"frequency": _frequency(rows, bare, series, notes)})
+    frequency, steps = bare.frequency, bare.steps_of(rows)
     _check_doubles(rows, bare, series, steps)
-    notes += [f"The series advance {frequency.name}.", *_gaps(series, steps)]
-    lengths = 1 + steps_to_end(series, steps)  # of a series' first row: its length in steps
-    shortest = _shortest(series, lengths)
-    horizon = wish.horizon or _horizon(frequency, shortest[1], notes)
-    folds = _folds(series, lengths, horizon, wish, frequency.season, notes)
-    cut = shortest[1] - (folds + 1) * horizon
-    season = frequency.season if np.median(_lengths(series, lengths)) - horizon >= 2 * frequency.season else 1
+    notes.append(f"The series advance {frequency.name}.")
+    lengths = _lengths(series, steps)
+    typical = int(np.sort(lengths)[len(lengths) // 2])  # half of the series are as long
+    horizon = wish.horizon or _horizon(frequency, typical, notes)
+    folds = _folds(typical, len(lengths), horizon, wish, frequency.season, notes)
+    long = lengths >= horizon + LEAST_HISTORY
+    names, codes = np.unique(series, return_inverse=True)
+    kept = long[codes]
+    rows, series, steps, lengths = rows[kept], series[kept], steps[kept], lengths[long]
+    notes += [*_left_out(names[~long], len(names), horizon), *_late(lengths, horizon, folds), *_gaps(series, lengths)]
+    cut = typical - (folds + 1) * horizon
+    season = frequency.season if np.median(lengths) - horizon >= 2 * frequency.season else 1
     window: Window = wish.window or "expanding"
     if past:
         notes.append(f"Known only up to the forecast: {', '.join(map(repr, past[:10]))}; name those that are known ahead with --known.")
-    kept = steps_to_end(series, steps) >= horizon
-    y = rows[target].to_numpy(dtype=np.float64)
-    order = np.argsort(series[kept].astype(str), kind="stable")
-    names, starts = np.unique(series[kept][order].astype(str), return_index=True)
-    parts = np.split(order, starts[1:])
-    scales = {str(name): seasonal_naive_error(steps[kept][part], y[kept][part], season) for name, part in zip(names, parts, strict=True)}
+    y, known = rows[target].to_numpy(dtype=np.float64), steps_to_end(series, steps) >= horizon
     if window == "sliding":
         notes.append(f"Every fit learns from the latest {cut} steps, as many as the first backtest has.")
     forecast = Forecast(
@@ -87,10 +95,10 @@ def plan_forecast(rows: pd.DataFrame, target: str, wish: Wish, column: str | Non
         past=past,
         window=window,
         window_steps=cut if window == "sliding" else None,
-        scales=scales,
+        scales=scales_of(series[known], steps[known], y[known], season),
         notes=notes,
     )
-    return Foresight(forecast, folds)
+    return Foresight(forecast, folds, kept)
 
 
 def _check_names(rows: pd.DataFrame, target: str, wish: Wish) -> None:
@@ -110,9 +118,11 @@ def _check_names(rows: pd.DataFrame, target: str, wish: Wish) -> None:
 
 
 def _time_column(rows: pd.DataFrame, target: str, wish: Wish, notes: list[str]) -> str:
-    from tools.columns import infer_schema
+    from tools.columns import infer_schema, stamped
 
-    found = [name for name in infer_schema(rows, target).of_kind("datetime") if name not in (*wish.series, *wish.known)]
+    free = [name for name in map(str, rows.columns) if name not in (target, *wish.series, *wish.known)]
+    found = infer_schema(rows[free], None).of_kind("datetime")
+    found = found or [name for name in free if stamped(rows[name])]
     if len(found) != 1:
         told = f"several columns hold dates ({', '.join(map(repr, found[:10]))})" if found else "no column holds dates"
         raise InputRefused(f"a forecast needs the column of its moments, and {told}. Name it with --time-column.")
@@ -120,26 +130,53 @@ def _time_column(rows: pd.DataFrame, target: str, wish: Wish, notes: list[str]) 
     return found[0]
 
 
-def _day_first(values: pd.Series) -> bool:
+def _day_first(values: pd.Series, series: Array, notes: list[str]) -> bool:
+    """Whether dates are to be read with the day first: by a day beyond 12, or where there is none, by what leaves fewer moments out."""
     from tools.columns import days_come_first
 
-    return days_come_first(values.dropna().astype(str) if values.dtype == object else values)
+    texts = values.dropna().astype("str")
+    if values.dtype.kind in "bifcmM" or days_come_first(texts):
+        return values.dtype.kind not in "bifcmM"
+    parts = texts.str.extract(f"^{DAY_OR_MONTH_FIRST}$")
+    if parts.isna().any(axis=None) or (parts.astype(int) > 12).any(axis=None):
+        return False
+    found = _missing(values, series, day_first=True) < _missing(values, series, day_first=False)
+    if found:
+        notes.append(f"Moments such as {texts.iloc[-1]!r} are read with the day first: the series are regular that way.")
+    return found
 
 
-def _frequency(rows: pd.DataFrame, bare: Forecast, series: Array) -> Frequency:
-    from tools.columns import moments
+def _missing(values: pd.Series, series: Array, *, day_first: bool) -> float:
+    """Moments that the series leave out when their dates are read so; infinitely many where they are irregular."""
+    from tools.columns import parse_dates
+
+    when = parse_dates(values, day_first)
+    known = when.notna().to_numpy()
+    try:
+        steps = infer_frequency(when[known], series[known]).steps(when[known])
+    except Irregular:
+        return inf
+    lengths = _lengths(series[known], steps)
+    return inf if (lengths < _counts(series[known])).any() else float(lengths.sum()) - len(steps)
+
+
+def _frequency(rows: pd.DataFrame, bare: Forecast, series: Array, notes: list[str]) -> Frequency:
+    from tools.columns import moments, parse_dates, stamped, zoned
 
     when = moments(rows[bare.time], bare.day_first)
+    if stamped(when):
+        notes.append(f"The numbers of {bare.time!r} are dates, such as {rows[bare.time].iloc[-1]:.0f}.")
+        when = parse_dates(when, day_first=False)
     if when.isna().any():
         first = rows[bare.time][when.isna()].iloc[0]
         raise InputRefused(
             f"time column {bare.time!r} has {int(when.isna().sum())} values that are no moment, such as {first!r}; clean it,"
             " or name another --time-column."
         )
-    if len(np.unique(series.astype(str))) > MOST_SERIES:
+    if len(np.unique(series)) > MOST_SERIES:
         raise InputRefused(f"--series gives more than {MOST_SERIES:,} series; forecast a part of them at a time.")
     try:
-        return infer_frequency(when, series.astype(str))
+        return infer_frequency(when, series, zoned=zoned(rows[bare.time]))
     except Irregular as error:
         hint = "" if bare.series else " If the table holds several series, name their columns with --series."
         raise InputRefused(
@@ -161,53 +198,66 @@ def _check_doubles(rows: pd.DataFrame, bare: Forecast, series: Array, steps: Arr
         )
 
 
-def _gaps(series: Array, steps: Array) -> list[str]:
-    rows, lengths = _counts(series), _lengths(series, 1 + steps_to_end(series, steps))
-    missing = lengths - rows
+def _left_out(names: Array, of: int, horizon: int) -> list[str]:
+    """What is told of series that are too short."""
+    if not len(names):
+        return []
+    shown = ", ".join(map(repr, map(str, names[:MOST_NAMED]))) + (", …" if len(names) > MOST_NAMED else "")
+    needed = f"{horizon + LEAST_HISTORY} steps, the sealed horizon and {LEAST_HISTORY} to learn from"
+    return [f"{len(names):,} of {of:,} series have fewer than {needed}; they are left out, and the model will not know them: {shown}."]
+
+
+def _late(lengths: Array, horizon: int, folds: int) -> list[str]:
+    """What is told of series that do not take part in all backtests."""
+    late = int((lengths < (folds + 1) * horizon + LEAST_HISTORY).sum())
+    return [f"{late:,} of {len(lengths):,} series are too short for all backtests and take part in the latest alone."] if late else []
+
+
+def _gaps(series: Array, lengths: Array) -> list[str]:
+    missing = lengths - _counts(series)
     if not missing.any():
         return []
-    whose = f" in {int((missing > 0).sum())} of {len(rows)} series" if len(rows) > 1 else ""
+    whose = f" in {int((missing > 0).sum())} of {len(lengths)} series" if len(lengths) > 1 else ""
     return [f"{int(missing.sum()):,} moments{whose} have no row or no target; they count as missing and are not scored."]
 
 
 def _counts(series: Array) -> Array:
-    return np.unique(series.astype(str), return_counts=True)[1]
+    """Rows of each series, in the order of its sorted keys."""
+    return np.unique(series, return_counts=True)[1]
 
 
-def _lengths(series: Array, lengths: Array) -> Array:
-    """Steps of each series, in the order of its sorted keys."""
-    names, places = np.unique(series.astype(str), return_inverse=True)
+def _lengths(series: Array, steps: Array) -> Array:
+    """Steps of each series, gaps counted, in the order of its sorted keys."""
+    names, places = np.unique(series, return_inverse=True)
     found = np.zeros(len(names), dtype=np.int64)
-    np.maximum.at(found, places, lengths)
+    np.maximum.at(found, places, 1 + steps_to_end(series, steps))
     return found
 
 
-def _shortest(series: Array, lengths: Array) -> tuple[str, int]:
-    found = _lengths(series, lengths)
-    return str(np.unique(series.astype(str))[found.argmin()]), int(found.min())
-
-
-def _horizon(frequency: Frequency, shortest: int, notes: list[str]) -> int:
-    horizon = max(1, min(frequency.horizon, shortest // LONGEST_SHARE))
+def _horizon(frequency: Frequency, typical: int, notes: list[str]) -> int:
+    horizon = max(1, min(frequency.horizon, typical // LONGEST_SHARE))
     notes.append(f"No horizon was named: {horizon} step{'s' * (horizon > 1)} ahead, as {frequency.name} series of this length allow.")
     return horizon
 
 
-def _folds(series: Array, lengths: Array, horizon: int, wish: Wish, season: int, notes: list[str]) -> int:
-    """As many backtests as were asked for, or as the shortest series has room for, with a season before them where that is possible."""
-    name, shortest = _shortest(series, lengths)
-    room = [(shortest - least) // horizon - 1 for least in (max(season + 1, horizon), LEAST_HISTORY)]
-    folds = next((count for count in room if count >= 1), 0)
+def _folds(typical: int, series: int, horizon: int, wish: Wish, season: int, notes: list[str]) -> int:
+    """As many backtests as were asked for, or as the typical series has room for, with a season before them where that is possible.
+
+    Several of them leave as much before the first as families that know rows need.
+    """
+    rows = next(n for n in range(1, FEWEST_PAIRS + 1) if sum(min(row, horizon) for row in range(1, n + 1)) >= FEWEST_PAIRS)
+    learnt, *room = [(typical - least) // horizon - 1 for least in (max(season, 6) + rows, max(season + 1, horizon), LEAST_HISTORY)]
+    folds = learnt if learnt > 1 and not wish.folds else next((count for count in room if count >= 1), 0)
     if folds < 1:
-        whose = f"series {name!r} has" if name else "there are"
+        what = f"half of the {series:,} series have {typical} steps or fewer" if series > 1 else f"there are {typical} steps"
         raise InputRefused(
-            f"{whose} {shortest} steps for a horizon of {horizon}; expected at least {2 * horizon + LEAST_HISTORY}: one horizon sealed,"
-            f" one for a backtest, {LEAST_HISTORY} to learn from. Use a smaller --horizon{', or leave such series out' if name else ''}."
+            f"{what} for a horizon of {horizon}; expected at least {2 * horizon + LEAST_HISTORY}: one horizon sealed, one for a backtest,"
+            f" {LEAST_HISTORY} to learn from. Use a smaller --horizon{', or leave short series out' if series > 1 else ''}."
         )
     if room[0] < 1:
         folds = 1
     wanted = wish.folds or BACKTESTS
     if folds < wanted:
-        whose = f"series {name!r}" if name else "the series"
-        notes.append(f"{folds} backtest{'s' * (folds > 1)} instead of {wanted}: {whose} has {shortest} steps.")
+        whose = f"half of the series have {typical} steps or fewer" if series > 1 else f"the series has {typical} steps"
+        notes.append(f"{folds} backtest{'s' * (folds > 1)} instead of {wanted}: {whose}.")
     return min(folds, wanted)

@@ -185,6 +185,8 @@ def seal_holdout(
         check_events(rows[event])
     foresight = plan_forecast(rows, target, wish, column) if task == "forecast" else None
     forecast = foresight.forecast if foresight else None
+    if foresight:
+        rows = rows[foresight.kept].reset_index(drop=True)
     wanted = agreed("metric", wish.metric, metric and metric_name(metric)) or (default_metric(task) if not alone else metric_left_out(task))
     try:
         chosen = metric_for(wanted, task)
@@ -197,6 +199,8 @@ def seal_holdout(
     stratum = event if event is not None else target if predicts(task) == "classes" else None
     kind, by = ("time", forecast.time) if forecast else split_kind(wish, stratum, split, column)
     day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])
+    if forecast:
+        day_first = forecast.day_first
     scheme = chosen_scheme(wish, kind, len(rows), stratified=stratum is not None)
     given = given_split(ctx.run.vault, wish, at[known.to_numpy()]) if wish.own_split else None
     if given and given.folds:
@@ -304,8 +308,6 @@ def check_defined(sides: tuple[pd.DataFrame, pd.DataFrame], contract: Contract, 
 
 def _schema(train: pd.DataFrame, contract: Contract) -> TableSchema:
     """What the columns are; of a forecast the names of series are categories, whatever they look like, and the time column is one."""
-    import pandas as pd
-
     from tools.columns import infer_schema
 
     found = infer_schema(train.drop(columns=contract.answers), None)
@@ -313,7 +315,7 @@ def _schema(train: pd.DataFrame, contract: Contract) -> TableSchema:
     if forecast is None:
         return found
     kinds: dict[str, ColumnKind] = dict.fromkeys(forecast.series, "categorical")
-    kinds[forecast.time] = "numeric" if pd.api.types.is_numeric_dtype(train[forecast.time]) else "datetime"
+    kinds[forecast.time] = "numeric" if forecast.frequency.unit == "number" else "datetime"
     return TableSchema(
         columns=[
             column.model_copy(update={"kind": kinds[column.name], "day_first": forecast.day_first and column.name == forecast.time})

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tools.columns import coerce, infer_schema, label_text
+from tools.columns import coerce, infer_schema, label_text, parse_dates, stamped
 from tools.tables import TableError, read_table
 
 
@@ -22,6 +22,8 @@ def test_kinds_are_inferred() -> None:
             "flag": [True, False, None] * 10,
             "iso": ["2024-01-31 10:00"] * n,
             "german": ["31.01.2024"] * n,
+            "quarter": ["2024-Q1", "2024-Q2", "2024-Q3"] * 10,
+            "week": ["2024-W05"] * n,
             "version": ["1.2.3"] * n,
             "comma": ["12,5"] * n,
             "colour": ["red", "green", "blue"] * 10,
@@ -36,6 +38,8 @@ def test_kinds_are_inferred() -> None:
         "flag": "boolean",
         "iso": "datetime",
         "german": "datetime",
+        "quarter": "datetime",
+        "week": "datetime",
         "version": "categorical",
         "comma": "categorical",
         "colour": "categorical",
@@ -43,6 +47,35 @@ def test_kinds_are_inferred() -> None:
         "code": "categorical",
         "nothing": "numeric",
     }
+
+
+@pytest.mark.parametrize(
+    ("period", "begins"),
+    [
+        ("2024Q2", "2024-04-01"),
+        ("2024-Q4", "2024-10-01"),
+        ("Q3 2024", "2024-07-01"),
+        ("2024M11", "2024-11-01"),
+        ("2020-W53", "2020-12-28"),
+        ("2021-W53", None),  # which that year has not
+        ("2024W052", "2024-01-30"),
+        ("2024-01-29/2024-02-04", "2024-01-29"),
+        (20240229, "2024-02-29"),
+        (20240230, None),
+        (202402, "2024-02-01"),
+        (202413, None),
+        (45000, None),
+    ],
+)
+def test_periods_are_the_day_that_they_begin_with(period: str | int, begins: str | None) -> None:
+    assert parse_dates(pd.Series([period]), day_first=False).tolist() == [pd.Timestamp(begins) if begins else pd.NaT]
+
+
+def test_numbers_are_dates_only_where_all_are_written_like_some() -> None:
+    assert stamped(pd.Series([202411.0, 202412.0, 202501.0]))
+    assert not stamped(pd.Series(range(202401, 202420)))
+    assert not stamped(pd.Series([2023, 2024]))
+    assert not stamped(pd.Series(["202401"]))
 
 
 def test_coerce_gives_the_schema_whatever_comes() -> None:

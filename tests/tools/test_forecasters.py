@@ -118,6 +118,24 @@ def test_trees_follow_a_trend_beyond_all_that_they_have_seen(name: str, tmp_path
     assert fitted.predict(problem.X.iloc[check]).max() > problem.y[: check[0]].max()
 
 
+@pytest.mark.parametrize("scale", ["ratio", "difference"])
+def test_series_that_have_not_moved_yet_spoil_no_others_and_stay(scale: str, tmp_path: Path) -> None:
+    days, y = pd.date_range("2024-01-01", periods=60), 100 + np.arange(60) + 10 * np.sin(np.arange(60) * 2 * np.pi / 7)
+    parts = {"begins": np.where(np.arange(60) < 30, 0.0, y), "flat": np.full(60, 0.1), "large": 1e6 * y, "zero": np.zeros(60), "usual": y}
+    table = pd.concat([pd.DataFrame({"day": days, "shop": shop, "y": values}) for shop, values in parts.items()])
+    problem = problem_of(opened(tmp_path, table, target="y", series="shop", horizon=7, folds=2)[0])
+    setting, (learn, check) = setting_for(problem, every_column(problem.schema)), problem.scheme.rows(problem.parts[-1])
+    params = next(each for each in family("lags_linear").default(setting) if each["scale"] == scale)
+    X, y = problem.X, problem.y
+    found = family("lags_linear").fit(X.iloc[learn], y[learn], None, None, params, setting, FitContext()).predict(X.iloc[check])
+    shop = X.shop.iloc[check].to_numpy()
+    assert not found[shop == "zero"].any()
+    # What never moved stays where distances are learnt; as a ratio it is 1, which is learnt from others as well.
+    assert found[shop == "flat"] == pytest.approx(y[check][shop == "flat"], rel=1e-9 if scale == "difference" else 0.1)
+    for moving in ("usual", "large"):
+        assert found[shop == moving] == pytest.approx(y[check][shop == moving], rel=0.15)
+
+
 def test_rows_that_are_no_future_are_refused() -> None:
     problem = airline()
     fitted, _ = fitted_on("seasonal_naive", problem, 1)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.hosting import Hosting
 from tests.tools.forecasting import AIRLINE, opened, problem_of, stores
 from tools.folds import fit_rows
-from tools.forecast import steps_to_end
+from tools.forecast import scales_of, steps_to_end
 from tools.spec import InputRefused, ToolRefused
 from tools.workspace import Workspace
 
@@ -109,6 +111,99 @@ def test_short_series_get_fewer_backtests_and_it_is_told(tmp_path: Path) -> None
     assert "2 backtests instead of 5" in " ".join(sealed.forecast.notes)
 
 
+def test_several_backtests_leave_enough_to_learn_lags_from_before_the_first(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=50), "y": np.random.default_rng(0).normal(size=50)})
+    _, sealed = opened(tmp_path, rows, target="y", task="forecast", horizon=7)
+    assert sealed.folds == 4
+    _, asked = opened(tmp_path, rows, target="y", task="forecast", horizon=7, folds=5)
+    assert asked.folds == 5
+
+
+def ragged() -> pd.DataFrame:
+    """Series that begin late, end early, never move, or hold a single row."""
+    days, y = pd.date_range("2024-01-01", periods=60), 100 + np.arange(60.0) + np.random.default_rng(0).normal(0, 2, 60)
+    parts = {
+        "early end": (days[:40], y[:40]),
+        "flat": (days, np.full(60, 8.0)),
+        "late": (days[-25:], y[-25:]),
+        "later": (days[-10:], y[-10:]),
+        "long": (days, y),
+        "longer": (days, 2 * y),
+        "one": (days[-1:], y[-1:]),
+        "zero": (days, np.zeros(60)),
+    }
+    return pd.concat([pd.DataFrame({"day": when, "shop": shop, "y": values}) for shop, (when, values) in parts.items()])
+
+
+def test_a_series_takes_part_where_it_has_a_past_and_is_left_out_where_it_never_has(tmp_path: Path) -> None:
+    h, sealed = opened(tmp_path, ragged(), target="y", series="shop", horizon=7)
+    problem, forecast = problem_of(h), h.vault.contract.forecast
+    assert forecast is not None
+    assert sealed.folds == 5
+    told = " ".join(forecast.notes)
+    assert "1 of 8 series have fewer than 9 steps" in told
+    assert "the model will not know them: 'one'" in told
+    assert "3 of 7 series are too short for all backtests" in told
+    assert sealed.rows_holdout == 7 * 7
+    keys, steps = forecast.series_of(problem.X), forecast.steps_of(problem.X)
+    everywhere = {"flat", "long", "longer", "zero"}
+    parts: dict[int, set[str]] = {0: set(), 1: {"early end"}, 2: {"early end"}, 3: {"early end", "late"}, 4: {"early end", "late"}}
+    for part in problem.parts:
+        learn, check = problem.scheme.rows(part)
+        assert set(keys[check]) == everywhere | parts[part.fold]
+        for key in set(keys[check]):
+            assert steps[learn][keys[learn] == key].max() == steps[check][keys[check] == key].min() - 1
+        # A series that came late is not learnt from before its moments are there.
+        assert steps[learn].max() == steps[check][keys[check] == "long"].min() - 1
+
+
+def test_series_that_never_move_do_not_outweigh_the_others(tmp_path: Path) -> None:
+    h, _ = opened(tmp_path, ragged(), target="y", series="shop", horizon=7)
+    assert h.vault.contract.forecast is not None
+    scales = h.vault.contract.forecast.scales
+    assert scales["flat"] == 8.0
+    assert scales["zero"] == pytest.approx(np.median([scales[name] for name in ("early end", "late", "later", "long", "longer")]))
+    assert scales_of(np.array(["a", "a"]), np.array([1, 2]), np.array([0.0, 0.0]), 1) == {"a": 1.0}
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        lambda when: when.strftime("%d/%m/%Y"),
+        lambda when: when.strftime("%m/%d/%Y"),
+        lambda when: when.strftime("%Y%m").astype(int),
+        lambda when: when.strftime("%Y%m%d").astype(int),
+        lambda when: when.strftime("%YM%m"),
+        lambda when: when.tz_localize("Europe/London").astype(str),
+        lambda when: when.tz_localize("America/New_York").astype(str),
+        lambda when: (when + pd.offsets.MonthEnd(0)).astype(str),
+    ],
+)
+def test_months_are_the_same_however_they_are_written(tmp_path: Path, spelt: Callable[[pd.DatetimeIndex], pd.Index]) -> None:
+    table = airline()
+    when = spelt(pd.DatetimeIndex(table.month))
+    h, sealed = opened(tmp_path, table.assign(month=when), target="passengers", task="forecast")
+    problem = problem_of(h)
+    forecast = problem.contract.forecast
+    assert forecast is not None
+    assert (forecast.frequency.name, forecast.horizon, forecast.season, sealed.folds, sealed.rows_holdout) == ("monthly", 12, 12, 5, 12)
+    first = pd.Series(pd.date_range("1949-01-01", periods=144, freq="MS"))
+    steps = forecast.steps_of(problem.X)
+    assert pd.Series(forecast.frequency.dates(steps)).tolist() == first[:132].tolist()
+    holdout = Workspace(h.run.data, h.run.work).table("holdout")
+    assert forecast.steps_of(holdout).tolist() == list(range(steps[-1] + 1, steps[-1] + 13))
+    assert next(column.kind for column in problem.schema.columns if column.name == "month") == "datetime"
+
+
+def test_a_winter_goes_on_into_a_summer_whose_clocks_are_changed(tmp_path: Path) -> None:
+    days = pd.date_range("2024-01-08", periods=120, tz="Europe/Berlin")
+    table = pd.DataFrame({"day": days.astype(str), "y": np.random.default_rng(0).normal(size=120)})
+    h, _ = opened(tmp_path, table[:70], target="y", task="forecast", horizon=7)
+    forecast = h.vault.contract.forecast
+    assert forecast is not None
+    assert np.diff(forecast.steps_of(table)).tolist() == [1] * 119
+
+
 def airline() -> pd.DataFrame:
     return pd.read_csv(AIRLINE)
 
@@ -124,6 +219,8 @@ def airline() -> pd.DataFrame:
         (airline(), {"known": "month", "time_column": "month"}, "is the time column already"),
         (airline(), {"horizon": 100}, r"there are 144 steps for a horizon of 100; expected at least 202.*smaller --horizon"),
         (airline(), {"group": "month"}, "--group does not go with a forecast"),
+        (ragged().rename(columns={"day": "month", "y": "passengers"}), {"series": "shop", "horizon": 30},
+         "half of the 8 series have 60 steps or fewer for a horizon of 30; expected at least 62.*leave short series out"),
         (airline().iloc[np.random.default_rng(0).permutation(144)[:30]], {}, "'month' is irregular"),
     ],
 )  # fmt: skip
@@ -135,7 +232,6 @@ def test_what_cannot_be_forecast_is_refused_with_the_way_out(
 
 
 def test_a_role_cannot_make_something_else_of_it(tmp_path: Path) -> None:
-    from tests.hosting import Hosting
     from tools.intake import fetch_data
     from tools.sealing import seal_holdout
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tools.columns import parse_dates
 from tools.timeline import Irregular, infer_frequency
 
 
@@ -28,6 +29,8 @@ def of(when: pd.Series | pd.DatetimeIndex, series: list[str] | None = None):  # 
         ("30min", "every 30 minutes", 48, 48),
         ("min", "every minute", 60, 60),
         ("2D", "every 2 days", 1, 6),
+        ("28D", "every 4 weeks", 1, 6),
+        ("10ms", "every 0.01 seconds", 1, 6),
     ],
 )
 def test_usual_frequencies_are_found_with_their_season(freq: str, name: str, season: int, horizon: int) -> None:
@@ -38,6 +41,41 @@ def test_usual_frequencies_are_found_with_their_season(freq: str, name: str, sea
     again = pd.Series(found.moments(found.steps(when)))
     assert found.steps(again).tolist() == found.steps(when).tolist()
     assert again.eq(when).all() or (found.unit == "month" and again.dt.day.eq(1).all())
+
+
+@pytest.mark.parametrize("zone", ["Europe/London", "Europe/Berlin", "America/New_York", "Pacific/Auckland"])
+@pytest.mark.parametrize(
+    ("freq", "name"), [("D", "daily"), ("W", "weekly"), ("B", "business-daily"), ("MS", "monthly"), ("QE", "quarterly")]
+)
+def test_local_days_are_steps_through_changes_of_clocks(zone: str, freq: str, name: str) -> None:
+    local = pd.Series(pd.date_range("2022-01-31", periods=150, freq=freq, tz=zone))
+    when = parse_dates(local.astype(str), day_first=False)
+    found = of(when)
+    steps = found.steps(when)
+    assert found.name == name
+    assert np.diff(steps).tolist() == [1] * 149
+    days = pd.Series(found.dates(steps))
+    assert (days.eq(local.dt.tz_localize(None)) | ((found.unit == "month") & days.dt.month.eq(local.dt.month))).all()
+    assert found.steps(pd.Series(found.moments(steps))).tolist() == steps.tolist()
+    with pytest.raises(Irregular, match=rf"1 of 2 moments are not on the {name} grid"):
+        found.steps(when.iloc[[0, 0]].reset_index(drop=True) + pd.to_timedelta([0, 5], unit="h"))
+
+
+def test_hours_of_a_zone_go_on_through_changes_of_clocks() -> None:
+    when = parse_dates(pd.Series(pd.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin").astype(str)), day_first=False)
+    assert np.diff(of(when).steps(when)).tolist() == [1] * 59
+
+
+def test_four_weeks_with_a_gap_are_no_months() -> None:
+    found = of(when := pd.Series(pd.date_range("2024-01-01", periods=20, freq="28D")).drop(5).reset_index(drop=True))
+    assert found.name == "every 4 weeks"
+    assert np.diff(found.steps(when)).tolist() == [1] * 4 + [2] + [1] * 13
+
+
+@pytest.mark.parametrize("numbers", [np.arange(100) * 0.1, np.cumsum(np.full(100, 0.1)), 1e6 + np.arange(100) / 3])
+def test_rounding_makes_no_distances_of_numbers(numbers: np.ndarray) -> None:
+    when = pd.Series(numbers)
+    assert np.diff(of(when).steps(when)).tolist() == [1] * 99
 
 
 def test_gaps_are_counted_and_do_not_hide_the_frequency() -> None:

@@ -18,6 +18,7 @@ from tools.families.base import Family
 from tools.families.fitted import Fitted, Raw
 from tools.families.forecasting import Forecaster, ahead_of
 from tools.families.setting import Array, FitContext, Params, Setting
+from tools.forecast import FEWEST_PAIRS
 from tools.panel import Panel
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ MOST_PAIRS = 40_000
 """Pairs of an origin and a step ahead that a fit is shown; more are drawn from."""
 RECENT = 7
 SEASONS = 3
-FEWEST_PAIRS = 30
 FEW_ITERATIONS = 60
 """Of a booster, where the series are too short to hold some of their end back for early stopping."""
 RATIO, DIFFERENCE = "ratio", "difference"
@@ -52,6 +52,8 @@ class Lags:
     def table(self, rows: pd.DataFrame, codes: Array, origins: Array, ahead: Array) -> tuple[pd.DataFrame, Array, Array]:
         """The columns of each pair, and the level and unit that its values are counted in: value = level + unit * column.
 
+        The unit is 0 of a series that has never moved up to the origin, or of ratios never left 0: there is nothing to count in.
+
         Args:
             rows: the table's rows at the moments that are forecast, one a pair.
             codes: series of each pair, shape (n,).
@@ -61,8 +63,8 @@ class Lags:
         import pandas as pd
 
         panel, season, width = self.panel, self.panel.forecast.season, self.width
-        level, unit = self._counted(codes, origins)
-        moments = origins + ahead
+        level, counted = self._counted(codes, origins)
+        unit, moments = np.where(counted > 0, counted, 1.0), origins + ahead
 
         def value(steps: Array) -> Array:
             return (panel.at(codes, steps, until=origins) - level) / unit
@@ -85,9 +87,9 @@ class Lags:
             found[f"{name}, last"] = panel.at(codes, origins, until=origins, column=name)
             if values.dtype.kind == "f":
                 found[f"{name}, mean"] = panel.window(codes, origins, width, column=name)[0]
-        found |= self._calendar(rows)
+        found |= self._calendar(moments)
         found |= {column.name: rows[column.name].to_numpy() for column in self.columns}
-        return pd.DataFrame(found), level, unit
+        return pd.DataFrame(found), level, counted
 
     def described(self, table: pd.DataFrame) -> list[Column]:
         """The columns of such a table as a family wants to know them."""
@@ -108,21 +110,22 @@ class Lags:
         ever, ever_spread, _ = self.panel.window(codes, origins, None)
         level = np.where(np.isfinite(level), level, ever)
         if self.scale == RATIO:
-            unit = np.maximum(level, 0.05 * ever)
-            return np.zeros_like(level), np.where(unit > 0, unit, 1.0)
-        unit = np.fmax(spread, 0.1 * ever_spread)
-        return level, np.where(unit > 1e-9 * np.maximum(np.abs(ever), 1e-9), unit, np.maximum(np.abs(ever), 1.0))
+            return np.zeros_like(level), np.maximum(level, 0.05 * ever)
+        return level, np.fmax(spread, 0.1 * ever_spread)
 
-    def _calendar(self, rows: pd.DataFrame) -> dict[str, Array]:
-        when, frequency = rows[self.panel.forecast.time], self.panel.forecast.frequency
+    def _calendar(self, steps: Array) -> dict[str, Array]:
+        import pandas as pd
+
+        frequency = self.panel.forecast.frequency
         if frequency.unit == "number":
             return {}
-        found = {"month": when.dt.month}
+        when = pd.DatetimeIndex(frequency.dates(steps))
+        found: dict[str, Any] = {"month": when.month}
         if frequency.unit != "month":
-            found |= {"weekday": when.dt.day_of_week, "day": when.dt.day, "week": when.dt.isocalendar().week}
+            found |= {"weekday": when.day_of_week, "day": when.day, "week": when.isocalendar().week}
         if frequency.unit == "second" and frequency.size < 86_400:
-            found["hour"] = when.dt.hour
-        return {name: values.to_numpy(dtype=np.float64) for name, values in found.items()}
+            found["hour"] = when.hour
+        return {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
 
 
 @dataclass
@@ -178,12 +181,13 @@ class Lagged(Forecaster):
         taken = [c for c in setting.columns if c.name in (*setting.forecast.series, *setting.forecast.known)]
         lags = Lags(panel, taken, str(params.pop("scale")))
         rows, codes, origins, ahead = _pairs(panel, X, lags.width, np.random.default_rng(context.seed))
-        if len(rows) < FEWEST_PAIRS:
-            raise ValueError(f"the series give {len(rows)} pairs of a moment and a later one; at least {FEWEST_PAIRS} are needed")
         table, level, unit = lags.table(X.iloc[rows], codes, origins, ahead)
-        z = (y[rows] - level) / unit
+        moved = np.flatnonzero(unit > 0)
+        if len(moved) < FEWEST_PAIRS:
+            raise ValueError(f"the series give {len(moved)} pairs of a moment and a later one; at least {FEWEST_PAIRS} are needed")
+        table, z = table.iloc[moved].reset_index(drop=True), (y[rows] - level)[moved] / unit[moved]
         inner = replace(self._rows(setting), columns=lags.described(table), n_rows=len(z))
-        held = origins + ahead > panel.ends[codes] - setting.forecast.horizon
+        held = (origins + ahead > panel.ends[codes] - setting.forecast.horizon)[moved]
         cut_short = starved = False
         if self.iterative and context.iterations is None:
             if held.sum() < FEWEST_PAIRS / 2 or (~held).sum() < FEWEST_PAIRS:
