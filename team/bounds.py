@@ -51,7 +51,7 @@ class Bounds:
         candidate = str(values["candidate"])
         folder = self._host.run.work / ("model" if spec.name == "finish" else f"fitted/{candidate}")
         try:
-            weighed = await self._scales.weigh(folder, self.constraints)
+            weighed = await self._scales.weigh(folder, self.constraints, refitted=spec.name == "finish")
         except CannotTell as error:
             told = f"it cannot be measured ({error})"
         else:

@@ -88,6 +88,7 @@ class OutOfFold:
             values: as they are scored, see `decide`.
         """
         from tools.fairness import disparities, groups_of
+        from tools.metrics.decision import decision_of
 
         contract, validation = self._rows.contract, self._rows.validation()
         name = contract.constraints.sensitive
@@ -99,7 +100,7 @@ class OutOfFold:
             together = None
         repeats = [each[scored] for each in validation.by_repeat(values)]
         kept = None if together is None else together[scored]
-        return disparities(contract.task, self._rows.labels()[scored], repeats, groups[scored], kept)
+        return disparities(contract.task, self._rows.labels()[scored], repeats, groups[scored], kept, decision_of(contract))
 
     def _units(self, rows: np.ndarray) -> np.ndarray | None:
         units = self._rows.units("train")

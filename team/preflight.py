@@ -27,6 +27,7 @@ def preflight(settings: Settings, clients: Clients | None = None) -> None:
         UsageError: for an unknown metric, preparer, model or tool, or a URL that holds a password.
         PrerequisiteMissing: for a model, a tracker, a sandbox or a device that needs something first.
     """
+    from tools.families.weights import at_hand
     from tools.metrics import find_metric
 
     if settings.metric is not None:
@@ -51,7 +52,8 @@ def preflight(settings: Settings, clients: Clients | None = None) -> None:
     _check_weights(settings)
     if kind != "docker":  # of what an image holds nothing is known here
         _check_preparers(settings.preparers)
-        _check_families(settings.constraints.families)
+        _check_families("families", settings.constraints.families)
+        _check_families("weights", at_hand(settings.weights))
 
 
 def _check_approval(settings: Settings) -> None:
@@ -94,19 +96,24 @@ def _check_preparers(names: Sequence[str]) -> None:
         raise UsageError(f"no installed package brings a preparer {strange[0]!r}. {hint} Install it, or change --preparers.")
 
 
-def _check_families(names: Sequence[str]) -> None:
-    """Refuse families none of which can be fitted for want of a library: a run that allows no other has no model that learns."""
+def _check_families(setting: str, names: Sequence[str]) -> None:
+    """Refuse families that a setting asks for where none can be fitted for want of a library: it would be kept by doing nothing."""
     from tools.families import lacking
 
     reasons = [lacking(name) for name in names]
     if names and None not in reasons:
-        raise PrerequisiteMissing(f"families={','.join(names)!r}: {'; '.join(filter(None, reasons))}. Install it, or change --families.")
+        raise PrerequisiteMissing(f"{setting}={','.join(names)!r}: {'; '.join(filter(None, reasons))}. Install it, or change --{setting}.")
 
 
 def _check_weights(settings: Settings) -> None:
-    from tools.families.weights import FOUNDATION, at_hand, expected
+    from tools.families.weights import FOUNDATION, at_hand, expected, patterns
 
     if settings.weights is not None and not settings.weights.is_dir():
         raise UsageError(f"weights={str(settings.weights)!r} is no folder. Name one that holds checkpoint files with --weights DIR.")
+    if settings.weights is not None and not at_hand(settings.weights):
+        raise UsageError(
+            f"weights={str(settings.weights)!r} holds no checkpoint; expected files named {patterns()}."
+            " Put one there, or name another folder with --weights DIR."
+        )
     for name in set(settings.constraints.families) & set(FOUNDATION) - set(at_hand(settings.weights)):
         raise PrerequisiteMissing(f"families={name!r}: {expected(name, None, settings.weights)}. Put the file there, or leave {name} out.")

@@ -77,8 +77,11 @@ class Scales:
     ) -> None:
         self._run, self._launcher, self._limits, self._env = run, launcher, limits, env
 
-    async def weigh(self, folder: Path, constraints: Constraints) -> Weighed:
+    async def weigh(self, folder: Path, constraints: Constraints, *, refitted: bool = False) -> Weighed:
         """Measure the model in a folder below `work/`, as far as constraints bound it.
+
+        Args:
+            refitted: whether it has learnt from the holdout too, so that a forecast begins after that.
 
         Raises:
             CannotTell: there is no such file, it is stored in an unknown way, or the model does not predict a row.
@@ -100,15 +103,17 @@ class Scales:
             with open_regular(folder / PIPELINE, MAX_FILE_BYTES, inside=self._run.work) as file, copied.open("wb") as copy:
                 shutil.copyfileobj(file, copy)
             async with self._kernel(places["way"]) as way, self._kernel(places["model"]) as model:
-                return Weighed(*await _latency(way, model, self._rows(), constraints.max_latency_ms), size)
+                return Weighed(*await _latency(way, model, self._rows(refitted), constraints.max_latency_ms), size)
 
     def _kernel(self, place: Path) -> AbstractAsyncContextManager[Kernel]:
         return open_kernel(self._launcher(), work=place / "work", data=place / "data", limits=self._limits(), env=self._env())
 
-    def _rows(self) -> pd.DataFrame:
+    def _rows(self, refitted: bool) -> pd.DataFrame:
         import pandas as pd
 
-        rows = pd.read_parquet(self._run.data / "holdout.parquet")
+        rows, contract = pd.read_parquet(self._run.data / "holdout.parquet"), self._run.read_contract()
+        if refitted and contract is not None and contract.forecast is not None:
+            rows = contract.forecast.moved_ahead(rows)
         return rows.iloc[[i % len(rows) for i in range(MOST_CALLS + WARM_UPS)]]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools.contract import Task
+from tools.metrics.decision import Decision, decided
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,9 @@ def groups_of(values: pd.Series) -> Array:
     return values.astype(object).where(values.notna(), "missing").astype(str).to_numpy(dtype=object).astype(str)
 
 
-def disparities(task: Task, y: Array, repeats: Sequence[Array], groups: Array, together: Array | None = None) -> dict[str, float]:
+def disparities(
+    task: Task, y: Array, repeats: Sequence[Array], groups: Array, together: Array | None = None, decision: Decision = "mode"
+) -> dict[str, float]:
     """The largest differences between groups of 30 rows and more, by what single models do in the mean over repeats.
 
     `selection_rate`: of the share that is called positive (demographic parity). `tpr`: of the share of positives that are found
@@ -41,10 +44,10 @@ def disparities(task: Task, y: Array, repeats: Sequence[Array], groups: Array, t
 
     Args:
         y: codes or values, shape (n,).
-        repeats: predictions of each repeat as they are scored, so that the largest of a row is the class that is called: (n, k), or
-            values (n,). A row counts once, however often it was predicted.
+        repeats: predictions of each repeat as they are scored, (n, k), or values (n,). A row counts once, however often it was predicted.
         groups: shape (n,).
         together: which rows belong together, shape (n,); a group has five of them at least then, or its rates are of a few alone.
+        decision: which class of a row's is called.
 
     Returns:
         Differences of 0 and more; empty with fewer than two such groups.
@@ -56,7 +59,7 @@ def disparities(task: Task, y: Array, repeats: Sequence[Array], groups: Array, t
         wrong = np.mean([np.abs(each - y) for each in repeats], axis=0)
         wrong = wrong / max(float(wrong.mean()), 1e-12)
     else:
-        calls = [each.argmax(axis=1) for each in repeats]
+        calls = [decided(each, decision) for each in repeats]
         wrong = np.mean([called != y for called in calls], axis=0)
     found = {"error": _spread([float(wrong[inside].mean()) for inside in members])}
     if task == "binary":

@@ -55,10 +55,11 @@ def _disparity(candidate: Candidate, problem: Problem, oof: Array) -> float:
     import numpy as np
 
     from tools.fairness import disparities, groups_of
+    from tools.metrics.decision import decision_of
 
     scored = problem.validated
     weighed = oof * np.asarray(candidate.decision) if candidate.decision else oof
     repeats = [each[scored] for each in np.split(weighed, candidate.repeats)]
     groups = groups_of(problem.X[str(problem.contract.constraints.sensitive)])
-    found = disparities(problem.contract.task, problem.y[scored], repeats, groups[scored])
+    found = disparities(problem.contract.task, problem.y[scored], repeats, groups[scored], decision=decision_of(problem.contract))
     return found.get("tpr", found.get("error", 0.0))

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tools.brought import Group
-from tools.deadline import DeadlineReached
+from tools.deadline import Deadline, DeadlineReached
 
 if TYPE_CHECKING:
     import optuna
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tools.families.base import Family
     from tools.families.setting import Params, Setting
 
-TRIED = 5
-"""Configurations that are drawn from a package's space before it is used."""
+TRIED, WITHIN_S = 5, 10.0
+"""Configurations that are drawn from a package's space before it is used, and seconds for all of them."""
 
 Draw = Callable[[Any, Any], Any]
 
@@ -41,10 +41,11 @@ SPACES_BROUGHT = Group[Draw]("mlteam.spaces", "search space", _check)
 class SearchSpace:
     """Where the configurations of a family are drawn from.
 
-    A package's space is tried before it is used, and the family's own takes its place when it fails, which `broken` tells.
+    A package's space is tried before it is used, and the family's own takes its place when it fails or does not come back, which `broken`
+    tells.
     """
 
-    def __init__(self, family: Family, setting: Setting) -> None:
+    def __init__(self, family: Family, setting: Setting, within_s: float = WITHIN_S) -> None:
         self.family, self.setting = family, setting
         self.package: str | None = None
         """Package of the space that is used, None for the family's own."""
@@ -58,12 +59,15 @@ class SearchSpace:
         except ValueError as error:
             self.broken = str(error)
             return
+        told = ""
         try:
-            self._try(brought)
+            with Deadline(within_s).alarm():  # one around it waits for as long
+                self._try(brought)
         except DeadlineReached:
-            raise
+            told = f"it did not draw {TRIED} configurations in {within_s:g} s"
         except Exception as error:  # somebody else's code
             told = f"{type(error).__name__}: {str(error)[:300]}"
+        if told:
             self.broken = f"search space {family.name!r} of package {there[family.name]!r} cannot be used: {told}."
         else:
             self.package, self._draw = there[family.name], brought

@@ -117,17 +117,28 @@ def test_weights_that_are_not_there_are_told_before_anything_starts(invoke: Invo
     code, _, err = invoke("run", table, "--weights", tmp_path / "nowhere", "--out", out)
     assert code == 2
     assert re.search(r"weights='.*nowhere' is no folder.*--weights DIR", err)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "tabicl-classifier.bin").touch()
+    code, _, err = invoke("run", table, "--weights", empty, "--out", out)
+    assert code == 2
+    assert re.search(r"weights='.*empty' holds no checkpoint; expected files named tabicl-classifier\*\.ckpt.*--weights DIR", err)
     assert not out.exists()
 
 
 def test_families_whose_library_is_not_installed_are_told_before_anything_starts(
     invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pyod", None)
+    for library in ("pyod", "tabpfn"):
+        monkeypatch.setitem(sys.modules, library, None)
     out = tmp_path / "runs"
     code, _, err = invoke("run", write(tmp_path / "t.csv", GOOD), "--families", "ecod", "--sandbox", "unsafe-local", "--out", out)
     assert code == 4
     assert "families='ecod': pyod is not installed; `pip install 'mlteam[anomaly]'` adds the family 'ecod'. Install it" in err
+    (tmp_path / "tabpfn-v2-classifier.ckpt").touch()
+    code, _, err = invoke("run", write(tmp_path / "t.csv", GOOD), "--weights", tmp_path, "--sandbox", "unsafe-local", "--out", out)
+    assert code == 4
+    assert "weights='tabpfn': tabpfn is not installed" in err
     assert not out.exists()
 
 

@@ -16,6 +16,7 @@ from team.outcome import Outcome
 from team.roles import roles
 from team.stages import Stage
 from tests.rooming import Rooming, rooming
+from tests.tools.forecasting import AIRLINE
 
 OTHER_FAMILY = """
 import json, os
@@ -176,6 +177,22 @@ async def test_a_model_that_is_too_slow_and_too_large_is_caught_by_the_hosts_own
         assert re.search(r"takes .* ms for a row, .* and .* MB on file, .*, as the host measured", outcome.text)
         assert r.room.state.evaluated == []
         assert "linear-1" in r.room.state.unfit
+
+
+async def test_a_forecast_that_has_learnt_the_holdout_is_timed_by_moments_after_it(tmp_path: Path) -> None:
+    """The rows of the holdout lie in its past, which no forecast tells of."""
+    wish = {"target": "passengers", "task": "forecast", "max_latency_ms": 60_000, **UNHURRIED}
+    async with rooming(tmp_path, AIRLINE, **wish) as r:
+        await _begun(r)
+        assert (await _engineer(r, "evaluate", Stage.SELECT, candidate="seasonal_naive-1", time_s=300)).status == "ok"
+        review = await r.room.call(roles()["critic"], "review", {"verdict": "accept", "findings": ["It stands."]})
+        assert review.status == "ok", review.text
+        scored = await r.room.call(roles()["critic"], "score_holdout", {"candidate": "seasonal_naive-1"})
+        assert scored.status == "ok", scored.text
+        r.enter(Stage.RELEASE)
+        for tool, arguments in (("open_holdout", {}), ("finish", {"candidate": "seasonal_naive-1", "time_s": 300})):
+            outcome = await r.room.call(roles()["release_manager"], tool, arguments)
+            assert outcome.status == "ok", outcome.text
 
 
 async def test_a_kernel_that_is_held_to_the_processor_is_shown_no_other(table: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 
@@ -16,15 +17,19 @@ from tests.tools.conftest import Open
 from tests.tools.installed import install
 from tools.attempt import Attempt, Fit, read_attempt
 from tools.candidates import leaderboard, load_candidate
+from tools.crossval import setting_for
+from tools.deadline import Deadline
 from tools.ensembling import ensemble
 from tools.evaluation import evaluate
 from tools.families import FamilyUnavailable, all_names, family
 from tools.preparation import load_preparation, prepare
 from tools.preparers import fit_prepared, learn, prove
 from tools.problem import load_problem
+from tools.spaces import SearchSpace
 from tools.spec import ToolRefused
 from tools.training import train
 from tools.tuning import tune
+from tools.workspace import workspace
 
 CODE = """
 import numpy as np
@@ -72,6 +77,11 @@ class Unfit(Nearest):
 
 def flat(trial, setting):
     return {"max_depth": trial.suggest_int("max_depth", 1, 2)}
+
+
+def endless(trial, setting):
+    while True:
+        pass
 
 
 def hollow(trial, setting):
@@ -130,7 +140,7 @@ POINTS = {
         "lightgbm": "Nearest",
         "misnamed": "Tears",
     },
-    "mlteam.spaces": {"tree": "flat", "linear": "hollow", "extra_trees": "NOWHERE"},
+    "mlteam.spaces": {"tree": "flat", "linear": "hollow", "extra_trees": "NOWHERE", "knn": "endless"},
     "mlteam.preparers": {
         "ratios": "Ratios",
         "gossip": "Gossip",
@@ -221,6 +231,19 @@ def test_a_broken_space_is_named_and_the_familys_own_is_searched(lab: None, open
     assert found.trials_done >= 1
     assert len(found.degraded) == 1
     assert f"search space {name!r} of package 'lab-models' cannot be used: {why}" in found.degraded[0].reason
+
+
+def test_a_space_that_does_not_come_back_gives_its_place_to_the_familys_own(lab: None, open_workspace: Open) -> None:
+    problem = load_problem(open_workspace("diabetes"))
+    setting = setting_for(problem, load_preparation(workspace(), "default", problem))
+    around = Deadline(60)
+    with around.alarm():
+        found = SearchSpace(family("knn"), setting, within_s=0.3)
+    assert (found.package, found.broken) == (
+        None,
+        "search space 'knn' of package 'lab-models' cannot be used: it did not draw 5 configurations in 0.3 s.",
+    )
+    assert "n_neighbors" in found.draw(optuna.trial.FixedTrial({"n_neighbors": 5, "weights": "distance"}))
 
 
 def test_a_preparer_is_fitted_inside_the_folds_and_packaged(lab: None, open_workspace: Open) -> None:

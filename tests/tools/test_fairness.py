@@ -48,3 +48,12 @@ def test_groups_that_are_too_small_for_a_rate_are_left_out_which_fairlearn_tells
     kept = disparities("binary", y, [np.eye(2)[called]], groups)
     assert kept == disparities("binary", y[~few], [np.eye(2)[called[~few]]], groups[~few])
     assert kept["error"] < MetricFrame(metrics=zero_one_loss, y_true=y, y_pred=called, sensitive_features=groups).difference()
+
+
+def test_ordered_classes_are_called_as_the_model_calls_them() -> None:
+    """By the expected place a row of 0.45, 0.1, 0.45 is called the middle class, by the largest probability an end."""
+    groups = np.repeat(["a", "b"], 40)
+    y = np.ones(80, dtype=np.int64)
+    proba = np.where((groups == "a")[:, None], [0.46, 0.1, 0.44], [0.1, 0.8, 0.1])
+    assert disparities("ordinal", y, [proba], groups, decision="mean") == {"error": 0.0}
+    assert disparities("ordinal", y, [proba], groups, decision="mode") == {"error": 1.0}

@@ -40,6 +40,11 @@ def at_hand(where: Path | None) -> list[str]:
     return [name for name in FOUNDATION if any(checkpoint(name, kind, where) for kind in ("classifier", "regressor"))]
 
 
+def patterns() -> str:
+    """How checkpoint files are named, with their endings."""
+    return f"{', '.join(name for kinds in PATTERNS.values() for name in kinds.values())}, ending in {' or '.join(_ENDS)}"
+
+
 def expected(family: str, kind: Kind | None, where: Path | None) -> str:
     """What is missing, and where it was looked for."""
     names = " or ".join(PATTERNS[family][each] for each in ("classifier", "regressor") if kind in (None, each))

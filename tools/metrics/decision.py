@@ -33,12 +33,16 @@ def decided(proba: Array, decision: Decision) -> Array:
     return np.floor(proba @ np.arange(proba.shape[1]) + 0.5 + 1e-12).astype(np.int64)
 
 
-def called(contract: Contract, proba: Array) -> Array:
-    """The codes of the classes that a run's model calls, shape (n,): by the decision that suits its metric, and where that has none
-    the most probable class, of ordered classes the middle one."""
+def decision_of(contract: Contract) -> Decision:
+    """Which class a run's model calls: as suits its metric; where that has none, the most probable, of ordered classes the middle one."""
     from tools.metrics.catalogue import METRICS
 
     metric = METRICS.get(contract.metric)
     if metric is not None and metric.needs == "label":
-        return decided(proba, metric.decision)
-    return decided(proba, "median" if contract.task == "ordinal" else "mode")
+        return metric.decision
+    return "median" if contract.task == "ordinal" else "mode"
+
+
+def called(contract: Contract, proba: Array) -> Array:
+    """The codes of the classes that a run's model calls, shape (n,), see `decision_of`."""
+    return decided(proba, decision_of(contract))
