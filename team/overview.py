@@ -71,8 +71,10 @@ def _no_skill(summary: dict[str, Any]) -> str:
         return ""
     if floor["name"] == summary["model"]:
         return "no model that learns was better than one that ignores the columns" if summary["candidates"] > 1 else ""
-    held = holdout["low"] <= floor["score"] <= holdout["high"]
-    return "the interval of the holdout holds what a model that ignores the columns has" if held else ""
+    if holdout["low"] <= floor["score"] <= holdout["high"]:
+        return "the interval of the holdout holds what a model that ignores the columns has"
+    worse = holdout["high"] < floor["score"] if summary["direction"] == "maximize" else holdout["low"] > floor["score"]
+    return "all of the holdout's interval is worse than what a model that ignores the columns has" if worse else ""
 
 
 def _machine(summary: dict[str, Any]) -> list[str]:

@@ -52,7 +52,7 @@ def disparities(
     Returns:
         Differences of 0 and more; empty with fewer than two such groups.
     """
-    members = [inside for inside in (groups == name for name in np.unique(groups)) if _enough(inside, together)]
+    members = [inside for inside in (groups == name for name in np.unique(groups)) if enough(inside, together)]
     if len(members) < 2:
         return {}
     if repeats[0].ndim == 1:
@@ -66,13 +66,14 @@ def disparities(
         selected = np.mean([called == 1 for called in calls], axis=0)
         found["selection_rate"] = _spread([float(selected[inside].mean()) for inside in members])
         positives = [inside & (y == 1) for inside in members]
-        rates = [float(selected[inside].mean()) for inside in positives if _enough(inside, together)]
+        rates = [float(selected[inside].mean()) for inside in positives if enough(inside, together)]
         if len(rates) > 1:
             found["tpr"] = _spread(rates)
     return found
 
 
-def _enough(inside: Array, together: Array | None) -> bool:
+def enough(inside: Array, together: Array | None) -> bool:
+    """Whether some rows, bool (n,), are so many that a rate of theirs says something, by `disparities`."""
     return inside.sum() >= FEWEST and (together is None or len(np.unique(together[inside])) >= FEWEST_TOGETHER)
 
 

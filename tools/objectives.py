@@ -29,7 +29,7 @@ def values_of(candidate: Candidate, objectives: Sequence[str], problem: Problem,
     """The values of a candidate, one for each objective.
 
     Args:
-        oof: its out-of-fold predictions as they are scored, of all repeats one below the other.
+        oof: its out-of-fold predictions, before classes are called by its decision, of all repeats one below the other.
     """
     known = {"score": candidate.score, "latency": candidate.latency_ms or 0.0, "size": candidate.size_mb or 0.0}
     if "fairness" in objectives:
@@ -57,9 +57,11 @@ def _disparity(candidate: Candidate, problem: Problem, oof: Array) -> float:
     from tools.fairness import disparities, groups_of
     from tools.metrics.decision import decision_of
 
-    scored = problem.validated
+    scored, contract = problem.validated, problem.contract
     weighed = oof * np.asarray(candidate.decision) if candidate.decision else oof
     repeats = [each[scored] for each in np.split(weighed, candidate.repeats)]
-    groups = groups_of(problem.X[str(problem.contract.constraints.sensitive)])
-    found = disparities(problem.contract.task, problem.y[scored], repeats, groups[scored], decision=decision_of(problem.contract))
+    groups = groups_of(problem.X[str(contract.constraints.sensitive)])
+    # Each value of a column that splits the groups is all that belongs together.
+    together = None if problem.groups is None or contract.constraints.sensitive == contract.split.column else problem.groups[scored]
+    found = disparities(contract.task, problem.y[scored], repeats, groups[scored], together, decision_of(contract))
     return found.get("tpr", found.get("error", 0.0))

@@ -87,6 +87,8 @@ def _summary(f: dict[str, Any]) -> str:
         text += f" A model that ignores the columns has {score(dummy['score'])}."
         if h["low"] <= dummy["score"] <= h["high"]:
             text += " The interval holds that too: these rows do not show that anything was learnt from the columns."
+        elif h["high"] < dummy["score"] if c["direction"] == "maximize" else h["low"] > dummy["score"]:
+            text += " All of the interval is worse: what was learnt from the columns does not hold on these rows."
     floor = f["best_of_family"].get("seasonal_naive")
     if floor and h["candidate"] != floor["name"]:
         text += f" In the backtests the seasonal naive forecast has {score(floor['score'])}."

@@ -20,7 +20,7 @@ from reports.html import write_report
 from team.rundir import RunDir
 from tests.reports.written import Written, contract, evaluation, finished, predicted
 from tools.constraints import Constraints
-from tools.contract import Contract
+from tools.contract import Contract, Split
 from tools.predictions import write_predictions
 from tools.survival import signed_times, survival_curve
 
@@ -150,6 +150,13 @@ def test_groups_of_a_sensitive_column_are_told_apart(tmp_path: Path) -> None:
     assert set(found) == {"deep", "flat"}
     assert found["deep"].rows == int(deep.sum())
     assert found["deep"].error == pytest.approx(float((truth[deep] == 0).mean()))
+    # Rows of four patients are none, however many they are.
+    path = w.run.data / "train.parquet"
+    table = pd.read_parquet(path)
+    table.assign(patient=np.where(deep, np.arange(len(table)) % 4, np.arange(len(table)))).to_parquet(path)
+    by_patient = Split(kind="group", column="patient", holdout_fraction=0.2, seed=0)
+    w.run.contract.write_text(fixed.model_copy(update={"split": by_patient}).model_dump_json())
+    assert [one.name for one in diagnosed(w.run).groups] == ["flat"]
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "link"])

@@ -458,6 +458,9 @@ async def test_a_score_that_a_dummy_may_have_too_is_told_as_no_skill() -> None:
     assert "do not show that anything was learnt from the columns" in unsure["text"]
     _, sure = called(await answer("writer", "document", [], **leads | {"holdout": holdout | {"low": 0.51}}))
     assert "do not show" not in sure["text"]
+    _, worse = called(await answer("writer", "document", [], **leads | {"holdout": holdout | {"score": 0.3, "low": 0.2, "high": 0.45}}))
+    assert "All of the interval is worse" in worse["text"]
+    assert "All of the interval" not in sure["text"] + unsure["text"]
 
 
 async def test_the_critic_looks_at_nothing_before_there_are_predictions() -> None:

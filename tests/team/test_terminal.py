@@ -54,6 +54,9 @@ def test_an_interval_that_holds_the_floor_is_told_as_no_skill() -> None:
     held = {"score": 0.52, "low": 0.4, "high": 0.6, "level": 0.95, "n": 50, "looks": 1}
     assert "skill      not shown" in overview(summary | {"holdout": held})
     assert "skill " not in overview(summary | {"holdout": held | {"low": 0.5}})
+    worse = {"holdout": held | {"score": 0.3, "low": 0.2, "high": 0.45}}
+    assert "skill      not shown: all of the holdout's interval is worse" in overview(summary | worse)
+    assert "skill " not in overview(summary | worse | {"metric": "log_loss", "direction": "minimize"})
     floor = summary | {"holdout": held, "model": "dummy-1"}
     assert "skill      not shown: no model that learns was better" in overview(floor)
     assert "skill " not in overview(floor | {"candidates": 1}), "there was nothing beside it, which is told as what the run goes without"

@@ -8,9 +8,11 @@ from scipy import special, stats
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
+from tests.tools.installed import install
+from tests.tools.test_folds import contract
 from tools.contract import predicts
 from tools.metrics import METRICS, bootstrap_interval, default_metric, metric_for, metric_name, score, undefined_reason
-from tools.metrics.decision import decided
+from tools.metrics.decision import called, decided
 from tools.metrics.regression import adjusted
 from tools.strata import strata
 from tools.survival import signed_times
@@ -339,6 +341,21 @@ def test_the_called_class_suits_the_metric() -> None:
     y = rng.integers(5, size=200)
     assert score("ordinal_mae", "ordinal", y, proba) == np.abs(y - decided(proba, "median")).mean()
     assert score("accuracy", "ordinal", y, proba) == (y == proba.argmax(axis=1)).mean()
+
+
+def test_a_packages_metric_of_labels_has_the_class_called_that_it_is_scored_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = """
+from tools.metrics import Metric
+
+HIT = Metric("hit", ("ordinal",), "maximize", "label", "Share of hits", lambda y, calls: float((y == calls).mean()))
+"""
+    install(tmp_path, "shop-hits", code, {"mlteam.metrics": {"hit": "HIT"}})
+    of_grades = contract("stratified", "ordinal").model_copy(update={"metric": "hit"})
+    proba = np.array([[0.4, 0.25, 0.35]])
+    assert called(of_grades, proba).tolist() == [1], "its package is not there: the middle one of ordered classes"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert called(of_grades, proba).tolist() == [0]
+    assert score("hit", "ordinal", np.array([0]), proba) == 1.0
 
 
 def test_the_documentation_lists_every_metric_with_direction_and_range() -> None:

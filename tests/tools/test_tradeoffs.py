@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tools.conftest import write_workspace
+from tools.candidates import Candidate
+from tools.constraints import Constraints
+from tools.contract import Split
 from tools.fairness import disparities, groups_of
+from tools.objectives import values_of
+from tools.problem import load_problem
 from tools.tradeoffs import Option, weigh
 
 
@@ -103,6 +112,26 @@ def test_rows_of_four_patients_are_no_group() -> None:
     patients = np.where(groups == "a", np.arange(200) % 10, 20 + np.arange(200) % 4)
     assert disparities("binary", y, [np.eye(2)[called]], groups, patients) == {}
     assert disparities("binary", y, [np.eye(2)[called]], groups, np.where(patients < 20, patients, np.arange(200)))["error"] == 1.0
+
+
+def test_a_search_weighs_the_differences_that_a_report_tells(tmp_path: Path) -> None:
+    """Rows of two patients are no group for either; a grade is wrong where the one that is called is, not the most probable one."""
+    rng, n = np.random.default_rng(0), 480
+    frame = pd.DataFrame({"site": rng.choice(["a", "b"], n), "x": rng.normal(size=n), "grade": rng.choice(["low", "mid", "high"], n)})
+    patients = np.where(frame["site"] == "a", np.arange(n) % 40, 40 + np.arange(n) % 2)
+    split = Split(kind="group", column="patient", holdout_fraction=0.25, seed=0)
+    options: dict[str, Any] = {"order": ["low", "mid", "high"], "constraints": Constraints(sensitive="site")}
+    proba = np.tile([0.4, 0.25, 0.35], (n, 1))  # most probably low; by the expected place, mid
+    for table, expected in ((frame.assign(patient=patients), 0.0), (frame.assign(patient=np.arange(n) // 2), None)):
+        space = write_workspace(tmp_path / str(expected), table, "grade", "ordinal", split=split, **options)
+        problem = load_problem(space)
+        record = Candidate(
+            name="m", family="tree", params={}, preparation="default", metric="qwk", score=0.5, std_error=0.1, fold_scores=[0.5], n_folds=3,
+            fit_seconds=1.0, predict_ms_per_row=1.0,
+        )  # fmt: skip
+        (found,) = values_of(record, ["fairness"], problem, proba[: problem.n_rows])
+        wrong = [float((problem.y[problem.X["site"] == site] != 1).mean()) for site in ("a", "b")]
+        assert found == pytest.approx(abs(wrong[0] - wrong[1]) if expected is None else expected, abs=1e-5)
 
 
 def test_differences_of_numbers_are_shares_of_the_error() -> None:

@@ -34,10 +34,16 @@ def decided(proba: Array, decision: Decision) -> Array:
 
 
 def decision_of(contract: Contract) -> Decision:
-    """Which class a run's model calls: as suits its metric; where that has none, the most probable, of ordered classes the middle one."""
-    from tools.metrics.catalogue import METRICS
+    """The decision that suits a run's metric; where that has none the most probable class, of ordered classes the middle one.
 
-    metric = METRICS.get(contract.metric)
+    A package's metric whose package is not installed where this runs counts for one without.
+    """
+    from tools.metrics.catalogue import find_metric
+
+    try:
+        metric = find_metric(contract.metric)
+    except ValueError:
+        metric = None
     if metric is not None and metric.needs == "label":
         return metric.decision
     return "median" if contract.task == "ordinal" else "mode"
