@@ -62,6 +62,9 @@ PROFIT = Metric("profit", ("binary",), "maximize", "label", "Profit of a call in
 FUSSY = Metric("fussy", ("binary",), "maximize", "label", "Fails when it is used", fussy)
 SIDEWAYS = Metric("sideways", ("binary",), "upwards", "label", "Has no direction", profit)
 MIXED = Metric("mixed", ("regression",), "maximize", "label", "Labels of a number", profit)
+HAZARD = Metric("hazard", ("survival",), "maximize", "proba", "Probabilities of a risk", profit)
+BOTH = Metric("both", ("regression", "survival"), "maximize", "value", "Of times and numbers", profit)
+LATE = Metric("late", ("survival",), "maximize", "value", "Signed times as they are", lambda y, risk: float(y[np.argmin(risk)]))
 PLAIN = profit
 """
 POINTS = {
@@ -69,6 +72,9 @@ POINTS = {
     "fussy": "FUSSY",
     "sideways": "SIDEWAYS",
     "mixed": "MIXED",
+    "hazard": "HAZARD",
+    "both": "BOTH",
+    "late": "LATE",
     "plain": "PLAIN",
     "renamed": "PROFIT",
     "lost": "NOWHERE",
@@ -117,7 +123,9 @@ def test_nothing_is_imported_before_it_is_asked_for(shop: Path) -> None:
     ("name", "why"),
     [
         ("sideways", "direction: 'upwards' is none of maximize, minimize"),
-        ("mixed", "needs 'label' does not go with tasks regression"),
+        ("mixed", "needs 'label' does not go with tasks regression, which predict values; expected 'value'"),
+        ("hazard", "needs 'proba' does not go with tasks survival, which predict risk; expected 'value'"),
+        ("both", "tasks regression, survival: they predict risk and values; expected one kind of prediction"),
         ("plain", "it is a function, expected a tools.metrics.Metric"),
         ("renamed", "the entry point is called 'renamed', the metric 'profit'"),
         ("lost", "AttributeError"),
@@ -127,6 +135,11 @@ def test_a_broken_one_is_told_by_name_and_package_and_breaks_no_other(shop: Path
     with pytest.raises(ValueError, match=f"metric '{name}' of package 'shop-metrics' cannot be used: .*{why}"):
         metric_for(name, "binary")
     assert find_metric("profit").name == "profit"
+
+
+def test_a_metric_of_risks_gets_signed_times(shop: Path) -> None:
+    y, risk = np.array([0.5, -1.75, 3.0]), np.array([2.0, -5.0, 0.1])
+    assert score("late", "survival", y, risk) == -1.75
 
 
 def test_one_that_fails_in_use_is_told_too(shop: Path) -> None:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import get_args
 
 from tools.brought import Group
-from tools.contract import Direction, Task, predicts
+from tools.contract import Direction, Predicts, Task, predicts
 from tools.metrics.metric import Metric, Needs
 
 
@@ -49,13 +49,26 @@ def _check(name: str, metric: object) -> Metric:
     shapes = {predicts(task) for task in metric.tasks}
     if "quantiles" in shapes:
         raise ValueError("tasks: 'quantile' is scored by built-in metrics alone, which know the levels")
-    if len(shapes) > 1 or ("values" in shapes) != (metric.needs == "value"):
+    if strange := [shape for shape in sorted(shapes) if metric.needs not in _NEEDS[shape]]:
+        expected = " or ".join(map(repr, _NEEDS[strange[0]]))
         raise ValueError(
-            f"needs {metric.needs!r} does not go with tasks {', '.join(metric.tasks)}: 'value' is for regression and count alone"
+            f"needs {metric.needs!r} does not go with tasks {', '.join(metric.tasks)}, which predict {strange[0]}; expected {expected}"
         )
+    if len(shapes) > 1:
+        raise ValueError(f"tasks {', '.join(metric.tasks)}: they predict {' and '.join(sorted(shapes))}; expected one kind of prediction")
     if not metric.range[0] < metric.range[1]:
         raise ValueError(f"range {metric.range}: expected the lower value first")
     return metric
 
+
+_NEEDS: Mapping[Predicts, tuple[Needs, ...]] = {
+    "classes": ("proba", "label"),
+    "labels": ("proba", "label"),
+    "values": ("value",),
+    "risk": ("value",),
+    "scores": ("value", "proba"),
+    "groups": ("group",),
+}
+"""What a metric can ask of predictions: probabilities of risks there are none, and a time made a class would lose its censoring."""
 
 METRICS_BROUGHT = Group("mlteam.metrics", "metric", _check)
