@@ -130,6 +130,8 @@ class Standings(Fact):
     correction: str
     pairs: int
     rivals: tuple[Rival, ...]
+    decided: bool = True
+    """False where the test that decides could not be made."""
     alike: tuple[str, ...] = ()
     untested: tuple[str, ...] = ()
     event: int

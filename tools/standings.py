@@ -66,8 +66,10 @@ class Standings(BaseModel):
     """Pairs of candidates that the correction counts."""
     rivals: list[Rival]
     """The best first."""
+    decided: bool = True
+    """Whether the test that decides was made; it needs two folds."""
     alike: list[str]
-    """Rivals that cannot be told apart from the leader."""
+    """Rivals that cannot be told apart from the leader; none where nothing decides."""
     untested: list[str]
     """Which tests were left out, and why."""
 
@@ -152,7 +154,7 @@ def _best_of_others(board: Mapping[str, str], leader: str) -> list[str]:
 def over_folds(mine: Sequence[float], others: Sequence[float], test_to_train: float) -> tuple[list[PairedTest], list[str]]:
     """The tests that fold scores allow, and why others are left out."""
     if len(mine) != len(others) or len(mine) < 2:
-        return [], ["over folds: the metric is undefined in too many of them"]
+        return [], ["over folds: the metric has a value for both candidates in fewer than two of them"]
     return [corrected_resampled_t(mine, others, test_to_train), wilcoxon(mine, others)], []
 
 
@@ -220,4 +222,6 @@ def judged(standings: Standings, found: Mapping[str, tuple[str, float, Sequence[
         rivals.append(Rival(name=name, family=family, score=score, p=p, apart=p is not None and p <= standings.level, tests=told))
     sign = -1.0 if standings.direction == "maximize" else 1.0
     rivals.sort(key=lambda rival: (sign * rival.score, rival.name))
-    return standings.model_copy(update={"rivals": rivals, "alike": [rival.name for rival in rivals if not rival.apart]})
+    decided = any(test.test == "corrected_t" for _, _, tests in found.values() for test in tests)
+    alike = [rival.name for rival in rivals if decided and not rival.apart]
+    return standings.model_copy(update={"rivals": rivals, "alike": alike, "decided": decided})

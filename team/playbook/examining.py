@@ -147,6 +147,8 @@ def nested_told(found: dict[str, Any]) -> str:
 
 def standings_told(found: dict[str, Any]) -> str:
     """Who cannot be told apart from the leader, by which test, and what they have."""
+    if not found.get("decided", True):
+        return f"Whether {called(found['leader'])} is better than the best of the other families was not tested: that takes two folds."
     alike = found["alike"]
     test = f"By the corrected t-test over folds ({found['level']:.0%} for all {found['pairs']} pairs)"
     if not alike:
@@ -158,6 +160,8 @@ def standings_told(found: dict[str, Any]) -> str:
 
 def alike_told(found: dict[str, Any]) -> str:
     """The same without the test and the names."""
+    if not found.get("decided", True):
+        return standings_told(found)
     if not found["alike"]:
         return f"{called(found['leader'], first=True)} can be told apart from the best of every other family."
     return f"{called(found['leader'], first=True)} cannot be told apart from {_others(found)}."

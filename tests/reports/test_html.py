@@ -22,7 +22,7 @@ from reports.pages import stylesheet
 from reports.plotly_page import claims
 from team.events import CallsRecovered, FellBack, HoldoutScored, ModelCalled, RepairAsked, Reviewed, RoundEnded, RunEnded, TurnEnded
 from team.rundir import RunDir
-from tests.reports.written import Written, encoded, evaluation, examined, finished, png, searched, slices
+from tests.reports.written import Written, encoded, evaluation, examined, finished, png, searched, slices, standings
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}</title></style>"
 SCRIPT = stylesheet("plots.js", "report.js")
@@ -383,6 +383,20 @@ def test_where_it_fails_what_it_relies_on_and_whether_more_data_would_help(tmp_p
         number = max(n for n, line in enumerate(lines) if '"tool_returned"' in line and f'"{tool}"' in line)
         assert f"#e{number}" in page.links(), f"figures of {tool} have no source"
     assert "would gain 0.777" not in text, "the curve of another candidate is not this one's"
+
+
+def test_what_was_not_tested_is_not_called_alike(tmp_path: Path) -> None:
+    rivals = [{**rival, "p": None, "apart": False} for rival in standings()["rivals"]]
+    with Written(tmp_path) as w:
+        w.start()
+        w.seal()
+        w.turn("critic", "select")
+        w.add(w.score("lightgbm-1", "lightgbm", "train", [0.97]))
+        w.call("critic", "compare_models", {"leader": "lightgbm-1"}, standings() | {"rivals": rivals, "alike": [], "decided": False})
+    text = " ".join(Page(write_report(w.run.path)).text.split())
+    assert "Whether lightgbm-1 is better than the best of the other families was not tested: that takes two folds." in text
+    assert "linear-10.9600–<0.001not tested" in text
+    assert "told apart" not in text.replace("Told apart", "")
 
 
 def test_without_them_there_are_no_such_sections(page: Page) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
+from team.playbook.examining import alike_told, standings_told
 from tests.hosting import Hosting
 from tests.team.scored import predictions
 from tools.comparing import corrected_resampled_t
@@ -97,6 +98,18 @@ def test_rows_of_a_group_are_not_taken_for_independent(tmp_path: Path) -> None:
     found = compare_models(h.host)
     assert {test.over for test in found.rivals[0].tests} == {"folds"}
     assert found.untested == ["over rows: rows of one group are alike, and these tests take each for one of its own"]
+
+
+def test_of_one_fold_nothing_is_said_to_be_alike(tmp_path: Path) -> None:
+    """Nothing was tested that counts what a model owes to its training rows; tests over rows stay what they are."""
+    h = hosting(tmp_path, {"a": 0.5, "b": 0.9}, without="folds")
+    found = compare_models(h.host)
+    assert (found.decided, found.alike, [rival.p for rival in found.rivals]) == (False, [], [None])
+    assert {test.over for test in found.rivals[0].tests} == {"rows"}
+    assert found.untested == ["over folds: the metric has a value for both candidates in fewer than two of them"]
+    told = standings_told(found.model_dump())
+    assert told == alike_told(found.model_dump())
+    assert "not tested: that takes two folds" in told
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
