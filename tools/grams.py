@@ -7,11 +7,15 @@ nothing from the rows; which n-grams count and how much is learnt from the train
 
 from __future__ import annotations
 
+import math
 import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from tools import memory
+from tools.few_rows import FEW
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -21,7 +25,11 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Kind = Literal["letters", "words"]
 BUCKETS = 2**18
 MOST_KEPT = 12_000_000
-"""Counts that are kept in all: about 100 MiB."""
+"""Counts that are kept of a kind where no memory limit is told: about 70 MiB."""
+KEPT_SHARE, COUNT_BYTES = 1 / 16, 6
+"""Of a limit, that they may take; and the bytes of one."""
+LARGEST = np.iinfo(np.uint16).max
+"""That a count is kept as."""
 
 
 class _Store:
@@ -31,28 +39,66 @@ class _Store:
         self.kind = kind
         self._rows: dict[str, int] = {}
         self._counts: csr_matrix | None = None
+        self._few: tuple[list[str], csr_matrix | None] = ([], None)
         self._lock = threading.Lock()
+        memory.forgets(self.forget)
 
     def counts(self, texts: list[str]) -> csr_matrix:
         """Shape (n, BUCKETS), float32."""
         with self._lock:  # fits of several folds read the same texts
-            return self._read(texts)
+            found = self._read(texts)
+        return found.astype(np.float32)
+
+    def forget(self) -> None:
+        """Keep none."""
+        with self._lock:
+            self._rows, self._counts = {}, None
 
     def _read(self, texts: list[str]) -> csr_matrix:
-        from scipy.sparse import vstack
+        from scipy.sparse import csr_matrix, vstack
 
+        if not texts:
+            return csr_matrix((0, BUCKETS), dtype=np.uint16)
         fresh = list(dict.fromkeys(text for text in texts if text not in self._rows))
-        if self._counts is not None and len(fresh) == len(set(texts)) and self._counts.nnz > MOST_KEPT // 2:
+        if fresh and len(texts) <= FEW:
+            # As a served model is asked, a call a text: to put each beside all others would cost more with every one of them.
+            if self._few[0] != texts:
+                self._few = list(texts), self._cut(texts)
+            assert self._few[1] is not None
+            return self._few[1]
+        most = _most_kept()
+        if self._counts is not None and len(fresh) == len(set(texts)) and self._counts.nnz > most // 2:
             self._rows, self._counts = {}, None
-        if fresh:
-            made = _vectorizer(self.kind).transform(fresh).tocsr()
-            if (self._counts.nnz if self._counts is not None else 0) + made.nnz > MOST_KEPT:
-                return _vectorizer(self.kind).transform(texts).tocsr()
-            first = self._counts.shape[0] if self._counts is not None else 0
-            self._counts = vstack([self._counts, made]).tocsr() if self._counts is not None else made
-            self._rows |= {text: first + i for i, text in enumerate(fresh)}
-        assert self._counts is not None
-        return self._counts[[self._rows[text] for text in texts]]
+        if not fresh:
+            assert self._counts is not None
+            return self._counts[[self._rows[text] for text in texts]]
+        made = self._cut(fresh)
+        first, kept = (0, 0) if self._counts is None else (self._counts.shape[0], self._counts.nnz)
+        # As many as there is room for: what was read once must not be read again because of one text too many.
+        taken = int(np.searchsorted(made.indptr, most - kept, side="right")) - 1
+        if taken > 0:
+            self._counts = made[:taken] if self._counts is None else vstack([self._counts, made[:taken]]).tocsr()
+            self._rows |= {text: first + i for i, text in enumerate(fresh[:taken])}
+        if taken >= len(fresh):
+            assert self._counts is not None
+            return self._counts[[self._rows[text] for text in texts]]
+        size = 0 if self._counts is None else self._counts.shape[0]
+        places = self._rows | {text: size + i for i, text in enumerate(fresh[max(0, taken) :])}
+        at = np.array([places[text] for text in texts], dtype=np.int64)
+        inside = at < size
+        parts = [self._counts[at[inside]]] if self._counts is not None else []
+        back = np.argsort(np.concatenate([np.flatnonzero(inside), np.flatnonzero(~inside)]))
+        return vstack([*parts, made[max(0, taken) :][at[~inside] - size]]).tocsr()[back]
+
+    def _cut(self, texts: list[str]) -> csr_matrix:
+        made = _vectorizer(self.kind).transform(texts).tocsr()
+        made.data = np.minimum(made.data, LARGEST).astype(np.uint16)
+        return made
+
+
+def _most_kept() -> int:
+    limit = memory.limit_mb()
+    return MOST_KEPT if math.isinf(limit) else int(KEPT_SHARE * limit * 2**20 / COUNT_BYTES)
 
 
 @cache
@@ -92,6 +138,11 @@ class Grams:
     @property
     def width(self) -> int:
         return len(self.columns_)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that it takes."""
+        return int(self.columns_.nbytes + self.weights_.nbytes)
 
     def transform(self, texts: list[str]) -> csr_matrix:
         """Shape (n, width), float32; rows have length one, or zero where a text has none of the n-grams."""

@@ -7,6 +7,7 @@ import gc
 import math
 import os
 import sys
+from collections.abc import Callable
 
 LIMIT = "MLTEAM_MEMORY_MB"
 """Environment variable in which a sandbox is told its limit, in MiB."""
@@ -15,6 +16,7 @@ _COUNTED = ("RssAnon:", "RssShmem:", "VmSwap:", "VmPTE:")
 
 WORDS = ("bad_alloc", "bad allocation", "unable to allocate", "out of memory")
 """How compiled libraries say that memory could not be had."""
+_FORGETTING: list[Callable[[], None]] = []
 
 
 def limit_mb() -> float:
@@ -38,8 +40,16 @@ def room_mb() -> float:
     return max(0.0, limit_mb() - used_mb())
 
 
+def forgets(forget: Callable[[], None]) -> None:
+    """What is kept in this process to be quick can be done without: `forget` lets go of it when memory is to be given back."""
+    _FORGETTING.append(forget)
+
+
 def give_back() -> None:
-    """Return to the system what the last fit has freed: the C library keeps it for later, and it counts meanwhile."""
+    """Return to the system what the last fit has freed, and what was kept to be quick: the C library keeps it for later, and it counts
+    meanwhile."""
+    for forget in _FORGETTING:
+        forget()
     gc.collect()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone

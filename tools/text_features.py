@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import uuid
 from collections import OrderedDict
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from tools import memory
 from tools.grams import Grams
 
 if TYPE_CHECKING:
@@ -22,15 +24,25 @@ Array = np.ndarray[Any, np.dtype[Any]]
 TEXT_COMPONENTS = 24
 TEXT_WORDS = 40
 MOST_GRAMS = 20_000
+RECENT_SHARE, RECENT_MB = 1 / 16, 128.0
+"""Of the memory limit, and MiB where none is told, that recent results of one kind take."""
 
 
 @dataclass
 class Recent:
-    """The last few results by key: folds and configurations share texts, and analysing them is slow."""
+    """The last results by key: folds and configurations share texts, and analysing them is slow."""
 
     size: int = 24
+    weigh: Callable[[Any], int] | None = None
+    """Bytes of a result. Where it is told, as many are kept as `RECENT_SHARE` of the memory holds in place of `size` of them: several
+    columns of texts times folds are many, and of results that are asked for in turn the last few are of no use."""
     entries: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    _bytes: int = 0
+
+    def __post_init__(self) -> None:
+        if self.weigh is not None:
+            memory.forgets(self.forget)
 
     def get(self, key: Any, make: Callable[[], Any]) -> Any:
         with self.lock:
@@ -39,14 +51,31 @@ class Recent:
                 return self.entries[key]
         found = make()  # outside of the lock: fits of two folds make theirs side by side
         with self.lock:
+            if key not in self.entries:
+                self._bytes += self.weigh(found) if self.weigh else 0
             self.entries[key] = found
-            while len(self.entries) > self.size:
-                self.entries.popitem(last=False)
+            while len(self.entries) > 1 and self._full():
+                _, oldest = self.entries.popitem(last=False)
+                self._bytes -= self.weigh(oldest) if self.weigh else 0
         return found
 
+    def forget(self) -> None:
+        """Keep none."""
+        with self.lock:
+            self.entries.clear()
+            self._bytes = 0
 
-_FITTED = Recent()
-_TRANSFORMED = Recent()
+    def _full(self) -> bool:
+        return len(self.entries) > self.size if self.weigh is None else self._bytes > _most_bytes()
+
+
+def _most_bytes() -> float:
+    limit = memory.limit_mb()
+    return 2**20 * (RECENT_MB if math.isinf(limit) else RECENT_SHARE * limit)
+
+
+_FITTED = Recent(weigh=lambda features: features.bytes)
+_TRANSFORMED = Recent(weigh=lambda matrix: matrix.nbytes)
 
 
 def text_features(values: pd.Series, seed: int) -> TextFeatures:
@@ -102,10 +131,12 @@ class TextFeatures:
         return self
 
     def transform(self, values: pd.Series | Array) -> Array:
-        """Shape (n, width), float64. The array may be shared: do not write to it."""
+        """Shape (n, width), float64."""
         if isinstance(values, np.ndarray):  # of a few rows, whose digest costs as much as they do
             return self._transform(values)
-        return cast("Array", _TRANSFORMED.get((self.key_, digest(values)), lambda: self._transform(values)))
+        # Components and words are no more exact than that, and lengths are whole numbers.
+        kept = _TRANSFORMED.get((self.key_, digest(values)), lambda: self._transform(values).astype(np.float32))
+        return np.asarray(kept, dtype=np.float64)
 
     def _transform(self, values: pd.Series | Array) -> Array:
         texts = texts_of(values)
@@ -118,6 +149,11 @@ class TextFeatures:
         if self.count_ is not None:
             blocks.append(self.count_.transform(texts).toarray() if texts else np.empty((0, len(self.count_.vocabulary_))))
         return np.hstack(blocks)
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory it takes."""
+        return self.grams_.bytes + (0 if self.svd_ is None else self.svd_.components_.nbytes)
 
     @property
     def width(self) -> int:

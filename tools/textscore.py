@@ -29,7 +29,8 @@ FEWEST_ROWS = 100
 MOST_COLUMNS = 40
 """Classes beyond this many get no column."""
 
-_SCORED, _WORDS = Recent(), Recent()
+_SCORED = Recent(weigh=lambda scored: scored[0].bytes + scored[1].nbytes)
+_WORDS = Recent(weigh=lambda words: words.bytes)
 
 
 class TextScore:
@@ -66,6 +67,11 @@ class TextScore:
             return np.empty((0, self.width_))
         found: Array = self.model_.predict(self._read(values)).reshape(len(values), -1)
         return found
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory it takes beside its n-grams."""
+        return int(np.asarray(self.model_.coef_).nbytes)
 
     def _read(self, values: pd.Series | Array) -> Any:
         if isinstance(values, np.ndarray) or not sharing():

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tools import memory
 from tools.contract import Column
 from tools.features import TableEncoder
+from tools.text_features import RECENT_SHARE, Recent
 from tools.textscore import FEWEST_ROWS, TextScore
 
 WORDS = np.array(["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath"])
@@ -38,6 +40,27 @@ def test_noise_says_nothing_of_the_rows_it_was_learnt_from(n_classes: int) -> No
     assert crossed.shape == (800, 1 if n_classes < 3 else 3)
     truth = y if n_classes == 0 else (y == (1 if n_classes == 2 else 0)).astype(float)
     assert abs(np.corrcoef(crossed[:, 0], truth)[0, 1]) < 0.2
+
+
+def test_as_many_results_are_kept_as_memory_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def make(key: int) -> np.ndarray:
+        made.append(key)
+        return np.zeros(1 << 17)  # a MiB
+
+    monkeypatch.setenv(memory.LIMIT, str(int(60 / RECENT_SHARE)))
+    kept = Recent(weigh=lambda array: array.nbytes)
+    for key in [*range(50), *range(50)]:  # folds times columns of texts, asked for in turn by one family after another
+        kept.get(key, lambda key=key: make(key))
+    assert made == list(range(50))
+    for key in range(50, 90):
+        kept.get(key, lambda key=key: make(key))
+    assert len(kept.entries) == 60
+    kept.forget()
+    assert not kept.entries
+    kept.get(0, lambda: make(0))
+    assert made[-1] == 0
 
 
 def test_few_rows_and_empty_texts_are_left_alone() -> None:
