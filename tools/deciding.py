@@ -19,7 +19,7 @@ from tools.crossfit import Correction
 from tools.deadline import DeadlineReached
 from tools.metrics import find_metric
 from tools.metrics.metric import Metric
-from tools.weighing import from_confusion
+from tools.weighing import from_confusion, from_margins
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -101,7 +101,7 @@ def _best(metric: Metric, y: Array, logs: Array, shift: Array, code: int) -> flo
     if metric.package:
         grid, scores = COARSE, np.array([_called(metric, y, np.where(each > needed, code, rival)) for each in COARSE])
     else:
-        grid, scores = GRID, from_confusion(metric.same_as or metric.name, _matrices(y, rival, needed, code, logs.shape[1]))
+        grid, scores = GRID, from_margins(metric.same_as or metric.name, *_margins(y, rival, needed, code, logs.shape[1]))
     known = np.isfinite(scores)
     if not known.any():
         return float(shift[code])
@@ -124,14 +124,28 @@ def _called(metric: Metric, y: Array, labels: Array) -> float:
         return np.nan
 
 
-def _matrices(y: Array, rival: Array, needed: Array, code: int, k: int) -> Array:
-    """The confusion matrix for each multiplier of the grid, shape (len(GRID), k, k): a row goes from its rival to the class at one step."""
+def _margins(y: Array, rival: Array, needed: Array, code: int, k: int) -> tuple[Array, Array, Array]:
+    """What `from_margins` takes for each multiplier of the grid: a row goes from its rival to the class at one step.
+
+    Whole confusion matrices would be k times as many numbers, which of 30 classes took seconds a candidate.
+
+    Returns:
+        Rows of each class that are called it, (len(GRID), k); rows of each class, (1, k); rows that are called each, (len(GRID), k).
+    """
     steps = np.searchsorted(GRID, needed, side="right")
-    cells = (steps * k + y) * k + rival
-    moved = np.bincount(cells, minlength=(len(GRID) + 1) * k * k).reshape(-1, k, k).cumsum(axis=0)
-    matrices: Array = moved[-1] - moved[:-1]
-    matrices[:, :, code] += moved[:-1].sum(axis=2)
-    return matrices
+
+    def left(rows: Array) -> tuple[Array, Array]:
+        """Of some rows, how many each rival still has at a step, and how many the class has got."""
+        counts = np.bincount(steps[rows] * k + rival[rows], minlength=(len(GRID) + 1) * k)
+        gone = counts.reshape(-1, k).cumsum(axis=0)
+        return gone[-1] - gone[:-1], gone[:-1].sum(axis=1)
+
+    called, got = left(np.arange(len(y)))
+    right, _ = left(np.flatnonzero(y == rival))
+    _, hit = left(np.flatnonzero(y == code))
+    called[:, code] += got
+    right[:, code] += hit
+    return right, np.bincount(y, minlength=k)[None], called
 
 
 def _correction(name: str, seed: int) -> Correction[list[float]]:

@@ -284,7 +284,6 @@ class DenseScaler:
 
     def fit(self, matrix: Array) -> DenseScaler:
         present = ~np.isnan(matrix)
-        filled = np.where(present, matrix, 0.0)
         known = present.any(axis=0)
         quartiles = np.zeros((3, matrix.shape[1]))
         quartiles[:, known] = np.nanquantile(matrix[:, known], [0.25, 0.5, 0.75], axis=0)
@@ -298,7 +297,6 @@ class DenseScaler:
         self.scale_ = np.where(spread > 0, spread, 1.0)
         share = 1 - present.mean(axis=0)
         self.marked_ = np.flatnonzero((share > 0) & (share < 1))
-        del filled
         return self
 
     def transform(self, matrix: Array) -> Array:

@@ -74,6 +74,11 @@ class Problem:
         return null_residuals(self.y) if self.contract.predicts == "risk" else self.y
 
     @cached_property
+    def measured_ms(self) -> dict[tuple[str, ...], float]:
+        """By columns, what was measured of bringing them into the schema, see `tools.measuring`."""
+        return {}
+
+    @cached_property
     def fold_ids(self) -> list[int]:
         return fold_ids(self.folds)
 

@@ -68,9 +68,28 @@ def weigher(metric: Metric, y: Array, shaped: Array) -> Weigher:
 
 def from_confusion(name: str, matrices: Array) -> Array:
     """Label metrics of many confusion matrices, shape (m, k, k) with true classes in rows; 0 where a quotient has no divisor."""
-    n = matrices.sum(axis=(1, 2))
     right = np.diagonal(matrices, axis1=1, axis2=2)
     true, called = matrices.sum(axis=2), matrices.sum(axis=1)
+    if name not in ("qwk", "ordinal_mae"):
+        return from_margins(name, right, true, called)
+    n, places = true.sum(axis=1), np.arange(matrices.shape[1])
+    apart = np.abs(places[:, None] - places)
+    if name == "ordinal_mae":
+        return _ratio((matrices * apart).sum(axis=(1, 2)), n)
+    expected = _ratio(np.einsum("mi,mj,ij->m", true, called, apart**2), n)
+    agreement: Array = 1 - _ratio((matrices * apart**2).sum(axis=(1, 2)), expected)
+    return agreement
+
+
+def from_margins(name: str, right: Array, true: Array, called: Array) -> Array:
+    """Label metrics by what most of them ask of a confusion matrix; 0 where a quotient has no divisor.
+
+    Args:
+        right: rows of each class that are called it, shape (m, k).
+        true: rows of each class, shape (m, k), or (1, k) where they are the same for all.
+        called: rows that are called each class, shape (m, k).
+    """
+    n = true.sum(axis=1)
     recall, precision = _ratio(right, true), _ratio(right, called)
     f1 = _ratio(2 * right, true + called)
     seen = (true + called) > 0
@@ -92,14 +111,6 @@ def from_confusion(name: str, matrices: Array) -> Array:
     if name == "kappa":
         expected = _ratio((true * called).sum(axis=1), n)
         return _ratio(right.sum(axis=1) - expected, n - expected)
-    if name in ("qwk", "ordinal_mae"):
-        places = np.arange(matrices.shape[1])
-        apart = np.abs(places[:, None] - places)
-        if name == "ordinal_mae":
-            return _ratio((matrices * apart).sum(axis=(1, 2)), n)
-        expected = _ratio(np.einsum("mi,mj,ij->m", true, called, apart**2), n)
-        agreement: Array = 1 - _ratio((matrices * apart**2).sum(axis=(1, 2)), expected)
-        return agreement
     raise ValueError(f"no bootstrap for metric {name!r}")
 
 

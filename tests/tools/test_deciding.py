@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.deciding import choose, decide, decides, provisional, threshold, tilted
+from tools.deciding import GRID, _margins, choose, decide, decides, provisional, threshold, tilted
 from tools.metrics import find_metric, score
+from tools.weighing import from_confusion, from_margins
 
 
 def rare(n: int = 2000, seed: int = 0, strength: float = 2.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -142,3 +143,19 @@ def test_a_decision_is_one_positive_number_a_class_and_calls_sum_to_one(k: int, 
         # Raising one multiplier never takes a row away from its class.
         more = np.asarray(decision) * np.where(np.arange(k) == c, 2.0, 1.0)
         assert (tilted(proba, more).argmax(axis=1) == c).sum() >= (called.argmax(axis=1) == c).sum()
+
+
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "recall_macro", "mcc", "kappa"])
+def test_every_multiplier_of_the_grid_is_judged_by_what_it_calls(name: str) -> None:
+    rng = np.random.default_rng(0)
+    proba, y, code = rng.dirichlet(np.full(5, 0.5), 90), rng.integers(0, 4, 90), 2
+    logs = np.log(np.maximum(proba, 1e-12))
+    others = logs.copy()
+    others[:, code] = -np.inf
+    rival = others.argmax(axis=1)
+    needed = others[np.arange(90), rival] - logs[:, code]
+    found = from_margins(name, *_margins(y, rival, needed, code, 5))
+    for place, multiplier in enumerate(GRID):
+        called = np.where(multiplier >= needed, code, rival)
+        matrix = np.bincount(y * 5 + called, minlength=25).reshape(1, 5, 5)
+        assert found[place] == from_confusion(name, matrix)[0] == pytest.approx(find_metric(name).function(y, called))

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.tools.conftest import Open
+from tools.measuring import table_ms
 from tools.problem import encode_target, load_problem
 from tools.spec import ToolRefused
 from tools.workspace import Workspace
@@ -31,6 +32,13 @@ def test_a_fold_of_one_class_has_no_score(open_workspace: Open) -> None:
     oof = np.full((problem.n_rows, 2), 0.5)
     assert len(problem.fold_scores(oof)) < 5
     assert problem.score(oof) == 0.5
+
+
+def test_what_every_row_costs_is_measured_once(open_workspace: Open) -> None:
+    problem = load_problem(open_workspace("wine"))
+    columns = list(problem.X.columns)
+    assert table_ms(problem, columns) == table_ms(problem, columns) > 0
+    assert table_ms(problem, columns[:1]) != table_ms(problem, columns)
 
 
 def test_all_rows_come_without_folds(open_workspace: Open) -> None:

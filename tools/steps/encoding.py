@@ -145,9 +145,8 @@ class Bits(Step):
     def _make(self, X: pd.DataFrame, state: Any) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for name, columns in self.columns_.items():
-            texts, coded = _texts(X[name]), np.zeros((len(X), len(columns)))
-            for text in np.unique(texts.astype(str)):
-                coded[texts == text] = self._coded(name, str(text), len(columns))
+            levels, at = np.unique(_texts(X[name]).astype(str), return_inverse=True)
+            coded = np.array([self._coded(name, str(level), len(columns)) for level in levels]).reshape(len(levels), len(columns))[at]
             made |= {column: coded[:, place] for place, column in enumerate(columns)}
         return made
 
