@@ -8,6 +8,7 @@ looked at that was not looked at before.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import combinations
 
 from reports.comparison import TEST_TITLES, Comparison, CorrectedTest, Pair, agreed, differing, incomparable, label, same_folds
@@ -68,9 +69,10 @@ def _side(run: RunDir, label: str) -> Side:
 def _pairs(sides: Sequence[Side], vaults: dict[str, Vault]) -> tuple[Pair, ...]:
     holdouts: dict[str, Scored | str] = {side.label: _opened(vaults[side.label]) for side in sides}
     found: list[tuple[Side, Side, list[PairedTest], list[str]]] = []
+    pairs = len(sides) * (len(sides) - 1) // 2
     for first, second in combinations(sides, 2):
         tests, untested = _over_folds(first, second, vaults[first.label])
-        over_rows, why_not = _over_rows(first, second, holdouts)
+        over_rows, why_not = _over_rows(first, second, holdouts, pairs)
         found.append((first, second, [*tests, *over_rows], [*untested, *why_not]))
     corrected = _corrected([tests for _, _, tests, _ in found])
     return tuple(_judged(first, second, corrected[i], untested) for i, (first, second, _, untested) in enumerate(found))
@@ -110,7 +112,12 @@ def _over_folds(first: Side, second: Side, vault: Vault) -> tuple[list[PairedTes
     return [corrected_resampled_t(mine, other, ratio), wilcoxon(mine, other)], []
 
 
-def _over_rows(first: Side, second: Side, holdouts: dict[str, Scored | str]) -> tuple[list[PairedTest], list[str]]:
+def _over_rows(first: Side, second: Side, holdouts: dict[str, Scored | str], pairs: int) -> tuple[list[PairedTest], list[str]]:
+    """Tests of the predictions of holdout rows, and why others are left out.
+
+    Args:
+        pairs: of runs, which p-values are corrected for.
+    """
     import numpy as np
 
     mine, other = holdouts[first.label], holdouts[second.label]
@@ -120,11 +127,9 @@ def _over_rows(first: Side, second: Side, holdouts: dict[str, Scored | str]) -> 
         return [], ["over holdout rows: the labels differ, so one version of the split must have drawn other rows"]
     assert first.contract is not None
     contract, y = first.contract, mine.labels
-    both = mine.predictions, other.predictions
+    drawn = partial(paired_bootstrap, units=mine.units, groups=mine.groups, tests=pairs, seed=contract.seed)
     try:
-        tests = [
-            paired_bootstrap(contract.metric, contract.task, y, *both, units=mine.units, groups=mine.groups, seed=contract.seed),
-        ]
+        tests = [drawn(contract.metric, contract.task, y, mine.predictions, other.predictions)]
     except ValueError as error:
         return [], [f"over holdout rows: {error}"]
     if mine.groups is not None:

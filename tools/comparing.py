@@ -176,6 +176,7 @@ def paired_bootstrap(
     level: float = LEVEL,
     seed: int = 0,
     normal: bool = False,
+    tests: int = 1,
     units: Array | None = None,
     groups: Array | None = None,
 ) -> PairedTest:
@@ -191,6 +192,8 @@ def paired_bootstrap(
         second: those of the second model, in the same shape.
         normal: whether the p-value is that of a normal distribution with the spread of the resamples. It serves where many pairs
             are corrected for, since it needs few resamples and has no floor.
+        tests: how many the p-value is going to be corrected for. Where no p-value of so few resamples, many rows get fewer, could pass
+            after that, it is the normal one.
         units: the unit of each row's error, shape (n,), or the levels of its quantiles, shape (n, q); see `tools.metrics.score`.
         groups: the group of each row, shape (n,), where rows belong together.
 
@@ -213,6 +216,7 @@ def paired_bootstrap(
     low, high = np.quantile(drawn, [tail, 1 - tail])
     beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     p = min(1.0, 2 * (beyond + 1) / (len(drawn) + 1))
+    normal = normal or tests * 2 / (len(drawn) + 1) > 1 - level
     if normal and (spread := float(drawn.std(ddof=1))) > 0:
         p = float(2 * norm.sf(abs(difference) / spread))
     return PairedTest(

@@ -159,6 +159,10 @@ def test_the_bootstrap_by_the_normal_distribution_has_no_floor_and_agrees_elsewh
     clear = paired_bootstrap("log_loss", "binary", y, first, 1 - second, resamples=200, normal=True)
     assert clear.p is not None
     assert clear.p < 1e-6 < 2 / 201
+    # Of 100 resamples no p-value is below 0.02, and none could pass a correction for three.
+    few = [paired_bootstrap("log_loss", "binary", y, first, 1 - second, resamples=100, tests=tests).p for tests in (1, 2, 3)]
+    assert few[:2] == [2 / 101, 2 / 101]
+    assert (few[2] or 1) < 1e-6
     near = first + 0.02 * np.random.default_rng(0).normal(size=first.shape)
     near = np.clip(near, 0.01, 1)
     by_ranks, by_spread = (paired_bootstrap("brier", "binary", y, first, near, resamples=2000, normal=n).p for n in (False, True))
