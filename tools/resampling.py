@@ -18,6 +18,9 @@ from tools.weighing import from_confusion, weigher
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+FEWEST = 10
+"""Rows of a class that is resampled by itself, where there are more than two classes. Within a class of m rows a resample has (m - 1)/m
+of the variance, none in a class of one row; so small classes are drawn from together, and one may be missing in a resample."""
 # Sorted-row operations that take about 1.5 s on a slow core.
 RANK_WORK = 90_000_000
 # Cells of resampled confusion matrices that are held at once: 32 MB.
@@ -145,9 +148,17 @@ def paired_bootstrap_scores(
 
 
 def strata_of(task: Task, y: Array) -> list[Array]:
-    """Positions of the rows of each stratum (`tools.strata`)."""
-    codes = strata(task, y)
-    return [np.flatnonzero(codes == code) for code in np.unique(codes)]
+    """Positions of the rows of each stratum (`tools.strata`), those of small ones together, see `FEWEST`."""
+    return [np.flatnonzero(inside) for inside in _apart(strata(task, y))]
+
+
+def _apart(codes: Array) -> list[Array]:
+    """Masks of the rows that are drawn from by themselves, shape (n,) each: those of a code, and of all rare ones."""
+    found, places, sizes = np.unique(codes, return_inverse=True, return_counts=True)
+    rare = sizes < FEWEST
+    if len(found) < 3 or rare.sum() < 2:
+        rare[:] = False
+    return [*(places == place for place in np.flatnonzero(~rare)), *([rare[places]] if rare.any() else [])]
 
 
 def row_draws(strata: list[Array], n: int, resamples: int, rng: np.random.Generator) -> Iterator[Array]:
@@ -173,35 +184,44 @@ def group_draws(groups: Array, resamples: int, rng: np.random.Generator) -> Iter
 
 
 def _label_scores(name: str, y: Array, labels: Array, resamples: int, rng: np.random.Generator) -> Array:
-    """Resample the confusion matrix: within a true class, the calls of a resample are multinomial."""
+    """Resample the confusion matrix: within a true class, or the rare ones together, the cells of a resample are multinomial."""
     k = int(max(y.max(), labels.max(), 1)) + 1
-    matrix = np.bincount(y * k + labels, minlength=k * k).reshape(k, k)
+    strata = [np.unique(y[inside] * k + labels[inside], return_counts=True) for inside in _apart(y)]
     batch = max(1, MATRIX_CELLS // (k * k))
     scores = []
     for start in range(0, resamples, batch):
         size = min(batch, resamples - start)
-        drawn = np.zeros((size, k, k))
-        for code in np.flatnonzero(matrix.sum(axis=1)):
-            rows = int(matrix[code].sum())
-            drawn[:, code] = rng.multinomial(rows, matrix[code] / rows, size=size)
-        scores.append(from_confusion(name, drawn))
-    return np.concatenate(scores)
+        drawn = np.zeros((size, k * k))
+        for cells, counts in strata:
+            drawn[:, cells] = rng.multinomial(counts.sum(), counts / counts.sum(), size=size)
+        scores.append(_of_matrices(name, drawn.reshape(size, k, k)))
+    return _finite(name, np.concatenate(scores), None)
 
 
 def _paired_label_scores(name: str, y: Array, first: Array, second: Array, resamples: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Resample the pairs of calls within each true class; either model's calls make its own confusion matrix."""
+    """Resample the pairs of calls within each true class, or the rare ones together; either model's calls make its own confusion matrix."""
     k = int(max(y.max(), first.max(), second.max(), 1)) + 1
+    strata = [np.unique((y[inside] * k + first[inside]) * k + second[inside], return_counts=True) for inside in _apart(y)]
     batch = max(1, MATRIX_CELLS // (k * k))
-    scores: list[tuple[Array, Array]] = []
+    scores = []
     for start in range(0, resamples, batch):
         size = min(batch, resamples - start)
         mine, other = np.zeros((size, k, k)), np.zeros((size, k, k))
-        for code in np.unique(y):
-            rows = y == code
-            pairs, counts = np.unique(first[rows] * k + second[rows], return_counts=True)
+        for triples, counts in strata:
             drawn = rng.multinomial(counts.sum(), counts / counts.sum(), size=size)
-            for pair, times in zip(pairs, drawn.T, strict=True):
-                mine[:, code, pair // k] += times
-                other[:, code, pair % k] += times
-        scores.append((from_confusion(name, mine), from_confusion(name, other)))
-    return np.concatenate([s[0] for s in scores]), np.concatenate([s[1] for s in scores])
+            for triple, times in zip(triples, drawn.T, strict=True):
+                code, called = divmod(int(triple) // k, k)
+                mine[:, code, called] += times
+                other[:, code, int(triple) % k] += times
+        scores.append(np.stack([_of_matrices(name, mine), _of_matrices(name, other)]))
+    both = np.concatenate(scores, axis=1)
+    found = both[:, np.isfinite(both).all(axis=0)]
+    return found[0], found[1]
+
+
+def _of_matrices(name: str, matrices: Array) -> Array:
+    """Scores of confusion matrices, shape (m,); NaN where rare classes alone were drawn from, one of them, and agreement has no value."""
+    scores = from_confusion(name, matrices)
+    if name in ("mcc", "kappa", "qwk"):
+        scores[np.count_nonzero(matrices.sum(axis=2), axis=1) < 2] = np.nan
+    return scores

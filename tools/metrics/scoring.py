@@ -64,7 +64,8 @@ def bootstrap_interval(
     """Bootstrap interval of a score: percentiles of the scores of resamples (Efron and Tibshirani 1993, chapter 13).
 
     Rows are resampled with replacement, within each class for classification, so that every resample has every class
-    in its observed share and the metric is always defined. With `groups`, whole groups are resampled instead, since rows of
+    in its observed share and the metric is always defined; of more than two classes those of few rows are resampled together, since
+    within one of them there is too little chance, or none. With `groups`, whole groups are resampled instead, since rows of
     one group are alike (Field and Welsh 2007, the cluster bootstrap); resamples without a score are left out then. The
     interval covers the chance of the scored rows alone, not that of the training rows or of the seed.
 
