@@ -10,6 +10,8 @@ import numpy as np
 
 from tools.contract import Contract
 from tools.given_split import SIGNS
+from tools.label_folds import dealt_by_label
+from tools.labels import indicators
 from tools.strata import strata
 
 if TYPE_CHECKING:
@@ -104,10 +106,10 @@ def _dealt(train: pd.DataFrame, contract: Contract, repeat: int) -> Array:
     """Fold id of each training row, shape (n,), int64; -1 for rows that no fold validates.
 
     `stratified` deals each class evenly (of survival, events and censored rows), so that one of few rows is spread over as many
-    folds as it has rows, and numbers by their size; `kfold` deals shuffled rows; `group` keeps each value of the split's column in one
-    fold; `time` cuts the rows, in order of the split's column, into `contract.folds + 1` blocks of which the first is never
-    validated, or, where the window slides, into twice as many blocks as folds, of which the first half is not. The folds of a
-    forecast are its last horizons, series by series, of those that have a past. `given` folds are those of the contract.
+    folds as it has rows, labels by `tools.label_folds`, and numbers by their size; `kfold` deals shuffled rows; `group` keeps each
+    value of the split's column in one fold; `time` cuts the rows, in order of the split's column, into `contract.folds + 1` blocks of
+    which the first is never validated, or, where the window slides, into twice as many blocks as folds, of which the first half is not.
+    The folds of a forecast are its last horizons, series by series, of those that have a past. `given` folds are those of the contract.
 
     Args:
         train: the training rows with the target, as they lie in `train.parquet`.
@@ -129,6 +131,8 @@ def _dealt(train: pd.DataFrame, contract: Contract, repeat: int) -> Array:
         labels = _codes(train[contract.stratum])
     if kind == "group":
         return _group_folds(_codes(train[contract.split.column].astype(str)), labels, k, rng, shuffled=repeat > 0)
+    if kind == "stratified" and contract.predicts == "labels":
+        return dealt_by_label(indicators(train[contract.target], contract.classes), k, rng)
     if kind == "kfold":
         labels = np.zeros(n, dtype=np.int64)
     elif contract.plain_numbers:

@@ -191,7 +191,7 @@ def described(contract: Contract) -> str:
         learn = "all earlier steps" if contract.forecast.window == "expanding" else "equally many of the latest earlier steps"
         what = f"backtests of the last {contract.folds} horizons, each learning from {learn}"
         return f"{what}; because the model will be used on what comes later"
-    dealt = {"classes": "every class", "risk": "every outcome"}.get(contract.predicts, "the target's range")
+    dealt = {"classes": "every class", "labels": "every label", "risk": "every outcome"}.get(contract.predicts, "the target's range")
     if contract.leave_one_out:
         one = "each row" if kind != "group" else f"each {split.column!r}"
         what = f"leave-one-out: {one} is predicted by a model that learned from all others, and scored in {contract.folds} folds"

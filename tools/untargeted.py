@@ -81,6 +81,8 @@ def seal_without_target(
     kind, by = split_kind(wish, label, split, column)
     day_first = kind == "time" and days_come_first(rows[by].dropna().astype(str) if rows[by].dtype == object else rows[by])
     scheme = chosen_scheme(wish, kind, len(rows))
+    if wish.validation == "stratified" and label is None:
+        raise InputRefused("--validation stratified deals what is predicted evenly, and no column is predicted here; leave it out.")
     if scheme.repeats > 1 or scheme.leave_one_out or wish.gap or wish.window:
         raise InputRefused("--repeats, leave-one-out, --gap and --window are for tasks with a target to score; leave them out.")
     plan = Split(kind=kind, column=by, holdout_fraction=wish.holdout, seed=wish.seed, day_first=day_first)

@@ -36,6 +36,24 @@ def test_stratified_folds_spread_every_class() -> None:
     assert np.bincount(folds).tolist() == [20] * 5
 
 
+def test_stratified_folds_spread_every_label() -> None:
+    """Dealt at random, five rows of a label are in five folds about once in 26 times; ten that all rows of another share, no better."""
+    rng = np.random.default_rng(3)
+    labels = np.column_stack(
+        [rng.random(200) < 0.5, np.arange(200) < 10, np.arange(200) < 5, (np.arange(200) > 190) & (np.arange(200) < 196)]
+    )
+    names = ["half", "ten", "five", "others"]
+    frame = pd.DataFrame({"y": [";".join(name for name, true in zip(names, row, strict=True) if true) for row in labels]})
+    sealed = contract("random", "multilabel").model_copy(update={"classes": names, "validation": "stratified"})
+    for seed in range(5):
+        folds = make_folds(frame, sealed.model_copy(update={"seed": seed}))
+        counts = np.array([[labels[folds == fold, place].sum() for place in range(4)] for fold in range(5)])
+        assert (counts[:, 1:] == [2, 1, 1]).all()
+        assert np.ptp(counts[:, 0]) <= 1
+        assert np.ptp(np.bincount(folds, minlength=5)) <= 1
+    assert np.array_equal(folds, make_folds(frame, sealed.model_copy(update={"seed": 4})))
+
+
 def test_folds_depend_on_the_seed_and_on_nothing_else() -> None:
     frame = pd.DataFrame({"y": np.arange(40) % 2, "x": range(40)})
     one = make_folds(frame, contract("stratified"))

@@ -201,6 +201,7 @@ def test_anomalies_without_labels_are_judged_by_a_panel(tmp_path: Path, monkeypa
         ({"task": "anomaly", "target": "malignant", "metric": "agreement"}, "leave --target out"),
         ({"task": "cluster", "metric": "rmse"}, "Choose one of: silhouette"),
         ({"task": "cluster", "event": "malignant"}, "a cluster task has none"),
+        ({"task": "cluster", "validation": "stratified"}, "no column is predicted here"),
     ],
 )
 def test_what_does_not_go_together_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], said: str) -> None:
