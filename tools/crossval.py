@@ -187,7 +187,7 @@ def fit_part(
         fitted = fit_prepared(model_family, preparation.preparers, X.iloc[learn], problem.y[learn], *unseen, params, setting, context)
         timing.tell(iterations=fitted.iterations, cut_short=fitted.cut_short, device=fitted.device)
     tick = time.monotonic()
-    predicted = fitted.predict(rows)
+    predicted = _checked(fitted.predict(rows), len(rows), problem)
     took = (tick - began, time.monotonic() - tick)
     everywhere = fitted.predict(X).astype(np.int64) if problem.contract.predicts == "groups" else None
     latency_ms = size_mb = 0.0
@@ -197,6 +197,20 @@ def fit_part(
         size_mb = bags * size_of(fitted)
     how = How(fitted.iterations, fitted.cut_short, fitted.starved, fitted.device, fitted.off_cuda)
     return Outcome(check, predicted, *took, how, latency_ms, size_mb, everywhere)
+
+
+def _checked(predicted: Array, rows: int, problem: Problem) -> Array:
+    """Predictions that can be scored: what a package brings may give anything, and everything behind this takes it for granted.
+
+    Raises:
+        ValueError: naming their shape, or how many have no finite value.
+    """
+    wanted = problem.empty_predictions(rows).shape
+    if predicted.shape != wanted:
+        raise ValueError(f"the model predicts in the shape {predicted.shape}, expected {wanted}")
+    if missing := int((~np.isfinite(predicted).reshape(rows, -1)).any(axis=1).sum()):
+        raise ValueError(f"{missing} of {rows} predictions are missing or infinite")
+    return predicted
 
 
 class Pooled:

@@ -120,7 +120,7 @@ def _called(metric: Metric, y: Array, labels: Array) -> float:
         return float(metric.function(y, labels))
     except DeadlineReached:
         raise
-    except Exception:  # somebody else's function, on calls that it may not be made for
+    except (Exception, SystemExit):  # somebody else's function, on calls that it may not be made for
         return np.nan
 
 

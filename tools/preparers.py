@@ -275,7 +275,7 @@ class _told:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, StepError):
             raise PreparerFailed(f"{_called(self._used)}: {error}") from None
-        if isinstance(error, Exception) and not isinstance(error, (DeadlineReached, PreparerFailed, MemoryError)):
+        if isinstance(error, (Exception, SystemExit)) and not isinstance(error, (DeadlineReached, PreparerFailed, MemoryError)):
             raise PreparerFailed(f"{_called(self._used)} failed: {type(error).__name__}: {str(error)[:300]}") from None
 
 

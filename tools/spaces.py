@@ -65,7 +65,7 @@ class SearchSpace:
                 self._try(brought)
         except DeadlineReached:
             told = f"it did not draw {TRIED} configurations in {within_s:g} s"
-        except Exception as error:  # somebody else's code
+        except (Exception, SystemExit) as error:  # somebody else's code
             told = f"{type(error).__name__}: {str(error)[:300]}"
         if told:
             self.broken = f"search space {family.name!r} of package {there[family.name]!r} cannot be used: {told}."

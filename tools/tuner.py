@@ -80,6 +80,8 @@ class Tuner:
         self.before = same[0] if same else None
         self.done = self.pruned = 0
         self.failures = 0
+        self.failure: str | None = None
+        """Why the last trial that failed did."""
         self.longest = 0.0
         self.study: optuna.Study | None = None
         self.trial: optuna.Trial | None = None
@@ -221,7 +223,7 @@ class Tuner:
             params = self.searched.draw(trial)
         except DeadlineReached:
             raise
-        except Exception as error:  # a package's space may fail in any way
+        except (Exception, SystemExit) as error:  # a package's space may fail in any way
             self._failed(study, trial, error)
             timing.error = type(error).__name__
             return
@@ -284,14 +286,15 @@ class Tuner:
             progress(trial=trial.number, score=evaluated.candidate.score, best=best.candidate.score if best else None, **tried)
         self.trial = None
 
-    def _failed(self, study: optuna.Study, trial: optuna.Trial, error: Exception) -> None:
+    def _failed(self, study: optuna.Study, trial: optuna.Trial, error: BaseException) -> None:
         import optuna
 
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
         self.trial = None
         self.pruned += 1
         self.failures += 1
-        progress(trial=trial.number, failed=f"{type(error).__name__}: {str(error)[:200]}")
+        self.failure = f"{type(error).__name__}: {str(error)[:200]}"
+        progress(trial=trial.number, failed=self.failure)
 
     def _spec(self, params: dict[str, Any]) -> CandidateSpec:
         return CandidateSpec(name="trial", family=self.family.name, params=params, preparation=self.preparation.name, share=self.size.share)

@@ -139,6 +139,8 @@ def _result(search: Tuner) -> TuningResult:
     elif before is not None:
         now = before
     else:
+        if search.failure is not None:
+            raise ToolRefused(f"no trial of {family.name!r} was finished; the last one failed with {search.failure.rstrip('.')}.")
         raise ToolRefused(
             f"no trial of {family.name!r} was finished in {search.deadline.elapsed():.0f} s; give it more time or call train first."
         )

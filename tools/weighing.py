@@ -138,7 +138,7 @@ def _repeated(metric: Metric, y: Array, shaped: Array) -> Weigher:
             return float(metric.function(y[rows], shaped[rows]))
         except DeadlineReached:
             raise
-        except Exception:  # somebody else's function, on rows that it may not be made for
+        except (Exception, SystemExit):  # somebody else's function, on rows that it may not be made for
             return np.nan
 
     return score

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,6 +76,35 @@ class Unfit(Nearest):
         raise ArithmeticError("cannot add up")
 
 
+class Leaves(Nearest):
+    name = "leaves"
+
+    def _fit(self, X, y, valid, params, setting, context):
+        raise SystemExit(3)
+
+
+class Says:
+    def __init__(self, made):
+        self.made = made
+
+    def predict(self, X):
+        return self.made(len(X))
+
+
+class Gaps(Nearest):
+    name = "gaps"
+
+    def _fit(self, X, y, valid, params, setting, context):
+        return Raw(Says(lambda n: np.where(np.arange(n)[:, None] < 2, np.nan, 1 / 3) * np.ones((1, 3))))
+
+
+class Wide(Nearest):
+    name = "wide"
+
+    def _fit(self, X, y, valid, params, setting, context):
+        return Raw(Says(lambda n: np.full((n, 4), 0.25)))
+
+
 def flat(trial, setting):
     return {"max_depth": trial.suggest_int("max_depth", 1, 2)}
 
@@ -116,6 +146,11 @@ class Dice(TransformerMixin, BaseEstimator):
         return pd.DataFrame({"dice": np.random.default_rng().normal(size=len(X))})
 
 
+class Quits(Ratios):
+    def fit(self, X, y=None):
+        raise SystemExit(5)
+
+
 class Shrinks(Ratios):
     def transform(self, X):
         return super().transform(X).iloc[1:]
@@ -136,6 +171,9 @@ POINTS = {
         "nearest": "Nearest",
         "tears": "Tears",
         "unfit": "Unfit",
+        "leaves": "Leaves",
+        "gaps": "Gaps",
+        "wide": "Wide",
         "plain": "NOTHING",
         "lightgbm": "Nearest",
         "misnamed": "Tears",
@@ -146,6 +184,7 @@ POINTS = {
         "gossip": "Gossip",
         "dice": "Dice",
         "shrinks": "Shrinks",
+        "quits": "Quits",
         "best_three": "best_three",
         "encoded": "encoded",
         "nothing": "NOTHING",
@@ -184,15 +223,24 @@ def test_a_family_of_a_package_goes_all_the_way(lab: None, open_workspace: Open)
 
 def test_broken_families_are_named_and_cost_the_others_nothing(lab: None, open_workspace: Open) -> None:
     space = open_workspace("wine")
-    trained = train(["tree", "tears", "unfit", "torn", "plain", "elsewhere"], time_s=120, per_family=1)
+    trained = train(["tree", "tears", "unfit", "leaves", "gaps", "wide", "torn", "plain", "elsewhere"], time_s=120, per_family=1)
     assert [c.family for c in trained.candidates] == ["tree"]
     why = {skipped.name.removesuffix("-1"): skipped.reason for skipped in trained.skipped}
     assert "no portfolio today" in why["tears"]
     assert "ArithmeticError: cannot add up (package 'lab-models')" in why["unfit"]
+    assert "it tried to end the process that it runs in (SystemExit: 3) (package 'lab-models')" in why["leaves"]
+    assert re.search(r"2 of \d+ predictions are missing or infinite \(package 'lab-models'\)", why["gaps"])
+    assert re.search(r"predicts in the shape \(\d+, 4\), expected \(\d+, 3\)", why["wide"])
     assert "family 'torn' of package 'torn-models' cannot be used: ModuleNotFoundError" in why["torn"]
     assert "family 'plain' of package 'lab-models' cannot be used: TypeError: it is a int" in why["plain"]
     assert "unknown family 'elsewhere'" in why["elsewhere"]
-    assert {told.what for told in trained.degraded} == {"tears", "unfit", "torn", "plain", "elsewhere"}
+    assert (
+        {told.what for told in trained.degraded} == set(why) == {"tears", "unfit", "leaves", "gaps", "wide", "torn", "plain", "elsewhere"}
+    )
+    with pytest.raises(
+        ToolRefused, match=r"no trial of 'gaps' was finished; the last one failed with ValueError: 2 of .* missing or infinite"
+    ):
+        tune("gaps", trials=2, time_s=60)
     with pytest.raises(ToolRefused, match="family 'torn' of package 'torn-models'"):
         tune("torn")
     with pytest.raises(FamilyUnavailable, match="the entry point is called 'misnamed', the family 'tears'"):
@@ -288,6 +336,7 @@ def test_one_that_cross_fits_by_itself_or_only_chooses_is_left_to_it(lab: None, 
     [
         ("dice", "something else each time"),
         ("shrinks", "332 rows went in and 331 came out"),
+        ("quits", "preparer 'quits' of package 'lab-models' failed: SystemExit: 5"),
         ("nothing", "cannot be used: TypeError: it is a int"),
         ("unheard", "no preparer 'unheard' is installed where this runs; preparers: .*gossip"),
     ],

@@ -174,7 +174,7 @@ def test_an_alarm_inside_a_metric_is_none_of_its_failures(shop: Path) -> None:
     [
         ("turned", r"is to maximize, and gives what is nearly right 0 and .*: its direction or its sign is the wrong way round"),
         ("fussy", "'fussy' of package 'shop-metrics' failed: RuntimeError: no such day"),
-        ("stops", "ended its process"),
+        ("stops", "'stops' of package 'shop-metrics' failed: SystemExit: 4"),
         ("slow", "did not score 60 rows 6 times in 0.2 s"),
     ],
 )

@@ -13,7 +13,7 @@ from tools.alignment import by_size
 from tools.contract import Column
 from tools.device import Place, place
 from tools.families.appetite import Appetite
-from tools.families.fitted import NO_CLASSES, Constant, Fitted, FittedLabels, LabelModels, Predictor, Raw
+from tools.families.fitted import NO_CLASSES, Constant, EndedProcess, Fitted, FittedLabels, LabelModels, Predictor, Raw
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.readings import shared_readings
 from tools.standing import Standing
@@ -195,6 +195,8 @@ class Family(ABC):
         rows = Rows(X, y, X_valid, y_valid)
         try:
             fitted = self._fit_shaped(rows, params, replace(setting, device=placed.device), context)
+        except SystemExit as error:
+            raise EndedProcess(error) from None
         except Exception as error:
             if placed.device == "cpu" or not memory.ran_out(error):
                 raise

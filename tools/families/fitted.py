@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 NO_CLASSES: Array = np.empty(0, dtype=np.int64)
 
 
+class EndedProcess(RuntimeError):
+    """Code of a package tried to end the process that it runs in, as `sys.exit` does."""
+
+    def __init__(self, error: SystemExit) -> None:
+        super().__init__(f"it tried to end the process that it runs in (SystemExit: {error})")
+
+
 class Predictor(Protocol):
     """A fitted model: probabilities (n, k) over the classes it was shown, quantiles (n, q) that may cross, or values (n,)."""
 
@@ -86,7 +93,10 @@ class Fitted:
         scores (n,) as shares of the rows that have less, or numbers of groups (n,). float64."""
         if len(X) == 0:
             return np.empty((0, self.n_classes or self.levels)) if self.n_classes or self.levels else np.empty(0)
-        raw = np.asarray(self.predictor.predict(self._taken(X)), dtype=np.float64)
+        try:
+            raw = np.asarray(self.predictor.predict(self._taken(X)), dtype=np.float64)
+        except SystemExit as error:
+            raise EndedProcess(error) from None
         if self.standing is not None:
             return self.standing(raw)
         if self.renamed is not None:
@@ -95,6 +105,8 @@ class Fitted:
             values = np.expm1(np.minimum(raw, 700.0)) if self.log_target else raw
             kept = np.clip(values, self.low, self.high)
             return np.sort(kept.reshape(len(X), self.levels), axis=1) if self.levels else kept
+        if raw.shape != (len(X), len(self.classes)):
+            raise ValueError(f"the model predicts in the shape {raw.shape}, expected {(len(X), len(self.classes))}: a probability a class")
         proba = np.zeros((len(X), self.n_classes))
         proba[:, self.classes] = np.clip(raw, 0.0, 1.0)
         # Classes that this fold never saw keep a sliver, so that the log loss stays finite.

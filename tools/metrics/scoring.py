@@ -40,7 +40,7 @@ def _value(metric: Metric, y: Array, ready: Array) -> float:
         value = float(metric.function(y, ready))
     except DeadlineReached:  # an alarm that struck in there is none of its failures
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if not metric.package:
             raise
         raise ValueError(f"metric {metric.name!r} of package {metric.package!r} failed: {type(error).__name__}: {error}") from error

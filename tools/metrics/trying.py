@@ -52,8 +52,6 @@ def unusable(metric: Metric, task: Task, y: Array, classes: int, seed: int = 0, 
                 found.append(score(metric.name, task, truth, said))
             except ValueError as error:
                 found.append(error)
-            except SystemExit as error:
-                found.append(ValueError(f"{called} ended its process: SystemExit: {error}"))
 
     # A thread that nobody waits for longer: what never comes back cannot be ended, but must not hold the run up.
     thread = threading.Thread(target=tried, name="metric-tried", daemon=True)
