@@ -144,11 +144,12 @@ def brier_interval(
         ValueError: when there are fewer than two groups.
     """
     from tools.metrics import Interval
-    from tools.resampling import draw
+    from tools.resampling import draw, tail_of
 
     losses = brier_losses(y, survival, at, known)
     means = np.array([counts @ losses / counts.sum() for counts in draw("survival", y, resamples, seed, groups)])
-    low, high = np.quantile(means, [0.025, 0.975])
+    tail = tail_of(0.95, groups)
+    low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(
         score=float(losses.mean()),
         low=float(low),

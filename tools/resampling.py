@@ -79,6 +79,24 @@ def draw(task: Task, y: Array, resamples: int, seed: int, groups: Array | None =
     return row_draws([np.arange(len(y))] if pooled else strata_of(task, y), len(y), resamples, rng)
 
 
+def tail_of(level: float, groups: Array | None = None) -> float:
+    """The share of resamples to leave out at either end of an interval.
+
+    Of few groups resamples are too much alike, by (g - 1)/g of the variance, and by a normal distribution where Student's has g - 1
+    degrees of freedom; so the share is less, as in the expanded percentile interval of Hesterberg (2015, The American Statistician 69).
+
+    Args:
+        level: nominal coverage, between 0 and 1.
+        groups: the group of each row, shape (n,), where whole groups are drawn.
+    """
+    from scipy.stats import norm, t
+
+    tail = (1 - level) / 2
+    if groups is None or (count := len(np.unique(groups))) < 2:
+        return tail
+    return float(norm.sf(np.sqrt(count / (count - 1)) * t.isf(tail, count - 1)))
+
+
 def _finite(name: str, scores: Array, groups: Array | None) -> Array:
     found: Array = scores[np.isfinite(scores)]
     if len(found) < max(2, len(scores) / 2):
@@ -87,15 +105,18 @@ def _finite(name: str, scores: Array, groups: Array | None) -> Array:
     return found
 
 
-def calibration_interval(score: float, resampled: Array, proba: Array, level: float, seed: int) -> tuple[float, float]:
+def calibration_interval(score: float, resampled: Array, proba: Array, tail: float, seed: int) -> tuple[float, float]:
     """Interval of an expected calibration error, from the scores of resamples.
 
     The error is a sum of absolute values, which noise makes larger in the rows and larger again in the resamples. So the
     interval is the basic one, 2 score - quantile (Davison and Hinkley 1997, section 5.2). It reaches down to 0 where the score is
     no larger than perfectly calibrated probabilities would give, with outcomes drawn from them (Bröcker and Smith 2007), and it
     holds the score.
+
+    Args:
+        tail: see `tail_of`.
     """
-    tail, rng = (1 - level) / 2, np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([seed, 1])
     low, high = np.quantile(resampled, [tail, 1 - tail])
     said = proba[:, 1] if proba.shape[1] == 2 else proba.max(axis=1)
     bins, _ = calibration_gaps(np.zeros(len(proba), dtype=np.int64), proba)

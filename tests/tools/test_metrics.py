@@ -268,6 +268,18 @@ def test_groups_are_resampled_whole() -> None:
     assert bootstrap_interval("mae", "regression", y[copied], values[copied]).std_error < 0.6 * together.std_error
 
 
+@pytest.mark.parametrize("count", [5, 8])
+def test_few_groups_have_intervals_as_wide_as_they_must_be(count: int) -> None:
+    """Percentiles of resamples held the truth in 79 and 86 of 100 tables, for a level of 95 %; what is left to miss is the shape."""
+    rng, groups = np.random.default_rng(count), np.repeat(np.arange(count), 10)
+    held, tables = 0, 150
+    for _ in range(tables):
+        errors = np.exp(rng.normal(0, 0.3, count))[groups] * np.abs(rng.normal(1, 0.2, len(groups)))
+        found = bootstrap_interval("mae", "regression", np.zeros(len(groups)), errors, groups=groups, resamples=200)
+        held += found.low <= np.exp(0.3**2 / 2) <= found.high
+    assert held >= stats.binom.ppf(0.01, tables, 0.9)
+
+
 def test_groups_too_few_for_an_interval_are_told() -> None:
     y, proba = rows("binary", 40)
     with pytest.raises(ValueError, match="two different ones at least, found 1"):
