@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 CONSTRAINTS = ("max_latency_ms", "max_size_mb", "interpretable", "monotone", "families", "forbid", "sensitive", "constraint")
 DECIDED_BY_THE_SPLIT = (
-    *("source", "target", "task", "event", "classes", "metric", "holdout", "seed"),
+    *("source", "target", "task", "event", "classes", "quantiles", "metric", "holdout", "seed", "mask_pii", "without"),
     *("folds", "validation", "repeats", "window", "gap", "own_split", "group", "time_column"),
     *("series", "horizon", "known"),
     *CONSTRAINTS,
@@ -187,6 +187,8 @@ def _changed(parent: RunDir, changes: dict[str, Any], checkpoint: Checkpoint) ->
             raise UsageError(f"{name}: there is no such setting. Settings: {', '.join(sorted(known))}.")
         if top in DECIDED_BY_THE_SPLIT and checkpoint.state.sealed:
             raise UsageError(f"{name}: the data are split and sealed at that step. Fork before it: at {Stage.ACQUIRE}.")
+        if top == "preparers" and checkpoint.state.prepared:
+            raise UsageError(f"{name}: the columns are prepared at that step. Fork before it: at {Stage.PREPARE}.")
     document = read_settings(parent.settings).model_dump(mode="json")
     for name, value in changes.items():
         holder, *rest = name.split(".", 1)

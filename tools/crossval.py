@@ -85,6 +85,7 @@ def setting_for(problem: Problem, preparation: Preparation) -> Setting:
         quantiles=tuple(problem.contract.quantiles),
         ordered=problem.contract.task == "ordinal",
         text=preparation.text and "texts" not in without,
+        readable=problem.contract.constraints.interpretable,
         dates=preparation.dates,
         seed=problem.contract.seed,
         forecast=problem.contract.forecast,

@@ -26,7 +26,9 @@ MOST_LEVELS = 100
 TEXT_COMPONENTS = 30
 
 
-def vectorizer_for(columns: list[Column], *, text: bool, dates: bool, rows: int, seed: int, date_parts: bool = True) -> Pipeline:
+def vectorizer_for(
+    columns: list[Column], *, text: bool, dates: bool, rows: int, seed: int, date_parts: bool = True, readable: bool = False
+) -> Pipeline:
     """An unfitted pipeline from rows in their schema to a float matrix, for linear models and as a check of a preparation.
 
     Few categories become one column each (those with fewer than three rows pooled), many and free texts the principal
@@ -40,6 +42,8 @@ def vectorizer_for(columns: list[Column], *, text: bool, dates: bool, rows: int,
         rows: number of training rows.
         seed: seed of the text components.
         date_parts: whether a date is more than its distance from 1970.
+        readable: whether each column of the matrix must say what it is, so that there are no components: texts take no part, and of a
+            category with very many values the commonest have a column each.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -48,12 +52,18 @@ def vectorizer_for(columns: list[Column], *, text: bool, dates: bool, rows: int,
     from skrub import DatetimeEncoder, SquashingScaler, StringEncoder, TableVectorizer
 
     numbers = [c.name for c in columns if c.kind in ("numeric", "boolean")]
+    text = text and not readable
     others = [c.name for c in columns if c.kind == "categorical" or (text and c.kind == "text") or (dates and c.kind == "datetime")]
+    one_hot = OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        min_frequency=3 if rows >= 100 else None,
+        max_categories=MOST_LEVELS if readable else None,
+        sparse_output=False,
+        dtype=np.float32,
+    )
     vectorizer = TableVectorizer(
-        cardinality_threshold=MOST_LEVELS,
-        low_cardinality=OneHotEncoder(
-            handle_unknown="infrequent_if_exist", min_frequency=3 if rows >= 100 else None, sparse_output=False, dtype=np.float32
-        ),
+        cardinality_threshold=rows + 1 if readable else MOST_LEVELS,
+        low_cardinality=one_hot,
         high_cardinality=StringEncoder(n_components=TEXT_COMPONENTS, random_state=seed),
         datetime=DatetimeEncoder(add_weekday=True, periodic_encoding="spline") if date_parts else DatetimeEncoder(resolution=None),
     )

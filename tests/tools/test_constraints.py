@@ -16,12 +16,14 @@ from tests.tools.conftest import Open
 from tools.candidates import leaderboard, load_candidate, load_oof, write_candidate
 from tools.constraints import MONOTONE, Constraints, names_of, signs_of
 from tools.contract import Column
+from tools.crossval import setting_for
 from tools.ensembling import ensemble
 from tools.evaluation import evaluate
 from tools.families import LEARNS, family
 from tools.families.base import CHAIN
 from tools.families.setting import FitContext, Setting
 from tools.intake import fetch_data
+from tools.preparation import load_preparation
 from tools.problem import load_problem
 from tools.sealing import seal_holdout
 from tools.spec import InputRefused, ToolRefused
@@ -128,6 +130,24 @@ def test_what_is_allowed_alone_is_fitted_though_the_table_does_not_ask_for_it(op
     assert found.candidates[0].score > 0.95
     bound(space, families=("sparse_linear", "tree"))
     assert [c.family for c in train(["sparse_linear", "tree"], time_s=60, per_family=1).candidates] == ["tree"]
+
+
+@pytest.mark.parametrize(("name", "reads"), [("linear", False), ("tree", False), ("sparse_linear", True)])
+def test_a_readable_model_weighs_words_and_no_components_of_texts(name: str, reads: bool, open_workspace: Open) -> None:
+    space = bound(open_workspace("mixed"), interpretable=True)
+    problem = load_problem(space)
+    setting = setting_for(problem, load_preparation(space, "default", problem))
+    made = family(name)
+    told = problem.X.assign(**{"note 🙂": [f"fine fine broken word{i}" for i in range(problem.n_rows)]})
+    for params in made.portfolio(setting):
+        fitted = made.fit(problem.X, problem.y, None, None, params, setting, FitContext())
+        assert (np.abs(fitted.predict(told) - fitted.predict(problem.X)).max() > 1e-3) == reads
+    free = replace(setting, readable=False)
+    fitted = made.fit(problem.X, problem.y, None, None, made.portfolio(free)[-1], free, FitContext())
+    assert np.abs(fitted.predict(told) - fitted.predict(problem.X)).max() > 1e-3
+    texts = replace(setting, columns=[column for column in setting.columns if column.kind == "text"])
+    assert (made.unsuited(texts) is None) == reads
+    assert made.unsuited(setting) is None
 
 
 def test_baselines_are_those_that_may_be_fitted(open_workspace: Open) -> None:

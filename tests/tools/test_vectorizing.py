@@ -8,7 +8,8 @@ import pandas as pd
 
 from tests.tools.conftest import mixed
 from tools.columns import coerce, infer_schema
-from tools.vectorizing import vectorized, vectorizer_for
+from tools.contract import Column
+from tools.vectorizing import MOST_LEVELS, TEXT_COMPONENTS, vectorized, vectorizer_for
 
 
 def test_any_table_becomes_finite_numbers_of_the_same_width() -> None:
@@ -20,6 +21,18 @@ def test_any_table_becomes_finite_numbers_of_the_same_width() -> None:
     assert np.isfinite(matrix).all()
     gaps = pd.DataFrame({name: [None] * 3 for name in frame}, dtype=object)
     assert np.asarray(vectorizer.transform(coerce(gaps, schema))).shape == (3, matrix.shape[1])
+
+
+def test_where_a_person_must_read_the_matrix_the_commonest_of_many_values_have_a_column_each() -> None:
+    frame = pd.DataFrame({"shop": [f"shop {i}" for i in range(150)] * 4, "note": [f"a word and word{i} more of them" for i in range(600)]})
+    columns = [Column(name=name, kind=kind, missing=0.0, unique=600) for name, kind in (("shop", "categorical"), ("note", "text"))]
+    made = {
+        readable: np.asarray(vectorizer_for(columns, text=True, dates=True, rows=600, seed=0, readable=readable).fit_transform(frame))
+        for readable in (True, False)
+    }
+    assert made[True].shape == (600, MOST_LEVELS)
+    assert all(len(np.unique(column)) == 2 for column in made[True].T)
+    assert made[False].shape == (600, 2 * TEXT_COMPONENTS)
 
 
 def test_a_number_is_marked_where_it_is_missing_and_left_out_where_it_never_was() -> None:

@@ -13,6 +13,7 @@ from tools.families.appetite import Appetite
 from tools.families.base import CLASS_WEIGHT, Family, class_weights
 from tools.families.blocks import spilled
 from tools.families.fitted import Predictor, Raw
+from tools.families.matrix import unreadable
 from tools.families.pinball_regression import PinballRegression
 from tools.families.setting import Array, FitContext, Params, Setting
 from tools.few_rows import FewRows, TakesFew
@@ -48,6 +49,9 @@ class Linear(Family):
     weight = 0.5
     weighable = True
     appetite = Appetite(table=0.9, matrix=2.9, encoding="one_hot", text_bytes=14)
+
+    def unsuited(self, setting: Setting) -> str | None:
+        return unreadable(setting)
 
     def default(self, setting: Setting) -> list[Params]:
         if setting.n_classes:
@@ -101,7 +105,13 @@ class Linear(Family):
         """A fitted vectorizer, and the rows that it was fitted to as a matrix."""
         parts = "date_parts" not in setting.without
         vectorizer = vectorizer_for(
-            setting.columns, text=setting.text, dates=setting.dates, rows=len(X), seed=setting.seed, date_parts=parts
+            setting.columns,
+            text=setting.text,
+            dates=setting.dates,
+            rows=len(X),
+            seed=setting.seed,
+            date_parts=parts,
+            readable=setting.readable,
         )
         return vectorizer, vectorizer.fit_transform(X)
 

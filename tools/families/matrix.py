@@ -59,17 +59,24 @@ class MatrixModel(TakesFew):
 
 
 def encoder_for(setting: Setting, style: Style, besides: Sequence[str] = ()) -> TableEncoder:
-    """An unfitted encoder of the columns, those that `besides` names left out: a family knows a way of its own for them."""
+    """An unfitted encoder of the columns, those that `besides` names left out: a family knows a way of its own for them. Texts, which it
+    makes components of, take no part where a person must read the model."""
     return TableEncoder(
         [column for column in setting.columns if column.name not in besides],
         style if style != "codes" or "native_categories" not in setting.without else "target",
-        text=setting.text,
+        text=setting.text and not setting.readable,
         dates=setting.dates,
         n_classes=setting.n_classes,
         seed=setting.seed,
         without=setting.without,
         crossed=[column for column in setting.columns if column.name not in setting.monotone] if setting.crosses else (),
     )
+
+
+def unreadable(setting: Setting) -> str | None:
+    """Why a family that makes components of texts has nothing to learn from where a person must read its model; None where it has."""
+    texts = setting.readable and all(column.kind == "text" for column in setting.columns)
+    return "the texts would be components that nobody can read; sparse_linear weighs their words" if texts else None
 
 
 def plain(encoder: TableEncoder) -> TableEncoder:

@@ -43,6 +43,8 @@ class Setting:
     ordered: bool = False
     """Whether the classes stand in an order."""
     text: bool = True
+    readable: bool = False
+    """Whether a person must be able to read the model, so that nothing in it may stand for a mixture of words."""
     dates: bool = True
     seed: int = 0
     threads: int = 1

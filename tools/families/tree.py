@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tools.families.appetite import Appetite
 from tools.families.base import Family
 from tools.families.fitted import Raw
-from tools.families.matrix import MatrixModel, column_shares, encoder_for, signs
+from tools.families.matrix import MatrixModel, column_shares, encoder_for, signs, unreadable
 from tools.families.quantile_trees import FEWEST_IN_LEAF, LeafQuantiles
 from tools.families.setting import Array, FitContext, Params, Setting
 
@@ -25,6 +25,9 @@ class Tree(Family):
     weight = 0.3
     weighable = True
     appetite = Appetite(table=2.1, matrix=1.4, encoding="target")
+
+    def unsuited(self, setting: Setting) -> str | None:
+        return unreadable(setting)
 
     def default(self, setting: Setting) -> list[Params]:
         leaf = max(FEWEST_IN_LEAF if setting.quantiles else 2, min(50, setting.n_rows // 60))
@@ -67,7 +70,7 @@ class Tree(Family):
 def _may_leave_texts(setting: Setting) -> bool:
     """Whether there are texts, and something beside them."""
     kinds = {column.kind for column in setting.columns}
-    return setting.text and "text" in kinds and kinds != {"text"}
+    return setting.text and not setting.readable and "text" in kinds and kinds != {"text"}
 
 
 FAMILIES = {"tree": Tree()}

@@ -58,6 +58,8 @@ REFUSED = {
     "/fork plan colour=red": "colour: there is no such setting",
     "/fork plan time=-3": "greater than or equal to 1",
     "/fork train metric=auc": "split and sealed at that step",
+    "/fork train quantiles=0.2": "split and sealed at that step",
+    "/fork train preparers=scale=power": "prepared at that step. Fork before it: at prepare",
     "/resume": "has ended, there is nothing to go on with. /fork",
     "/constraint blah": "/constraint: not understood: 'blah'",
     "/constraint never use column Nope": "the table has no column 'Nope'",
