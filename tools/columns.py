@@ -22,7 +22,7 @@ _ZONED = re.compile(r".*\d{1,2}:\d{2}.*([+-]\d{2}:?\d{2}|Z)")
 # A quarter, a month, a week of ISO 8601, or a span of days, which stand for the day that they begin with.
 _PERIOD = re.compile(
     r"(?P<of_quarter>\d{4})[- ]?Q(?P<quarter>[1-4])|Q(?P<quarter_first>[1-4])[-/ ]?(?P<then_year>\d{4})"
-    r"|(?P<of_month>\d{4})M(?P<month>\d{2})"
+    r"|(?P<of_month>\d{4}(?=M)|(?:1[89]|2[01])\d{2})M?(?P<month>0[1-9]|1[0-2])"
     r"|(?P<of_week>\d{4})-?W(?P<week>\d{2})(?:-?(?P<weekday>[1-7]))?|(?P<first_day>\d{4}-\d{2}-\d{2})/\d{4}-\d{2}-\d{2}"
 )
 
@@ -102,8 +102,8 @@ def days_come_first(texts: pd.Series) -> bool:
 def parse_dates(values: pd.Series, day_first: bool) -> pd.Series:
     """Text or dates as naive UTC datetime64[ns]; what cannot be read is missing.
 
-    A period, such as 2024-Q1, 2024-W05 or 2024-01-01/2024-01-07, is the day that it begins with. Of numbers the whole ones are read
-    that are written like a date (20240131) or a month (202401).
+    A period, such as 2024-Q1, 202401, 2024-W05 or 2024-01-01/2024-01-07, is the day that it begins with. Of numbers the whole ones are
+    read that are written like a date (20240131) or a month (202401).
     """
     import pandas as pd
 

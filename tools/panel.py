@@ -101,10 +101,10 @@ class Panel:
         codes = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
         strange = np.asarray(self.keys)[codes] != keys
         if strange.any():
-            row = int(strange.argmax())
+            row, known = int(strange.argmax()), ", ".join(self.keys[:10]) + (", …" if len(self.keys) > 10 else "")
             raise TableError(
-                f"series {str(keys[row])!r} of row {row + 1} was not among the training rows; series: {', '.join(self.keys[:10])}"
-                f"{', …' if len(self.keys) > 10 else ''}"
+                f"series {str(keys[row])!r} of row {row + 1} was not among the training rows, too short then or not there; series: {known}."
+                f" Leave such rows out ({int(strange.sum()):,} of {len(keys):,}), or run the team again with their past"
             )
         try:
             return codes, self.forecast.steps_of(X)

@@ -331,7 +331,7 @@ def looks_like_identifier(column: Column, problem: Problem) -> bool:
     if column.kind != "numeric" or values.nunique() < len(values):
         return False
     numbers = values.to_numpy()
-    whole = bool((numbers % 1 == 0).all())
+    whole = bool(np.isfinite(numbers).all() and (numbers % 1 == 0).all())
     # The holdout's rows leave gaps in a running number, so its range is only nearly filled.
     dense = np.ptp(numbers) < 2.5 * len(numbers)
     if not (whole and dense):

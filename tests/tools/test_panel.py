@@ -93,5 +93,5 @@ def test_gaps_are_filled_by_straight_lines() -> None:
 
 def test_a_series_that_is_not_there_is_refused_by_name() -> None:
     panel, _ = made()
-    with pytest.raises(TableError, match=r"series 'e' of row 2 was not among the training rows; series: a, b, c\|\|d"):
+    with pytest.raises(TableError, match=r"'e' of row 2 was not among the training rows.*: a, b, c\|\|d\. Leave .* \(1 of 2\)"):
         panel.locate(pd.DataFrame({"who": ["a", "e"], "day": [50, 50]}))

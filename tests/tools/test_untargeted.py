@@ -219,6 +219,16 @@ def test_too_few_rows_and_nothing_to_tell_them_by_are_refused(tmp_path: Path, mo
         opened(tmp_path / "b", names, monkeypatch, task="cluster")
 
 
+def test_few_different_rows_and_infinite_values_are_taken_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = np.arange(80) % 2
+    opened(tmp_path, pd.DataFrame({"a": twice, "b": 2.0 * twice}), monkeypatch, task="cluster")
+    assert [c.score for c in train(["kmeans"], time_s=60, per_family=1).candidates] == [1.0]
+    (tmp_path / "b").mkdir()
+    running = np.where(np.arange(80) == 3, np.inf, np.arange(80.0))
+    _, sealed, _ = opened(tmp_path / "b", pd.DataFrame({"a": twice, "beyond": running}), monkeypatch, task="anomaly")
+    assert sealed.features == 2
+
+
 def test_what_makes_a_row_odd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     table = pd.DataFrame(rng.uniform(-1, 1, size=(300, 4)), columns=list("abcd"))

@@ -54,9 +54,15 @@ class KMeansGroups(Clustering):
     name = "kmeans"
 
     def _clustered(self, points: Array, params: Params, seed: int) -> Any:
-        from sklearn.cluster import KMeans
+        import warnings
 
-        return KMeans(min(params["groups"], len(points)), n_init=10, random_state=seed).fit(points)
+        from sklearn.cluster import KMeans
+        from sklearn.exceptions import ConvergenceWarning
+
+        with warnings.catch_warnings():
+            # Fewer rows are different than groups were asked for: then there are as many groups as different rows.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return KMeans(min(params["groups"], len(points)), n_init=10, random_state=seed).fit(points)
 
 
 class Mixture(Clustering):
