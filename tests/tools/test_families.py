@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 
 from tests.tools.conftest import Open
+from tools.columns import infer_schema
 from tools.contract import Column
 from tools.crossval import setting_for
 from tools.deadline import Deadline
 from tools.families import FOUNDATION, LEARNS, NETWORKS, FamilyUnavailable, family
 from tools.families.boosting import paced
+from tools.families.forests import FEWEST_TREES
 from tools.families.setting import FitContext, Setting
 from tools.preparation import choose_columns
 from tools.problem import Problem, load_problem
@@ -211,3 +213,17 @@ def test_labels_share_what_a_linear_model_makes_of_the_columns(open_workspace: O
     for label, each in enumerate(models):
         single = family("linear").fit(problem.X, problem.y[:, label], None, None, {"C": 1.0}, alone, FitContext())
         assert np.allclose(each.predict(problem.X), single.predict(problem.X))
+
+
+@pytest.mark.parametrize("name", ["extra_trees", "random_forest"])
+def test_trees_of_many_classes_are_expected_to_be_large(name: str) -> None:
+    """Every node holds the share of every class."""
+    rng = np.random.default_rng(0)
+    X, y = pd.DataFrame(rng.normal(size=(1200, 4)), columns=list("abcd")), np.arange(1200) % 300
+    two = Setting(columns=infer_schema(X, None).columns, n_rows=1200, n_classes=2, metric="log_loss")
+    many = replace(two, n_classes=300)
+    found = family(name)
+    fitted = found.fit(X, y, None, None, {**found.default(many)[0], "n_estimators": FEWEST_TREES}, many, FitContext())
+    taken = sum(one.tree_.value.nbytes for one in fitted.predictor.estimator.estimators_) / 2**20  # type: ignore[attr-defined]
+    assert taken > 5
+    assert found.memory_mb(1200, many) - found.memory_mb(1200, two) > 0.8 * taken

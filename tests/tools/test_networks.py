@@ -101,6 +101,21 @@ def test_a_refit_ends_where_early_stopping_did(open_workspace: Open, network: An
     assert np.allclose(stopped.predict(X), again.predict(X))
 
 
+def test_wide_tables_are_predicted_in_batches_that_memory_bears() -> None:
+    from tools.families.mlp import Perceptrons
+    from tools.families.network import BATCH_NUMBERS, predicted
+
+    made = Perceptrons(600, [], [8], 2, 0.0, 0.2, 0).eval()
+    numbers, codes = torch.randn(1500, 600), torch.empty(1500, 0, dtype=torch.int64)
+    taken: list[int] = []
+    made.register_forward_pre_hook(lambda _, given: taken.append(len(given[0])))
+    found = predicted(made, numbers, codes, "softmax")
+    assert sum(taken) == 1500
+    assert max(taken) * made.members * 600 <= BATCH_NUMBERS
+    with torch.no_grad():
+        assert torch.allclose(found, made(numbers, codes).softmax(dim=2).mean(dim=0), atol=1e-6)
+
+
 def test_schedules_are_those_of_the_paper() -> None:
     from tools.families.network_training import coslog4
     from tools.families.realmlp import flat_cos

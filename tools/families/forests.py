@@ -26,8 +26,8 @@ KEPT_FREE = 0.2
 """Share of the memory limit that no tree may take: predicting and saving need some as well."""
 NODE_BYTES = 64
 """Of a node in scikit-learn, beside its values."""
-TREE_BYTES = (150, 40)
-"""Of a full tree, for each row: where the target is a number, and where it is a class."""
+TREE_BYTES, CLASS_BYTES = (150, 40), 6
+"""Of a full tree, for each row: where the target is a number, and where it is a class; and for each class, whose share every node holds."""
 
 
 def _batch(grown: int, seconds: float, deadline: Deadline) -> int:
@@ -65,7 +65,8 @@ class Forest(Family):
 
     def memory_mb(self, rows: int, setting: Setting) -> float:
         """Of the first trees: further ones are grown while memory has room for them."""
-        return super().memory_mb(rows, setting) + FEWEST_TREES * rows * TREE_BYTES[bool(setting.n_classes)] / 2**20
+        each = TREE_BYTES[bool(setting.n_classes)] + CLASS_BYTES * setting.n_classes
+        return super().memory_mb(rows, setting) + FEWEST_TREES * rows * each / 2**20
 
     def default(self, setting: Setting) -> list[Params]:
         # The quantiles of leaves with a single row would be those of the row's nearest neighbours.

@@ -19,8 +19,8 @@ from tools.features import TableEncoder
 if TYPE_CHECKING:
     import pandas as pd
 
-BATCH_VALUES = 16_384
-"""Rows times members that are predicted at one time: each number of theirs becomes many on the way."""
+BATCH_VALUES, BATCH_NUMBERS = 16_384, 2**20
+"""Rows times members that are predicted at one time, and these times columns of numbers: each of theirs becomes many on the way."""
 MOST_LOG_RATE = 15.0
 """Beyond which the logarithm of an expected count is held, in either direction from that of the mean."""
 Link = Literal["softmax", "identity", "exp"]
@@ -130,7 +130,8 @@ class NetworkModel:
 
 def predicted(network: Network, numbers: torch.Tensor, codes: torch.Tensor, link: Link) -> torch.Tensor:
     """Probabilities (rows, classes), scaled quantiles (rows, levels) or scaled values (rows,), batch by batch."""
-    rows = max(64, BATCH_VALUES // network.members)
+    most = min(BATCH_VALUES, BATCH_NUMBERS // max(1, numbers.shape[1]))
+    rows = max(64, most // network.members)
     with torch.no_grad():
         starts = range(0, len(numbers), rows)
         return torch.cat([_average(network(numbers[i : i + rows], codes[i : i + rows]), link) for i in starts])
