@@ -30,14 +30,19 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+GEOMETRIC = ("lightgbm", "xgboost")
+"""Families that get the geometric mean of the folds' iterations where they learn classes: of few rows some fold goes on for hundreds
+without a gain that counts, and a log loss grows without limit by what a model is wrongly sure of, as no squared error does. CatBoost,
+which is shrunken more, lost by it."""
+
 
 def refit(
     candidate: Candidate, problem: Problem, preparation: Preparation, deadline: Deadline, most: Deadline | None = None
 ) -> list[Fitted]:
     """Fit a candidate's configuration on all rows of `problem`, or on its share, once or with several seeds to be averaged.
 
-    The number of iterations is the folds' mean, raised by half of what the rows grew by, since more rows carry more
-    iterations. Families that profit are fitted with up to `Family.bags` seeds, fewer on many rows, and only while
+    The number of iterations is the folds' mean, of some the geometric one, raised by half of what the rows grew by, since more rows
+    carry more iterations. Families that profit are fitted with up to `Family.bags` seeds, fewer on many rows, and only while
     another fit is sure to end in time.
 
     Args:
@@ -85,7 +90,10 @@ def refit_iterations(candidate: Candidate, contract: Contract) -> int | None:
     growth = 1 + 0.5 / max(1, (fits if fits >= 2 else contract.folds) - 1)
     if candidate.family in ("random_forest", "extra_trees", "survival_forest", *NETWORKS) or "growth" in contract.constraints.without:
         growth = 1.0
-    return max(1, round(float(np.mean(candidate.iterations)) * growth))
+    counts = np.maximum(1, candidate.iterations)
+    if contract.predicts == "classes" and candidate.family in GEOMETRIC:
+        return max(1, round(float(np.exp(np.log(counts).mean())) * growth))
+    return max(1, round(float(np.mean(counts)) * growth))
 
 
 def average(fits: list[Fitted], X: pd.DataFrame | FewRows) -> Array:

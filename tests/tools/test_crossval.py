@@ -68,6 +68,16 @@ def test_a_refit_takes_the_folds_iterations_and_averages_seeds(open_workspace: O
     assert np.allclose(average(fits, problem.X), np.mean([fitted.predict(problem.X) for fitted in fits], axis=0))
 
 
+@pytest.mark.parametrize(("table", "others"), [("wine", 57), ("diabetes", 335)])
+def test_one_fold_that_goes_on_for_long_does_not_make_classifiers_sure_of_themselves(open_workspace: Open, table: str, others: int) -> None:
+    problem, preparation = opened(open_workspace, table)
+    made = evaluate_candidate(spec(problem, preparation, "dummy"), problem, preparation, Deadline()).candidate
+    record = made.model_copy(update={"iterations": [20, 20, 20, 1280], "n_folds": 4})
+    for name, rounds in {"lightgbm": others, "xgboost": others, "catboost": 335, "mlp": 335}.items():
+        growth = 1 if name == "mlp" else 1 + 0.5 / 3
+        assert refit_iterations(record.model_copy(update={"family": name}), problem.contract) == pytest.approx(rounds * growth, abs=1), name
+
+
 def test_a_first_refit_that_cannot_be_cut_short_may_go_on(open_workspace: Open) -> None:
     problem, preparation = opened(open_workspace, "diabetes")
     candidate = evaluate_candidate(spec(problem, preparation, "linear"), problem, preparation, Deadline()).candidate
