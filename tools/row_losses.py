@@ -10,6 +10,7 @@ from tools.contract import Contract
 from tools.metrics import find_metric
 from tools.metrics.ordinal import rps_losses
 from tools.metrics.regression import poisson_deviances
+from tools.metrics.regression import row_losses as of_metric
 from tools.problem import Problem
 from tools.quantiles import pinball_losses
 
@@ -19,6 +20,13 @@ CAP = 0.99
 """Quantile that losses are brought down to."""
 WRONG, BRIER = "share of wrong classes", "squared error of the probabilities"
 MISORDERED = "share of comparable pairs in the wrong order"
+OWN = {
+    "smape": "absolute error as a share of the mean of true and predicted value",
+    "huber": "Huber loss",
+    "pinball_10": "pinball loss of the 10% quantile",
+    "pinball_90": "pinball loss of the 90% quantile",
+}
+"""Metrics whose own loss of a row is taken: the square of an error would charge a quantile for lying where it should."""
 MOST_COMPARED = 1000
 """Rows that each row is held against where risks are compared."""
 
@@ -81,6 +89,10 @@ def row_losses(metric: str, n_classes: int, y: Array, predictions: Array, decide
             return np.abs(predictions - y) / np.maximum(np.abs(y), np.finfo(float).eps), "absolute error as a share of the true value"
         if metric == "poisson_deviance":
             return poisson_deviances(y, predictions), "Poisson deviance"
+        if metric in OWN:
+            losses = of_metric(metric, y, predictions)
+            assert losses is not None, metric
+            return np.where(np.isfinite(predictions), losses, np.nan), OWN[metric]
         return (predictions - y) ** 2, "squared error"
     own = predictions[np.arange(len(y)), y]
     known = np.isfinite(own)

@@ -148,12 +148,25 @@ def test_groups_stay_in_one_half_and_count_as_one(open_workspace: Open) -> None:
     assert clustered.high - clustered.low > 3 * (alone.high - alone.low)
 
 
-@pytest.mark.parametrize(("metric", "kind"), [("mae", "absolute error"), ("rmse", "squared error")])
-def test_a_rows_loss_follows_the_metric(metric: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("metric", "kind", "loss"),
+    [
+        ("mae", "absolute error", 2.0),
+        ("rmse", "squared error", 4.0),
+        ("huber", "Huber loss", 1.5),
+        ("pinball_90", "pinball loss of the 90% quantile", 0.2),
+        ("pinball_10", "pinball loss of the 10% quantile", 1.8),
+        ("smape", "absolute error as a share of the mean of true and predicted value", None),
+    ],
+)
+def test_a_rows_loss_follows_the_metric(metric: str, kind: str, loss: float | None) -> None:
     problem = problem_of(table(100), metric=metric)
-    losses, told = loss_of_rows(problem, problem.y + 2.0)
+    said = problem.y + 2.0
+    losses, told = loss_of_rows(problem, said)
     assert told == kind
-    assert np.allclose(losses, 2.0 if metric == "mae" else 4.0)
+    assert np.allclose(losses, 4.0 / (np.abs(problem.y) + np.abs(said)) if loss is None else loss)
+    said[0] = np.nan
+    assert np.isnan(loss_of_rows(problem, said)[0]).tolist() == [True] + 99 * [False]
 
 
 def test_repeats_are_judged_one_by_one_and_a_row_counts_once(open_workspace: Open) -> None:
