@@ -315,7 +315,7 @@ class Evidence:
             differences = [sign * (a - b) for a, b in zip(mine.fold_scores, other.fold_scores, strict=False)] if other else []
             gain = sign * (mine.score - other.score) if other else 0.0
             ratio = rows_ratio(validation.folds[0], contract, validation.moments)
-            compared = differences, gain, other.name if other else None, ratio
+            compared = differences, gain, other.name if other else None, ratio, self._row_error(mine, other)
             fact = scored(state.attempts, arguments, mine.score, mine.std_error, *compared)
         self._emit(AttemptMade(**fact.model_dump()))
         return state.model_copy(update={"attempts": [*state.attempts, fact]})
@@ -338,13 +338,31 @@ class Evidence:
             differences = [sign * (a - b) for a, b in zip(new.fold_scores, old.fold_scores, strict=False)]
             validation = self._vault.rows.validation()
             ratio = rows_ratio(validation.folds[0], contract, validation.moments)
-            found = judge_gain(sign * (new.score - old.score), differences, ratio, max(1, tried))
+            found = judge_gain(sign * (new.score - old.score), differences, ratio, max(1, tried), row_error=self._row_error(new, old))
             gain, noise, margin = found.gain, found.std_error, found.margin
         fact = RoundFact(
             round=len(after.rounds) + 1, visit=after.visit, gain=gain, noise=noise, families=families, margin=margin, candidates=tried
         )
         self._emit(RoundEnded(round=fact.round, gain=gain, noise=noise, margin=margin, candidates=tried))
         return after.model_copy(update={"rounds": [*after.rounds, fact]})
+
+    def _row_error(self, one: CandidateFact, other: CandidateFact | None) -> float:
+        """Standard error of the difference of two scores by the rows of a single fold; 0 where there are more folds, which tell more, and
+        where it cannot be told."""
+        from tools.comparing import paired_error
+
+        contract, validation = self._vault.contract, self._vault.rows.validation()
+        rows = validation.folds[0] >= 0
+        if other is None or min(len(one.fold_scores), len(other.fold_scores)) > 1 or contract.predicts == "groups":
+            return 0.0
+        units, groups = self._vault.rows.units("train"), self._vault.rows.groups("train")
+        units, groups = (None if each is None else each[rows] for each in (units, groups))
+        y = self._vault.rows.labels()[rows]
+        try:
+            first, second = (validation.averaged(self._vault.out_of_fold.score(self._oof(each.name)).values)[rows] for each in (one, other))
+            return paired_error(contract.metric, contract.task, y, first, second, units=units, groups=groups, seed=contract.seed)
+        except (PredictionError, ValueError, OSError):
+            return 0.0
 
 
 def _reason(error: Exception) -> str:

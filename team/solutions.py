@@ -53,6 +53,7 @@ def scored(
     gain: float,
     against: str | None,
     test_to_train: float,
+    row_error: float = 0.0,
 ) -> AttemptFact:
     """The node of an attempt that was scored.
 
@@ -60,12 +61,13 @@ def scored(
         differences: improvement in each fold over `against`, above 0 is better; empty where there is none.
         gain: improvement of the score over it.
         test_to_train: rows that a fold validates over rows that it learns from.
+        row_error: see `tools.gain.judge_gain`.
     """
     plain = failed(attempts, arguments, "")
     update: dict[str, Any] = {"score": score, "std_error": std_error, "lesson": "the first of its kind: nothing to compare it with"}
     if against is not None:
         tries = 1 + sum(attempt.score is not None for attempt in attempts)
-        found = judge_gain(gain, differences, test_to_train, tries)
+        found = judge_gain(gain, differences, test_to_train, tries, row_error=row_error)
         verdict = "a real gain" if found.real else "inside the noise" if gain > -found.std_error else "worse"
         told = f"{gain:+.4g} ± {found.std_error:.2g} against {against}: {verdict}"
         update |= {"against": against, "gain": gain, "gain_std_error": found.std_error, "real": found.real, "lesson": told}

@@ -206,15 +206,11 @@ def paired_bootstrap(
     from scipy.stats import norm
     from scipy.stats import t as student
 
-    from tools.metrics import metric_for, score, shaped
-    from tools.resampling import paired_bootstrap_scores, tail_of
+    from tools.metrics import score
+    from tools.resampling import tail_of
 
     difference = score(metric, task, y, first, units=units) - score(metric, task, y, second, units=units)
-    chosen = metric_for(metric, task)
-    codes, mine = shaped(chosen, task, y, first, units)
-    _, other = shaped(chosen, task, y, second, units)
-    resamples = int(np.clip(ROWS_RESAMPLED // len(codes), min(200, resamples), resamples))
-    drawn = np.subtract(*paired_bootstrap_scores(chosen, task, codes, mine, other, resamples, seed, groups))
+    drawn = _resampled_differences(metric, task, y, first, second, resamples, seed, units, groups)
     tail, spread = tail_of(level, groups), float(drawn.std(ddof=1))
     low, high = np.quantile(drawn, [tail, 1 - tail])
     beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
@@ -227,7 +223,7 @@ def paired_bootstrap(
     return PairedTest(
         test="bootstrap",
         over="rows",
-        n=len(codes),
+        n=len(y),
         difference=difference,
         low=float(low),
         high=float(high),
@@ -235,6 +231,38 @@ def paired_bootstrap(
         p=p,
         note=f"{len(np.unique(groups))} groups were drawn whole" if groups is not None else "",
     )
+
+
+def paired_error(
+    metric: str,
+    task: Task,
+    y: Array,
+    first: Array,
+    second: Array,
+    *,
+    resamples: int = 400,
+    seed: int = 0,
+    units: Array | None = None,
+    groups: Array | None = None,
+) -> float:
+    """Standard error of the difference of two scores on the same rows, by the bootstrap. Arguments and errors as in `paired_bootstrap`."""
+    return float(_resampled_differences(metric, task, y, first, second, resamples, seed, units, groups).std(ddof=1))
+
+
+def _resampled_differences(
+    metric: str, task: Task, y: Array, first: Array, second: Array, resamples: int, seed: int, units: Array | None, groups: Array | None
+) -> Array:
+    import numpy as np
+
+    from tools.metrics import metric_for, shaped
+    from tools.resampling import paired_bootstrap_scores
+
+    chosen = metric_for(metric, task)
+    codes, mine = shaped(chosen, task, y, first, units)
+    _, other = shaped(chosen, task, y, second, units)
+    resamples = int(np.clip(ROWS_RESAMPLED // len(codes), min(200, resamples), resamples))
+    drawn: Array = np.subtract(*paired_bootstrap_scores(chosen, task, codes, mine, other, resamples, seed, groups))
+    return drawn
 
 
 def mcnemar(y: Array, first: Array, second: Array) -> PairedTest:

@@ -20,7 +20,8 @@ class Gain(BaseModel):
     gain: float
     """Above 0 is better, in the metric's units."""
     std_error: float
-    """Standard error of the gain, corrected for training sets that overlap; 0 where the folds leave nothing to estimate it from."""
+    """Standard error of the gain, corrected for training sets that overlap; of a single fold that of its rows; 0 where there is nothing to
+    estimate it from."""
     margin: float
     """What the gain must exceed to be more than chance."""
     candidates: int
@@ -34,7 +35,9 @@ class Gain(BaseModel):
         return self.gain > self.margin
 
 
-def judge_gain(gain: float, differences: Sequence[float], test_to_train: float, candidates: int, chance: float = CHANCE) -> Gain:
+def judge_gain(
+    gain: float, differences: Sequence[float], test_to_train: float, candidates: int, chance: float = CHANCE, row_error: float = 0.0
+) -> Gain:
     """Judge the gain of the best of `candidates`, which was picked on the very folds that measure it.
 
     The standard error over J folds is that of Nadeau and Bengio (2003), √(1/J + n₂/n₁) s, since training sets of folds overlap and
@@ -47,10 +50,13 @@ def judge_gain(gain: float, differences: Sequence[float], test_to_train: float, 
         test_to_train: n₂/n₁, rows validated by a fold over rows learned from.
         candidates: how many were tried to find it, 1 at least.
         chance: how often none better may pass for a gain, between 0 and 1.
+        row_error: standard error of the gain by the rows that a single fold validates, which is all there is to tell noise by then; 0
+            where it is not known.
 
     Raises:
         ValueError: for `candidates` below 1.
     """
+    from scipy.stats import norm
     from scipy.stats import t as student
 
     if candidates < 1:
@@ -59,6 +65,10 @@ def judge_gain(gain: float, differences: Sequence[float], test_to_train: float, 
     mean = sum(differences) / folds if folds else 0.0
     spread = sum((d - mean) ** 2 for d in differences) / (folds - 1) if folds > 1 else 0.0
     error = math.sqrt((1 / folds + test_to_train) * spread) if folds else 0.0
+    if folds < 2 and row_error > 0:
+        p = min(1.0, candidates * float(norm.sf(gain / row_error)))
+        margin = max(0.0, float(norm.isf(chance / candidates)) * row_error)
+        return Gain(gain=gain, std_error=row_error, margin=margin, candidates=candidates, p=p)
     if error == 0.0:
         return Gain(gain=gain, std_error=0.0, margin=0.0, candidates=candidates, p=0.0 if gain > 0 else 1.0)
     margin = float(student.isf(chance / candidates, folds - 1)) * error

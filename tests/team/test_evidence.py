@@ -135,6 +135,24 @@ def test_a_round_is_judged_by_the_number_of_candidates_that_were_tried(pick: Cal
     assert [state.rounds[-1].real for state in states] == [few.gain > few.margin, many.gain > many.margin]
 
 
+def test_of_a_single_fold_the_rows_tell_what_is_noise(pick: Callable[..., Picked]) -> None:
+    """Any gain was more than noise, since one score of a fold has no spread."""
+    picked = pick({"m0": 1.0}, without="folds")
+    before = picked.state.model_copy(update={"visits": {Stage.TRAIN: 1}})
+    picked.write("n1", 0.97)
+    after, _ = picked.evidence.of_candidates(before)
+    old, new = (next(c for c in after.candidates if c.name == name) for name in ("m0", "n1"))
+    assert len(new.fold_scores) == 1
+    best, other = (new, old) if new.score > old.score else (old, new)
+    only = before.model_copy(update={"candidates": [other]})
+    round_ = picked.evidence.of_round(only, after, ["linear"], 10).rounds[-1]
+    assert round_.gain == pytest.approx(best.score - other.score)
+    assert (round_.noise > 0, round_.real) == (True, False)
+    picked.write("p2", 0.05)
+    better, _ = picked.evidence.of_candidates(after)
+    assert picked.evidence.of_round(only, better, ["linear"], 10).rounds[-1].real
+
+
 def test_a_round_that_found_nothing_better_gained_nothing(pick: Callable[..., Picked]) -> None:
     picked = pick({"m0": 1.0})
     before = picked.state.model_copy(update={"visits": {Stage.TRAIN: 1}})

@@ -46,6 +46,14 @@ def test_without_a_spread_any_gain_counts(steps: list[float]) -> None:
     assert not judge_gain(-0.1, steps, 0.25, 5).real
 
 
+def test_of_one_fold_the_error_of_its_rows_is_asked() -> None:
+    found = judge_gain(0.1, [0.1], 0.25, 4, row_error=0.06)
+    assert (found.std_error, found.margin) == (0.06, pytest.approx(stats.norm.isf(CHANCE / 4) * 0.06))
+    assert found.p == pytest.approx(4 * stats.norm.sf(0.1 / 0.06))
+    assert found.real == (found.p < CHANCE)
+    assert judge_gain(float(np.mean(STEPS)), STEPS, 1 / 4, 1, row_error=9.0) == judge_gain(float(np.mean(STEPS)), STEPS, 1 / 4, 1)
+
+
 def test_none_tried_gains_nothing() -> None:
     with pytest.raises(ValueError, match="1 candidate or more, got 0"):
         judge_gain(0.1, STEPS, 0.25, 0)
