@@ -184,6 +184,13 @@ def check_scheme(train: pd.DataFrame, contract: Contract) -> None:
         raise InputRefused(f"{by} leaves {why}; {cure}.")
 
 
+def folds_there(train: pd.DataFrame, contract: Contract) -> int:
+    """How many folds there can be: where rows of a group stay together no more than the training rows have groups, but two at least."""
+    if contract.fold_kind != "group":
+        return contract.folds
+    return min(contract.folds, max(2, int(train[contract.split.column].astype(str).nunique())))
+
+
 def described(contract: Contract) -> str:
     """The scheme in words, and why it was taken."""
     split, kind = contract.split, contract.fold_kind

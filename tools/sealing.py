@@ -118,7 +118,16 @@ def seal_holdout(
     from tools.labels import joined, named_columns
     from tools.metrics import default_metric, metric_for, metric_name
     from tools.sampling import rows_that_fit
-    from tools.schemes import check_left_out, check_scheme, chosen_scheme, gap_of, left_out_alone, metric_left_out, usual_folds
+    from tools.schemes import (
+        check_left_out,
+        check_scheme,
+        chosen_scheme,
+        folds_there,
+        gap_of,
+        left_out_alone,
+        metric_left_out,
+        usual_folds,
+    )
     from tools.splitting import check_events, check_target, infer_task, split_rows
     from tools.understanding.advice import alternatives, metric_reason, task_reason
     from tools.untargeted import seal_without_target
@@ -238,6 +247,10 @@ def seal_holdout(
         constraints=wish.constraints,
         forecast=forecast,
     )
+    if (there := folds_there(train, contract)) < contract.folds:
+        if wish.folds:
+            _tell(ctx, f"The training rows have {there} values of {by!r}, so there are {there} folds and not the {wish.folds} asked for.")
+        contract = contract.model_copy(update={"folds": there})
     if not contract.features:
         raise InputRefused(f"the table has no column beside the target {target!r}; a model needs at least one.")
     check_both_sides(train, holdout, contract)

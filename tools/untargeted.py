@@ -49,7 +49,7 @@ def seal_without_target(
     from tools.columns import days_come_first, infer_schema
     from tools.fold_ids import enter_folds
     from tools.metrics import default_metric, metric_for, metric_name
-    from tools.schemes import chosen_scheme, usual_folds
+    from tools.schemes import chosen_scheme, folds_there, usual_folds
     from tools.sealing import ContractSealed, check_defined
     from tools.splitting import split_rows
     from tools.views import narrowed
@@ -104,6 +104,7 @@ def seal_without_target(
         seed=wish.seed,
         constraints=wish.constraints,
     )
+    contract = contract.model_copy(update={"folds": folds_there(train, contract)})
     contract, schema, _ = narrowed(contract, infer_schema(train[contract.features], None))
     enter_folds(ctx.run.manifest, train, holdout, contract)
     if label is None:

@@ -146,7 +146,7 @@ def table(rows: int = 120) -> pd.DataFrame:
     x = rng.normal(size=rows)
     return pd.DataFrame(
         {"x": x, "who": np.arange(rows) // 4, "day": when.astype(str), "step": np.arange(rows), "y": x + rng.normal(size=rows)}
-    )
+    ).assign(third=np.arange(rows) * 3 // rows)
 
 
 def sealed(tmp_path: Path, rows: int = 120, **settings: Any) -> Contract:
@@ -168,6 +168,8 @@ def sealed(tmp_path: Path, rows: int = 120, **settings: Any) -> Contract:
         ({"folds": "loo"}, {"leave_one_out": True, "folds": 10}, "each row is predicted by a model that learned from all others"),
         ({"validation": "loo", "group": "who"}, {"leave_one_out": True, "fold_kind": "group"}, "leave-one-out: each 'who' is predicted"),
         ({"group": "who"}, {"fold_kind": "group"}, "never part the rows of one 'who'; because rows of one 'who' belong together"),
+        ({"group": "third", "holdout": 0.3}, {"folds": 2, "rows_train": 80}, "2 folds that never part the rows of one 'third'"),
+        ({"group": "third", "folds": 4, "holdout": 0.3}, {"folds": 2}, "2 folds that never part the rows of one 'third'"),
         ({"validation": "nested"}, {"repeats": 1, "validation": None}, "8 folds of shuffled rows"),
         (
             {"time_column": "day", "gap": "1w", "window": "sliding"},
