@@ -27,6 +27,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 BACKTESTS = 5
 """As many as there are where nobody says and the series have room."""
 MOST_SERIES = 20_000
+MOST_STEPS = 20_000_000
+"""Of all series together, gaps counted: every one takes room."""
 LONGEST_SHARE = 6
 """An inferred horizon takes at most this part of the typical series."""
 MOST_NAMED = 5
@@ -68,6 +70,11 @@ def plan_forecast(rows: pd.DataFrame, target: str, wish: Wish, column: str | Non
     _check_doubles(rows, bare, series, steps)
     notes.append(f"The series advance {frequency.name}.")
     lengths = _lengths(series, steps)
+    if lengths.sum() > MOST_STEPS:
+        raise InputRefused(
+            f"the {len(rows):,} rows span {int(lengths.sum()):,} steps ({frequency.name}), gaps counted; at most"
+            f" {MOST_STEPS:,} are taken. Sum or average the rows to longer steps, such as days, or leave out what lies before a long gap."
+        )
     typical = int(np.sort(lengths)[len(lengths) // 2])  # half of the series are as long
     horizon = wish.horizon or _horizon(frequency, typical, notes)
     folds = _folds(typical, len(lengths), horizon, wish, frequency.season, notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import tracemalloc
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,11 +18,15 @@ from tests.tools.forecasting import AIRLINE, opened, problem_of, stores
 from tools.crossval import setting_for
 from tools.families import LEARNS, FamilyUnavailable, _built_in, family
 from tools.families.fitted import Fitted
+from tools.families.lagged import MOST_PAIRS, _pairs
 from tools.families.setting import FitContext
 from tools.folds import fit_rows
+from tools.forecast import Forecast
+from tools.panel import Panel
 from tools.preparation import every_column
 from tools.problem import Problem
 from tools.tables import TableError
+from tools.timeline import Frequency
 
 FORECASTERS = ["seasonal_naive", "theta", "ets", "lags_linear", "lags_lightgbm", "lags_catboost"]
 
@@ -134,6 +139,20 @@ def test_series_that_have_not_moved_yet_spoil_no_others_and_stay(scale: str, tmp
     assert found[shop == "flat"] == pytest.approx(y[check][shop == "flat"], rel=1e-9 if scale == "difference" else 0.1)
     for moving in ("usual", "large"):
         assert found[shop == moving] == pytest.approx(y[check][shop == moving], rel=0.15)
+
+
+def test_a_long_horizon_makes_no_more_pairs_than_are_looked_at() -> None:
+    forecast = Forecast(time="day", horizon=500, frequency=Frequency(unit="number", size=1), season=7, scales={})
+    X = pd.DataFrame({"day": np.arange(40_000.0)})
+    panel = Panel.of(X, np.sin(np.arange(40_000.0)), forecast)
+    tracemalloc.start()
+    rows, _, origins, ahead = _pairs(panel, X, 7, np.random.default_rng(0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6  # all 20 million would take 320 MB
+    assert len(rows) == MOST_PAIRS
+    assert (ahead.min(), ahead.max()) == (1, 500)
+    assert (origins + ahead == rows).all()
 
 
 def test_rows_that_are_no_future_are_refused() -> None:

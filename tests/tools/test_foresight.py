@@ -221,6 +221,8 @@ def airline() -> pd.DataFrame:
         (airline(), {"group": "month"}, "--group does not go with a forecast"),
         (ragged().rename(columns={"day": "month", "y": "passengers"}), {"series": "shop", "horizon": 30},
          "half of the 8 series have 60 steps or fewer for a horizon of 30; expected at least 62.*leave short series out"),
+        (airline().assign(month=[pd.Timestamp(f"{year}-01-01") + pd.Timedelta(seconds=s) for year in (1990, 2020) for s in range(72)]), {},
+         r"144 rows span 946,684,872 steps \(every second\), gaps counted.*longer steps"),
         (airline().iloc[np.random.default_rng(0).permutation(144)[:30]], {}, "'month' is irregular"),
     ],
 )  # fmt: skip

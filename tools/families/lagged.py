@@ -218,10 +218,10 @@ def _pairs(panel: Panel, X: pd.DataFrame, width: int, rng: np.random.Generator) 
     codes, steps = panel.locate(X)
     inside = np.flatnonzero(steps >= panel.starts[codes])
     horizon = panel.forecast.horizon
-    rows, ahead = np.repeat(inside, horizon), np.tile(np.arange(1, horizon + 1), len(inside))
-    if len(rows) > 4 * MOST_PAIRS:  # before anything is computed for them
-        some = np.sort(rng.choice(len(rows), 4 * MOST_PAIRS, replace=False))
-        rows, ahead = rows[some], ahead[some]
+    every = len(inside) * horizon
+    # Before anything is made of them: a long horizon makes many of few rows.
+    some = np.arange(every) if every <= 4 * MOST_PAIRS else np.sort(rng.choice(every, 4 * MOST_PAIRS, replace=False))
+    rows, ahead = inside[some // horizon], some % horizon + 1
     codes, origins = codes[rows], steps[rows] - ahead
     known = panel.window(codes, origins, None)[2]
     usable = np.flatnonzero(known >= np.minimum(width, np.maximum(1, panel.lengths[codes] // 2)))
