@@ -92,7 +92,8 @@ def refit_iterations(candidate: Candidate, contract: Contract) -> int | None:
         growth = 1.0
     counts = np.maximum(1, candidate.iterations)
     if contract.predicts == "classes" and candidate.family in GEOMETRIC:
-        return max(1, round(float(np.exp(np.log(counts).mean())) * growth))
+        # Rounded first, so that a last bit does not decide between two whole numbers.
+        return max(1, round(round(float(np.exp(np.log(counts).mean())), 6) * growth))
     return max(1, round(float(np.mean(counts)) * growth))
 
 
