@@ -52,6 +52,12 @@ def cost(y, labels):
 def apart(y, values):
     return float(np.abs(y - values).mean())
 
+def ratio(y, values):
+    if (values <= 0).any():
+        raise ValueError("the logarithm of nothing")
+    return float(np.abs(np.log(values + 0.0) - np.log(y + 0.5)).mean())
+
+RATIO = Metric("ratio", ("count", "regression"), "minimize", "value", "Of positive predictions alone", ratio)
 COST = Metric("cost", ("binary", "multiclass"), "minimize", "label", "Cost of a call in euros", cost, (0.0, 3.0))
 TURNED = Metric("turned", ("binary", "multiclass"), "maximize", "label", "The same, said to be better the more it is", cost, (0.0, 3.0))
 APART = Metric("apart", ("regression",), "maximize", "value", "A distance, said to be better the more it is", apart)
@@ -79,7 +85,7 @@ POINTS = {
     "renamed": "PROFIT",
     "lost": "NOWHERE",
     "roc_auc": "PROFIT",
-    **{name: name.upper() for name in ("cost", "turned", "apart", "shy", "slow", "stops")},
+    **{name: name.upper() for name in ("cost", "turned", "apart", "ratio", "shy", "slow", "stops")},
 }
 Y = np.array([0, 1, 1, 0, 1, 0] * 10)
 PROBA = np.column_stack([1 - np.linspace(0.1, 0.9, 60), np.linspace(0.1, 0.9, 60)])
@@ -186,6 +192,7 @@ def test_one_that_knows_better_from_worse_is_taken(shop: Path) -> None:
     assert unusable(find_metric("cost"), "multiclass", np.arange(60) % 3, 3) is None
     assert unusable(find_metric("profit"), "binary", Y, 2) is None
     assert unusable(find_metric("shy"), "binary", Y, 2) is None
+    assert unusable(find_metric("ratio"), "count", np.arange(60) % 4, 0) is None
     assert "wrong way round" in str(unusable(find_metric("apart"), "regression", np.linspace(0, 9, 50), 0))
 
 

@@ -79,7 +79,10 @@ def _nearly_right(task: Task, y: Array, classes: int, rng: np.random.Generator) 
     import numpy as np
 
     if predicts(task) == "values":
-        return np.asarray(y + rng.normal(0, 0.01 * (float(y.std()) or 1.0), len(y)))
+        step = 0.01 * (float(y.std()) or 1.0)
+        values = y + rng.normal(0, step, len(y))
+        # Of what is never negative a metric may take the logarithm, and models predict more than 0.
+        return np.asarray(np.maximum(np.abs(values), step) if y.min() >= 0 else values)
     if predicts(task) == "labels":
         return np.where(y == 1, SURE, 1 - SURE)
     proba = np.full((len(y), classes), (1 - SURE) / max(1, classes - 1))
