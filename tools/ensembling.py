@@ -39,6 +39,8 @@ MOST_MEMBERS = 25
 WORSE = 4.0
 """Standard errors over folds by which a blend must be worse than the best single candidate for that to be taken instead: so many that its
 weights must be at fault, since the best of many was picked on these very folds."""
+AT_LEAST = 1.5
+"""Times that fitting the best candidate takes, which a blend may take too, whatever its bound."""
 PROVEN = 0.5
 """Standard errors over folds that a second layer must gain, at the least, to be kept: one that gains nothing costs nothing but its time."""
 
@@ -74,7 +76,11 @@ class EnsembleResult(BaseModel):
 def ensemble(
     candidates: Annotated[list[str] | None, "Candidates to choose from; leave out for the best 25."] = None,
     time_s: Annotated[float, "Wall-clock seconds for the call.", Ge(1), Le(3600)] = 20.0,
-    refit_s: Annotated[float | None, "Most seconds that fitting all members once more may take; leave out for no limit.", Ge(0)] = None,
+    refit_s: Annotated[
+        float | None,
+        "Seconds that fitting all members once more may take, if not half as much again as the best candidate; leave out for no limit.",
+        Ge(0),
+    ] = None,
 ) -> EnsembleResult:
     """Average candidates with greedily chosen weights, try a second layer of models over them, and compare with the best single one on
     folds that weights and layer never saw."""
@@ -98,6 +104,9 @@ def ensemble(
     fitting = [r for r in records if constraints.exceeded(r.latency_ms, r.size_mb) is None]
     records = fitting or [min(records, key=lambda r: constraints.excess(r.latency_ms, r.size_mb))]
     single, known = records[0], [record.name for record in records]
+    if refit_s is not None:
+        # The best one alone is what would be fitted otherwise: a blend without it, for want of its time, would save none.
+        refit_s = max(refit_s, AT_LEAST * single.refit_seconds)
     said = {record.name: load_repeats(space, record.name, problem) for record in records}
     shared_ms = min(table_ms(problem, list(problem.X.columns)), min(r.latency_ms or 0.0 for r in records))
     weights, crossed = cross_weighed(np.stack(list(said.values())), problem, deadline)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.tools.conftest import Open
-from tools.candidates import load_candidate, load_oof
+from tools.candidates import leaderboard, load_candidate, load_oof, write_candidate
 from tools.ensembling import ensemble
 from tools.problem import load_problem
 from tools.spec import ToolRefused
@@ -22,6 +22,21 @@ def test_an_ensemble_is_a_candidate_with_honest_predictions(open_workspace: Open
     assert found.real == (found.gain > max(0.0, found.gain_std_error))
     assert ensemble().candidate.name == "ensemble", "the same members, as after a call that was cut off, make the same candidate"
     assert ensemble(["tree-1"]).candidate.name == "ensemble-2"
+
+
+def test_the_best_candidate_is_not_left_out_for_what_it_takes(open_workspace: Open) -> None:
+    space = open_workspace("diabetes")
+    train(["tree", "linear", "extra_trees"], time_s=60, per_family=1)
+    problem = load_problem(space)
+    best, *others = leaderboard(space)
+    slow = best.model_copy(update={"fit_seconds": 1000 * sum(other.fit_seconds for other in others)})
+    write_candidate(space, slow, problem, load_oof(space, best.name, problem))
+    found = ensemble(refit_s=0.01)
+    assert best.name in {member.name for member in found.members}
+    assert len(found.members) > 1
+    assert found.refit_seconds <= 1.5 * slow.refit_seconds
+    quick = ensemble([other.name for other in others], refit_s=0.0)
+    assert quick.refit_seconds <= 1.5 * others[0].refit_seconds, "the bound holds where the best takes little"
 
 
 def test_named_candidates_alone_are_used(open_workspace: Open) -> None:
