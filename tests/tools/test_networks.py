@@ -22,6 +22,8 @@ from tools.training import train
 
 torch = pytest.importorskip("torch")
 
+from tools.families.mlp import MOST_WAVED_BITS  # noqa: E402
+
 
 @pytest.fixture(params=NETWORKS)
 def network(request: pytest.FixtureRequest) -> Any:
@@ -105,7 +107,7 @@ def test_wide_tables_are_predicted_in_batches_that_memory_bears() -> None:
     from tools.families.mlp import Perceptrons
     from tools.families.network import BATCH_NUMBERS, predicted
 
-    made = Perceptrons(600, [], [8], 2, 0.0, 0.2, 0).eval()
+    made = Perceptrons(list(range(600)), [], [], [8], 2, 0.0, 0.2, 0).eval()
     numbers, codes = torch.randn(1500, 600), torch.empty(1500, 0, dtype=torch.int64)
     taken: list[int] = []
     made.register_forward_pre_hook(lambda _, given: taken.append(len(given[0])))
@@ -114,6 +116,25 @@ def test_wide_tables_are_predicted_in_batches_that_memory_bears() -> None:
     assert max(taken) * made.members * 600 <= BATCH_NUMBERS
     with torch.no_grad():
         assert torch.allclose(found, made(numbers, codes).softmax(dim=2).mean(dim=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("columns, waved, epochs", [(MOST_WAVED_BITS, MOST_WAVED_BITS + 1, 1), (MOST_WAVED_BITS + 1, 1, 40)])
+def test_very_many_columns_of_two_values_get_no_waves(open_workspace: Open, columns: int, waved: int, epochs: int) -> None:
+    rng = np.random.default_rng(0)
+    bits = pd.DataFrame(rng.integers(0, 2, (300, columns))).add_prefix("bit ")
+    target = bits["bit 0"] ^ (rng.random(300) < 0.05)
+    table = bits.assign(size=rng.normal(size=300), y=target)
+    problem = load_problem(open_workspace(table, "y", "binary"))
+    setting = setting_for(problem, choose_columns(problem, name="default", drop=[], text=True, dates=True))
+    params = {**family("mlp").default(setting)[0], "epochs": epochs}
+    fitted = family("mlp").fit(problem.X, problem.y, None, None, params, setting, FitContext())
+    network = fitted.predictor.network
+    assert len(network.waved) == waved
+    assert network.frequencies.shape[1] == waved
+    said = fitted.predict(problem.X)
+    assert pickle.loads(pickle.dumps(fitted)).predict(problem.X) == pytest.approx(said)
+    if epochs > 1:
+        assert ((said[:, 1] > 0.5) == problem.y).mean() > 0.9, "bits are learnt from"
 
 
 def test_schedules_are_those_of_the_paper() -> None:

@@ -25,16 +25,33 @@ if TYPE_CHECKING:
 MEMBERS = 4
 PERIODS = 16
 EMBEDDED = 4
+MOST_WAVED_BITS = 200
+"""Columns of two values up to which they get waves like others."""
 
 
 class Perceptrons(Network):
-    """`MEMBERS` independent networks."""
+    """`MEMBERS` independent networks.
+
+    Args:
+        waved, plain: which numbers get a periodic embedding, and which are read as they are.
+    """
 
     members = MEMBERS
 
-    def __init__(self, numbers: int, levels: list[int], hidden: list[int], outputs: int, dropout: float, spread: float, seed: int) -> None:
+    def __init__(
+        self,
+        waved: list[int],
+        plain: list[int],
+        levels: list[int],
+        hidden: list[int],
+        outputs: int,
+        dropout: float,
+        spread: float,
+        seed: int,
+    ) -> None:
         recipe = {
-            "numbers": numbers,
+            "waved": waved,
+            "plain": plain,
             "levels": levels,
             "hidden": hidden,
             "outputs": outputs,
@@ -48,11 +65,12 @@ class Perceptrons(Network):
         def normal(*shape: int, scale: float) -> nn.Parameter:
             return nn.Parameter(torch.randn(*shape, generator=generator) * scale)
 
-        self.frequencies = normal(MEMBERS, numbers, PERIODS, scale=spread)
-        self.phases = nn.Parameter(torch.rand(MEMBERS, numbers, PERIODS, generator=generator) * 2 * math.pi)
-        self.mix = normal(MEMBERS, numbers, PERIODS, EMBEDDED - 1, scale=1 / math.sqrt(PERIODS))
+        self.waved, self.plain = waved, plain
+        self.frequencies = normal(MEMBERS, len(waved), PERIODS, scale=spread)
+        self.phases = nn.Parameter(torch.rand(MEMBERS, len(waved), PERIODS, generator=generator) * 2 * math.pi)
+        self.mix = normal(MEMBERS, len(waved), PERIODS, EMBEDDED - 1, scale=1 / math.sqrt(PERIODS))
         self.tables = nn.ParameterList([normal(MEMBERS, size + 1, min(8, max(2, size)), scale=0.5) for size in levels])
-        width = numbers * EMBEDDED + sum(min(8, max(2, size)) for size in levels)
+        width = len(waved) * EMBEDDED + len(plain) + sum(min(8, max(2, size)) for size in levels)
         sizes = [width, *hidden]
         self.weights = nn.ParameterList([normal(MEMBERS, a, b, scale=math.sqrt(2 / max(a, 1))) for a, b in itertools.pairwise(sizes)])
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(MEMBERS, 1, b)) for b in hidden])
@@ -67,16 +85,30 @@ class Perceptrons(Network):
     def forward(self, numbers: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         rows = numbers.shape[0]  # of tensors, so that an export keeps it open
         parts = []
-        if numbers.shape[1]:
-            waves = torch.cos(numbers[None, :, :, None] * self.frequencies[:, None] * (2 * math.pi) + self.phases[:, None])
+        if self.waved:
+            chosen = numbers[:, self.waved] if self.plain else numbers
+            waves = torch.cos(chosen[None, :, :, None] * self.frequencies[:, None] * (2 * math.pi) + self.phases[:, None])
             mixed = torch.einsum("enfp,efpd->enfd", waves, self.mix)
-            embedded = torch.cat([mixed, numbers[None, :, :, None].expand(MEMBERS, -1, -1, 1)], dim=3)
+            embedded = torch.cat([mixed, chosen[None, :, :, None].expand(MEMBERS, -1, -1, 1)], dim=3)
             parts.append(embedded.reshape(MEMBERS, rows, -1))
+        if self.plain:
+            parts.append(numbers[None, :, self.plain].expand(MEMBERS, -1, -1))
         parts += [table[:, codes[:, i]] for i, table in enumerate(self.tables)]
         x = torch.cat(parts, dim=2)
         for weight, bias in zip(self.weights, self.biases, strict=True):
             x = self.dropped(nn.functional.mish(torch.baddbmm(bias, x, weight)), self.dropout)
         return torch.baddbmm(self.shift, x, self.last)
+
+
+def two_ways(numbers: torch.Tensor) -> tuple[list[int], list[int]]:
+    """Columns that get waves, and those that are read as they are: of two values or one, where there are very many of these.
+
+    Waves at two points are only more weights for the same bit. A few such columns learn better by them; hundreds take most of the time.
+    """
+    few = ((numbers == numbers.amin(dim=0)) | (numbers == numbers.amax(dim=0))).all(dim=0)
+    if few.sum() <= MOST_WAVED_BITS:
+        few = torch.zeros_like(few)
+    return [int(i) for i in torch.nonzero(~few)[:, 0]], [int(i) for i in torch.nonzero(few)[:, 0]]
 
 
 class MLP(NetworkFamily):
@@ -120,7 +152,8 @@ class MLP(NetworkFamily):
     def network(self, inputs: Inputs, numbers: torch.Tensor, codes: torch.Tensor, params: Params, setting: Setting, seed: int) -> Network:
         hidden = [params["hidden"]] * params["layers"]
         outputs = outputs_of(setting)
-        return Perceptrons(numbers.shape[1], inputs.levels, hidden, outputs, params["dropout"], params["spread"], seed)
+        waved, plain = two_ways(numbers)
+        return Perceptrons(waved, plain, inputs.levels, hidden, outputs, params["dropout"], params["spread"], seed)
 
     def groups(self, network: Any, params: Params) -> list[dict[str, Any]]:
         return [{"params": list(network.parameters())}]
