@@ -124,6 +124,22 @@ def flights() -> pd.DataFrame:
     return table.assign(late=(table["arr_delay"] > 15).map({True: "yes", False: "no"})).drop(columns=["arr_delay"])
 
 
+def stops() -> pd.DataFrame:
+    """Why somebody was stopped by the police: when and where it was, and who."""
+    return r("carData", "MplsStops", "idNum", "citationIssued", "personSearch", "vehicleSearch")
+
+
+def forced() -> pd.DataFrame:
+    """Which kind of force was used, by when, where, why and against whom."""
+    return often(r("openintro", "mn_police_use_of_force", "force_type_action"), "force_type", 20)
+
+
+def named() -> pd.DataFrame:
+    """Is a pet a cat or a dog, by its name, where it lives and when it was registered?"""
+    table = r("openintro", "seattlepets", "license_number", "primary_breed", "secondary_breed")
+    return table[table["species"].isin(["Cat", "Dog"])].sample(16000, random_state=0)
+
+
 LENT = ("grade", "sub_grade", "installment", "loan_status", "balance", "paid_total", "paid_principal", "paid_interest", "paid_late_fees")
 """What is known of a loan only when its interest is."""
 
@@ -159,6 +175,22 @@ TABLES = {
     "loans": Table(lambda: r("openintro", "loans_full_schema", *LENT), "interest_rate", "regression", "half-missing, 4,741 job titles"),
     "tweets": Table(devices, "source", "multiclass", "short texts"),
     "likes": Table(liked, "likes", "regression", "pure text"),
+    "grants": Table(lambda: r("modeldata", "grants_other"), "class", "binary", "1,500 sparse columns"),
+    "permeability": Table(lambda: r("modeldata", "permeability_qsar"), "permeability", "regression", "165 rows, 1,107 columns"),
+    "hepatic": Table(lambda: r("modeldata", "hepatic_injury_qsar"), "class", "multiclass", "281 rows, 376 columns"),
+    "deliveries": Table(lambda: r("modeldata", "deliveries"), "time_to_delivery", "regression", "counts of items"),
+    "remote": Table(lambda: r("modeldata", "stackoverflow"), "Remote", "binary", "10 % positives"),
+    "attrition": Table(lambda: r("modeldata", "attrition"), "Attrition", "binary", "16 % positives"),
+    "cells": Table(lambda: r("modeldata", "cells", "case"), "class", "binary", "56 measures"),
+    "force": Table(forced, "force_type", "multiclass", "rare classes, times, 253 offences"),
+    "pets": Table(named, "species", "binary", "8,000 names"),
+    "callbacks": Table(lambda: r("openintro", "resume", "job_ad_id"), "received_callback", "binary", "8 % positives"),
+    "stops": Table(stops, "problem", "binary", "times and coordinates"),
+    "artworks": Table(lambda: r("modeldata", "tate_text", "id"), "year", "regression", "titles and media as text"),
+    "pitches": Table(
+        lambda: r("Stat2Data", "Kershaw", "Outcome", "Result", "Swing", "ABEvent"), "Class", "multiclass", "three classes, times"
+    ),
+    "ratings": Table(lambda: r("dslabs", "movielens"), "rating", "regression", "titles, genres, people"),
     "carseats": Table(lambda: islp("Carseats"), "ShelveLoc", "ordinal", "three ordered classes", ("Bad", "Medium", "Good")),
 }
 
