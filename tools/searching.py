@@ -39,6 +39,8 @@ from tools.workspace import Workspace
 
 BEHIND = 3.0
 """Standard errors over folds. A family whose best candidate is further behind the best of all gets no more configurations."""
+SLOW_KIN = {"realmlp": "mlp", "tabm": "mlp"}
+"""Families that take long, and the quick one of their kind: where that is clearly behind the best of all, they are not begun."""
 PATIENCE, PATIENCE_S = 3.0, 10.0
 """A fit that takes so many times its share of the time, and at least so many seconds more, will not come back: its kernel is
 ended with it, and the families after it still get theirs."""
@@ -89,6 +91,7 @@ class Search:
     def run(self, names: list[str], most: int | None) -> None:
         self._pending = list(names)  # what is asked for configurations may import a library and take long
         rounds = list(self._rounds(names))
+        asked = self.problem.contract.constraints.families
         self._pending = []
         for number, configurations in enumerate(rounds[:most]):
             self._pending = [name for name, _ in configurations]
@@ -96,6 +99,10 @@ class Search:
                 if number and (why := self._behind(name)):
                     self._pending.remove(name)
                     self.skipped.append(Skipped(name=name, reason=f"configuration {number + 1}: {why}"))
+                    continue
+                if not number and name not in asked and (why := self._behind(SLOW_KIN.get(name, ""))):
+                    self._pending.remove(name)
+                    self.skipped.append(Skipped(name=name, reason=f"it takes long, and is of a kind with {SLOW_KIN[name]}: {why}"))
                     continue
                 weights = self._weights()
                 share = self.deadline.remaining() * min(family(name).most, 1.25 * weights[name] / sum(weights.values()))

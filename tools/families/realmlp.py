@@ -116,7 +116,7 @@ class RealMLP(NetworkFamily):
 
     name = "realmlp"
     weight = 1.8
-    most = 0.5
+    most = 0.25
     fewest_epochs = 24
     appetite = Appetite(table=3.5, matrix=5.0, fixed_mb=120)
 

@@ -91,7 +91,7 @@ class TabM(NetworkFamily):
 
     name = "tabm"
     weight = 2.0
-    most = 0.5
+    most = 0.25
     fewest_epochs = 16
     clipped = CLIPPED
     appetite = Appetite(table=3.5, matrix=5.0, fixed_mb=500)
