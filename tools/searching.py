@@ -242,7 +242,8 @@ class Search:
     def _fit(self, spec: CandidateSpec, turn: Deadline) -> Evaluated:
         if spec.family in FLOORS:
             return self._evaluated(spec, turn, turn, turn.remaining() + PATIENCE_S)
-        # An alarm that struck within a fit is that fit's end and not the search's: without time, even its pilot outlasts a kernel's patience.
+        # An alarm that struck within a fit is that fit's end and not the search's, and without time even a pilot outlasts a
+        # kernel's patience.
         self.deadline.check()
         # What cannot be cut short may take what the others leave, but never everything.
         limit = turn

@@ -118,7 +118,7 @@ def test_wide_tables_are_predicted_in_batches_that_memory_bears() -> None:
         assert torch.allclose(found, made(numbers, codes).softmax(dim=2).mean(dim=0), atol=1e-6)
 
 
-@pytest.mark.parametrize("columns, waved, epochs", [(MOST_WAVED_BITS, MOST_WAVED_BITS + 1, 1), (MOST_WAVED_BITS + 1, 1, 40)])
+@pytest.mark.parametrize(("columns", "waved", "epochs"), [(MOST_WAVED_BITS, MOST_WAVED_BITS + 1, 1), (MOST_WAVED_BITS + 1, 1, 40)])
 def test_very_many_columns_of_two_values_get_no_waves(open_workspace: Open, columns: int, waved: int, epochs: int) -> None:
     rng = np.random.default_rng(0)
     bits = pd.DataFrame(rng.integers(0, 2, (300, columns))).add_prefix("bit ")

@@ -29,7 +29,7 @@ class Counted(Attempts):
             yield
 
 
-@pytest.mark.parametrize("seconds, begun", [(0.0, ["dummy"]), (60.0, ["dummy", "linear", "lightgbm"])])
+@pytest.mark.parametrize(("seconds", "begun"), [(0.0, ["dummy"]), (60.0, ["dummy", "linear", "lightgbm"])])
 def test_only_a_floor_is_begun_when_the_time_is_over(open_workspace: Open, seconds: float, begun: list[str]) -> None:
     space = open_workspace("wine")
     problem = load_problem(space)
@@ -44,7 +44,7 @@ def test_only_a_floor_is_begun_when_the_time_is_over(open_workspace: Open, secon
     assert [left.reason for left in search.skipped] == ["the time is over"] * (3 - len(begun))
 
 
-@pytest.mark.parametrize("asked, begun", [((), ["lightgbm", "mlp"]), (("lightgbm", "mlp", "realmlp"), ["lightgbm", "mlp", "realmlp"])])
+@pytest.mark.parametrize(("asked", "begun"), [((), ["lightgbm", "mlp"]), (("lightgbm", "mlp", "realmlp"), ["lightgbm", "mlp", "realmlp"])])
 def test_a_slow_network_is_not_begun_where_a_quick_one_is_clearly_behind(
     open_workspace: Open, asked: tuple[str, ...], begun: list[str]
 ) -> None:
