@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import pytest
+
 from reports.commands import predict_command, replay_commands, run_command, said_by_no_option
 from reports.facts import read_facts
 from tests.reports.written import Written
@@ -55,15 +57,16 @@ def test_every_option_of_a_run_is_written_out_or_known_to_change_nothing() -> No
     assert options & set(Settings.model_fields) - {"source"} == {*_OPTIONS, *_CONSTRAINTS, *ELSEWHERE}
 
 
-def test_what_the_command_gives_is_settled_as_the_run_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("either", [{"preparers": "impute=knn,make=ratios"}, {"monotone": "age:+,price:-"}])
+def test_what_the_command_gives_is_settled_as_the_run_was(tmp_path: Path, either: dict[str, str]) -> None:
     from typer.main import get_command
 
     from team.cli import app
     from team.settings import load_settings
 
-    given = {"source": "d.csv", "target": "price", "quantiles": "0.1,0.9", "preparers": "impute=knn,make=ratios", "sampler": "random"}
+    given = {"source": "d.csv", "target": "price", "quantiles": "0.1,0.9", "sampler": "random", **either}
     given |= {"pruner": "none", "objectives": "score,latency", "device": "cpu", "max_cost": "2.5", "max_tokens": 9000, "folds": "loo"}
-    given |= {"without": "ensemble", "monotone": "age:+,price:-", "gap": "7d", "time_column": "when", "max_download": "5GB"}
+    given |= {"without": "ensemble", "gap": "7d", "time_column": "when", "max_download": "5GB"}
     settled = load_settings(given, None)
     with Written(tmp_path) as w:
         w.start(**{**settled.model_dump(mode="json"), "models": {"critic": "openai:m", "request_s": 600.0}})
