@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tools import memory
 from tools.attempt import Attempts
@@ -147,41 +148,34 @@ class Search:
     def _rounds(self, names: list[str]) -> Iterator[list[tuple[str, Params]]]:
         """First configurations of all families, then second ones, and so on. What a table does not suit is left out, unless the user allows
         nothing else."""
-        unsuited = self._unsuited(names)
-        only = bool(self.problem.contract.constraints.families) and len(unsuited) == len(names)
-        portfolios: list[tuple[str, list[Params]]] = []
+        reasons: dict[str, str | None] = {}
         for name in names:
-            try:
-                if name in unsuited and not only:
-                    self.skipped.append(Skipped(name=name, reason=unsuited[name]))
-                    continue
+            with self._answering(name):
+                reasons[name] = family(name).unsuited(self.setting)
+        only = bool(self.problem.contract.constraints.families) and all(reasons.values())
+        portfolios: list[tuple[str, list[Params]]] = []
+        for name, reason in reasons.items():
+            if reason and not only:
+                self.skipped.append(Skipped(name=name, reason=reason))
+                continue
+            with self._answering(name):
                 portfolios.append((name, family(name).portfolio(self.setting)))
-            except DeadlineReached:
-                raise
-            except Exception as error:
-                if name in NAMES and isinstance(error, (FamilyUnavailable, ImportError, OSError)):
-                    self.skipped.append(Skipped(name=name, reason=_first_line(error)))
-                else:  # what a package brings may fail in any way
-                    told = isinstance(error, (FamilyUnavailable, ValueError))
-                    self._skip(
-                        name, name, _first_line(error) if told else f"{type(error).__name__}: {_first_line(error)}{_of_package(name)}"
-                    )
         for i in range(max((len(portfolio) for _, portfolio in portfolios), default=0)):
             yield [(name, portfolio[i]) for name, portfolio in portfolios if i < len(portfolio)]
 
-    def _unsuited(self, names: list[str]) -> dict[str, str]:
-        """Families that say why they have nothing to add on this table; what fails where it is asked fails again for its portfolio."""
-        found = {}
-        for name in names:
-            try:
-                reason = family(name).unsuited(self.setting)
-            except DeadlineReached:
-                raise
-            except Exception:
-                continue
-            if reason:
-                found[name] = reason
-        return found
+    @contextmanager
+    def _answering(self, name: str) -> Iterator[None]:
+        """Leave a family out that fails in the block, where it is asked about itself, and say why."""
+        try:
+            yield
+        except DeadlineReached:
+            raise
+        except Exception as error:
+            if name in NAMES and isinstance(error, (FamilyUnavailable, ImportError, OSError)):
+                self.skipped.append(Skipped(name=name, reason=_first_line(error)))
+            else:  # what a package brings may fail in any way
+                told = isinstance(error, (FamilyUnavailable, ValueError))
+                self._skip(name, name, _first_line(error) if told else f"{type(error).__name__}: {_first_line(error)}{_of_package(name)}")
 
     def _weights(self) -> dict[str, float]:
         return {name: family(name).weight for name in self._pending}
