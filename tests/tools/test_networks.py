@@ -107,7 +107,7 @@ def test_wide_tables_are_predicted_in_batches_that_memory_bears() -> None:
     from tools.families.mlp import Perceptrons
     from tools.families.network import BATCH_NUMBERS, predicted
 
-    made = Perceptrons(list(range(600)), [], [], [8], 2, 0.0, 0.2, 0).eval()
+    made = Perceptrons(600, [], [8], 2, 0.0, 0.2, 0).eval()
     numbers, codes = torch.randn(1500, 600), torch.empty(1500, 0, dtype=torch.int64)
     taken: list[int] = []
     made.register_forward_pre_hook(lambda _, given: taken.append(len(given[0])))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,31 +34,32 @@ class Perceptrons(Network):
     """`MEMBERS` independent networks.
 
     Args:
-        waved, plain: which numbers get a periodic embedding, and which are read as they are.
+        numbers: how many there are.
+        plain: places of those that are read as they are; the others get a periodic embedding.
     """
 
     members = MEMBERS
 
     def __init__(
         self,
-        waved: list[int],
-        plain: list[int],
+        numbers: int,
         levels: list[int],
         hidden: list[int],
         outputs: int,
         dropout: float,
         spread: float,
         seed: int,
+        plain: Sequence[int] = (),
     ) -> None:
         recipe = {
-            "waved": waved,
-            "plain": plain,
+            "numbers": numbers,
             "levels": levels,
             "hidden": hidden,
             "outputs": outputs,
             "dropout": dropout,
             "spread": spread,
             "seed": seed,
+            "plain": plain,
         }
         super().__init__(recipe, seed)
         generator = torch.Generator().manual_seed(seed)
@@ -65,12 +67,12 @@ class Perceptrons(Network):
         def normal(*shape: int, scale: float) -> nn.Parameter:
             return nn.Parameter(torch.randn(*shape, generator=generator) * scale)
 
-        self.waved, self.plain = waved, plain
-        self.frequencies = normal(MEMBERS, len(waved), PERIODS, scale=spread)
-        self.phases = nn.Parameter(torch.rand(MEMBERS, len(waved), PERIODS, generator=generator) * 2 * math.pi)
-        self.mix = normal(MEMBERS, len(waved), PERIODS, EMBEDDED - 1, scale=1 / math.sqrt(PERIODS))
+        self.waved, self.plain = sorted(set(range(numbers)) - set(plain)), list(plain)
+        self.frequencies = normal(MEMBERS, len(self.waved), PERIODS, scale=spread)
+        self.phases = nn.Parameter(torch.rand(MEMBERS, len(self.waved), PERIODS, generator=generator) * 2 * math.pi)
+        self.mix = normal(MEMBERS, len(self.waved), PERIODS, EMBEDDED - 1, scale=1 / math.sqrt(PERIODS))
         self.tables = nn.ParameterList([normal(MEMBERS, size + 1, min(8, max(2, size)), scale=0.5) for size in levels])
-        width = len(waved) * EMBEDDED + len(plain) + sum(min(8, max(2, size)) for size in levels)
+        width = len(self.waved) * EMBEDDED + len(self.plain) + sum(min(8, max(2, size)) for size in levels)
         sizes = [width, *hidden]
         self.weights = nn.ParameterList([normal(MEMBERS, a, b, scale=math.sqrt(2 / max(a, 1))) for a, b in itertools.pairwise(sizes)])
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(MEMBERS, 1, b)) for b in hidden])
@@ -100,15 +102,13 @@ class Perceptrons(Network):
         return torch.baddbmm(self.shift, x, self.last)
 
 
-def two_ways(numbers: torch.Tensor) -> tuple[list[int], list[int]]:
-    """Columns that get waves, and those that are read as they are: of two values or one, where there are very many of these.
+def without_waves(numbers: torch.Tensor) -> list[int]:
+    """Places of columns that get no waves: those of two values or one, where there are very many of these.
 
     Waves at two points are only more weights for the same bit. A few such columns learn better by them; hundreds take most of the time.
     """
     few = ((numbers == numbers.amin(dim=0)) | (numbers == numbers.amax(dim=0))).all(dim=0)
-    if few.sum() <= MOST_WAVED_BITS:
-        few = torch.zeros_like(few)
-    return [int(i) for i in torch.nonzero(~few)[:, 0]], [int(i) for i in torch.nonzero(few)[:, 0]]
+    return torch.nonzero(few)[:, 0].tolist() if few.sum() > MOST_WAVED_BITS else []
 
 
 class MLP(NetworkFamily):
@@ -152,8 +152,8 @@ class MLP(NetworkFamily):
     def network(self, inputs: Inputs, numbers: torch.Tensor, codes: torch.Tensor, params: Params, setting: Setting, seed: int) -> Network:
         hidden = [params["hidden"]] * params["layers"]
         outputs = outputs_of(setting)
-        waved, plain = two_ways(numbers)
-        return Perceptrons(waved, plain, inputs.levels, hidden, outputs, params["dropout"], params["spread"], seed)
+        plain = without_waves(numbers)
+        return Perceptrons(numbers.shape[1], inputs.levels, hidden, outputs, params["dropout"], params["spread"], seed, plain)
 
     def groups(self, network: Any, params: Params) -> list[dict[str, Any]]:
         return [{"params": list(network.parameters())}]
