@@ -129,12 +129,12 @@ def stops() -> pd.DataFrame:
     return r("carData", "MplsStops", "idNum", "citationIssued", "personSearch", "vehicleSearch")
 
 
-def forced() -> pd.DataFrame:
+def force() -> pd.DataFrame:
     """Which kind of force was used, by when, where, why and against whom."""
     return often(r("openintro", "mn_police_use_of_force", "force_type_action"), "force_type", 20)
 
 
-def named() -> pd.DataFrame:
+def pets() -> pd.DataFrame:
     """Is a pet a cat or a dog, by its name, where it lives and when it was registered?"""
     table = r("openintro", "seattlepets", "license_number", "primary_breed", "secondary_breed")
     return table[table["species"].isin(["Cat", "Dog"])].sample(16000, random_state=0)
@@ -182,8 +182,8 @@ TABLES = {
     "remote": Table(lambda: r("modeldata", "stackoverflow"), "Remote", "binary", "10 % positives"),
     "attrition": Table(lambda: r("modeldata", "attrition"), "Attrition", "binary", "16 % positives"),
     "cells": Table(lambda: r("modeldata", "cells", "case"), "class", "binary", "56 measures"),
-    "force": Table(forced, "force_type", "multiclass", "rare classes, times, 253 offences"),
-    "pets": Table(named, "species", "binary", "8,000 names"),
+    "force": Table(force, "force_type", "multiclass", "rare classes, times, 253 offences"),
+    "pets": Table(pets, "species", "binary", "8,000 names"),
     "callbacks": Table(lambda: r("openintro", "resume", "job_ad_id"), "received_callback", "binary", "8 % positives"),
     "stops": Table(stops, "problem", "binary", "times and coordinates"),
     "artworks": Table(lambda: r("modeldata", "tate_text", "id"), "year", "regression", "titles and media as text"),
