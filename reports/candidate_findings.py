@@ -42,6 +42,8 @@ class Stack(Fact):
     inputs: tuple[str, ...]
     share: float
     """Its part in the prediction; the average of the members has the rest."""
+    preparation: str | None = None
+    """Whose columns it reads beside that; None for none."""
 
 
 class Calibration(Fact):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tools.calibration import Calibration
     from tools.constraints import Constraints
     from tools.deadline import Deadline
+    from tools.preparation import Preparation
     from tools.problem import Problem
 
 MOST_MEMBERS = 25
@@ -116,7 +117,7 @@ def ensemble(
         weights, crossed = cross_weighed(np.stack([said[record.name] for record in blended]), problem, deadline)
     members = [Member(name=r.name, weight=round(float(w), 6)) for r, w in zip(blended, weights, strict=True) if w > 0]
     blend = _Scored.of(crossed, problem)
-    stack, layered, stack_ms = _second_layer(records, members, said, blend, problem, deadline, refit_s)
+    stack, layered, stack_ms = _second_layer(space, records, members, said, blend, problem, deadline, refit_s)
     blend = layered or blend
     needed = [r for r in records if r.name in {m.name for m in members} | set(stack.inputs if stack else [])]
     made = Candidate(
@@ -187,6 +188,7 @@ class _Scored:
 
 
 def _second_layer(
+    space: Workspace,
     records: list[Candidate],
     members: list[Member],
     said: dict[str, np.ndarray],
@@ -199,7 +201,7 @@ def _second_layer(
     import numpy as np
 
     from tools.deadline import DeadlineReached
-    from tools.stacking import FEWEST_INPUTS, LEAST_S, choose_inputs, fit_stack, latency_ms, stackable
+    from tools.stacking import FEWEST_INPUTS, LEAST_S, choose_inputs, fit_stack, stackable
 
     nothing = None, None, 0.0
     inputs = choose_inputs(records, [m.name for m in members], problem.n_classes, refit_s)
@@ -207,17 +209,25 @@ def _second_layer(
         return nothing
     predictions = np.stack([said[name] for name in inputs])
     try:
-        found = fit_stack(predictions, blend.crossed, inputs, problem, deadline)
+        found = fit_stack(predictions, blend.crossed, inputs, problem, deadline, _read(space, records, problem))
         if found is None:
             return nothing
-        stack, mixed = found
+        stack, mixed, latency_ms = found
         layered = _Scored.of(mixed, problem)
         gain, noise = layered.gain_over(blend.scores, problem)
         if gain <= PROVEN * noise or gain <= 0:
             return nothing
-        return stack, layered, latency_ms(stack, predictions, problem)
+        return stack, layered, latency_ms
     except DeadlineReached:
         return nothing
+
+
+def _read(space: Workspace, records: list[Candidate], problem: Problem) -> Preparation | None:
+    """The preparation whose columns a second layer may read: that of the best candidate that has one."""
+    from tools.preparation import load_preparation
+
+    name = next((record.preparation for record in records if record.preparation), None)
+    return load_preparation(space, name, problem) if name else None
 
 
 def _own_ms(record: Candidate, shared_ms: float) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, Gt, Le, Len, Lt
 from pydantic import BaseModel
 
-from tools.candidates import load_candidate
+from tools.candidates import Candidate, load_candidate
 from tools.degradation import Degradation
 from tools.show import progress
 from tools.spec import ToolRefused, tool
@@ -85,7 +85,8 @@ def finish(
         with Attempts(space, "finish", {"candidate": candidate, "time_s": time_s}) as attempts, deadline.alarm(grace(time_s)):
             most = Deadline(deadline.remaining() + grace(time_s))
             share = deadline.share(deadline.remaining() * (ON_SAMPLE if is_sampled(space) else 1.0))
-            model = fit_model(space, record, problem, share, most=most, attempts=attempts, after=lambda name: progress(fitted=name))
+            before = _scored(space, record)
+            model = fit_model(space, record, problem, share, most=most, attempts=attempts, after=_told, scored=before)
     except DeadlineReached:
         raise ToolRefused(f"{candidate!r} could not be fitted in {time_s:g} s; give finish a larger time_s.") from None
     grown = grow(space, model, problem, deadline)
@@ -110,6 +111,21 @@ def finish(
         grown=grown.members,
         degraded=grown.left,
     )
+
+
+def _told(name: str) -> None:
+    progress(fitted=name)
+
+
+def _scored(space: Workspace, record: Candidate) -> FittedModel | None:
+    """The model that was scored on the holdout, where a second layer has to know what it said of those rows, and it is still there."""
+    import joblib
+
+    path = space.fitted / record.name / "pipeline.joblib"
+    if record.stack is None or not path.is_file():
+        return None
+    found: FittedModel = joblib.load(path)
+    return found
 
 
 def _keep_numbers(space: Workspace, candidate: str, model: FittedModel, problem: Problem) -> None:

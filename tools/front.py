@@ -1,4 +1,4 @@
-"""The best of a search by one or several values: what no other beats in all of them, and the knee of it."""
+"""What a search keeps: by several values what no other beats in all of them, and the knee of it; by the score alone the best few."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from tools.candidates import Candidate
 
     Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_KEPT, CLOSE = 4, 2.0
+"""Trials that a search by the score alone keeps, and the standard errors over folds that they may be behind the best of their family. A
+blend of several configurations of a family is worth more than the best one (Erickson et al. 2025, "TabArena": tuned, and tuned and
+ensembled)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,3 +95,28 @@ class Front:
     def _as_good(self, one: Kept, other: Kept) -> bool:
         """Whether `one` is at least as good as `other` in everything."""
         return all(mine <= theirs for mine, theirs in zip(self._costs(one), self._costs(other), strict=True))
+
+
+class Podium:
+    """The best few trials of a search by the score alone, for a blend to choose from.
+
+    Args:
+        sign: 1 where more is better, -1 else.
+    """
+
+    def __init__(self, sign: float) -> None:
+        self._sign = sign
+        self._kept: list[Kept] = []
+
+    def add(self, one: Kept) -> None:
+        """Take a trial in, unless it is on record already or so many are better; of equals the earlier one stays."""
+        if one.oof is not None:
+            self._kept = sorted([*self._kept, one], key=lambda kept: -self._sign * kept.candidate.score)[:MOST_KEPT]
+
+    def chosen(self, before: Candidate | None) -> list[Kept]:
+        """The trials that are not clearly worse than the best of them and of the family before, the best first."""
+        known = [kept.candidate for kept in self._kept[:1]] + ([before] if before else [])
+        best = max(known, key=lambda candidate: self._sign * candidate.score, default=None)
+        if best is None:
+            return []
+        return [kept for kept in self._kept if self._sign * (best.score - kept.candidate.score) <= CLOSE * best.std_error]

@@ -95,7 +95,7 @@ class FittedModel:
         Returns:
             As `predict_table`; None where these rows, or this model, need a table.
         """
-        if self.contract.forecast is not None or not 0 < len(rows) <= FEW:
+        if self.contract.forecast is not None or not 0 < len(rows) <= FEW or (self.stack and self.stack.forests):
             return None
         X = FewRows.read(rows, self.used)
         return None if X is None else self._predict(X)
@@ -104,6 +104,7 @@ class FittedModel:
     def used(self) -> list[Column]:
         """Columns that a member asks for."""
         used = {column.name for member in self.members for column in member.preparation.columns}
+        used |= set(self.stack.columns) if self.stack else set()
         used -= set(self.contract.sealed_columns)
         return [column for column in self.schema.columns if column.name in used]
 
@@ -149,7 +150,7 @@ class FittedModel:
         if classes:
             values = values / values.sum(axis=1, keepdims=True)
         if self.stack:
-            values = self.stack.mixed(values, said)
+            values = self.stack.mixed(values, said, None if isinstance(X, FewRows) else X)
         if self.contract.predicts == "quantiles":
             return np.sort(values, axis=1)  # which they are already but for what rounding did to an average
         if not classes:
@@ -199,6 +200,8 @@ def fit_model(
     most: Deadline | None = None,
     attempts: Attempts | None = None,
     after: Any = None,
+    learn: Array | None = None,
+    scored: FittedModel | None = None,
 ) -> FittedModel:
     """Fit a candidate, or each member of an ensemble, on all rows of `problem`.
 
@@ -208,6 +211,8 @@ def fit_model(
         most: when members that cannot be cut short have to be done, see `grace`; None for `deadline`.
         attempts: told of each fit before it begins.
         after: called with each member's name when it is fitted.
+        learn: which of the training rows `problem` holds, where it holds a part of them, int64.
+        scored: the same fitted on the training rows alone, where `problem` holds further rows behind them.
 
     Raises:
         DeadlineReached: when a member could not be fitted at all.
@@ -230,18 +235,29 @@ def fit_model(
     # Seconds must not decide in which order predictions are added up, or equal runs would differ in their last digits.
     members.sort(key=lambda member: places[member.candidate.name])
     calibration = candidate.calibration if candidate.family == ENSEMBLE else None
-    stack = _fit_stack(space, candidate.stack) if candidate.stack else None
+    stack = _fit_stack(space, candidate.stack, problem, deadline, learn, scored) if candidate.stack else None
     return FittedModel(
         problem.contract, problem.schema, members, problem.n_rows, calibration, tuple(candidate.decision), last=_last(problem), stack=stack
     )
 
 
-def _fit_stack(space: Workspace, stack: Stack) -> FittedStack:
-    """Fit a second layer on what its inputs said of the training rows out of fold: of rows of the holdout they have said nothing."""
+def _fit_stack(
+    space: Workspace, stack: Stack, problem: Problem, deadline: Deadline, learn: Array | None, scored: FittedModel | None
+) -> FittedStack:
+    """Fit a second layer on what its inputs said of rows that they had not seen: of training rows out of fold, of those of the holdout as
+    they were fitted when it was scored; where that model is gone, on the training rows alone. Arguments as of `fit_model`."""
     from tools.stacking import refit_stack
 
     train = load_problem(space)
-    return refit_stack(stack, np.stack([load_oof(space, name, train) for name in stack.inputs]), train)
+    read = load_preparation(space, stack.preparation, train) if stack.preparation else None
+    said = np.stack([load_oof(space, name, train) for name in stack.inputs])
+    if learn is not None:
+        return refit_stack(stack, said[:, learn], problem, read, deadline)
+    if scored is None or problem.n_rows <= train.n_rows:
+        return refit_stack(stack, said, train, read, deadline)
+    fitted, beyond = {member.candidate.name: member for member in scored.members}, problem.X.iloc[train.n_rows :]
+    said = np.concatenate([said, np.stack([fitted[name].predict(beyond) for name in stack.inputs])], axis=1)
+    return refit_stack(stack, said, problem, read, deadline)
 
 
 def _last(problem: Problem) -> dict[str, int] | None:

@@ -19,3 +19,5 @@ class Stack(BaseModel):
     share: float
     """Its part in the prediction, above 0; the members' average has the rest."""
     iterations: int | None = None
+    preparation: str | None = None
+    """Whose columns it reads beside what the inputs say; None for one that reads nothing else."""

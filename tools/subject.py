@@ -76,7 +76,7 @@ def _of_a_fold(space: Workspace, record: Candidate, problem: Problem, deadline: 
     part = replace(
         problem, X=problem.X.iloc[learn].reset_index(drop=True), y=problem.y[learn], folds=np.full(len(learn), -1), validation=None
     )
-    model = fit_model(space, record, part, deadline)
+    model = fit_model(space, record, part, deadline, learn=learn)
     if len(check) > MOST_ROWS:
         check = np.sort(np.random.default_rng(problem.contract.seed).permutation(check)[:MOST_ROWS])
     return Subject(model, check, unseen=True)

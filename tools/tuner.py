@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.candidates import Candidate, CandidateSpec, leaderboard, load_candidate
 from tools.casualties import load_casualties, of_the_rows
-from tools.front import Front, Kept
+from tools.front import MOST_KEPT, Front, Kept, Podium
 from tools.objectives import Objective, directions, values_of
 from tools.samplers import Pruner, Sampler, pruner_for, sampler_for
 from tools.show import progress
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tools.attempt import Attempts
     from tools.deadline import Deadline
     from tools.families.base import Family
+    from tools.families.setting import Params
     from tools.preparation import Preparation
     from tools.problem import Problem
     from tools.sizing import Size
@@ -76,6 +77,7 @@ class Tuner:
         self.directions = directions(plan.objectives, problem.contract.direction)
         self.signs = [1.0 if direction == "maximize" else -1.0 for direction in self.directions]
         self.front = Front(self.signs)
+        self.podium = Podium(self.sign)
         same = [c for c in leaderboard(space) if c.family == family.name and c.preparation == preparation.name]
         self.before = same[0] if same else None
         self.done = self.pruned = 0
@@ -159,8 +161,11 @@ class Tuner:
             self._fit_again(trial)
 
     def _best_of(self, trials: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
-        """The trials that no other is as good as in everything; with one objective, the first of the best."""
+        """The trials that are kept: with one objective the best few, else those that no other beats in everything."""
         rows = [[sign * value for sign, value in zip(self.signs, trial.values, strict=True)] for trial in trials]
+        if len(self.signs) == 1:
+            ranked = sorted(range(len(trials)), key=lambda i: -rows[i][0])
+            return [trials[i] for i in ranked if not self._on_record(self._drawn(trials[i]))][:MOST_KEPT]
 
         def beaten(i: int) -> bool:
             as_good = [j for j, row in enumerate(rows) if j != i and all(a >= b for a, b in zip(row, rows[i], strict=True))]
@@ -168,24 +173,24 @@ class Tuner:
 
         return [trial for i, trial in enumerate(trials) if not beaten(i)]
 
-    def _fit_again(self, trial: optuna.trial.FrozenTrial) -> None:
-        """One of the best trials of a cut-off call once more: its out-of-fold predictions went with the process."""
+    def _drawn(self, trial: optuna.trial.FrozenTrial) -> Params:
+        """The configuration of a trial: the study keeps what was searched, what the family holds fixed comes from its space."""
         import optuna
 
+        return self.searched.draw(optuna.trial.FixedTrial(trial.params))
+
+    def _fit_again(self, trial: optuna.trial.FrozenTrial) -> None:
+        """One of the best trials of a cut-off call once more: its out-of-fold predictions went with the process."""
         from tools.crossval import evaluate_candidate
 
-        # The study keeps what was searched; what the family holds fixed comes from its space.
-        params = self.searched.draw(optuna.trial.FixedTrial(trial.params))
-        values = tuple(trial.values)
+        params, values = self._drawn(trial), tuple(trial.values)
         if self.before is not None and self._on_record(params):
-            self.front.add(Kept(values, self.before, None))
-            return
-        if self.before is not None and len(values) == 1 and not self.sign * (values[0] - self.before.score) > 0:
+            self._take(Kept(values, self.before, None))
             return
         spec = self._spec(params)
         with self.attempts.fitting(spec):
             evaluated = evaluate_candidate(spec, self.problem, self.preparation, self.deadline, pace=False)
-        self.front.add(Kept(values, evaluated.candidate, evaluated.oof, evaluated.before))
+        self._take(Kept(values, evaluated.candidate, evaluated.oof, evaluated.before))
 
     def _on_record(self, params: dict[str, Any]) -> bool:
         """Whether a configuration is that of the family's best before, which was trained already."""
@@ -280,7 +285,7 @@ class Tuner:
             self.done += 1
             self.longest = max(self.longest, time.monotonic() - started)
             new = Kept(values, evaluated.candidate, evaluated.oof, evaluated.before)
-            self.front.add(Kept(values, known, None) if known else new)
+            self._take(Kept(values, known, None) if known else new)
             best = self.front.best
             tried = {f"param.{name}": value for name, value in trial.params.items()}
             progress(trial=trial.number, score=evaluated.candidate.score, best=best.candidate.score if best else None, **tried)
@@ -298,6 +303,12 @@ class Tuner:
 
     def _spec(self, params: dict[str, Any]) -> CandidateSpec:
         return CandidateSpec(name="trial", family=self.family.name, params=params, preparation=self.preparation.name, share=self.size.share)
+
+    def _take(self, one: Kept) -> None:
+        """Keep a finished trial as far as it is worth it."""
+        self.front.add(one)
+        if len(self.signs) == 1:
+            self.podium.add(one)
 
     def better(self, a: Candidate, b: Candidate) -> bool:
         return self.sign * (a.score - b.score) > 0

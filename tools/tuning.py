@@ -80,7 +80,7 @@ def tune(
         "What is weighed: score first, then latency (ms for a single row), size (MB), fairness (of groups). With several, none is pruned.",
     ] = ["score"],
 ) -> TuningResult:
-    """Search a family's parameters, starting from its best candidate, and keep the best as a candidate. Can be called again to go on."""
+    """Search a family's parameters, starting from its best candidate, and keep the best as candidates. Can be called again to go on."""
     from tools.deadline import Deadline, DeadlineReached
     from tools.families import UNTUNABLE, FamilyUnavailable, learners, load_libraries
     from tools.families import family as family_for
@@ -132,7 +132,7 @@ def _result(search: Tuner) -> TuningResult:
     family, before, best = search.family, search.before, search.front.best
     improved = best is not None and best.oof is not None and (before is None or search.better(best.candidate, before))
     several = len(search.plan.objectives) > 1
-    kept = search.front.chosen(MOST_OF_FRONT) if several or improved else []
+    kept = search.front.chosen(MOST_OF_FRONT) if several else search.podium.chosen(search.before)
     names = [_write(search, one) for one in kept]
     if improved:
         now = load_candidate(search.space, names[0])

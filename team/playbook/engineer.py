@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from team.playbook.optimising import LEAST_AGAIN_S, RESERVE_SHARE, optimise, tunable
+from team.playbook.optimising import LEAST_AGAIN_S, optimise, reserve, tunable
 from team.playbook.planner import NETWORKS_S
 from team.playbook.preparing import preparation, prepare
 from team.playbook.selecting import select
@@ -66,7 +66,8 @@ def _train(t: Transcript) -> Decision:
         return t.failed()
     if done is None:
         families = _families(t)
-        seconds = round(t.seconds_left * (TRAIN_SHARE if "tuning" not in t.constraints.without else 1 - RESERVE_SHARE), 1)
+        untuned = "tuning" in t.constraints.without
+        seconds = round(t.seconds_left - reserve(t.seconds_left) if untuned else TRAIN_SHARE * t.seconds_left, 1)
         if not families or seconds < 1:
             return Say("There is no time left for another family.")
         arguments: dict[str, Any] = {"families": families, "time_s": seconds, **preparation(t)}

@@ -10,8 +10,10 @@ from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score, spread
 from tools.families import LEARNS, OPEN, UNTUNABLE
 
-RESERVE_SHARE = 0.12
-"""Share of the whole search time kept for the ensemble."""
+RESERVE_SHARE, MOST_RESERVED_S = 0.12, 120.0
+"""Share of the search time that is kept for the blend and its second layer, and seconds that suffice for them."""
+ROUND_SHARE = 0.9
+"""Share of the time for tuning that a round takes. A later one is begun only where this one's gain is more than noise, which is seldom."""
 LEAST_TUNING_S = 4.0
 MOST_TUNED_A_ROUND = 2
 LEAST_AGAIN_S = 2.0
@@ -27,7 +29,7 @@ def optimise(t: Transcript) -> Decision:
         return t.failed()
     budget = t.facts["budget"]
     by_trials = budget["trials"] is not None
-    usable = t.seconds_left - RESERVE_SHARE * budget["search_seconds"]
+    usable = t.seconds_left - reserve(budget["search_seconds"])
     leaders = _leaders(t)
     if "tuning" in t.constraints.without:
         return Say("The contract leaves tuning out, so the families stay as they were trained.")
@@ -40,8 +42,7 @@ def optimise(t: Transcript) -> Decision:
     if (t.failure and not lost) or not waiting or (tuned and usable < LEAST_AGAIN_S):
         return Say(_tuned(t, tuned))
     family, remaining = waiting[0], len(waiting)
-    # Later rounds are worth less than this one, but not nothing.
-    seconds = usable / remaining * (1.0 if by_trials else 0.8)
+    seconds = usable / remaining * (1.0 if by_trials else ROUND_SHARE)
     arguments: dict[str, Any] = {"family": family, "time_s": round(max(1.0, seconds), 1), **preparation(t)}
     if by_trials:
         used = sum(int(d.result.get("trials_done", 0)) + int(d.result.get("trials_pruned", 0)) for d in tuned)
@@ -50,6 +51,11 @@ def optimise(t: Transcript) -> Decision:
             return Say(_tuned(t, tuned))
         arguments["trials"] = max(1, math.ceil(left / (2 * remaining))) if left > 2 * remaining else left
     return Call("tune", arguments, _why_tune(t, family))
+
+
+def reserve(search_s: float) -> float:
+    """Seconds of a search that are kept for the blend."""
+    return min(RESERVE_SHARE * search_s, MOST_RESERVED_S)
 
 
 def tunable(t: Transcript) -> list[str]:

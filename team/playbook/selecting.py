@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from team.playbook.examining import UNTARGETED, curve, curve_told, explanation, nested, structure, structure_told
+from team.playbook.optimising import MOST_RESERVED_S
 from team.playbook.refitting import PATIENCE, most_refit, refit_time, too_slow
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import joined, plus_minus, score, spread
@@ -79,7 +80,7 @@ def _told(reasons: dict[str, str]) -> str:
 
 
 def _blending(t: Transcript) -> dict[str, Any]:
-    arguments = {"time_s": round(min(30.0, t.seconds_left), 1)}
+    arguments = {"time_s": round(min(MOST_RESERVED_S, t.seconds_left), 1)}
     # Measured seconds must not choose the members where equal seeds are to give equal results.
     return arguments if t.facts["budget"]["trials"] is not None else {**arguments, "refit_s": most_refit(t.facts)}
 

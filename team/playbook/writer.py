@@ -239,9 +239,8 @@ def _result(f: dict[str, Any]) -> str:
     if blend and h["candidate"] == blend["candidate"]["name"]:
         text += f" It is a weighted average of {joined([f'{name} ({weight:.2f})' for name, weight in _members(blend)])}."
         if stack := blend.get("stack"):
-            text += (
-                f" A second layer ({stack['family']}) over {len(stack['inputs'])} candidates has {stack['share']:.2f} of the prediction."
-            )
+            over = f"{len(stack['inputs'])} candidates" + (" and the rows themselves" if stack.get("preparation") else "")
+            text += f" A second layer ({stack['family']}) over {over} has {stack['share']:.2f} of the prediction."
     if found := f.get("nested_score"):
         text += f" {nested_told(found)}"
     looks = "once" if h["looks"] == 1 else f"{h['looks']} times"

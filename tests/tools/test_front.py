@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tools.front import Front, Kept
+from tools.front import MOST_KEPT, Front, Kept, Podium
 
 
 def front(signs: list[float], rows: list[tuple[float, ...]]) -> Front:
@@ -62,3 +62,28 @@ def test_of_many_the_ends_and_the_knee_stay() -> None:
     assert values(kept) == sorted(values(kept), reverse=True), "the best score first"
     with pytest.raises(ValueError, match="the ends and the knee are 3"):
         made.chosen(2)
+
+
+def scored(name: str, score: float, std_error: float = 1.0, known: bool = False) -> Kept:
+    candidate: Any = SimpleNamespace(name=name, score=score, std_error=std_error)
+    return Kept((score,), candidate, None if known else np.zeros(1))
+
+
+def test_for_a_blend_the_best_few_are_kept_that_are_not_clearly_worse() -> None:
+    errors = Podium(-1)
+    for name, score in (("a", 5.0), ("b", 3.0), ("c", 5.0), ("d", 4.0), ("e", 3.5), ("far", 9.0)):
+        errors.add(scored(name, score))
+    assert [one.candidate.name for one in errors.chosen(None)] == ["b", "e", "d", "a"], "the best first, of equals the earlier"
+    assert len(errors.chosen(None)) == MOST_KEPT
+    before: Any = SimpleNamespace(name="before", score=1.6, std_error=1.0)
+    assert [one.candidate.name for one in errors.chosen(before)] == ["b", "e"], "two standard errors are behind the family's best before"
+    before.score = 0.5
+    assert errors.chosen(before) == []
+
+
+def test_what_is_on_record_is_not_kept_again() -> None:
+    scores = Podium(1)
+    assert scores.chosen(None) == []
+    scores.add(scored("known", 0.9, known=True))
+    scores.add(scored("new", 0.8))
+    assert [one.candidate.name for one in scores.chosen(None)] == ["new"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -11,9 +13,10 @@ from tools.constraints import Constraints
 from tools.deadline import Deadline, DeadlineReached
 from tools.ensembling import ensemble
 from tools.model import FittedModel, fit_model, members_of
+from tools.preparation import load_preparation
 from tools.problem import Problem, load_problem
 from tools.saving import describe, save_model
-from tools.stacking import choose_inputs, fit_stack, stackable
+from tools.stacking import FEWEST_READ, choose_inputs, fit_stack, stackable
 from tools.training import train
 from tools.workspace import Workspace
 
@@ -107,3 +110,85 @@ def test_without_time_there_is_no_layer(stacked: tuple[Workspace, Problem, Candi
     said = np.stack([load_oof(space, name, problem) for name in ("linear-1", "knn-1", "extra_trees-1")])
     with pytest.raises(DeadlineReached):
         fit_stack(said, said[0], ["linear-1", "knn-1", "extra_trees-1"], problem, Deadline(0))
+
+
+def places(rows: int = 2400) -> pd.DataFrame:
+    """In one place a straight line holds, in the other steps that few models find: who is right depends on the place."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, size=(rows, 4))
+    steps = np.where((X[:, 1] > 0) ^ (X[:, 2] > 0), 2.0, -2.0)
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(4)])
+    return frame.assign(
+        place=np.where(X[:, 3] > 0, "here", "there"), y=np.where(X[:, 3] > 0, 2 * X[:, 0], steps) + 0.2 * rng.normal(size=rows)
+    )
+
+
+@pytest.fixture
+def reading(open_workspace: Open) -> tuple[Workspace, Problem, Candidate]:
+    space = open_workspace(places(), "y", "regression")
+    train(["linear", "knn", "tree"], time_s=30, per_family=1)
+    found = ensemble(time_s=120)
+    assert found.stack is not None
+    assert found.stack.preparation == "default"
+    return space, load_problem(space), load_candidate(space, "ensemble")
+
+
+def test_a_layer_that_reads_the_rows_learns_where_to_trust_whom(reading: tuple[Workspace, Problem, Candidate]) -> None:
+    space, problem, record = reading
+    alone = min(load_candidate(space, name).score for name in ("linear-1", "knn-1", "tree-1"))
+    assert record.score < 0.9 * alone
+    assert record.score == pytest.approx(problem.score(load_oof(space, "ensemble", problem)))
+    model = fit_model(space, record, problem, Deadline(60))
+    truth = places()["y"].to_numpy()[np.arange(len(places())) % 4 == 3]
+    said = model.predict_table(space.table("holdout"))
+    assert np.sqrt(np.mean((said - truth) ** 2)) < 1.1 * record.score, "on rows that nobody has seen"
+    assert model.predict_few([{column.name: 0.0 for column in model.schema.columns}]) is None, "it needs a table"
+    save_model(space.model, model, "ensemble", refitted=False)
+    loaded: FittedModel = joblib.load(space.model / "pipeline.joblib")
+    assert np.array_equal(loaded.predict_table(space.table("holdout")), said)
+
+
+def test_its_forests_know_the_rows_that_the_model_learns_from_and_no_others(reading: tuple[Workspace, Problem, Candidate]) -> None:
+    space, problem, record = reading
+
+    def seen(model: FittedModel) -> int:
+        assert model.stack is not None
+        assert model.stack.forests is not None
+        return int(model.stack.forests.grown[0].estimators_[0].tree_.weighted_n_node_samples[0])
+
+    scored = fit_model(space, record, problem, Deadline(60))
+    assert seen(scored) == problem.n_rows
+    learn = np.arange(0, problem.n_rows, 2)
+    part = replace(
+        problem, X=problem.X.iloc[learn].reset_index(drop=True), y=problem.y[learn], folds=np.full(len(learn), -1), validation=None
+    )
+    assert seen(fit_model(space, record, part, Deadline(60), learn=learn)) == len(learn)
+    frame = pd.concat([problem.X, space.table("holdout")], ignore_index=True)[list(problem.X.columns)]
+    every = replace(problem, X=frame, y=places()["y"].to_numpy(), folds=np.full(len(frame), -1), validation=None)
+    assert seen(fit_model(space, record, every, Deadline(60), scored=scored)) == len(every.X)
+    assert seen(fit_model(space, record, every, Deadline(60))) == problem.n_rows, "of the others nobody has said anything"
+
+
+def test_few_rows_are_not_read(open_workspace: Open) -> None:
+    space = open_workspace(places(1400), "y", "regression")
+    train(["linear", "knn", "tree"], time_s=30, per_family=1)
+    found = ensemble(time_s=120)
+    assert load_problem(space).n_rows < FEWEST_READ
+    assert found.stack is None or found.stack.preparation is None
+
+
+def test_no_time_for_reading_leaves_the_layer_that_reads_predictions(reading: tuple[Workspace, Problem, Candidate]) -> None:
+    space, problem, _ = reading
+    names = ["linear-1", "knn-1", "tree-1"]
+    said = np.stack([load_oof(space, name, problem) for name in names])
+    preparation = load_preparation(space, "default", problem)
+    found = fit_stack(said, said[1], names, problem, Short(60), preparation)
+    assert found is not None
+    assert found[0].preparation is None
+
+
+class Short(Deadline):
+    """A deadline that has no time for a piece of more than three quarters of it."""
+
+    def share(self, seconds: float) -> Deadline:
+        return super().share(0.0 if seconds > 0.75 * self.remaining() else seconds)

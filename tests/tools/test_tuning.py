@@ -134,6 +134,22 @@ def test_a_grid_that_is_none_of_the_space_is_refused(grid: dict[str, list[Value]
         tune("tree", grid=grid)
 
 
+def test_beside_the_best_the_next_trials_stay_for_a_blend(open_workspace: Open) -> None:
+    space = open_workspace("diabetes")
+    train(["tree"], time_s=5)
+    before = leaderboard(space)[0]
+    found = tune("tree", trials=12, time_s=300, sampler="random", pruner="none")
+    made = [c for c in leaderboard(space) if c.name.startswith("tree-tuned")]
+    scores = sorted(trial.value for trial in trials_of(space)[1:] if trial.value is not None)
+    best = found.candidate if found.improved else before
+    assert [c.score for c in made] == pytest.approx([s for s in scores[:4] if s - best.score <= 2 * best.std_error])
+    assert len(made) > 1
+    assert len({str(c.params) for c in [before, *made]}) == len(made) + 1, "no configuration twice"
+    problem = load_problem(space)
+    for candidate in made:
+        assert problem.score(load_oof(space, candidate.name, problem)) == pytest.approx(candidate.score)
+
+
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
 def test_several_objectives_leave_their_front_as_candidates_and_tell_the_knee(sampler: Sampler, open_workspace: Open) -> None:
     space = open_workspace("diabetes")

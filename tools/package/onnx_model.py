@@ -79,6 +79,8 @@ def _doubt(predictor: Any) -> int:
 
 def _stacked(graph: Graph, stack: FittedStack, average: str, said: dict[str, str], n_classes: int) -> str:
     """`FittedStack.mixed`: one more model over what the inputs say, as `tools.stacking` writes it into columns."""
+    if stack.forests is not None:
+        raise NotPossible("its second layer reads the rows and what forests say of them, which is not in ONNX here")
     columns = []
     for name in stack.stack.inputs:
         value = said[name]
