@@ -10,6 +10,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel
 
 from tools.candidates import (
+    CODE,
     ENSEMBLE,
     Candidate,
     CandidateFacts,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tools.deadline import Deadline
     from tools.preparation import Preparation
     from tools.problem import Problem
+    from tools.stacking import Tried
 
 MOST_MEMBERS = 25
 WORSE = 4.0
@@ -65,7 +67,7 @@ class EnsembleResult(BaseModel):
     """The candidate to go on with: the ensemble, unless it is worse than the best single one by more than four standard errors.
     The best of many is flattered by having been picked on these folds; the ensemble's weights never saw theirs."""
     refit_seconds: float
-    """About how long fitting all members once on all rows takes."""
+    """About how long fitting all members once on all rows takes, and the second layer where there is one."""
     stack: Stack | None = None
     """The second layer, where one has proved itself."""
     left_out: list[str]
@@ -117,8 +119,8 @@ def ensemble(
         weights, crossed = cross_weighed(np.stack([said[record.name] for record in blended]), problem, deadline)
     members = [Member(name=r.name, weight=round(float(w), 6)) for r, w in zip(blended, weights, strict=True) if w > 0]
     blend = _Scored.of(crossed, problem)
-    stack, layered, stack_ms = _second_layer(space, records, members, said, blend, problem, deadline, refit_s)
-    blend = layered or blend
+    tried, layered = _second_layer(space, records, members, said, blend, problem, deadline, refit_s)
+    blend, stack = layered or blend, tried.stack if tried else None
     needed = [r for r in records if r.name in {m.name for m in members} | set(stack.inputs if stack else [])]
     made = Candidate(
         name=_free_name(space, members, stack),
@@ -133,8 +135,8 @@ def ensemble(
         repeats=problem.scheme.repeats,
         fit_seconds=deadline.elapsed(),
         predict_ms_per_row=sum(r.predict_ms_per_row for r in needed),
-        latency_ms=shared_ms + sum(_own_ms(r, shared_ms) for r in needed) + stack_ms,
-        size_mb=sum(r.size_mb or 0.0 for r in needed),
+        latency_ms=shared_ms + sum(_own_ms(r, shared_ms) for r in needed) + (tried.latency_ms if tried else 0.0),
+        size_mb=sum(r.size_mb or 0.0 for r in needed) + (tried.size_mb if tried else 0.0),
         members=members,
         stack=stack,
         calibration=blend.calibration,
@@ -153,7 +155,7 @@ def ensemble(
         gain_std_error=noise,
         real=gain > noise and gain > 0,
         recommended=made.name if (len(members) > 1 or stack) and gain >= -WORSE * noise else single.name,
-        refit_seconds=sum(r.refit_seconds for r in needed),
+        refit_seconds=sum(r.refit_seconds for r in needed) + (stack.refit_seconds if stack else 0.0),
         left_out=[name for name in known if name not in {r.name for r in needed}],
         seconds=round(deadline.elapsed(), 2),
     )
@@ -196,37 +198,38 @@ def _second_layer(
     problem: Problem,
     deadline: Deadline,
     refit_s: float | None,
-) -> tuple[Stack | None, _Scored | None, float]:
-    """A second layer over the candidates, what it comes to, and the milliseconds that it adds to a row; none where it proves nothing."""
+) -> tuple[Tried | None, _Scored | None]:
+    """A second layer over the candidates, and what the whole comes to; none where it proves nothing."""
     import numpy as np
 
+    from tools.casualties import load_casualties
     from tools.deadline import DeadlineReached
-    from tools.stacking import FEWEST_INPUTS, LEAST_S, choose_inputs, fit_stack, stackable
+    from tools.stacking import FEWEST_INPUTS, LEAST_S, READERS, choose_inputs, fit_stack, stackable
 
-    nothing = None, None, 0.0
+    nothing = None, None
     inputs = choose_inputs(records, [m.name for m in members], problem.n_classes, refit_s)
     if not stackable(problem) or len(inputs) < FEWEST_INPUTS or deadline.remaining() < LEAST_S:
         return nothing
+    lost, constraints = load_casualties(space), problem.contract.constraints
+    barred = [family for family in READERS if constraints.refuses(family) or lost.dropped(family)]
     predictions = np.stack([said[name] for name in inputs])
     try:
-        found = fit_stack(predictions, blend.crossed, inputs, problem, deadline, _read(space, records, problem))
-        if found is None:
+        read = _read(space, [record for record in records if record.name in inputs], problem)
+        tried = fit_stack(predictions, blend.crossed, inputs, problem, deadline, read, barred)
+        if tried is None:
             return nothing
-        stack, mixed, latency_ms = found
-        layered = _Scored.of(mixed, problem)
+        layered = _Scored.of(tried.mixed, problem)
         gain, noise = layered.gain_over(blend.scores, problem)
-        if gain <= PROVEN * noise or gain <= 0:
-            return nothing
-        return stack, layered, latency_ms
+        return nothing if gain <= PROVEN * noise or gain <= 0 else (tried, layered)
     except DeadlineReached:
         return nothing
 
 
-def _read(space: Workspace, records: list[Candidate], problem: Problem) -> Preparation | None:
-    """The preparation whose columns a second layer may read: that of the best candidate that has one."""
+def _read(space: Workspace, inputs: list[Candidate], problem: Problem) -> Preparation | None:
+    """The preparation whose columns a second layer may read: that of its best input; what a role wrote has none."""
     from tools.preparation import load_preparation
 
-    name = next((record.preparation for record in records if record.preparation), None)
+    name = next((record.preparation for record in inputs if record.family != CODE), None)
     return load_preparation(space, name, problem) if name else None
 
 
@@ -265,10 +268,18 @@ def _choose(space: Workspace, names: list[str] | None) -> list[Candidate]:
             raise ToolRefused(f"{', '.join(inside)} is an ensemble itself; name its members instead.")
         records = [record for record in leaderboard(space) if record in wanted]
     real = [record for record in records if record.family not in (ENSEMBLE, "dummy")]
-    records = (real or [record for record in records if record.family == "dummy"])[:MOST_MEMBERS]
+    records = _most(real or [record for record in records if record.family == "dummy"])
     if not records:
         raise ToolRefused("there are no candidates to average; call train first.")
     return records
+
+
+def _most(records: list[Candidate]) -> list[Candidate]:
+    """As many as are weighed, the best first: the best of each family, since what errs differently is worth most, and the best others."""
+    firsts = {record.family: record for record in reversed(records)}.values()
+    others = [record for record in records if record not in firsts]
+    taken = {record.name for record in [*firsts, *others][:MOST_MEMBERS]}
+    return [record for record in records if record.name in taken]
 
 
 def _free_name(space: Workspace, members: list[Member], stack: Stack | None) -> str:

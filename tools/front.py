@@ -109,8 +109,8 @@ class Podium:
         self._kept: list[Kept] = []
 
     def add(self, one: Kept) -> None:
-        """Take a trial in, unless it is on record already or so many are better; of equals the earlier one stays."""
-        if one.oof is not None:
+        """Take a trial in, unless it or one with its configuration is there already or so many are better; of equals the earlier stays."""
+        if one.oof is not None and all(kept.candidate.params != one.candidate.params for kept in self._kept):
             self._kept = sorted([*self._kept, one], key=lambda kept: -self._sign * kept.candidate.score)[:MOST_KEPT]
 
     def chosen(self, before: Candidate | None) -> list[Kept]:

@@ -223,10 +223,11 @@ def fit_model(
     # Heaviest last, so that time left over by the others is its own.
     parts.sort(key=lambda part: part[0].fit_seconds)
     costs = [max(0.05, part[0].fit_seconds) for part in parts]
+    last = _layer_seconds(candidate, parts)
     members = []
     for i, (record, weight) in enumerate(parts):
         _check_family(record, problem)
-        share = deadline.share(deadline.remaining() * costs[i] / sum(costs[i:]))
+        share = deadline.share(deadline.remaining() * costs[i] / (sum(costs[i:]) + last))
         most_s = PATIENCE * deadline.remaining() + PATIENCE_S
         with attempts.fitting(record.spec, most_s) if attempts else nullcontext():
             members.append(_fit_member(space, record, weight, problem, share, most))
@@ -239,6 +240,14 @@ def fit_model(
     return FittedModel(
         problem.contract, problem.schema, members, problem.n_rows, calibration, tuple(candidate.decision), last=_last(problem), stack=stack
     )
+
+
+def _layer_seconds(candidate: Candidate, parts: list[tuple[Candidate, float]]) -> float:
+    """What the second layer costs, on the scale on which members are told by the seconds of their folds."""
+    if candidate.stack is None:
+        return 0.0
+    once = sum(max(0.01, part[0].refit_seconds) for part in parts)
+    return candidate.stack.refit_seconds * sum(max(0.05, part[0].fit_seconds) for part in parts) / once
 
 
 def _fit_stack(

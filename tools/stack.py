@@ -19,5 +19,7 @@ class Stack(BaseModel):
     share: float
     """Its part in the prediction, above 0; the members' average has the rest."""
     iterations: int | None = None
+    refit_seconds: float = 0.0
+    """About how long fitting it once on all rows takes."""
     preparation: str | None = None
     """Whose columns it reads beside what the inputs say; None for one that reads nothing else."""

@@ -98,14 +98,15 @@ class Layer:
         rows = problem.X.iloc[check][list(own.columns)]
         return reading_rows(own, said.iloc[learn], beyond), reading_rows(rows, said.iloc[check], forests.said(rows))
 
-    def forests_ms(self, problem: Problem) -> float:
-        """Milliseconds that its forests take for a single row; 0 for a layer without."""
+    def sample(self, problem: Problem) -> tuple[float, float]:
+        """Milliseconds that its forests take for a single row, and MB on file, as some rows tell; zeros for a layer without."""
         from tools.measuring import CALLS, latency_of
 
         if self.preparation is None:
-            return 0.0
-        own, forests, _ = self._grown(np.arange(min(problem.n_rows, FEW_ROWS)), problem, Deadline())
-        return latency_of(forests.said, own.head(CALLS))
+            return 0.0, 0.0
+        rows = np.sort(np.random.default_rng(problem.contract.seed).permutation(problem.n_rows)[:FEW_ROWS])
+        own, forests, _ = self._grown(rows, problem, Deadline())
+        return latency_of(forests.said, own.head(CALLS)), forests.megabytes * problem.n_rows / len(rows)
 
     def _grown(self, rows: Array, problem: Problem, deadline: Deadline) -> tuple[pd.DataFrame, Forests, Array]:
         setting = replace(self.setting(problem, 0), n_rows=len(rows))
@@ -185,6 +186,10 @@ class Frames:
     frames: list[tuple[pd.DataFrame, pd.DataFrame]]
     latency_ms: float
     """Of the forests, for a single row."""
+    size_mb: float
+    """Of the forests, on all rows."""
+    seconds: float
+    """That growing the forests took, a fold."""
 
     @classmethod
     def of(cls, layer: Layer, said: Array, problem: Problem, deadline: Deadline) -> Frames:
@@ -200,11 +205,13 @@ class Frames:
         folds = [(repeat, np.flatnonzero(ids == fold)) for repeat, ids in enumerate(problem.scheme.folds) for fold in np.unique(ids)]
         read = log_odds(list(said), layer.setting(problem, 1).log_target)
         frames = []
+        before = deadline.elapsed()
         for number, (repeat, check) in enumerate(folds):
             until = deadline.share(deadline.remaining() / (len(folds) - number))
             learn = np.setdiff1d(np.arange(n), check)
             frames.append(layer.fold(read.iloc[repeat * n : (repeat + 1) * n], learn, check, problem, until))
-        return cls(folds, frames, layer.forests_ms(problem))
+        seconds = (deadline.elapsed() - before) / len(folds)
+        return cls(folds, frames, *layer.sample(problem), seconds)
 
 
 def cross_fitted(layer: Layer, frames: Frames, problem: Problem, deadline: Deadline) -> CrossFitted:
@@ -215,7 +222,7 @@ def cross_fitted(layer: Layer, frames: Frames, problem: Problem, deadline: Deadl
     """
     from tools.abreast import abreast, lanes_for
     from tools.families import family
-    from tools.measuring import CALLS, latency_of
+    from tools.measuring import CALLS, latency_of, size_of
 
     learner, n, folds = family(layer.family), problem.n_rows, frames.folds
     setting = layer.setting(problem, frames.frames[0][0].shape[1] - len(layer.columns))
@@ -239,14 +246,16 @@ def cross_fitted(layer: Layer, frames: Frames, problem: Problem, deadline: Deadl
     with closing(abreast([job(i, None) for i in range(len(folds))], lanes, deadline)) as fits:
         counts = [fitted.iterations or 1 for fitted in fits]
     others = [max(1, round((sum(counts) - count) / (len(counts) - 1))) for count in counts]
-    oof = problem.empty_oof()
+    oof, before = problem.empty_oof(), deadline.elapsed()
     with closing(abreast([job(i, count) for i, count in enumerate(others)], lanes, deadline)) as fits:
         for number, fitted in enumerate(fits):
             repeat, check = folds[number]
             oof[repeat * n + check] = fitted.predict(frames.frames[number][1])
+    seconds = frames.seconds + (deadline.elapsed() - before) / math.ceil(len(folds) / lanes)
     seeds = SEEDS if layer.preparation else 1
     latency_ms = frames.latency_ms + seeds * latency_of(fitted.predict, frames.frames[-1][1].head(CALLS))
-    return CrossFitted(oof, max(1, round(float(np.mean(counts)))), latency_ms)
+    size_mb = frames.size_mb + seeds * size_of(fitted)
+    return CrossFitted(oof, max(1, round(float(np.mean(counts)))), latency_ms, size_mb, seconds * n / max(1, problem.fold_rows))
 
 
 @dataclass(frozen=True)
@@ -259,3 +268,7 @@ class CrossFitted:
     """Of a fit on all rows."""
     latency_ms: float
     """Milliseconds that it adds to the prediction of a single row."""
+    size_mb: float
+    """MB on file that it adds."""
+    refit_seconds: float
+    """About how long one fit on all rows takes, forests included."""

@@ -8,7 +8,7 @@ itself: its part in the prediction is chosen like a member's weight, and it is k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +31,15 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 FEWEST_ROWS = 500
 """With fewer out-of-fold rows a second layer finds what is not there."""
-FEWEST_READ = 1200
-"""So it does with fewer than these where it reads the rows themselves."""
+FEWEST_READ, MOST_READ = 1200, 20_000
+"""So it does with fewer than these where it reads the rows themselves; with more, its forests are larger than what they are worth."""
 FEWEST_INPUTS, MOST_INPUTS = 3, 12
 MOST_COLUMNS = 200
 """What a second layer learns from at most: a column an input and class."""
 LEAST_S = 2.0
 """In less time than this none is tried."""
+READERS = ("lightgbm", "catboost", "random_forest", "extra_trees")
+"""Families that layers are of, and whose like their forests are."""
 READING_SHARE = 0.9
 """Share of the time left that a layer which reads the rows may take; the rest is for weighing it."""
 
@@ -103,13 +105,30 @@ def choose_inputs(records: Sequence[Candidate], members: Sequence[str], n_classe
     return taken
 
 
-def fit_stack(
-    said: Array, average: Array, names: list[str], problem: Problem, deadline: Deadline, preparation: Preparation | None = None
-) -> tuple[Stack, Array, float] | None:
-    """Try second layers, and say which is best, what the whole predicts out of fold, and the milliseconds that it adds to a row; None
-    where none gets a part in the prediction.
+@dataclass(frozen=True)
+class Tried:
+    """The best of the second layers that were tried."""
 
-    One reads what the inputs say, others the rows as well, as far as the time reaches. Iterations are counted on other folds than
+    stack: Stack
+    mixed: Array
+    """What the whole predicts out of fold."""
+    latency_ms: float
+    size_mb: float
+    """What it adds to the prediction of a single row, and to the model on file."""
+
+
+def fit_stack(
+    said: Array,
+    average: Array,
+    names: list[str],
+    problem: Problem,
+    deadline: Deadline,
+    preparation: Preparation | None = None,
+    barred: Collection[str] = (),
+) -> Tried | None:
+    """Try second layers, and say which is best; None where none gets a part in the prediction.
+
+    One reads what the inputs say, others the rows as well, as far as time and memory reach. Iterations are counted on other folds than
     the one that they are scored on, and so is a layer's part.
 
     Args:
@@ -117,6 +136,7 @@ def fit_stack(
         average: the members' average, crossed, (repeats · n, k) or (repeats · n,).
         names: of the inputs.
         preparation: whose columns may be read; None for none.
+        barred: families that no layer may be of.
 
     Raises:
         DeadlineReached: when the time was over before any had seen every fold.
@@ -124,17 +144,17 @@ def fit_stack(
     from tools.blending import cross_weighed
 
     sign = 1.0 if problem.contract.direction == "maximize" else -1.0
-    best: tuple[Stack, Array, float] | None = None
+    best: Tried | None = None
     best_score = -np.inf
     frames: dict[bool, Frames] = {}
-    for layer in _layers(problem, preparation):
+    for layer in _layers(problem, preparation, barred):
         reads = layer.preparation is not None
         until = deadline.share(READING_SHARE * deadline.remaining()) if reads else deadline
         try:
             if reads not in frames:
                 frames[reads] = Frames.of(layer, said, problem, until.share(until.remaining() / 2))
             made = cross_fitted(layer, frames[reads], problem, until)
-        except DeadlineReached:
+        except (DeadlineReached, MemoryError):
             if not reads:
                 raise
             break
@@ -144,25 +164,29 @@ def fit_stack(
         _, decided = problem.decide(problem.calibrate(mixed)[1])
         if sign * (value := problem.score(decided)) > best_score:
             best_score = sign * value
-            read = layer.preparation.name if layer.preparation else None
             stack = Stack(
                 inputs=names,
                 family=layer.family,
                 params=layer.params,
                 share=round(float(parts[1]), 6),
                 iterations=made.iterations,
-                preparation=read,
+                refit_seconds=round(made.refit_seconds, 3),
+                preparation=layer.preparation.name if layer.preparation else None,
             )
-            best = stack, mixed, made.latency_ms
+            best = Tried(stack, mixed, made.latency_ms, made.size_mb)
     return best
 
 
-def _layers(problem: Problem, preparation: Preparation | None) -> list[Layer]:
-    """Which second layers are tried, the quickest first."""
+def _layers(problem: Problem, preparation: Preparation | None, barred: Collection[str]) -> list[Layer]:
+    """Which second layers are tried, the quickest first.
+
+    None reads rows that go together, by groups or as a sample of more: the trees that have not seen a row have seen its like.
+    """
     layers = [shrunken(problem)]
-    if preparation is not None and problem.n_rows >= FEWEST_READ and readable_columns(preparation):
-        layers += [Layer.reading("lightgbm", problem, preparation), Layer.reading("catboost", problem, preparation)]
-    return layers
+    few = FEWEST_READ <= problem.n_rows <= MOST_READ and problem.contract.sampled_from is None and problem.groups is None
+    if preparation is not None and few and readable_columns(preparation) and not {"random_forest", "extra_trees"} & set(barred):
+        layers += [Layer.reading(family, problem, preparation) for family in ("lightgbm", "catboost") if family not in barred]
+    return [layer for layer in layers if layer.family not in barred]
 
 
 def refit_stack(

@@ -45,6 +45,7 @@ def subject_of(space: Workspace, record: Candidate, problem: Problem, deadline: 
     parts = members_of(space, record)
     load_libraries([member.family for member, _ in parts])
     needed = sum(max(0.05, member.fit_seconds / max(1, member.n_folds)) for member, _ in parts)
+    needed += record.stack.refit_seconds if record.stack else 0.0
     path = space.fitted / record.name / "pipeline.joblib"
     # A forecaster that has learnt all rows forecasts none of them.
     instead = path.is_file() and problem.contract.forecast is None

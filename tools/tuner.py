@@ -80,6 +80,7 @@ class Tuner:
         self.podium = Podium(self.sign)
         same = [c for c in leaderboard(space) if c.family == family.name and c.preparation == preparation.name]
         self.before = same[0] if same else None
+        self._same = same
         self.done = self.pruned = 0
         self.failures = 0
         self.failure: str | None = None
@@ -153,6 +154,7 @@ class Tuner:
         for name in made:
             if name not in call["made"]:  # the call had got as far as this, and does it again
                 shutil.rmtree(self.space.candidates / name)
+                self._same = [c for c in self._same if c.name != name]
         self.before = load_candidate(self.space, call["before"]) if call["before"] else None
         mine = counted(study)[call["counted"] :]
         complete = [trial for trial in mine if trial.state == optuna.trial.TrialState.COMPLETE]
@@ -164,8 +166,12 @@ class Tuner:
         """The trials that are kept: with one objective the best few, else those that no other beats in everything."""
         rows = [[sign * value for sign, value in zip(self.signs, trial.values, strict=True)] for trial in trials]
         if len(self.signs) == 1:
-            ranked = sorted(range(len(trials)), key=lambda i: -rows[i][0])
-            return [trials[i] for i in ranked if not self._on_record(self._drawn(trials[i]))][:MOST_KEPT]
+            drawn: dict[str, optuna.trial.FrozenTrial] = {}
+            for i in sorted(range(len(trials)), key=lambda i: -rows[i][0]):
+                params = self._drawn(trials[i])
+                if not self._made_before(params):
+                    drawn.setdefault(str(params), trials[i])
+            return list(drawn.values())[:MOST_KEPT]
 
         def beaten(i: int) -> bool:
             as_good = [j for j, row in enumerate(rows) if j != i and all(a >= b for a, b in zip(row, rows[i], strict=True))]
@@ -307,8 +313,12 @@ class Tuner:
     def _take(self, one: Kept) -> None:
         """Keep a finished trial as far as it is worth it."""
         self.front.add(one)
-        if len(self.signs) == 1:
+        if len(self.signs) == 1 and not self._made_before(one.candidate.params):
             self.podium.add(one)
+
+    def _made_before(self, params: Params) -> bool:
+        """Whether a configuration is that of a candidate which the call found on the leaderboard."""
+        return any((c.params, c.share) == (params, self.size.share) and not c.cut_short for c in self._same)
 
     def better(self, a: Candidate, b: Candidate) -> bool:
         return self.sign * (a.score - b.score) > 0

@@ -12,6 +12,9 @@ from team.playbook.wording import joined, plus_minus, score, spread
 from tools.candidates import CODE, ENSEMBLE
 from tools.constraints import TOO_MUCH
 
+AMPLE_BLENDING_S = 500.0
+"""For the blend where trials bound the search: nearly all that the tool may take."""
+
 
 def select(t: Transcript) -> Decision:
     if not t.facts.get("leaderboard"):
@@ -80,9 +83,10 @@ def _told(reasons: dict[str, str]) -> str:
 
 
 def _blending(t: Transcript) -> dict[str, Any]:
-    arguments = {"time_s": round(min(MOST_RESERVED_S, t.seconds_left), 1)}
-    # Measured seconds must not choose the members where equal seeds are to give equal results.
-    return arguments if t.facts["budget"]["trials"] is not None else {**arguments, "refit_s": most_refit(t.facts)}
+    if t.facts["budget"]["trials"] is not None:
+        # Measured seconds must not choose the members, nor the layers, where equal seeds are to give equal results.
+        return {"time_s": round(min(AMPLE_BLENDING_S, t.seconds_left), 1)}
+    return {"time_s": round(min(MOST_RESERVED_S, t.seconds_left), 1), "refit_s": most_refit(t.facts)}
 
 
 def _evaluation(t: Transcript, candidate: str) -> dict[str, Any]:

@@ -64,8 +64,8 @@ def test_of_many_the_ends_and_the_knee_stay() -> None:
         made.chosen(2)
 
 
-def scored(name: str, score: float, std_error: float = 1.0, known: bool = False) -> Kept:
-    candidate: Any = SimpleNamespace(name=name, score=score, std_error=std_error)
+def scored(name: str, score: float, known: bool = False, params: str = "") -> Kept:
+    candidate: Any = SimpleNamespace(name=name, score=score, std_error=1.0, params={"of": params or name})
     return Kept((score,), candidate, None if known else np.zeros(1))
 
 
@@ -86,4 +86,5 @@ def test_what_is_on_record_is_not_kept_again() -> None:
     assert scores.chosen(None) == []
     scores.add(scored("known", 0.9, known=True))
     scores.add(scored("new", 0.8))
+    scores.add(scored("again", 0.8, params="new"))
     assert [one.candidate.name for one in scores.chosen(None)] == ["new"]

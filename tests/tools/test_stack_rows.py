@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,9 +40,26 @@ def test_they_say_something_finite_of_every_class_or_a_value(codes: list[int], n
         assert np.isfinite(said).all()
 
 
+def test_a_class_that_is_missing_among_many_levels_stops_nobody() -> None:
+    """Encoders by the target count the classes that are there."""
+    X = noise().assign(city=pd.Categorical(np.random.default_rng(2).integers(0, 40, 400).astype(str)))
+    city = Column(name="city", kind="categorical", missing=0.0, unique=40)
+    known = replace(setting(3), columns=[*setting(3).columns, city])
+    forests, beyond = Forests.grow(X, np.random.default_rng(1).choice([0, 2], 400), known, Deadline())
+    assert beyond.shape == (400, 6)
+    assert (beyond[:, [1, 4]] == beyond[:, [1, 4]].min()).all(), "of the class that is not there, both say that it is not"
+    assert np.isfinite(forests.said(X)).all()
+
+
+def test_where_memory_has_no_room_they_are_not_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLTEAM_MEMORY_MB", "1")
+    with pytest.raises(MemoryError, match="forests for a second layer take"):
+        Forests.grow(noise(), np.random.default_rng(1).normal(size=400), setting(0), Deadline())
+
+
 def test_values_that_can_be_learnt_are_said_of_rows_that_nobody_saw() -> None:
     X = noise(1200)
-    y = np.sin(X["a"] + X["b"]).to_numpy()
+    y = np.sin((X["a"] + X["b"]).to_numpy())
     forests, beyond = Forests.grow(X.iloc[:900], y[:900], setting(0, 900), Deadline())
     for column in (*beyond.T, *forests.said(X.iloc[900:]).T):
         truth = y[:900] if len(column) == 900 else y[900:]

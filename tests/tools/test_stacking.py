@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import joblib
@@ -11,7 +12,7 @@ from tests.tools.conftest import Open
 from tools.candidates import Candidate, load_candidate, load_oof
 from tools.constraints import Constraints
 from tools.deadline import Deadline, DeadlineReached
-from tools.ensembling import ensemble
+from tools.ensembling import MOST_MEMBERS, ensemble
 from tools.model import FittedModel, fit_model, members_of
 from tools.preparation import load_preparation
 from tools.problem import Problem, load_problem
@@ -184,7 +185,7 @@ def test_no_time_for_reading_leaves_the_layer_that_reads_predictions(reading: tu
     preparation = load_preparation(space, "default", problem)
     found = fit_stack(said, said[1], names, problem, Short(60), preparation)
     assert found is not None
-    assert found[0].preparation is None
+    assert found.stack.preparation is None
 
 
 class Short(Deadline):
@@ -192,3 +193,43 @@ class Short(Deadline):
 
     def share(self, seconds: float) -> Deadline:
         return super().share(0.0 if seconds > 0.75 * self.remaining() else seconds)
+
+
+def test_barred_families_are_no_layer(reading: tuple[Workspace, Problem, Candidate]) -> None:
+    space, problem, _ = reading
+    names = ["linear-1", "knn-1", "tree-1"]
+    said = np.stack([load_oof(space, name, problem) for name in names])
+    preparation = load_preparation(space, "default", problem)
+    found = fit_stack(said, said[1], names, problem, Deadline(120), preparation, ["lightgbm"])
+    assert found is not None
+    assert (found.stack.family, found.stack.preparation) == ("catboost", "default")
+    found = fit_stack(said, said[1], names, problem, Deadline(120), preparation, ["extra_trees"])
+    assert found is not None
+    assert found.stack.preparation is None, "its forests are of a kind that is barred"
+    assert fit_stack(said, said[1], names, problem, Deadline(120), preparation, ["lightgbm", "catboost"]) is None
+
+
+def test_code_that_leads_does_not_stop_the_layer(reading: tuple[Workspace, Problem, Candidate]) -> None:
+    space, _, _ = reading
+    best = load_candidate(space, "tree-1")
+    (space.candidates / "mine").mkdir()
+    for path in (space.candidates / "tree-1").iterdir():
+        shutil.copy(path, space.candidates / "mine")
+    record = best.model_copy(update={"name": "mine", "family": "code", "preparation": "raw", "score": 0.5 * best.score})
+    (space.candidates / "mine" / "candidate.json").write_text(record.model_dump_json())
+    found = ensemble(time_s=120)
+    assert found.best_single == "mine"
+    assert found.stack is not None
+    assert found.stack.preparation == "default"
+
+
+def test_of_many_candidates_the_best_of_each_family_are_weighed(reading: tuple[Workspace, Problem, Candidate]) -> None:
+    space, _, _ = reading
+    knn = load_candidate(space, "knn-1")
+    for i in range(MOST_MEMBERS):
+        shutil.copytree(space.candidates / "knn-1", space.candidates / f"knn-copy-{i}")
+        record = knn.model_copy(update={"name": f"knn-copy-{i}", "score": knn.score * (1 - 1e-6 * i)})
+        (space.candidates / record.name / "candidate.json").write_text(record.model_dump_json())
+    found = ensemble(time_s=60)
+    weighed = {member.name for member in found.members} | set(found.stack.inputs if found.stack else [])
+    assert {"linear-1", "tree-1"} & weighed, "copies of one that is better leave the others their places"

@@ -1,9 +1,10 @@
 """A fitted model as one ONNX graph from raw columns to predictions, where every part of it has a counterpart there.
 
 Covered: linear models of numbers and few categories, trees, forests, nearest neighbours, LightGBM, XGBoost, CatBoost, networks;
-numbers, booleans, dates and categories; averages over fits and members, a second layer, calibration of every kind. Not covered: free text,
-columns that CatBoost combines, dates in linear models, code of roles, and tasks whose predictions are no
-values or probabilities. Networks and CatBoost's numbers go through the exporters of their libraries; the rest is written here.
+numbers, booleans, dates and categories; averages over fits and members, a second layer over what they say, calibration of every kind.
+Not covered: free text, columns that CatBoost combines, dates in linear models, a second layer that reads rows, code of roles, and tasks
+whose predictions are no values or probabilities. Networks and CatBoost's numbers go through the exporters of their libraries; the rest is
+written here.
 """
 
 from __future__ import annotations
