@@ -138,7 +138,7 @@ def test_beside_the_best_the_next_trials_stay_for_a_blend(open_workspace: Open) 
     space = open_workspace("diabetes")
     train(["tree"], time_s=5)
     before = leaderboard(space)[0]
-    found = tune("tree", trials=12, time_s=300, sampler="random", pruner="none")
+    found = tune("tree", trials=16, time_s=300, pruner="none")
     made = [c for c in leaderboard(space) if c.name.startswith("tree-tuned")]
     scores = sorted(trial.value for trial in trials_of(space)[1:] if trial.value is not None)
     best = found.candidate if found.improved else before
