@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,22 @@ def facts(candidate: Candidate) -> CandidateFacts:
         share=candidate.share,
         device=candidate.device,
     )
+
+
+def families_first(records: Sequence[Candidate], known: Collection[str] = ()) -> list[Candidate]:
+    """The best of each family, then all others: what errs differently is worth most.
+
+    Args:
+        records: the best first.
+        known: families that are there already.
+    """
+    seen = set(known)
+    firsts: list[Candidate] = []
+    others: list[Candidate] = []
+    for record in records:
+        (others if record.family in seen else firsts).append(record)
+        seen.add(record.family)
+    return firsts + others
 
 
 def standard_error(scores: list[float], repeats: int = 1) -> float:

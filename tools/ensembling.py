@@ -16,6 +16,7 @@ from tools.candidates import (
     CandidateFacts,
     Member,
     facts,
+    families_first,
     leaderboard,
     load_candidate,
     load_repeats,
@@ -275,10 +276,8 @@ def _choose(space: Workspace, names: list[str] | None) -> list[Candidate]:
 
 
 def _most(records: list[Candidate]) -> list[Candidate]:
-    """As many as are weighed, the best first: the best of each family, since what errs differently is worth most, and the best others."""
-    firsts = {record.family: record for record in reversed(records)}.values()
-    others = [record for record in records if record not in firsts]
-    taken = {record.name for record in [*firsts, *others][:MOST_MEMBERS]}
+    """As many as are weighed, the best of each family among them; the best first."""
+    taken = {record.name for record in families_first(records)[:MOST_MEMBERS]}
     return [record for record in records if record.name in taken]
 
 

@@ -86,7 +86,9 @@ def finish(
             most = Deadline(deadline.remaining() + grace(time_s))
             share = deadline.share(deadline.remaining() * (ON_SAMPLE if is_sampled(space) else 1.0))
             before = _scored(space, record)
-            model = fit_model(space, record, problem, share, most=most, attempts=attempts, after=_told, scored=before)
+            model = fit_model(
+                space, record, problem, share, most=most, attempts=attempts, after=lambda name: progress(fitted=name), scored=before
+            )
     except DeadlineReached:
         raise ToolRefused(f"{candidate!r} could not be fitted in {time_s:g} s; give finish a larger time_s.") from None
     grown = grow(space, model, problem, deadline)
@@ -111,10 +113,6 @@ def finish(
         grown=grown.members,
         degraded=grown.left,
     )
-
-
-def _told(name: str) -> None:
-    progress(fitted=name)
 
 
 def _scored(space: Workspace, record: Candidate) -> FittedModel | None:

@@ -1,4 +1,4 @@
-"""What a second layer reads of a row itself: its columns, and what fully grown forests say of it.
+"""What a second layer reads of a row itself: its columns, and what deep forests say of it.
 
 A forest that is grown to single rows, or nearly, says what the nearest rows are, which no sum of shrunken trees does, and says it honestly
 of the rows it learnt from too: by the trees that did not see them (out of bag, Breiman 1996). So a booster that reads it beside the
@@ -41,7 +41,7 @@ EDGE = 1e-3
 
 @dataclass
 class Forests:
-    """Forests grown to single rows, one of each kind."""
+    """Forests grown to single rows, or nearly, one of each kind."""
 
     encoder: TableEncoder
     grown: list[Any]

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.candidates import families_first
 from tools.deadline import Deadline, DeadlineReached
+from tools.show import progress
 from tools.stack import Stack
 from tools.stack_fits import SEEDS, Frames, Layer, cross_fitted, log_odds, reading_rows, shrunken
 from tools.stack_rows import Forests, readable_columns
@@ -93,9 +95,7 @@ def choose_inputs(records: Sequence[Candidate], members: Sequence[str], n_classe
     """
     most = min(MOST_INPUTS, MOST_COLUMNS // max(1, n_classes if n_classes > 2 else 1))
     inside = [r for r in records if r.name in members]
-    families = {r.family for r in inside}
-    firsts = [r for i, r in enumerate(records) if r.family not in families and r.family not in {other.family for other in records[:i]}]
-    ordered = inside + firsts + [r for r in records if r not in inside and r not in firsts]
+    ordered = inside + families_first([r for r in records if r not in inside], {r.family for r in inside})
     taken: list[str] = []
     seconds = 0.0
     for record in ordered:
@@ -154,9 +154,10 @@ def fit_stack(
             if reads not in frames:
                 frames[reads] = Frames.of(layer, said, problem, until.share(until.remaining() / 2))
             made = cross_fitted(layer, frames[reads], problem, until)
-        except (DeadlineReached, MemoryError):
+        except (DeadlineReached, MemoryError) as error:
             if not reads:
                 raise
+            progress(skipped=f"second layer of {layer.family} that reads rows", reason=str(error))
             break
         parts, mixed = cross_weighed(np.stack([average, made.oof]), problem, deadline)
         if parts[1] <= 0:

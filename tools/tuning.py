@@ -129,10 +129,11 @@ def _result(search: Tuner) -> TuningResult:
     Raises:
         ToolRefused: when there is none.
     """
-    family, before, best = search.family, search.before, search.front.best
-    improved = best is not None and best.oof is not None and (before is None or search.better(best.candidate, before))
+    family, before = search.family, search.before
     several = len(search.plan.objectives) > 1
-    kept = search.front.chosen(MOST_OF_FRONT) if several else search.podium.chosen(search.before)
+    kept = search.front.chosen(MOST_OF_FRONT) if several else search.podium.chosen(before)
+    best = kept[0] if kept else None
+    improved = best is not None and best.oof is not None and (before is None or search.better(best.candidate, before))
     names = [_write(search, one) for one in kept]
     if improved:
         now = load_candidate(search.space, names[0])
