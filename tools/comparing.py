@@ -186,16 +186,16 @@ def paired_bootstrap(
     each class. The p-value is the smallest 1 - level at which the interval no longer holds 0; it is never below
     2/(resamples + 1). With `groups` whole groups are drawn instead, as in `tools.metrics.bootstrap_interval`, and the p-value is that of
     Student's distribution with one degree of freedom less than there are groups: of five whose differences have one sign no resample
-    has another, though that comes up in one of sixteen tables without any difference.
+    has another, though that comes up in one of sixteen tables without any difference. What few rows leave unknown is allowed for alike.
 
     Args:
         y: codes or values, shape (n,).
         first: probabilities (n, k) or values (n,) of the first model.
         second: those of the second model, in the same shape.
-        normal: whether the p-value is that of a normal distribution with the spread of the resamples. It serves where many pairs
-            are corrected for, since it needs few resamples and has no floor.
+        normal: whether the p-value is that of Student's distribution, of many rows the normal one, with the spread of the resamples.
+            It serves where many pairs are corrected for, since it needs few resamples and has no floor.
         tests: how many the p-value is going to be corrected for. Where no p-value of so few resamples, many rows get fewer, could pass
-            after that, it is the normal one.
+            after that, it is that of the spread.
         units: the unit of each row's error, shape (n,), or the levels of its quantiles, shape (n, q); see `tools.metrics.score`.
         groups: the group of each row, shape (n,), where rows belong together.
 
@@ -203,23 +203,20 @@ def paired_bootstrap(
         ValueError: as `tools.metrics.score` does; when `groups` are too few, or so few that most resamples have no score.
     """
     import numpy as np
-    from scipy.stats import norm
     from scipy.stats import t as student
 
-    from tools.metrics import score
-    from tools.resampling import tail_of
+    from tools.metrics import metric_for, score
+    from tools.resampling import draws_of, p_of, tail_of
 
     difference = score(metric, task, y, first, units=units) - score(metric, task, y, second, units=units)
     drawn = _resampled_differences(metric, task, y, first, second, resamples, seed, units, groups)
-    tail, spread = tail_of(level, groups), float(drawn.std(ddof=1))
+    draws, spread = draws_of(metric_for(metric, task), task, np.asarray(y), groups), float(drawn.std(ddof=1))
+    tail = tail_of(level, draws)
     low, high = np.quantile(drawn, [tail, 1 - tail])
     beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
-    p = min(1.0, 2 * (beyond + 1) / (len(drawn) + 1))
-    if spread > 0 and groups is not None:
-        count = len(np.unique(groups))
-        p = float(2 * student.sf(abs(difference) / spread * np.sqrt((count - 1) / count), count - 1))
-    elif spread > 0 and (normal or tests * 2 / (len(drawn) + 1) > 1 - level):
-        p = float(2 * norm.sf(abs(difference) / spread))
+    p = p_of((beyond + 1) / (len(drawn) + 1), draws)
+    if spread > 0 and (groups is not None or normal or tests * p_of(1 / (len(drawn) + 1), draws) > 1 - level):
+        p = float(2 * student.sf(abs(difference) / spread * np.sqrt((draws - 1) / draws), draws - 1))
     return PairedTest(
         test="bootstrap",
         over="rows",

@@ -148,7 +148,7 @@ def brier_interval(
 
     losses = brier_losses(y, survival, at, known)
     means = np.array([counts @ losses / counts.sum() for counts in draw("survival", y, resamples, seed, groups)])
-    tail = tail_of(0.95, groups)
+    tail = tail_of(0.95, len(y) if groups is None else max(2, len(np.unique(groups))))
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(
         score=float(losses.mean()),

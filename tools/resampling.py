@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tools.contract import Task
+from tools.contract import Task, predicts
 from tools.metrics.classification import ECE_BINS, calibration_gaps
 from tools.metrics.metric import Metric
 from tools.strata import strata
+from tools.survival import events_of
 from tools.weighing import from_confusion, weigher
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -79,22 +80,46 @@ def draw(task: Task, y: Array, resamples: int, seed: int, groups: Array | None =
     return row_draws([np.arange(len(y))] if pooled else strata_of(task, y), len(y), resamples, rng)
 
 
-def tail_of(level: float, groups: Array | None = None) -> float:
+def draws_of(metric: Metric, task: Task, y: Array, groups: Array | None = None) -> int:
+    """How many independent draws the spread of a resampled score rests on, 2 at least: groups, where they are drawn; the rows of the
+    rarer class, where two are ranked against each other, and the events, where times are; else all rows, less one for each further
+    class that is drawn by itself.
+
+    Args:
+        y: codes or values, shape (n,), or labels or points, shape (n, d).
+        groups: the group of each row, shape (n,), where whole groups are drawn.
+    """
+    if groups is not None:
+        return max(2, len(np.unique(groups)))
+    if metric.compares_rows and predicts(task) == "risk":
+        return max(2, int(events_of(y).sum()))
+    if metric.compares_rows and y.ndim == 1 and len(sizes := np.unique(y, return_counts=True)[1]) == 2:
+        return max(2, int(sizes.min()))
+    return max(2, len(y) - len(strata_of(task, y)) + 1)
+
+
+def tail_of(level: float, draws: int) -> float:
     """The share of resamples to leave out at either end of an interval.
 
-    Of few groups resamples are too much alike, by (g - 1)/g of the variance, and by a normal distribution where Student's has g - 1
-    degrees of freedom; so the share is less, as in the expanded percentile interval of Hesterberg (2015, The American Statistician 69).
+    Where draws are few resamples are too much alike, by (g - 1)/g of the variance, and by a normal distribution where Student's has
+    g - 1 degrees of freedom; so the share is less, as in the expanded percentile interval of Hesterberg (2015, The American
+    Statistician 69).
 
     Args:
         level: nominal coverage, between 0 and 1.
-        groups: the group of each row, shape (n,), where whole groups are drawn.
+        draws: independent ones, 2 at least, see `draws_of`.
     """
     from scipy.stats import norm, t
 
-    tail = (1 - level) / 2
-    if groups is None or (count := len(np.unique(groups))) < 2:
-        return tail
-    return float(norm.sf(np.sqrt(count / (count - 1)) * t.isf(tail, count - 1)))
+    return float(norm.sf(np.sqrt(draws / (draws - 1)) * t.isf((1 - level) / 2, draws - 1)))
+
+
+def p_of(tail: float, draws: int) -> float:
+    """The two-sided p-value of what leaves a share of the resamples on its other side: the least 1 - level with which `tail_of` gives
+    that share."""
+    from scipy.stats import norm, t
+
+    return min(1.0, float(2 * t.sf(norm.isf(tail) * np.sqrt((draws - 1) / draws), draws - 1)))
 
 
 def _finite(name: str, scores: Array, groups: Array | None) -> Array:
@@ -127,6 +152,33 @@ def calibration_interval(score: float, resampled: Array, proba: Array, tail: flo
     if score <= np.quantile(ideal, 1 - tail):
         return 0.0, max(score, 2 * score - low)
     return max(0.0, min(score, 2 * score - high)), min(1.0, max(score, 2 * score - low))
+
+
+def faultless_end(metric: Metric, y: Array, level: float, groups: Array | None = None) -> float:
+    """The far end of the interval of calls that are all right, of which every resample is all right as well.
+
+    Of n right calls up to 1 - tail^(1/n) may be wrong of others (Clopper and Pearson 1934, for no error). It is the worst of what a
+    metric would be where all classes err so much, and where a single one does by its own rows; what is called instead is dealt by
+    how many rows the other classes have.
+
+    Args:
+        metric: of classes that are called, built in.
+        y: codes, shape (n,).
+        level: nominal coverage, between 0 and 1.
+        groups: the group of each row, shape (n,), where rows belong together: a group counts as one then.
+    """
+    k, tail = int(max(y.max(), 1)) + 1, (1 - level) / 2
+    rows = np.bincount(y, minlength=k).astype(np.float64)
+    counted = [rows[code] if groups is None else len(np.unique(groups[y == code])) for code in range(k)]
+    of_all = len(y) if groups is None else len(np.unique(groups))
+    dealt = np.tile(rows, (k, 1))
+    np.fill_diagonal(dealt, 0.0)
+    dealt = np.where(dealt.sum(axis=1, keepdims=True) > 0, dealt, 1.0 - np.eye(k))
+    dealt *= (rows / dealt.sum(axis=1))[:, None]
+    alone = [np.eye(k)[code] * (1 - tail ** (1 / n)) for code, n in enumerate(counted) if n]
+    matrices = [dealt * wrong[:, None] + np.diag(rows * (1 - wrong)) for wrong in (np.full(k, 1 - tail ** (1 / of_all)), *alone)]
+    scores = from_confusion(metric.same_as or metric.name, np.stack(matrices))
+    return float(scores.min() if metric.direction == "maximize" else scores.max())
 
 
 def affordable(metric: Metric, y: Array, shaped: Array, resamples: int) -> int:

@@ -66,11 +66,12 @@ def bootstrap_interval(
     Rows are resampled with replacement, within each class for classification, so that every resample has every class
     in its observed share and the metric is always defined; of more than two classes those of few rows are resampled together, since
     within one of them there is too little chance, or none. With `groups`, whole groups are resampled instead, since rows of
-    one group are alike (Field and Welsh 2007, the cluster bootstrap); resamples without a score are left out then, and few groups have
-    wider intervals (`tools.resampling.tail_of`). The
+    one group are alike (Field and Welsh 2007, the cluster bootstrap); resamples without a score are left out then. Few rows, few rows
+    of a class that is ranked against the other, and few groups have wider intervals (`tools.resampling.tail_of`). The
     interval covers the chance of the scored rows alone, not that of the training rows or of the seed.
 
-    The calibration error has an interval of its own, see `tools.resampling.calibration_interval`.
+    The calibration error has an interval of its own, see `tools.resampling.calibration_interval`, and so have calls without an error, of
+    which all resamples are alike, see `tools.resampling.faultless_end`.
 
     Args:
         groups: the group of each row, shape (n,), two different ones at least.
@@ -99,17 +100,21 @@ def bootstrap_intervals(
     """The intervals that `bootstrap_interval` gives for each metric, over the same resamples, which are drawn once."""
     import numpy as np
 
-    from tools.resampling import bootstrap_scores, calibration_interval, tail_of
+    from tools.resampling import bootstrap_scores, calibration_interval, draws_of, faultless_end, tail_of
 
     chosen = [metric_for(name, task) for name in metrics]
     ready = [shaped(metric, task, y, predictions, units) for metric in chosen]
     values = [_value(metric, *each) for metric, each in zip(chosen, ready, strict=True)]
     scores = bootstrap_scores(chosen, task, ready[0][0], [each for _, each in ready], resamples, seed, groups) if ready else []
-    tail, found = tail_of(level, groups), []
-    for metric, (_, each), value, resampled in zip(chosen, ready, values, scores, strict=True):
+    found = []
+    for metric, (codes, each), value, resampled in zip(chosen, ready, values, scores, strict=True):
+        tail = tail_of(level, draws_of(metric, task, codes, groups))
         ends = (
             calibration_interval(value, resampled, each, tail, seed) if metric.name == "ece" else np.quantile(resampled, [tail, 1 - tail])
         )
+        if metric.needs == "label" and codes.ndim == 1 and not metric.package and np.array_equal(codes, each):
+            far = faultless_end(metric, codes, level, groups)
+            ends = min(value, far), max(value, far)
         interval = Interval(
             score=value,
             low=float(ends[0]),
