@@ -198,7 +198,12 @@ def described(contract: Contract) -> str:
         learn = "all earlier steps" if contract.forecast.window == "expanding" else "equally many of the latest earlier steps"
         what = f"backtests of the last {contract.folds} horizons, each learning from {learn}"
         return f"{what}; because the model will be used on what comes later"
-    dealt = {"classes": "every class", "labels": "every label", "risk": "every outcome"}.get(contract.predicts, "the target's range")
+    dealt = {
+        "classes": "every class",
+        "labels": "every label",
+        "risk": "every outcome",
+        "scores": "each label",
+    }.get(contract.predicts, "the target's range")
     if contract.leave_one_out:
         one = "each row" if kind != "group" else f"each {split.column!r}"
         what = f"leave-one-out: {one} is predicted by a model that learned from all others, and scored in {contract.folds} folds"
@@ -222,7 +227,9 @@ def described(contract: Contract) -> str:
     asked = named or contract.repeats > 1 or contract.leave_one_out or contract.window != "expanding"
     reason = {
         "kfold": "because nothing that was said ties rows together",
-        "stratified": "because the target holds classes" if contract.predicts != "risk" else "because events must be on both sides",
+        "stratified": {"risk": "because events must be on both sides", "scores": "because labelled anomalies must be on both sides"}.get(
+            contract.predicts, "because the target holds classes"
+        ),
         "group": f"because rows of one {split.column!r} belong together",
         "time": "because the model will be used on rows that come later",
     }[kind]

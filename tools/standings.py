@@ -194,6 +194,8 @@ def over_rows(contract: Contract, y: Array, mine: Array, other: Array, *, groupe
     if contract.predicts == "classes" and find_metric(contract.metric).needs == "label":
         calls = called(contract, mine), called(contract, other)
         tests += [mcnemar(y, *calls), mcnemar_chi2(y, *calls)]
+    elif contract.predicts in ("groups", "scores"):
+        untested.append(f"wilcoxon over rows: by itself no row of a {contract.task} task is right or wrong, so none has a loss")
     else:
         tests.append(wilcoxon_rows(*(losses_by_contract(contract, y, p)[0] for p in (mine, other))))
     return tests, untested

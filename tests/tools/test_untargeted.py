@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tools.problem import load_problem
 from tools.sealing import ContractSealed, seal_holdout
 from tools.slices import find_slices
 from tools.spec import InputRefused, ToolRefused
+from tools.standings import compare_models
 from tools.structure import examine_structure
 from tools.training import train, train_baselines
 from tools.workspace import Workspace, workspace
@@ -54,6 +56,20 @@ def opened(
     monkeypatch.setenv("MLTEAM_DATA", str(h.run.data))
     monkeypatch.setenv("MLTEAM_WORK", str(h.run.work))
     return h, found, workspace()
+
+
+def compared(h: Hosting, *names: str) -> None:
+    """Hold two candidates against each other: over folds and resampled rows, and by no row's own loss, which there is not."""
+    h.run.leaderboard.write_text(json.dumps({"candidates": [{"name": name, "family": name[:-2]} for name in names]}))
+    found = compare_models(h.host)
+    assert {(test.test, test.over) for test in found.rivals[0].tests} == {
+        ("corrected_t", "folds"),
+        ("wilcoxon", "folds"),
+        ("bootstrap", "rows"),
+    }
+    assert found.untested == [
+        f"wilcoxon over rows: by itself no row of a {h.vault.contract.task} task is right or wrong, so none has a loss"
+    ]
 
 
 def test_groups_of_wines_are_their_cultivars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +110,8 @@ def _rows_of(table: pd.DataFrame) -> list[int]:
 
 def test_groups_keep_their_numbers_from_evaluation_to_new_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     h, _, space = opened(tmp_path, WINE.data, monkeypatch, task="cluster")
-    train(["kmeans"], time_s=20, per_family=1)
+    train(["kmeans", "agglomerative"], time_s=20, per_family=1)
+    compared(h, "kmeans-1", "agglomerative-1")
     found = evaluate("kmeans-1", time_s=20)
     assert found.degraded == []
     scored = joblib.load(space.fitted / "kmeans-1" / "pipeline.joblib").predict_table(space.table("holdout"))
@@ -136,6 +153,7 @@ def test_structure_is_found_and_described(tmp_path: Path, monkeypatch: pytest.Mo
 def test_labels_of_anomalies_serve_scoring_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, sealed, space = opened(tmp_path, cancer(), monkeypatch, task="anomaly", target="malignant")
     assert (sealed.metric, sealed.positive, sealed.split) == ("roc_auc", "yes", "stratified")
+    assert sealed.validation.endswith("each label is dealt evenly; because labelled anomalies must be on both sides")
     assert "malignant" not in space.table("holdout").columns
     train(["pca", "one_class_svm"], time_s=30, per_family=1)
     assert leaderboard(space)[0].score > 0.6
@@ -180,6 +198,7 @@ def test_anomalies_without_labels_are_judged_by_a_panel(tmp_path: Path, monkeypa
     found = train(["local_outlier", "copod"], time_s=60, per_family=1)
     missing = [s for s in found.skipped if "pip install 'mlteam[anomaly]'" in s.reason]
     assert len(missing) == (0 if find_spec("pyod") else 1)
+    compared(h, "local_outlier-1", "pca-1")
     blend = ensemble(time_s=10)
     assert blend.gain > 0
     evaluated = evaluate(blend.recommended, time_s=30)
