@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from team.events.findings import ScoredCandidate
 from team.objections import ObjectionFact, unanswered
 from team.solutions import AttemptFact
+from tools.candidates import TRAINED_ALREADY
 from tools.holdout_score import HoldoutScore
 
 MAX_ROUNDS = 5
@@ -192,6 +193,8 @@ def outcome(state: State) -> str | None:
             return "a baseline is scored"
         case Stage.TRAIN if review is not None and (state.search_spent or any(c.stage == Stage.TRAIN for c in state.candidates)):
             return "candidates are scored and the critic accepts them"
+        case Stage.TRAIN if review is not None and _all_known(state):
+            return "all that may be trained is among the baselines, and the critic accepts them"
         case Stage.OPTIMISE:
             return _optimised(state)
         case Stage.SELECT if state.holdout is not None and review is not None:
@@ -201,6 +204,12 @@ def outcome(state: State) -> str | None:
         case Stage.RELEASE if state.packaged:
             return "the refitted model is packaged"
     return None
+
+
+def _all_known(state: State) -> bool:
+    """Whether `train` had nothing to fit, since all that it was asked for, and the contract allows, was there already."""
+    skipped = state.results.get("train", {}).get("skipped", [])
+    return bool(skipped and state.candidates) and all(one["reason"].startswith(TRAINED_ALREADY) for one in skipped)
 
 
 def _optimised(state: State) -> str | None:
@@ -239,7 +248,7 @@ def missing(state: State, role: str) -> str | None:
         case Stage.BASELINE:
             return "`train_baselines` has scored no baseline"
         case Stage.TRAIN if role == "engineer":
-            tried = state.search_spent or any(c.stage == Stage.TRAIN for c in state.candidates)
+            tried = state.search_spent or _all_known(state) or any(c.stage == Stage.TRAIN for c in state.candidates)
             return None if tried else "`train` has scored no candidate"
         case Stage.SELECT if role == "engineer":
             return None if state.evaluated else "`evaluate` has written no predictions"

@@ -125,6 +125,10 @@ class CandidateFacts(BaseModel):
     device: Device = "cpu"
 
 
+TRAINED_ALREADY = "trained already"
+"""Begins what is said of a configuration that has a candidate."""
+
+
 class Skipped(BaseModel):
     """A family or configuration that was not trained, and why."""
 

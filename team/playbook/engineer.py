@@ -10,6 +10,7 @@ from team.playbook.preparing import preparation, prepare
 from team.playbook.selecting import select
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import baselines_said, joined, plus_minus
+from tools.candidates import TRAINED_ALREADY
 from tools.families import BASELINES, LEARNS, NETWORKS, OPEN, TABULAR
 
 ORDERED = ("ordered_linear", "ordered_lightgbm")
@@ -143,6 +144,6 @@ def _listed(candidates: list[dict[str, Any]]) -> str:
 
 
 def _skips(result: dict[str, Any]) -> str:
-    skipped = [s for s in result.get("skipped", []) if not s["reason"].startswith("trained already")]
+    skipped = [s for s in result.get("skipped", []) if not s["reason"].startswith(TRAINED_ALREADY)]
     named = "; ".join(f"{s['name']} ({s['reason']})" for s in skipped[:4])
     return f" Skipped: {named}." if skipped else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from team.grace import dead_end, left_out, verdict
@@ -126,6 +128,19 @@ def test_training_ends_without_new_candidates_once_the_time_is_spent() -> None:
     state = at(Stage.TRAIN, candidates=[candidate(Stage.BASELINE)], reviews=[accept(Stage.TRAIN)])
     assert outcome(state) is None
     assert outcome(state.model_copy(update={"search_spent": True})) is not None
+
+
+def test_training_ends_where_the_baselines_were_all_that_the_contract_allows() -> None:
+    def after(*reasons: str, candidates: Sequence[CandidateFact] = (candidate(Stage.BASELINE),)) -> State:
+        results = {"train": {"skipped": [{"name": "tree", "reason": reason} for reason in reasons]}}
+        return at(Stage.TRAIN, candidates=list(candidates), reviews=[accept(Stage.TRAIN)], results=results)
+
+    known = after("trained already as tree-1")
+    assert str(outcome(known)).startswith("all that may be trained is among the baselines")
+    assert missing(known.model_copy(update={"reviews": []}), "engineer") is None
+    for state in (after(), after("trained already as tree-1", "it failed"), after("trained already as tree-1", candidates=())):
+        assert outcome(state) is None
+        assert missing(state, "engineer") == "`train` has scored no candidate"
 
 
 def test_no_sixth_round_after_work_was_sent_back() -> None:

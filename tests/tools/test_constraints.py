@@ -154,6 +154,9 @@ def test_baselines_are_those_that_may_be_fitted(open_workspace: Open) -> None:
     space = bound(open_workspace("breast_cancer"), monotone={"mean_radius": 1})
     train_baselines(time_s=60)
     assert {c.family for c in leaderboard(space)} == {"dummy", "tree"}
+    assert [c.name for c in train(["tree"], time_s=60, per_family=2).candidates] == ["tree-2"], (
+        "the only family left has more than one tree"
+    )
 
 
 def test_members_are_dropped_until_the_blend_is_small_enough(open_workspace: Open) -> None:

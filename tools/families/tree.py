@@ -32,8 +32,11 @@ class Tree(Family):
     def default(self, setting: Setting) -> list[Params]:
         leaf = max(FEWEST_IN_LEAF if setting.quantiles else 2, min(50, setting.n_rows // 60))
         first: Params = {"max_depth": 6, "min_samples_leaf": leaf}
+        shallow, deep = {"max_depth": 4, "min_samples_leaf": 2 * leaf}, {"max_depth": 12, "min_samples_leaf": leaf}
+        if not _may_leave_texts(setting):
+            return [first, shallow, deep]
         # What a tree splits of a text are components that nobody can read, and they take most of its time: it is there at once without.
-        return [{**first, "texts": False}, {**first, "texts": True}] if _may_leave_texts(setting) else [first]
+        return [{**first, "texts": False}, {**shallow, "texts": False}, {**first, "texts": True}]
 
     def space(self, trial: optuna.Trial, setting: Setting) -> Params:
         return {
