@@ -186,7 +186,9 @@ def _check_interval(run: RunDir, level: float) -> None:
             f" Leave --interval out and take two of these columns, or {asked}."
         )
     if not (run.model / INTERVALS_FILE).is_file():
-        raise UsageError(f"--interval {level:g}: run {run.name!r} has no intervals; they are made for regression and counts. Leave it out.")
+        raise UsageError(
+            f"--interval {level:g}: run {run.name!r} has no intervals; they are made for regression, counts and forecasts. Leave it out."
+        )
     try:
         content = read_regular(run.model / INTERVALS_FILE, MAX_DESCRIPTION_BYTES, inside=run.path)
         Conformal.model_validate_json(content).interval(np.zeros(1), level)

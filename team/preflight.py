@@ -34,7 +34,7 @@ def preflight(settings: Settings, clients: Clients | None = None) -> None:
         try:
             find_metric(settings.metric)
         except ValueError as error:
-            raise UsageError(str(error)) from None
+            raise UsageError(f"{error} Change --metric.") from None
     try:
         adapter_of(spelt(settings.source))
     except InputRefused as error:

@@ -194,7 +194,8 @@ def coerce(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     names = [str(name) for name in frame.columns]
     missing = [column.name for column in schema.columns if column.name not in names]
     if missing:
-        raise TableError(f"{len(missing)} columns are missing: {', '.join(_with_nearest(name, names) for name in missing[:10])}")
+        which = ", ".join(_with_nearest(name, names) for name in missing[:10])
+        raise TableError(f"a column is missing: {which}" if len(missing) == 1 else f"{len(missing)} columns are missing: {which}")
     columns = {}
     for column in schema.columns:
         values = frame.iloc[:, names.index(column.name)]

@@ -77,6 +77,8 @@ class Wish:
             return self.task or "survival"
         if self.quantiles:
             return "quantile"
+        if self.classes:
+            return "ordinal"
         return "forecast" if self.series or self.horizon or self.known else None
 
     event: str | None = None

@@ -77,10 +77,8 @@ def check_target(target: pd.Series, task: Task, folds: int) -> None:
             f"target {name!r} has {len(counts)} classes, expected two for a binary task. Use --task multiclass, or leave --task out."
         )
     if task in ("multiclass", "ordinal") and len(counts) == 2:
-        kind = "a multiclass" if task == "multiclass" else "an ordinal"
-        raise InputRefused(
-            f"target {name!r} has two classes, expected three or more for {kind} task. Use --task binary, or leave --task out."
-        )
+        kind, cure = ("a multiclass", "leave --task out") if task == "multiclass" else ("an ordinal", "leave --task and --classes out")
+        raise InputRefused(f"target {name!r} has two classes, expected three or more for {kind} task. Use --task binary, or {cure}.")
     if counts.iloc[-1] < 2 and len(counts) == 2:
         raise InputRefused(
             f"class {str(counts.index[-1])!r} of target {name!r} has one row; at least two are needed, one to learn from and one to score."
@@ -117,7 +115,9 @@ def _check_values(values: pd.Series, task: Task) -> None:
 
     name = values.name
     if not pd.api.types.is_numeric_dtype(values):
-        raise InputRefused(f"target {name!r} is text ({str(values.iloc[0])!r}), expected numbers for {SAID[task]}.")
+        raise InputRefused(
+            f"target {name!r} is text ({str(values.iloc[0])!r}), expected numbers for {SAID[task]}. Name another --target or --task."
+        )
     numbers = values.to_numpy(dtype="float64")
     if not np.isfinite(numbers).all():
         raise InputRefused(f"target {name!r} holds infinite values; replace them or drop those rows.")

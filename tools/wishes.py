@@ -25,13 +25,18 @@ def check_settings(wish: Wish, task: Task) -> None:
         InputRefused: naming the setting and the task.
     """
     if wish.classes is not None and task != "ordinal":
-        raise InputRefused(f"--classes is the order of an ordinal target, and this task is {task}. Add --task ordinal, or leave it out.")
+        raise InputRefused(f"--classes is the order of an ordinal target, and this task is {task}. Leave one of the two out.")
     if wish.quantiles and task != "quantile":
         raise InputRefused(f"--quantiles are predicted of numbers by --task quantile, and this task is {task}. Leave one of the two out.")
     if task != "forecast" and (wish.series or wish.horizon or wish.known):
         raise InputRefused(f"--series, --horizon and --known belong to a forecast, and this task is {task}; leave them out.")
     if task == "forecast" and (wish.gap or wish.validation not in (None, "time")):
         raise InputRefused("the backtests of a forecast are its last horizons; leave --gap and --validation out.")
+    if task == "forecast" and wish.holdout != type(wish).holdout:
+        raise InputRefused(
+            f"--holdout {wish.holdout:g} is a share of rows, and a forecast seals the last horizon of every series. Leave it out, or name"
+            " the steps with --horizon."
+        )
 
 
 def without_forbidden(frame: pd.DataFrame, wish: Wish) -> tuple[pd.DataFrame, list[str]]:
@@ -164,7 +169,7 @@ def check_directions(task: Task, schema: TableSchema, constraints: Constraints) 
     for name in constraints.monotone:
         if (kind := kinds.get(name)) not in ("numeric", "boolean"):
             what = f"a {kind} column" if kind else "no column that models learn from"
-            raise InputRefused(f"--monotone names {name!r}, which is {what}; only numbers have a direction.")
+            raise InputRefused(f"--monotone names {name!r}, which is {what}; only numbers have a direction. Leave it out of --monotone.")
 
 
 def _check_groups(rows: pd.DataFrame, constraints: Constraints) -> None:

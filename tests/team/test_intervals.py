@@ -74,7 +74,7 @@ def test_predict_refuses_intervals_that_are_not_there(tmp_path: Path) -> None:
     rows.write_text("age\n1\n")
     run.model.mkdir()
     (run.model / "model.json").write_text("{}")
-    with pytest.raises(UsageError, match=r"--interval 0\.9: run .* has no intervals; they are made for regression and counts"):
+    with pytest.raises(UsageError, match=r"--interval 0\.9: run .* has no intervals; they are made for regression, counts and forecasts"):
         predict(run, rows, tmp_path / "out.csv", interval=0.9)
     measure_intervals(run, Vault(run))
     (run.model / INTERVALS_FILE).write_text((run.vault / "intervals.json").read_text())

@@ -218,6 +218,7 @@ def airline() -> pd.DataFrame:
         (airline(), {"known": "price"}, "--known column 'price' is not in the table"),
         (airline(), {"known": "month", "time_column": "month"}, "is the time column already"),
         (airline(), {"horizon": 100}, r"there are 144 steps for a horizon of 100; expected at least 202.*smaller --horizon"),
+        (airline(), {"holdout": "0.3"}, "--holdout 0.3 is a share of rows, and a forecast seals the last horizon.*--horizon"),
         (airline(), {"group": "month"}, "--group does not go with a forecast"),
         (ragged().rename(columns={"day": "month", "y": "passengers"}), {"series": "shop", "horizon": 30},
          "half of the 8 series have 60 steps or fewer for a horizon of 30; expected at least 62.*leave short series out"),

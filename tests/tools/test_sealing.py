@@ -146,8 +146,8 @@ def test_the_user_settles_the_task_and_counts_are_never_inferred(tmp_path: Path)
         ("word", {"classes": "e,d,c,b"}, r"--classes e,d,c,b: expected every class of target 'word' once; it lacks 'a'"),
         ("word", {"classes": "e,d,c,b,x"}, r"no row has 'x' and it lacks 'a'"),
         ("word", {"classes": "e,d,c,b,a,a"}, r"a class stands there twice"),
-        ("word", {"classes": "a,b,c,d,e", "task": "multiclass"}, r"this task is multiclass. Add --task ordinal"),
-        ("whole", {"classes": "0,1,2,3", "task": "count"}, r"this task is count. Add --task ordinal"),
+        ("word", {"classes": "a,b,c,d,e", "task": "multiclass"}, r"this task is multiclass. Leave one of the two out"),
+        ("whole", {"classes": "0,1,2,3", "task": "count"}, r"this task is count. Leave one of the two out"),
         ("pair", {}, r"two classes, expected three or more for an ordinal task"),
     ],
 )
@@ -160,7 +160,7 @@ def test_ordinal_classes_stand_in_the_order_of_numbers_or_the_users(tmp_path: Pa
     h = hosting(tmp_path / "numbers", frame().assign(**TASKS), target="whole", task="ordinal")
     sealed(h)
     assert (h.vault.contract.classes, h.vault.contract.metric) == (["0", "1", "2", "3"], "qwk")
-    h = hosting(tmp_path / "words", frame().assign(**TASKS), target="word", task="ordinal", classes="e, c,a,b,d")
+    h = hosting(tmp_path / "words", frame().assign(**TASKS), target="word", classes="e, c,a,b,d")  # whose order says the task
     sealed(h)
     assert h.vault.contract.classes == ["e", "c", "a", "b", "d"]
     assert h.vault.contract.predicts == "classes"
