@@ -78,14 +78,14 @@ bench: $(VENV)/.all ## Measure what the framework costs beside models and tools,
 bench-sandbox: $(VENV)/.bench ## Measure the sandboxes beside AutoGen's executors, and what each does when something goes wrong
 	$(BIN)/python -m evals.sandbox_bench --markdown docs/sandbox.md
 
-CONTESTANTS ?= mlteam autogluon_best autogluon_medium flaml catboost lightgbm
+CONTESTANTS ?= mlteam simple autogluon_best autogluon_medium flaml mljar catboost lightgbm
 SECONDS ?= 60
 SEEDS ?= 0
 SPLITS ?= 0
 PARTS ?=
 TABLES ?=
 .PHONY: bench-quality
-bench-quality: $(VENV)/.all ## Models of this team beside AutoML libraries on real tables, in the same time (CONTESTANTS="mlteam catboost" SECONDS=240 SPLITS="0 1")
+bench-quality: $(VENV)/.all ## Models of this team beside AutoML libraries on real tables, in the same time (CONTESTANTS="mlteam catboost" TABLES="titanic ames" SECONDS=240 SEEDS="0 1" SPLITS="0 1")
 	$(BIN)/python -m evals.quality --contestants $(CONTESTANTS) --seconds $(SECONDS) --seeds $(SEEDS) --splits $(SPLITS) $(if $(TABLES),--tables $(TABLES))
 
 .PHONY: bench-ablation
