@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from reports.facts import RunFacts
 from reports.figures import compact, metric_said, p_value, row_format, score_format, title_in
 from reports.manuscript import Manuscript
+from tools.coverage import Coverage
 
 MOST_CANDIDATES = 25
 MOST_ATTEMPTS = 20
@@ -78,10 +79,17 @@ def _metrics(paper: Manuscript, facts: RunFacts) -> None:
             (0, 0, 0, 0),
             ("Meant to hold", "Did hold", "Interval of that", "Mean width"),
             [
-                (f"{100 * i.level:g} %", f"{100 * i.share:.1f} %", f"{100 * i.low:.1f} – {100 * i.high:.1f} %", compact(i.width))
+                (f"{100 * i.level:g} %", f"{100 * i.share:.1f} %", f"{100 * i.low:.1f} – {100 * i.high:.1f} %", _width(i))
                 for i in h.intervals
             ],
         )
+
+
+def _width(held: Coverage) -> str:
+    """The mean width of intervals, with its own interval where it has one."""
+    if held.width_low is None or held.width_high is None or held.width_low == held.width_high:
+        return compact(held.width)
+    return f"{compact(held.width)} ({compact(held.width_low)} – {compact(held.width_high)})"
 
 
 def _structure(paper: Manuscript, facts: RunFacts) -> None:

@@ -31,7 +31,7 @@ def measure_intervals(run: RunDir, vault: Vault) -> list[Coverage]:
 
     final, contract, validation = vault.scored(), vault.contract, vault.rows.validation()
     if contract.quantiles:  # which are ends of intervals themselves
-        return measure_pairs(final.labels, final.predictions, contract.quantiles)
+        return measure_pairs(final.labels, final.predictions, contract.quantiles, final.groups)
     if contract.predicts != "values":
         return []
     try:
@@ -43,7 +43,7 @@ def measure_intervals(run: RunDir, vault: Vault) -> list[Coverage]:
     rows = folds >= 0
     found = calibrate(final.candidate, vault.rows.labels()[rows], values[rows], folds[rows], whole=contract.task == "count")
     write_atomic(run.vault / "intervals.json", found.model_dump_json())
-    return measure(found, final.labels, final.predictions)
+    return measure(found, final.labels, final.predictions, groups=final.groups)
 
 
 def kept_intervals(run: RunDir) -> Conformal | None:

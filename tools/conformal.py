@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from tools.coverage import Coverage, covered
+from tools.coverage import Coverage, measured
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -137,15 +137,21 @@ def spread_of(residuals: Array, predictions: Array) -> Spread:
     return Spread(at=points.tolist(), size=means.tolist())
 
 
-def measure(calibration: Conformal, y: Array, predictions: Array, levels: tuple[float, ...] = LEVELS) -> list[Coverage]:
-    """What intervals hold on rows that neither model nor calibration saw; levels that need more residuals are left out."""
+def measure(
+    calibration: Conformal, y: Array, predictions: Array, levels: tuple[float, ...] = LEVELS, groups: Array | None = None
+) -> list[Coverage]:
+    """What intervals hold on rows that neither model nor calibration saw; levels that need more residuals are left out.
+
+    Args:
+        groups: the group of each row, shape (n,), where rows belong together.
+    """
     found = []
     for level in levels:
         try:
             low, high = calibration.interval(predictions, level)
         except ValueError:
             continue
-        found.append(covered(level, int(((y >= low) & (y <= high)).sum()), len(y), float((high - low).mean())))
+        found.append(measured(level, (y >= low) & (y <= high), high - low, groups))
     return found
 
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tools.coverage import Coverage, covered
+from tools.coverage import Coverage, measured
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,7 +88,7 @@ def crps_losses(y: Array, predictions: Array, levels: Array) -> Array:
     return found
 
 
-def measure_pairs(y: Array, predictions: Array, levels: Sequence[float]) -> list[Coverage]:
+def measure_pairs(y: Array, predictions: Array, levels: Sequence[float], groups: Array | None = None) -> list[Coverage]:
     """How often true values lie between predicted quantiles, ends included: of the outermost pair of levels and the pairs within it,
     the narrowest first.
 
@@ -96,10 +96,11 @@ def measure_pairs(y: Array, predictions: Array, levels: Sequence[float]) -> list
         y: shape (n,), with n above 0.
         predictions: ascending in each row, shape (n, q).
         levels: ascending, shape (q,).
+        groups: the group of each row, shape (n,), where rows belong together.
     """
     found = []
     for place in reversed(range(len(levels) // 2)):
         low, high = predictions[:, place], predictions[:, -1 - place]
         level = float(f"{levels[-1 - place] - levels[place]:.6g}")
-        found.append(covered(level, int(((y >= low) & (y <= high)).sum()), len(y), float((high - low).mean())))
+        found.append(measured(level, (y >= low) & (y <= high), high - low, groups))
     return found
