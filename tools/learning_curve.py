@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import BaseModel
 
-from tools.candidates import CODE, ENSEMBLE, Candidate, load_candidate, load_repeats
+from tools.candidates import BEFORE, CODE, ENSEMBLE, Candidate, load_candidate, load_repeats
 from tools.degradation import Degradation
 from tools.extras import Extras
 from tools.show import progress
@@ -58,7 +58,7 @@ class LearningCurveResult(BaseModel):
     """The candidate whose configuration was fitted: of an ensemble, the member of the largest weight."""
     metric: str
     points: list[CurvePoint]
-    """The last one is the candidate's own score on the same folds, with all rows that a fold leaves."""
+    """The last one is of the candidate's own fits on the same folds, with all rows that a fold leaves."""
     folds: int
     """How many folds were fitted, of those there are."""
     score: float
@@ -109,7 +109,8 @@ def learning_curve(
         raise ToolRefused(f"{record.family} is not fitted any more in this run: {reason}.")
     sign = -1.0 if problem.contract.direction == "maximize" else 1.0
     # Of the first repeat, whose folds the smaller fits have: the mean over repeats is better than a single model.
-    oof = problem.scheme.by_repeat(load_repeats(space, record.name, problem))[0]
+    before = record.calibration is not None and (space.candidates / record.name / BEFORE).is_file()
+    oof = problem.scheme.by_repeat(load_repeats(space, record.name, problem, BEFORE if before else "oof.parquet"))[0]
     curve = _Curve(problem, load_preparation(space, record.preparation, problem), record, oof, deadline)
     load_libraries([record.family])
     try:
@@ -277,11 +278,15 @@ class _Curve:
         return [float(share) for share in np.geomspace(smallest, 1, SIZES)[:-1]]
 
     def _of_all_rows(self, oof: np.ndarray) -> dict[int, float]:
+        """Scores of fits that are there already, calibrated and with their classes called by what the fold's own rows teach, as those of
+        the other sizes are: what all folds taught would be better at the last size alone."""
         found = {}
-        oof = self.problem.decide(oof)[1]
         for fold in self.problem.fold_ids:
+            alone = one_fold(self.problem, fold)
+            predicted = alone.empty_oof()
+            predicted[alone.folds == fold] = oof[self.problem.folds == fold]
             try:
-                found[fold] = float(self.problem.score(oof, (self.problem.folds == fold).nonzero()[0]))
+                found[fold] = float(alone.score(alone.decide(alone.calibrate(predicted)[1])[1]))
             except ValueError:
                 continue
         return found

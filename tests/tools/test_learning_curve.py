@@ -10,6 +10,7 @@ from tests.tools.conftest import TABLES, Open
 from tests.tools.installed import install
 from tools.candidates import load_candidate, load_oof, write_candidate
 from tools.contract import Split
+from tools.crossval import evaluate_candidate
 from tools.deadline import Deadline
 from tools.ensembling import ensemble
 from tools.learning_curve import _Curve, judge, learning_curve, one_fold
@@ -95,6 +96,24 @@ def test_under_a_time_split_no_fold_learns_from_later_rows(open_workspace: Open)
         checked = alone.X["when"][alone.folds == fold]
         assert alone.X["when"][alone.folds != fold].max() < checked.min()
         assert set(checked) == set(problem.X["when"][problem.folds == fold])
+
+
+@pytest.mark.parametrize("metric", ["f1", "log_loss"])
+def test_the_last_size_is_scored_as_the_others_are(open_workspace: Open, metric: str) -> None:
+    """Thresholds and calibrations that all folds taught would make it better than a fold's own can, and more rows seem to help."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 3))
+    y = np.where(X[:, 0] + rng.normal(size=600) > 1.5, "yes", "no")
+    space = open_workspace(pd.DataFrame(X, columns=list("abc")).assign(y=y), "y", "binary")
+    path = space.data / "contract.json"
+    direction = "maximize" if metric == "f1" else "minimize"
+    path.write_text(path.read_text().replace('"metric":"roc_auc","direction":"maximize"', f'"metric":"{metric}","direction":"{direction}"'))
+    train(["tree"], time_s=6, per_family=1)
+    problem, record = load_problem(space), load_candidate(space, "tree-1")
+    preparation = load_preparation(space, "default", problem)
+    again = [evaluate_candidate(record.spec, one_fold(problem, fold), preparation, Deadline()) for fold in problem.fold_ids]
+    found = learning_curve("tree-1", time_s=60)
+    assert found.points[-1].score == pytest.approx(np.mean([one.candidate.score for one in again]), rel=1e-5)
 
 
 def test_what_cannot_be_told_is_refused(open_workspace: Open) -> None:
