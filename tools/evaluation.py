@@ -281,7 +281,7 @@ def _importance(model: FittedModel, problem: Problem, within_s: float, row_s: fl
     except ValueError:  # the metric is undefined on the sample
         return own, "share of the model's own gain"
     found.sort(key=lambda c: -c.importance)
-    return found[:IMPORTANT], f"worsening of {problem.contract.metric} when the column is shuffled"
+    return found[:IMPORTANT], f"worsening of {problem.contract.metric} when the column is shuffled among rows of the fit"
 
 
 def _plots(
