@@ -38,9 +38,12 @@ def results(paper: Manuscript, facts: RunFacts, figures: Mapping[str, bytes]) ->
             f" {figure(n.flat)}."
         )
     if (o := facts.optimism) and o.candidate:
+        left_out = (
+            " Trials of tuning that were not kept have no part in that, so it corrects rather too little." if facts.search.trials else ""
+        )
         paper.say(
             f"{o.candidate} was picked from {o.candidates} candidates on the same folds. Corrected for that pick, {figure(o.score)} becomes"
-            f" {figure(o.corrected)}."
+            f" {figure(o.corrected)}.{left_out}"
         )
     _structure(paper, facts)
     if "importance.pdf" in figures and facts.evaluation:

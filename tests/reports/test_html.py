@@ -143,6 +143,7 @@ def test_what_the_score_owes_to_the_pick_stands_beside_the_holdout(run: RunDir, 
     said = "lightgbm-1 has 0.9720; having been picked from 3 candidates on the same folds flatters it by about 0.0021"
     assert said in " ".join(page.text.split())
     assert re.search(r"leaves 0\.9699, and the holdout says 0\.9777", " ".join(page.text.split()))
+    assert "not kept as candidates" not in page.text, "nothing was tuned"
 
 
 def test_a_round_is_judged_by_what_the_best_of_so_many_must_gain(tmp_path: Path) -> None:
@@ -162,7 +163,9 @@ def test_a_figure_that_is_on_no_record_ends_the_build_and_is_named(tmp_path: Pat
     run = searched(tmp_path)
     facts, ledger = read_facts(run.path), read_ledger(run.path)
     diagnosis = diagnose(run, facts)
-    assert "<td" in compose(facts, {}, diagnosis, ledger)
+    whole = compose(facts, {}, diagnosis, ledger)
+    assert "<td" in whole
+    assert "Trials of tuning that were not kept as candidates have no part in that estimate" in whole
     assert facts.holdout is not None
     assert diagnosis is not None
     better = facts.model_copy(update={"holdout": facts.holdout.model_copy(update={"score": 0.98765})})
