@@ -102,8 +102,17 @@ def test_folds_and_shares_hold_events_alike(open_workspace: Open) -> None:
     assert events[part].mean() == pytest.approx(events.mean(), abs=0.02)
 
 
-def test_families_rank_by_the_true_risk(open_workspace: Open) -> None:
-    space = open_workspace(lifetimes(), "time", "survival", event="died")
+def patients() -> pd.DataFrame:
+    """The 686 women of the German Breast Cancer Study Group 2 (Schumacher et al. 1994), which scikit-survival brings; 56 % are censored."""
+    from sksurv.datasets import load_gbsg2
+
+    X, y = load_gbsg2()
+    words = {name: X[name].astype(str) for name in ("horTh", "menostat", "tgrade")}
+    return X.assign(**words, time=y["time"], died=y["cens"].astype(int))
+
+
+def test_families_rank_real_patients(open_workspace: Open) -> None:
+    space = open_workspace(patients() if EXTRA else lifetimes(), "time", "survival", event="died")
     base = train_baselines(time_s=20)
     assert [c.family for c in base.candidates] == (["coxnet", "dummy"] if EXTRA else ["dummy"])
     wanted = [name for name in LEARNS["survival"] if name not in ("dummy", "coxnet")]
@@ -112,7 +121,7 @@ def test_families_rank_by_the_true_risk(open_workspace: Open) -> None:
     assert len(found.candidates) + len(missing) == len(wanted)
     best = {c.family: c.score for c in leaderboard(space)}
     assert best["dummy"] == 0.5
-    assert all(value > 0.68 for name, value in best.items() if name != "dummy"), best
+    assert all(value > 0.62 for name, value in best.items() if name != "dummy"), best
     record = load_candidate(space, "xgboost-1")
     assert record.metric == "c_index"
 
