@@ -6,7 +6,7 @@ It imports what fits and reads tables; `training.py`, whose tools the host knows
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tools import memory
@@ -47,7 +47,7 @@ PATIENCE, PATIENCE_S = 3.0, 10.0
 """A fit that takes so many times its share of the time, and at least so many seconds more, will not come back: its kernel is
 ended with it, and the families after it still get theirs."""
 FIRST_ROWS = 2000
-"""Training rows of a fold for a first model where the time was over before any baseline had learnt."""
+"""Training rows of a fold for a first model where the time was over before any had learnt."""
 
 
 class Search:
@@ -65,6 +65,8 @@ class Search:
         self._missed: dict[str, str] = {}
         """Families that were left out at a configuration of theirs, and why."""
         self._pending: list[str] = []
+        self.late = False
+        """Whether the time was too short for something."""
         board = leaderboard(space)
         self._known = {_key(c.family, c.params, c.preparation, c.share): c.name for c in board if not c.cut_short}
         self._learnt = {c.family for c in board}
@@ -116,24 +118,37 @@ class Search:
                     self._one(name, params, self.deadline.share(share))
                 self._pending.remove(name)
 
-    def first_learner(self, name: str) -> None:
-        """Fit a baseline on few rows where no candidate has learnt from the columns yet: a run has a usable model within seconds."""
-        if any(c.family not in FLOORS for c in leaderboard(self.space)) or self.lost.dropped(name):
-            return
-        share = min(1.0, FIRST_ROWS / self.problem.fold_rows)
-        turn = Deadline(FIRST_S)
+    def first_learner(self, names: Sequence[str]) -> None:
+        """Fit the first family that can be on few rows, where the time was over before any candidate had learnt from the columns: a run
+        has a usable model within seconds, and does not end with one that has learnt nothing.
+
+        Args:
+            names: the most promising first.
+        """
+        share, turn = min(1.0, FIRST_ROWS / self.problem.fold_rows), Deadline(FIRST_S)
+        for name in names:
+            if not self.late or any(c.family not in FLOORS for c in leaderboard(self.space)):
+                return
+            if turn.expired() or self.lost.dropped(name):
+                continue
+            with self._answering(name):
+                if family(name).unsuited(self.setting) is None:
+                    self._on_few_rows(name, share, turn)
+
+    def _on_few_rows(self, name: str, share: float, turn: Deadline) -> None:
         params = family(name).portfolio(self.setting)[0]
         stem = name if self.preparation.name == "default" else f"{name}-{self.preparation.name}"
         spec = CandidateSpec(name=free_name(self.space, stem), family=name, params=params, preparation=self.preparation.name, share=share)
         try:
             with turn.alarm():
-                evaluated = self._evaluated(spec, turn, turn, FIRST_S + PATIENCE_S)
+                # What can be cut short aims at half of it, so that it is done before the alarm strikes.
+                evaluated = self._evaluated(spec, turn, turn.share(0.5 * turn.remaining()), FIRST_S + PATIENCE_S)
         except DeadlineReached as error:
             self._skip(spec.name, name, _first_line(error))
         except Exception as error:  # the families after it still get their turn
             self._skip(spec.name, name, f"{type(error).__name__}: {_first_line(error)}")
         else:
-            self._keep(evaluated, Size(share, "the time of the baselines was over before any had learnt" if share < 1 else ""))
+            self._keep(evaluated, Size(share, "the time was over before any family had learnt" if share < 1 else ""))
 
     def left_over(self) -> list[Skipped]:
         """Families of the round that the deadline left without a candidate."""
@@ -220,10 +235,12 @@ class Search:
             try:
                 evaluated = self._fit(spec, turn)
             except TooSlow as error:  # it was known beforehand: nothing was lost
+                self.late = True
                 self.skipped.append(Skipped(name=spec.name, reason=_first_line(error)))
                 progress(skipped=spec.name, reason=_first_line(error))
                 return
             except DeadlineReached as error:
+                self.late = True
                 self._skip(spec.name, name, _first_line(error))
                 return
             except Exception as error:  # one family's failure must not cost the others
@@ -246,7 +263,7 @@ class Search:
         needed = self._estimates.seconds(spec, self.deadline)
         if needed > turn.remaining() and needed > 0.6 * self.deadline.remaining():
             slow = TooSlow if family(spec.family).reads else DeadlineReached
-            raise slow(f"about {needed:.0f} s are needed, {turn.remaining():.1f} s are there")
+            raise slow(f"about {needed:.0f} s are needed, and {turn.remaining():.1f} s of the time are left for it")
         if not iterative:
             limit = self.deadline.share(max(turn.remaining(), 1.5 * needed, 0.3 * self.deadline.remaining()))
         most_s = min(max(PATIENCE * limit.remaining(), limit.remaining() + PATIENCE_S), 1.04 * self.deadline.remaining() + 1.5)

@@ -15,7 +15,9 @@ from tools.spec import ToolRefused, tool
 from tools.workspace import workspace
 
 FIRST_S = 10.0
-"""Seconds beyond the call's own for a first model where the time was over before any baseline had learnt."""
+"""Seconds beyond the call's own for a first model where the time was over before any family had learnt."""
+FIRST_TRIED = 3
+"""Families that are tried for it."""
 FLOOR_S = 60.0
 """Seconds for a model that knows nothing of the columns, which takes milliseconds on a machine that has nothing else to do."""
 
@@ -48,10 +50,10 @@ def train_baselines(
 
     contract = workspace().contract
     allowed = contract.constraints.allowed(BASELINES[contract.task])
-    return _search("train_baselines", {"preparation": preparation, "time_s": time_s}, allowed, most=1, first="tree")
+    return _search("train_baselines", {"preparation": preparation, "time_s": time_s}, allowed, most=1)
 
 
-@tool(where="kernel", timeout_s=3600, searches=True)
+@tool(where="kernel", timeout_s=3600, searches=True, over_s=FIRST_S)
 def train(
     families: Annotated[
         list[str],
@@ -86,11 +88,10 @@ def _search(
     *,
     most: int | None,
     crosses: bool = False,
-    first: str | None = None,
 ) -> TrainingResult:
     from tools.crossing import with_crosses
     from tools.deadline import Deadline, DeadlineReached
-    from tools.families import NAMES, family, load_libraries
+    from tools.families import NAMES, TABULAR, family, load_libraries
     from tools.preparation import load_preparation
     from tools.problem import load_problem
     from tools.searching import Search
@@ -113,8 +114,9 @@ def _search(
                     search.run([name for name in names if name not in FLOORS], most)
             except DeadlineReached:
                 stopped = "deadline"
-            if first in names:
-                search.first_learner(first)
+                search.late = True
+            if problem.contract.task in TABULAR:
+                search.first_learner([name for name in names if name not in FLOORS][:FIRST_TRIED])
     except DeadlineReached:
         stopped = "deadline"
     except KeyboardInterrupt:

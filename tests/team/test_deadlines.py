@@ -12,7 +12,7 @@ from tools.training import FIRST_S, FLOOR_S
 @pytest.mark.parametrize(
     ("tool", "values", "least", "most"),
     [
-        ("train", {"time_s": 100.0}, 100, 110),
+        ("train", {"time_s": 100.0}, 100 + FIRST_S, 110 + FIRST_S),
         ("train_baselines", {"time_s": 3.0}, 3 + FLOOR_S + FIRST_S, 10 + FLOOR_S + FIRST_S),
         ("profile_table", {}, 60, 3600),
     ],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,7 +79,11 @@ def test_a_first_learner_sees_few_rows_and_predicts_all(open_workspace: Open) ->
     assert tree.share == FIRST_ROWS / problem.fold_rows
     assert tree.score > 0.9
     assert not np.isnan(load_oof(space, tree.name, problem)).any()
-    assert "the time of the baselines was over" in next(d.reason for d in found.degraded if d.what == "tree-1")
+    shutil.rmtree(space.candidates / tree.name)
+    (forest,) = train(["extra_trees", "lightgbm"], time_s=0.0).candidates  # as where the user allows no baseline
+    assert (forest.family, load_candidate(space, forest.name).share) == ("lightgbm", tree.share)
+    assert forest.score > 0.9
+    assert "the time was over before any family had learnt" in next(d.reason for d in found.degraded if d.what == "tree-1")
 
 
 def test_a_split_by_time_leaves_early_rows_without_prediction(open_workspace: Open) -> None:
