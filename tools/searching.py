@@ -118,14 +118,17 @@ class Search:
                     self._one(name, params, self.deadline.share(share))
                 self._pending.remove(name)
 
-    def first_learner(self, names: Sequence[str]) -> None:
+    def first_learner(self, names: Sequence[str], *, once_more: bool) -> None:
         """Fit the first family that can be on few rows, where the time was over before any candidate had learnt from the columns: a run
         has a usable model within seconds, and does not end with one that has learnt nothing.
 
         Args:
             names: the most promising first.
+            once_more: whether they may have another try where few rows are all that there are.
         """
         share, turn = min(1.0, FIRST_ROWS / self.problem.fold_rows), Deadline(FIRST_S)
+        if share == 1 and not once_more:
+            return
         for name in names:
             if not self.late or any(c.family not in FLOORS for c in leaderboard(self.space)):
                 return

@@ -11,6 +11,7 @@ from team.playbook.selecting import select
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import baselines_said, joined, plus_minus
 from tools.candidates import TRAINED_ALREADY
+from tools.constraints import FLOORS
 from tools.families import BASELINES, LEARNS, NETWORKS, OPEN, TABULAR
 
 ORDERED = ("ordered_linear", "ordered_lightgbm")
@@ -108,7 +109,9 @@ def _families(t: Transcript) -> list[str]:
     if t.task in TABULAR and (constraints.interpretable or constraints.families):
         # The first two have more than one configuration; what was named is fitted however short the time.
         families = list(dict.fromkeys([*families, "linear", "tree", *(f for f in constraints.families or () if f in LEARNS[t.task])]))
-    return [f for f in constraints.allowed(families) if f not in t.dropped]
+    found = [f for f in constraints.allowed(families) if f not in t.dropped]
+    # Baselines have further configurations, which are all there is where nothing else is allowed.
+    return found or [f for f in constraints.allowed(BASELINES[t.task]) if f not in t.dropped and f not in FLOORS]
 
 
 def _tabular(t: Transcript) -> list[str]:

@@ -152,6 +152,9 @@ async def test_where_baselines_alone_may_be_trained_they_get_a_configuration_tha
     interpretable = {**CONTRACT, "constraints": {"interpretable": True}}
     tool, arguments = called(await answer("engineer", "train", contract=interpretable, budget=trials))
     assert (tool, arguments["families"], arguments["per_family"]) == ("train", ["sparse_linear", "linear", "tree"], 2)
+    patients = {**interpretable, "task": "survival", "metric": "c_index"}
+    arguments = called(await answer("engineer", "train", contract=patients, budget=trials))[1]
+    assert (arguments["families"], arguments["per_family"]) == (["coxnet"], 2)
     assert called(await answer("engineer", "train", budget=trials))[1]["per_family"] == 1
     late = {**trials, "trials": None, "search_seconds_left": 1.2}
     said = await answer("engineer", "train", budget=late)

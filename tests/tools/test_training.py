@@ -8,6 +8,7 @@ import pytest
 
 from tests.tools.conftest import Open, mixed
 from tools.candidates import leaderboard, load_candidate, load_oof
+from tools.constraints import Constraints
 from tools.contract import Split
 from tools.families import load_libraries
 from tools.problem import load_problem
@@ -67,6 +68,12 @@ def test_a_floor_and_a_first_learner_are_there_however_little_time_there_was(ope
     assert [c.family for c in found.candidates] == ["tree", "dummy"]
     assert all(candidate.n_folds == space.contract.folds for candidate in leaderboard(space))
     assert [c.family for c in train_baselines(preparation="default", time_s=0.0).candidates] == [], "another learns already"
+
+
+def test_without_a_tree_the_other_families_have_their_time_before_a_first_learner(open_workspace: Open) -> None:
+    open_workspace("wine", constraints=Constraints(families=("linear", "lightgbm")))
+    assert [c.family for c in train_baselines(time_s=0.0).candidates] == ["dummy"]
+    assert [c.family for c in train(["lightgbm", "linear"], time_s=0.0).candidates] == ["linear"]
 
 
 def test_a_first_learner_sees_few_rows_and_predicts_all(open_workspace: Open) -> None:
