@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold, TimeSeriesSplit
 
 from tests.hosting import Hosting
 from tests.tools.test_folds import contract
@@ -131,6 +132,33 @@ def test_nobody_learns_from_the_future_or_from_the_gap(n: int, moments: int, gap
         assert all(learned[0] <= later < learned[0] + most_of_a_moment for later in learned) or learned[0] == 0
     else:
         assert learned == sorted(learned)
+
+
+@pytest.mark.parametrize("gap", [0, 3])
+@pytest.mark.parametrize("window", ["expanding", "sliding"])
+def test_folds_in_order_of_time_are_those_of_scikit_learn(window: str, gap: int) -> None:
+    frame = pd.DataFrame({"y": np.arange(120), "t": np.arange(120)})
+    found = make_validation(frame, scheme("time", "regression", "t", window=window, gap=float(gap)))
+    blocks = {"test_size": 12, "max_train_size": 60 - gap} if window == "sliding" else {"test_size": 20}
+    wanted = TimeSeriesSplit(5, gap=gap, **blocks).split(frame)
+    for part, (learn, check) in zip(found.parts, wanted, strict=True):
+        assert [rows.tolist() for rows in found.rows(part)] == [learn.tolist(), check.tolist()]
+
+
+def test_groups_have_shares_of_classes_as_even_as_scikit_learn_has_them() -> None:
+    """A class of one in twenty and groups of a rate each: how far a fold's share of a class is from a fifth, at most."""
+    ours, theirs = [], []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        group = rng.integers(rng.integers(30, 60), size=500)
+        y = np.where(rng.random(500) < 0.05, 2, rng.random(500) < rng.beta(1, 3, 60)[group]).astype(int)
+        frame = pd.DataFrame({"y": y, "g": group})
+        folds = make_validation(frame, scheme("group", "multiclass", "g", seed=seed)).folds[0]
+        stratified = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(frame, y, group)
+        for sizes, checks in ((ours, [folds == fold for fold in range(5)]), (theirs, [np.isin(np.arange(500), rows) for _, rows in stratified])):
+            shares = np.array([np.bincount(y[check], minlength=3) for check in checks]) / np.bincount(y)
+            sizes.append(np.abs(shares - 0.2).max())
+    assert np.mean(ours) <= np.mean(theirs)
 
 
 def test_rows_that_need_moments_are_not_guessed_without() -> None:
