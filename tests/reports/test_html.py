@@ -23,6 +23,7 @@ from reports.plotly_page import claims
 from team.events import CallsRecovered, FellBack, HoldoutScored, ModelCalled, RepairAsked, Reviewed, RoundEnded, RunEnded, TurnEnded
 from team.rundir import RunDir
 from tests.reports.written import Written, encoded, evaluation, examined, finished, png, searched, slices, standings
+from tools.contract import Split
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}</title></style>"
 SCRIPT = stylesheet("plots.js", "report.js")
@@ -166,6 +167,11 @@ def test_a_figure_that_is_on_no_record_ends_the_build_and_is_named(tmp_path: Pat
     whole = compose(facts, {}, diagnosis, ledger)
     assert "<td" in whole
     assert "Trials of tuning that were not kept as candidates have no part in that estimate" in whole
+    assert "count as independent in it" not in whole
+    assert facts.contract is not None
+    by_depth = facts.contract.model_copy(update={"split": Split(kind="group", column="Depth", holdout_fraction=0.2, seed=0)})
+    few = compose(facts.model_copy(update={"contract": by_depth}), {}, None, ledger)
+    assert "rows that belong together count as independent in it, so it is too narrow" in few, "its groups were too few to be drawn"
     assert facts.holdout is not None
     assert diagnosis is not None
     better = facts.model_copy(update={"holdout": facts.holdout.model_copy(update={"score": 0.98765})})
