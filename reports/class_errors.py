@@ -119,7 +119,10 @@ def _over(x: Array, happened: Array, said: Array, *, roc: bool) -> Array:
         at: Array = np.interp(x, false, true)
         return at
     precision, recall, _ = precision_recall_curve(happened, said)
-    at = np.interp(x, recall[::-1], precision[::-1])
+    # In steps, as the average precision has it: a straight line between two thresholds promises more than any of them gives (Davis and
+    # Goadrich 2006), most where many rows have one probability. The last point is scikit-learn's own, of no threshold.
+    rising, reached = recall[:-1][::-1], precision[:-1][::-1]
+    at = reached[np.searchsorted(rising, x)]
     return at
 
 

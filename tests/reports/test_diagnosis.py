@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 
+from reports.class_errors import _over, curve_of
 from reports.diagnosis import diagnose
 from reports.error_charts import error_charts
 from reports.error_facts import Diagnosis
@@ -183,3 +184,20 @@ def test_without_importance_the_worst_rows_have_no_columns(tmp_path: Path) -> No
         w.call("engineer", "evaluate", {}, {**evaluation(), "importance": []})
     predicted(w.run, fixed)
     assert diagnosed(w.run).worst[0].values == ()
+
+
+@pytest.mark.parametrize("levels", [1, 4, 1000])
+def test_the_area_under_a_drawn_curve_is_the_area_that_is_told(levels: int) -> None:
+    """Also of few probabilities: of one alone precision is the share of positive rows wherever the curve is, and no line down to it."""
+    rng = np.random.default_rng(levels)
+    happened = rng.random(800) < 0.3
+    said = np.round((0.3 * happened + rng.random(800)) * levels) / levels if levels > 1 else np.full(800, 0.3)
+    folds = np.zeros(800, dtype=int)
+    found = curve_of("yes", happened, said, folds, roc=False)
+    steps = _over(np.linspace(0, 1, 20_001), happened, said, roc=False)
+    assert steps.mean() == pytest.approx(found.area, abs=2e-3)
+    assert np.mean(found.y) == pytest.approx(found.area, abs=0.05)
+    if levels == 1:
+        assert set(found.y) == {happened.mean()}
+    found = curve_of("yes", happened, said, folds, roc=True)
+    assert np.trapezoid(found.y, found.x) == pytest.approx(found.area, abs=0.01)
