@@ -213,11 +213,8 @@ def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
     found: dict[str, Interval] = {}
     for labels, shown in ((True, called), (False, predictions)):
         some = [name for name in names if (METRICS[name].needs == "label" if name in METRICS else decides(name, task)) == labels]
-        try:
-            intervals = bootstrap_intervals(some, task, y, shown, groups=groups, units=units, resamples=300, seed=problem.contract.seed)
-        except ValueError:  # too few groups for that
-            intervals = bootstrap_intervals(some, task, y, shown, units=units, resamples=300, seed=problem.contract.seed)
-        found |= dict(zip(some, intervals, strict=True))
+        of = partial(bootstrap_intervals, task=task, y=y, predictions=shown, units=units, resamples=300, seed=problem.contract.seed)
+        found |= _by_groups(of, some, groups)
     told = []
     for name in names:
         ends = found[name].score, found[name].low, found[name].high
@@ -227,6 +224,17 @@ def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
             if None not in less:
                 told.append(_metric_facts(ADJUSTED, less, found[name].level))
     return told + (_of_curves(problem, oof) if problem.contract.predicts == "risk" else [])
+
+
+def _by_groups(of: Callable[..., list[Interval]], names: list[str], groups: np.ndarray | None) -> dict[str, Interval]:
+    """The interval of each metric over whole groups; over rows where the groups are too few for it, which is no reason to take them for
+    the metrics that have one."""
+    try:
+        return dict(zip(names, of(names, groups=groups), strict=True))
+    except ValueError:
+        if len(names) == 1:
+            return {names[0]: of(names)[0]}
+        return {name: interval for one in names for name, interval in _by_groups(of, [one], groups).items()}
 
 
 def _of_curves(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
