@@ -82,7 +82,11 @@ def left_out(
             for tool, (what, done) in undone.items()
         ]
     if stage is Stage.SELECT and nested and "nested_score" not in state.results:
-        found.append(("nested validation", "the nested validation that was asked for is missing: no role has it on record"))
+        why = _short(troubles.get("nested_score", "no role has it on record"))
+        told = (
+            f"the nested validation that was asked for is missing: {why}. It takes as long again as the search: give both a larger --time"
+        )
+        found.append(("nested validation", told))
     if stage is Stage.OPTIMISE and not state.trials_spent and not any(done.families for done in state.rounds):
         return [("tuning", f"nothing was tuned: {over}")]
     learnt = {candidate.family for candidate in state.candidates} - set(FLOORS)

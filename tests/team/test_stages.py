@@ -212,6 +212,8 @@ def test_bounds_that_no_candidate_keeps_to_are_told_with_what_to_change() -> Non
 def test_a_nested_validation_that_was_asked_for_and_not_made_is_told() -> None:
     state = State(stage=Stage.DOCUMENT)
     assert [what for what, _ in left_out(Stage.SELECT, state, 0.0, nested=True)] == ["nested validation"]
+    [(_, told)] = left_out(Stage.SELECT, state, 0.0, nested=True, troubles={"nested_score": "0 outer folds were done in 10 s."})
+    assert "is missing: 0 outer folds were done in 10 s. It takes as long again as the search: give both a larger --time" in told
     assert left_out(Stage.SELECT, state, 0.0) == []
     made = state.model_copy(update={"results": {"nested_score": {}}})
     assert left_out(Stage.SELECT, made, 0.0, nested=True) == []
