@@ -102,15 +102,17 @@ def other_scores(vault: Vault) -> dict[str, float]:
         MlteamError: before the final score is in the ledger, or when its predictions were not kept.
     """
     from tools.metrics import METRICS, score
+    from tools.metrics.decision import decision_of
     from tools.metrics.regression import ADJUSTED, adjusted
 
     contract, final, found = vault.contract, vault.scored(), {}
+    by_run = decision_of(contract)
     for metric in METRICS.values():
         twice = metric.same_as and contract.predicts == "classes"
         if contract.task in metric.tasks and metric.name != contract.metric and not twice:
             with suppress(ValueError):  # undefined on these rows
-                # Of labels: those that were called. Of probabilities: those that were predicted.
-                shown = final.predictions if metric.needs == "label" else final.predicted
+                # Of labels: those that were called, unless the metric calls them in a way of its own. Others: what was predicted.
+                shown = final.predictions if metric.needs == "label" and metric.decision == by_run else final.predicted
                 found[metric.name] = score(metric.name, contract.task, final.labels, shown, units=final.units)
     r2 = final.score if contract.metric == "r2" else found.get("r2")
     less = None if r2 is None else adjusted(r2, len(final.labels), len(contract.features))

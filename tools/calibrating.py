@@ -19,7 +19,7 @@ from tools.crossfit import Correction
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-CALIBRATED = ("log_loss", "brier", "ece")
+CALIBRATED = ("log_loss", "brier", "ece", "rps")
 """Metrics that punish probabilities for their level."""
 MOST_SHIFTED = 10
 """Classes that get shifts of their own."""
@@ -105,7 +105,7 @@ def calibrate(metric: str, task: Task, y: Array, proba: Array, folds: Array, see
     """
     from tools.selection import loss_function
 
-    if task not in ("binary", "multiclass") or metric not in CALIBRATED:
+    if task not in ("binary", "multiclass", "ordinal") or metric not in CALIBRATED:
         return None, proba
     rows = folds >= 0
     loss = loss_function(metric, task)

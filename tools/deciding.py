@@ -52,7 +52,10 @@ class Decided:
 
 def decides(name: str, task: Task) -> bool:
     """Whether multipliers are chosen for this metric: it scores labels, and not one side of them alone."""
-    return task in ("binary", "multiclass") and find_metric(name).needs == "label" and name not in ONE_SIDED
+    if name in ONE_SIDED or task not in ("binary", "multiclass", "ordinal"):
+        return False
+    metric = find_metric(name)
+    return metric.needs == "label" and metric.decision == "mode"  # distances are least by the middle class, or the expected place
 
 
 def tilted(proba: Array, decision: Sequence[float]) -> Array:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from tools.contract import Contract
     from tools.metrics import Interval
     from tools.model import FittedModel
     from tools.problem import Problem
@@ -212,7 +213,7 @@ def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
     groups = None if problem.groups is None else problem.groups[problem.validated]
     found: dict[str, Interval] = {}
     for labels, shown in ((True, called), (False, predictions)):
-        some = [name for name in names if (METRICS[name].needs == "label" if name in METRICS else decides(name, task)) == labels]
+        some = [name for name in names if (_of_calls(name, problem.contract) if name in METRICS else decides(name, task)) == labels]
         of = partial(bootstrap_intervals, task=task, y=y, predictions=shown, units=units, resamples=300, seed=problem.contract.seed)
         found |= _by_groups(of, some, groups)
     told = []
@@ -235,6 +236,14 @@ def _by_groups(of: Callable[..., list[Interval]], names: list[str], groups: np.n
         if len(names) == 1:
             return {names[0]: of(names)[0]}
         return {name: interval for one in names for name, interval in _by_groups(of, [one], groups).items()}
+
+
+def _of_calls(name: str, contract: Contract) -> bool:
+    """Whether a metric scores classes as this run's models call them; of ordered ones another calls them by the middle or expected one."""
+    from tools.metrics import METRICS
+    from tools.metrics.decision import decision_of
+
+    return METRICS[name].needs == "label" and METRICS[name].decision == decision_of(contract)
 
 
 def _of_curves(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:

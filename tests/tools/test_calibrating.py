@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from tools.calibrating import calibrate, isotonic, sigmoid, temperature
 from tools.calibration import Calibration
+from tools.contract import Task
 from tools.metrics import score
 
 
@@ -27,11 +28,13 @@ def overconfident(n: int, k: int = 2, factor: float = 3.0, seed: int = 0) -> tup
     return y, sure / sure.sum(axis=1, keepdims=True), true, rng.permutation(n) % 5
 
 
-@pytest.mark.parametrize("metric", ["log_loss", "brier", "ece"])
-@pytest.mark.parametrize("k", [2, 4])
-def test_what_is_too_sure_is_taken_back(metric: str, k: int) -> None:
+@pytest.mark.parametrize(
+    ("metric", "task", "k"),
+    [(metric, task, k) for metric in ("log_loss", "brier", "ece") for task, k in (("binary", 2), ("multiclass", 4))]
+    + [("rps", "ordinal", 4)],
+)
+def test_what_is_too_sure_is_taken_back(metric: str, task: Task, k: int) -> None:
     y, proba, _true, folds = overconfident(1500, k)
-    task = "binary" if k == 2 else "multiclass"
     found, calibrated = calibrate(metric, task, y, proba, folds, 0)
     assert found is not None
     assert score(metric, task, y, calibrated) < 0.9 * score(metric, task, y, proba)

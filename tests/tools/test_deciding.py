@@ -68,6 +68,19 @@ def test_several_classes_get_multipliers_of_their_own() -> None:
     assert score("balanced_accuracy", "multiclass", y, scored) > score("balanced_accuracy", "multiclass", y, proba) + 0.1
 
 
+def test_ordered_classes_get_them_too_unless_the_metric_counts_distances() -> None:
+    rng = np.random.default_rng(1)
+    proba = rng.dirichlet([6, 1, 1], 900)
+    y, folds = (proba.cumsum(axis=1) < rng.random((900, 1))).sum(axis=1), np.arange(900) % 5
+    found, scored = decide("f1_macro", "ordinal", y, proba, folds, 0)
+    others, alike = decide("f1_macro", "multiclass", y, proba, folds, 0)
+    assert found == others != []
+    np.testing.assert_array_equal(scored, alike)
+    for metric in ("qwk", "ordinal_mae", "rps"):
+        assert not decides(metric, "ordinal")
+        assert decide(metric, "ordinal", y, proba, folds, 0)[0] == []
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "f1_micro"])
 def test_calibrated_probabilities_of_equal_worth_are_left_alone(metric: str) -> None:
     rng = np.random.default_rng(3)
