@@ -154,30 +154,38 @@ def calibration_interval(score: float, resampled: Array, proba: Array, tail: flo
     return max(0.0, min(score, 2 * score - high)), min(1.0, max(score, 2 * score - low))
 
 
-def faultless_end(metric: Metric, y: Array, level: float, groups: Array | None = None) -> float:
-    """The far end of the interval of calls that are all right, of which every resample is all right as well.
+def faultless_end(metric: Metric, y: Array, calls: Array, level: float, groups: Array | None = None) -> float:
+    """The far end of the interval of a score that nothing but right calls can have, as the recall has where no row is missed: every
+    resample has it as well.
 
-    Of n right calls up to 1 - tail^(1/n) may be wrong of others (Clopper and Pearson 1934, for no error). It is the worst of what a
-    metric would be where all classes err so much, and where a single one does by its own rows; what is called instead is dealt by
-    how many rows the other classes have.
+    Of n rows of a class that are all called right up to 1 - tail^(1/n) may be wrong of others (Clopper and Pearson 1934, for no error).
+    It is the worst of what the metric would be where all such classes err so much by their rows together, and where a single one does by
+    its own; what is called instead is dealt by how many rows the other classes have.
 
     Args:
         metric: of classes that are called, built in.
         y: codes, shape (n,).
+        calls: the codes that were called, shape (n,).
         level: nominal coverage, between 0 and 1.
         groups: the group of each row, shape (n,), where rows belong together: a group counts as one then.
     """
-    k, tail = int(max(y.max(), 1)) + 1, (1 - level) / 2
-    rows = np.bincount(y, minlength=k).astype(np.float64)
-    counted = [rows[code] if groups is None else len(np.unique(groups[y == code])) for code in range(k)]
-    of_all = len(y) if groups is None else len(np.unique(groups))
+    k, tail = int(max(y.max(), calls.max(), 1)) + 1, (1 - level) / 2
+    matrix = np.bincount(y * k + calls, minlength=k * k).reshape(k, k).astype(np.float64)
+    rows = matrix.sum(axis=1)
+    right = (rows > 0) & (np.diagonal(matrix) == rows)
+
+    def missed(inside: Array) -> float:
+        """The share of such rows that may be wrong of others."""
+        return 1 - tail ** (1 / (inside.sum() if groups is None else len(np.unique(groups[inside]))))
+
     dealt = np.tile(rows, (k, 1))
     np.fill_diagonal(dealt, 0.0)
     dealt = np.where(dealt.sum(axis=1, keepdims=True) > 0, dealt, 1.0 - np.eye(k))
     dealt *= (rows / dealt.sum(axis=1))[:, None]
-    alone = [np.eye(k)[code] * (1 - tail ** (1 / n)) for code, n in enumerate(counted) if n]
-    matrices = [dealt * wrong[:, None] + np.diag(rows * (1 - wrong)) for wrong in (np.full(k, 1 - tail ** (1 / of_all)), *alone)]
-    scores = from_confusion(metric.same_as or metric.name, np.stack(matrices))
+    shares = [right * missed(right[y]) if right.any() else np.zeros(k)]
+    shares += [np.eye(k)[code] * missed(y == code) for code in np.flatnonzero(right)]
+    erring = np.stack([matrix * (1 - wrong)[:, None] + dealt * wrong[:, None] for wrong in shares])
+    scores = from_confusion(metric.same_as or metric.name, erring)
     return float(scores.min() if metric.direction == "maximize" else scores.max())
 
 

@@ -88,7 +88,7 @@ def test_rows_that_belong_together_give_each_other_away_unless_they_are_kept_tog
         _, apart, held = played(tmp_path / f"kept{seed}", noise(seed), monkeypatch, group="who", folds=3, holdout=0.4)
         _, leaked, too_good = played(tmp_path / f"shuffled{seed}", noise(seed).drop(columns="who"), monkeypatch, repeats=2)
         assert leaked > 0.75 > apart
-        assert too_good.low > 0.6
+        assert too_good.low > 0.55
         assert held.low < 0.6
 
 

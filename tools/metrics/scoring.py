@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
+ROUNDING = 1e-9
+"""What scores that should be equal may differ by."""
+
 
 def score(metric: str, task: Task, y: Array, predictions: Array, *, units: Array | None = None) -> float:
     """Score predictions. Label metrics take the class that their decision calls, which is the most probable one of classes without order.
@@ -61,7 +64,8 @@ def bootstrap_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Bootstrap interval of a score: percentiles of the scores of resamples (Efron and Tibshirani 1993, chapter 13).
+    """Bootstrap interval of a score: percentiles of the scores of resamples (Efron and Tibshirani 1993, chapter 13), of rates and rankings
+    their standard error on the scale of log-odds (`tools.bounded_intervals`).
 
     Rows are resampled with replacement, within each class for classification, so that every resample has every class
     in its observed share and the metric is always defined; of more than two classes those of few rows are resampled together, since
@@ -70,8 +74,9 @@ def bootstrap_interval(
     of a class that is ranked against the other, and few groups have wider intervals (`tools.resampling.tail_of`). The
     interval covers the chance of the scored rows alone, not that of the training rows or of the seed.
 
-    The calibration error has an interval of its own, see `tools.resampling.calibration_interval`, and so have calls without an error, of
-    which all resamples are alike, see `tools.resampling.faultless_end`.
+    The calibration error has an interval of its own, see `tools.resampling.calibration_interval`, and so has what nothing but right
+    calls or a ranking without an error can score, of which all resamples are alike, see `tools.resampling.faultless_end` and
+    `tools.bounded_intervals.perfect_ranking_end`.
 
     Args:
         groups: the group of each row, shape (n,), two different ones at least.
@@ -100,6 +105,7 @@ def bootstrap_intervals(
     """The intervals that `bootstrap_interval` gives for each metric, over the same resamples, which are drawn once."""
     import numpy as np
 
+    from tools.bounded_intervals import bounded, bounded_ends, perfect_ranking_end
     from tools.resampling import bootstrap_scores, calibration_interval, draws_of, faultless_end, tail_of
 
     chosen = [metric_for(name, task) for name in metrics]
@@ -108,17 +114,24 @@ def bootstrap_intervals(
     scores = bootstrap_scores(chosen, task, ready[0][0], [each for _, each in ready], resamples, seed, groups) if ready else []
     found = []
     for metric, (codes, each), value, resampled in zip(chosen, ready, values, scores, strict=True):
-        tail = tail_of(level, draws_of(metric, task, codes, groups))
-        ends = (
-            calibration_interval(value, resampled, each, tail, seed) if metric.name == "ece" else np.quantile(resampled, [tail, 1 - tail])
-        )
-        if metric.needs == "label" and codes.ndim == 1 and not metric.package and np.array_equal(codes, each):
-            far = faultless_end(metric, codes, level, groups)
-            ends = min(value, far), max(value, far)
+        draws = draws_of(metric, task, codes, groups)
+        tail = tail_of(level, draws)
+        low, high = np.quantile(resampled, [tail, 1 - tail])
+        if metric.name == "ece":
+            low, high = calibration_interval(value, resampled, each, tail, seed)
+        elif (
+            metric.needs == "label" and codes.ndim == 1 and not metric.package and abs(value - _best(metric)) + np.ptp(resampled) < ROUNDING
+        ):
+            far = faultless_end(metric, codes, each, level, groups)
+            low, high = min(value, far), max(value, far)
+        elif metric.name == "roc_auc" and value == 1.0 and each.shape[1] == 2 and codes.ndim == 1:
+            low = perfect_ranking_end(codes, level, groups)
+        elif bounded(metric) and (ends := bounded_ends(metric, value, float(resampled.std(ddof=1)), level, draws)):
+            low, high = ends
         interval = Interval(
             score=value,
-            low=float(ends[0]),
-            high=float(ends[1]),
+            low=float(low),
+            high=float(high),
             std_error=float(resampled.std(ddof=1)),
             level=level,
             n=len(y),
@@ -126,6 +139,10 @@ def bootstrap_intervals(
         )
         found.append(interval)
     return found
+
+
+def _best(metric: Metric) -> float:
+    return metric.range[1] if metric.direction == "maximize" else metric.range[0]
 
 
 def shaped(metric: Metric, task: Task, y: Array, predictions: Array, units: Array | None = None) -> tuple[Array, Array]:
