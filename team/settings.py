@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     target: str | None = None
     """Column to predict; None lets the team choose."""
     classes: Annotated[list[str] | None, NoDecode, BeforeValidator(read_listed)] = None
-    """Classes of an ordinal target from the lowest to the highest; None takes the order of numbers."""
+    """Classes of an ordinal target from the lowest to the highest, which make the task `ordinal`; None takes the order of numbers."""
     quantiles: Annotated[list[float] | None, NoDecode, BeforeValidator(read_quantiles)] = None
     """Levels of the quantiles that are predicted, `0.1,0.5,0.9`, the median always among them; makes the task `quantile`."""
     goal: str | None = None
@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the split, the folds and every estimator."""
     holdout: float = Field(0.2, gt=0, lt=1)
-    """Share of the rows that is sealed as holdout."""
+    """Share of the rows that is sealed as holdout; of a forecast it is the last horizon of every series."""
     folds: Annotated[int | Literal["loo"] | None, BeforeValidator(read_folds)] = None
     """Cross-validation folds, or loo: each row, or each group, is left out alone. None takes as many as suit the number of rows."""
     validation: SchemeName | None = None

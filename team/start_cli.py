@@ -46,7 +46,8 @@ def run(
         str | None, typer.Option(metavar="NAME", help=f"Problem type: {', '.join(get_args(Task))}; left out, the target's values say.")
     ] = None,
     classes: Annotated[
-        str | None, typer.Option(metavar="LOW,MID,HIGH", help="Order of an ordinal target's classes; left out, that of numbers.")
+        str | None,
+        typer.Option(metavar="LOW,MID,HIGH", help="Order of the target's classes, which makes it ordinal; left out, that of numbers."),
     ] = None,
     quantiles: Annotated[
         str | None, typer.Option(metavar="0.1,0.5,0.9", help="Predict these quantiles of a number; the median is always among them.")
@@ -72,7 +73,9 @@ def run(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder that gets the run directory.  [default: runs]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of splits and estimators.  [default: 0]")] = None,
-    holdout: Annotated[float | None, typer.Option(help="Share of the rows that is sealed.  [default: 0.2]")] = None,
+    holdout: Annotated[
+        float | None, typer.Option(help="Share of the rows that is sealed; a forecast seals its last horizon.  [default: 0.2]")
+    ] = None,
     folds: Annotated[
         str | None, typer.Option(help="Cross-validation folds; loo leaves each row, or group, out alone.  [default: by rows]")
     ] = None,
