@@ -101,8 +101,7 @@ def wilcoxon(first: Sequence[float], second: Sequence[float]) -> PairedTest:
     from scipy.stats import rankdata
 
     differences = _differences(first, second)
-    # What rounding leaves between equal scores would rank among the differences, and its sign with them.
-    differences[np.abs(differences) <= _EQUAL * np.abs(np.concatenate([first, second])).max()] = 0.0
+    differences[_alike(first, second)] = 0.0
     scale = np.abs(differences).max() or 1.0
     steps = np.round(differences / scale, 9)  # what should tie does, whatever the last bit says
     steps = steps[steps != 0]
@@ -151,7 +150,8 @@ def wilcoxon_rows(first: Array, second: Array) -> PairedTest:
         known = np.isfinite(first) & np.isfinite(second)
         first, second = first[known], second[known]
     differences = _differences(first, second, "row losses")
-    if not (np.abs(differences) > _EQUAL * max(1e-300, float(np.abs(np.concatenate([first, second])).max()))).any():
+    differences[_alike(first, second)] = 0.0
+    if not differences.any():
         return PairedTest(test="wilcoxon", over="rows", n=len(differences), difference=0.0, p=1.0, note="the losses are equal in every row")
     found = signed_rank(differences)
     return PairedTest(
@@ -348,8 +348,8 @@ def delong(y: Array, first: Array, second: Array, level: float = LEVEL) -> Paire
         over="rows",
         n=len(positive),
         difference=difference,
-        low=difference - reach,
-        high=difference + reach,
+        low=max(-1.0, difference - reach),
+        high=min(1.0, difference + reach),
         level=level,
         statistic=difference / error,
         p=float(2 * norm.sf(abs(difference / error))),
@@ -371,6 +371,15 @@ def _differences(first: Sequence[float] | Array, second: Sequence[float] | Array
         unit = "folds" if what == "fold scores" else "rows"
         raise ValueError(f"{what} must pair up, two {unit} at least; got {len(first)} and {len(second)}")
     return np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+
+
+def _alike(first: Sequence[float] | Array, second: Sequence[float] | Array) -> Array:
+    """Which pairs differ by rounding alone: that would rank among the differences, and so would its sign."""
+    import numpy as np
+
+    one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    alike: Array = np.abs(one - other) <= _EQUAL * np.abs(np.concatenate([one, other])).max()
+    return alike
 
 
 def _components(scores: Array, positive: Array) -> tuple[Array, Array]:

@@ -139,6 +139,9 @@ def test_wilcoxon_over_rows_is_scipys_and_leaves_equal_rows_out() -> None:
     assert found.p == pytest.approx(stats.wilcoxon(first, second).pvalue)
     assert (found.over, found.n, found.difference < 0) == ("rows", 200, True)
     assert wilcoxon_rows(first, first).p == 1.0
+    mostly = np.where(np.arange(200) < 150, first, second)  # of the first 150 rows nothing but rounding is left
+    rounded = np.where(np.arange(200) < 150, first + rng.choice([0.0, 1e-15], 200), first)
+    assert wilcoxon_rows(rounded, mostly).p == pytest.approx(stats.wilcoxon(first[150:], second[150:], method="approx").pvalue)
     with pytest.raises(ValueError, match="row losses must pair up, two rows at least; got 200 and 3"):
         wilcoxon_rows(first, second[:3])
 
