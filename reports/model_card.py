@@ -216,7 +216,10 @@ def _metrics(page: MarkdownPage, facts: RunFacts) -> None:
     rows, c = [], facts.contract
     if h := facts.holdout:
         rows.append((f"{title_in(h.metric, c)}, sealed rows", compact(h.score), f"{compact(h.low)} to {compact(h.high)}"))
-        rows += [(f"{title_in(name, c)}, sealed rows", compact(value), "") for name, value in h.others.items() if name != h.metric]
+        for name, value in h.others.items():
+            if name != h.metric:
+                ends = " to ".join(map(compact, h.other_ends.get(name, ())))
+                rows.append((f"{title_in(name, c)}, sealed rows", compact(value), ends))
     if e := facts.evaluation:
         rows += [(f"{title_in(m.metric, c)}, out of fold", compact(m.score), f"{compact(m.low)} to {compact(m.high)}") for m in e.metrics]
     if not rows:

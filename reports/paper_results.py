@@ -56,6 +56,7 @@ def _metrics(paper: Manuscript, facts: RunFacts) -> None:
     """Metrics of out-of-fold predictions, beside those of the sealed rows where both are of one candidate."""
     h, e = facts.holdout, facts.evaluation
     sealed = {**h.others, h.metric: h.score} if h else {}
+    reach = {**h.other_ends, h.metric: (h.low, h.high)} if h else {}
     looks = "" if h is None else "once" if h.looks == 1 else f"{h.looks} times"
     if h:
         paper.say(
@@ -67,15 +68,19 @@ def _metrics(paper: Manuscript, facts: RunFacts) -> None:
         rows = []
         for m in e.metrics:
             last = sealed[m.metric] if both and m.metric in sealed else None
-            figure = row_format(m.score, [m.low, m.high, last or 0.0])
-            beside = "–" if last is None else figure(last)
+            ends = reach.get(m.metric, ()) if both else ()
+            figure = row_format(m.score, [m.low, m.high, last or 0.0, *ends])
+            beside = "–" if last is None else figure(last) + (f" ({figure(ends[0])} – {figure(ends[1])})" if ends else "")
             rows.append((title_in(m.metric, facts.contract), figure(m.score), f"{figure(m.low)} – {figure(m.high)}", beside))
         told = f"{e.candidate} by its out-of-fold predictions on the training rows, with bootstrap intervals"
         told += ", and on the sealed rows." if both else "."
         paper.table(told, (0.4, 0, 0, 0), ("Metric", "Out of fold", "Interval", "Sealed rows"), rows)
     if h and not (both and e and e.metrics):
-        rest = [(title_in(name, facts.contract), compact(value)) for name, value in sealed.items()]
-        paper.table(f"Metrics of {h.candidate} on the sealed rows.", (0.45, 0), ("Metric", "Score"), rest)
+        rest = [
+            (title_in(name, facts.contract), compact(value), " – ".join(map(compact, reach.get(name, ()))))
+            for name, value in sealed.items()
+        ]
+        paper.table(f"Metrics of {h.candidate} on the sealed rows.", (0.45, 0, 0), ("Metric", "Score", "Interval"), rest)
     if h:
         paper.table(
             "What intervals around predicted values hold on the sealed rows.",

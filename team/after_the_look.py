@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from team.rundir import RunDir, write_atomic
 from team.vault import Vault
+from tools.holdout_score import OtherScores
 
 if TYPE_CHECKING:
     from tools.conformal import Conformal
@@ -54,7 +55,7 @@ def kept_intervals(run: RunDir) -> Conformal | None:
     return Conformal.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def measure_curves(run: RunDir, vault: Vault) -> dict[str, float]:
+def measure_curves(run: RunDir, vault: Vault) -> OtherScores:
     """Learn survival curves from the out-of-fold risks of the candidate that has the final score, keep them for its package, and score
     them on the holdout.
 
@@ -67,24 +68,25 @@ def measure_curves(run: RunDir, vault: Vault) -> dict[str, float]:
     """
     import numpy as np
 
-    from tools.curves import IBS, ONE_CURVE, brier_losses, learn, moments_to_score
+    from tools.curves import IBS, ONE_CURVE, brier_interval, learn, moments_to_score
     from tools.predictions import PredictionError
 
     final, contract, validation = vault.scored(), vault.contract, vault.rows.validation()
     if contract.predicts != "risk":
-        return {}
+        return OtherScores({}, {})
     rows, known = validation.folds[0] >= 0, vault.rows.labels()
     try:
         risk = validation.by_repeat(vault.out_of_fold.read(run.work / "candidates" / final.candidate / "oof.parquet"))[0]
         curves, alike = learn(final.candidate, known[rows], risk[rows]), learn("", known, np.full(len(known), 0.5))
         write_atomic(run.vault / "curves.json", curves.model_dump_json())
         at = moments_to_score(known)
+        found = {
+            name: brier_interval(final.labels, each.survival(final.predictions, at), at, known, final.groups, seed=contract.seed)
+            for name, each in ((IBS, curves), (ONE_CURVE, alike))
+        }
     except (PredictionError, ValueError):
-        return {}
-    return {
-        name: float(brier_losses(final.labels, each.survival(final.predictions, at), at, known).mean())
-        for name, each in ((IBS, curves), (ONE_CURVE, alike))
-    }
+        return OtherScores({}, {})
+    return OtherScores({name: each.score for name, each in found.items()}, {name: (each.low, each.high) for name, each in found.items()})
 
 
 def kept_curves(run: RunDir) -> Curves | None:
@@ -95,25 +97,40 @@ def kept_curves(run: RunDir) -> Curves | None:
     return Curves.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def other_scores(vault: Vault) -> dict[str, float]:
-    """Other metrics of the predictions that gave the final score, by name, those that are defined.
+def other_scores(vault: Vault) -> OtherScores:
+    """Other metrics of the predictions that gave the final score, those that are defined, with intervals as evaluations have them.
 
     Raises:
         MlteamError: before the final score is in the ledger, or when its predictions were not kept.
     """
-    from tools.metrics import METRICS, score
+    from tools.metrics import METRICS, intervals_of, score
     from tools.metrics.decision import decision_of
     from tools.metrics.regression import ADJUSTED, adjusted
 
-    contract, final, found = vault.contract, vault.scored(), {}
+    contract, final = vault.contract, vault.scored()
     by_run = decision_of(contract)
+    scores: dict[str, float] = {contract.metric: final.score}
+    ends: dict[str, tuple[float, float]] = {}
+    called: list[str] = []
+    predicted: list[str] = []
     for metric in METRICS.values():
         twice = metric.same_as and contract.predicts == "classes"
         if contract.task in metric.tasks and metric.name != contract.metric and not twice:
+            # Of labels: those that were called, unless the metric calls them in a way of its own. Others: what was predicted.
+            as_called = metric.needs == "label" and metric.decision == by_run
+            shown = final.predictions if as_called else final.predicted
             with suppress(ValueError):  # undefined on these rows
-                # Of labels: those that were called, unless the metric calls them in a way of its own. Others: what was predicted.
-                shown = final.predictions if metric.needs == "label" and metric.decision == by_run else final.predicted
-                found[metric.name] = score(metric.name, contract.task, final.labels, shown, units=final.units)
-    r2 = final.score if contract.metric == "r2" else found.get("r2")
-    less = None if r2 is None else adjusted(r2, len(final.labels), len(contract.features))
-    return found if less is None else found | {ADJUSTED: less}
+                scores[metric.name] = score(metric.name, contract.task, final.labels, shown, units=final.units)
+                (called if as_called else predicted).append(metric.name)
+    for names, shown in ((called, final.predictions), (predicted, final.predicted)):
+        with suppress(ValueError):
+            found = intervals_of(names, contract.task, final.labels, shown, groups=final.groups, units=final.units, seed=contract.seed)
+            ends |= {name: (interval.low, interval.high) for name, interval in found.items()}
+    rows, columns = len(final.labels), len(contract.features)
+    if (r2 := scores.get("r2")) is not None and (less := adjusted(r2, rows, columns)) is not None:
+        scores[ADJUSTED] = less
+        low, high = (adjusted(end, rows, columns) for end in ends.get("r2", (r2, r2)))
+        if "r2" in ends and low is not None and high is not None:
+            ends[ADJUSTED] = low, high
+    del scores[contract.metric]
+    return OtherScores(scores, ends)

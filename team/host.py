@@ -16,6 +16,7 @@ from team.stages import State, may_send_back
 from team.tracking_record import run_record
 from team.vault import Vault
 from tools.families.weights import at_hand
+from tools.holdout_score import OtherScores
 from tools.host import Wish
 from tools.release_wish import LOCAL, OWN
 from tools.spec import ToolFailed
@@ -144,8 +145,9 @@ class Host:
     def kept_curves(self) -> Curves | None:
         return kept_curves(self.run)
 
-    def other_scores(self) -> dict[str, float]:
-        return other_scores(self.vault) | measure_curves(self.run, self.vault)
+    def other_scores(self) -> OtherScores:
+        found, curves = other_scores(self.vault), measure_curves(self.run, self.vault)
+        return OtherScores(found.scores | curves.scores, found.ends | curves.ends)
 
     def build_report(self) -> Path:
         from reports.html import write_report

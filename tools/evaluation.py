@@ -193,7 +193,7 @@ def _uncalibrated(space: Workspace, record: Candidate, problem: Problem) -> floa
 
 def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
     from tools.deciding import decides
-    from tools.metrics import METRICS, bootstrap_intervals, undefined_reason
+    from tools.metrics import METRICS, intervals_of, undefined_reason
     from tools.metrics.regression import ADJUSTED, adjusted
 
     task, deciding = problem.contract.task, problem.contract.metric
@@ -214,8 +214,7 @@ def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
     found: dict[str, Interval] = {}
     for labels, shown in ((True, called), (False, predictions)):
         some = [name for name in names if (_of_calls(name, problem.contract) if name in METRICS else decides(name, task)) == labels]
-        of = partial(bootstrap_intervals, task=task, y=y, predictions=shown, units=units, resamples=300, seed=problem.contract.seed)
-        found |= _by_groups(of, some, groups)
+        found |= intervals_of(some, task, y, shown, groups=groups, units=units, seed=problem.contract.seed)
     told = []
     for name in names:
         ends = found[name].score, found[name].low, found[name].high
@@ -225,17 +224,6 @@ def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
             if None not in less:
                 told.append(_metric_facts(ADJUSTED, less, found[name].level))
     return told + (_of_curves(problem, oof) if problem.contract.predicts == "risk" else [])
-
-
-def _by_groups(of: Callable[..., list[Interval]], names: list[str], groups: np.ndarray | None) -> dict[str, Interval]:
-    """The interval of each metric over whole groups; over rows where the groups are too few for it, which is no reason to take them for
-    the metrics that have one."""
-    try:
-        return dict(zip(names, of(names, groups=groups), strict=True))
-    except ValueError:
-        if len(names) == 1:
-            return {names[0]: of(names)[0]}
-        return {name: interval for one in names for name, interval in _by_groups(of, [one], groups).items()}
 
 
 def _of_calls(name: str, contract: Contract) -> bool:

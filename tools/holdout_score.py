@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import BaseModel
 
 from tools.coverage import Coverage
+
+
+class OtherScores(NamedTuple):
+    """Metrics beside the one that decided, by name, of the predictions that gave the final score."""
+
+    scores: dict[str, float]
+    ends: dict[str, tuple[float, float]]
+    """Of the 95 % bootstrap interval, of those that have one."""
 
 
 class HoldoutScore(BaseModel):
@@ -24,3 +34,5 @@ class HoldoutScore(BaseModel):
     """Where values are predicted: how many of the holdout's lay inside the intervals around them."""
     others: dict[str, float] = {}
     """Other metrics of the same predictions on the same rows, by name. They decided nothing."""
+    other_ends: dict[str, tuple[float, float]] = {}
+    """Ends of their 95 % bootstrap intervals, of those that have one; over whole groups as far as groups are enough."""

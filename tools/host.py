@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tools.deciding import Decided
     from tools.folds import Validation
     from tools.git.begun import Published
+    from tools.holdout_score import OtherScores
     from tools.metrics import Interval
     from tools.releasing import Registered
     from tools.submission import Scored
@@ -228,8 +229,8 @@ class HostContext(Protocol):
     def kept_curves(self) -> Curves | None:
         """Survival curves of the scored candidate's risks, or None."""
 
-    def other_scores(self) -> dict[str, float]:
-        """Other metrics of the predictions that gave the final score, by name; this is no look."""
+    def other_scores(self) -> OtherScores:
+        """Other metrics of the predictions that gave the final score, with their intervals; this is no look."""
 
     def build_report(self) -> Path:
         """Write the report from the run directory and return its path."""

@@ -28,6 +28,7 @@ def score_holdout(
         interval, looks = ctx.vault.score_holdout(candidate, path, decision=ctx.decision(candidate))
     except PredictionError as error:
         raise ToolRefused(f"predictions of {candidate!r} break the contract: {error}") from None
+    others = ctx.other_scores()
     return HoldoutScore(
         candidate=candidate,
         metric=ctx.vault.contract.metric,
@@ -39,5 +40,6 @@ def score_holdout(
         looks=looks,
         groups=interval.groups,
         intervals=ctx.measure_intervals(),
-        others=ctx.other_scores(),
+        others=others.scores,
+        other_ends=others.ends,
     )

@@ -48,7 +48,9 @@ def test_it_ends_with_a_model_that_says_how_sure_it_is(tmp_path: Path) -> None:
     (outermost,) = holdout["intervals"]
     assert (outermost["level"], outermost["n"]) == (0.7, 72)
     assert outermost["share"] == pytest.approx(0.7, abs=0.2)
-    assert set(other_scores(Vault(run))) == {"crps", "mae"}
+    scores, ends = other_scores(Vault(run))
+    assert set(scores) == set(ends) == {"crps", "mae"}
+    assert all(low < scores[name] < high for name, (low, high) in ends.items())
     predict(run, rows, tmp_path / "told.csv", sandbox="unsafe-local")
     told = pd.read_csv(tmp_path / "told.csv")
     assert list(told.columns) == ["prediction", *COLUMNS]

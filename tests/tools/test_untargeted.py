@@ -25,6 +25,7 @@ from tools.families import LEARNS, family
 from tools.families.setting import FitContext
 from tools.finishing import finish, predict_rows
 from tools.intake import fetch_data
+from tools.metrics import bootstrap_interval
 from tools.preparation import choose_columns
 from tools.problem import load_problem
 from tools.sealing import ContractSealed, seal_holdout
@@ -188,7 +189,11 @@ def test_both_metrics_of_labels_are_taken_on_the_holdout_by_the_host(tmp_path: P
     labels = pd.read_parquet(h.run.vault / "holdout_labels.parquet")["malignant"]
     said = pd.read_parquet(space.work / found.predictions)["prediction"]
     assert interval.score == pytest.approx(roc_auc_score(labels, said))
-    assert h.host.other_scores() == {"average_precision": pytest.approx(average_precision_score(labels, said))}
+    scores, ends = h.host.other_scores()
+    assert scores == {"average_precision": pytest.approx(average_precision_score(labels, said))}
+    (low, high), aside = ends["average_precision"], bootstrap_interval("average_precision", "anomaly", labels.to_numpy(), said.to_numpy())
+    assert low < scores["average_precision"] < high
+    assert high - low == pytest.approx(aside.high - aside.low, rel=0.3), "as over other resamples"
 
 
 def test_anomalies_without_labels_are_judged_by_a_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

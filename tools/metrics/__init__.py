@@ -7,7 +7,7 @@ of shape (n,), or quantiles of shape (n, q).
 
 from tools.metrics.catalogue import METRICS, default_metric, find_metric, metric_for, metric_name, undefined_reason
 from tools.metrics.metric import Interval, Metric, Needs
-from tools.metrics.scoring import bootstrap_interval, bootstrap_intervals, score, shaped
+from tools.metrics.scoring import bootstrap_interval, bootstrap_intervals, intervals_of, score, shaped
 
 __all__ = [
     "METRICS",
@@ -18,6 +18,7 @@ __all__ = [
     "bootstrap_intervals",
     "default_metric",
     "find_metric",
+    "intervals_of",
     "metric_for",
     "metric_name",
     "score",

@@ -141,6 +141,36 @@ def bootstrap_intervals(
     return found
 
 
+def intervals_of(
+    metrics: Sequence[str],
+    task: Task,
+    y: Array,
+    predictions: Array,
+    *,
+    groups: Array | None = None,
+    units: Array | None = None,
+    resamples: int = 300,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """The 95 % interval of each metric over whole groups; over rows where the groups are too few for it, which is no reason to take them
+    for the metrics that have one.
+
+    Raises:
+        ValueError: as `score` does.
+    """
+
+    def of(names: Sequence[str], groups: Array | None) -> list[Interval]:
+        return bootstrap_intervals(names, task, y, predictions, groups=groups, units=units, resamples=resamples, seed=seed)
+
+    try:
+        return dict(zip(metrics, of(metrics, groups), strict=True))
+    except ValueError:
+        if len(metrics) == 1:
+            return {metrics[0]: of(metrics, None)[0]}
+    found = (intervals_of([one], task, y, predictions, groups=groups, units=units, resamples=resamples, seed=seed) for one in metrics)
+    return {name: interval for each in found for name, interval in each.items()}
+
+
 def _best(metric: Metric) -> float:
     return metric.range[1] if metric.direction == "maximize" else metric.range[0]
 
