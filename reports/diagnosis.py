@@ -41,13 +41,12 @@ def diagnose(run: RunDir, facts: RunFacts) -> Diagnosis | None:
         return None
     first, folds = validation.by_repeat(values)[0], validation.folds[0]
     scored = folds >= 0
-    if contract.predicts == "classes":
+    if contract.predicts in ("classes", "labels"):
         from tools.corrections import decided
 
         tilted = validation.by_repeat(decided(contract, rows.labels(), values, folds)[1])[0]
-        parts = class_errors(contract, rows, first, tilted, folds)
-    elif contract.predicts == "labels":
-        parts = label_errors(contract, rows, first, folds)
+        errors = class_errors if contract.predicts == "classes" else label_errors
+        parts = errors(contract, rows, first, tilted, folds)
     elif contract.predicts == "risk":
         parts = survival_errors(contract, rows, first, folds)
     else:

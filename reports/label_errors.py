@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_LABELS = 12
-HALF = 0.5
-"""The probability from which on a label is called, as `tools.metrics` has it."""
 MOST_NAMED = 4
 """Labels of a row that are named."""
 
 
-def label_errors(contract: Contract, rows: Rows, proba: Array, folds: Array) -> dict[str, Any]:
+def label_errors(contract: Contract, rows: Rows, proba: Array, decided: Array, folds: Array) -> dict[str, Any]:
     """The parts of a diagnosis: counts, curves and calibration of the commonest labels, and the worst rows.
 
     Args:
         proba: out of fold, shape (n, labels).
+        decided: the same, of which one half and more is called.
         folds: fold of each row, -1 for never validated, shape (n,).
     """
     import numpy as np
 
+    from tools.labels import CALLED
     from tools.metrics.multilabel import scorable
     from tools.row_losses import BRIER, losses_by_contract
 
     scored = folds >= 0
     y, p, of_fold = rows.labels()[scored].astype(int), proba[scored], folds[scored]
-    calls = (p >= HALF).astype(int)
+    calls = (decided[scored] >= CALLED).astype(int)
     common = np.argsort(-y.sum(axis=0), kind="stable")[:MOST_LABELS].tolist()
     drawn = [place for place in common if place in set(scorable(y))][:MOST_CLASSES]
     losses, _ = losses_by_contract(contract, y, p)

@@ -84,9 +84,12 @@ def _sealed(run: RunDir) -> None:
 
 def _table(contract: Contract, labels: np.ndarray, predicted: np.ndarray, decided: np.ndarray) -> pd.DataFrame:
     """`predicted` are probabilities as they were handed over, `decided` those by which classes are called."""
+    from tools.labels import told
     from tools.metrics.decision import called
 
     names: list[str] = []
+    if contract.predicts == "labels":
+        names = told(decided, contract.classes)
     if contract.predicts == "classes":
         names = [contract.classes[code] for code in called(contract, decided)]
     table = answer_table(contract, predicted, names)

@@ -165,7 +165,7 @@ class Vault:
         if self.closed and not self._is_final(candidate, values):
             raise MlteamError("the final score is in the ledger: the holdout is not looked at again.")
         labels = self._labels()
-        interval = self._interval(labels, tilted(values, decision))
+        interval = self._interval(labels, tilted(values, decision, labels=self.contract.predicts == "labels"))
         if self.closed:  # the run was cut off between the look and the telling of it: the same score is no new look
             return interval, len(self.looks)
         look = Look(
@@ -239,7 +239,7 @@ class Vault:
             raise MlteamError(f"run {self._run.name!r} did not keep the predictions that were scored.")
         try:
             predicted, labels, units = self._read(path, self._run.vault), self._labels(), self.rows.units("holdout")
-            predictions = tilted(predicted, final.decision)
+            predictions = tilted(predicted, final.decision, labels=contract.predicts == "labels")
             found = score(contract.metric, contract.task, labels, predictions, units=units)
         except (OSError, ValueError, KeyError, ToolRefused) as error:
             raise MlteamError(f"what run {self._run.name!r} kept of its holdout is damaged: {error}.") from None

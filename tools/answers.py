@@ -24,17 +24,13 @@ def answer_table(contract: Contract, predictions: Array, called: Sequence[str] =
 
     Args:
         predictions: probabilities (n, k), quantiles (n, q), or values (n,).
-        called: where classes are predicted, the label of each row; it follows from a decision that the probabilities do not hold.
+        called: where classes or labels are predicted, those of each row; they follow from a decision that the probabilities do not hold.
     """
     import pandas as pd
-
-    from tools.labels import told
 
     if contract.one_number:
         return pd.DataFrame({"prediction": predictions.astype(int) if contract.predicts == "groups" else predictions})
     answer: Any = predictions[:, contract.median] if contract.predicts == "quantiles" else pd.Series(list(called), dtype=object)
-    if contract.predicts == "labels":
-        answer = told(predictions, contract.classes)
     table = pd.DataFrame({"prediction": answer})
     return pd.concat([table, pd.DataFrame(predictions, columns=contract.prediction_columns)], axis=1)
 
@@ -68,5 +64,5 @@ def predicted_table(model: FittedModel, frame: pd.DataFrame, decision: Sequence[
     """
     model.refuse_beyond(frame)
     predictions = model.predict_table(frame)
-    called = model.called(predictions, decision) if model.contract.predicts == "classes" else ()
+    called = model.called(predictions, decision) if model.contract.predicts in ("classes", "labels") else ()
     return answer_table(model.contract, predictions, called)

@@ -79,12 +79,12 @@ class Correction(Generic[R]):
         """The correction for new rows, and these rows corrected part by part by what `settle` makes of the other parts.
 
         Args:
-            y: codes, shape (n,).
+            y: codes, shape (n,), or labels, shape (n, k).
             proba: predictions of all repeats, one after the other, shape (repeats · n, k).
             folds: fold of each row in the first repeat, shape (n,).
         """
         repeats = len(proba) // len(y)
-        parts, y = np.tile(deal(folds, self.seed), repeats), np.tile(y, repeats)
+        parts, y = np.tile(deal(folds, self.seed), repeats), np.concatenate([y] * repeats)
         corrected = proba.copy()
         for part in np.unique(parts):
             inside, others = parts == part, parts != part

@@ -319,7 +319,7 @@ class Explainer:
         if not classes:
             return f"{float(prediction):.6g}"
         if self.problem.contract.predicts == "labels":
-            return told(prediction[None], classes)[0] or "none"
+            return self.model.called(prediction[None])[0] or "none"
         called = self.model.called(prediction[None])[0]
         return f"{called} ({prediction[classes.index(called)]:.2f})"
 

@@ -35,8 +35,10 @@ def loss_of_metric(problem: Problem, y: Array, predictions: Array, units: Array 
 
     if units is None:
         units = levels_of_rows(problem.contract, len(y))
-    value = score(problem.contract.metric, problem.contract.task, y, tilted(predictions, decision), units=units)
-    return -value if problem.contract.direction == "maximize" else value
+    contract = problem.contract
+    decided = tilted(predictions, decision, labels=contract.predicts == "labels")
+    value = score(contract.metric, contract.task, y, decided, units=units)
+    return -value if contract.direction == "maximize" else value
 
 
 def shuffled_moments(X: pd.DataFrame, name: str, forecast: Forecast, rng: np.random.Generator) -> pd.DataFrame:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SEPARATOR = ";"
 MOST_LABELS = 50
+CALLED = 0.5
+"""The probability from which on a label is called, where no decision says otherwise."""
 FEWEST_ROWS = 2
 """Of each label, true as well as false: one to learn from and one to score."""
 
@@ -77,5 +79,5 @@ def indicators(text: pd.Series, names: list[str]) -> Array:
 
 
 def told(proba: Array, names: list[str]) -> list[str]:
-    """The labels that each row is called, joined: those whose probability is one half or more."""
-    return [SEPARATOR.join(name for name, said in zip(names, row, strict=True) if said >= 0.5) for row in proba]
+    """The labels that each row is called, joined: those whose probability, tilted by a decision where there is one, is one half or more."""
+    return [SEPARATOR.join(name for name, said in zip(names, row, strict=True) if said >= CALLED) for row in proba]

@@ -109,12 +109,14 @@ class FittedModel:
         return [column for column in self.schema.columns if column.name in used]
 
     def called(self, predictions: Array, decision: Sequence[float] | None = None) -> list[str]:
-        """The class that is called for each row of probabilities, by the model's own decision or another."""
+        """The class, or the labels, that are called for each row of probabilities, by the model's own decision or another."""
         from tools.deciding import tilted
+        from tools.labels import told
         from tools.metrics.decision import called
 
-        codes = called(self.contract, tilted(predictions, self.decision if decision is None else decision))
-        return [self.contract.classes[code] for code in codes]
+        several = self.contract.predicts == "labels"
+        weighed = tilted(predictions, self.decision if decision is None else decision, labels=several)
+        return told(weighed, self.contract.classes) if several else [self.contract.classes[code] for code in called(self.contract, weighed)]
 
     def refuse_beyond(self, frame: pd.DataFrame) -> None:
         """Refuse rows that lie further ahead than the model was made and measured for.

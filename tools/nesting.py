@@ -178,7 +178,7 @@ class Recipe:
         predicted = average(fits, unseen[[column.name for column in self.preparation.columns]])
         if picked.candidate.calibration is not None:
             predicted = picked.candidate.calibration.apply(predicted)
-        return picked, tilted(predicted, picked.candidate.decision)
+        return picked, tilted(predicted, picked.candidate.decision, labels=inner.contract.predicts == "labels")
 
     def search(self, problem: Problem, deadline: Deadline) -> list[Evaluated]:
         """Candidates of one search, as far as the time reaches; configurations that fail are left out."""

@@ -54,11 +54,12 @@ def _disparity(candidate: Candidate, problem: Problem, oof: Array) -> float:
     a report count it; 0 where no two groups are large enough to compare."""
     import numpy as np
 
+    from tools.deciding import tilted
     from tools.fairness import disparities, groups_of
     from tools.metrics.decision import decision_of
 
     scored, contract = problem.validated, problem.contract
-    weighed = oof * np.asarray(candidate.decision) if candidate.decision else oof
+    weighed = tilted(oof, candidate.decision, labels=contract.predicts == "labels")
     repeats = [each[scored] for each in np.split(weighed, candidate.repeats)]
     groups = groups_of(problem.X[str(contract.constraints.sensitive)])
     # Each value of a column that splits the groups is all that belongs together.
