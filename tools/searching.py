@@ -146,6 +146,8 @@ class Search:
             with turn.alarm():
                 # What can be cut short aims at half of it, so that it is done before the alarm strikes.
                 evaluated = self._evaluated(spec, turn, turn.share(0.5 * turn.remaining()), FIRST_S + PATIENCE_S)
+        except TooSlow as error:  # it was known beforehand: nothing was lost
+            self.skipped.append(Skipped(name=spec.name, reason=_first_line(error)))
         except DeadlineReached as error:
             self._skip(spec.name, name, _first_line(error))
         except Exception as error:  # the families after it still get their turn

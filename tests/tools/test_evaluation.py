@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 
@@ -9,8 +7,8 @@ from tests.tools.conftest import TABLES, Open
 from tools.candidates import load_oof
 from tools.contract import Split
 from tools.ensembling import ensemble
-from tools.evaluation import _by_groups, evaluate
-from tools.metrics import bootstrap_interval, bootstrap_intervals
+from tools.evaluation import evaluate
+from tools.metrics import bootstrap_interval
 from tools.predictions import read_predictions
 from tools.problem import load_problem
 from tools.spec import ToolRefused
@@ -47,15 +45,6 @@ def test_intervals_take_rows_of_a_group_together(open_workspace: Open) -> None:
     by_rows = bootstrap_interval("mae", "regression", problem.y, load_oof(space, "linear-1", problem))
     assert found["mae"].score == pytest.approx(by_rows.score)
     assert found["mae"].high - found["mae"].low > 1.4 * (by_rows.high - by_rows.low)
-
-
-def test_a_metric_that_groups_are_too_few_for_does_not_cost_the_others_their_groups() -> None:
-    """Two groups of one class each: most of their resamples have no ROC AUC, and all of them a log loss."""
-    y = np.repeat([0, 1], 20)
-    said = np.random.default_rng(0).uniform(0.2, 0.8, 40)
-    of = partial(bootstrap_intervals, task="binary", y=y, predictions=np.column_stack([1 - said, said]), resamples=100)
-    found = _by_groups(of, ["roc_auc", "log_loss"], y)
-    assert {name: interval.groups for name, interval in found.items()} == {"roc_auc": None, "log_loss": 2}
 
 
 def test_unknown_candidates_are_refused(open_workspace: Open) -> None:

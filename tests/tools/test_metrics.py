@@ -12,7 +12,7 @@ from tests.tools.installed import install
 from tests.tools.test_folds import contract
 from tools.bounded_intervals import bounded, bounded_ends, perfect_ranking_end
 from tools.contract import predicts
-from tools.metrics import METRICS, bootstrap_interval, default_metric, metric_for, metric_name, score, undefined_reason
+from tools.metrics import METRICS, bootstrap_interval, default_metric, intervals_of, metric_for, metric_name, score, undefined_reason
 from tools.metrics.decision import called, decided
 from tools.metrics.regression import adjusted
 from tools.strata import strata
@@ -465,3 +465,11 @@ def test_the_documentation_lists_every_metric_with_direction_and_range() -> None
         assert better == ("higher" if metric.direction == "maximize" else "lower"), name
         ends = tuple(float(end.replace("∞", "inf").replace("−", "-")) for end in span.split(" to "))
         assert (ends, what) == (metric.range, metric.description), name
+
+
+def test_a_metric_that_groups_are_too_few_for_does_not_cost_the_others_their_groups() -> None:
+    """Two groups of one class each: most of their resamples have no ROC AUC, and all of them a log loss."""
+    y = np.repeat([0, 1], 20)
+    said = np.random.default_rng(0).uniform(0.2, 0.8, 40)
+    found = intervals_of(["roc_auc", "log_loss"], "binary", y, np.column_stack([1 - said, said]), groups=y, resamples=100)
+    assert {name: interval.groups for name, interval in found.items()} == {"roc_auc": None, "log_loss": 2}

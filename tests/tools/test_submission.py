@@ -171,7 +171,7 @@ def test_it_is_evaluated_finished_and_predicts(open_workspace: Open, tmp_path: P
 
 def test_a_member_of_an_ensemble_may_be_code(open_workspace: Open) -> None:
     space = open_workspace("wine")
-    train(["tree"], time_s=4)
+    train(["tree"], per_family=1, time_s=4)
     write_code_candidate(space, "mine", CLASSES, knows=0.8)
     weights = {member.name: member.weight for member in ensemble().members}
     assert set(weights) == {"mine", "tree-1"}, "one knows what the other does not"
