@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     """Where the data is: a path or an address, as `tools.sources` takes it apart."""
     max_download: Annotated[int, BeforeValidator(read_size)] = Field(20 * 10**9, gt=0)
     """Bytes that are downloaded at most, and that archives may unpack to; `5GB` is read."""
-    target: str | None = None
+    target: str | None = Field(None, min_length=1)
     """Column to predict; None lets the team choose."""
     classes: Annotated[list[str] | None, NoDecode, BeforeValidator(read_listed)] = None
     """Classes of an ordinal target from the lowest to the highest, which make the task `ordinal`; None takes the order of numbers."""

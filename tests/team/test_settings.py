@@ -41,6 +41,7 @@ def test_the_settled_settings_read_back_the_same(tmp_path: Path) -> None:
     [
         ({"time": "0s"}, "time=0.0: .*greater than or equal to 1.*--time"),
         ({"time": "-5s"}, "time=-5.0: .*greater than or equal to 1"),
+        ({"target": ""}, "target='': .*at least 1 character.*--target"),
         ({"time": "soon"}, "time='soon': expected a duration such as 60s, 10m or 1h"),
         ({"sandbox": "dokcer"}, "sandbox='dokcer': expected auto, docker, bubblewrap or unsafe-local"),
         ({"trget": "y"}, "unknown setting 'trget'. Did you mean 'target'"),
