@@ -134,9 +134,9 @@ class Holdout(Fact):
     intervals: tuple[Coverage, ...] = ()
     """Where values are predicted: how many of the holdout's lay inside the intervals around them."""
     others: dict[str, float] = Field(default_factory=dict)
+    """Other metrics of the same predictions, by name."""
     other_ends: dict[str, tuple[float, float]] = Field(default_factory=dict)
     """Ends of their bootstrap intervals, of those that have one."""
-    """Other metrics of the same predictions, by name."""
     event: int
 
 

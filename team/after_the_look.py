@@ -3,7 +3,6 @@ left to choose by it."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from team.rundir import RunDir, write_atomic
@@ -86,7 +85,7 @@ def measure_curves(run: RunDir, vault: Vault) -> OtherScores:
         }
     except (PredictionError, ValueError):
         return OtherScores({}, {})
-    return OtherScores({name: each.score for name, each in found.items()}, {name: (each.low, each.high) for name, each in found.items()})
+    return OtherScores.of(found)
 
 
 def kept_curves(run: RunDir) -> Curves | None:
@@ -103,34 +102,11 @@ def other_scores(vault: Vault) -> OtherScores:
     Raises:
         MlteamError: before the final score is in the ledger, or when its predictions were not kept.
     """
-    from tools.metrics import METRICS, intervals_of, score
-    from tools.metrics.decision import decision_of
-    from tools.metrics.regression import ADJUSTED, adjusted
+    from tools.told_metrics import told_intervals, told_names
 
     contract, final = vault.contract, vault.scored()
-    by_run = decision_of(contract)
-    scores: dict[str, float] = {contract.metric: final.score}
-    ends: dict[str, tuple[float, float]] = {}
-    called: list[str] = []
-    predicted: list[str] = []
-    for metric in METRICS.values():
-        twice = metric.same_as and contract.predicts == "classes"
-        if contract.task in metric.tasks and metric.name != contract.metric and not twice:
-            # Of labels: those that were called, unless the metric calls them in a way of its own. Others: what was predicted.
-            as_called = metric.needs == "label" and metric.decision == by_run
-            shown = final.predictions if as_called else final.predicted
-            with suppress(ValueError):  # undefined on these rows
-                scores[metric.name] = score(metric.name, contract.task, final.labels, shown, units=final.units)
-                (called if as_called else predicted).append(metric.name)
-    for names, shown in ((called, final.predictions), (predicted, final.predicted)):
-        with suppress(ValueError):
-            found = intervals_of(names, contract.task, final.labels, shown, groups=final.groups, units=final.units, seed=contract.seed)
-            ends |= {name: (interval.low, interval.high) for name, interval in found.items()}
-    rows, columns = len(final.labels), len(contract.features)
-    if (r2 := scores.get("r2")) is not None and (less := adjusted(r2, rows, columns)) is not None:
-        scores[ADJUSTED] = less
-        low, high = (adjusted(end, rows, columns) for end in ends.get("r2", (r2, r2)))
-        if "r2" in ends and low is not None and high is not None:
-            ends[ADJUSTED] = low, high
-    del scores[contract.metric]
-    return OtherScores(scores, ends)
+    # What decided has been scored; R² is needed for the adjusted one.
+    names = [name for name in told_names(contract, final.labels) if name != contract.metric or name == "r2"]
+    found = told_intervals(contract, names, final.labels, final.predicted, final.predictions, final.units, final.groups)
+    found.pop(contract.metric, None)
+    return OtherScores.of(found)

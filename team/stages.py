@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict
 from team.events.findings import ScoredCandidate
 from team.objections import ObjectionFact, unanswered
 from team.solutions import AttemptFact
-from tools.candidates import TRAINED_ALREADY
 from tools.holdout_score import HoldoutScore
 
 MAX_ROUNDS = 5
@@ -209,7 +208,7 @@ def outcome(state: State) -> str | None:
 def _all_known(state: State) -> bool:
     """Whether `train` had nothing to fit, since all that it was asked for, and the contract allows, was there already."""
     skipped = state.results.get("train", {}).get("skipped", [])
-    return bool(skipped and state.candidates) and all(one["reason"].startswith(TRAINED_ALREADY) for one in skipped)
+    return bool(skipped and state.candidates) and all(one.get("known_as") for one in skipped)
 
 
 def _optimised(state: State) -> str | None:

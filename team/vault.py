@@ -187,15 +187,10 @@ class Vault:
     def _interval(self, labels: np.ndarray, values: np.ndarray) -> Interval:
         """The holdout's score with its interval: over whole groups where rows belong together, so that rows of one group
         do not count as independent; over rows where the groups are too few for that."""
-        from tools.metrics import bootstrap_interval
+        from tools.metrics import intervals_of
 
         contract, groups, units = self.contract, self.rows.groups("holdout"), self.rows.units("holdout")
-        if groups is not None:
-            try:
-                return bootstrap_interval(contract.metric, contract.task, labels, values, groups=groups, units=units, seed=contract.seed)
-            except ValueError:  # one group, or resamples of two or three that mostly have no score
-                pass
-        return bootstrap_interval(contract.metric, contract.task, labels, values, units=units, seed=contract.seed)
+        return intervals_of([contract.metric], contract.task, labels, values, groups, units=units, seed=contract.seed)[contract.metric]
 
     def _is_final(self, candidate: str, values: np.ndarray) -> bool:
         """Whether these are the predictions that the final score was computed from."""

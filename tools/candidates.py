@@ -125,15 +125,13 @@ class CandidateFacts(BaseModel):
     device: Device = "cpu"
 
 
-TRAINED_ALREADY = "trained already"
-"""Begins what is said of a configuration that has a candidate."""
-
-
 class Skipped(BaseModel):
     """A family or configuration that was not trained, and why."""
 
     name: str
     reason: str
+    known_as: str | None = None
+    """The candidate that has this configuration already."""
 
 
 def facts(candidate: Candidate) -> CandidateFacts:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from tools.contract import Contract
-    from tools.metrics import Interval
     from tools.model import FittedModel
     from tools.problem import Problem
 
@@ -192,46 +190,15 @@ def _uncalibrated(space: Workspace, record: Candidate, problem: Problem) -> floa
 
 
 def _metrics(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:
-    from tools.deciding import decides
-    from tools.metrics import METRICS, intervals_of, undefined_reason
-    from tools.metrics.regression import ADJUSTED, adjusted
+    from tools.told_metrics import told_intervals, told_names
 
-    task, deciding = problem.contract.task, problem.contract.metric
-    names = [
-        deciding,
-        *(
-            m.name
-            for m in METRICS.values()
-            if task in m.tasks and m.name != deciding and not (m.same_as and problem.contract.predicts == "classes")
-        ),
-    ]
-    y, predictions = problem.y[problem.validated], oof[problem.validated]
-    names = [name for name in names if undefined_reason(name, task, y) is None]
-    # Of labels: those that are called. Of probabilities: those that were predicted.
-    called = problem.decide(oof)[1][problem.validated] if decides(deciding, task) else predictions
-    units = None if problem.units is None else problem.units[problem.validated]
-    groups = None if problem.groups is None else problem.groups[problem.validated]
-    found: dict[str, Interval] = {}
-    for labels, shown in ((True, called), (False, predictions)):
-        some = [name for name in names if (_of_calls(name, problem.contract) if name in METRICS else decides(name, task)) == labels]
-        found |= intervals_of(some, task, y, shown, groups=groups, units=units, seed=problem.contract.seed)
-    told = []
-    for name in names:
-        ends = found[name].score, found[name].low, found[name].high
-        told.append(_metric_facts(name, ends, found[name].level))
-        if name == "r2":
-            less = [adjusted(end, len(y), len(problem.contract.features)) for end in ends]
-            if None not in less:
-                told.append(_metric_facts(ADJUSTED, less, found[name].level))
-    return told + (_of_curves(problem, oof) if problem.contract.predicts == "risk" else [])
-
-
-def _of_calls(name: str, contract: Contract) -> bool:
-    """Whether a metric scores classes as this run's models call them; of ordered ones another calls them by the middle or expected one."""
-    from tools.metrics import METRICS
-    from tools.metrics.decision import decision_of
-
-    return METRICS[name].needs == "label" and METRICS[name].decision == decision_of(contract)
+    contract, rows = problem.contract, problem.validated
+    y, units = problem.y[rows], None if problem.units is None else problem.units[rows]
+    groups = None if problem.groups is None else problem.groups[rows]
+    called = problem.decide(oof)[1][rows]
+    found = told_intervals(contract, told_names(contract, y), y, oof[rows], called, units, groups)
+    told = [_metric_facts(name, (each.score, each.low, each.high), each.level) for name, each in found.items()]
+    return told + (_of_curves(problem, oof) if contract.predicts == "risk" else [])
 
 
 def _of_curves(problem: Problem, oof: np.ndarray) -> list[MetricFacts]:

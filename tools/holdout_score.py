@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel
 
 from tools.coverage import Coverage
+
+if TYPE_CHECKING:
+    from tools.metrics import Interval
 
 
 class OtherScores(NamedTuple):
@@ -14,7 +18,12 @@ class OtherScores(NamedTuple):
 
     scores: dict[str, float]
     ends: dict[str, tuple[float, float]]
-    """Of the 95 % bootstrap interval, of those that have one."""
+    """Of their 95 % bootstrap intervals."""
+
+    @classmethod
+    def of(cls, found: Mapping[str, Interval]) -> OtherScores:
+        """Those of intervals by name."""
+        return cls({name: each.score for name, each in found.items()}, {name: (each.low, each.high) for name, each in found.items()})
 
 
 class HoldoutScore(BaseModel):

@@ -14,7 +14,6 @@ from tools.attempt import Attempts
 from tools.candidates import (
     CODE,
     ENSEMBLE,
-    TRAINED_ALREADY,
     Candidate,
     CandidateSpec,
     Skipped,
@@ -232,7 +231,7 @@ class Search:
         stem = name if self.preparation.name == "default" else f"{name}-{self.preparation.name}"
         while size is not None:
             if known := self._known.get(_key(name, params, self.preparation.name, size.share)):
-                self.skipped.append(Skipped(name=name, reason=f"{TRAINED_ALREADY} as {known}"))
+                self.skipped.append(Skipped(name=name, reason=f"trained already as {known}", known_as=known))
                 return
             spec = CandidateSpec(
                 name=free_name(self.space, stem), family=name, params=params, preparation=self.preparation.name, share=size.share

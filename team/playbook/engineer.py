@@ -10,7 +10,6 @@ from team.playbook.preparing import preparation, prepare
 from team.playbook.selecting import select
 from team.playbook.transcript import Call, Decision, Done, Say, Transcript
 from team.playbook.wording import baselines_said, joined, plus_minus
-from tools.candidates import TRAINED_ALREADY
 from tools.constraints import FLOORS
 from tools.families import BASELINES, LEARNS, NETWORKS, OPEN, TABULAR
 
@@ -147,6 +146,6 @@ def _listed(candidates: list[dict[str, Any]]) -> str:
 
 
 def _skips(result: dict[str, Any]) -> str:
-    skipped = [s for s in result.get("skipped", []) if not s["reason"].startswith(TRAINED_ALREADY)]
+    skipped = [s for s in result.get("skipped", []) if not s.get("known_as")]
     named = "; ".join(f"{s['name']} ({s['reason']})" for s in skipped[:4])
     return f" Skipped: {named}." if skipped else ""

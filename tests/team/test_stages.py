@@ -131,14 +131,14 @@ def test_training_ends_without_new_candidates_once_the_time_is_spent() -> None:
 
 
 def test_training_ends_where_the_baselines_were_all_that_the_contract_allows() -> None:
-    def after(*reasons: str, candidates: Sequence[CandidateFact] = (candidate(Stage.BASELINE),)) -> State:
-        results = {"train": {"skipped": [{"name": "tree", "reason": reason} for reason in reasons]}}
+    def after(*known_as: str | None, candidates: Sequence[CandidateFact] = (candidate(Stage.BASELINE),)) -> State:
+        results = {"train": {"skipped": [{"name": "tree", "reason": "told in words", "known_as": known} for known in known_as]}}
         return at(Stage.TRAIN, candidates=list(candidates), reviews=[accept(Stage.TRAIN)], results=results)
 
-    known = after("trained already as tree-1")
+    known = after("tree-1")
     assert str(outcome(known)).startswith("all that may be trained is among the baselines")
     assert missing(known.model_copy(update={"reviews": []}), "engineer") is None
-    for state in (after(), after("trained already as tree-1", "it failed"), after("trained already as tree-1", candidates=())):
+    for state in (after(), after("tree-1", None), after("tree-1", candidates=())):
         assert outcome(state) is None
         assert missing(state, "engineer") == "`train` has scored no candidate"
 

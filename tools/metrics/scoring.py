@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-ROUNDING = 1e-9
-"""What scores that should be equal may differ by."""
-
 
 def score(metric: str, task: Task, y: Array, predictions: Array, *, units: Array | None = None) -> float:
     """Score predictions. Label metrics take the class that their decision calls, which is the most probable one of classes without order.
@@ -105,7 +102,7 @@ def bootstrap_intervals(
     """The intervals that `bootstrap_interval` gives for each metric, over the same resamples, which are drawn once."""
     import numpy as np
 
-    from tools.bounded_intervals import bounded, bounded_ends, perfect_ranking_end
+    from tools.bounded_intervals import ROUNDING, bounded, bounded_ends, perfect_ranking_end
     from tools.resampling import bootstrap_scores, calibration_interval, draws_of, faultless_end, tail_of
 
     chosen = [metric_for(name, task) for name in metrics]
@@ -142,33 +139,26 @@ def bootstrap_intervals(
 
 
 def intervals_of(
-    metrics: Sequence[str],
-    task: Task,
-    y: Array,
-    predictions: Array,
-    *,
-    groups: Array | None = None,
-    units: Array | None = None,
-    resamples: int = 300,
-    seed: int = 0,
+    metrics: Sequence[str], task: Task, y: Array, predictions: Array, groups: Array | None = None, **options: Any
 ) -> dict[str, Interval]:
-    """The 95 % interval of each metric over whole groups; over rows where the groups are too few for it, which is no reason to take them
+    """The interval of each metric over whole groups; over rows where the groups are too few for it, which is no reason to take them
     for the metrics that have one.
+
+    Args:
+        options: of `bootstrap_interval`.
 
     Raises:
         ValueError: as `score` does.
     """
-
-    def of(names: Sequence[str], groups: Array | None) -> list[Interval]:
-        return bootstrap_intervals(names, task, y, predictions, groups=groups, units=units, resamples=resamples, seed=seed)
-
     try:
-        return dict(zip(metrics, of(metrics, groups), strict=True))
+        found = bootstrap_intervals(metrics, task, y, predictions, groups=groups, **options)
     except ValueError:
-        if len(metrics) == 1:
-            return {metrics[0]: of(metrics, None)[0]}
-    found = (intervals_of([one], task, y, predictions, groups=groups, units=units, resamples=resamples, seed=seed) for one in metrics)
-    return {name: interval for each in found for name, interval in each.items()}
+        if groups is None:
+            raise
+        if len(metrics) > 1:
+            return {one: intervals_of([one], task, y, predictions, groups, **options)[one] for one in metrics}
+        found = bootstrap_intervals(metrics, task, y, predictions, **options)
+    return dict(zip(metrics, found, strict=True))
 
 
 def _best(metric: Metric) -> float:
